@@ -1,0 +1,242 @@
+"""Names of files, columns and types of every artifact, and the manifest that lists them.
+
+::
+
+    <root>/<name>/manifest.json                      written last; lists every file below
+                 /catalog.parquet                    galaxy_id, split, ra_deg?, dec_deg?, class?, answers, metadata
+                 /thumbnails/part-00000.parquet      galaxy_id, image (webp bytes), row groups of 64
+                 /embedding/<model>/part-00000.parquet   galaxy_id, embedding fixed_size_list<float32>[d]
+                 /spaces/<space>.parquet             galaxy_id, coordinates: spaces of more than two dimensions
+                 /projections.parquet                galaxy_id, <name>_x, <name>_y
+                 /clusters.parquet                   galaxy_id, <name>_label, <name>_membership, <name>_silhouette
+                 /neighbors/<model>.parquet          galaxy_id, neighbor_row, similarity
+                 /labels.parquet                     what people tagged; never replaced by the pipeline
+    <root>/.staging/<name>/                          the same files while they are being made
+    <root>/.previous/<name>/                         the state before, for the instant in which one replaces the other
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import pyarrow as pa
+
+from galaxy_core.errors import ArtifactError
+
+SCHEMA_VERSION = 1
+ROW_GROUP = 64  # thumbnails in a row group: one galaxy is one read of about 200 kB
+N_NEIGHBORS = 12
+DEFAULT_ROOT = "artifacts"
+MANIFEST_FILE = "manifest.json"
+LABELS_FILE = "labels.parquet"
+TABLES = ("catalog", "projections", "clusters")
+SPLITS = ("train", "validation", "test")
+STAGING, PREVIOUS = ".staging", ".previous"
+RESERVED_NAMES = ("models",)
+
+# Types a table's columns must have: by name for the catalog, by the end of the name for the others.
+CATALOG_TYPES = {
+    "galaxy_id": pa.string(),
+    "split": pa.string(),
+    "class": pa.string(),
+    "ra_deg": pa.float64(),
+    "dec_deg": pa.float64(),
+}
+SUFFIX_TYPES = {
+    "projections": {"_x": pa.float32(), "_y": pa.float32()},
+    "clusters": {"_label": pa.int32(), "_membership": pa.float32(), "_silhouette": pa.float32()},
+}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a catalog's folder holds and how it was made.
+
+    Attributes
+    ----------
+    name, source, layout : str
+        The catalog's name here; ``f"{layout}:{source}"`` reads the images again.
+    model : str
+        Name of the model whose embedding the projections and clusters are drawn from.
+    config : dict
+        Every parameter of the run, and a fingerprint for each step.
+    created, timings : str, dict
+        UTC time of the run and seconds for each step: the two fields in which two equal runs differ.
+    files : dict
+        ``{relative path: {"sha256", "rows", "bytes"}}`` of every file but the manifest itself.
+    projections : dict
+        ``{name: {"space": ..., "params": ...}}``
+    clusterings : dict
+        ``{name: {"method", "space", "params", "scores"}}``
+    """
+
+    name: str
+    source: str = ""
+    layout: str = ""
+    model: str = ""
+    seed: int = 0
+    config: dict = field(default_factory=dict)
+    versions: dict = field(default_factory=dict)
+    created: str = ""
+    n_galaxies: int = 0
+    answer_columns: tuple[str, ...] = ()
+    answer_kind: str = ""
+    linear: bool = False
+    pixel_scale_arcsec: float | None = None
+    report: tuple[str, ...] = ()
+    files: dict = field(default_factory=dict)
+    projections: dict = field(default_factory=dict)
+    clusterings: dict = field(default_factory=dict)
+    timings: dict = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def to_dict(self) -> dict:
+        """Plain types, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Manifest:
+        """The inverse of `to_dict`; raises KeyError or TypeError where a field is missing or of the wrong kind."""
+        wanted = {f.name: values[f.name] for f in fields(cls)}
+        for name in ("config", "versions", "files", "projections", "clusterings", "timings"):
+            if not isinstance(wanted[name], dict):
+                raise TypeError(f"{name} is not an object")
+        for path, entry in wanted["files"].items():
+            if not {"sha256", "rows", "bytes"} <= set(entry):
+                raise KeyError(path)
+        wanted["n_galaxies"], wanted["seed"] = int(wanted["n_galaxies"]), int(wanted["seed"])
+        wanted["answer_columns"] = tuple(wanted["answer_columns"])
+        wanted["report"] = tuple(wanted["report"])
+        return cls(**wanted)
+
+
+def check_name(name: str, what: str = "catalog") -> str:
+    """``name`` if a folder can be called that; any language is fine, paths are not.
+
+    Examples
+    --------
+    >>> check_name("Галактики 2")
+    'Галактики 2'
+    >>> check_name("../gz2")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    galaxy_core.errors.ArtifactError: '../gz2' cannot name a catalog: use 1 to 80 letters, digits, ...
+    """
+    bad = (
+        not isinstance(name, str)
+        or not 1 <= len(name.encode("utf-8", "replace")) <= 200
+        or name.startswith(".")
+        or name != name.strip()
+        or any(character in '/\\:*?"<>|' or not character.isprintable() for character in name)
+        or (what == "catalog" and name.lower() in RESERVED_NAMES)
+    )
+    if bad:
+        raise ArtifactError(
+            f"{name!r} cannot name a {what}: use 1 to 80 letters, digits, spaces, '-', '_' and '.',"
+            " not starting with a dot, and not 'models'."
+        )
+    return name
+
+
+def catalog_folder(root: str | Path, name: str) -> Path:
+    """Folder of a catalog. While a rerun replaces it, the previous one is where it was put aside."""
+    folder = Path(root) / check_name(name)
+    aside = Path(root) / PREVIOUS / name
+    if not folder.exists() and (aside / MANIFEST_FILE).exists():
+        return aside
+    return folder
+
+
+def part_name(part: int) -> str:
+    """File name of one shard of a table."""
+    return f"part-{part:05d}.parquet"
+
+
+def table_file(table: str) -> str:
+    """Relative path of a small table."""
+    if table not in TABLES:
+        raise ValueError(f"no table {table!r}; there are {TABLES}")
+    return f"{table}.parquet"
+
+
+def embedding_file(model: str, part: int) -> str:
+    """Relative path of one shard of an embedding."""
+    return f"embedding/{check_name(model, 'model')}/{part_name(part)}"
+
+
+def thumbnails_file(part: int) -> str:
+    """Relative path of one shard of thumbnails."""
+    return f"thumbnails/{part_name(part)}"
+
+
+def neighbors_file(model: str) -> str:
+    """Relative path of the neighbours found in one embedding."""
+    return f"neighbors/{check_name(model, 'model')}.parquet"
+
+
+def space_file(space: str) -> str:
+    """Relative path of a stored space, such as the 10-d UMAP that HDBSCAN works in."""
+    return f"spaces/{check_name(space, 'space')}.parquet"
+
+
+def mend_command(root: str | Path, name: str, manifest: Manifest | None = None) -> str:
+    """The command that makes a catalog's folder again, with the catalog it was made from where that is known."""
+    spec = f"{manifest.layout}:{manifest.source}" if manifest and manifest.layout else "LAYOUT:SOURCE"
+    words = ["python", "scripts/run_pipeline.py", spec, "--name", name]
+    config = manifest.config if manifest else {}
+    if config.get("limit"):
+        words += ["--limit", str(config["limit"])]
+    if manifest and manifest.seed:
+        words += ["--seed", str(manifest.seed)]
+    if Path(root).resolve() != Path(DEFAULT_ROOT).resolve():
+        words += ["--artifacts", str(root)]
+    return shlex.join(words)
+
+
+def check_columns(relative: str, schema: pa.Schema) -> str:
+    """What is wrong with a file's columns, as the end of a sentence; empty where nothing is."""
+    kind = relative.split("/")[0].removesuffix(".parquet")
+    names = schema.names
+    if not names or names[0] != "galaxy_id" or schema.field(0).type != pa.string():
+        return "its first column is not galaxy_id (text)"
+    if len(set(names)) != len(names):
+        return "it repeats a column"
+    types = {name: schema.field(name).type for name in names[1:]}
+    if kind == "catalog":
+        wrong = [n for n, t in types.items() if n in CATALOG_TYPES and t != CATALOG_TYPES[n]]
+        if "split" not in types:
+            return "it has no column split"
+        return f"its column {wrong[0]} is {types[wrong[0]]}, not {CATALOG_TYPES[wrong[0]]}" if wrong else ""
+    if kind in SUFFIX_TYPES:
+        return _check_suffixes(types, SUFFIX_TYPES[kind])
+    wanted = {
+        "thumbnails": {"image": pa.types.is_binary},
+        "embedding": {"embedding": _is_vector(pa.float32())},
+        "spaces": {"coordinates": _is_vector(pa.float32())},
+        "neighbors": {"neighbor_row": _is_vector(pa.int32()), "similarity": _is_vector(pa.float32())},
+    }.get(kind)
+    if wanted is None:
+        return "it is no table of this schema version"
+    if set(types) != set(wanted):
+        return f"it has the columns {', '.join(types)}, not {', '.join(wanted)}"
+    return "".join(f"its column {n} is {types[n]}" for n, test in wanted.items() if not test(types[n]))
+
+
+def _check_suffixes(types: dict, suffixes: dict) -> str:
+    groups: dict[str, set] = {}
+    for name, kind in types.items():
+        ending = next((s for s in suffixes if name.endswith(s) and len(name) > len(s)), None)
+        if ending is None:
+            return f"its column {name} does not end in {', '.join(suffixes)}"
+        if kind != suffixes[ending]:
+            return f"its column {name} is {kind}, not {suffixes[ending]}"
+        groups.setdefault(name.removesuffix(ending), set()).add(ending)
+    for stem, endings in groups.items():
+        if endings != set(suffixes):
+            return f"{stem} lacks {', '.join(stem + s for s in suffixes if s not in endings)}"
+    return ""
+
+
+def _is_vector(value_type: pa.DataType):
+    return lambda kind: pa.types.is_fixed_size_list(kind) and kind.value_type == value_type
