@@ -1,0 +1,94 @@
+"""`folder:PATH`: images in a folder, flat, in one subfolder a class, or beside a `labels.csv`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.tables import (
+    FILE_COLUMNS,
+    FITS_SUFFIXES,
+    ID_COLUMNS,
+    FileImages,
+    clean_text,
+    constant_scale,
+    find_column,
+    find_images,
+    folder_of,
+    image_ids,
+    list_images,
+    read_csv,
+    select_rows,
+)
+from galaxy_core.errors import CatalogError
+
+LABELS = "labels.csv"
+# subfolders that say how a download was cut up, not what is in the pictures
+NOT_CLASSES = {"", "image", "images", "train", "training", "test", "val", "valid", "validation", "data"}
+
+
+def read(root: Path | str) -> Catalog:
+    """Read a folder of images.
+
+    With a ``labels.csv``, its id column (galaxy_id, GalaxyID, objid, file, ...) names the images, and its class column
+    is called class, class5 or label. Without one, ``galaxy_id`` is the file name and the class is the subfolder, where
+    there are several.
+
+    Parameters
+    ----------
+    root : path
+
+    Returns
+    -------
+    Catalog
+    """
+    folder = folder_of(root, "folder")
+    names = list_images(folder)
+    if not names:
+        raise CatalogError(
+            f"No image in {folder}; put JPEG, PNG, TIFF, WebP or FITS files there, in subfolders if you like."
+        )
+    labels = folder / LABELS
+    table, images, report = _from_labels(labels, names) if labels.is_file() else _from_files(names)
+    n_fits = sum(name.lower().endswith(FITS_SUFFIXES) for name in images)
+    return Catalog(
+        table=table,
+        load_image=FileImages(folder, images),
+        layout="folder",
+        source=str(root),
+        report=report,
+        linear=n_fits * 2 > len(images),
+        pixel_scale_arcsec=constant_scale(table),
+    )
+
+
+def _from_labels(labels: Path, names: list[str]):
+    table, notes = read_csv(labels)
+    id_column = find_column(table.columns, ID_COLUMNS)
+    file_column = find_column(table.columns, FILE_COLUMNS)
+    if id_column is None and file_column is None:
+        raise CatalogError(
+            f"{labels} has no column that names the galaxies (it has {', '.join(map(str, table.columns[:8]))}); "
+            "call that column galaxy_id or file."
+        )
+    images = find_images(clean_text(table[file_column or id_column]), names)
+    if id_column is not None:
+        ids = clean_text(table[id_column])
+        if file_column is not None and images.isna().all():  # "image" or "name" was something else than a file
+            images = find_images(ids, names)
+        table = table.drop(columns=id_column)
+    else:
+        named = dict(zip(names, image_ids(names), strict=True))
+        ids = images.map(named, na_action="ignore").fillna(clean_text(table[file_column]))
+    return select_rows(table, ids, images, names, notes)
+
+
+def _from_files(names: list[str]):
+    table = pd.DataFrame(index=range(len(names)))
+    parents = [name.rpartition("/")[0].rpartition("/")[2] for name in names]
+    classes = [parent if parent.lower() not in NOT_CLASSES else None for parent in parents]
+    if len({name for name in classes if name}) > 1:
+        table["class"] = pd.array(classes, dtype="str")
+    return select_rows(table, pd.Series(image_ids(names)), pd.Series(names, dtype=object), names)

@@ -1,0 +1,257 @@
+"""What the readers share: tables with ids that stay text, folders listed once, rows matched with images and counted.
+
+Object ids have 18 digits, more than a float64 holds, so an id column is read as text and never anything else.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxy_core.catalogs.catalog import ReadReport
+from galaxy_core.errors import CatalogError
+from galaxy_core.images import read_image
+
+FITS_SUFFIXES = (".fits.gz", ".fits.fz", ".fit.gz", ".fits", ".fit", ".fts")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", *FITS_SUFFIXES)
+ID_COLUMNS = ("galaxy_id", "galaxyid", "id_str", "id", "objid", "dr7objid", "object_id", "iauname", "ident", "asset_id")
+FILE_COLUMNS = ("file", "filename", "file_loc", "file_name", "path", "image", "image_id", "name")
+CLASS_COLUMNS = ("class", "class5", "label")
+GROUP_COLUMNS = ("split_group", "source_frame")
+RA_COLUMNS = ("ra_deg", "ra", "raj2000", "alpha_j2000")
+DEC_COLUMNS = ("dec_deg", "dec", "decl", "dej2000", "delta_j2000")
+TEXT_COLUMNS = (*ID_COLUMNS, *FILE_COLUMNS, *CLASS_COLUMNS, *GROUP_COLUMNS)
+ITS_OWN_COLUMNS = ("galaxy_id", "ra_deg", "dec_deg", "class", "split_group")
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """``load_image`` of a catalog with one file per galaxy: ``images(i)`` is float32 ``(bands, height, width)``."""
+
+    folder: Path
+    names: Sequence[str] = field(repr=False)
+
+    def __call__(self, i: int) -> np.ndarray:
+        return read_image(self.folder / self.names[i]).pixels
+
+
+def folder_of(root: Path | str, layout: str) -> Path:
+    """``root`` as a Path, once it is known to be a folder."""
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        reason = "is a file" if folder.exists() else "does not exist"
+        raise CatalogError(f"{layout}:{root} {reason}; give the path of the folder that holds the catalog.")
+    return folder
+
+
+def without_suffix(name: str) -> str:
+    """A path without its image suffix, and unchanged if it has none.
+
+    Examples
+    --------
+    >>> without_suffix("a/NGC 1300.b.fits.gz"), without_suffix("587722981746540704")
+    ('a/NGC 1300.b', '587722981746540704')
+    """
+    lower = name.lower()
+    suffix = next((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), "")
+    return name[: len(name) - len(suffix)]
+
+
+def list_images(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[str]:
+    """Images under ``folder``, as sorted paths relative to it with ``/``; hidden files are skipped.
+
+    One ``scandir`` a folder and no ``stat`` per file, so a quarter of a million images take about a second.
+    """
+    found, pending, seen = [], [""], set()
+    suffixes = tuple(suffixes)
+    while pending:
+        relative = pending.pop()
+        real = os.path.realpath(folder / relative)
+        if real in seen:  # a link that points back up the tree
+            continue
+        seen.add(real)
+        try:
+            with os.scandir(real) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.name.lower().endswith(suffixes):
+                        found.append(relative + entry.name)
+                    elif entry.is_dir():
+                        pending.append(f"{relative}{entry.name}/")
+        except OSError as error:
+            raise CatalogError(f"Cannot list {folder / relative}: {error.strerror}; check its permissions.") from error
+    return sorted(found)
+
+
+def find_column(columns: Iterable[str], names: Sequence[str]) -> str | None:
+    """First of ``names`` that is among ``columns``, whatever the case; the column as the file spells it."""
+    spelled = {str(column).strip().lower(): column for column in columns}
+    return next((spelled[name] for name in names if name in spelled), None)
+
+
+def read_csv(path: Path, keep: Callable[[str], bool] | None = None) -> tuple[pd.DataFrame, list[str]]:
+    """Read a CSV file, plain or gzipped, with ids, file names and classes as text.
+
+    Parameters
+    ----------
+    path : Path
+    keep : callable, optional
+        ``keep(column)`` says which columns to read; all if absent.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+    notes : list of str
+        Sentences on what could not be read.
+    """
+    options = {"low_memory": False, "usecols": keep, "on_bad_lines": "warn", "skipinitialspace": True}
+    notes: list[str] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", pd.errors.ParserWarning)
+            try:
+                header = pd.read_csv(path, nrows=0, encoding_errors="replace").columns
+                text = {column: str for column in header if column.strip().lower() in TEXT_COLUMNS}
+                table = pd.read_csv(path, dtype=text, **options)
+            except UnicodeDecodeError:
+                table = pd.read_csv(path, dtype=text, encoding="latin-1", **options)
+                notes.append(f"{path.name} is not UTF-8 and was read as Latin-1")
+    except (OSError, EOFError, ValueError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise CatalogError(f"Cannot read {path} as a table ({reason}); check that the file is complete.") from error
+    skipped = sum(str(warning.message).count("Skipping line") for warning in caught)
+    if skipped:
+        notes.append(f"{skipped:,} lines of {path.name} have too many fields and were left out")
+    table.columns = [str(column).strip() for column in table.columns]
+    return table, notes
+
+
+def clean_text(values: pd.Series) -> pd.Series:
+    """A column as stripped text with blanks as nulls; whole numbers once written as floats lose their ``.0``."""
+    text = values.astype("str").str.strip().str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
+    return text.where(text.notna() & (text != ""))
+
+
+def image_ids(names: Sequence[str]) -> list[str]:
+    """Ids of images known by file alone: the name without suffix, longer only where that would not be unique.
+
+    Examples
+    --------
+    >>> image_ids(["a/x.jpg", "a/y.jpg", "b/x.jpg", "b/x.png"])
+    ['a/x', 'y', 'b/x.jpg', 'b/x.png']
+    """
+    longer = [without_suffix(name) for name in names]
+    stems = [name.rpartition("/")[2] for name in longer]
+    n_stem, n_longer = Counter(stems), Counter(longer)
+    return [
+        stem if n_stem[stem] == 1 else path if n_longer[path] == 1 else name
+        for stem, path, name in zip(stems, longer, names, strict=True)
+    ]
+
+
+def find_images(keys: pd.Series, names: Sequence[str]) -> pd.Series:
+    """Image of each key, or null: by relative path, then by file name, each with or without suffix.
+
+    Where several images fit one key, the first in alphabetical order is meant.
+    """
+    exact, by_name, by_path, by_stem = set(names), {}, {}, {}
+    for name in names:
+        base = name.rpartition("/")[2]
+        by_name.setdefault(base, name)
+        by_path.setdefault(without_suffix(name), name)
+        by_stem.setdefault(without_suffix(base), name)
+
+    def find(key: object) -> str | None:
+        if not isinstance(key, str):
+            return None
+        key = key.replace("\\", "/").removeprefix("./")
+        base = key.rpartition("/")[2]
+        if key in exact:
+            return key
+        return by_path.get(key) or by_name.get(base) or by_stem.get(base) or by_stem.get(without_suffix(base))
+
+    return pd.Series([find(key) for key in keys], index=keys.index, dtype=object)
+
+
+def select_rows(
+    table: pd.DataFrame, ids: pd.Series, images: pd.Series, names: Sequence[str], notes: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[str], ReadReport]:
+    """Keep the rows that are galaxies: with an id, with an image, and the first of each id; count the others.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    ids, images : pandas.Series
+        ``galaxy_id`` and image of each row of ``table``, null where there is none.
+    names : sequence of str
+        All images there are.
+    notes : sequence of str
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        With ``galaxy_id`` as first column and the common columns under their own names.
+    images : list
+        Image of each row of the returned table.
+    report : ReadReport
+    """
+    has_id, has_image = ids.notna(), images.notna()
+    usable = has_id & has_image
+    repeated = usable & ids.where(usable).duplicated(keep="first")
+    keep = usable & ~repeated
+    chosen = images[keep].tolist()
+    kept, more_notes = standard_columns(table[keep].drop(columns="galaxy_id", errors="ignore"))
+    kept.insert(0, "galaxy_id", ids[keep].astype("str"))
+    if "split_group" in kept:  # a stamp of no known frame goes by itself
+        kept["split_group"] = kept["split_group"].fillna(kept["galaxy_id"])
+    report = ReadReport(
+        n_rows=len(table),
+        n_galaxies=int(keep.sum()),
+        n_rows_without_image=int((has_id & ~has_image).sum()),
+        n_images_without_row=len(set(names) - set(images.dropna())),
+        n_duplicate_rows=int(repeated.sum()),
+        n_null_rows=int((~has_id).sum()),
+        notes=(*notes, *more_notes),
+    )
+    return kept.reset_index(drop=True), chosen, report
+
+
+def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Rename and check position, class and frame columns, wherever the release has them under any usual name."""
+    table, notes = table.rename(columns={"split": "release_split"}), []  # ``split`` is ours to say
+    for name, spellings in (
+        ("ra_deg", RA_COLUMNS),
+        ("dec_deg", DEC_COLUMNS),
+        ("class", CLASS_COLUMNS),
+        ("split_group", GROUP_COLUMNS),
+    ):
+        column = find_column(table.columns, spellings)
+        if column is not None:
+            table = table.rename(columns={column: name})
+    for name, low, high in (("ra_deg", 0.0, 360.0), ("dec_deg", -90.0, 90.0)):
+        if name in table:
+            degrees = pd.to_numeric(table[name], errors="coerce").astype("float64")
+            table[name] = degrees.where(degrees.between(low, high))
+            if n_bad := int(table[name].isna().sum()):
+                notes.append(f"{n_bad:,} galaxies have no usable {name} (degrees, {low:g} to {high:g})")
+    for name in ("class", "split_group"):
+        if name in table:
+            table[name] = clean_text(table[name])
+    first = [name for name in ITS_OWN_COLUMNS if name in table]
+    return table[[*first, *(column for column in table if column not in first)]], notes
+
+
+def constant_scale(table: pd.DataFrame) -> float | None:
+    """Pixel scale in arcseconds if the table has a ``pixel_scale_arcsec`` column with one positive value."""
+    if "pixel_scale_arcsec" not in table:
+        return None
+    scales = pd.to_numeric(table["pixel_scale_arcsec"], errors="coerce").dropna().unique()
+    return float(scales[0]) if len(scales) == 1 and scales[0] > 0 else None
