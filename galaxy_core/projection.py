@@ -1,0 +1,242 @@
+"""Lay the embedding out in a few dimensions: UMAP, t-SNE, PCA and LDA, each able to place new galaxies on a finished map.
+
+The libraries are imported inside the functions: `import umap` compiles for up to a minute, and pages that show stored maps
+never need it. A new method is one more function and one more entry in `METHODS`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from galaxy_core.vectors import VectorError, check_length, check_vectors, has_class
+
+FEWEST_FOR_NEIGHBORHOODS = 4
+"""UMAP and t-SNE arrange neighbourhoods; three galaxies have none, so their first principal components are used."""
+
+Transform = Callable[[np.ndarray], np.ndarray]
+"""Vectors (m, n_features) -> coordinates (m, n_components)."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Coordinates of galaxies, and what it takes to add more to them.
+
+    Attributes
+    ----------
+    coordinates : float32 array, shape (n_galaxies, n_components)
+    method : str
+    params : dict
+        Every parameter as used, after defaults and after fitting it to the number of galaxies. ``drawn_by`` is "pca" where
+        UMAP or t-SNE was asked for but there were too few galaxies, or only one vector, to arrange.
+    n_features : int
+        Length of the vectors it was fitted on.
+    transform : callable
+        Used by `place`.
+    """
+
+    coordinates: np.ndarray
+    method: str
+    params: dict
+    n_features: int
+    transform: Transform = field(repr=False)
+
+
+def fit_projection(
+    method: str,
+    vectors: np.ndarray,
+    seed: int,
+    *,
+    classes: np.ndarray | None = None,
+    train_mask: np.ndarray | None = None,
+    n_components: int = 2,
+    **params,
+) -> Projection:
+    """Project ``vectors``; the same vectors, seed and parameters give the same coordinates.
+
+    Parameters
+    ----------
+    method : {"umap", "tsne", "pca", "lda"}
+    vectors : array, shape (n_galaxies, n_features)
+    seed : int
+    classes : array of str or None, shape (n_galaxies,), optional
+        For LDA alone. Galaxies without a class (None, NaN, "") are placed but not learned from.
+    train_mask : bool array, shape (n_galaxies,), optional
+        For LDA alone: the galaxies it may learn from. All of them unless given.
+    n_components : int
+        Dimensions of the result; 2 is a map.
+    **params
+        See `fit_umap` and `fit_tsne`.
+
+    Raises
+    ------
+    VectorError
+        Unusable vectors or classes, an unknown method, or dimensions that the method cannot give.
+    """
+    if method not in METHODS:
+        raise VectorError(f"There is no projection method {method!r}; choose one of {', '.join(METHODS)}.")
+    if n_components < 1 or (method == "tsne" and n_components > 2):
+        raise VectorError(f"{method} cannot give {n_components} dimensions; ask for 2.")
+    vectors = check_vectors(vectors, f"A {method} projection")
+    drawn_by = method
+    if method in ("umap", "tsne") and (len(vectors) < FEWEST_FOR_NEIGHBORHOODS or (vectors == vectors[0]).all()):
+        drawn_by, params = "pca", {}
+    if method == "lda":
+        if classes is None:
+            raise VectorError("LDA separates known classes, but this catalog has none; use UMAP, t-SNE or PCA.")
+        params = {"classes": classes, "train_mask": train_mask, **params}
+
+    coordinates, used, transform = METHODS[drawn_by](vectors, seed, n_components, **params)
+    used = {"n_components": n_components, **used, **({"drawn_by": drawn_by} if drawn_by != method else {})}
+    return Projection(np.asarray(coordinates, dtype=np.float32), method, used, vectors.shape[1], transform)
+
+
+def place(projection: Projection, new_vectors: np.ndarray) -> np.ndarray:
+    """Coordinates of new galaxies on a finished map; the galaxies already there do not move.
+
+    Parameters
+    ----------
+    projection : Projection
+    new_vectors : array, shape (m, n_features)
+
+    Returns
+    -------
+    float32 array, shape (m, n_components)
+    """
+    new_vectors = check_vectors(new_vectors, "Placing galaxies")
+    if new_vectors.shape[1] != projection.n_features:
+        raise VectorError(
+            f"The map was made from vectors of {projection.n_features} features, but the new ones have "
+            f"{new_vectors.shape[1]}; embed both with the same model."
+        )
+    return np.asarray(projection.transform(new_vectors), dtype=np.float32).copy()
+
+
+def fit_umap(
+    vectors: np.ndarray, seed: int, n_components: int, *, n_neighbors: int = 15, min_dist: float | None = None
+) -> tuple[np.ndarray, dict, Transform]:
+    """UMAP (McInnes, Healy & Melville 2018): keeps who is near whom; distances between far groups mean little.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Size of the neighbourhoods that are kept; at most the number of other galaxies.
+    min_dist : float, optional
+        How tightly galaxies may pack: 0.1 on a map, so that points stay apart, and 0 in more dimensions, which are for
+        clustering.
+    """
+    import umap
+
+    params = {
+        "n_neighbors": max(2, min(int(n_neighbors), len(vectors) - 1)),
+        "min_dist": float((0.1 if n_components <= 2 else 0.0) if min_dist is None else min_dist),
+        # the spectral start needs more galaxies than dimensions
+        "init": "spectral" if len(vectors) > n_components + 2 else "random",
+    }
+    fitted = umap.UMAP(**params, n_components=n_components, random_state=seed, n_jobs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a disconnected graph and a random fall-back of the start are both fine
+        coordinates = fitted.fit_transform(vectors)
+
+    def transform(new_vectors: np.ndarray) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return fitted.transform(new_vectors)
+
+    return coordinates, params, transform
+
+
+def fit_tsne(
+    vectors: np.ndarray, seed: int, n_components: int, *, perplexity: float = 30.0
+) -> tuple[np.ndarray, dict, Transform]:
+    """t-SNE (van der Maaten & Hinton 2008) by openTSNE (Policar et al. 2024), started from the principal components.
+
+    Parameters
+    ----------
+    perplexity : float
+        The number of neighbours that matter to a galaxy; at most a third of the other galaxies.
+    """
+    from openTSNE import TSNE
+
+    params = {"perplexity": min(float(perplexity), (len(vectors) - 1) / 3)}
+    # one thread: several add forces up in an order that changes from run to run
+    fitted = TSNE(**params, n_components=n_components, random_state=seed, n_jobs=1).fit(vectors)
+
+    def transform(new_vectors: np.ndarray) -> np.ndarray:
+        return np.asarray(fitted.transform(new_vectors, perplexity=min(5.0, params["perplexity"])))
+
+    return np.asarray(fitted), params, transform
+
+
+def fit_pca(vectors: np.ndarray, seed: int, n_components: int) -> tuple[np.ndarray, dict, Transform]:
+    """Principal components (Pearson 1901): the directions along which the vectors differ most.
+
+    Axes beyond the number of galaxies or features are 0.
+    """
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(min(n_components, *vectors.shape), svd_solver="full")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # one galaxy has no variance to divide by
+        fitted.fit(vectors.astype(np.float64))
+    total = float(vectors.astype(np.float64).var(axis=0).sum())
+    explained = np.atleast_1d(np.var(fitted.transform(vectors.astype(np.float64)), axis=0)) / (total or 1.0)
+
+    def transform(new_vectors: np.ndarray) -> np.ndarray:
+        scores = fitted.transform(new_vectors.astype(np.float64))
+        return np.pad(scores, ((0, 0), (0, n_components - scores.shape[1])))
+
+    return transform(vectors), {"explained_variance": [round(float(share), 6) for share in explained]}, transform
+
+
+def fit_lda(
+    vectors: np.ndarray, seed: int, n_components: int, *, classes: np.ndarray, train_mask: np.ndarray | None = None
+) -> tuple[np.ndarray, dict, Transform]:
+    """Linear discriminants (Fisher 1936): the directions that set the classes furthest apart for their spread.
+
+    There are one fewer than there are classes. Further axes are the principal components of what the discriminants leave
+    out, so that two classes still make a map.
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    learn = has_class(check_length(np.asarray(classes, dtype=object), len(vectors), "the class column"))
+    if train_mask is not None:
+        learn = learn & check_length(train_mask, len(vectors), "the training mask").astype(bool)
+    names, sizes = np.unique(np.asarray(classes, dtype=object)[learn].astype(str), return_counts=True)
+    if len(names) < 2 or learn.sum() <= len(names):
+        raise VectorError(
+            "LDA needs at least two classes with a few training galaxies each, but there are "
+            f"{learn.sum():,} training galaxies in {len(names)} classes; use UMAP, t-SNE or PCA."
+        )
+    if (vectors[learn] == vectors[learn][0]).all():
+        raise VectorError("LDA needs vectors that differ, but those of all training galaxies are identical.")
+
+    wide = vectors.astype(np.float64)
+    fitted = LinearDiscriminantAnalysis().fit(wide[learn], np.asarray(classes, dtype=object)[learn].astype(str))
+    n_discriminants = min(n_components, fitted.transform(wide[:1]).shape[1])
+    basis, _ = np.linalg.qr(fitted.scalings_[:, :n_discriminants])
+
+    def left_out(table: np.ndarray) -> np.ndarray:
+        return table - (table @ basis) @ basis.T
+
+    _, _, place_rest = fit_pca(left_out(wide[learn]), seed, max(1, n_components - n_discriminants))
+
+    def transform(new_vectors: np.ndarray) -> np.ndarray:
+        table = new_vectors.astype(np.float64)
+        discriminants = fitted.transform(table)[:, :n_discriminants]
+        return np.hstack([discriminants, place_rest(left_out(table))])[:, :n_components]
+
+    params = {"n_discriminants": n_discriminants, "n_train": int(learn.sum()), "classes": names.tolist()}
+    return transform(vectors), params, transform
+
+
+METHODS: dict[str, Callable[..., tuple[np.ndarray, dict, Transform]]] = {
+    "umap": fit_umap,
+    "tsne": fit_tsne,
+    "pca": fit_pca,
+    "lda": fit_lda,
+}
+"""Name of a method -> the function that returns coordinates, parameters as used, and a way to place more galaxies."""
