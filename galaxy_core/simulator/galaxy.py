@@ -1,0 +1,153 @@
+"""One galaxy from its parts, in the bands i, r and g that make its red, green and blue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from galaxy_core.simulator.light import Frame, add_blob, edge_on_disc, ring, sersic, spiral_pattern
+from galaxy_core.simulator.parameters import GalaxyParameters
+
+BANDS = ("i", "r", "g")
+_DUST_IN_BANDS = (0.75, 1.0, 1.4)  # optical depth in i, r and g over that in r, roughly the Milky Way's law
+_YOUNG_G_R = 0.05
+
+
+def band_fluxes(flux_r: float, g_r: float, r_i: float | None = None) -> np.ndarray:
+    """Flux in i, r and g from that in r and the colours; r - i follows the galaxy locus where it is not given."""
+    r_i = 0.03 + 0.45 * g_r if r_i is None else r_i
+    return (flux_r * 10 ** (0.4 * np.array([r_i, 0.0, -g_r]))).astype(np.float32)
+
+
+def render_galaxy(parameters: GalaxyParameters, frame: Frame, rng: np.random.Generator) -> np.ndarray:
+    """Light of the galaxy before the atmosphere.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws where the clumps and the companion's details fall.
+
+    Returns
+    -------
+    numpy.ndarray, float32, (3, n, n)
+        Nanomaggies per pixel in i, r and g. Away from dust the sum over a large frame is `total_flux`.
+    """
+    p = parameters
+    parts = _part_fluxes(p)
+    bulge = sersic(frame, p.bulge_r50_arcsec, p.sersic_index, p.bulge_axis_ratio, p.position_angle_deg)
+    image = parts["bulge"][:, None, None] * bulge
+    if p.disc_height_arcsec > 0:
+        depths = tuple(p.dust_depth * share for share in _DUST_IN_BANDS) if p.dust_depth else (0.0,)
+        disc = edge_on_disc(frame, p.disc_scale_arcsec, p.disc_height_arcsec, p.position_angle_deg, depths)
+        image += parts["disc"][:, None, None] * disc
+    elif p.disc_scale_arcsec > 0:
+        image += _face_on_disc(p, frame, parts, rng)
+    if p.bar_fraction:
+        bar = sersic(frame, p.bar_r50_arcsec, 0.6, p.bar_axis_ratio, p.bar_angle_deg)
+        image += parts["bar"][:, None, None] * bar
+    for fluxes, x, y, sigma in _clumps(p, parts["clumps"], rng) + _tails(p, parts["tails"]):
+        add_blob(image, frame, fluxes, x, y, sigma)
+    if p.companion_fraction:
+        image += _companion(p, frame, parts["companion"], rng)
+    return image
+
+
+def total_flux(parameters: GalaxyParameters) -> np.ndarray:
+    """Flux of all the parts together in i, r and g, nanomaggies, shape (3,); dust absorbs some of it."""
+    return np.sum(list(_part_fluxes(parameters).values()), axis=0)
+
+
+def _part_fluxes(p: GalaxyParameters) -> dict[str, np.ndarray]:
+    """Flux of each part in each band; the fractions are of the flux in r."""
+    disc_share = 1 - p.bulge_fraction - p.bar_fraction - p.ring_fraction - p.clump_fraction
+    parts = {"bulge": (p.bulge_fraction, p.bulge_g_r)}
+    if p.disc_scale_arcsec > 0:
+        parts |= {
+            "disc": (disc_share, p.disc_g_r),
+            "bar": (p.bar_fraction, 0.6 * p.bulge_g_r + 0.4 * p.disc_g_r),
+            "ring": (p.ring_fraction, p.disc_g_r - 0.1),
+        }
+    parts["clumps"] = (p.clump_fraction, min(_YOUNG_G_R, p.disc_g_r - 0.25))
+    stars = p.bulge_g_r if p.bulge_fraction == 1 else p.disc_g_r
+    parts["tails"] = (p.tail_fraction, stars - 0.05)
+    parts["companion"] = (p.companion_fraction, stars)
+    return {name: band_fluxes(p.flux_r_nmgy * share, g_r) for name, (share, g_r) in parts.items()}
+
+
+def _face_on_disc(
+    p: GalaxyParameters, frame: Frame, parts: dict[str, np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
+    """Exponential disc with its arms and ring, tilted."""
+    angle = np.radians(p.position_angle_deg)
+    cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    x = frame.x_arcsec * cosine + frame.y_arcsec * sine
+    y = (frame.y_arcsec * cosine - frame.x_arcsec * sine) / np.float32(p.axis_ratio)
+    radius, theta = np.hypot(x, y) / np.float32(p.disc_scale_arcsec), np.arctan2(y, x)
+    # 1.678 scale lengths hold half the light of an exponential disc
+    disc = sersic(frame, 1.678347 * p.disc_scale_arcsec, 1.0, p.axis_ratio, p.position_angle_deg)
+    phases = rng.uniform(0, 2 * np.pi, 3)
+    wobble = p.arm_wobble * (0.5 * np.sin(1.7 * radius + phases[0]) + 0.25 * np.sin(3.9 * radius + phases[1]))
+    phase = np.float32(np.radians(p.arm_phase_deg)) + wobble.astype(np.float32) / np.float32(max(p.n_arms, 1))
+    arms = spiral_pattern(radius, theta, p.n_arms, p.pitch_angle_deg, p.winding_sign, phase, p.arm_sharpness)
+    floccules = spiral_pattern(
+        radius, theta, p.n_arms + 3, 1.3 * p.pitch_angle_deg, p.winding_sign, np.float32(phases[2]), 1.0
+    )
+    # arms begin where the bulge or bar ends
+    start = radius**4 / (radius**4 + np.float32(0.5 + (p.bar_r50_arcsec / p.disc_scale_arcsec) ** 4 * 0.5))
+    strength = start * np.float32(p.arm_strength)
+    contrast = strength * arms + (1 - strength) * np.float32(p.floccule_strength) * start * floccules
+    image = np.empty((3, *disc.shape), np.float32)
+    for band, blueness in enumerate((0.85, 0.95, 1.05)):  # arms are young: they stand out more in g
+        image[band] = parts["disc"][band] * disc * np.maximum(1 + np.float32(blueness) * contrast, 0)
+    if p.ring_fraction:
+        ring_radius = p.ring_radius_arcsec / p.disc_scale_arcsec
+        area = frame.pixel_scale_arcsec**2 / (p.axis_ratio * p.disc_scale_arcsec**2)
+        image += parts["ring"][:, None, None] * ring(radius, ring_radius, 0.14 * ring_radius) * np.float32(area)
+    return image
+
+
+def _clumps(p: GalaxyParameters, fluxes: np.ndarray, rng: np.random.Generator) -> list[tuple]:
+    """Star-forming knots strung along the arms: (fluxes, x, y, sigma) each."""
+    if not p.n_clumps:
+        return []
+    share = rng.pareto(1.6, p.n_clumps) + 0.3
+    share = np.minimum(share, 6) / np.minimum(share, 6).sum()
+    radius = p.disc_scale_arcsec * rng.gamma(4.0, 0.5, p.n_clumps).clip(0.6, 4.0)
+    arm = rng.integers(0, max(p.n_arms, 1), p.n_clumps)
+    winding = p.winding_sign * np.log(radius / p.disc_scale_arcsec) / np.tan(np.radians(p.pitch_angle_deg))
+    theta = np.radians(p.arm_phase_deg) + winding + 2 * np.pi * arm / max(p.n_arms, 1) + rng.normal(0, 0.3, p.n_clumps)
+    angle = np.radians(p.position_angle_deg)
+    along, across = radius * np.cos(theta), radius * np.sin(theta) * p.axis_ratio
+    x, y = along * np.cos(angle) - across * np.sin(angle), along * np.sin(angle) + across * np.cos(angle)
+    sigma = p.disc_scale_arcsec * rng.uniform(0.04, 0.16, p.n_clumps)
+    return [(fluxes * share[k], x[k], y[k], sigma[k]) for k in range(p.n_clumps)]
+
+
+def _tails(p: GalaxyParameters, fluxes: np.ndarray) -> list[tuple]:
+    """Two tidal tails, curving opposite ways, fading and widening outwards."""
+    if not p.tail_fraction:
+        return []
+    steps = np.linspace(0.15, 1.0, 16)
+    share = (1.15 - steps) / (1.15 - steps).sum()
+    blobs = []
+    for side, part in ((0.0, 0.65), (np.pi, 0.35)):
+        direction = np.radians(p.companion_angle_deg) + side + p.tail_curvature * steps
+        distance = p.tail_length_arcsec * steps * (1.0 if part > 0.5 else 0.7)
+        width = p.tail_length_arcsec * (0.05 + 0.07 * steps)
+        points = zip(share, distance * np.cos(direction), distance * np.sin(direction), width, strict=True)
+        blobs += [(fluxes * part * weight, x, y, sigma) for weight, x, y, sigma in points]
+    return blobs
+
+
+def _companion(p: GalaxyParameters, frame: Frame, fluxes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The other galaxy of a merger, a plain Sersic body."""
+    angle = np.radians(p.companion_angle_deg)
+    body = sersic(
+        frame,
+        r50=p.r90_arcsec * float(rng.uniform(0.16, 0.3)),
+        n=float(rng.uniform(1.0, 3.5)),
+        axis_ratio=float(rng.uniform(0.5, 0.95)),
+        angle_deg=float(rng.uniform(0, 180)),
+        x0=p.companion_separation_arcsec * np.cos(angle),
+        y0=p.companion_separation_arcsec * np.sin(angle),
+    )
+    return fluxes[:, None, None] * body
