@@ -7,18 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.image_files import FITS_SUFFIXES, FileImages, find_images, image_ids, list_images
 from galaxy_core.catalogs.tables import (
     FILE_COLUMNS,
-    FITS_SUFFIXES,
     ID_COLUMNS,
-    FileImages,
     clean_text,
     constant_scale,
     find_column,
-    find_images,
     folder_of,
-    image_ids,
-    list_images,
     read_csv,
     select_rows,
 )

@@ -1,26 +1,19 @@
-"""What the readers share: tables with ids that stay text, folders listed once, rows matched with images and counted.
+"""What the readers share: tables with ids that stay text, and rows that are kept, or counted and left out.
 
 Object ids have 18 digits, more than a float64 holds, so an id column is read as text and never anything else.
 """
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import ReadReport
 from galaxy_core.errors import CatalogError
-from galaxy_core.images import read_image
 
-FITS_SUFFIXES = (".fits.gz", ".fits.fz", ".fit.gz", ".fits", ".fit", ".fts")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", *FITS_SUFFIXES)
 ID_COLUMNS = ("galaxy_id", "galaxyid", "id_str", "id", "objid", "dr7objid", "object_id", "iauname", "ident", "asset_id")
 FILE_COLUMNS = ("file", "filename", "file_loc", "file_name", "path", "image", "image_id", "name")
 CLASS_COLUMNS = ("class", "class5", "label")
@@ -31,17 +24,6 @@ TEXT_COLUMNS = (*ID_COLUMNS, *FILE_COLUMNS, *CLASS_COLUMNS, *GROUP_COLUMNS)
 ITS_OWN_COLUMNS = ("galaxy_id", "ra_deg", "dec_deg", "class", "split_group")
 
 
-@dataclass(frozen=True)
-class FileImages:
-    """``load_image`` of a catalog with one file per galaxy: ``images(i)`` is float32 ``(bands, height, width)``."""
-
-    folder: Path
-    names: Sequence[str] = field(repr=False)
-
-    def __call__(self, i: int) -> np.ndarray:
-        return read_image(self.folder / self.names[i]).pixels
-
-
 def folder_of(root: Path | str, layout: str) -> Path:
     """``root`` as a Path, once it is known to be a folder."""
     folder = Path(root).expanduser()
@@ -49,46 +31,6 @@ def folder_of(root: Path | str, layout: str) -> Path:
         reason = "is a file" if folder.exists() else "does not exist"
         raise CatalogError(f"{layout}:{root} {reason}; give the path of the folder that holds the catalog.")
     return folder
-
-
-def without_suffix(name: str) -> str:
-    """A path without its image suffix, and unchanged if it has none.
-
-    Examples
-    --------
-    >>> without_suffix("a/NGC 1300.b.fits.gz"), without_suffix("587722981746540704")
-    ('a/NGC 1300.b', '587722981746540704')
-    """
-    lower = name.lower()
-    suffix = next((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), "")
-    return name[: len(name) - len(suffix)]
-
-
-def list_images(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[str]:
-    """Images under ``folder``, as sorted paths relative to it with ``/``; hidden files are skipped.
-
-    One ``scandir`` a folder and no ``stat`` per file, so a quarter of a million images take about a second.
-    """
-    found, pending, seen = [], [""], set()
-    suffixes = tuple(suffixes)
-    while pending:
-        relative = pending.pop()
-        real = os.path.realpath(folder / relative)
-        if real in seen:  # a link that points back up the tree
-            continue
-        seen.add(real)
-        try:
-            with os.scandir(real) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.name.lower().endswith(suffixes):
-                        found.append(relative + entry.name)
-                    elif entry.is_dir():
-                        pending.append(f"{relative}{entry.name}/")
-        except OSError as error:
-            raise CatalogError(f"Cannot list {folder / relative}: {error.strerror}; check its permissions.") from error
-    return sorted(found)
 
 
 def find_column(columns: Iterable[str], names: Sequence[str]) -> str | None:
@@ -119,7 +61,7 @@ def read_csv(path: Path, keep: Callable[[str], bool] | None = None) -> tuple[pd.
             warnings.simplefilter("always", pd.errors.ParserWarning)
             try:
                 header = pd.read_csv(path, nrows=0, encoding_errors="replace").columns
-                text = {column: str for column in header if column.strip().lower() in TEXT_COLUMNS}
+                text = {column: str for column in header if _is_text(column)}
                 table = pd.read_csv(path, dtype=text, **options)
             except UnicodeDecodeError:
                 table = pd.read_csv(path, dtype=text, encoding="latin-1", **options)
@@ -134,51 +76,15 @@ def read_csv(path: Path, keep: Callable[[str], bool] | None = None) -> tuple[pd.
     return table, notes
 
 
+def _is_text(column: str) -> bool:
+    name = column.strip().lower()
+    return name in TEXT_COLUMNS or name.endswith("objid")
+
+
 def clean_text(values: pd.Series) -> pd.Series:
     """A column as stripped text with blanks as nulls; whole numbers once written as floats lose their ``.0``."""
     text = values.astype("str").str.strip().str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
     return text.where(text.notna() & (text != ""))
-
-
-def image_ids(names: Sequence[str]) -> list[str]:
-    """Ids of images known by file alone: the name without suffix, longer only where that would not be unique.
-
-    Examples
-    --------
-    >>> image_ids(["a/x.jpg", "a/y.jpg", "b/x.jpg", "b/x.png"])
-    ['a/x', 'y', 'b/x.jpg', 'b/x.png']
-    """
-    longer = [without_suffix(name) for name in names]
-    stems = [name.rpartition("/")[2] for name in longer]
-    n_stem, n_longer = Counter(stems), Counter(longer)
-    return [
-        stem if n_stem[stem] == 1 else path if n_longer[path] == 1 else name
-        for stem, path, name in zip(stems, longer, names, strict=True)
-    ]
-
-
-def find_images(keys: pd.Series, names: Sequence[str]) -> pd.Series:
-    """Image of each key, or null: by relative path, then by file name, each with or without suffix.
-
-    Where several images fit one key, the first in alphabetical order is meant.
-    """
-    exact, by_name, by_path, by_stem = set(names), {}, {}, {}
-    for name in names:
-        base = name.rpartition("/")[2]
-        by_name.setdefault(base, name)
-        by_path.setdefault(without_suffix(name), name)
-        by_stem.setdefault(without_suffix(base), name)
-
-    def find(key: object) -> str | None:
-        if not isinstance(key, str):
-            return None
-        key = key.replace("\\", "/").removeprefix("./")
-        base = key.rpartition("/")[2]
-        if key in exact:
-            return key
-        return by_path.get(key) or by_name.get(base) or by_stem.get(base) or by_stem.get(without_suffix(base))
-
-    return pd.Series([find(key) for key in keys], index=keys.index, dtype=object)
 
 
 def select_rows(
@@ -247,6 +153,15 @@ def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             table[name] = clean_text(table[name])
     first = [name for name in ITS_OWN_COLUMNS if name in table]
     return table[[*first, *(column for column in table if column not in first)]], notes
+
+
+def clean_answers(table: pd.DataFrame, columns: Sequence[str], kind: str) -> tuple[pd.DataFrame, list[str]]:
+    """Votes as float32, null where they are no number, negative, or as fractions above 1; nulls are counted."""
+    votes = table[list(columns)].apply(pd.to_numeric, errors="coerce").astype("float32")
+    votes = votes.where((votes >= 0) & (votes <= (1.0 if kind == "fraction" else 1e9)))
+    table = table.assign(**{column: votes[column] for column in votes})
+    n_gaps = int(votes.isna().any(axis=1).sum())
+    return table, [f"{n_gaps:,} galaxies have answers without a usable number"] if n_gaps else []
 
 
 def constant_scale(table: pd.DataFrame) -> float | None:

@@ -1,0 +1,195 @@
+"""`fits-stamps:PATH`: linear-flux FITS stamps, one a file or one an extension, with or without a catalog table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from astropy.io import fits
+
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.image_files import (
+    FITS_SUFFIXES,
+    FileImages,
+    find_images,
+    image_ids,
+    list_images,
+    without_suffix,
+)
+from galaxy_core.catalogs.tables import (
+    FILE_COLUMNS,
+    ID_COLUMNS,
+    clean_text,
+    constant_scale,
+    find_column,
+    folder_of,
+    read_csv,
+    select_rows,
+)
+from galaxy_core.errors import CatalogError, ImageError
+from galaxy_core.images import decode_image
+
+TABLES = ("catalog.csv", "labels.csv", "catalog.csv.gz")
+HDU_COLUMNS = ("hdu", "gal_hdu", "extension")
+EMPTY_PRIMARY = fits.PrimaryHDU().header.tostring().encode("ascii")
+
+
+class Stamp(NamedTuple):
+    """One extension of a FITS file."""
+
+    file: str
+    extension: int
+    start: int  # first byte of the header
+    n_bytes: int  # header and data
+    label: str  # EXTNAME
+
+
+@dataclass(frozen=True)
+class ExtensionImages:
+    """``load_image`` of stamps that are extensions: each knows its bytes, so one stamp is one small read."""
+
+    folder: Path
+    stamps: Sequence[Stamp] = field(repr=False)
+
+    def __call__(self, i: int) -> np.ndarray:
+        stamp = self.stamps[i]
+        name = f"{stamp.file}[{stamp.extension}]"
+        try:
+            with open(self.folder / stamp.file, "rb") as file:
+                file.seek(stamp.start)
+                data = file.read(stamp.n_bytes)
+        except OSError as error:
+            raise ImageError(f"Cannot read {name}: {error.strerror}; check that the file is still there.") from error
+        return decode_image(data if stamp.extension == 0 else EMPTY_PRIMARY + data, name).pixels
+
+
+def read(root: Path | str) -> Catalog:
+    """Read FITS stamps.
+
+    ``catalog.csv`` names the galaxies by an id column (galaxy_id, IDENT, ...) and their stamps by an ``hdu`` column
+    (extensions of ``stamps.fits``, or of the file its file column names), else by a file column or the id. Without a
+    catalog, every file is a galaxy, or every extension where there is one file.
+
+    Parameters
+    ----------
+    root : path
+
+    Returns
+    -------
+    Catalog
+        ``linear`` is True; images are in the units of the files.
+    """
+    folder = folder_of(root, "fits-stamps")
+    names = list_images(folder, FITS_SUFFIXES)
+    if not names:
+        raise CatalogError(f"No FITS file in {folder}; stamps are read from .fits, .fits.gz and .fits.fz files.")
+    catalog_file = next((folder / name for name in TABLES if (folder / name).is_file()), None)
+    table, notes = read_csv(catalog_file) if catalog_file else (None, [])
+    columns = [] if table is None else table.columns
+    if find_column(columns, HDU_COLUMNS) or (len(names) == 1 and not find_column(columns, FILE_COLUMNS)):
+        table, report, load_image = _from_extensions(folder, table, names, notes)
+    else:
+        table, images, report = _from_files(table, names, notes)
+        load_image = FileImages(folder, images)
+    return Catalog(
+        table=table,
+        load_image=load_image,
+        layout="fits-stamps",
+        source=str(root),
+        report=report,
+        linear=True,
+        pixel_scale_arcsec=constant_scale(table),
+    )
+
+
+def _from_files(table: pd.DataFrame | None, names: list[str], notes: list[str]):
+    own_ids = pd.Series(image_ids(names))
+    if table is None:
+        return select_rows(pd.DataFrame(index=own_ids.index), own_ids, pd.Series(names, dtype=object), names)
+    id_column, file_column = find_column(table.columns, ID_COLUMNS), find_column(table.columns, FILE_COLUMNS)
+    if id_column is None and file_column is None:
+        raise CatalogError("The catalog has no column that names the stamps; call it galaxy_id or file.")
+    images = find_images(clean_text(table[file_column or id_column]), names)
+    if id_column is None:
+        ids = images.map(dict(zip(names, own_ids, strict=True)), na_action="ignore")
+        ids = ids.fillna(clean_text(table[file_column]))
+    else:
+        ids = clean_text(table.pop(id_column))
+    return select_rows(table, ids, images, names, notes)
+
+
+def _from_extensions(folder: Path, table: pd.DataFrame | None, names: list[str], notes: list[str]):
+    files = None  # of each row; None where there is only one
+    file_column = None if table is None else find_column(table.columns, ("gal_filename", *FILE_COLUMNS))
+    if file_column is not None:
+        files = find_images(clean_text(table[file_column]), names)
+        wanted = sorted(files.dropna().unique())
+    else:
+        wanted = [name for name in names if len(names) == 1 or without_suffix(name) == "stamps"]
+        if len(wanted) != 1:
+            raise CatalogError(
+                f"{folder} has {len(names)} FITS files; name each row's in a file column of the catalog."
+            )
+    stamps = {f"{stamp.file}[{stamp.extension}]": stamp for name in wanted for stamp in image_extensions(folder, name)}
+    labels = {key: stamp.label for key, stamp in stamps.items()}
+    if table is None:
+        images = pd.Series(list(stamps), dtype=object)
+        ids = pd.Series([label or key for key, label in labels.items()], dtype=object)
+        ids = ids.where(~ids.duplicated(keep=False), images)  # extensions of one name are told apart by number
+        table = pd.DataFrame(index=images.index)
+    else:
+        id_column, hdu_column = find_column(table.columns, ID_COLUMNS), find_column(table.columns, HDU_COLUMNS)
+        if hdu_column is not None:
+            numbers = pd.to_numeric(table[hdu_column], errors="coerce").astype("Int64").astype("str")
+            images = (files if files is not None else pd.Series(wanted[0], index=table.index)) + "[" + numbers + "]"
+            images = images.where(images.isin(list(stamps))).astype(object)
+        else:
+            images = _by_name_or_order(table, id_column, labels, folder)
+        ids = clean_text(table.pop(id_column)) if id_column else images.map(labels, na_action="ignore").fillna(images)
+    table, chosen, report = select_rows(table, ids, images, list(stamps), notes)
+    return table, report, ExtensionImages(folder, [stamps[key] for key in chosen])
+
+
+def _by_name_or_order(table: pd.DataFrame, id_column: str | None, labels: dict[str, str], folder: Path) -> pd.Series:
+    key_of = {label: key for key, label in labels.items() if label}
+    if id_column is not None:
+        images = clean_text(table[id_column]).map(key_of).astype(object)
+        if images.notna().any():
+            return images
+    if len(table) != len(labels):
+        raise CatalogError(
+            f"The catalog in {folder} has {len(table)} rows for {len(labels)} stamps and no hdu column; add one "
+            "that gives each row's extension."
+        )
+    return pd.Series(list(labels), index=table.index, dtype=object)
+
+
+def image_extensions(folder: Path, name: str) -> list[Stamp]:
+    """Where the images of a FITS file lie, from its headers alone."""
+    if name.lower().endswith(".gz"):
+        raise CatalogError(
+            f"{folder / name} is gzipped, so its stamps cannot be read one by one; run gunzip on it first."
+        )
+    stamps, path = [], folder / name
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            extension, start = 0, 0
+            while start < size:
+                header = fits.Header.fromfile(file)
+                end = file.tell() + header.data_size_padded
+                is_image = (
+                    extension == 0 or header.get("XTENSION", "").strip() == "IMAGE" or header.get("ZIMAGE", False)
+                )
+                if is_image and header.get("ZNAXIS", header.get("NAXIS", 0)) >= 2:
+                    stamps.append(Stamp(name, extension, start, end - start, str(header.get("EXTNAME", ""))))
+                file.seek(end)
+                extension, start = extension + 1, end
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        if not stamps:
+            raise CatalogError(f"Cannot read {path} as FITS ({error}); check that the download is complete.") from error
+    return stamps

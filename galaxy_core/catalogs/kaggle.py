@@ -1,0 +1,68 @@
+"""`kaggle:PATH`: Galaxy Zoo, The Galaxy Challenge (Kaggle 2013): 61,578 SDSS galaxies with 37 vote fractions each.
+
+The fractions are multiplied down the decision tree: the answers of a question sum to the fraction that led to it, not
+to 1.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.image_files import FileImages, find_images, list_images
+from galaxy_core.catalogs.tables import (
+    ID_COLUMNS,
+    clean_answers,
+    clean_text,
+    find_column,
+    folder_of,
+    read_csv,
+    select_rows,
+)
+from galaxy_core.errors import CatalogError
+
+IMAGES, SOLUTIONS = "images_training_rev1", "training_solutions_rev1.csv"
+ANSWER = re.compile(r"Class\d+\.\d+")
+
+
+def read(root: Path | str) -> Catalog:
+    """Read ``images_training_rev1/<GalaxyID>.jpg`` and ``training_solutions_rev1.csv``.
+
+    Parameters
+    ----------
+    root : path
+        Folder with both.
+
+    Returns
+    -------
+    Catalog
+        ``answer_columns`` are ``Class1.1`` to ``Class11.6`` as released: cumulative fractions.
+    """
+    folder = folder_of(root, "kaggle")
+    solutions, image_folder = folder / SOLUTIONS, folder / IMAGES
+    for path in (solutions, image_folder):
+        if not path.exists():
+            raise CatalogError(
+                f"{folder} has no {path.name}; unpack both it and the rest of the Kaggle download there."
+            )
+    table, notes = read_csv(solutions)
+    id_column = find_column(table.columns, ID_COLUMNS)
+    answers = tuple(column for column in table.columns if ANSWER.fullmatch(column))
+    if id_column is None or not answers:
+        raise CatalogError(f"{solutions} lacks the GalaxyID or the Class columns; fetch the file again.")
+    table, more_notes = clean_answers(table, answers, "fraction")
+    ids = clean_text(table[id_column])
+    names = list_images(image_folder)
+    table, images, report = select_rows(
+        table.drop(columns=id_column), ids, find_images(ids, names), names, [*notes, *more_notes]
+    )
+    return Catalog(
+        table=table,
+        load_image=FileImages(image_folder, images),
+        layout="kaggle",
+        source=str(root),
+        report=report,
+        answer_columns=answers,
+        answer_kind="fraction",
+    )
