@@ -13,7 +13,7 @@ from scipy.fft import next_fast_len
 from galaxy_core.simulator.field import add_neighbours, add_stars
 from galaxy_core.simulator.galaxy import render_galaxy
 from galaxy_core.simulator.light import make_frame
-from galaxy_core.simulator.observe import NATIVE_PIXEL_ARCSEC, add_noise, convolve, lupton
+from galaxy_core.simulator.observe import NATIVE_PIXEL_ARCSEC, add_noise, compress_color, convolve, lupton
 from galaxy_core.simulator.parameters import FIELD_STREAM, NOISE_STREAM, GalaxyParameters, draw_parameters, stream
 from galaxy_core.simulator.votes import count_votes, vote_fractions
 
@@ -63,7 +63,7 @@ def simulate(index: int, seed: int = 0, size_px: int = 128) -> SimulatedGalaxy:
     native = linear * np.float32((NATIVE_PIXEL_ARCSEC / pixel_scale) ** 2)
     noisy = add_noise(native, pixel_scale, stream(seed, index, NOISE_STREAM))
     return SimulatedGalaxy(
-        image=lupton(noisy, parameters.sky_level),
+        image=compress_color(lupton(noisy, parameters.sky_level)),
         noiseless=lupton(native, parameters.sky_level),
         linear=linear,
         parameters=parameters,

@@ -11,7 +11,7 @@ Colour stretch: Lupton et al. 2004, PASP 116, 133. Gains and read noise: SDSS DR
 from __future__ import annotations
 
 import numpy as np
-from scipy.fft import irfft2, rfft2
+from scipy.fft import dct, irfft2, rfft2
 
 from galaxy_core.simulator.light import Frame, moffat
 
@@ -22,8 +22,11 @@ SEEING_IN_BANDS = (0.97, 1.0, 1.07)
 ELECTRONS_PER_NMGY = (520.0, 700.0, 680.0)
 SKY_NMGY_PER_ARCSEC2 = (7.6, 4.4, 2.0)
 READ_NOISE_ELECTRONS = (7.0, 5.5, 5.0)
-BAND_WEIGHTS = (1.0, 1.17, 1.62)
-SLOPE, SOFTENING = 0.75, 4.5  # of the asinh stretch, per nanomaggy in a native pixel
+BAND_WEIGHTS = (1.0, 1.2, 1.72)
+SKY_TINT = (1.0, 1.0, 0.6)
+_RGB_TO_YCC = np.array(((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)), np.float32)
+_YCC_TO_RGB = np.linalg.inv(_RGB_TO_YCC)
+SLOPE, SOFTENING = 1.05, 5.0  # of the asinh stretch, per nanomaggy in a native pixel
 
 
 def convolve(light: np.ndarray, frame: Frame, fwhm_arcsec: float) -> np.ndarray:
@@ -84,11 +87,43 @@ def lupton(linear: np.ndarray, sky_level: float) -> np.ndarray:
     sky_level : float
         Where empty sky is shown, so that the fainter half of its noise is not all cut.
     """
-    weighted = linear * np.array(BAND_WEIGHTS, np.float32)[:, None, None] + np.float32(sky_level / SLOPE)
+    weights, tint = np.array((BAND_WEIGHTS, SKY_TINT), np.float32)[:, :, None, None]
+    weighted = linear * weights + tint * np.float32(sky_level / SLOPE)
     np.maximum(weighted, 0, out=weighted)
     intensity = weighted.mean(axis=0)
     scaled = np.float32(SOFTENING * SLOPE) * intensity
     factor = np.arcsinh(scaled) / np.maximum(scaled, np.float32(1e-6)) * np.float32(SLOPE)
     color = weighted * factor
     color /= np.maximum(color.max(axis=0), 1)  # too bright: keep the hue, as Lupton et al. do
-    return np.rint(color * 255).astype(np.float32) / np.float32(255)
+    return to_8_bit(color)
+
+
+def to_8_bit(image: np.ndarray) -> np.ndarray:
+    """Round an image to the nearest of 256 steps of [0, 1]."""
+    return np.rint(np.clip(image, 0, 1) * np.float32(255)) / np.float32(255)
+
+
+def compress_color(image: np.ndarray) -> np.ndarray:
+    """Coarsen the colour of a display image (3, n, n) as JPEG compression of the 424-pixel original does.
+
+    JPEG keeps colour at half resolution and rounds its cosine transform in blocks of 8, which here are blocks of 8 stamp
+    pixels of 128. Most colour noise is rounded away, which is why the sky of a JPEG stamp is grey; what is left is blocky.
+    """
+    size = image.shape[1]
+    block = max(2, round(8 * size / 128))
+    # the crop of 256 out of 424 begins a quarter of the way into a block
+    before = block // 4
+    after = -(size + before) % block
+    ycc = np.tensordot(_RGB_TO_YCC, image * np.float32(255), axes=1)
+    chroma = np.pad(ycc[1:], ((0, 0), (before, after), (before, after)), mode="edge")
+    n_blocks = chroma.shape[1] // block
+    transform = dct(np.eye(block, dtype=np.float32), axis=0, norm="ortho")
+    order = np.arange(block)
+    steps = np.minimum(9 + 4.5 * (order[:, None] + order[None, :]) * 8 / block, 50).astype(np.float32) * block / 8
+    # (2, blocks, blocks, block, block)
+    tiles = chroma.reshape(2, n_blocks, block, n_blocks, block).swapaxes(2, 3)
+    coefficients = np.rint(transform @ tiles @ transform.T / steps) * steps
+    tiles = transform.T @ coefficients @ transform
+    chroma = tiles.swapaxes(2, 3).reshape(2, n_blocks * block, n_blocks * block)
+    ycc[1:] = chroma[:, before : before + size, before : before + size]
+    return to_8_bit(np.tensordot(_YCC_TO_RGB, ycc, axes=1) / np.float32(255))

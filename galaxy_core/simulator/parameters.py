@@ -12,6 +12,7 @@ import numpy as np
 
 CLASSES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral", "merger")
 CLASS_SHARES = (0.26, 0.26, 0.05, 0.14, 0.25, 0.04)
+_R90_MEDIAN_ARCSEC = dict(zip(CLASSES, (5.4, 5.4, 6.0, 6.6, 6.8, 6.5), strict=True))
 PARAMETER_STREAM, FIELD_STREAM, NOISE_STREAM, VOTE_STREAM = range(4)
 
 
@@ -89,7 +90,7 @@ def _common(rng: np.random.Generator, kind: str) -> dict:
     numbers = {f.name: 0.0 for f in fields(GalaxyParameters)} | dict(n_arms=0, n_clumps=0, winding_sign=1)
     return numbers | dict(
         galaxy_class=kind,
-        r90_arcsec=float(np.clip(8.5 * np.exp(0.38 * rng.normal()), 4.0, 30.0)),
+        r90_arcsec=float(np.clip(_R90_MEDIAN_ARCSEC[kind] * np.exp(0.36 * rng.normal()), 3.2, 30.0)),
         position_angle_deg=float(rng.uniform(0, 180)),
         seeing_fwhm_arcsec=float(np.clip(rng.normal(1.28, 0.12), 0.9, 1.8)),
         sky_level=float(rng.uniform(0.006, 0.024)),
@@ -112,8 +113,8 @@ def _smooth(rng: np.random.Generator, common: dict, axis_ratio: float, share_old
     old = rng.random() < share_old
     n = float(np.clip(rng.normal(3.8, 0.9), 2.0, 6.0) if old else rng.uniform(0.8, 1.9))
     r90 = common["r90_arcsec"] * (1 + 0.35 * (1 - axis_ratio))
-    r50 = r90 / (2.15 + 0.27 * n) * float(np.exp(0.1 * rng.normal()))
-    brightness = rng.normal(20.35, 0.5) if old else rng.normal(20.9, 0.55)
+    r50 = 1.2 * r90 / (2.15 + 0.27 * n) * float(np.exp(0.1 * rng.normal()))
+    brightness = rng.normal(20.15, 0.5) if old else rng.normal(20.4, 0.5)
     return dict(
         axis_ratio=axis_ratio,
         sersic_index=n,
@@ -141,7 +142,7 @@ def _edge_on(rng: np.random.Generator, common: dict) -> dict:
     scale = common["r90_arcsec"] * float(rng.uniform(0.34, 0.46))
     height = scale * float(rng.uniform(0.11, 0.24))
     bulge = float(np.clip(rng.beta(1.6, 6.0), 0.0, 0.6))
-    brightness = rng.normal(20.7, 0.5)
+    brightness = rng.normal(20.1, 0.5)
     disc_g_r = float(np.clip(rng.normal(0.72, 0.17), 0.15, 1.1))
     return dict(
         axis_ratio=height / scale,
@@ -192,7 +193,7 @@ def _spiral(rng: np.random.Generator, common: dict) -> dict:
         ring_radius_arcsec=scale * float(rng.uniform(1.4, 2.4)),
         n_clumps=int(rng.poisson(np.exp(rng.uniform(1.0, 3.6)))),
         clump_fraction=float(rng.uniform(0.01, 0.10)),
-        flux_r_nmgy=_flux(1.68 * scale, axis_ratio, rng.normal(21.2, 0.5)),
+        flux_r_nmgy=_flux(1.68 * scale, axis_ratio, rng.normal(20.8, 0.5)),
     )
 
 
