@@ -91,10 +91,11 @@ def cluster_hdbscan(
     min_samples: int = 10,
     cluster_selection_method: str = "eom",
 ) -> tuple[np.ndarray, np.ndarray, dict]:
-    """HDBSCAN (Campello, Moulavi & Sander 2013): clusters are the dense regions that persist as density is thresholded.
+    """HDBSCAN (Campello, Moulavi & Sander 2013): clusters are dense regions that persist as density is thresholded.
 
-    Membership is HDBSCAN's own probability: the density at which a galaxy leaves its cluster over the cluster's highest.
-    Draws no random numbers. Fewer galaxies than ``min_cluster_size`` cannot hold a cluster: all are unclustered.
+    Membership is HDBSCAN's own probability: the density at which a galaxy leaves its cluster over the cluster's
+    highest. Draws no random numbers. Fewer galaxies than ``min_cluster_size`` cannot hold a cluster: all are
+    unclustered.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def cluster_hdbscan(
         "min_samples": int(min_samples),
         "cluster_selection_method": cluster_selection_method,
     }
-    # Identical vectors have infinite density and no structure to find; two clusters do not fit in fewer than 2 m galaxies.
+    # Identical vectors have no structure to find, and HDBSCAN never calls the whole catalog one cluster.
     if n_galaxies < 2 * min_cluster_size or (vectors == vectors[0]).all():
         return np.full(n_galaxies, UNCLUSTERED), np.zeros(n_galaxies), params
 
@@ -153,12 +154,14 @@ def cluster_kmeans(
     n_different = len(np.unique(vectors, axis=0)) if len(vectors) <= 100_000 else len(vectors)
     if n_different < n_clusters:
         raise VectorError(
-            f"k-means with {n_clusters} clusters needs {n_clusters} different vectors, but the {len(vectors):,} galaxies "
-            f"have {n_different}; ask for fewer clusters."
+            f"k-means with {n_clusters} clusters needs {n_clusters} different vectors, but the {len(vectors):,} "
+            f"galaxies have {n_different}; ask for fewer clusters."
         )
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
-    fitted = KMeans(n_clusters=n_clusters, n_init=n_init, random_state=seed).fit(vectors)
+    with threadpool_limits(1, user_api="openmp"):  # several threads add up centres in an order that changes by run
+        fitted = KMeans(n_clusters=n_clusters, n_init=n_init, random_state=seed).fit(vectors)
     if n_clusters == 1:
         membership = np.ones(len(vectors))
     else:

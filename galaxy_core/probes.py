@@ -1,7 +1,7 @@
 """How much does an embedding know? Fit something simple on it, with the network frozen, and count what it gets right.
 
-Two probes: a linear one, which asks whether classes are separated by planes, and the vote of the nearest neighbours, which
-asks whether galaxies that lie together are of a kind.
+Two probes: a linear one, which asks whether classes are separated by planes, and the vote of the nearest neighbours,
+which asks whether galaxies that lie together are of a kind.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def knn_probe(
     classes_test: np.ndarray,
     k: int = 15,
 ) -> ProbeResult:
-    """Accuracy of the majority vote of the ``k`` training galaxies nearest by cosine; all of them where there are fewer.
+    """Accuracy of the majority vote of the ``k`` training galaxies nearest by cosine (all, where there are fewer).
 
     Parameters
     ----------

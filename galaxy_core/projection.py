@@ -1,7 +1,7 @@
-"""Lay the embedding out in a few dimensions: UMAP, t-SNE, PCA and LDA, each able to place new galaxies on a finished map.
+"""Lay the embedding out in a few dimensions: UMAP, t-SNE, PCA and LDA; each places new galaxies on a finished map too.
 
-The libraries are imported inside the functions: `import umap` compiles for up to a minute, and pages that show stored maps
-never need it. A new method is one more function and one more entry in `METHODS`.
+The libraries are imported inside the functions: `import umap` compiles for up to a minute, and pages that show stored
+maps never need it. A new method is one more function and one more entry in `METHODS`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Projection:
     coordinates : float32 array, shape (n_galaxies, n_components)
     method : str
     params : dict
-        Every parameter as used, after defaults and after fitting it to the number of galaxies. ``drawn_by`` is "pca" where
-        UMAP or t-SNE was asked for but there were too few galaxies, or only one vector, to arrange.
+        Every parameter as used, after defaults and after fitting it to the number of galaxies. ``drawn_by`` is "pca"
+        where UMAP or t-SNE was asked for but there were too few galaxies, or only one vector, to arrange.
     n_features : int
         Length of the vectors it was fitted on.
     transform : callable
@@ -197,25 +197,26 @@ def fit_lda(
 ) -> tuple[np.ndarray, dict, Transform]:
     """Linear discriminants (Fisher 1936): the directions that set the classes furthest apart for their spread.
 
-    There are one fewer than there are classes. Further axes are the principal components of what the discriminants leave
-    out, so that two classes still make a map.
+    There are one fewer than there are classes. Further axes are the principal components of what the discriminants
+    leave out, so that two classes still make a map.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     learn = has_class(check_length(np.asarray(classes, dtype=object), len(vectors), "the class column"))
     if train_mask is not None:
         learn = learn & check_length(train_mask, len(vectors), "the training mask").astype(bool)
-    names, sizes = np.unique(np.asarray(classes, dtype=object)[learn].astype(str), return_counts=True)
+    labels = np.asarray(classes, dtype=object)[learn].astype(str)
+    names = np.unique(labels)
     if len(names) < 2 or learn.sum() <= len(names):
         raise VectorError(
             "LDA needs at least two classes with a few training galaxies each, but there are "
             f"{learn.sum():,} training galaxies in {len(names)} classes; use UMAP, t-SNE or PCA."
         )
-    if (vectors[learn] == vectors[learn][0]).all():
-        raise VectorError("LDA needs vectors that differ, but those of all training galaxies are identical.")
+    if all((vectors[learn][labels == name] == vectors[learn][labels == name][0]).all() for name in names):
+        raise VectorError("LDA needs galaxies that differ within a class, but in each class all are identical.")
 
     wide = vectors.astype(np.float64)
-    fitted = LinearDiscriminantAnalysis().fit(wide[learn], np.asarray(classes, dtype=object)[learn].astype(str))
+    fitted = LinearDiscriminantAnalysis().fit(wide[learn], labels)
     n_discriminants = min(n_components, fitted.transform(wide[:1]).shape[1])
     basis, _ = np.linalg.qr(fitted.scalings_[:, :n_discriminants])
 

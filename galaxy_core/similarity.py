@@ -13,9 +13,9 @@ CHUNK_ELEMENTS = 16_000_000
 def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``k`` most similar other galaxies of every galaxy, most similar first.
 
-    Every pair is compared: the answer is exact. A galaxy is never its own neighbour, though its exact duplicate is. Equal
-    similarities are ordered by row, so the same vectors always give the same table. A zero vector has no direction; its
-    similarity to everything is 0.
+    Every pair is compared: the answer is exact. A galaxy is never its own neighbour, though its exact duplicate is.
+    Equal similarities are ordered by row, so the same vectors always give the same table. A zero vector has no
+    direction; its similarity to everything is 0.
 
     Parameters
     ----------

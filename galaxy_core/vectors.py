@@ -38,8 +38,8 @@ def check_vectors(vectors: np.ndarray, purpose: str, n_least: int = 1) -> np.nda
     n_broken = int((~np.isfinite(vectors).all(axis=1)).sum())
     if n_broken:
         raise VectorError(
-            f"{purpose} needs finite vectors, but {n_broken:,} of {len(vectors):,} galaxies have NaN or infinite values; "
-            "embed the catalog again or leave these galaxies out."
+            f"{purpose} needs finite vectors, but {n_broken:,} of {len(vectors):,} galaxies have NaN or infinite "
+            "values; embed the catalog again or leave these galaxies out."
         )
     return vectors
 
