@@ -53,9 +53,9 @@ def add_stars(image: np.ndarray, frame: Frame, number: int, fwhm_arcsec: float, 
     reach = frame.size_px * frame.pixel_scale_arcsec / 2
     for _ in range(number):
         x0, y0 = rng.uniform(-reach, reach, 2)
-        flux = min(1.5 * (1 - rng.random()) ** -1.2, 3000.0)
-        g_r = float(rng.choice([rng.normal(0.45, 0.15), rng.normal(1.4, 0.08)]))
-        r_i = 0.4 * g_r if g_r < 1.1 else float(rng.uniform(0.5, 1.6))
+        flux = min(1.0 * (1 - rng.random()) ** -1.1, 1500.0)
+        g_r = float(rng.choice([rng.normal(0.45, 0.18), rng.normal(1.4, 0.08)], p=[0.6, 0.4]))
+        r_i = 0.4 * g_r if g_r < 1.1 else float(rng.uniform(0.4, 1.2))
         add_star(image, frame, band_fluxes(flux, g_r, r_i), fwhm_arcsec, x0, y0)
 
 

@@ -53,7 +53,9 @@ def make_frame(size_px: int, pixel_scale_arcsec: float) -> Frame:
     return Frame(size_px, pixel_scale_arcsec, axis[None, :], axis[:, None])
 
 
-def integrate(profile: Profile, frame: Frame, x0: float, y0: float, levels: tuple[tuple[float, int], ...]) -> np.ndarray:
+def integrate(
+    profile: Profile, frame: Frame, x0: float, y0: float, levels: tuple[tuple[float, int], ...]
+) -> np.ndarray:
     """Integrate a profile over pixels: at their centres, and on finer and finer grids towards a cusp.
 
     Parameters

@@ -11,7 +11,7 @@ Colour stretch: Lupton et al. 2004, PASP 116, 133. Gains and read noise: SDSS DR
 from __future__ import annotations
 
 import numpy as np
-from scipy.fft import dct, irfft2, rfft2
+from scipy.fft import dctn, idctn, irfft2, rfft2
 
 from galaxy_core.simulator.light import Frame, moffat
 
@@ -19,14 +19,15 @@ NATIVE_PIXEL_ARCSEC = 0.396
 MOFFAT_BETA = 3.0
 # i, r, g
 SEEING_IN_BANDS = (0.97, 1.0, 1.07)
-ELECTRONS_PER_NMGY = (520.0, 700.0, 680.0)
+ELECTRONS_PER_NMGY = (680.0, 900.0, 880.0)
 SKY_NMGY_PER_ARCSEC2 = (7.6, 4.4, 2.0)
 READ_NOISE_ELECTRONS = (7.0, 5.5, 5.0)
 BAND_WEIGHTS = (1.0, 1.2, 1.72)
 SKY_TINT = (1.0, 1.0, 0.6)
-_RGB_TO_YCC = np.array(((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)), np.float32)
-_YCC_TO_RGB = np.linalg.inv(_RGB_TO_YCC)
-SLOPE, SOFTENING = 1.05, 5.0  # of the asinh stretch, per nanomaggy in a native pixel
+# JPEG's luma, and what turns blue and red less luma into its two chroma bands
+_LUMA = tuple(np.array((0.299, 0.587, 0.114), np.float32))
+_CHROMA = tuple(np.array((0.5 / (1 - 0.114), 0.5 / (1 - 0.299)), np.float32))
+SLOPE, SOFTENING = 1.0, 5.0  # of the asinh stretch, per nanomaggy in a native pixel
 
 
 def convolve(light: np.ndarray, frame: Frame, fwhm_arcsec: float) -> np.ndarray:
@@ -43,11 +44,14 @@ def convolve(light: np.ndarray, frame: Frame, fwhm_arcsec: float) -> np.ndarray:
     return irfft2(rfft2(light) * rfft2(kernels), (n, n))
 
 
-def _resampling_matrix(n_out: int, n_in: int, step: float, offset: float) -> np.ndarray:
-    """Weights (n_out, n_in) that interpolate linearly at ``offset + step * i``."""
+def _interpolate(values: np.ndarray, axis: int, n_out: int, step: float, offset: float) -> np.ndarray:
+    """Linear interpolation along one axis at ``offset + step * i``."""
     at = offset + step * np.arange(n_out)
-    weights = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(n_in)[None, :]))
-    return weights.astype(np.float32)
+    low = at.astype(int)
+    shape = [1] * values.ndim
+    shape[axis] = n_out
+    weight = (at - low).astype(np.float32).reshape(shape)
+    return values.take(low, axis) * (1 - weight) + values.take(low + 1, axis) * weight
 
 
 def unit_noise(size_px: int, pixel_scale_arcsec: float, rng: np.random.Generator) -> np.ndarray:
@@ -60,9 +64,8 @@ def unit_noise(size_px: int, pixel_scale_arcsec: float, rng: np.random.Generator
         return rng.standard_normal((3, size_px, size_px), dtype=np.float32) / np.float32(step)
     n_native = int(np.ceil(size_px * step)) + 2
     native = rng.standard_normal((3, n_native, n_native), dtype=np.float32)
-    rows = _resampling_matrix(size_px, n_native, step, float(rng.random()))
-    columns = _resampling_matrix(size_px, n_native, step, float(rng.random()))
-    return rows @ native @ columns.T
+    rows = _interpolate(native, 1, size_px, step, float(rng.random()))
+    return _interpolate(rows, 2, size_px, step, float(rng.random()))
 
 
 def add_noise(linear: np.ndarray, pixel_scale_arcsec: float, rng: np.random.Generator) -> np.ndarray:
@@ -114,16 +117,18 @@ def compress_color(image: np.ndarray) -> np.ndarray:
     # the crop of 256 out of 424 begins a quarter of the way into a block
     before = block // 4
     after = -(size + before) % block
-    ycc = np.tensordot(_RGB_TO_YCC, image * np.float32(255), axes=1)
-    chroma = np.pad(ycc[1:], ((0, 0), (before, after), (before, after)), mode="edge")
+    red, green, blue = image * np.float32(255)
+    luma = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    chroma = np.stack(((blue - luma) * _CHROMA[0], (red - luma) * _CHROMA[1]))
+    chroma = np.pad(chroma, ((0, 0), (before, after), (before, after)), mode="edge")
     n_blocks = chroma.shape[1] // block
-    transform = dct(np.eye(block, dtype=np.float32), axis=0, norm="ortho")
-    order = np.arange(block)
-    steps = np.minimum(9 + 4.5 * (order[:, None] + order[None, :]) * 8 / block, 50).astype(np.float32) * block / 8
-    # (2, blocks, blocks, block, block)
-    tiles = chroma.reshape(2, n_blocks, block, n_blocks, block).swapaxes(2, 3)
-    coefficients = np.rint(transform @ tiles @ transform.T / steps) * steps
-    tiles = transform.T @ coefficients @ transform
-    chroma = tiles.swapaxes(2, 3).reshape(2, n_blocks * block, n_blocks * block)
-    ycc[1:] = chroma[:, before : before + size, before : before + size]
-    return to_8_bit(np.tensordot(_YCC_TO_RGB, ycc, axes=1) / np.float32(255))
+    order = np.arange(block) * 8 / block
+    steps = np.minimum(17 + 11 * (order[:, None] + order[None, :]), 99) * block / 8
+    steps = steps.astype(np.float32)[:, None, :]
+    tiles = chroma.reshape(2, n_blocks, block, n_blocks, block)
+    coefficients = np.rint(dctn(tiles, axes=(2, 4), norm="ortho") / steps) * steps
+    chroma = idctn(coefficients, axes=(2, 4), norm="ortho").reshape(chroma.shape)
+    blue_less, red_less = chroma[:, before : before + size, before : before + size]
+    red, blue = luma + red_less / _CHROMA[1], luma + blue_less / _CHROMA[0]
+    green = (luma - _LUMA[0] * red - _LUMA[2] * blue) / _LUMA[1]
+    return to_8_bit(np.stack((red, green, blue)) / np.float32(255))

@@ -113,7 +113,7 @@ def _smooth(rng: np.random.Generator, common: dict, axis_ratio: float, share_old
     old = rng.random() < share_old
     n = float(np.clip(rng.normal(3.8, 0.9), 2.0, 6.0) if old else rng.uniform(0.8, 1.9))
     r90 = common["r90_arcsec"] * (1 + 0.35 * (1 - axis_ratio))
-    r50 = 1.2 * r90 / (2.15 + 0.27 * n) * float(np.exp(0.1 * rng.normal()))
+    r50 = 1.38 * r90 / (2.15 + 0.27 * n) * float(np.exp(0.1 * rng.normal()))
     brightness = rng.normal(20.15, 0.5) if old else rng.normal(20.4, 0.5)
     return dict(
         axis_ratio=axis_ratio,
@@ -139,8 +139,8 @@ def _cigar(rng: np.random.Generator, common: dict) -> dict:
 
 
 def _edge_on(rng: np.random.Generator, common: dict) -> dict:
-    scale = common["r90_arcsec"] * float(rng.uniform(0.34, 0.46))
-    height = scale * float(rng.uniform(0.11, 0.24))
+    scale = common["r90_arcsec"] * float(rng.uniform(0.36, 0.48))
+    height = scale * float(rng.uniform(0.13, 0.30))
     bulge = float(np.clip(rng.beta(1.6, 6.0), 0.0, 0.6))
     brightness = rng.normal(20.1, 0.5)
     disc_g_r = float(np.clip(rng.normal(0.72, 0.17), 0.15, 1.1))
@@ -162,7 +162,7 @@ def _edge_on(rng: np.random.Generator, common: dict) -> dict:
 def _spiral(rng: np.random.Generator, common: dict) -> dict:
     axis_ratio = float(rng.uniform(0.42, 1.0))
     r90 = common["r90_arcsec"] * (1 + 0.3 * (1 - axis_ratio))
-    scale = r90 / float(rng.uniform(3.0, 3.9))
+    scale = r90 / float(rng.uniform(2.5, 3.3))
     disc_g_r = float(np.clip(rng.normal(0.50, 0.12), 0.15, 0.85))
     bulge = float(np.clip(rng.beta(1.5, 8.0), 0.01, 0.5))
     barred, ringed = rng.random() < 0.35, rng.random() < 0.15
