@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 SKY_COUNTS = 150  # the sky whose shot noise the published model adds
 READ_COUNTS = 10.0  # standard deviation of its Gaussian part
@@ -85,22 +84,25 @@ def estimate_sky(image: np.ndarray) -> Sky:
     return Sky(float(level), sigma)
 
 
-def estimate_noise(image: np.ndarray) -> float:
+def estimate_noise(image: np.ndarray, spacing_px: int = 1) -> float:
     """Standard deviation of the noise from pixel to pixel, with smooth light removed.
 
     The median absolute response to a kernel that sees no plane or gradient [1]_. Where sky is clipped at the floor of
-    the image (more than one pixel in fifty at its minimum, the mark of an 8-bit display image) only pixels whose
-    neighbourhood touches neither floor nor ceiling count, if there are at least 64 of them. Noise correlated between
-    neighbours (drizzled, resampled or JPEG-compressed images) is underestimated; `estimate_sky` is not fooled by it.
+    the image (more than one pixel in fifty at its minimum, the mark of an 8-bit display image) only responses that
+    touch neither floor nor ceiling count, if there are at least 64 of them.
 
     Parameters
     ----------
     image : ndarray, shape (bands, height, width) or (height, width)
+    spacing_px : int
+        Distance between the pixels compared. Noise correlated between neighbours (drizzled, resampled or compressed
+        images) hides from a spacing of 1; a spacing of a few pixels sees it, and more of the light of small sources.
 
     Returns
     -------
     float
-        In image units; the root mean square over bands, and 0 for images of fewer than 3 x 3 pixels.
+        In image units; the root mean square over bands. An image too small for the spacing is measured at the widest
+        that fits, and one of fewer than 3 pixels a side gives 0.
 
     References
     ----------
@@ -108,26 +110,32 @@ def estimate_noise(image: np.ndarray) -> float:
     """
     bands = np.asarray(image, dtype=np.float32)
     bands = bands[None] if bands.ndim == 2 else bands
-    if min(bands.shape[1:]) < 3:
+    spacing_px = min(spacing_px, (min(bands.shape[1:]) - 1) // 2)
+    if spacing_px < 1:
         return 0.0
-    return float(np.sqrt(np.mean([_band_noise(band) ** 2 for band in bands])))
+    return float(np.sqrt(np.mean([_band_noise(band, spacing_px) ** 2 for band in bands])))
 
 
-def _band_noise(band: np.ndarray) -> float:
+def _band_noise(band: np.ndarray, spacing: int) -> float:
     finite = np.isfinite(band)
     if not finite.any():
         return 0.0
     low, high = band[finite].min(), band[finite].max()
-    second = np.array([1, -2, 1], dtype=np.float32)
-    response = ndimage.correlate1d(ndimage.correlate1d(band, second, axis=0), second, axis=1)[1:-1, 1:-1] / 6
-    usable = np.isfinite(response)  # NaN spreads to the neighbours it touches, which is what is wanted
-    at_floor = band == low
-    if at_floor[finite].mean() > 0.02:
-        clipped = ndimage.binary_dilation(at_floor | (band == high), np.ones((3, 3), bool))[1:-1, 1:-1]
+    with np.errstate(invalid="ignore"):  # infinities cancel to NaN, which is left out below
+        response = _second_difference(_second_difference(band, spacing).T, spacing).T / 6
+    usable = np.isfinite(response)
+    if (band == low).sum() > 0.02 * finite.sum():
+        clipped = (band == low) | (band == high)
+        for _ in range(2):
+            clipped = (clipped[: -2 * spacing] | clipped[spacing:-spacing] | clipped[2 * spacing :]).T
         if (usable & ~clipped).sum() >= 64:
             usable &= ~clipped
     values = _finite_sample(response[usable])
     return float(MAD_TO_SIGMA * np.median(np.abs(values))) if values.size else 0.0
+
+
+def _second_difference(values: np.ndarray, spacing: int) -> np.ndarray:
+    return values[: -2 * spacing] - 2 * values[spacing:-spacing] + values[2 * spacing :]
 
 
 def _finite_sample(image: np.ndarray) -> np.ndarray:

@@ -32,7 +32,9 @@ def to_display(pixels: np.ndarray, linear: bool) -> np.ndarray:
     return np.clip(shown, 0.0, 1.0)
 
 
-def stretch_image(pixels: np.ndarray, method: str, contrast: float = 1.0) -> np.ndarray:
+def stretch_image(
+    pixels: np.ndarray, method: str, contrast: float = 1.0, reference: np.ndarray | None = None
+) -> np.ndarray:
     """Stretch linear pixels for a screen.
 
     Parameters
@@ -46,6 +48,8 @@ def stretch_image(pixels: np.ndarray, method: str, contrast: float = 1.0) -> np.
         the limits of IRAF's display.
     contrast : float
         Above 1 brightens: the value shown white is divided by it.
+    reference : ndarray, shape of ``pixels``, optional
+        Image whose sky and brightness set the limits, so that two images are shown alike; ``pixels`` itself when absent.
 
     Returns
     -------
@@ -59,10 +63,32 @@ def stretch_image(pixels: np.ndarray, method: str, contrast: float = 1.0) -> np.
         raise ValueError(f"unknown stretch {method!r}; choose one of {', '.join(METHODS)}")
     pixels = np.asarray(pixels, dtype=np.float32)
     bands = _choose_bands(pixels)
+    references = bands if reference is None else _choose_bands(np.asarray(reference, dtype=np.float32))
     if method == "lupton" and bands.shape[0] > 1:
-        return _lupton(bands, contrast)
-    shown = np.stack([_stretch_band(band, "asinh" if method == "lupton" else method, contrast) for band in bands])
-    return _three_bands(shown)
+        return _lupton(bands, references, contrast)
+    curve = "asinh" if method == "lupton" else method
+    return _three_bands(
+        np.stack([_stretch_band(*pair, curve, contrast) for pair in zip(bands, references, strict=True)])
+    )
+
+
+def residual_to_display(residual: np.ndarray, limit: float) -> np.ndarray:
+    """Signed values as blue (below zero), black (zero) and orange (above), the mean over bands.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (bands, height, width)
+    limit : float
+        Value shown in full colour, and its negative; NaN is shown black.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, height, width), in [0, 1]
+    """
+    signed = np.nan_to_num(np.asarray(residual, dtype=np.float32).mean(axis=0) / max(limit, 1e-30), nan=0.0)
+    above, below = np.clip(signed, 0, 1), np.clip(-signed, 0, 1)
+    orange, blue = np.float32([1.0, 0.72, 0.3]), np.float32([0.35, 0.7, 1.0])
+    return orange[:, None, None] * above + blue[:, None, None] * below
 
 
 def _choose_bands(pixels: np.ndarray) -> np.ndarray:
@@ -99,23 +125,23 @@ def _asinh(signal: np.ndarray, sigma: float, white: float) -> np.ndarray:
     return np.arcsinh(signal / bend) / np.arcsinh(white / bend)
 
 
-def _stretch_band(band: np.ndarray, method: str, contrast: float) -> np.ndarray:
+def _stretch_band(band: np.ndarray, reference: np.ndarray, method: str, contrast: float) -> np.ndarray:
     if method == "zscale":
         from astropy.visualization import ZScaleInterval
 
-        low, high = ZScaleInterval().get_limits(band[np.isfinite(band)]) if np.isfinite(band).any() else (0.0, 1.0)
+        known = reference[np.isfinite(reference)]
+        low, high = ZScaleInterval().get_limits(known) if known.size else (0.0, 1.0)
         shown = (band - low) / max((high - low) / contrast, 1e-30)
     else:
-        level, sigma, white = _limits(band)
+        level, sigma, white = _limits(reference)
         signal, white = band - np.float32(level), (white - level) / contrast
         shown = signal / white if method == "linear" else _asinh(signal, sigma, white)
     return np.clip(np.nan_to_num(shown, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0).astype(np.float32)
 
 
-def _lupton(bands: np.ndarray, contrast: float) -> np.ndarray:
-    if bands.shape[0] == 2:
-        bands = _three_bands(bands)
-    limits = [_limits(band) for band in bands]
+def _lupton(bands: np.ndarray, references: np.ndarray, contrast: float) -> np.ndarray:
+    bands, references = _three_bands(bands), _three_bands(references)
+    limits = [_limits(reference) for reference in references]
     # bands of unlike zero points are brought to one white before they are added
     signal = np.stack([(band - level) / (white - level) for band, (level, _, white) in zip(bands, limits, strict=True)])
     signal = np.nan_to_num(signal, nan=0.0, posinf=1.0, neginf=0.0)

@@ -1,0 +1,280 @@
+"""The denoising service: identity is exact, tiles leave no seam, flux and units survive, odd pixels stay."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+
+from galaxy_core.denoising import denoise_image, encode_result, linear_noise_sigma
+from galaxy_core.errors import ImageError
+from galaxy_core.images import AstroImage, decode_image
+from galaxy_core.tiles import OVERLAP_PX, TILE_PX, apply_in_tiles
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Identity(nn.Module):
+    """Changes nothing; remembers the noise it was told and the sizes it saw."""
+
+    name = "identity"
+
+    def __init__(self):
+        super().__init__()
+        self.told, self.sizes = [], []
+
+    def denoise(self, images, noise_sigma=None):
+        self.told.append(None if noise_sigma is None else float(noise_sigma[0]))
+        self.sizes.append(tuple(images.shape))
+        return images.clone(), torch.full((len(images),), 0.05) if noise_sigma is None else noise_sigma
+
+
+class Smooth(Identity):
+    """Gaussian smoothing with a kernel of 9 pixels: keeps flux, and a seam would show."""
+
+    name = "smooth"
+
+    def denoise(self, images, noise_sigma=None):
+        _, sigma = super().denoise(images, noise_sigma)
+        kernel = torch.exp(-0.5 * (torch.arange(-4, 5) / 1.5) ** 2)
+        kernel = (kernel / kernel.sum()).repeat(3, 1)
+        padded = F.pad(images, (4, 4, 4, 4), mode="replicate")
+        rows = F.conv2d(padded, kernel.view(3, 1, 9, 1), groups=3)
+        return F.conv2d(rows, kernel.view(3, 1, 1, 9), groups=3), sigma
+
+
+def display(pixels, **kwargs):
+    return AstroImage(np.asarray(pixels, np.float32), False, None, "PNG", "galaxy.png", **kwargs)
+
+
+def linear(pixels, header=None):
+    return AstroImage(np.asarray(pixels, np.float32), True, header, "FITS", "frame.fits.gz", 32)
+
+
+def frame(shape=(300, 280), sky=1000.0, sigma=20.0, seed=0, stars=((150, 140, 300.0),), width=2.5):
+    """Sky, white noise, and Gaussian sources (row, column, peak) of ``width`` pixels sigma."""
+    rows, columns = np.indices(shape)
+    clean = np.full(shape, sky)
+    for row, column, peak in stars:
+        clean += peak * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * width**2))
+    return clean, clean + np.random.default_rng(seed).normal(0, sigma, shape)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (3, 300, 290), (1, 257, 33), (5, 40, 40), (2, 30, 300)])
+def test_identity_model_returns_the_input_bit_for_bit(shape):
+    pixels = np.random.default_rng(1).random(shape, dtype=np.float32)
+    for image in (display(pixels), linear(pixels * 1e4 + 7000)):
+        result = denoise_image(image, Identity())
+        np.testing.assert_array_equal(result.denoised, image.pixels)
+        assert not result.residual.any()
+
+
+def test_tiles_cover_every_pixel_once():
+    """Corrections of one, weighted and blended, add up to one everywhere, whatever the size."""
+    for height, width in [(1, 1), (32, 33), (TILE_PX, TILE_PX + 1), (600, 481), (TILE_PX + OVERLAP_PX, 449)]:
+        image = np.zeros((1, height, width), np.float32)
+        fractions = []
+        apply_in_tiles(image, np.ones_like, fractions.append)
+        np.testing.assert_allclose(image, 1, rtol=1e-6)
+        assert fractions[-1] == 1 and fractions == sorted(fractions)
+
+
+def test_no_seam_shows_between_tiles():
+    """Smoothed in tiles or in one piece: the same to rounding away from tile borders, where blending hides padding."""
+    pixels = np.random.default_rng(2).random((3, 500, 300), dtype=np.float32)
+    model = Smooth()
+    tiled = denoise_image(display(pixels), model, noise_sigma=0.05).denoised
+    assert max(max(size[2:]) for size in model.sizes) <= TILE_PX
+    whole = model.denoise(torch.from_numpy(pixels)[None], torch.tensor([0.05]))[0][0].numpy()
+    difference = np.abs(tiled - whole)
+    assert difference.max() < 0.15 * np.abs(pixels - whole).max()
+    seam = np.zeros((500, 300), bool)
+    for start in range(TILE_PX - OVERLAP_PX, 500, TILE_PX - OVERLAP_PX):
+        for edge in (start, start + OVERLAP_PX):
+            seam[edge - 4 : edge + 4] = True
+            seam[:, edge - 4 : edge + 4] = True
+    assert difference[:, ~seam].max() < 1e-5
+
+
+def test_grey_is_shown_as_colour_and_many_bands_one_by_one():
+    pixels = np.random.default_rng(3).random((1, 40, 40), dtype=np.float32)
+    model = Smooth()
+    grey = denoise_image(display(pixels), model).denoised
+    assert all(size[1] == 3 for size in model.sizes)
+    colour = denoise_image(display(np.repeat(pixels, 3, axis=0)), Smooth()).denoised
+    np.testing.assert_allclose(grey[0], colour[0], atol=1e-6)
+    five = denoise_image(display(np.repeat(pixels, 5, axis=0)), Smooth()).denoised
+    np.testing.assert_allclose(five, np.repeat(grey, 5, axis=0), atol=1e-6)
+
+
+def test_noise_comes_from_the_model_unless_given():
+    pixels = np.random.default_rng(4).random((3, 40, 40), dtype=np.float32)
+    model = Identity()
+    assert denoise_image(display(pixels), model).noise_sigma == pytest.approx(0.05)
+    result = denoise_image(display(pixels), model, noise_sigma=0.11)
+    assert result.noise_sigma == 0.11 and result.noise_given and model.told[-1] == pytest.approx(0.11)
+
+
+def test_linear_noise_reaches_the_model_at_its_published_strength():
+    """Whatever the units, the model sees noise of 0.062 and half that, sky near zero, and nothing above one."""
+    seen = []
+
+    class Spy(Identity):
+        def denoise(self, images, noise_sigma=None):
+            seen.append((float(noise_sigma[0]), images.numpy().copy()))
+            return super().denoise(images, noise_sigma)
+
+    _, noisy = frame(sky=5e-9, sigma=1e-10, stars=((150, 140, 1e-8),))
+    result = denoise_image(linear(noisy[None]), Spy())
+    assert result.noise_sigma == pytest.approx(1e-10, rel=0.03)
+    assert {round(sigma, 4) for sigma, _ in seen} == {0.062, 0.031}
+    for sigma, images in seen:
+        corner = images[0, 0, :60, :60]
+        assert corner.std() == pytest.approx(sigma, rel=0.1) and abs(corner.mean() - 0.02) < 0.01
+        assert images.max() <= 1
+
+
+def test_linear_frame_loses_noise_and_keeps_flux():
+    """From 5 sigma a pixel to 2,500: smooth sources keep their flux through both passes and the fading between them."""
+    stars = ((60, 60, 100.0), (60, 220, 250.0), (230, 60, 500.0), (230, 220, 5e4))
+    clean, noisy = frame(shape=(300, 300), stars=stars, width=9.0)
+    result = denoise_image(linear(noisy[None]), Smooth())
+    before, after = noisy - clean, result.denoised[0] - clean
+    assert after[135:155].std() < 0.35 * before[135:155].std()
+    for row, column, peak in stars:
+        window = (slice(row - 40, row + 40), slice(column - 40, column + 40))
+        flux = peak * 2 * np.pi * 9.0**2
+        assert abs(result.residual[0][window].sum()) < 0.005 * flux
+    assert abs(after[135:155].mean() - before[135:155].mean()) < 0.05 * 20
+
+
+def test_bright_and_saturated_pixels_are_unchanged():
+    _, noisy = frame(stars=((100, 100, 5e5), (200, 150, 200.0)))
+    noisy = np.minimum(noisy, 60_000)
+    result = denoise_image(linear(noisy[None]), Smooth())
+    bright = noisy > 1000 + 40 * 20
+    np.testing.assert_array_equal(result.denoised[0][bright], noisy.astype(np.float32)[bright])
+    assert (result.residual[0] != 0).mean() > 0.9
+
+
+def test_nan_and_infinity_stay_and_do_not_spread():
+    _, noisy = frame()
+    noisy[40:50, 40:50] = np.nan
+    noisy[200, 200], noisy[201, 200] = np.inf, -np.inf
+    result = denoise_image(linear(noisy[None]), Smooth())
+    np.testing.assert_array_equal(np.isnan(result.denoised[0]), np.isnan(noisy))
+    assert result.denoised[0, 200, 200] == np.inf and result.denoised[0, 201, 200] == -np.inf
+    assert np.isfinite(result.residual[0][np.isfinite(noisy)]).all()
+    assert abs(result.residual[0, 35:55, 35:55][np.isfinite(noisy[35:55, 35:55])]).max() < 120
+
+
+def test_sky_gradient_is_kept():
+    """A gradient far stronger than the noise is sky, not a bright source: removed before, put back after."""
+    clean, noisy = frame(shape=(400, 400), stars=())
+    gradient = np.linspace(0, 2000, 400)[None, :]
+    result = denoise_image(linear((noisy + gradient)[None]), Smooth())
+    error = result.denoised[0] - clean - gradient
+    assert error[20:-20, 20:-20].std() < 0.4 * 20 and abs(error.mean()) < 0.5
+
+
+def test_residual_is_exact_and_result_is_frozen():
+    pixels = np.random.default_rng(5).random((3, 64, 64), dtype=np.float32)
+    result = denoise_image(display(pixels), Smooth())
+    np.testing.assert_array_equal(result.residual, result.image - result.denoised)
+    assert result.model_name == "smooth" and result.seconds >= 0
+    with pytest.raises(AttributeError):
+        result.noise_sigma = 1.0
+
+
+@pytest.mark.parametrize("kind", [display, linear])
+def test_blank_images_come_back_as_they_were(kind):
+    result = denoise_image(kind(np.full((1, 50, 50), 0.25)), Smooth())
+    np.testing.assert_array_equal(result.denoised, result.image)
+    assert result.noise_sigma == 0
+
+
+def test_bad_requests_are_one_sentence():
+    with pytest.raises(ImageError, match="no finite pixel"):
+        denoise_image(linear(np.full((1, 9, 9), np.nan)), Identity())
+    for sigma in (0.0, -1.0, np.nan):
+        with pytest.raises(ImageError, match="positive"):
+            denoise_image(display(np.ones((1, 9, 9))), Identity(), noise_sigma=sigma)
+
+
+def test_noise_of_a_linear_band_in_its_units():
+    _, noisy = frame(sigma=7.0)
+    assert linear_noise_sigma(noisy.astype(np.float32)) == pytest.approx(7.0, rel=0.03)
+
+
+def test_fits_result_keeps_header_and_says_what_was_done():
+    header = fits.Header({"CRVAL1": 150.1, "CTYPE1": "RA---TAN", "BUNIT": "ADU", "BZERO": 32768.0, "DATASUM": "1"})
+    _, noisy = frame()
+    result = denoise_image(linear(noisy[None], header), Smooth())
+    files = encode_result(result)
+    assert set(files) == {"frame_denoised.fits", "frame_residual.fits"}
+    with fits.open(io.BytesIO(files["frame_denoised.fits"])) as hdus:
+        out = hdus[0].header
+        np.testing.assert_array_equal(hdus[0].data, result.denoised[0])
+    assert out["CRVAL1"] == 150.1 and out["BUNIT"] == "ADU" and "DATASUM" not in out
+    assert "smooth" in "".join(out["HISTORY"]) and "denoised" in "".join(out["HISTORY"])
+
+
+def test_picture_results_keep_size_and_depth():
+    pixels = np.random.default_rng(6).random((1, 20, 30), dtype=np.float32)
+    for bits, mode in ((8, "L"), (16, "I;16")):
+        files = encode_result(denoise_image(display(pixels, bits=bits), Identity()))
+        picture = Image.open(io.BytesIO(files["galaxy_denoised.png"]))
+        assert picture.mode == mode and picture.size == (30, 20)
+        residual = decode_image(files["galaxy_residual.png"], "residual").pixels
+        assert abs(residual - 0.5).max() < 0.003, "zero residual is mid-grey"
+
+
+def shipped_model():
+    folder = ROOT / "artifacts" / "models" / "contrastive_denoiser"
+    if not (folder / "weights.safetensors").exists():
+        pytest.skip("the shipped model is not trained yet: run scripts/train.py contrastive_denoiser")
+
+
+def run_script(*arguments):
+    command = [sys.executable, str(ROOT / "scripts" / "denoise.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+
+
+def test_script_one_bad_file_does_not_stop_the_others(tmp_path):
+    shipped_model()
+    _, noisy = frame(shape=(60, 60), stars=((30, 30, 300.0),))
+    fits.writeto(tmp_path / "a.fits", noisy.astype(np.float32))
+    (tmp_path / "b.png").write_text("no image at all")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)).save(tmp_path / "c.jpg")
+    Image.new("L", (9, 9)).save(tmp_path / "c.png")
+    inputs = [tmp_path / name for name in ("a.fits", "b.png", "c.jpg", "missing.png", "c.png")]
+    out = run_script(*inputs, "--out", tmp_path / "out", "--json", tmp_path / "r.json")
+    assert out.returncode == 1, out.stderr
+    assert "b.png" in out.stderr and "missing.png" in out.stderr and "would replace" in out.stderr
+    assert "Traceback" not in out.stderr
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "a_denoised.fits",
+        "a_residual.fits",
+        "c_denoised.png",
+        "c_residual.png",
+    }
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["files"][0]["noise_sigma"] == pytest.approx(20, rel=0.15)
+    assert [("error" in entry) for entry in report["files"]] == [False, True, False, True, True]
+
+
+def test_script_usage_errors(tmp_path):
+    assert run_script().returncode == 2
+    assert run_script("x.png", "--out", tmp_path, "--noise", "-3").returncode == 2
+    no_model = run_script("x.png", "--out", tmp_path / "o", "--artifacts", tmp_path / "nowhere")
+    assert no_model.returncode == 1 and len(no_model.stderr.strip().splitlines()) == 1
