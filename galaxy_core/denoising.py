@@ -140,16 +140,17 @@ def denoise_image(
     )
 
 
-def encode_result(result: DenoiseResult) -> dict[str, bytes]:
+def encode_result(result: DenoiseResult, as_fits: bool = False) -> dict[str, bytes]:
     """Files to save, by name: the denoised image and the residual in the input's kind of format.
 
     FITS and float TIFF become FITS with header and HISTORY; 16-bit grey stays 16-bit; all else is 8-bit PNG. In a
-    picture of the residual zero is mid-grey, black and white are -1 and +1 of full scale.
+    picture of the residual zero is mid-grey, black and white are -1 and +1 of full scale; with ``as_fits`` pictures
+    become FITS too, in [0, 1] and unrounded.
     """
     stem = PurePath(result.name).name
     for suffix in (".gz", ".fz", PurePath(stem.removesuffix(".gz").removesuffix(".fz")).suffix):
         stem = stem.removesuffix(suffix) if suffix else stem
-    if result.linear:
+    if result.linear or as_fits:
         from galaxy_core.fits_images import encode_fits
 
         return {

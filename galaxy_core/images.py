@@ -222,6 +222,23 @@ def resize_square(image: np.ndarray, size_px: int) -> np.ndarray:
     return np.stack([(weights @ (weights @ band).T).T for band in square]).astype(np.float32, copy=False)
 
 
+def fit_screen(image: np.ndarray, size_px: int = 512) -> np.ndarray:
+    """Image enlarged or reduced by a whole factor, the nearest to ``size_px`` a side, without smoothing or distortion.
+
+    Enlarged pixels are repeated; reduced ones averaged, less than one factor's width being cut from the far edges.
+    """
+    side = max(image.shape[1:])
+    if side <= size_px:
+        factor = max(size_px // side, 1)
+        return image.repeat(factor, axis=1).repeat(factor, axis=2)
+    factor = min(round(side / size_px), *image.shape[1:])
+    if factor <= 1:
+        return image
+    height, width = (length - length % factor for length in image.shape[1:])
+    blocks = image[:, :height, :width].reshape(len(image), height // factor, factor, width // factor, factor)
+    return blocks.mean(axis=(2, 4), dtype=np.float32)
+
+
 @lru_cache(maxsize=64)
 def _resize_weights(side: int, size_px: int) -> csr_array:
     """Sparse matrix (size_px, side), rows summing to 1: area overlap when shrinking, bilinear when growing."""

@@ -49,7 +49,8 @@ def stretch_image(
     contrast : float
         Above 1 brightens: the value shown white is divided by it.
     reference : ndarray, shape of ``pixels``, optional
-        Image whose sky and brightness set the limits, so that two images are shown alike; ``pixels`` itself when absent.
+        Image whose sky and brightness set the limits, so that two images are shown alike; by default
+        ``pixels``.
 
     Returns
     -------
