@@ -1,7 +1,7 @@
 """From light to a stamp: seeing, sky, counts, read noise, and the colour stretch of the survey's JPEG images.
 
-The survey modelled is the SDSS. Noise is drawn on its 0.396 arcsec pixels and interpolated to the stamp's, as Galaxy Zoo
-did by rescaling every galaxy to one apparent size: that is what makes the sky of a small galaxy blotchy.
+The survey modelled is the SDSS. Noise is drawn on its 0.396 arcsec pixels and interpolated to the stamp's, since Galaxy
+Zoo rescaled every galaxy to one apparent size: that is what makes the sky of a small galaxy blotchy.
 
 References
 ----------
@@ -109,8 +109,8 @@ def to_8_bit(image: np.ndarray) -> np.ndarray:
 def compress_color(image: np.ndarray) -> np.ndarray:
     """Coarsen the colour of a display image (3, n, n) as JPEG compression of the 424-pixel original does.
 
-    JPEG keeps colour at half resolution and rounds its cosine transform in blocks of 8, which here are blocks of 8 stamp
-    pixels of 128. Most colour noise is rounded away, which is why the sky of a JPEG stamp is grey; what is left is blocky.
+    JPEG keeps colour at half resolution and rounds its cosine transform in blocks of 8, which here are blocks of 8
+    stamp pixels of 128. Most colour noise is rounded away, so the sky of a JPEG stamp is grey; what is left is blocky.
     """
     size = image.shape[1]
     block = max(2, round(8 * size / 128))

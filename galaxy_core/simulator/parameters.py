@@ -87,20 +87,20 @@ def draw_parameters(seed: int, index: int) -> GalaxyParameters:
 
 def _common(rng: np.random.Generator, kind: str) -> dict:
     """What every galaxy has, with the parts only some have set to nothing."""
-    numbers = {f.name: 0.0 for f in fields(GalaxyParameters)} | dict(n_arms=0, n_clumps=0, winding_sign=1)
-    return numbers | dict(
-        galaxy_class=kind,
-        r90_arcsec=float(np.clip(_R90_MEDIAN_ARCSEC[kind] * np.exp(0.36 * rng.normal()), 3.2, 30.0)),
-        position_angle_deg=float(rng.uniform(0, 180)),
-        seeing_fwhm_arcsec=float(np.clip(rng.normal(1.28, 0.12), 0.9, 1.8)),
-        sky_level=float(rng.uniform(0.006, 0.024)),
-        n_stars=int(rng.poisson(1.3)),
-        n_neighbours=int(rng.poisson(np.exp(rng.normal(0.9, 0.7)))),
-        axis_ratio=1.0,
-        bulge_axis_ratio=1.0,
-        bar_axis_ratio=1.0,
-        sersic_index=1.0,
-    )
+    numbers = {f.name: 0.0 for f in fields(GalaxyParameters)} | {"n_arms": 0, "n_clumps": 0, "winding_sign": 1}
+    return numbers | {
+        "galaxy_class": kind,
+        "r90_arcsec": float(np.clip(_R90_MEDIAN_ARCSEC[kind] * np.exp(0.36 * rng.normal()), 3.2, 30.0)),
+        "position_angle_deg": float(rng.uniform(0, 180)),
+        "seeing_fwhm_arcsec": float(np.clip(rng.normal(1.28, 0.12), 0.9, 1.8)),
+        "sky_level": float(rng.uniform(0.006, 0.024)),
+        "n_stars": int(rng.poisson(1.3)),
+        "n_neighbours": int(rng.poisson(np.exp(rng.normal(0.9, 0.7)))),
+        "axis_ratio": 1.0,
+        "bulge_axis_ratio": 1.0,
+        "bar_axis_ratio": 1.0,
+        "sersic_index": 1.0,
+    }
 
 
 def _flux(r50_arcsec: float, axis_ratio: float, surface_brightness: float) -> float:
@@ -115,15 +115,15 @@ def _smooth(rng: np.random.Generator, common: dict, axis_ratio: float, share_old
     r90 = common["r90_arcsec"] * (1 + 0.35 * (1 - axis_ratio))
     r50 = 1.38 * r90 / (2.15 + 0.27 * n) * float(np.exp(0.1 * rng.normal()))
     brightness = rng.normal(20.15, 0.5) if old else rng.normal(20.4, 0.5)
-    return dict(
-        axis_ratio=axis_ratio,
-        sersic_index=n,
-        bulge_fraction=1.0,
-        bulge_r50_arcsec=r50,
-        bulge_axis_ratio=axis_ratio,
-        bulge_g_r=float(np.clip(rng.normal(0.88, 0.10) if old else rng.normal(0.52, 0.15), 0.1, 1.25)),
-        flux_r_nmgy=_flux(r50, axis_ratio, brightness),
-    )
+    return {
+        "axis_ratio": axis_ratio,
+        "sersic_index": n,
+        "bulge_fraction": 1.0,
+        "bulge_r50_arcsec": r50,
+        "bulge_axis_ratio": axis_ratio,
+        "bulge_g_r": float(np.clip(rng.normal(0.88, 0.10) if old else rng.normal(0.52, 0.15), 0.1, 1.25)),
+        "flux_r_nmgy": _flux(r50, axis_ratio, brightness),
+    }
 
 
 def _round(rng: np.random.Generator, common: dict) -> dict:
@@ -144,19 +144,19 @@ def _edge_on(rng: np.random.Generator, common: dict) -> dict:
     bulge = float(np.clip(rng.beta(1.6, 6.0), 0.0, 0.6))
     brightness = rng.normal(20.1, 0.5)
     disc_g_r = float(np.clip(rng.normal(0.72, 0.17), 0.15, 1.1))
-    return dict(
-        axis_ratio=height / scale,
-        sersic_index=float(rng.uniform(1.0, 3.5)),
-        bulge_fraction=bulge,
-        bulge_r50_arcsec=scale * float(rng.uniform(0.25, 0.6)),
-        bulge_axis_ratio=float(rng.uniform(0.55, 0.9)),
-        bulge_g_r=max(disc_g_r, float(rng.normal(0.88, 0.07))),
-        disc_scale_arcsec=scale,
-        disc_height_arcsec=height,
-        disc_g_r=disc_g_r,
-        dust_depth=float(rng.uniform(0.4, 2.2)) if rng.random() < 0.6 else 0.0,
-        flux_r_nmgy=_flux(1.3 * scale, 0.35, brightness),
-    )
+    return {
+        "axis_ratio": height / scale,
+        "sersic_index": float(rng.uniform(1.0, 3.5)),
+        "bulge_fraction": bulge,
+        "bulge_r50_arcsec": scale * float(rng.uniform(0.25, 0.6)),
+        "bulge_axis_ratio": float(rng.uniform(0.55, 0.9)),
+        "bulge_g_r": max(disc_g_r, float(rng.normal(0.88, 0.07))),
+        "disc_scale_arcsec": scale,
+        "disc_height_arcsec": height,
+        "disc_g_r": disc_g_r,
+        "dust_depth": float(rng.uniform(0.4, 2.2)) if rng.random() < 0.6 else 0.0,
+        "flux_r_nmgy": _flux(1.3 * scale, 0.35, brightness),
+    }
 
 
 def _spiral(rng: np.random.Generator, common: dict) -> dict:
@@ -167,34 +167,34 @@ def _spiral(rng: np.random.Generator, common: dict) -> dict:
     bulge = float(np.clip(rng.beta(1.5, 8.0), 0.01, 0.5))
     barred, ringed = rng.random() < 0.35, rng.random() < 0.15
     n_arms = int(rng.choice([1, 2, 3, 4, 5], p=[0.05, 0.63, 0.15, 0.10, 0.07]))
-    return dict(
-        axis_ratio=axis_ratio,
-        sersic_index=float(rng.uniform(0.9, 3.0)),
-        bulge_fraction=bulge,
-        bulge_r50_arcsec=scale * float(rng.uniform(0.18, 0.5)),
-        bulge_axis_ratio=float(np.clip(axis_ratio + rng.uniform(0.1, 0.4), 0.5, 1.0)),
-        bulge_g_r=float(np.clip(max(disc_g_r + 0.1, rng.normal(0.82, 0.09)), 0.3, 1.1)),
-        disc_scale_arcsec=scale,
-        disc_g_r=disc_g_r,
-        dust_depth=float(rng.uniform(0.0, 0.5)),
-        n_arms=n_arms,
-        arm_strength=float(rng.uniform(0.45, 0.95)),
-        arm_sharpness=float(rng.uniform(0.9, 3.2)),
-        arm_phase_deg=float(rng.uniform(0, 360)),
-        arm_wobble=float(rng.uniform(0.0, 0.7)),
-        pitch_angle_deg=float(np.clip(rng.normal(20, 7), 8, 42)),
-        winding_sign=int(rng.choice([-1, 1])),
-        floccule_strength=float(rng.uniform(0.05, 0.4)),
-        bar_fraction=float(rng.uniform(0.06, 0.2)) if barred else 0.0,
-        bar_r50_arcsec=scale * float(rng.uniform(0.5, 0.95)),
-        bar_axis_ratio=float(rng.uniform(0.2, 0.4)),
-        bar_angle_deg=float(rng.uniform(0, 180)),
-        ring_fraction=float(rng.uniform(0.06, 0.2)) if ringed else 0.0,
-        ring_radius_arcsec=scale * float(rng.uniform(1.4, 2.4)),
-        n_clumps=int(rng.poisson(np.exp(rng.uniform(1.0, 3.6)))),
-        clump_fraction=float(rng.uniform(0.01, 0.10)),
-        flux_r_nmgy=_flux(1.68 * scale, axis_ratio, rng.normal(20.8, 0.5)),
-    )
+    return {
+        "axis_ratio": axis_ratio,
+        "sersic_index": float(rng.uniform(0.9, 3.0)),
+        "bulge_fraction": bulge,
+        "bulge_r50_arcsec": scale * float(rng.uniform(0.18, 0.5)),
+        "bulge_axis_ratio": float(np.clip(axis_ratio + rng.uniform(0.1, 0.4), 0.5, 1.0)),
+        "bulge_g_r": float(np.clip(max(disc_g_r + 0.1, rng.normal(0.82, 0.09)), 0.3, 1.1)),
+        "disc_scale_arcsec": scale,
+        "disc_g_r": disc_g_r,
+        "dust_depth": float(rng.uniform(0.0, 0.5)),
+        "n_arms": n_arms,
+        "arm_strength": float(rng.uniform(0.45, 0.95)),
+        "arm_sharpness": float(rng.uniform(0.9, 3.2)),
+        "arm_phase_deg": float(rng.uniform(0, 360)),
+        "arm_wobble": float(rng.uniform(0.0, 0.7)),
+        "pitch_angle_deg": float(np.clip(rng.normal(20, 7), 8, 42)),
+        "winding_sign": int(rng.choice([-1, 1])),
+        "floccule_strength": float(rng.uniform(0.05, 0.4)),
+        "bar_fraction": float(rng.uniform(0.06, 0.2)) if barred else 0.0,
+        "bar_r50_arcsec": scale * float(rng.uniform(0.5, 0.95)),
+        "bar_axis_ratio": float(rng.uniform(0.2, 0.4)),
+        "bar_angle_deg": float(rng.uniform(0, 180)),
+        "ring_fraction": float(rng.uniform(0.06, 0.2)) if ringed else 0.0,
+        "ring_radius_arcsec": scale * float(rng.uniform(1.4, 2.4)),
+        "n_clumps": int(rng.poisson(np.exp(rng.uniform(1.0, 3.6)))),
+        "clump_fraction": float(rng.uniform(0.01, 0.10)),
+        "flux_r_nmgy": _flux(1.68 * scale, axis_ratio, rng.normal(20.8, 0.5)),
+    }
 
 
 def _merger(rng: np.random.Generator, common: dict) -> dict:
@@ -204,15 +204,15 @@ def _merger(rng: np.random.Generator, common: dict) -> dict:
     return (
         body
         | shrunk
-        | dict(
-            arm_wobble=1.5 * body.get("arm_wobble", 0.0),
-            companion_fraction=float(rng.uniform(0.25, 0.9)),
-            companion_separation_arcsec=common["r90_arcsec"] * float(rng.uniform(0.45, 1.0)),
-            companion_angle_deg=float(rng.uniform(0, 360)),
-            tail_fraction=float(rng.uniform(0.05, 0.22)),
-            tail_length_arcsec=common["r90_arcsec"] * float(rng.uniform(0.9, 1.8)),
-            tail_curvature=float(rng.uniform(-2.2, 2.2)),
-        )
+        | {
+            "arm_wobble": 1.5 * body.get("arm_wobble", 0.0),
+            "companion_fraction": float(rng.uniform(0.25, 0.9)),
+            "companion_separation_arcsec": common["r90_arcsec"] * float(rng.uniform(0.45, 1.0)),
+            "companion_angle_deg": float(rng.uniform(0, 360)),
+            "tail_fraction": float(rng.uniform(0.05, 0.22)),
+            "tail_length_arcsec": common["r90_arcsec"] * float(rng.uniform(0.9, 1.8)),
+            "tail_curvature": float(rng.uniform(-2.2, 2.2)),
+        }
     )
 
 

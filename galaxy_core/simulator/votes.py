@@ -1,7 +1,7 @@
 """Galaxy-Zoo-like votes: what volunteers would answer about a galaxy, from what it is made of.
 
-Each of about forty volunteers walks down the question tree of Galaxy Zoo 2 (Willett et al. 2013, MNRAS 435, 2835, figure 1),
-so a question is asked only of those whose earlier answers lead to it. What they answer is chance, with odds set by the
+Each of about forty volunteers walks down the question tree of Galaxy Zoo 2 (Willett et al. 2013, MNRAS 435, 2835), so a
+question is asked only of those whose earlier answers lead to it. What they answer is chance, with odds set by the
 parameters: an arm is less seen when it is weak, small or blurred.
 """
 
