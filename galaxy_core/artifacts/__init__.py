@@ -12,6 +12,7 @@ from galaxy_core.artifacts.reading import (
     catalog_exists,
     list_catalogs,
     list_embeddings,
+    matrix_of,
     read_embedding,
     read_manifest,
     read_neighbors,
@@ -21,6 +22,8 @@ from galaxy_core.artifacts.reading import (
     verify,
 )
 from galaxy_core.artifacts.schemas import (
+    DEFAULT_MODEL,
+    DEFAULT_ROOT,
     LABELS_FILE,
     MANIFEST_FILE,
     N_NEIGHBORS,
@@ -50,6 +53,8 @@ from galaxy_core.artifacts.writing import (
 )
 
 __all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_ROOT",
     "LABELS_FILE",
     "MANIFEST_FILE",
     "N_NEIGHBORS",
@@ -67,6 +72,7 @@ __all__ = [
     "embedding_file",
     "list_catalogs",
     "list_embeddings",
+    "matrix_of",
     "mend_command",
     "neighbors_file",
     "part_name",

@@ -85,7 +85,7 @@ def read_embedding(root: str | Path, name: str, model: str) -> tuple[np.ndarray,
         parts = _parts(root, manifest, f"embedding/{schemas.check_name(model, 'model')}/")
         tables = [_read(root, manifest, part, whole=False) for part in parts]
         ids = np.concatenate([table["galaxy_id"].to_numpy() for table in tables])
-        return ids, np.concatenate([_matrix(table["embedding"]) for table in tables])
+        return ids, np.concatenate([matrix_of(table["embedding"]) for table in tables])
 
     return _with_fresh_manifest(root, name, read)
 
@@ -98,7 +98,7 @@ def read_neighbors(root: str | Path, name: str, model: str) -> tuple[np.ndarray,
 
     def read(manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
         table = _read(root, manifest, schemas.neighbors_file(model))
-        index, similarity = _matrix(table["neighbor_row"]), _matrix(table["similarity"])
+        index, similarity = matrix_of(table["neighbor_row"]), matrix_of(table["similarity"])
         k = int((index >= 0).all(axis=0).sum()) if len(index) else 0
         return index[:, :k], similarity[:, :k]
 
@@ -108,7 +108,7 @@ def read_neighbors(root: str | Path, name: str, model: str) -> tuple[np.ndarray,
 def read_space(root: str | Path, name: str, space: str) -> np.ndarray:
     """Coordinates, (n, d) float32, of a stored space such as ``umap_10``."""
     relative = schemas.space_file(space)
-    return _with_fresh_manifest(root, name, lambda m: _matrix(_read(root, m, relative)["coordinates"]))
+    return _with_fresh_manifest(root, name, lambda m: matrix_of(_read(root, m, relative)["coordinates"]))
 
 
 def read_thumbnails(root: str | Path, name: str, rows: Sequence[int]) -> list[bytes]:
@@ -249,7 +249,8 @@ def _column(root, manifest, relative: str, file: pq.ParquetFile, group: int, col
         raise ArtifactError(_sentence(root, manifest, relative, "is corrupt (it cannot be decoded)")) from error
 
 
-def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+def matrix_of(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of vectors as an array, shape (n, d)."""
     width = column.type.list_size
     return np.concatenate(
         [np.empty((0, width), column.type.value_type.to_pandas_dtype())]

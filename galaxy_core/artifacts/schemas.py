@@ -29,6 +29,7 @@ SCHEMA_VERSION = 1
 ROW_GROUP = 64  # thumbnails in a row group: one galaxy is one read of about 200 kB
 N_NEIGHBORS = 12
 DEFAULT_ROOT = "artifacts"
+DEFAULT_MODEL = "contrastive_denoiser"  # the one that is shipped
 MANIFEST_FILE = "manifest.json"
 LABELS_FILE = "labels.parquet"
 TABLES = ("catalog", "projections", "clusters")
@@ -130,6 +131,7 @@ def check_name(name: str, what: str = "catalog") -> str:
         or name != name.strip()
         or any(character in '/\\:*?"<>|' or not character.isprintable() for character in name)
         or (what == "catalog" and name.lower() in RESERVED_NAMES)
+        or (what != "catalog" and any(character in "[]" for character in name))  # these go into globs
     )
     if bad:
         raise ArtifactError(
@@ -185,6 +187,8 @@ def mend_command(root: str | Path, name: str, manifest: Manifest | None = None) 
     spec = f"{manifest.layout}:{manifest.source}" if manifest and manifest.layout else "LAYOUT:SOURCE"
     words = ["python", "scripts/run_pipeline.py", spec, "--name", name]
     config = manifest.config if manifest else {}
+    if manifest and manifest.model not in ("", DEFAULT_MODEL):
+        words += ["--model", manifest.model]
     if config.get("limit"):
         words += ["--limit", str(config["limit"])]
     if manifest and manifest.seed:

@@ -1,0 +1,262 @@
+"""Making a catalog's folder beside the one being read, and putting it in place in one step.
+
+A run works in ``<root>/.staging/<name>``. Each of its steps keeps a record there: a fingerprint of everything that
+goes into the step, and what came out. A run that was killed finds the files whose fingerprint still holds and makes the
+rest; what an earlier run published under the same fingerprint is linked, not made again. Readers see the old folder
+until the new one is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxy_core.artifacts import schemas
+from galaxy_core.artifacts.files import sha256_of_file, sync_folder, write_json
+from galaxy_core.artifacts.reading import read_manifest
+from galaxy_core.errors import ArtifactError
+
+WORK = ".work"  # records and parts of steps, inside the staging folder; gone when it is published
+
+
+@dataclass(frozen=True)
+class Staging:
+    """A folder in the making. ``root`` and ``name`` go to the readers and writers of this package."""
+
+    root: Path  # <artifacts>/.staging
+    name: str
+    published: Path  # <artifacts>/<name>
+    manifest: schemas.Manifest | None  # of what is published, where it can be read
+
+    @property
+    def folder(self) -> Path:
+        """Where the new files are."""
+        return self.root / self.name
+
+    @property
+    def work(self) -> Path:
+        """Where records and parts of steps are."""
+        return self.folder / WORK
+
+
+@dataclass
+class Step:
+    """One step's record. ``done`` with ``result`` once its files are whole; ``seconds`` adds up over resumed runs."""
+
+    name: str
+    fingerprint: str
+    files: tuple[str, ...] = ()
+    result: dict | None = None
+    seconds: float = 0.0
+    adopted: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.result is not None
+
+
+def fingerprint_of(*parts: object) -> str:
+    """sha256 of values that JSON can hold, dictionaries in any order.
+
+    Examples
+    --------
+    >>> fingerprint_of({"a": 1, "b": 2}) == fingerprint_of({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@contextmanager
+def open_staging(root: str | Path, name: str) -> Iterator[Staging]:
+    """The staging folder of a catalog, for one process at a time; what a killed run left is tidied first."""
+    root, staging_root = Path(root), Path(root) / schemas.STAGING
+    schemas.check_name(name)
+    try:
+        staging_root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError(
+            f"Cannot make the folder {staging_root} ({error.strerror}); choose another with --artifacts."
+        ) from error
+    with _lock(staging_root / f"{name}.lock", name):
+        _recover(root, name)
+        for temporary in (staging_root / name).rglob("*.tmp"):
+            temporary.unlink(missing_ok=True)
+        manifest = None
+        with suppress(ArtifactError):
+            manifest = read_manifest(root, name)
+        yield Staging(staging_root, name, root / name, manifest)
+    with suppress(OSError):
+        staging_root.rmdir()
+
+
+def begin_step(staging: Staging, name: str, fingerprint: str, patterns: tuple[str, ...]) -> Step:
+    """The record of a step: done, half done, or new.
+
+    Files and parts that an earlier run made of other inputs are deleted first.
+
+    Parameters
+    ----------
+    patterns : tuple of str
+        Globs, relative to the folder, of the files this step makes.
+    """
+    record = staging.work / f"{name}.json"
+    values: dict = {}
+    with suppress(OSError, ValueError):
+        values = json.loads(record.read_text(encoding="utf-8"))
+    if values.get("fingerprint") != fingerprint:
+        values = {}
+        for pattern in (*patterns, f"{WORK}/{name}/*"):
+            for path in staging.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+    step = Step(name, fingerprint, tuple(values.get("files", ())), values.get("result"), values.get("seconds", 0.0))
+    if step.done and all((staging.folder / path).is_file() for path in step.files):
+        return step
+    step.result = None
+    if not _adopt(staging, step, patterns):
+        save_step(staging, step)
+    return step
+
+
+def save_step(staging: Staging, step: Step) -> None:
+    """Write a step's record, after its files."""
+    values = {"fingerprint": step.fingerprint, "files": step.files, "result": step.result, "seconds": step.seconds}
+    write_json(staging.work / f"{step.name}.json", values)
+
+
+def finish_step(staging: Staging, step: Step, patterns: tuple[str, ...], result: dict, seconds: float) -> Step:
+    """Mark a step as done: its files are those that match ``patterns`` now."""
+    step.files = tuple(
+        sorted({p.relative_to(staging.folder).as_posix() for g in patterns for p in staging.folder.glob(g)})
+    )
+    step.result, step.seconds = result, round(step.seconds + seconds, 2)
+    save_step(staging, step)
+    return step
+
+
+def _adopt(staging: Staging, step: Step, patterns: tuple[str, ...]) -> bool:
+    """Link what is published under the same fingerprint, every checksum compared; False where that is not possible."""
+    manifest = staging.manifest
+    known = manifest.config.get("steps", {}).get(step.name) if manifest else None
+    if not known or known.get("fingerprint") != step.fingerprint:
+        return False
+    files = [path for path in manifest.files if any(Path(path).match(pattern) for pattern in patterns)]
+    for path in files:
+        try:
+            if sha256_of_file(staging.published / path) != manifest.files[path]["sha256"]:
+                return False
+        except OSError:
+            return False
+    for path in files:
+        link(staging.published / path, staging.folder / path)
+    step.files, step.result, step.adopted = tuple(sorted(files)), known.get("result", {}), True
+    step.seconds = manifest.timings.get(step.name, 0.0)
+    save_step(staging, step)
+    return bool(files)
+
+
+def adopt_step(staging: Staging, name: str) -> Step:
+    """The published files of a step, as they are, for a run that changes other steps.
+
+    Raises
+    ------
+    ArtifactError
+        A file is missing or corrupt, so the step must be made again.
+    """
+    manifest = staging.manifest
+    known = manifest.config["steps"][name]
+    model = manifest.model if name == "images" else name.removeprefix("embedding_")
+    patterns = (f"embedding/{model}/part-*.parquet", *(["thumbnails/part-*.parquet"] if name == "images" else []))
+    step = begin_step(staging, name, known["fingerprint"], patterns)
+    if not step.done:
+        raise ArtifactError(
+            f"Files of {staging.published} are missing or corrupt; make it again with"
+            f" `{schemas.mend_command(staging.published.parent, staging.name, manifest)}`."
+        )
+    return step
+
+
+def link(source: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the file system has no links; files are never changed in place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def drop_strangers(staging: Staging, files: Iterable[str]) -> None:
+    """Delete tables that belong to no step of this run: a killed run may have had another model or other spaces."""
+    keep = {staging.folder / file for file in files}
+    for path in staging.folder.rglob("*.parquet"):
+        if path not in keep:
+            path.unlink()
+
+
+def publish(staging: Staging) -> None:
+    """Put the finished folder, whose manifest is written, in the place of the published one."""
+    published, aside = staging.published, staging.published.parent / schemas.PREVIOUS / staging.name
+    if (published / schemas.LABELS_FILE).is_file():
+        link(published / schemas.LABELS_FILE, staging.folder / schemas.LABELS_FILE)
+    try:
+        if published.exists():
+            aside.parent.mkdir(exist_ok=True)
+            os.rename(published, aside)  # readers look aside until the next line is done
+        os.rename(staging.folder, published)
+    except OSError as error:
+        raise ArtifactError(f"Cannot put {published} in place ({error.strerror}); check its permissions.") from error
+    sync_folder(published.parent)
+    _recover(published.parent, staging.name)
+
+
+def discard(staging: Staging) -> None:
+    """Drop the staging folder."""
+    shutil.rmtree(staging.folder, ignore_errors=True)
+
+
+def _recover(root: Path, name: str) -> None:
+    """Finish or undo a replacement that was cut short, and tidy up after it."""
+    aside, published = root / schemas.PREVIOUS / name, root / name
+    if aside.exists() and not published.exists():
+        os.rename(aside, published)
+    shutil.rmtree(published / WORK, ignore_errors=True)
+    if aside.exists():
+        (aside / schemas.MANIFEST_FILE).unlink(missing_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+    with suppress(OSError):
+        (root / schemas.PREVIOUS).rmdir()
+
+
+@contextmanager
+def _lock(path: Path, name: str) -> Iterator[None]:
+    """Hold a lock file, or say that another process does. The system drops it when the process dies."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system: one user, one run
+        yield
+        return
+    while True:
+        handle = open(path, "w")  # noqa: SIM115 - held open as long as the lock
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            raise ArtifactError(
+                f"Another run is making the catalog {name} now; wait for it, or choose another --name."
+            ) from None
+        if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
+            break
+        handle.close()  # the file was deleted by the run that held it before: try the new one
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        handle.close()

@@ -1,0 +1,152 @@
+"""The steps of the pipeline that read images: which galaxies there are, what they look like, where they lie.
+
+A step whose record carries the same fingerprint is not done again; see `galaxy_core.artifacts.staging`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from galaxy_core import artifacts
+from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step, save_step
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.embedding import Embedder, ImageSettings, embed_catalog, n_shards
+from galaxy_core.errors import CatalogError, GalaxyError
+from galaxy_core.splits import split_of
+
+PIPELINE_VERSION = 1  # goes into every fingerprint: raise it when a step gives other results for the same input
+_MAX_IDS_NAMED = 5
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a step, how much of it is done, and of how much."""
+
+
+def limit_catalog(catalog: Catalog, limit: int, seed: int) -> Catalog:
+    """``limit`` galaxies of a catalog, drawn at random and kept in its order; all of them where ``limit`` is 0."""
+    if not 0 < limit < len(catalog):
+        return catalog
+    rows = np.sort(np.random.default_rng(seed).choice(len(catalog), limit, replace=False))
+    table = catalog.table.iloc[rows].reset_index(drop=True)
+    return replace(catalog, table=table, load_image=lambda i: catalog.load_image(int(rows[i])))
+
+
+def catalog_fingerprint(catalog: Catalog) -> str:
+    """Changes with the table, with any file under the catalog's folder, and with the pixels of three of its images."""
+    table = catalog.table
+    digest = [catalog.layout, str(catalog.linear), [str(column) for column in table.columns]]
+    digest.append(fingerprint_of(pd.util.hash_pandas_object(table.astype(str), index=False).tolist()))
+    source = Path(catalog.source)
+    if source.is_dir():
+        files = ((path.relative_to(source).as_posix(), path.stat()) for path in source.rglob("*") if path.is_file())
+        digest.append(fingerprint_of(sorted((name, status.st_size, status.st_mtime_ns) for name, status in files)))
+    for row in sorted({0, len(catalog) // 2, len(catalog) - 1}):
+        try:
+            pixels = np.ascontiguousarray(catalog.load_image(row))
+            digest.append(fingerprint_of(pixels.shape, pixels.tobytes().hex()))
+        except (GalaxyError, OSError, ValueError):
+            digest.append("unreadable")
+    return fingerprint_of(digest)
+
+
+def describe_embedder(embedder: Embedder) -> dict:
+    """What the manifest says of a model."""
+    return {
+        "fingerprint": embedder.fingerprint,
+        "precision": embedder.precision,
+        "device": embedder.device.split(":")[0],
+    }
+
+
+def selection_notes(catalog: Catalog, limit: int, result: dict) -> list[str]:
+    """Sentences on which galaxies of the catalog are here; ``result`` is that of the images' step."""
+    notes, left_out = [], result["ids_left_out"]
+    if limit and len(catalog) == limit:
+        notes.append(f"{limit:,} of them were drawn at random (--limit)")
+    if left_out:
+        named = ", ".join(left_out[:_MAX_IDS_NAMED]) + (", ..." if len(left_out) > _MAX_IDS_NAMED else "")
+        notes.append(f"{len(left_out):,} images could not be decoded and their galaxies were left out ({named})")
+    return notes
+
+
+def make_images(
+    staging: Staging,
+    catalog: Catalog,
+    fingerprint: str,
+    embedder: Embedder,
+    settings: ImageSettings,
+    progress: Progress,
+    name: str = "images",
+) -> Step:
+    """Thumbnails and embedding, shard by shard; with another ``name`` the embedding alone.
+
+    The record's result has ``ids_left_out``: galaxies whose image cannot be decoded.
+    """
+    thumbnails = name == "images"
+    model = embedder.name
+    patterns = (f"embedding/{model}/part-*.parquet", *(["thumbnails/part-*.parquet"] if thumbnails else []))
+    inputs = fingerprint_of(PIPELINE_VERSION, fingerprint, embedder.fingerprint, model, asdict(settings), thumbnails)
+    step = begin_step(staging, name, inputs, patterns)
+    total = len(catalog)
+    if step.done:
+        progress(name, total, total)
+        return step
+    shards = range(n_shards(total, settings))
+    files = {s: [artifacts.embedding_file(model, s)] + [artifacts.thumbnails_file(s)] * thumbnails for s in shards}
+    missing = [s for s in shards if not all((staging.folder / file).is_file() for file in files[s])]
+    done = total - sum(min((s + 1) * settings.shard_size, total) - s * settings.shard_size for s in missing)
+    progress(name, done, total)
+
+    def count(n: int) -> None:
+        nonlocal done
+        done += n
+        progress(name, done, total)
+
+    started = time.perf_counter()
+    ids = catalog.galaxy_ids
+    for shard in embed_catalog(catalog, embedder, settings, missing, thumbnails, count):
+        shard_ids = ids[shard.rows]
+        if thumbnails:
+            artifacts.write_thumbnails(staging.root, staging.name, shard_ids, shard.thumbnails, shard.number)
+        artifacts.write_embedding(staging.root, staging.name, model, shard_ids, shard.vectors, shard.number)
+        step.seconds, started = step.seconds + time.perf_counter() - started, time.perf_counter()
+        save_step(staging, step)
+    kept = set(ids_in_parts(staging, model))
+    if not kept:
+        raise CatalogError(
+            f"None of the {total:,} images of {catalog.layout}:{catalog.source} can be decoded; check a few by eye."
+        )
+    left_out = [str(galaxy_id) for galaxy_id in ids if galaxy_id not in kept]
+    result = {"catalog": fingerprint, "ids_left_out": left_out, "n_tried": total}
+    return finish_step(staging, step, patterns, result, time.perf_counter() - started)
+
+
+def ids_in_parts(staging: Staging, model: str) -> list[str]:
+    """Ids of the galaxies embedded so far, in the order of the catalog."""
+    paths = sorted((staging.folder / "embedding" / model).glob("part-*.parquet"))
+    return [
+        galaxy_id for path in paths for galaxy_id in pq.read_table(path, columns=["galaxy_id"])["galaxy_id"].to_pylist()
+    ]
+
+
+def read_staged_embedding(staging: Staging, model: str) -> np.ndarray:
+    """The embedding, float32 (n, d), of the staging folder, which has no manifest yet."""
+    tables = [pq.read_table(p) for p in sorted((staging.folder / "embedding" / model).glob("part-*.parquet"))]
+    return np.concatenate([artifacts.matrix_of(table["embedding"]) for table in tables])
+
+
+def make_catalog_table(staging: Staging, catalog: Catalog, ids_left_out: list[str]) -> pd.DataFrame:
+    """The catalog's table without the galaxies left out, and with the split of each."""
+    table = catalog.table.rename(columns=str)
+    keep = ~table["galaxy_id"].isin(set(ids_left_out)).to_numpy()
+    if "split" in table:
+        table = table.rename(columns={"split": "catalog_split"})
+    table.insert(1, "split", [split_of(str(key)) for key in catalog.split_keys])
+    table = table[keep].reset_index(drop=True)
+    artifacts.write_table(staging.root, staging.name, "catalog", table)
+    return table

@@ -1,0 +1,293 @@
+"""From a catalog of images to a folder the app can open, resumable at any moment; and one step of it again.
+
+`run_pipeline` works in a staging folder (`galaxy_core.artifacts.staging`) and replaces what is published only when all
+of it is made. Equal runs on one machine give equal files; in the manifest only ``created`` and ``timings`` differ.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from galaxy_core import artifacts
+from galaxy_core.artifacts import Manifest
+from galaxy_core.artifacts.staging import Staging, Step, adopt_step, discard, drop_strangers, open_staging, publish
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.embedding import Embedder, ImageSettings
+from galaxy_core.errors import ArtifactError
+from galaxy_core.image_steps import (
+    Progress,
+    catalog_fingerprint,
+    describe_embedder,
+    ids_in_parts,
+    limit_catalog,
+    make_catalog_table,
+    make_images,
+    read_staged_embedding,
+    selection_notes,
+)
+from galaxy_core.steps import make_clusters, make_neighbors, make_projections, plain
+
+_PACKAGES = ("numpy", "pandas", "pyarrow", "torch", "scikit-learn", "umap-learn", "openTSNE", "hdbscan", "pillow")
+
+
+def _default_projections() -> dict:
+    return {name: {"method": name} for name in ("umap", "tsne", "pca", "lda")}
+
+
+def _default_clusterings() -> dict:
+    return {
+        "hdbscan": {"method": "hdbscan", "space": "umap_10", "params": {}},
+        "kmeans_8": {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 8}},
+    }
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """Everything that decides what the pipeline makes, besides the catalog and the model.
+
+    Attributes
+    ----------
+    seed : int
+        Of every step that draws random numbers.
+    limit : int
+        Use so many galaxies, drawn at random with ``seed``; 0 for all.
+    images : ImageSettings
+    projections : dict
+        ``{name: {"method": ..., parameters...}}``; "lda" is made only where there are classes.
+    clusterings : dict
+        ``{name: {"method", "space", "params"}}``; a space is "embedding" or "<projection method>_<dimensions>".
+    """
+
+    seed: int = 0
+    limit: int = 0
+    images: ImageSettings = field(default_factory=ImageSettings)
+    projections: dict = field(default_factory=_default_projections)
+    clusterings: dict = field(default_factory=_default_clusterings)
+
+    @classmethod
+    def from_manifest(cls, config: dict) -> PipelineConfig:
+        """The config a manifest was made with."""
+        values = {name: config[name] for name in ("seed", "limit", "projections", "clusterings") if name in config}
+        return cls(images=ImageSettings(**config.get("images", {})), **values)
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """What a run made.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    folder : Path
+    steps : tuple of Step
+        With the seconds each took, over all runs it took, and whether it was reused from an earlier run.
+    unchanged : bool
+        True where everything was there already.
+    """
+
+    manifest: Manifest
+    folder: Path
+    steps: tuple[Step, ...]
+    unchanged: bool
+
+
+def run_pipeline(
+    catalog: Catalog,
+    embedder: Embedder,
+    root: str | Path,
+    name: str,
+    config: PipelineConfig | None = None,
+    progress: Progress | None = None,
+) -> PipelineResult:
+    """Make ``<root>/<name>``: thumbnails, embedding, projections, clusters, neighbours, and the manifest last.
+
+    Killed at any moment, the next call with the same arguments makes only what is missing and ends with the same files.
+    What was published under ``name`` before stays readable until then.
+
+    Raises
+    ------
+    GalaxyError
+        No image can be decoded, the model or a parameter does not fit, the folder cannot be written, or another process
+        is making the same catalog.
+    """
+    config, progress = config or PipelineConfig(), progress or _silent
+    catalog = limit_catalog(catalog, config.limit, config.seed)
+    with open_staging(root, name) as staging:
+        fingerprint = catalog_fingerprint(catalog)
+        images = make_images(staging, catalog, fingerprint, embedder, config.images, progress)
+        table = make_catalog_table(staging, catalog, images.result["ids_left_out"])
+        manifest = Manifest(
+            name=name,
+            source=str(catalog.source),
+            layout=catalog.layout,
+            model=embedder.name,
+            answer_columns=tuple(catalog.answer_columns),
+            answer_kind=catalog.answer_kind,
+            linear=catalog.linear,
+            pixel_scale_arcsec=catalog.pixel_scale_arcsec,
+            report=(*catalog.report.sentences(), *selection_notes(catalog, config.limit, images.result)),
+            config={"models": {embedder.name: describe_embedder(embedder)}},
+        )
+        steps = [images, *_adopt_other_embeddings(staging, manifest, fingerprint, images.result["ids_left_out"])]
+        return _finish(staging, manifest, table, config, steps, progress)
+
+
+def rerun_steps(
+    root: str | Path, name: str, change: Callable[[PipelineConfig], PipelineConfig], progress: Progress | None = None
+) -> PipelineResult:
+    """Make the maps and clusters of a published catalog again under a changed config; images are not read.
+
+    Only steps that the change affects are done. A map or clustering that was changed and cannot be made is an
+    error, while the pipeline notes those of its defaults that a small catalog cannot have.
+    """
+    progress = progress or _silent
+    with open_staging(root, name) as staging:
+        manifest = artifacts.read_manifest(root, name)
+        before = PipelineConfig.from_manifest(manifest.config)
+        config = change(before)
+        steps = [adopt_step(staging, step) for step in manifest.config["steps"] if _is_embedding(step)]
+        table = artifacts.read_table(root, name, "catalog")
+        artifacts.write_table(staging.root, name, "catalog", table)
+        asked = {
+            key
+            for old, new in ((before.projections, config.projections), (before.clusterings, config.clusterings))
+            for key in new
+            if new[key] != old.get(key)
+        }
+        return _finish(staging, manifest, table, config, steps, progress, asked)
+
+
+def add_embedding(
+    catalog: Catalog, embedder: Embedder, root: str | Path, name: str, progress: Progress | None = None
+) -> PipelineResult:
+    """Embed a published catalog with one more model, and find its neighbours; maps and clusters stay as they are."""
+    progress = progress or _silent
+    with open_staging(root, name) as staging:
+        manifest = artifacts.read_manifest(root, name)
+        config = PipelineConfig.from_manifest(manifest.config)
+        catalog = limit_catalog(catalog, config.limit, config.seed)
+        fingerprint = catalog_fingerprint(catalog)
+        known = manifest.config["steps"]["images"]["result"]
+        if known["catalog"] != fingerprint:
+            raise ArtifactError(
+                f"{catalog.layout}:{catalog.source} is not, or no longer, what {Path(root) / name} was made from;"
+                f" make it again with `{artifacts.mend_command(root, name, manifest)}`."
+            )
+        extra = f"embedding_{embedder.name}"
+        steps = [adopt_step(staging, s) for s in manifest.config["steps"] if _is_embedding(s) and s != extra]
+        table = artifacts.read_table(root, name, "catalog")
+        artifacts.write_table(staging.root, name, "catalog", table)
+        if embedder.name != manifest.model:
+            steps.append(make_images(staging, catalog, fingerprint, embedder, config.images, progress, extra))
+            if ids_in_parts(staging, embedder.name) != table["galaxy_id"].tolist():
+                raise ArtifactError(
+                    f"Images of {name} changed on disk while they were embedded; run the command again."
+                )
+        models = {**manifest.config["models"], embedder.name: describe_embedder(embedder)}
+        manifest = replace(manifest, config={**manifest.config, "models": models})
+        return _finish(staging, manifest, table, config, steps, progress)
+
+
+def _finish(
+    staging: Staging,
+    manifest: Manifest,
+    table: pd.DataFrame,
+    config: PipelineConfig,
+    steps: list[Step],
+    progress: Progress,
+    asked: Collection[str] = (),
+) -> PipelineResult:
+    """Everything after the images, the manifest, and putting the folder in place."""
+    model, upstream = manifest.model, steps[0].fingerprint
+    vectors = read_staged_embedding(staging, model)
+    projections = make_projections(staging, table, vectors, model, upstream, config, progress, asked)
+    clusters = make_clusters(staging, table, vectors, model, upstream, config, progress, asked)
+    neighbors = []
+    for number, step in enumerate(steps):
+        progress("neighbors", number, len(steps))
+        of = model if step.name == "images" else step.name.removeprefix("embedding_")
+        own = vectors if of == model else read_staged_embedding(staging, of)
+        suffix = "" if of == model else f"_{of}"
+        neighbors.append(make_neighbors(staging, table, own, of, step.fingerprint, f"neighbors{suffix}"))
+    progress("neighbors", len(steps), len(steps))
+    steps = [*steps, projections, *clusters, *neighbors]
+    notes = [*projections.result["notes"], *clusters[-1].result["notes"]]
+    report = [
+        sentence for sentence in manifest.report if not sentence.startswith(("The projection ", "The clustering "))
+    ]
+    timings = {step.name: step.seconds for step in steps}
+    manifest = replace(
+        manifest,
+        seed=config.seed,
+        config={
+            **manifest.config,
+            **plain(asdict(config)),
+            "steps": {step.name: {"fingerprint": step.fingerprint, "result": step.result} for step in steps},
+        },
+        versions=_versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        n_galaxies=len(table),
+        report=(*report, *notes),
+        projections=projections.result["projections"],
+        clusterings=clusters[-1].result["clusterings"],
+        timings={**timings, "total": round(sum(timings.values()), 2)},
+    )
+    drop_strangers(staging, ("catalog.parquet", *(file for step in steps for file in step.files)))
+    manifest = artifacts.write_manifest(staging.root, staging.name, manifest)
+    unchanged = _same(staging, manifest)
+    if unchanged:
+        discard(staging)
+    else:
+        publish(staging)
+    root = staging.published.parent
+    return PipelineResult(artifacts.read_manifest(root, staging.name), staging.published, tuple(steps), unchanged)
+
+
+def _same(staging: Staging, manifest: Manifest) -> bool:
+    """Whether what is published is what was just made, sound in every byte."""
+    if staging.manifest is None:
+        return False
+    published = replace(artifacts.read_manifest(staging.root, staging.name), created="", timings={})
+    same = replace(staging.manifest, created="", timings={}) == published
+    return same and not artifacts.verify(staging.published.parent, staging.name)
+
+
+def _is_embedding(step: str) -> bool:
+    return step == "images" or step.startswith("embedding_")
+
+
+def _adopt_other_embeddings(
+    staging: Staging, manifest: Manifest, fingerprint: str, ids_left_out: list[str]
+) -> list[Step]:
+    """Embeddings by other models that were added to what is published, where the galaxies are still the same."""
+    previous = staging.manifest
+    steps = previous.config.get("steps", {}) if previous else {}
+    adopted = []
+    for name, record in steps.items():
+        model, result = name.removeprefix("embedding_"), record.get("result") or {}
+        same = result.get("catalog") == fingerprint and result.get("ids_left_out") == ids_left_out
+        if name.startswith("embedding_") and model != manifest.model and same:
+            adopted.append(adopt_step(staging, name))
+            manifest.config["models"][model] = previous.config["models"][model]
+    return adopted
+
+
+def _versions() -> dict:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """No progress wanted."""

@@ -1,0 +1,57 @@
+"""The step of the pipeline that trains a model on the catalog itself, where the shipped one is not wanted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from galaxy_core import artifacts
+from galaxy_core.artifacts.staging import fingerprint_of
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.image_steps import Progress, catalog_fingerprint
+
+
+def train_model(
+    recipe: str,
+    catalog: Catalog,
+    root: str | Path,
+    name: str,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Path:
+    """Train ``<root>/models/<recipe>_<name>`` on a catalog, unless that was done before with the same input.
+
+    A training that was stopped goes on; one for another catalog, seed or recipe version is dropped first.
+    """
+    from galaxy_core.models import resolve_device
+    from galaxy_core.recipes import find_recipe
+
+    module = find_recipe(recipe).module()
+    config = replace(module.Config(), seed=seed)
+    folder = Path(root) / "models" / artifacts.check_name(f"{recipe}_{name}", "model")
+    marker, weights = folder / "trained_for.json", folder / "weights.safetensors"
+    wanted = {"fingerprint": fingerprint_of(recipe, asdict(config), catalog_fingerprint(catalog))}
+    known = None
+    with suppress(OSError, ValueError):
+        known = json.loads(marker.read_text(encoding="utf-8"))
+    if known == wanted and weights.is_file():
+        return folder
+    if known != wanted:
+        weights.unlink(missing_ok=True)
+        shutil.rmtree(folder / ".state", ignore_errors=True)
+        artifacts.write_json(marker, wanted)
+
+    def report(phase: str, step: int, n_steps: int, losses: dict) -> None:
+        if progress:
+            progress(phase, step, n_steps)
+
+    def report_decoding(done: int, total: int) -> None:
+        if progress:
+            progress("decode", done, total)
+
+    module.train([catalog], folder, config, resolve_device(device), report, report_decoding)
+    return folder

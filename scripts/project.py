@@ -1,0 +1,60 @@
+"""Draw the maps of a catalog again, with another seed or other parameters; its images are not read.
+
+python scripts/project.py demo --projection umap --set n_neighbors=30 --set min_dist=0.05
+python scripts/project.py demo --seed 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from galaxy_core.artifacts import DEFAULT_ROOT
+from galaxy_core.errors import GalaxyError
+from scripts.reporting import Bars, parse_settings, print_made
+
+METHODS = ("umap", "tsne", "pca", "lda")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", metavar="NAME", help="catalog under the artifacts folder")
+    parser.add_argument("--projection", choices=METHODS, help="the map that --set is for")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of that map")
+    parser.add_argument("--seed", type=int, help="another seed, for all maps and clusters")
+    parser.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
+    options = parser.parse_args()
+    if options.set and not options.projection:
+        parser.error("--set needs --projection")
+    options.params = parse_settings(parser, options.set)
+    return options
+
+
+def main() -> int:
+    options = parse()
+
+    def change(config):
+        projections = dict(config.projections)
+        if options.projection:
+            projections[options.projection] = {"method": options.projection, **options.params}
+        return replace(config, projections=projections, seed=config.seed if options.seed is None else options.seed)
+
+    try:
+        from galaxy_core.pipeline import rerun_steps
+
+        with Bars() as bars:
+            result = rerun_steps(options.artifacts, options.name, change, bars.progress)
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print_made(result)
+    print(f"{len(result.manifest.projections)} maps of {result.manifest.n_galaxies:,} galaxies: {result.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

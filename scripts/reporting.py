@@ -1,0 +1,98 @@
+"""What the scripts of the pipeline show: progress bars with rates, a table of what was made, headline numbers."""
+
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+_UNITS = {"images": "galaxy", "projections": "map", "clusters": "clustering", "neighbors": "table"}
+
+
+class Bars:
+    """One progress bar a step; ``progress`` is what the pipeline calls."""
+
+    def __init__(self) -> None:
+        self.name, self.bar = "", None
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def progress(self, step: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` of a step are done."""
+        if step != self.name:
+            self.__exit__()
+            unit = _UNITS.get(step, "galaxy")
+            self.name, self.bar = (
+                step,
+                tqdm(
+                    total=total, initial=done, desc=f"{step:12}", unit=f" {unit}", mininterval=0.5, dynamic_ncols=True
+                ),
+            )
+        self.bar.update(done - self.bar.n)
+        self.bar.refresh()
+
+
+def print_made(result) -> None:
+    """A table of files and of the seconds each step took."""
+    groups: dict[str, list[dict]] = {}
+    for path, entry in result.manifest.files.items():
+        groups.setdefault(path.rsplit("/part-", 1)[0], []).append(entry)
+    print(f"\n{'file':40} {'rows':>10} {'parts':>6} {'size':>10}")
+    for path, entries in sorted(groups.items()):
+        rows, size = sum(entry["rows"] for entry in entries), sum(entry["bytes"] for entry in entries)
+        print(f"{path:40} {rows:>10,} {len(entries):>6,} {size / 2**20:>7.2f} MB")
+    print(f"\n{'step':40} {'seconds':>10}")
+    for step in result.steps:
+        print(f"{step.name:40} {step.seconds:>10,.1f}{'  (made earlier, reused)' if step.adopted else ''}")
+    print(f"{'total':40} {result.manifest.timings['total']:>10,.1f}\n")
+
+
+def print_headlines(manifest) -> None:
+    """The numbers that matter, with what each was measured on."""
+    print(f"{manifest.name}: {manifest.n_galaxies:,} galaxies, embedding by {manifest.model}")
+    for name, clustering in manifest.clusterings.items():
+        scores = clustering["scores"]
+        fitted, embedded = scores["fitted_space"], scores["embedding"]
+        low, high = fitted["strict_interval"]
+        print(
+            f"{name}: {scores['n_clusters']} clusters hold {scores['coverage']:.1%} of all galaxies; strict silhouette"
+            f" {fitted['strict']:.3f} [{low:.3f}, {high:.3f}] in {clustering['space']}, over all galaxies"
+            + (f", {embedded['strict']:.3f} in the embedding" if clustering["space"] != "embedding" else "")
+            + (f"; AMI with the classes {scores['ami']:.3f}" if scores["ami"] is not None else "")
+        )
+    agreement = manifest.config["steps"]["neighbors"]["result"]["class_agreement"]
+    if agreement is not None:
+        print(f"neighbours: {agreement:.1%} of the 12 nearest share the galaxy's class, over all galaxies with one")
+    for sentence in manifest.report[1:]:
+        print(f"note: {sentence}")
+
+
+def peak_memory_gib() -> float:
+    """The most memory this process has held, in GiB; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    scale = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kilobytes on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**30
+
+
+def parse_settings(parser, pairs: list[str]) -> dict:
+    """``KEY=VALUE`` pairs as a dictionary: whole numbers, numbers or text; anything else is a usage error."""
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key.isidentifier() and equals and value):
+            parser.error(f"--set takes KEY=VALUE, not {pair!r}")
+        for kind in (int, float, str):
+            try:
+                settings[key] = kind(value)
+                break
+            except ValueError:
+                continue
+    return settings

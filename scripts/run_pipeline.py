@@ -1,0 +1,85 @@
+"""From a catalog of galaxy images to a map the app can open: embed, project, cluster, score, find neighbours.
+
+    python scripts/run_pipeline.py folder:data/my_galaxies --name my_galaxies
+    python scripts/run_pipeline.py synthetic:2000 --name demo
+
+Interrupted or killed, the same command goes on where it stopped. What was made under the same name before stays
+readable until the new one is complete.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from galaxy_core.artifacts import DEFAULT_MODEL, DEFAULT_ROOT, check_name
+from galaxy_core.errors import GalaxyError
+from scripts.reporting import Bars, peak_memory_gib, print_headlines, print_made
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "catalog", metavar="CATALOG", help="LAYOUT:SOURCE, such as folder:PATH, gz2:PATH or synthetic:2000"
+    )
+    parser.add_argument(
+        "--name", required=True, help="what the app calls this catalog, and the folder it is written to"
+    )
+    parser.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder for results (%(default)s)")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--model", default=DEFAULT_MODEL, help="trained model, by name or folder (%(default)s)")
+    group.add_argument("--recipe", help="train a model on this catalog first, by this recipe")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (%(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="use N galaxies drawn at random (all)")
+    options = parser.parse_args(arguments)
+    if options.limit < 0 or options.seed < 0:
+        parser.error("--limit and --seed cannot be negative")
+    return options
+
+
+def run(options: argparse.Namespace) -> None:
+    started = time.perf_counter()
+    check_name(options.name)
+    from galaxy_core.catalogs import read_catalog
+    from galaxy_core.embedding import find_model, load_embedder
+    from galaxy_core.pipeline import PipelineConfig, run_pipeline
+    from galaxy_core.train_step import train_model
+
+    catalog = read_catalog(options.catalog)
+    print(f"{options.catalog}: {'; '.join(catalog.report.sentences())}", flush=True)
+    folder = None if options.recipe else find_model(options.model, options.artifacts)
+    if options.recipe:
+        where = (options.artifacts, options.name, options.seed, options.device)
+        with Bars() as bars:
+            folder = train_model(options.recipe, catalog, *where, bars.progress)
+    embedder = load_embedder(folder, options.device)
+    print(f"Model {embedder.name} on {embedder.device} in {embedder.precision}", flush=True)
+    config = PipelineConfig(seed=options.seed, limit=options.limit)
+    with Bars() as bars:
+        result = run_pipeline(catalog, embedder, options.artifacts, options.name, config, bars.progress)
+    print_made(result)
+    print_headlines(result.manifest)
+    seconds = time.perf_counter() - started
+    print(f"This run took {seconds:,.1f} s and {peak_memory_gib():.2f} GiB of memory at its peak.")
+    print(f"{'Already complete, unchanged' if result.unchanged else 'Written'}: {result.folder}")
+
+
+def main() -> int:
+    try:
+        run(parse())
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
