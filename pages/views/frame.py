@@ -1,0 +1,150 @@
+"""What every page shares: title, theme details, navigation, the choice of a catalog, and errors as one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from galaxy_core import artifacts
+from galaxy_core.errors import GalaxyError
+from pages.views import demo
+
+PROJECT = Path(__file__).resolve().parents[2]
+STYLE = Path(__file__).with_name("style.css")
+ICONS = {
+    "Overview": ":material/planet:",
+    "Galaxy map": ":material/scatter_plot:",
+    "Clusters": ":material/bubble_chart:",
+    "Denoise": ":material/blur_off:",
+}
+ABOUT = """**Galaxy Atlas** shows the galaxies of a survey as a map on which alike galaxies lie close together. Click
+one to see it, its neighbours and the clusters it belongs to."""
+
+
+def open_page(title: str) -> Path:
+    """Set up a page and draw its sidebar; every page calls this first.
+
+    Returns
+    -------
+    pathlib.Path
+        The artifacts folder: ``--artifacts DIR`` of the command line, else ``artifacts`` beside ``app.py``.
+    """
+    st.set_page_config(
+        page_title=f"{title} · Galaxy Atlas",
+        page_icon=str(PROJECT / "static" / "favicon.png"),
+        layout="wide",
+        menu_items={"about": ABOUT},
+    )
+    st.html(STYLE)
+    st.logo(str(PROJECT / "static" / "favicon.png"), size="large")
+    with st.sidebar:
+        draw_navigation()
+    st.title(title)
+    return artifacts_root(sys.argv[1:])
+
+
+def artifacts_root(arguments: list[str]) -> Path:
+    """The artifacts folder named by the command line.
+
+    Examples
+    --------
+    >>> artifacts_root(["--artifacts", "/data/atlas"]).as_posix()
+    '/data/atlas'
+    >>> artifacts_root(["--else"]) == PROJECT / "artifacts"
+    True
+    """
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("--artifacts", type=Path, default=PROJECT / "artifacts")
+    try:
+        return parser.parse_known_args(arguments)[0].artifacts
+    except argparse.ArgumentError:
+        st.error("`--artifacts` needs a folder: start with `streamlit run app.py -- --artifacts DIR`.")
+        st.stop()
+
+
+def draw_navigation() -> None:
+    """Links to the overview and to every file of ``pages/``, in the order of their numbers."""
+    files = sorted((PROJECT / "pages").glob("[0-9]*_*.py"), key=lambda path: int(path.name.split("_")[0]))
+    with suppress(StreamlitAPIException):  # a page run by itself, as tests do, has no siblings to link to
+        st.page_link("app.py", label="Overview", icon=ICONS["Overview"])
+        for file in files:
+            label = page_label(file.name)
+            st.page_link(f"pages/{file.name}", label=label, icon=ICONS.get(label, ":material/chevron_right:"))
+
+
+def page_label(file_name: str) -> str:
+    """Name of a page in the sidebar.
+
+    Examples
+    --------
+    >>> page_label("1_Galaxy_map.py")
+    'Galaxy map'
+    """
+    return re.sub(r"^\d+_", "", file_name.removesuffix(".py")).replace("_", " ")
+
+
+def choose_catalog(root: Path) -> str:
+    """The catalog chosen in the sidebar; it stays across pages and is part of the address.
+
+    With no catalog at all the page offers to make the demo, and stops there.
+    """
+    names = artifacts.list_catalogs(root)
+    if not names:
+        demo.offer(root)
+        st.stop()
+    asked = st.query_params.get("catalog")
+    if asked and asked not in names:
+        st.warning(f"There is no catalog “{asked}” here; this is “{first_choice(names)}”.", icon=":material/link_off:")
+    with st.sidebar:
+        name = st.selectbox(
+            "Catalog",
+            names,
+            index=names.index(first_choice(names)),
+            key="catalog",
+            bind="query-params",
+            help="Which set of galaxies every page shows; the overview tells how to add your own.",
+        )
+    return name
+
+
+def first_choice(names: list[str]) -> str:
+    """The catalog shown before one is chosen: real galaxies before the simulated demo."""
+    return next((name for name in names if name != "demo"), names[0])
+
+
+@contextmanager
+def panel() -> Iterator[None]:
+    """A part of a page that may fail by itself: what went wrong is one sentence in its place, the rest goes on."""
+    try:
+        yield
+    except GalaxyError as error:
+        st.error(str(error), icon=":material/build:")
+
+
+def show_problems(problems: tuple[str, ...]) -> None:
+    """Say what could not be read, above the rest of the page, which goes on without it."""
+    for problem in problems:
+        st.error(problem, icon=":material/build:")
+
+
+def plain(text: str) -> str:
+    r"""Text that Markdown shows as it is.
+
+    Examples
+    --------
+    >>> print(plain("gz_clean5"))
+    gz\_clean5
+    """
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$:~])", r"\\\1", text)
+
+
+def is_dark() -> bool:
+    """Whether the visitor sees the dark theme; dark where the browser has not said yet."""
+    return st.context.theme.type != "light"

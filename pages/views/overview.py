@@ -1,0 +1,135 @@
+"""Panels of the first page: what is loaded, some of its galaxies, its numbers, and how to bring your own."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.views import frame, readers, scores, selection, words
+from pages.views.gallery import gallery
+from pages.views.readers import Galaxies
+
+N_SAMPLES = 16
+MAP_PAGE, CLUSTERS_PAGE = "pages/1_Galaxy_map.py", "pages/2_Clusters.py"
+LAYOUTS = {
+    "folder:PATH": "a folder of images: flat, in one subfolder for each class, or with a `labels.csv` beside them",
+    "kaggle:PATH": "Galaxy Zoo, The Galaxy Challenge (Kaggle 2013), as released",
+    "gz2:PATH": "Galaxy Zoo 2 (Hart et al. 2016), as released",
+    "galaxy-zoo:PATH": "Parquet releases of Galaxy Zoo: GZ Hubble, CANDELS, DECaLS, GZ2",
+    "fits-stamps:PATH": "stamps cut from frames, as FITS, with a catalogue beside them",
+    "synthetic:N": "N simulated galaxies, nothing to download",
+}
+CITATIONS = """
+- **Galaxy Zoo 2**: Willett et al. 2013, [MNRAS 435, 2835](https://doi.org/10.1093/mnras/stt1458); debiased votes:
+  Hart et al. 2016, [MNRAS 461, 3663](https://doi.org/10.1093/mnras/stw1588). Images from SDSS DR7, Abazajian et al.
+  2009, [ApJS 182, 543](https://doi.org/10.1088/0067-0049/182/2/543); the stamps of
+  [Zenodo 3565489](https://doi.org/10.5281/zenodo.3565489) are CC BY 4.0.
+- **Galaxy Zoo: Hubble**: Willett et al. 2017, [MNRAS 464, 4176](https://doi.org/10.1093/mnras/stw2568).
+- **Galaxy Zoo: CANDELS**: Simmons et al. 2017, [MNRAS 464, 4420](https://doi.org/10.1093/mnras/stw2587).
+- **Galaxy Zoo DECaLS**: Walmsley et al. 2022, [MNRAS 509, 3966](https://doi.org/10.1093/mnras/stab2093).
+- The Parquet releases on Hugging Face (`mwalmsley/gz_hubble` and others) are CC BY-NC-SA 4.0.
+- **Simulated galaxies** (`synthetic:N`) are made by this program: name it, its version and the seed.
+"""
+
+
+def draw_headline(galaxies: Galaxies) -> None:
+    """What is loaded: how many galaxies, from where, seen by which model, when."""
+    manifest = galaxies.manifest
+    st.markdown(
+        f"**{words.count(len(galaxies))}** of **{frame.plain(galaxies.name)}** on one map: galaxies that look alike lie"
+        " close together. Click one to see it, its neighbours and its clusters."
+    )
+    with st.container(horizontal=True, key="facts-row"):
+        st.metric("Galaxies", f"{len(galaxies):,}")
+        if "class" in galaxies.catalog:
+            st.metric(
+                "Classes in the catalog", galaxies.catalog["class"].nunique(), help="Given by the catalog's authors."
+            )
+        st.metric("Maps", len(galaxies.projection_names), help=", ".join(map(words.name_of, galaxies.projection_names)))
+        st.metric("Clusterings", len(galaxies.clustering_names), help="Groups found without looking at any class.")
+    with st.container(horizontal=True):
+        if st.button("Open the galaxy map", type="primary", icon=":material/scatter_plot:"):
+            st.switch_page(MAP_PAGE)
+        if st.button("Compare the clusters", icon=":material/bubble_chart:"):
+            st.switch_page(CLUSTERS_PAGE)
+    source = f"{manifest.layout}:{manifest.source}" if manifest.layout else manifest.source
+    lines = [f"Read from `{source}`, described by the model `{manifest.model}`, made {when(manifest.created)}."]
+    lines += [f"{sentence.rstrip('.')}." for sentence in manifest.report]
+    st.caption(" ".join(lines))
+
+
+def draw_samples(galaxies: Galaxies) -> None:
+    """Some galaxies, picked at random but always the same; a click opens one on the map."""
+    st.subheader("Some of its galaxies")
+    rows = np.random.default_rng(1).permutation(len(galaxies))[:N_SAMPLES]
+    with frame.panel():
+        clicked = gallery(galaxies, rows.tolist(), "samples")
+        if clicked is not None:
+            selection.open_galaxy(galaxies, clicked)
+            st.switch_page(MAP_PAGE)
+
+
+def draw_numbers(galaxies: Galaxies) -> None:
+    """The score of each clustering and what the numbers were measured on."""
+    if not galaxies.clustering_names:
+        return
+    st.subheader("Its clusters in numbers")
+    st.dataframe(
+        pd.DataFrame([scores.score_row(galaxies, name) for name in galaxies.clustering_names]), hide_index=True
+    )
+    splits = galaxies.catalog["split"].value_counts()
+    counted = ", ".join(f"{splits.get(key, 0):,} {word}" for key, word in (("train", "training"), ("validation",) * 2))
+    st.caption(
+        f"Measured on all {words.count(len(galaxies))} of this catalog: {counted} and {splits.get('test', 0):,} test."
+        f" {scores.STRICT_HELP} A galaxy's split follows from its id alone, so no model has learned from a test galaxy."
+    )
+    card = readers.model_card(galaxies.root, galaxies.manifest.model)
+    if card:
+        with st.expander(f"The model: {galaxies.manifest.model}"):
+            st.markdown(card)
+
+
+def draw_own_data(root: Path) -> None:
+    """The commands that bring another catalog here."""
+    st.subheader("Bring your own galaxies")
+    elsewhere = [] if root == frame.PROJECT / "artifacts" else ["--artifacts", str(root)]
+    pipeline = ["python", "scripts/run_pipeline.py"]
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Half a minute's wait for real galaxies**, from Galaxy Zoo: Hubble (26 MB):")
+        fetch = "python scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble"
+        words_of = [*pipeline, "galaxy-zoo:data/gz_hubble", "--name", "gz_hubble", *elsewhere]
+        st.code(f"{fetch}\n{shlex.join(words_of)}", language="bash", wrap_lines=True)
+    with right:
+        st.markdown("**A folder of your own images** (PNG, JPEG, TIFF or FITS):")
+        words_of = [*pipeline, "folder:/path/to/images", "--name", "mine", *elsewhere]
+        st.code(f"# then choose “mine” at the left\n{shlex.join(words_of)}", language="bash", wrap_lines=True)
+    with st.expander("Other layouts"):
+        st.markdown("\n".join(f"- `{layout}`: {meaning}" for layout, meaning in LAYOUTS.items()))
+
+
+def draw_links() -> None:
+    """How to cite the data, and where more of it is."""
+    with st.expander("How to cite the data"):
+        st.markdown(CITATIONS)
+    st.caption(
+        "More galaxies: [Galaxy Zoo data](https://data.galaxyzoo.org) ·"
+        " [Galaxy Zoo on Hugging Face](https://huggingface.co/mwalmsley) ·"
+        " [Legacy Survey viewer](https://www.legacysurvey.org/viewer) · [SIMBAD](https://simbad.cds.unistra.fr) ·"
+        " [ESASky](https://sky.esa.int)"
+    )
+
+
+def when(created: str) -> str:
+    """A date and time of the manifest as people write it.
+
+    Examples
+    --------
+    >>> when("2026-01-31T08:05:00+00:00"), when("")
+    ('2026-01-31 08:05 UTC', 'at an unknown time')
+    """
+    return f"{created[:16].replace('T', ' ')} UTC" if len(created) >= 16 else "at an unknown time"

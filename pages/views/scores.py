@@ -1,0 +1,144 @@
+"""The scores of a clustering as the pages show them: the strict number first, the flattering one beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pages.views import words
+from pages.views.readers import Galaxies
+
+STRICT_HELP = (
+    "The strict silhouette is the mean over all galaxies, those in no cluster counting 0; the flattering one leaves"
+    " these out, as is often published. In brackets the 95 % bootstrap interval."
+)
+
+
+def recorded_scores(galaxies: Galaxies, clustering: str) -> dict:
+    """What the manifest records of a clustering; empty where it records nothing."""
+    return galaxies.manifest.clusterings.get(clustering, {}).get("scores") or {}
+
+
+def score_row(galaxies: Galaxies, clustering: str) -> dict[str, str]:
+    """One clustering as a row of text: method, space, clusters, coverage, silhouettes, agreement with classes."""
+    about, recorded = galaxies.manifest.clusterings.get(clustering, {}), recorded_scores(galaxies, clustering)
+    labels = galaxies.labels(clustering)
+    n_clusters = len(np.unique(labels[labels >= 0]))
+    fitted, embedding = recorded.get("fitted_space") or {}, recorded.get("embedding") or {}
+    row = {
+        "clustering": words.name_of(clustering),
+        "fitted in": words.space_of(str(about.get("space", ""))),
+        "clusters": str(n_clusters),
+        "coverage": words.share(int((labels >= 0).sum()), len(labels)),
+        "silhouette, strict": interval_text(strict_mean(galaxies, clustering), fitted.get("strict_interval")),
+        "silhouette, flattering": words.number(flattering_mean(galaxies, clustering)),
+        "strict, in the embedding": interval_text(embedding.get("strict"), embedding.get("strict_interval")),
+    }
+    if recorded.get("ami") is not None:
+        row["agreement with classes (AMI)"] = words.number(recorded["ami"])
+    return row
+
+
+def silhouettes_of(galaxies: Galaxies, clustering: str) -> np.ndarray:
+    """Silhouette of every galaxy in the space the clusters were fitted in; unclustered ones 0."""
+    return galaxies.clusters[f"{clustering}_silhouette"].to_numpy()
+
+
+def strict_mean(galaxies: Galaxies, clustering: str) -> float:
+    """Mean silhouette over all galaxies, unclustered ones counting 0."""
+    silhouettes = np.where(galaxies.labels(clustering) >= 0, silhouettes_of(galaxies, clustering), 0)
+    return float(np.mean(silhouettes, dtype=np.float64)) if len(silhouettes) else float("nan")
+
+
+def flattering_mean(galaxies: Galaxies, clustering: str) -> float:
+    """Mean silhouette over clustered galaxies alone; not a number with fewer than two clusters."""
+    labels = galaxies.labels(clustering)
+    clustered = labels >= 0
+    if len(np.unique(labels[clustered])) < 2:
+        return float("nan")
+    return float(np.mean(silhouettes_of(galaxies, clustering)[clustered], dtype=np.float64))
+
+
+def interval_text(value: float | None, interval: list[float] | None) -> str:
+    """A number with its interval.
+
+    Examples
+    --------
+    >>> interval_text(0.3514, [0.34821, 0.3549]), interval_text(None, None)
+    ('0.351 (0.348 to 0.355)', '–')
+    """
+    if value is None:
+        return "–"
+    if not interval:
+        return words.number(value)
+    return f"{words.number(value)} ({words.number(interval[0])} to {words.number(interval[1])})"
+
+
+def sizes_of(labels: np.ndarray) -> dict[int, int]:
+    """Galaxies in each cluster, without the unclustered.
+
+    Examples
+    --------
+    >>> sizes_of(np.array([0, 0, 1, -1]))
+    {0: 2, 1: 1}
+    """
+    names, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    return {int(name): int(size) for name, size in zip(names, sizes, strict=True)}
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> float:
+    """Adjusted Rand index of two clusterings over the galaxies that have a cluster in both (Hubert & Arabie 1985).
+
+    1 where they group galaxies alike, 0 as expected of chance; not a number where fewer than two galaxies are left.
+
+    Examples
+    --------
+    >>> agreement(np.array([0, 0, 1, 1, -1]), np.array([5, 5, 2, 2, 2]))
+    1.0
+    """
+    both = (first >= 0) & (second >= 0)
+    if both.sum() < 2:
+        return float("nan")
+    from sklearn.metrics import adjusted_rand_score
+
+    return float(adjusted_rand_score(first[both], second[both]))
+
+
+def meaning(galaxies: Galaxies, clustering: str) -> list[str]:
+    """What a clustering says, in plain sentences computed from its numbers."""
+    labels, silhouettes = galaxies.labels(clustering), silhouettes_of(galaxies, clustering)
+    sizes, n, name = sizes_of(labels), len(labels), words.name_of(clustering)
+    if not sizes:
+        return [f"{name} found no cluster: at this setting the galaxies form one continuum."]
+    if len(sizes) == 1:
+        return [
+            f"{name} found a single cluster of {words.count(sizes[next(iter(sizes))])}; there is nothing to separate."
+        ]
+    largest, n_unclustered = max(sizes.values()), int((labels < 0).sum())
+    sentences = [
+        f"{name} finds {len(sizes)} clusters; the largest holds {words.share(largest, n)} of the galaxies, the smallest"
+        f" {words.share(min(sizes.values()), n)}"
+        + (f", and {words.share(n_unclustered, n)} are in none." if n_unclustered else ", and every galaxy is in one.")
+    ]
+    strict = strict_mean(galaxies, clustering)
+    sentences.append(f"A strict silhouette of {words.number(strict)} means {verdict(strict)}")
+    wrong = {label: float((silhouettes[labels == label] < 0).mean()) for label in sizes}
+    worst = max(wrong, key=wrong.get)
+    if wrong[worst] > 0.005:
+        sentences.append(
+            f"In {words.cluster_name(worst)}, {words.share(wrong[worst], 1)} of the galaxies lie closer to another"
+            " cluster than to their own."
+        )
+    else:
+        sentences.append("Hardly any galaxy lies closer to another cluster than to its own.")
+    return sentences
+
+
+def verdict(strict: float) -> str:
+    """A silhouette in words, after the bands of Kaufman & Rousseeuw (1990)."""
+    if strict > 0.7:
+        return "that the clusters are far apart."
+    if strict > 0.5:
+        return "that the clusters are real groups with blurred edges."
+    if strict > 0.25:
+        return "a weak structure: groups that run into one another, and could be drawn otherwise."
+    return "no substantial structure: the borders cut through a continuum of galaxies."

@@ -1,0 +1,117 @@
+"""How names and numbers read on the pages: one name for one thing, three significant digits, units beside them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from galaxy_core.clustering import UNCLUSTERED
+
+NAMES = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA", "lda": "LDA", "hdbscan": "HDBSCAN", "kmeans": "k-means"}
+MAP_HELP = {
+    "umap": "UMAP keeps close galaxies close. Distances between far groups, and the axes themselves, mean nothing.",
+    "tsne": "t-SNE keeps close galaxies close. Sizes of groups and gaps between them, and the axes, mean nothing.",
+    "pca": "Principal components: the two directions along which the galaxies differ most. Distances are real, but most"
+    " directions are left out.",
+    "lda": "Linear discriminants: directions that set the known classes furthest apart, fitted on training galaxies."
+    " It uses the classes, so it shows how separable they are, not whether they would be found.",
+}
+ARBITRARY_AXES = ("umap", "tsne")
+
+
+def name_of(key: str) -> str:
+    """Name of a map or clustering as people write it.
+
+    Examples
+    --------
+    >>> name_of("tsne"), name_of("kmeans_8"), name_of("hdbscan_fine"), name_of("umap_10")
+    ('t-SNE', 'k-means (8)', 'HDBSCAN (fine)', 'UMAP (10)')
+    """
+    stem, _, rest = key.partition("_")
+    name = NAMES.get(stem, stem.replace("-", " "))
+    return f"{name} ({rest.replace('_', ' ')})" if rest else name
+
+
+def space_of(space: str) -> str:
+    """Name of the space something was fitted in.
+
+    Examples
+    --------
+    >>> space_of("umap_10"), space_of("embedding")
+    ('a UMAP of 10 dimensions', 'the embedding')
+    """
+    match = re.fullmatch(r"(umap|pca|lda|tsne)_(\d+)", space or "")
+    if match:
+        return f"a {NAMES[match[1]]} of {match[2]} dimensions"
+    return f"the {space}" if space in ("embedding", "") or " " not in space else space
+
+
+def cluster_name(label: int) -> str:
+    """Name of a cluster.
+
+    Examples
+    --------
+    >>> cluster_name(3), cluster_name(-1)
+    ('cluster 3', 'unclustered')
+    """
+    return "unclustered" if label == UNCLUSTERED else f"cluster {label}"
+
+
+def column_name(column: str) -> str:
+    """A column's name without underscores; units at the end go into brackets.
+
+    Examples
+    --------
+    >>> column_name("radius_arcsec"), column_name("smooth-or-featured_smooth"), column_name("t01_smooth")
+    ('radius [arcsec]', 'smooth or featured: smooth', 't01 smooth')
+    """
+    match = re.fullmatch(r"(.+)_(arcsec|deg|px|mag|counts|kpc|mpc)", column)
+    if match:
+        return f"{match[1].replace('_', ' ')} [{match[2]}]"
+    if "-" in column and "_" in column:
+        question, _, answer = column.rpartition("_")
+        return f"{question} : {answer}".replace("-", " ").replace(" :", ":").replace("_", " ")
+    return column.replace("_", " ")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with three significant digits; whole numbers in full.
+
+    Examples
+    --------
+    >>> number(0.39142), number(26093), number(1234.5), number(0.0000123), number(float("nan"))
+    ('0.391', '26,093', '1,230', '1.23e-05', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if not 1e-3 <= abs(value) < 1e6:
+        return f"{value:.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{round(value, digits - 1 - math.floor(math.log10(abs(value)))):,.{decimals}f}"
+
+
+def share(part: float, whole: float) -> str:
+    """A share in percent.
+
+    Examples
+    --------
+    >>> share(214, 26093), share(1, 3), share(0, 0)
+    ('0.82 %', '33.3 %', '–')
+    """
+    if not whole:
+        return "–"
+    percent = 100 * part / whole
+    return f"{percent:.2f} %" if percent < 1 else f"{percent:.3g} %"
+
+
+def count(n: int, noun: str = "galaxy", plural: str = "galaxies") -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> count(1), count(2000)
+    ('1 galaxy', '2,000 galaxies')
+    """
+    return f"{n:,} {noun if n == 1 else plural}"

@@ -1,0 +1,119 @@
+"""Shared fixtures: a small catalog written through `galaxy_core.artifacts`, and what it takes to open pages on it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import silhouette_samples
+
+from galaxy_core import artifacts
+from galaxy_core.comparison import measure_clustering
+from galaxy_core.images import encode_webp
+from galaxy_core.similarity import nearest_neighbors
+from galaxy_core.splits import split_of
+
+CLASSES = ("spiral", "round_smooth", "edge_on")
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def blob(i: int, size_px: int = 64) -> np.ndarray:
+    """An elliptical Gaussian of a colour of its own, (3, size, size): its class decides hue and flattening."""
+    rng = np.random.default_rng(i)
+    kind = i % 3
+    y, x = np.mgrid[:size_px, :size_px] - (size_px - 1) / 2
+    angle, flattening, width = rng.uniform(0, np.pi), (0.7, 0.95, 0.25)[kind], rng.uniform(6, 9)
+    u, v = x * np.cos(angle) + y * np.sin(angle), (-x * np.sin(angle) + y * np.cos(angle)) / flattening
+    light = np.exp(-(u**2 + v**2) / (2 * width**2))
+    colour = np.array([(0.6, 0.7, 1.0), (1.0, 0.8, 0.5), (0.9, 0.6, 0.5)][kind]) * rng.uniform(0.8, 1, 3)
+    return (colour[:, None, None] * light + rng.normal(0.03, 0.01, (3, size_px, size_px))).clip(0, 1).astype("float32")
+
+
+def make_catalog(root: Path, name: str = "tiny", n: int = 90, image_of=blob, **changes) -> artifacts.Manifest:
+    """Write a whole catalog of ``n`` galaxies in three classes; ``changes`` replace fields of the manifest."""
+    rng = np.random.default_rng(n)
+    kinds = np.arange(n) % 3
+    ids = np.array([f"{name}-{i:05d}" for i in range(n)], dtype=object)
+    embedding = np.eye(8)[kinds] + rng.normal(0, 0.25, (n, 8))
+    embedding = (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32)
+    turn = np.array([[0.0, 5.0], [4.3, -2.5], [-4.3, -2.5]])[kinds]
+    flat = (turn + rng.normal(0, 1.1, (n, 2))).astype(np.float32)
+    catalog = pd.DataFrame({"galaxy_id": ids, "split": [split_of(i) for i in ids]})
+    catalog["class"] = np.array(CLASSES, dtype=object)[kinds]
+    catalog["ra_deg"], catalog["dec_deg"] = rng.uniform(0, 360, n), rng.uniform(-60, 60, n)
+    catalog["smooth-or-featured_smooth"] = np.where(kinds == 1, 0.9, 0.2)
+    catalog["smooth-or-featured_featured"] = 1 - catalog["smooth-or-featured_smooth"]
+    catalog["radius_arcsec"] = rng.uniform(1, 9, n)
+    artifacts.write_table(root, name, "catalog", catalog)
+    artifacts.write_thumbnails(root, name, ids, [encode_webp(image_of(i)) for i in range(n)])
+    artifacts.write_embedding(root, name, "toy", ids, embedding)
+    artifacts.write_neighbors(root, name, "toy", ids, *nearest_neighbors(embedding, min(12, n - 1)))
+    projections = {"galaxy_id": ids, "umap_x": flat[:, 0], "umap_y": flat[:, 1]}
+    projections |= {"pca_x": embedding[:, 0], "pca_y": embedding[:, 1]}
+    artifacts.write_table(root, name, "projections", pd.DataFrame(projections))
+    clusters, clusterings = {"galaxy_id": ids}, {}
+    spread = np.linalg.norm(flat - turn, axis=1)
+    for clustering, labels, space in (
+        ("hdbscan", np.where(spread > 2.2, -1, kinds), "umap_10"),
+        ("kmeans_8", (kinds * 2 + (flat[:, 0] > turn[:, 0])).astype(int), "embedding"),
+    ):
+        clustered = labels >= 0
+        silhouettes = np.zeros(n, np.float32)
+        if n > 3:
+            silhouettes[clustered] = silhouette_samples(embedding[clustered], labels[clustered])
+        scores = measure_clustering(embedding, embedding, labels, 0, catalog["class"].to_numpy())
+        clusters |= {f"{clustering}_label": labels, f"{clustering}_membership": np.where(labels < 0, 0, 1 - spread / 9)}
+        clusters[f"{clustering}_silhouette"] = silhouettes
+        params = {"min_cluster_size": 15} if clustering == "hdbscan" else {"n_clusters": 8}
+        method = clustering.split("_")[0]
+        clusterings[clustering] = {"method": method, "space": space, "params": params, "scores": scores.as_dict()}
+    artifacts.write_table(root, name, "clusters", pd.DataFrame(clusters))
+    fields = {
+        "name": name,
+        "source": str(n),
+        "layout": "synthetic",
+        "model": "toy",
+        "created": "2026-01-01T00:00:00+00:00",
+        "n_galaxies": n,
+        "answer_columns": ("smooth-or-featured_smooth", "smooth-or-featured_featured"),
+        "answer_kind": "fraction",
+        "report": (f"{n} galaxies from {n + 2} rows", "2 rows have no image and were left out"),
+        "projections": {"umap": {"space": "embedding", "params": {}}, "pca": {"space": "embedding", "params": {}}},
+        "clusterings": clusterings,
+    }
+    return artifacts.write_manifest(root, name, artifacts.Manifest(**(fields | changes)))
+
+
+@pytest.fixture(scope="session")
+def tiny_root(tmp_path_factory) -> Path:
+    """Artifacts with one catalog, ``tiny``, of 90 galaxies; shared, so not to be changed."""
+    root = tmp_path_factory.mktemp("artifacts")
+    make_catalog(root)
+    return root
+
+
+@pytest.fixture
+def broken_root(tmp_path) -> Path:
+    """Artifacts with one catalog, ``tiny``, for a test that damages them."""
+    make_catalog(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def open_app(monkeypatch):
+    """Function ``open_app(root, page=None)``: the app on these artifacts, at a page, as an AppTest that has run."""
+    from streamlit.testing.v1 import AppTest
+
+    def run(root: Path, page: str | None = None, **query):
+        monkeypatch.setattr(sys, "argv", ["app.py", "--artifacts", str(root)])
+        app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+        for key, value in query.items():
+            app.query_params[key] = value
+        if page:
+            app.switch_page(page)
+        return app.run()
+
+    return run
