@@ -94,16 +94,17 @@ def list_files(name: str, size: str) -> list[RemoteFile]:
 def _hugging_face_files(dataset: str, folder: str) -> list[RemoteFile]:
     # imported here: it takes half a second, and nothing else needs it
     from huggingface_hub import HfApi, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
     endpoint = os.environ.get("HF_ENDPOINT") or None
     try:
         info = HfApi(endpoint=endpoint).dataset_info(dataset, files_metadata=True, timeout=60)
-    except RepositoryNotFoundError as error:
-        raise FetchError(
-            f"Hugging Face has no dataset {dataset} open to the public; choose another release."
-        ) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        if status in (401, 403, 404):
+            raise FetchError(f"Hugging Face has no dataset {dataset} open to the public; choose another.") from error
+        raise FetchError(_offline(f"Hugging Face ({dataset})", error)) from error
+    except (OSError, ValueError) as error:
         raise FetchError(_offline(f"Hugging Face ({dataset})", error)) from error
     except Exception as error:  # the HTTP library raises a family of its own, and its name changes
         if not type(error).__module__.startswith(("httpx", "httpcore")):
