@@ -48,7 +48,7 @@ class Silhouettes:
     reference_error: float
 
 
-def silhouette_samples(vectors: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+def silhouette_samples(vectors: np.ndarray, labels: np.ndarray, seed: int = 0) -> np.ndarray:
     """Silhouette of every galaxy, a float32 array of shape (n_galaxies,): the values of `measure_silhouettes`."""
     return measure_silhouettes(vectors, labels, seed).values
 

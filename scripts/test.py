@@ -1,0 +1,36 @@
+"""Run the whole test suite on any machine with Python 3.11: environment, packages and demo first, then pytest.
+
+Whatever follows is passed on to pytest. Example: python3 scripts/test.py tests/test_images.py -x
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from environment import PROJECT, SetupError, check_python, prepare, run_or_explain
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def check_browser():
+    """Stop where the browser tests must run and cannot; elsewhere they are skipped and say so."""
+    if os.environ.get("CI", "").lower() in ("1", "true") and not any(shutil.which(name) for name in BROWSERS):
+        raise SetupError(
+            "CI is set but there is no Chromium for the browser tests; install it, for example with: apt-get install "
+            "chromium"
+        )
+
+
+def main():
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
+    check_python()
+    check_browser()
+    python = prepare()
+    return subprocess.call([str(python), "-m", "pytest", *sys.argv[1:]], cwd=str(PROJECT))
+
+
+if __name__ == "__main__":
+    run_or_explain(main)
