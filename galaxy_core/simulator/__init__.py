@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,10 +62,11 @@ def simulate(index: int, seed: int = 0, size_px: int = 128) -> SimulatedGalaxy:
     linear, pixel_scale = observe_light(parameters, seed, index, size_px)
     # surface brightness as the survey's own pixels count it, so that the stretch does not depend on the stamp's size
     native = linear * np.float32((NATIVE_PIXEL_ARCSEC / pixel_scale) ** 2)
+    glow = tuple(parameters.glow_level * share for share in hsv_to_rgb(parameters.glow_hue, 0.75, 1.0))
     noisy = add_noise(native, pixel_scale, stream(seed, index, NOISE_STREAM))
     return SimulatedGalaxy(
-        image=compress_color(lupton(noisy, parameters.sky_level)),
-        noiseless=lupton(native, parameters.sky_level),
+        image=compress_color(lupton(noisy, parameters.sky_level, glow)),
+        noiseless=lupton(native, parameters.sky_level, glow),
         linear=linear,
         parameters=parameters,
         galaxy_class=parameters.galaxy_class,
@@ -81,8 +83,10 @@ def observe_light(parameters: GalaxyParameters, seed: int, index: int, size_px: 
     frame = make_frame(next_fast_len(size_px + 2 * margin, real=True), pixel_scale)
     rng = stream(seed, index, FIELD_STREAM)
     light = render_galaxy(parameters, frame, rng)
-    add_neighbours(light, frame, parameters.n_neighbours, rng)
-    light = convolve(light, frame, parameters.seeing_fwhm_arcsec)
-    add_stars(light, frame, parameters.n_stars, parameters.seeing_fwhm_arcsec, rng)
+    fwhm, shifts = parameters.seeing_fwhm_arcsec, parameters.band_shifts_arcsec
+    reach = FIELD_IN_R90 / 2 * parameters.r90_arcsec + 2 * fwhm
+    add_neighbours(light, frame, parameters.n_neighbours, reach, rng)
+    light = convolve(light, frame, fwhm, shifts)
+    add_stars(light, frame, parameters.n_stars, reach, fwhm, rng, shifts)
     start = (frame.size_px - size_px) // 2
     return np.ascontiguousarray(light[:, start : start + size_px, start : start + size_px]), pixel_scale

@@ -6,7 +6,7 @@ import numpy as np
 
 from galaxy_core.simulator.galaxy import BANDS, band_fluxes
 from galaxy_core.simulator.light import Frame, make_frame, moffat, sersic
-from galaxy_core.simulator.observe import MOFFAT_BETA, SEEING_IN_BANDS
+from galaxy_core.simulator.observe import MOFFAT_BETA, NO_SHIFTS, SEEING_IN_BANDS
 
 
 def _patch(frame: Frame, x0: float, y0: float, radius: float) -> tuple[tuple[slice, slice], Frame] | None:
@@ -22,13 +22,15 @@ def _patch(frame: Frame, x0: float, y0: float, radius: float) -> tuple[tuple[sli
     return (rows, columns), small
 
 
-def add_neighbours(image: np.ndarray, frame: Frame, number: int, rng: np.random.Generator) -> None:
-    """Add ``number`` small galaxies to the light (3, n, n), in place, before the seeing blurs them."""
-    reach = frame.size_px * frame.pixel_scale_arcsec / 2
+def add_neighbours(image: np.ndarray, frame: Frame, number: int, reach_arcsec: float, rng: np.random.Generator) -> None:
+    """Add ``number`` small galaxies to the light (3, n, n), in place, before the seeing blurs them.
+
+    They fall within ``reach_arcsec`` of the centre in x and in y, the same places whatever the size of the frame.
+    """
     for _ in range(number):
-        x0, y0 = rng.uniform(-reach, reach, 2)
-        flux = min(0.5 * (1 - rng.random()) ** -1.15, 80.0)
-        r50 = float(np.clip(0.55 * flux**0.28 * np.exp(0.3 * rng.normal()), 0.2, 4.0))
+        x0, y0 = rng.uniform(-reach_arcsec, reach_arcsec, 2)
+        flux = min(0.55 * (1 - rng.random()) ** -1.1, 90.0)
+        r50 = float(np.clip(0.38 * flux**0.3 * np.exp(0.3 * rng.normal()), 0.12, 4.0))
         n, axis_ratio, angle = rng.uniform(0.8, 3.5), rng.uniform(0.3, 1.0), rng.uniform(0, 180)
         g_r = float(np.clip(rng.normal(1.0, 0.4), 0.1, 1.6))
         _add_sersic(image, frame, band_fluxes(flux, g_r), r50, n, axis_ratio, angle, x0, y0)
@@ -48,18 +50,33 @@ def _add_sersic(
     image[:, rows, columns] += fluxes[:, None, None] * sersic(small, r50, n, axis_ratio, angle, x, y)
 
 
-def add_stars(image: np.ndarray, frame: Frame, number: int, fwhm_arcsec: float, rng: np.random.Generator) -> None:
+def add_stars(
+    image: np.ndarray,
+    frame: Frame,
+    number: int,
+    reach_arcsec: float,
+    fwhm_arcsec: float,
+    rng: np.random.Generator,
+    shifts_arcsec: tuple[tuple[float, float], ...] = NO_SHIFTS,
+) -> None:
     """Add ``number`` foreground stars to the blurred image (3, n, n), in place; each is the seeing itself."""
-    reach = frame.size_px * frame.pixel_scale_arcsec / 2
     for _ in range(number):
-        x0, y0 = rng.uniform(-reach, reach, 2)
+        x0, y0 = rng.uniform(-reach_arcsec, reach_arcsec, 2)
         flux = min(1.0 * (1 - rng.random()) ** -1.1, 1500.0)
         g_r = float(rng.choice([rng.normal(0.45, 0.18), rng.normal(1.4, 0.08)], p=[0.6, 0.4]))
         r_i = 0.4 * g_r if g_r < 1.1 else float(rng.uniform(0.4, 1.2))
-        add_star(image, frame, band_fluxes(flux, g_r, r_i), fwhm_arcsec, x0, y0)
+        add_star(image, frame, band_fluxes(flux, g_r, r_i), fwhm_arcsec, x0, y0, shifts_arcsec)
 
 
-def add_star(image: np.ndarray, frame: Frame, fluxes: np.ndarray, fwhm_arcsec: float, x0: float, y0: float) -> None:
+def add_star(
+    image: np.ndarray,
+    frame: Frame,
+    fluxes: np.ndarray,
+    fwhm_arcsec: float,
+    x0: float,
+    y0: float,
+    shifts_arcsec: tuple[tuple[float, float], ...] = NO_SHIFTS,
+) -> None:
     """Add a point source of the given flux in each band, in place."""
     radius = fwhm_arcsec * float(np.clip(2.5 * np.max(fluxes) ** 0.25, 4, 16))
     found = _patch(frame, x0, y0, radius)
@@ -69,5 +86,6 @@ def add_star(image: np.ndarray, frame: Frame, fluxes: np.ndarray, fwhm_arcsec: f
     x = x0 - float(frame.x_arcsec[0, columns].mean())
     y = y0 - float(frame.y_arcsec[rows, 0].mean())
     for band in range(len(BANDS)):
-        spread = moffat(small, fwhm_arcsec * SEEING_IN_BANDS[band], MOFFAT_BETA, x, y)
+        dx, dy = shifts_arcsec[band]
+        spread = moffat(small, fwhm_arcsec * SEEING_IN_BANDS[band], MOFFAT_BETA, x + dx, y + dy)
         image[band, rows, columns] += fluxes[band] * spread

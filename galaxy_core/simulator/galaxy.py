@@ -10,11 +10,13 @@ from galaxy_core.simulator.parameters import GalaxyParameters
 BANDS = ("i", "r", "g")
 _DUST_IN_BANDS = (0.75, 1.0, 1.4)  # optical depth in i, r and g over that in r, roughly the Milky Way's law
 _YOUNG_G_R = 0.05
+# contrast of the arms and size of the disc in i, r and g over their mean: young stars gather in arms and further out
+_YOUTH_IN_BANDS = ((0.85, 0.95), (0.95, 0.99), (1.05, 1.06))
 
 
 def band_fluxes(flux_r: float, g_r: float, r_i: float | None = None) -> np.ndarray:
     """Flux in i, r and g from that in r and the colours; r - i follows the galaxy locus where it is not given."""
-    r_i = 0.03 + 0.45 * g_r if r_i is None else r_i
+    r_i = 0.085 + 0.375 * g_r if r_i is None else r_i
     return (flux_r * 10 ** (0.4 * np.array([r_i, 0.0, -g_r]))).astype(np.float32)
 
 
@@ -39,6 +41,8 @@ def render_galaxy(parameters: GalaxyParameters, frame: Frame, rng: np.random.Gen
         depths = tuple(p.dust_depth * share for share in _DUST_IN_BANDS) if p.dust_depth else (0.0,)
         disc = edge_on_disc(frame, p.disc_scale_arcsec, p.disc_height_arcsec, p.position_angle_deg, depths)
         image += parts["disc"][:, None, None] * disc
+        thick = sersic(frame, 1.5 * p.disc_scale_arcsec, 0.8, p.thick_disc_axis_ratio, p.position_angle_deg)
+        image += parts["thick disc"][:, None, None] * thick
     elif p.disc_scale_arcsec > 0:
         image += _face_on_disc(p, frame, parts, rng)
     if p.bar_fraction:
@@ -62,7 +66,8 @@ def _part_fluxes(p: GalaxyParameters) -> dict[str, np.ndarray]:
     parts = {"bulge": (p.bulge_fraction, p.bulge_g_r)}
     if p.disc_scale_arcsec > 0:
         parts |= {
-            "disc": (disc_share, p.disc_g_r),
+            "disc": (disc_share * (1 - p.thick_disc_fraction), p.disc_g_r),
+            "thick disc": (disc_share * p.thick_disc_fraction, p.disc_g_r),
             "bar": (p.bar_fraction, 0.6 * p.bulge_g_r + 0.4 * p.disc_g_r),
             "ring": (p.ring_fraction, p.disc_g_r - 0.1),
         }
@@ -70,7 +75,10 @@ def _part_fluxes(p: GalaxyParameters) -> dict[str, np.ndarray]:
     stars = p.bulge_g_r if p.bulge_fraction == 1 else p.disc_g_r
     parts["tails"] = (p.tail_fraction, stars - 0.05)
     parts["companion"] = (p.companion_fraction, stars)
-    return {name: band_fluxes(p.flux_r_nmgy * share, g_r) for name, (share, g_r) in parts.items()}
+    return {
+        name: band_fluxes(p.flux_r_nmgy * share, g_r, 0.085 + 0.375 * g_r + p.red_excess)
+        for name, (share, g_r) in parts.items()
+    }
 
 
 def _face_on_disc(
@@ -82,8 +90,6 @@ def _face_on_disc(
     x = frame.x_arcsec * cosine + frame.y_arcsec * sine
     y = (frame.y_arcsec * cosine - frame.x_arcsec * sine) / np.float32(p.axis_ratio)
     radius, theta = np.hypot(x, y) / np.float32(p.disc_scale_arcsec), np.arctan2(y, x)
-    # 1.678 scale lengths hold half the light of an exponential disc
-    disc = sersic(frame, 1.678347 * p.disc_scale_arcsec, 1.0, p.axis_ratio, p.position_angle_deg)
     phases = rng.uniform(0, 2 * np.pi, 3)
     wobble = p.arm_wobble * (0.5 * np.sin(1.7 * radius + phases[0]) + 0.25 * np.sin(3.9 * radius + phases[1]))
     phase = np.float32(np.radians(p.arm_phase_deg)) + wobble.astype(np.float32) / np.float32(max(p.n_arms, 1))
@@ -95,9 +101,16 @@ def _face_on_disc(
     start = radius**4 / (radius**4 + np.float32(0.5 + (p.bar_r50_arcsec / p.disc_scale_arcsec) ** 4 * 0.5))
     strength = start * np.float32(p.arm_strength)
     contrast = strength * arms + (1 - strength) * np.float32(p.floccule_strength) * start * floccules
-    image = np.empty((3, *disc.shape), np.float32)
-    for band, blueness in enumerate((0.85, 0.95, 1.05)):  # arms are young: they stand out more in g
-        image[band] = parts["disc"][band] * disc * np.maximum(1 + np.float32(blueness) * contrast, 0)
+    lopsided = np.float32(min(p.lopsidedness, 0.5)) * start * np.cos(theta - np.float32(phases[0]))
+    lane = spiral_pattern(radius, theta, p.n_arms, p.pitch_angle_deg, p.winding_sign, phase - np.float32(0.3), 3.0)
+    lane = strength * np.maximum(lane, 0) / np.float32(3.0)
+    image = np.empty((3, frame.size_px, frame.size_px), np.float32)
+    for band, (blueness, size) in enumerate(_YOUTH_IN_BANDS):
+        # 1.678 scale lengths hold half the light of an exponential disc
+        r50 = 1.678347 * p.disc_scale_arcsec * size
+        disc = sersic(frame, r50, 1.0, p.axis_ratio, p.position_angle_deg)
+        disc *= np.maximum(1 + np.float32(blueness) * contrast + lopsided, 0)
+        image[band] = parts["disc"][band] * disc * np.exp(np.float32(-p.dust_depth * _DUST_IN_BANDS[band]) * lane)
     if p.ring_fraction:
         ring_radius = p.ring_radius_arcsec / p.disc_scale_arcsec
         area = frame.pixel_scale_arcsec**2 / (p.axis_ratio * p.disc_scale_arcsec**2)
@@ -110,7 +123,7 @@ def _clumps(p: GalaxyParameters, fluxes: np.ndarray, rng: np.random.Generator) -
     if not p.n_clumps:
         return []
     share = rng.pareto(1.6, p.n_clumps) + 0.3
-    share = np.minimum(share, 6) / np.minimum(share, 6).sum()
+    share = np.minimum(share, 3) / np.minimum(share, 3).sum()
     radius = p.disc_scale_arcsec * rng.gamma(4.0, 0.5, p.n_clumps).clip(0.6, 4.0)
     arm = rng.integers(0, max(p.n_arms, 1), p.n_clumps)
     winding = p.winding_sign * np.log(radius / p.disc_scale_arcsec) / np.tan(np.radians(p.pitch_angle_deg))
@@ -118,7 +131,7 @@ def _clumps(p: GalaxyParameters, fluxes: np.ndarray, rng: np.random.Generator) -
     angle = np.radians(p.position_angle_deg)
     along, across = radius * np.cos(theta), radius * np.sin(theta) * p.axis_ratio
     x, y = along * np.cos(angle) - across * np.sin(angle), along * np.sin(angle) + across * np.cos(angle)
-    sigma = p.disc_scale_arcsec * rng.uniform(0.04, 0.16, p.n_clumps)
+    sigma = p.disc_scale_arcsec * rng.uniform(0.07, 0.24, p.n_clumps)
     return [(fluxes * share[k], x[k], y[k], sigma[k]) for k in range(p.n_clumps)]
 
 

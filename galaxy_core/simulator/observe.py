@@ -19,26 +19,35 @@ NATIVE_PIXEL_ARCSEC = 0.396
 MOFFAT_BETA = 3.0
 # i, r, g
 SEEING_IN_BANDS = (0.97, 1.0, 1.07)
-ELECTRONS_PER_NMGY = (680.0, 900.0, 880.0)
+ELECTRONS_PER_NMGY = (650.0, 860.0, 850.0)
 SKY_NMGY_PER_ARCSEC2 = (7.6, 4.4, 2.0)
 READ_NOISE_ELECTRONS = (7.0, 5.5, 5.0)
-BAND_WEIGHTS = (1.0, 1.2, 1.72)
+NO_SHIFTS = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
+BAND_WEIGHTS = (1.0, 1.2, 1.76)
 SKY_TINT = (1.0, 1.0, 0.6)
 # JPEG's luma, and what turns blue and red less luma into its two chroma bands
 _LUMA = tuple(np.array((0.299, 0.587, 0.114), np.float32))
 _CHROMA = tuple(np.array((0.5 / (1 - 0.114), 0.5 / (1 - 0.299)), np.float32))
-SLOPE, SOFTENING = 1.0, 5.0  # of the asinh stretch, per nanomaggy in a native pixel
+SLOPE, SOFTENING = 1.12, 5.6  # of the asinh stretch, per nanomaggy in a native pixel
 
 
-def convolve(light: np.ndarray, frame: Frame, fwhm_arcsec: float) -> np.ndarray:
+def convolve(
+    light: np.ndarray, frame: Frame, fwhm_arcsec: float, shifts_arcsec: tuple[tuple[float, float], ...] = NO_SHIFTS
+) -> np.ndarray:
     """Convolve (3, n, n) light with the Moffat seeing of each band; the sum of every band is kept.
 
-    The frame wraps around, so give it a margin of a few times the seeing and cut that off afterwards.
+    The frame wraps around, so give it a margin of a few times the seeing and cut that off afterwards. ``shifts_arcsec``
+    moves each band by (x, y), as bands that are not perfectly registered are.
     """
     n, half = frame.size_px, frame.size_px // 2
     # the kernel sits on the centre of pixel n // 2, then is rolled to pixel 0, where a convolution by FFT expects it
     center = 0.0 if n % 2 else 0.5 * frame.pixel_scale_arcsec
-    kernels = np.stack([moffat(frame, fwhm_arcsec * factor, MOFFAT_BETA, center, center) for factor in SEEING_IN_BANDS])
+    kernels = np.stack(
+        [
+            moffat(frame, fwhm_arcsec * factor, MOFFAT_BETA, center + x, center + y)
+            for factor, (x, y) in zip(SEEING_IN_BANDS, shifts_arcsec, strict=True)
+        ]
+    )
     kernels = np.roll(kernels, (-half, -half), axis=(1, 2))
     kernels /= kernels.sum(axis=(1, 2), keepdims=True)
     return irfft2(rfft2(light) * rfft2(kernels), (n, n))
@@ -80,7 +89,7 @@ def add_noise(linear: np.ndarray, pixel_scale_arcsec: float, rng: np.random.Gene
     return linear + unit_noise(linear.shape[1], pixel_scale_arcsec, rng) * np.sqrt(electrons) / gain
 
 
-def lupton(linear: np.ndarray, sky_level: float) -> np.ndarray:
+def lupton(linear: np.ndarray, sky_level: float, glow: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
     """Colour-preserving asinh stretch to [0, 1], in 8-bit steps; float32 (3, n, n).
 
     Parameters
@@ -89,9 +98,12 @@ def lupton(linear: np.ndarray, sky_level: float) -> np.ndarray:
         Sky-subtracted nanomaggies per native pixel in i, r, g.
     sky_level : float
         Where empty sky is shown, so that the fainter half of its noise is not all cut.
+    glow : tuple of float
+        Scattered light in i, r and g, in the same units as ``sky_level``.
     """
     weights, tint = np.array((BAND_WEIGHTS, SKY_TINT), np.float32)[:, :, None, None]
-    weighted = linear * weights + tint * np.float32(sky_level / SLOPE)
+    background = tint * np.float32(sky_level) + np.array(glow, np.float32)[:, None, None]
+    weighted = linear * weights + background / np.float32(SLOPE)
     np.maximum(weighted, 0, out=weighted)
     intensity = weighted.mean(axis=0)
     scaled = np.float32(SOFTENING * SLOPE) * intensity

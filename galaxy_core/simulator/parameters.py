@@ -12,7 +12,7 @@ import numpy as np
 
 CLASSES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral", "merger")
 CLASS_SHARES = (0.26, 0.26, 0.05, 0.14, 0.25, 0.04)
-_R90_MEDIAN_ARCSEC = dict(zip(CLASSES, (5.4, 5.4, 6.0, 6.6, 6.8, 6.5), strict=True))
+_R90_MEDIAN_ARCSEC = dict(zip(CLASSES, (4.8, 4.8, 5.2, 5.8, 6.1, 5.6), strict=True))
 PARAMETER_STREAM, FIELD_STREAM, NOISE_STREAM, VOTE_STREAM = range(4)
 
 
@@ -38,6 +38,9 @@ class GalaxyParameters:
     disc_scale_arcsec: float
     disc_height_arcsec: float  # above 0: a disc seen edge-on
     disc_g_r: float
+    thick_disc_fraction: float  # of an edge-on disc's light, in a thicker disc with blunt ends
+    thick_disc_axis_ratio: float
+    red_excess: float  # of r - i over the galaxy locus, magnitudes
     dust_depth: float  # optical depth in r of the lane of an edge-on disc, of the arms' inner edges in a spiral
     n_arms: int
     arm_strength: float
@@ -47,6 +50,7 @@ class GalaxyParameters:
     pitch_angle_deg: float
     winding_sign: int
     floccule_strength: float
+    lopsidedness: float
     bar_fraction: float
     bar_r50_arcsec: float
     bar_axis_ratio: float
@@ -62,7 +66,13 @@ class GalaxyParameters:
     tail_length_arcsec: float
     tail_curvature: float
     seeing_fwhm_arcsec: float
+    i_shift_x_arcsec: float  # registration errors between the bands; r is the reference
+    i_shift_y_arcsec: float
+    g_shift_x_arcsec: float
+    g_shift_y_arcsec: float
     sky_level: float  # display units the empty sky is shown at
+    glow_level: float  # scattered light of a bright star outside the stamp, display units; 0 for nearly all
+    glow_hue: float
     n_stars: int
     n_neighbours: int
 
@@ -70,6 +80,12 @@ class GalaxyParameters:
     def inclination_deg(self) -> float:
         """Angle between the disc's axis and the line of sight, of a thin disc."""
         return 90.0 if self.disc_height_arcsec > 0 else float(np.degrees(np.arccos(self.axis_ratio)))
+
+    @property
+    def band_shifts_arcsec(self) -> tuple[tuple[float, float], ...]:
+        """(x, y) of the i, r and g images relative to r."""
+        i = (self.i_shift_x_arcsec, self.i_shift_y_arcsec)
+        return i, (0.0, 0.0), (self.g_shift_x_arcsec, self.g_shift_y_arcsec)
 
     def to_dict(self) -> dict[str, str | float | int]:
         """Every parameter, in the order declared."""
@@ -87,20 +103,33 @@ def draw_parameters(seed: int, index: int) -> GalaxyParameters:
 
 def _common(rng: np.random.Generator, kind: str) -> dict:
     """What every galaxy has, with the parts only some have set to nothing."""
+    r90 = float(np.clip(_R90_MEDIAN_ARCSEC[kind] * np.exp(0.36 * rng.normal()), 3.2, 30.0))
+    area = (r90 / 5.5) ** 2  # of sky in the stamp, over that of a typical one
     numbers = {f.name: 0.0 for f in fields(GalaxyParameters)} | {"n_arms": 0, "n_clumps": 0, "winding_sign": 1}
     return numbers | {
         "galaxy_class": kind,
-        "r90_arcsec": float(np.clip(_R90_MEDIAN_ARCSEC[kind] * np.exp(0.36 * rng.normal()), 3.2, 30.0)),
+        "r90_arcsec": r90,
         "position_angle_deg": float(rng.uniform(0, 180)),
+        "red_excess": float(rng.normal(0.0, 0.05)),
+        **_shifts(rng),
+        "glow_level": float(rng.uniform(0.03, 0.3)) if rng.random() < 0.015 else 0.0,
+        "glow_hue": float(rng.random()),
         "seeing_fwhm_arcsec": float(np.clip(rng.normal(1.28, 0.12), 0.9, 1.8)),
         "sky_level": float(rng.uniform(0.006, 0.024)),
-        "n_stars": int(rng.poisson(1.3)),
-        "n_neighbours": int(rng.poisson(np.exp(rng.normal(0.9, 0.7)))),
+        "n_stars": int(rng.poisson(min(1.3 * area, 8.0))),
+        "n_neighbours": int(rng.poisson(min(3.0 * area * np.exp(0.7 * rng.normal()), 20.0))),
         "axis_ratio": 1.0,
         "bulge_axis_ratio": 1.0,
         "bar_axis_ratio": 1.0,
         "sersic_index": 1.0,
     }
+
+
+def _shifts(rng: np.random.Generator) -> dict[str, float]:
+    """Where the i and g images lie relative to r: mostly well aligned, some a good part of a pixel off."""
+    sigma = 0.015 + rng.exponential(0.032)
+    names = ("i_shift_x_arcsec", "i_shift_y_arcsec", "g_shift_x_arcsec", "g_shift_y_arcsec")
+    return {name: float(shift) for name, shift in zip(names, rng.normal(0, sigma, 4), strict=True)}
 
 
 def _flux(r50_arcsec: float, axis_ratio: float, surface_brightness: float) -> float:
@@ -121,7 +150,7 @@ def _smooth(rng: np.random.Generator, common: dict, axis_ratio: float, share_old
         "bulge_fraction": 1.0,
         "bulge_r50_arcsec": r50,
         "bulge_axis_ratio": axis_ratio,
-        "bulge_g_r": float(np.clip(rng.normal(0.88, 0.10) if old else rng.normal(0.52, 0.15), 0.1, 1.25)),
+        "bulge_g_r": float(np.clip(rng.normal(0.88, 0.11) if old else rng.normal(0.48, 0.17), 0.0, 1.25)),
         "flux_r_nmgy": _flux(r50, axis_ratio, brightness),
     }
 
@@ -135,12 +164,13 @@ def _in_between(rng: np.random.Generator, common: dict) -> dict:
 
 
 def _cigar(rng: np.random.Generator, common: dict) -> dict:
-    return _smooth(rng, common, float(rng.uniform(0.20, 0.34)), share_old=0.15)
+    body = _smooth(rng, common, float(rng.uniform(0.20, 0.34)), share_old=0.0)
+    return body | {"sersic_index": float(rng.uniform(0.55, 1.3)), "bulge_g_r": float(rng.normal(0.50, 0.2))}
 
 
 def _edge_on(rng: np.random.Generator, common: dict) -> dict:
     scale = common["r90_arcsec"] * float(rng.uniform(0.36, 0.48))
-    height = scale * float(rng.uniform(0.13, 0.30))
+    height = scale * float(rng.uniform(0.12, 0.30))
     bulge = float(np.clip(rng.beta(1.6, 6.0), 0.0, 0.6))
     brightness = rng.normal(20.1, 0.5)
     disc_g_r = float(np.clip(rng.normal(0.72, 0.17), 0.15, 1.1))
@@ -154,6 +184,8 @@ def _edge_on(rng: np.random.Generator, common: dict) -> dict:
         "disc_scale_arcsec": scale,
         "disc_height_arcsec": height,
         "disc_g_r": disc_g_r,
+        "thick_disc_fraction": float(rng.uniform(0.25, 0.75)),
+        "thick_disc_axis_ratio": float(rng.uniform(0.14, 0.27)),
         "dust_depth": float(rng.uniform(0.4, 2.2)) if rng.random() < 0.6 else 0.0,
         "flux_r_nmgy": _flux(1.3 * scale, 0.35, brightness),
     }
@@ -162,9 +194,9 @@ def _edge_on(rng: np.random.Generator, common: dict) -> dict:
 def _spiral(rng: np.random.Generator, common: dict) -> dict:
     axis_ratio = float(rng.uniform(0.42, 1.0))
     r90 = common["r90_arcsec"] * (1 + 0.3 * (1 - axis_ratio))
-    scale = r90 / float(rng.uniform(2.5, 3.3))
-    disc_g_r = float(np.clip(rng.normal(0.50, 0.12), 0.15, 0.85))
-    bulge = float(np.clip(rng.beta(1.5, 8.0), 0.01, 0.5))
+    scale = r90 / float(rng.uniform(2.15, 2.95))
+    disc_g_r = float(np.clip(rng.normal(0.46, 0.16), 0.02, 0.85))
+    bulge = float(np.clip(rng.beta(1.4, 11.0), 0.005, 0.45))
     barred, ringed = rng.random() < 0.35, rng.random() < 0.15
     n_arms = int(rng.choice([1, 2, 3, 4, 5], p=[0.05, 0.63, 0.15, 0.10, 0.07]))
     return {
@@ -178,13 +210,14 @@ def _spiral(rng: np.random.Generator, common: dict) -> dict:
         "disc_g_r": disc_g_r,
         "dust_depth": float(rng.uniform(0.0, 0.5)),
         "n_arms": n_arms,
-        "arm_strength": float(rng.uniform(0.45, 0.95)),
-        "arm_sharpness": float(rng.uniform(0.9, 3.2)),
+        "arm_strength": float(rng.uniform(0.25, 0.9)),
+        "arm_sharpness": float(rng.uniform(0.7, 2.8)),
         "arm_phase_deg": float(rng.uniform(0, 360)),
-        "arm_wobble": float(rng.uniform(0.0, 0.7)),
+        "arm_wobble": float(rng.uniform(0.0, 1.0)),
         "pitch_angle_deg": float(np.clip(rng.normal(20, 7), 8, 42)),
         "winding_sign": int(rng.choice([-1, 1])),
-        "floccule_strength": float(rng.uniform(0.05, 0.4)),
+        "floccule_strength": float(rng.uniform(0.05, 0.5)),
+        "lopsidedness": float(rng.exponential(0.12)),
         "bar_fraction": float(rng.uniform(0.06, 0.2)) if barred else 0.0,
         "bar_r50_arcsec": scale * float(rng.uniform(0.5, 0.95)),
         "bar_axis_ratio": float(rng.uniform(0.2, 0.4)),
@@ -192,8 +225,8 @@ def _spiral(rng: np.random.Generator, common: dict) -> dict:
         "ring_fraction": float(rng.uniform(0.06, 0.2)) if ringed else 0.0,
         "ring_radius_arcsec": scale * float(rng.uniform(1.4, 2.4)),
         "n_clumps": int(rng.poisson(np.exp(rng.uniform(1.0, 3.6)))),
-        "clump_fraction": float(rng.uniform(0.01, 0.10)),
-        "flux_r_nmgy": _flux(1.68 * scale, axis_ratio, rng.normal(20.8, 0.5)),
+        "clump_fraction": float(rng.uniform(0.01, 0.08)),
+        "flux_r_nmgy": _flux(1.68 * scale, axis_ratio, rng.normal(20.95, 0.45)),
     }
 
 

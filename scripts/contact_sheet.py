@@ -1,0 +1,82 @@
+"""Draw galaxies of two catalogs side by side, class by class: can you tell which are simulated?
+
+python scripts/contact_sheet.py synthetic:2000 folder:../shared/data/gz_clean5 --out sheet.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from galaxy_core.catalogs import Catalog, read_catalog
+from galaxy_core.errors import CatalogError, GalaxyError
+from galaxy_core.images import encode_png, resize_square
+from galaxy_core.stretch import to_display
+
+GAP_PX = 6
+
+
+def block(catalog: Catalog, galaxy_class: str | None, columns: int, rows: int, size_px: int, seed: int) -> np.ndarray:
+    """Random galaxies of one class as one image, float32 (3, rows * size_px, columns * size_px)."""
+    table = catalog.table
+    found = np.arange(len(table)) if galaxy_class is None else np.flatnonzero(table["class"] == galaxy_class)
+    chosen = np.random.default_rng(seed).permutation(found)[: columns * rows]
+    sheet = np.zeros((3, rows * size_px, columns * size_px), np.float32)
+    for place, row in enumerate(chosen):
+        stamp = resize_square(to_display(catalog.load_image(int(row)), catalog.linear), size_px)
+        top, left = (place // columns) * size_px, (place % columns) * size_px
+        sheet[:, top : top + size_px, left : left + size_px] = stamp
+    return sheet
+
+
+def classes_of(catalogs: list[Catalog]) -> list[str | None]:
+    """Classes both catalogs have, in order of name; [None] where one of them has no classes."""
+    if not all("class" in catalog.table for catalog in catalogs):
+        return [None]
+    shared = set.intersection(*(set(catalog.table["class"].dropna()) for catalog in catalogs))
+    if not shared:
+        raise CatalogError("The two catalogs have no class in common; give catalogs whose classes bear the same names.")
+    return sorted(shared)
+
+
+def contact_sheet(catalogs: list[Catalog], columns: int, rows: int, size_px: int, seed: int) -> np.ndarray:
+    """The left half from the first catalog, the right half from the second, one band of rows a class."""
+    bands = []
+    for galaxy_class in classes_of(catalogs):
+        left, right = (block(catalog, galaxy_class, columns, rows, size_px, seed) for catalog in catalogs)
+        gap = np.full((3, left.shape[1], GAP_PX), 0.35, np.float32)
+        bands.append(np.concatenate((left, gap, right), axis=2))
+    return np.concatenate(bands, axis=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("left", metavar="CATALOG", help="LAYOUT:PATH of the left half, as in synthetic:2000")
+    parser.add_argument("right", metavar="CATALOG", help="LAYOUT:PATH of the right half, as in folder:my_images")
+    parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"), help="PNG to write (%(default)s)")
+    parser.add_argument("--columns", type=int, default=6, help="galaxies a row of each half (%(default)s)")
+    parser.add_argument("--rows", type=int, default=2, help="rows of each class (%(default)s)")
+    parser.add_argument("--size", type=int, default=128, help="pixels a stamp (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="which galaxies are drawn (%(default)s)")
+    options = parser.parse_args()
+    if min(options.columns, options.rows, options.size) < 1 or options.seed < 0:
+        parser.error("--columns, --rows and --size must be at least 1, --seed at least 0")
+    try:
+        catalogs = [read_catalog(spec) for spec in (options.left, options.right)]
+        sheet = contact_sheet(catalogs, options.columns, options.rows, options.size, options.seed)
+        temporary = options.out.with_name(f".{options.out.name}.{os.getpid()}")
+        temporary.write_bytes(encode_png(sheet))
+        temporary.replace(options.out)
+    except (GalaxyError, OSError) as error:
+        sys.exit(f"contact_sheet: {error}")
+    print(f"{options.out}: {sheet.shape[2]} by {sheet.shape[1]} pixels; left {options.left}, right {options.right}")
+
+
+if __name__ == "__main__":
+    main()
