@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 256 * 2**20  # of a file
 MAX_PIXELS = 64 * 10**6  # height x width
 MAX_SIDE_PX = 65_500
+MAX_BANDS = 64
 PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP")
 READABLE = "PNG, JPEG, TIFF, WebP or FITS"
 # Values that mean white, by pillow mode; modes not named here are linear.
@@ -116,6 +117,9 @@ def _decode_picture(data: bytes, name: str) -> AstroImage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pillow warns of large images; check_size refuses them
         try:
+            deep = _decode_deep_tiff(data, name)
+            if deep is not None:
+                return deep
             with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as picture:
                 check_size(picture.height, picture.width, name)
                 file_format = "JPEG" if picture.format == "MPO" else picture.format
@@ -133,9 +137,21 @@ def _decode_picture(data: bytes, name: str) -> AstroImage:
             raise ImageError(
                 f"{name} is damaged or of an unusual kind ({_first_line(error)}); save it again."
             ) from None
-    if not np.isfinite(pixels).any():
-        raise ImageError(f"{name} has no finite pixel; nothing can be shown or denoised.")
     return AstroImage(pixels, linear, None, file_format, name, bits)
+
+
+def _decode_deep_tiff(data: bytes, name: str) -> AstroImage | None:
+    """TIFF of more than 8 bits a value, which pillow reads in part or not at all; None for anything else."""
+    if not data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return None
+    from galaxy_core.tiff_images import decode_tiff
+
+    decoded = decode_tiff(data, name)
+    if decoded is None:
+        return None
+    if not np.isfinite(decoded[0]).any():
+        raise ImageError(f"{name} has no finite pixel; nothing can be shown or denoised.")
+    return AstroImage(decoded[0], decoded[1], None, "TIFF", name, decoded[2])
 
 
 def _picture_pixels(picture: Image.Image) -> tuple[np.ndarray, bool, int]:
@@ -164,7 +180,7 @@ def _first_line(error: Exception) -> str:
 
 def as_counts(image: np.ndarray, white: int = 255) -> np.ndarray:
     """Display values in [0, 1] as unsigned integers 0..``white`` (rounded, clipped, NaN as 0), same shape."""
-    scaled = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0) * np.float32(white)
+    scaled = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=1.0, neginf=0.0) * np.float32(white)
     return np.rint(np.clip(scaled, 0, white)).astype(np.uint8 if white == 255 else np.uint16)
 
 

@@ -18,7 +18,7 @@ from pages.views.words import number
 MODEL = "contrastive_denoiser"
 UPLOAD, CATALOG, EXAMPLE = "Your image", "A galaxy of the catalog", "Example"
 FILE_TYPES = ["png", "jpg", "jpeg", "tif", "tiff", "webp", "fits", "fit", "fts", "gz", "fz"]
-LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than about 30 times above the noise are left
+LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than 30 times above the noise are left
 as they are, so bright cores and saturated stars do not change; below that, check the residual before measuring."""
 
 
