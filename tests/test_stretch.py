@@ -1,0 +1,119 @@
+"""Stretches for the screen: always three bands in [0, 1], sky dark, order kept, colours kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from galaxy_core.stretch import METHODS, residual_to_display, stretch_image, to_display
+
+
+def frame(n_bands=1, sky=1000.0, sigma=5.0, peak=3000.0, seed=0, scale=4.0):
+    rows, columns = np.indices((60, 64))
+    light = peak * np.exp(-np.hypot(rows - 30, columns - 32) / scale)
+    noise = np.random.default_rng(seed).normal(sky, sigma, (n_bands, 60, 64))
+    return (light + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("n_bands", [1, 2, 3, 4, 5])
+def test_always_three_bands_in_range(method, n_bands):
+    shown = stretch_image(frame(n_bands), method)
+    assert shown.shape == (3, 60, 64) and shown.dtype == np.float32
+    assert shown.min() >= 0 and shown.max() <= 1 and shown[:, 30, 32].min() > 0.9
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_units_and_zero_point_do_not_matter(method):
+    image = frame(3)
+    shown = stretch_image(image, method)
+    np.testing.assert_allclose(stretch_image(image * 1e-9 + 3e-7, method), shown, atol=5e-3)
+
+
+@pytest.mark.parametrize("method", ["asinh", "linear", "lupton"])
+def test_sky_is_dark_and_brighter_is_brighter(method):
+    shown = stretch_image(frame(), method)[0]
+    assert np.median(shown[:10]) < 0.1
+    along = stretch_image(frame(sigma=1e-3), method)[0, 30, 32:]
+    assert (np.diff(along[:12]) <= 1e-6).all()
+
+
+def test_asinh_against_the_formula():
+    """Sky 0, sigma 1, white at the 99.8th percentile: asinh(x / 3) / asinh(white / 3)."""
+    image = frame(sky=0.0, sigma=1.0, scale=1.5)
+    white = np.percentile(image, 99.8)
+    want = np.clip(np.arcsinh(image[0] / 3) / np.arcsinh(white / 3), 0, 1)
+    np.testing.assert_allclose(stretch_image(image, "asinh")[0], want, atol=0.015)
+
+
+def test_lupton_keeps_colour_where_asinh_bleaches():
+    bands = frame(3, sigma=0.5)
+    bands[0] = 1000 + (bands[0] - 1000) * 0.5  # bluest band: half as bright, but for its own zero point
+    bands[:, 10:13, 10:13] += np.array([300.0, 150.0, 0.0])[:, None, None]  # a blue source
+    shown = stretch_image(bands, "lupton")
+    red, green, blue = shown[:, 11, 11]
+    assert blue > green > red
+    signal = (bands[:, 11, 11] - 1000)[::-1]
+    assert red / blue < 0.1 and green / blue == pytest.approx(signal[1] / signal[2] / 2, rel=0.25)
+
+
+def test_five_bands_show_the_middle_three_reddest_red():
+    bands = frame(5, sigma=0.1)
+    bands[3, 5:8, 5:8] += 2000
+    red, green, blue = stretch_image(bands, "asinh")[:, 6, 6]
+    assert red > 0.8 and max(green, blue) < 0.1
+
+
+def test_pure_noise_stays_dark():
+    noise = np.random.default_rng(0).normal(50, 3, (1, 80, 80))
+    assert to_display(noise, linear=True).mean() < 0.2
+
+
+def test_contrast_brightens():
+    image = frame()
+    means = [stretch_image(image, method, c).mean() for method in METHODS for c in (0.5, 1, 4)]
+    assert (np.diff(np.reshape(means, (4, 3)), axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_reference_sets_the_limits(method):
+    """A fainter image shown with the limits of a brighter one is darker: two panels can be compared."""
+    image = frame(3)
+    fainter = 1000 + (image - 1000) * 0.3
+    alone, beside = stretch_image(fainter, method), stretch_image(fainter, method, reference=image)
+    assert beside.mean() < 0.9 * alone.mean()
+    np.testing.assert_array_equal(stretch_image(image, method, reference=image), stretch_image(image, method))
+
+
+def test_display_images_pass_through():
+    colour = np.random.default_rng(1).random((3, 9, 8), dtype=np.float32)
+    np.testing.assert_array_equal(to_display(colour, linear=False), colour)
+    np.testing.assert_array_equal(to_display(colour[:1], linear=False), np.repeat(colour[:1], 3, axis=0))
+    five = np.concatenate([colour, colour[:2]])
+    np.testing.assert_array_equal(to_display(five, linear=False), colour)
+    assert to_display(colour * 3 - 1, linear=False).min() == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nan_constant_and_one_pixel(method):
+    holed = frame(3)
+    holed[:, 4:6] = np.nan
+    holed[0, 8, 8] = np.inf
+    assert np.isfinite(stretch_image(holed, method)).all()
+    for odd in (np.full((1, 5, 5), 7.0), np.full((3, 5, 5), np.nan), np.ones((3, 1, 1)), np.zeros((2, 1, 3))):
+        shown = stretch_image(odd, method)
+        assert shown.shape == (3, *odd.shape[1:]) and np.isfinite(shown).all()
+
+
+def test_unknown_method():
+    with pytest.raises(ValueError, match="asinh"):
+        stretch_image(frame(), "sepia")
+
+
+def test_residual_colours_are_about_zero():
+    values = np.array([[[-2.0, -1.0, 0.0, 1.0, 2.0, np.nan]]])
+    shown = residual_to_display(values, limit=1.0)[:, 0]
+    np.testing.assert_array_equal(shown[:, 2], 0)
+    np.testing.assert_array_equal(shown[:, 5], 0)
+    np.testing.assert_array_equal(shown[:, 0], shown[:, 1])
+    assert shown[2, 1] > shown[0, 1] and shown[0, 3] > shown[2, 3], "blue below, orange above"
