@@ -101,6 +101,7 @@ def draw_card(galaxies):
         return
     card.draw_card(galaxies, row)
     card.draw_neighbors(galaxies, row, show_galaxy)
+    card.draw_details(galaxies, row)
 
 
 @st.fragment(key="region")

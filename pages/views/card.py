@@ -23,12 +23,16 @@ QUESTION_PATTERNS = (
 
 
 def draw_card(galaxies: Galaxies, row: int) -> None:
-    """Everything known of one galaxy."""
+    """The picture of a galaxy, its id, class, place and clusters."""
     galaxy_id = str(galaxies.ids[row])
     with frame.panel():
         st.html(large_picture(galaxy_id, readers.thumbnails(galaxies, [row])[0]))
     st.markdown(f"### {frame.plain(galaxy_id)}")
     st.html(facts_html(main_facts(galaxies, row)))
+
+
+def draw_details(galaxies: Galaxies, row: int) -> None:
+    """Votes as bars, and the rest of the galaxy's row in the catalog."""
     questions = vote_questions(galaxies, row)
     if questions:
         first, *others = questions.items()

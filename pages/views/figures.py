@@ -13,7 +13,7 @@ from pages.views.colouring import Colouring, category_colours, grey
 
 MAX_POINTS_PER_TRACE = 90_000  # Scattergl freezes on hover from 100,000 points in one trace (plotly.js 8036)
 MAX_HOVER_IDS = 30_000  # ids under the mouse up to so many galaxies; beyond they would double what is sent
-MAX_BARS = 400  # a cluster's silhouettes are drawn as so many quantiles at most
+MAX_STEPS = 200  # a cluster's sorted silhouettes are drawn as so many quantiles at most
 FAINT = 0.1
 
 
@@ -123,9 +123,9 @@ def marker_size(n: int) -> float:
     Examples
     --------
     >>> marker_size(100), marker_size(2000), marker_size(26_000), marker_size(1_000_000)
-    (9.0, 6.7, 3.5, 2.0)
+    (8.9, 6.7, 3.5, 2.0)
     """
-    return float(np.clip(round(45 / max(n, 1) ** 0.25, 1) if n > 2000 else 9 - 2.3 * n / 2000, 2.0, 9.0))
+    return float(np.clip(round(45 / max(n, 1) ** 0.25, 1) if n > 2000 else round(9 - 2.3 * n / 2000, 1), 2.0, 9.0))
 
 
 def hover_of(name: str, colouring: Colouring, rows: np.ndarray, ids: np.ndarray | None) -> dict:
@@ -172,7 +172,9 @@ def style_map(figure: go.Figure, title: str, axis_name: str, height: int, revisi
     )
 
 
-def silhouette_figure(silhouettes: np.ndarray, labels: np.ndarray, colours: dict[int, str], title: str) -> go.Figure:
+def silhouette_figure(
+    silhouettes: np.ndarray, labels: np.ndarray, colours: dict[int, str], title: str, dark: bool
+) -> go.Figure:
     """Every galaxy's silhouette, sorted within its cluster, the largest cluster on top, and the strict mean.
 
     Parameters
@@ -182,36 +184,42 @@ def silhouette_figure(silhouettes: np.ndarray, labels: np.ndarray, colours: dict
     colours : dict
         Colour of each cluster label.
     """
-    figure, top = go.Figure(), 0
-    clusters = [int(label) for label in np.unique(labels) if label >= 0]
-    gap = max(1, len(labels) // 100)
-    for label in clusters:
+    figure, top = go.Figure(), 0.0
+    gap, ink = max(1, len(labels) // 80), "#e4e7ee" if dark else "#20242e"
+    for label, colour in colours.items():
         values = np.sort(silhouettes[labels == label])[::-1]
-        n_bars = min(len(values), MAX_BARS)
-        height = len(values) / n_bars
+        share = np.linspace(0, 1, min(max(len(values), 2), MAX_STEPS))
         figure.add_trace(
-            go.Bar(
-                x=np.quantile(values, 1 - (np.arange(n_bars) + 0.5) / n_bars).astype(np.float32),
-                y=(top + (np.arange(n_bars) + 0.5) * height).astype(np.float32),
-                width=height,
-                orientation="h",
-                marker={"color": colours[label], "line": {"width": 0}},
+            go.Scatter(
+                x=np.quantile(values, 1 - share).astype(np.float32),
+                y=(top + share * len(values)).astype(np.float32),
+                mode="lines",
+                fill="tozerox",
+                fillcolor=colour,
+                line={"color": colour, "width": 1},
                 name=words.cluster_name(label),
                 hovertemplate=f"{words.cluster_name(label)}<br>silhouette %{{x:.2f}}<extra></extra>",
             )
         )
         figure.add_annotation(
-            x=1.0, xref="paper", y=top + len(values) / 2, text=f"{label}", showarrow=False, xanchor="left", xshift=4
+            x=-1, y=top + len(values) / 2, text=words.cluster_name(label), showarrow=False, xanchor="left"
         )
         top += len(values) + gap
     mean = float(np.mean(silhouettes)) if len(silhouettes) else 0.0
-    figure.add_vline(x=mean, line={"dash": "dash", "width": 1.5}, annotation_text=f"mean of all {mean:.2f}")
-    figure.add_vline(x=0, line={"width": 1})
-    figure.update_xaxes(title="silhouette (−1 wrong cluster, 0 on the border, 1 deep inside)", range=[-1, 1])
-    figure.update_yaxes(title="galaxies, sorted within each cluster", autorange="reversed", showticklabels=False)
-    figure.update_yaxes(showgrid=False, zeroline=False)
+    figure.add_vline(x=0, line={"width": 1, "color": ink})
+    figure.add_vline(x=mean, line={"dash": "dash", "width": 1.5, "color": ink})
+    figure.add_annotation(x=mean, y=-gap, yanchor="bottom", text=f"mean of all {mean:.3f}", showarrow=False)
+    figure.update_xaxes(title="silhouette (−1 wrong cluster, 0 at the border, 1 deep inside)", range=[-1.02, 1.02])
+    figure.update_xaxes(showgrid=False, zeroline=False)
+    figure.update_yaxes(title="galaxies, sorted within each cluster", showticklabels=False, showgrid=False)
+    figure.update_yaxes(zeroline=False, range=[top, -0.07 * top])
     figure.update_layout(
-        title={"text": title}, height=420, showlegend=False, bargap=0, margin={"l": 24, "r": 24, "t": 48, "b": 8}
+        title={"text": title},
+        height=400,
+        showlegend=False,
+        hovermode="closest",
+        dragmode=False,
+        margin={"l": 24, "r": 8, "t": 48, "b": 8},
     )
     return figure
 

@@ -43,6 +43,8 @@ def open_page(title: str) -> Path:
         menu_items={"about": ABOUT},
     )
     st.html(STYLE)
+    accent, on_accent = ("#f2b04a", "#0b0e17") if is_dark() else ("#a4580a", "#ffffff")
+    st.html(f"<style>:root {{ --atlas-accent: {accent}; --atlas-on-accent: {on_accent}; }}</style>")
     st.logo(str(PROJECT / "static" / "favicon.png"), size="large")
     with st.sidebar:
         draw_navigation()

@@ -15,6 +15,7 @@ from pages.views import readers
 from pages.views.readers import Galaxies
 
 CARD_PX = 256
+SMALL_PX = 80
 
 
 def gallery(
@@ -79,7 +80,17 @@ def large_picture(galaxy_id: str, image: bytes) -> str:
     except (UnidentifiedImageError, OSError):
         return "<p>There is no picture of this galaxy.</p>"
     scale = max(1, CARD_PX // max(width, height))
+    return image_html(galaxy_id, image, width * scale, height * scale)
+
+
+def small_picture(galaxy_id: str, image: bytes) -> str:
+    """HTML of one galaxy, as small as in a gallery."""
+    return image_html(galaxy_id, image, SMALL_PX, SMALL_PX) if image else ""
+
+
+def image_html(galaxy_id: str, image: bytes, width: int, height: int) -> str:
+    """An image element of that size in pixels."""
     return (
-        f'<img class="galaxy-image" src="{data_address(image)}" width="{width * scale}" height="{height * scale}"'
+        f'<img class="galaxy-image" src="{data_address(image)}" width="{width}" height="{height}"'
         f' alt="galaxy {html.escape(galaxy_id, quote=True)}">'
     )

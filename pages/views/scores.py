@@ -30,11 +30,11 @@ def score_row(galaxies: Galaxies, clustering: str) -> dict[str, str]:
         "clusters": str(n_clusters),
         "coverage": words.share(int((labels >= 0).sum()), len(labels)),
         "silhouette, strict": interval_text(strict_mean(galaxies, clustering), fitted.get("strict_interval")),
-        "silhouette, flattering": words.number(flattering_mean(galaxies, clustering)),
+        "silhouette, flattering": score_text(flattering_mean(galaxies, clustering)),
         "strict, in the embedding": interval_text(embedding.get("strict"), embedding.get("strict_interval")),
     }
     if recorded.get("ami") is not None:
-        row["agreement with classes (AMI)"] = words.number(recorded["ami"])
+        row["agreement with classes (AMI)"] = score_text(recorded["ami"])
     return row
 
 
@@ -69,8 +69,8 @@ def interval_text(value: float | None, interval: list[float] | None) -> str:
     if value is None:
         return "–"
     if not interval:
-        return words.number(value)
-    return f"{words.number(value)} ({words.number(interval[0])} to {words.number(interval[1])})"
+        return score_text(value)
+    return f"{score_text(value)} ({score_text(interval[0])} to {score_text(interval[1])})"
 
 
 def sizes_of(labels: np.ndarray) -> dict[int, int]:
@@ -98,9 +98,43 @@ def agreement(first: np.ndarray, second: np.ndarray) -> float:
     both = (first >= 0) & (second >= 0)
     if both.sum() < 2:
         return float("nan")
-    from sklearn.metrics import adjusted_rand_score
+    table = np.zeros((int(first.max()) + 1, int(second.max()) + 1))
+    np.add.at(table, (first[both], second[both]), 1)
+    together = _pairs(table).sum()
+    in_first, in_second = _pairs(table.sum(axis=1)).sum(), _pairs(table.sum(axis=0)).sum()
+    expected, largest = in_first * in_second / _pairs(both.sum()), (in_first + in_second) / 2
+    return 1.0 if largest == expected else float((together - expected) / (largest - expected))
 
-    return float(adjusted_rand_score(first[both], second[both]))
+
+def _pairs(n):
+    return n * (n - 1) / 2
+
+
+def meaning_of_pair(galaxies: Galaxies, first: str, second: str) -> list[str]:
+    """What two clusterings say, each for itself and together."""
+    sentences = [" ".join(meaning(galaxies, name)) for name in dict.fromkeys((first, second))]
+    if first == second:
+        return sentences
+    labels = galaxies.labels(first), galaxies.labels(second)
+    n_both, value = int(((labels[0] >= 0) & (labels[1] >= 0)).sum()), agreement(*labels)
+    if np.isfinite(value):
+        how = "much alike" if value > 0.65 else "partly alike" if value > 0.3 else "quite differently"
+        sentences.append(
+            f"Over the {words.count(n_both)} that have a cluster in both, they group them {how}: the adjusted Rand"
+            f" index is {score_text(value)} (1 alike, 0 as by chance)."
+        )
+    return sentences
+
+
+def score_text(value: float | None) -> str:
+    """A score between -1 and 1 with three decimals.
+
+    Examples
+    --------
+    >>> score_text(0.00008), score_text(None)
+    ('0.000', '–')
+    """
+    return "–" if value is None or not np.isfinite(value) else f"{value:.3f}"
 
 
 def meaning(galaxies: Galaxies, clustering: str) -> list[str]:
@@ -120,7 +154,7 @@ def meaning(galaxies: Galaxies, clustering: str) -> list[str]:
         + (f", and {words.share(n_unclustered, n)} are in none." if n_unclustered else ", and every galaxy is in one.")
     ]
     strict = strict_mean(galaxies, clustering)
-    sentences.append(f"A strict silhouette of {words.number(strict)} means {verdict(strict)}")
+    sentences.append(f"A strict silhouette of {score_text(strict)} means {verdict(strict)}")
     wrong = {label: float((silhouettes[labels == label] < 0).mean()) for label in sizes}
     worst = max(wrong, key=wrong.get)
     if wrong[worst] > 0.005:
