@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -77,13 +78,23 @@ def image_ids(names: Sequence[str]) -> list[str]:
     >>> image_ids(["a/x.jpg", "a/y.jpg", "b/x.jpg", "b/x.png"])
     ['a/x', 'y', 'b/x.jpg', 'b/x.png']
     """
-    longer = [without_suffix(name) for name in names]
+    longer = [without_suffix(_readable(name)) for name in names]
     stems = [name.rpartition("/")[2] for name in longer]
     n_stem, n_longer = Counter(stems), Counter(longer)
     return [
-        stem if n_stem[stem] == 1 else path if n_longer[path] == 1 else name
+        stem if n_stem[stem] == 1 else path if n_longer[path] == 1 else _readable(name)
         for stem, path, name in zip(stems, longer, names, strict=True)
     ]
+
+
+def _readable(name: str) -> str:
+    """A file name as text that can be written anywhere: bytes that are not UTF-8 as ``\\xe9``."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _composed(name: str) -> str:
+    """One spelling of accented letters: some file systems take them apart."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def find_images(keys: pd.Series, names: Sequence[str]) -> pd.Series:
@@ -93,15 +104,16 @@ def find_images(keys: pd.Series, names: Sequence[str]) -> pd.Series:
     """
     exact, by_name, by_path, by_stem = set(names), {}, {}, {}
     for name in names:
-        base = name.rpartition("/")[2]
+        composed = _composed(name)
+        base = composed.rpartition("/")[2]
         by_name.setdefault(base, name)
-        by_path.setdefault(without_suffix(name), name)
+        by_path.setdefault(without_suffix(composed), name)
         by_stem.setdefault(without_suffix(base), name)
 
     def find(key: object) -> str | None:
         if not isinstance(key, str):
             return None
-        key = key.replace("\\", "/").removeprefix("./")
+        key = _composed(key).replace("\\", "/").removeprefix("./")
         base = key.rpartition("/")[2]
         if key in exact:
             return key
