@@ -30,11 +30,15 @@ class Bars:
             self.name, self.bar = (
                 step,
                 tqdm(
-                    total=total, initial=done, desc=f"{step:12}", unit=f" {unit}", mininterval=0.5, dynamic_ncols=True
+                    total=total,
+                    initial=done,
+                    desc=f"{step:12}",
+                    unit=f" {unit}",
+                    mininterval=0.5 if sys.stderr.isatty() else 5,
+                    dynamic_ncols=True,
                 ),
             )
         self.bar.update(done - self.bar.n)
-        self.bar.refresh()
 
 
 def print_made(result) -> None:
@@ -48,7 +52,7 @@ def print_made(result) -> None:
         print(f"{path:40} {rows:>10,} {len(entries):>6,} {size / 2**20:>7.2f} MB")
     print(f"\n{'step':40} {'seconds':>10}")
     for step in result.steps:
-        print(f"{step.name:40} {step.seconds:>10,.1f}{'  (made earlier, reused)' if step.adopted else ''}")
+        print(f"{step.name:40} {step.seconds:>10,.1f}{'  (made earlier, reused)' if step.reused else ''}")
     print(f"{'total':40} {result.manifest.timings['total']:>10,.1f}\n")
 
 

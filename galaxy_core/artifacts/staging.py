@@ -54,7 +54,7 @@ class Step:
     files: tuple[str, ...] = ()
     result: dict | None = None
     seconds: float = 0.0
-    adopted: bool = False
+    reused: bool = False  # nothing of it was done in this run
 
     @property
     def done(self) -> bool:
@@ -118,6 +118,7 @@ def begin_step(staging: Staging, name: str, fingerprint: str, patterns: tuple[st
                 path.unlink(missing_ok=True)
     step = Step(name, fingerprint, tuple(values.get("files", ())), values.get("result"), values.get("seconds", 0.0))
     if step.done and all((staging.folder / path).is_file() for path in step.files):
+        step.reused = True
         return step
     step.result = None
     if not _adopt(staging, step, patterns):
@@ -156,7 +157,7 @@ def _adopt(staging: Staging, step: Step, patterns: tuple[str, ...]) -> bool:
             return False
     for path in files:
         link(staging.published / path, staging.folder / path)
-    step.files, step.result, step.adopted = tuple(sorted(files)), known.get("result", {}), True
+    step.files, step.result, step.reused = tuple(sorted(files)), known.get("result", {}), True
     step.seconds = manifest.timings.get(step.name, 0.0)
     save_step(staging, step)
     return bool(files)

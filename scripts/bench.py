@@ -1,0 +1,47 @@
+"""Benchmarks: each prints a rate beside a baseline measured in the same run, and their ratio.
+
+python scripts/bench.py embed
+python scripts/bench.py embed folder:data/my_galaxies --json embed.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from galaxy_core.artifacts import DEFAULT_ROOT, write_json
+from galaxy_core.errors import GalaxyError
+
+# a benchmark is a module with `add_arguments(parser)` and `measure(options) -> dict`, imported when it is run
+BENCHMARKS = {"embed": ("scripts.benchmarks.embed", "the embedding step against the bare forward pass of its network")}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = parser.add_subparsers(dest="benchmark", metavar="NAME", required=True)
+    for name, (module, summary) in BENCHMARKS.items():
+        one = names.add_parser(name, help=summary, description=summary)
+        one.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
+        one.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="where models/ is (%(default)s)")
+        import_module(module).add_arguments(one)
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse()
+    try:
+        numbers = import_module(BENCHMARKS[options.benchmark][0]).measure(options)
+        if options.json:
+            print(f"Written: {write_json(options.json, numbers)}")
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
