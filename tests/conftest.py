@@ -50,7 +50,7 @@ def make_catalog(root: Path, name: str = "tiny", n: int = 90, image_of=blob, **c
     artifacts.write_table(root, name, "catalog", catalog)
     artifacts.write_thumbnails(root, name, ids, [encode_webp(image_of(i)) for i in range(n)])
     artifacts.write_embedding(root, name, "toy", ids, embedding)
-    artifacts.write_neighbors(root, name, "toy", ids, *nearest_neighbors(embedding, min(12, n - 1)))
+    artifacts.write_neighbors(root, name, "toy", ids, *nearest_neighbors(embedding, 12))
     projections = {"galaxy_id": ids, "umap_x": flat[:, 0], "umap_y": flat[:, 1]}
     projections |= {"pca_x": embedding[:, 0], "pca_y": embedding[:, 1]}
     artifacts.write_table(root, name, "projections", pd.DataFrame(projections))

@@ -1,0 +1,387 @@
+"""Every page with artifacts present, absent, corrupt and from the future; and the pure functions behind the pages."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from galaxy_core import artifacts
+from pages.views import card, colouring, comparison_panels, demo, figures, frame, readers, region, scores, selection
+
+MAP, CLUSTERS = "pages/1_Galaxy_map.py", "pages/2_Clusters.py"
+ALL_PAGES = [None, MAP, CLUSTERS]
+
+
+@pytest.fixture
+def tiny(tiny_root):
+    return readers.open_catalog(tiny_root, "tiny")
+
+
+def text_of(app) -> str:
+    """All the words a page shows."""
+    kinds = (app.markdown, app.caption, app.info, app.warning, app.error, app.title, app.subheader, app.code)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+# ---------------------------------------------------------------- pages
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_page_opens(open_app, tiny_root, page):
+    app = open_app(tiny_root, page)
+    assert not app.exception and not app.error
+    assert app.sidebar.selectbox(key="catalog").value == "tiny"
+
+
+def test_overview_says_what_is_loaded_and_how_to_bring_more(open_app, tiny_root):
+    app = open_app(tiny_root)
+    text = text_of(app)
+    for words in ("90 galaxies", "toy", "2 rows have no image", "synthetic:90", "2026-01-01", "MNRAS"):
+        assert words in text, words
+    assert "scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble" in text
+    assert f"--artifacts {tiny_root}" in text
+    assert {metric.label: metric.value for metric in app.metric}["Galaxies"] == "90"
+    table = app.dataframe[0].value.set_index("clustering")
+    assert table.loc["HDBSCAN", "clusters"] == "3" and table.loc["k-means (8)", "coverage"] == "100 %"
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_no_artifacts_offers_the_demo(open_app, tmp_path, page):
+    app = open_app(tmp_path, page)
+    assert not app.exception and not app.error
+    assert [button.label for button in app.button] == ["Make the demo"]
+    assert "scripts/run_pipeline.py synthetic:2000 --name demo" in text_of(app)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+@pytest.mark.parametrize("damage", ["corrupt", "future", "missing table"])
+def test_broken_artifacts_are_one_sentence_with_the_command(open_app, broken_root, page, damage):
+    manifest = broken_root / "tiny" / "manifest.json"
+    if damage == "corrupt":
+        manifest.write_text(manifest.read_text()[:200])
+    elif damage == "future":
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema_version": 99}))
+    else:
+        (broken_root / "tiny" / "catalog.parquet").unlink()
+    app = open_app(broken_root, page)
+    assert not app.exception
+    (error,) = app.error
+    assert "tiny" in error.value and "python scripts/run_pipeline.py" in error.value and "\n" not in error.value
+    assert app.sidebar.selectbox(key="catalog").value == "tiny"  # another catalog can still be chosen
+
+
+@pytest.mark.parametrize(
+    ("page", "lost"), [(MAP, "clusters"), (MAP, "neighbors"), (MAP, "thumbnails"), (CLUSTERS, "projections")]
+)
+def test_one_broken_file_leaves_the_other_panels(open_app, broken_root, page, lost):
+    path = {"neighbors": "neighbors/toy.parquet", "thumbnails": "thumbnails/part-00000.parquet"}.get(
+        lost, f"{lost}.parquet"
+    )
+    file = broken_root / "tiny" / path
+    file.write_bytes(file.read_bytes()[:100])
+    app = open_app(broken_root, page, galaxy="tiny-00005")
+    assert not app.exception
+    assert app.error and all(path.split("/")[0].removesuffix(".parquet") in error.value for error in app.error)
+    kept = "Class" if page == MAP else "What it means"
+    assert kept in text_of(app) + " ".join(str(box.options) for box in app.selectbox)
+
+
+def test_broken_catalog_leaves_the_others(open_app, broken_root):
+    from conftest import make_catalog
+
+    make_catalog(broken_root, "whole", 30)
+    (broken_root / "tiny" / "manifest.json").write_text("{")
+    app = open_app(broken_root, MAP, catalog="whole")
+    assert not app.exception and not app.error
+    app.sidebar.selectbox(key="catalog").set_value("tiny").run()
+    assert len(app.error) == 1
+    app.sidebar.selectbox(key="catalog").set_value("whole").run()
+    assert not app.error
+
+
+def test_catalog_of_the_address_that_is_gone(open_app, tiny_root):
+    app = open_app(tiny_root, MAP, catalog="gone")
+    assert not app.exception and "gone" in app.warning[0].value
+    app = open_app(tiny_root, MAP, galaxy="nobody")
+    assert not app.exception and "nobody" in app.warning[0].value
+
+
+def test_address_opens_a_galaxy_and_a_neighbour_opens_the_next(open_app, tiny_root, tiny):
+    app = open_app(tiny_root, MAP, galaxy="tiny-00004")
+    assert "### tiny\\-00004" in text_of(app)
+    index, similarity = readers.neighbors(tiny)
+    buttons = [button for button in app.button if button.key and button.key.startswith("neighbors-")]
+    assert [button.key for button in buttons] == [f"neighbors-{row}" for row in index[4]]
+    assert f"{similarity[4, 0]:.3f}" in buttons[0].label and "data:image/webp;base64," in buttons[0].label
+    buttons[0].click().run()
+    assert not app.exception
+    assert app.session_state["galaxy"] == tiny.ids[index[4, 0]]
+
+
+def test_search_by_part_of_an_id(open_app, tiny_root):
+    app = open_app(tiny_root, MAP)
+    app.text_input(key="find").set_value("0007").run()
+    found = [button.key for button in app.button if button.key.startswith("found-")]
+    assert found == [f"found-{row}" for row in (7, *range(70, 78))][: len(found)] and len(found) == 8
+    app.text_input(key="find").set_value("no such galaxy").run()
+    assert "No id of this catalog contains" in text_of(app)
+
+
+def test_clusters_page_says_what_the_numbers_mean(open_app, tiny_root, tiny):
+    app = open_app(tiny_root, CLUSTERS)
+    values = [metric.value for metric in app.metric]
+    strict = scores.strict_mean(tiny, "hdbscan")
+    assert values[:4] == ["3", scores.score_row(tiny, "hdbscan")["coverage"], f"{strict:.3f}", values[3]]
+    text = text_of(app)
+    assert "HDBSCAN finds 3 clusters" in text and "k-means (8) finds 6 clusters" in text and "adjusted Rand" in text
+    assert {b.key.split("-")[0] for b in app.button if b.key} >= {"typical", "border"}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_a_catalog_of_one_or_two_galaxies(open_app, tmp_path, n, page):
+    from conftest import make_catalog
+
+    make_catalog(tmp_path, "few", n)
+    app = open_app(tmp_path, page, galaxy="few-00000")
+    assert not app.exception and not app.error
+
+
+def test_pages_that_draw_stored_maps_do_not_import_torch_or_umap(tiny_root):
+    import subprocess
+
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest\n"
+        f"sys.argv = ['app.py', '--artifacts', {str(tiny_root)!r}]\n"
+        f"for page in (None, {MAP!r}, {CLUSTERS!r}):\n"
+        f"    app = AppTest.from_file({str(frame.PROJECT / 'app.py')!r}, default_timeout=60)\n"
+        "    app = app.switch_page(page) if page else app\n"
+        "    assert not app.run().exception\n"
+        "print([name for name in ('torch', 'umap', 'hdbscan', 'openTSNE', 'numba') if name in sys.modules])\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=frame.PROJECT, capture_output=True, text=True, timeout=120)
+    assert out.stdout.strip() == "[]", out.stdout + out.stderr[-2000:]
+
+
+# ---------------------------------------------------------------- making the demo
+
+
+def test_demo_runs_shows_progress_and_is_cancelled(open_app, tmp_path, monkeypatch):
+    script = "import time; print('drawing:  40%|####      | 4/10', flush=True); time.sleep(60)"
+    monkeypatch.setattr(demo, "command", lambda root: [sys.executable, "-c", script])
+    demo.start(str(tmp_path))
+    process = demo._runs()[str(tmp_path)].process
+    try:
+        for _ in range(100):
+            if demo.tail(demo._runs()[str(tmp_path)].log):
+                break
+            __import__("time").sleep(0.1)
+        assert demo.progress_of(demo.tail(demo._runs()[str(tmp_path)].log)) == (0.4, "drawing")
+        demo.start(str(tmp_path))  # a second visitor does not start another
+        assert demo._runs()[str(tmp_path)].process is process
+        assert process.poll() is None
+    finally:
+        demo.cancel(str(tmp_path))
+    assert process.poll() is not None
+
+
+def test_demo_that_fails_says_the_last_line(open_app, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        demo, "command", lambda root: [sys.executable, "-c", "print('No model here.'); raise SystemExit(1)"]
+    )
+    demo.start(str(tmp_path))
+    demo._runs()[str(tmp_path)].process.wait(30)
+    app = open_app(tmp_path)
+    assert app.error[0].value == "No model here." and "Try again" in [button.label for button in app.button]
+
+
+def test_log_of_a_bar_that_redraws_itself(tmp_path):
+    log = tmp_path / "log"
+    log.write_bytes(b"a\nb:  10%|#  |\rb:  90%|## |\r\n")
+    assert demo.tail(log) == ["a", "b:  90%|## |"]
+
+
+# ---------------------------------------------------------------- selection
+
+
+def test_polygon_against_scikit_image():
+    from skimage.measure import points_in_poly
+
+    rng = np.random.default_rng(3)
+    points, corners = rng.uniform(-1, 1, (3000, 2)), rng.uniform(-1, 1, (9, 2))
+    ours = selection.inside_polygon(points[:, 0], points[:, 1], corners[:, 0], corners[:, 1])
+    assert np.array_equal(ours, points_in_poly(points, corners)) and ours.any() and not ours.all()
+
+
+def test_polygon_edges():
+    x, y = np.array([0.5, np.nan, 2.0]), np.array([0.5, 0.5, 0.5])
+    square = np.array([0.0, 1, 1, 0]), np.array([0.0, 0, 1, 1])
+    assert selection.inside_polygon(x, y, *square).tolist() == [True, False, False]
+    assert not selection.inside_polygon(x, y, square[0][:2], square[1][:2]).any()
+
+
+def test_events_of_the_map():
+    x = y = np.arange(5, dtype=np.float32)
+    empty = {"points": [], "box": [], "lasso": []}
+    assert selection.clicked_row({"selection": empty}) is None and selection.clicked_row({}) is None
+    assert selection.outlined_rows({"selection": empty}, x, y) is None
+    click = {"selection": empty | {"points": [{"customdata": [3]}]}}
+    assert selection.clicked_row(click) == 3
+    box = {"selection": empty | {"points": [{"customdata": 1}], "box": [{"x": [3.5, 0.5], "y": [0, 9]}]}}
+    assert selection.clicked_row(box) is None and selection.outlined_rows(box, x, y).tolist() == [1, 2, 3]
+    both = {"selection": box["selection"] | {"lasso": [{"x": [3.9, 4.1, 4.0], "y": [3.9, 3.9, 4.2]}]}}
+    assert selection.outlined_rows(both, x, y).tolist() == [1, 2, 3, 4]
+
+
+def test_selection_as_csv(tiny, tmp_path):
+    (tmp_path / "s.csv").write_bytes(region.csv_of(tiny, np.array([7, 3])))
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert table["galaxy_id"].tolist() == ["tiny-00007", "tiny-00003"]
+    assert table["hdbscan_label"].tolist() == tiny.labels("hdbscan")[[7, 3]].tolist()
+    assert {"ra_deg", "dec_deg", "class", "kmeans_8_membership"} <= set(table.columns)
+
+
+def test_example_rows_never_repeat():
+    typical, border = comparison_panels.example_rows(np.arange(5), np.array([0.1, 0.9, 0.5, 0.7, 0.3]), 3)
+    assert typical.tolist() == [1, 3, 2] and border.tolist() == [0, 4]
+
+
+# ---------------------------------------------------------------- colours and figures
+
+
+def test_every_galaxy_is_drawn_once_with_its_row(tiny):
+    x, y = (values.copy() for values in tiny.coordinates("umap"))
+    x[5] = np.nan
+    for key in colouring.colour_choices(tiny):
+        figure = figures.map_figure(x, y, colouring.colour_by(tiny, key), True, title="t", open_row=5)
+        rows = np.concatenate([trace.customdata for trace in figure.data])
+        assert sorted(rows) == [row for row in range(90) if row != 5], key
+        for trace in figure.data:
+            assert np.array_equal(trace.x, x[trace.customdata]) and isinstance(trace.x, np.ndarray)
+            assert trace.x.dtype == np.float32 and trace.customdata.dtype == np.int32
+
+
+def test_no_trace_reaches_the_number_of_points_that_freezes_hover():
+    n = 250_000
+    flat = np.zeros(n, np.float32)
+    colour = colouring.Colouring("class", codes=np.zeros(n, np.int32), names=("a",))
+    figure = figures.map_figure(flat, flat, colour, True, title="t")
+    assert max(len(trace.x) for trace in figure.data) < 100_000
+    assert sum(len(trace.x) for trace in figure.data) == n and figure.layout.spikedistance == 0
+    assert [trace.showlegend for trace in figure.data] == [True, False, False]
+
+
+def test_open_galaxy_has_a_ring_and_selected_ones_stay_bright(tiny):
+    x, y = tiny.coordinates("umap")
+    colour = colouring.colour_by(tiny, "class")
+    figure = figures.map_figure(x, y, colour, False, title="t", open_row=4, selected=np.array([0, 1, 3]))
+    ring = figure.data[-1]
+    assert (ring.x[0], ring.y[0]) == (x[4], y[4]) and ring.hoverinfo == "skip"
+    bright = [trace.customdata[list(trace.selectedpoints)] for trace in figure.data if trace.customdata is not None]
+    assert sorted(np.concatenate(bright)) == [0, 1, 3]
+    assert figure.data[0].unselected.marker.opacity == figures.FAINT
+    assert figure.layout.yaxis.scaleanchor == "x" and not figure.layout.xaxis.showticklabels
+
+
+def test_clusters_are_coloured_largest_first_and_unclustered_grey(tiny):
+    colour = colouring.colour_by(tiny, "hdbscan_label")
+    labels = tiny.labels("hdbscan")
+    assert colour.names == ("cluster 0", "cluster 1", "cluster 2") and colour.nothing == "unclustered"
+    assert np.array_equal(colour.codes, labels)
+    figure = figures.map_figure(*tiny.coordinates("umap"), colour, True, title="t")
+    assert figure.data[0].name == "unclustered" and figure.data[0].marker.color == colouring.grey(True)
+
+
+def test_text_is_ordered_by_frequency_and_nulls_are_named():
+    colour = colouring.by_text(pd.Series(["b", "a", None, "b"]), "class")
+    assert colour.names == ("b", "a") and colour.codes.tolist() == [0, 1, -1, 0]
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_colours_are_different_and_visible(dark):
+    def luminance(colour):
+        channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        channels = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return channels @ [0.2126, 0.7152, 0.0722]
+
+    background = luminance("#0b0e17" if dark else "#fcfbf8")
+    for n in (1, 8, 9, 40):
+        colours = colouring.category_colours(n, dark)
+        assert len(set(colours)) == n
+    for colour in [*colouring.category_colours(8, dark), colouring.grey(dark)]:
+        low, high = sorted((luminance(colour), background))
+        assert (high + 0.05) / (low + 0.05) > 1.9, colour
+
+
+def test_silhouettes_are_drawn_sorted_within_their_cluster():
+    silhouettes, labels = np.array([0.1, 0.9, -0.2, 0.4, 0.0]), np.array([0, 0, 0, 1, -1])
+    figure = figures.silhouette_figure(silhouettes, labels, {0: "red", 1: "blue"}, "t", True)
+    first = figure.data[0]
+    assert np.allclose(first.x, [0.9, 0.1, -0.2]) and (np.diff(first.y) > 0).all()
+    assert figure.data[1].y.min() > first.y.max()
+    assert any("mean of all 0.240" in annotation.text for annotation in figure.layout.annotations)
+
+
+def test_composition_compares_with_all():
+    codes = np.array([0, 0, 0, 1, -1])
+    everyone, chosen = figures.composition_figure(codes, ("a", "b"), np.array([0, 3]), "t").data
+    assert np.allclose(everyone.x, [60, 20]) and np.allclose(chosen.x, [50, 50])
+
+
+# ---------------------------------------------------------------- scores and the card
+
+
+def test_agreement_against_scikit_learn():
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(-1, 5, 500), rng.integers(-1, 3, 500)
+    second[:200] = first[:200]
+    both = (first >= 0) & (second >= 0)
+    assert np.isclose(scores.agreement(first, second), adjusted_rand_score(first[both], second[both]))
+    assert np.isnan(scores.agreement(np.array([-1, 0]), np.array([0, -1])))
+
+
+def test_strict_counts_the_unclustered_as_zero(tiny):
+    labels, silhouettes = tiny.labels("hdbscan"), scores.silhouettes_of(tiny, "hdbscan")
+    n_clustered = (labels >= 0).sum()
+    flattering = scores.flattering_mean(tiny, "hdbscan")
+    assert np.isclose(scores.strict_mean(tiny, "hdbscan"), silhouettes[labels >= 0].sum() / 90)
+    assert np.isclose(scores.strict_mean(tiny, "hdbscan"), flattering * n_clustered / 90) and n_clustered < 90
+    recorded = tiny.manifest.clusterings["hdbscan"]["scores"]["fitted_space"]
+    assert np.isclose(scores.strict_mean(tiny, "hdbscan"), recorded["strict"])
+
+
+def test_meaning_follows_the_numbers(tiny):
+    said = " ".join(scores.meaning(tiny, "hdbscan"))
+    n_none = int((tiny.labels("hdbscan") < 0).sum())
+    assert f"{100 * n_none / 90:.3g} %" in said and f"{scores.strict_mean(tiny, 'hdbscan'):.3f}" in said
+
+
+def test_votes_of_counts_are_divided_by_those_of_the_question(tmp_path):
+    from conftest import make_catalog
+
+    make_catalog(tmp_path, "counted", 6, answer_kind="count")
+    galaxies = readers.open_catalog(tmp_path, "counted")
+    ((question, answers),) = card.vote_questions(galaxies, 1).items()
+    assert question == "smooth or featured"
+    assert [name for name, _ in answers] == ["smooth", "featured"] and np.isclose(sum(v for _, v in answers), 1)
+
+
+def test_card_escapes_what_a_catalog_says(tiny):
+    assert "<script>" not in card.facts_html({"<script>": "<script>"}) + card.votes_html(
+        {"<script>": [("<script>", 1.0)]}
+    )
+
+
+def test_catalog_is_read_again_when_its_files_change(broken_root):
+    first = readers.open_catalog(broken_root, "tiny")
+    assert readers.open_catalog(broken_root, "tiny") is first
+    table = artifacts.read_table(broken_root, "tiny", "clusters")
+    table["hdbscan_label"] = 0
+    artifacts.write_table(broken_root, "tiny", "clusters", table)
+    artifacts.write_manifest(broken_root, "tiny", first.manifest)
+    assert set(readers.open_catalog(broken_root, "tiny").labels("hdbscan")) == {0}
