@@ -1,0 +1,117 @@
+"""Random views and random noise, on whole batches of tensors.
+
+Images are float32 ``(n, 3, height, width)`` in [0, 1]. Every function takes the generator it draws from.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+SKY_COUNTS = 150.0
+READ_NOISE_COUNTS = 10.0
+FULL_SCALE_COUNTS = 255.0
+PUBLISHED_NOISE_SIGMA = math.sqrt(SKY_COUNTS + READ_NOISE_COUNTS**2) / FULL_SCALE_COUNTS
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """How far two views of one galaxy may differ.
+
+    Position angle, mirror image, apparent size, brightness, colour calibration and noise say nothing about what kind of
+    galaxy it is, so views differ in them and the embedding learns to ignore them.
+    """
+
+    scale_min: float = 0.7
+    scale_max: float = 1.15
+    shift_max: float = 0.04  # of the stamp's half width
+    brightness_log_sigma: float = 0.15
+    channel_gain_log_sigma: float = 0.07
+    grey_probability: float = 0.1
+    noise_probability: float = 0.5
+    noise_level_max: float = 1.0
+
+
+def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
+    return low + (high - low) * torch.rand(n, generator=generator)
+
+
+def random_view(images: Tensor, size_px: int, config: ViewConfig, generator: Generator) -> Tensor:
+    """One random view of each galaxy, float32 (n, 3, size_px, size_px).
+
+    With no rotation and scale 1, bilinear sampling at half the input's resolution is exactly the 2x2 mean, which is
+    what an embedding is later computed from, so training and use see the same pixels.
+    """
+    n = images.shape[0]
+    angle = _uniform(n, 0, 2 * math.pi, generator)
+    zoom = torch.exp(_uniform(n, math.log(config.scale_min), math.log(config.scale_max), generator))
+    mirror = 1 - 2 * torch.randint(0, 2, (n,), generator=generator).float()
+    cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+    shift = _uniform(2 * n, -config.shift_max, config.shift_max, generator).view(n, 2)
+    theta = torch.stack(
+        [torch.stack([cos * mirror, -sin, shift[:, 0]], dim=1), torch.stack([sin * mirror, cos, shift[:, 1]], dim=1)],
+        dim=1,
+    )
+    grid = F.affine_grid(theta.to(images.device), [n, 3, size_px, size_px], align_corners=False)
+    views = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return _random_photometry(views, config, generator)
+
+
+def _random_photometry(views: Tensor, config: ViewConfig, generator: Generator) -> Tensor:
+    n = views.shape[0]
+    log_gain = config.brightness_log_sigma * torch.randn(n, 1, generator=generator)
+    log_gain = log_gain + config.channel_gain_log_sigma * torch.randn(n, 3, generator=generator)
+    views = views * torch.exp(log_gain).to(views.device).view(n, 3, 1, 1)
+    grey = (torch.rand(n, generator=generator) < config.grey_probability).to(views.device)
+    views = torch.where(grey.view(n, 1, 1, 1), views.mean(dim=1, keepdim=True), views)
+    noisy = torch.rand(n, generator=generator) < config.noise_probability
+    sigma = noisy * config.noise_level_max * torch.rand(n, generator=generator) * PUBLISHED_NOISE_SIGMA
+    noise = torch.randn(views.shape, generator=generator).to(views.device)
+    return (views + sigma.to(views.device).view(n, 1, 1, 1) * noise).clamp(0, 1)
+
+
+def random_dihedral(images: Tensor, generator: Generator) -> Tensor:
+    """Each image turned by a random multiple of 90 degrees and perhaps mirrored: exact, no resampling."""
+    symmetry = torch.randint(0, 8, (images.shape[0],), generator=generator)
+    turned = torch.empty_like(images)
+    for element in range(8):
+        chosen = symmetry == element
+        part = torch.rot90(images[chosen], element % 4, dims=(2, 3))
+        turned[chosen] = part.flip(3) if element >= 4 else part
+    return turned
+
+
+def random_crop(images: Tensor, size_px: int, generator: Generator) -> Tensor:
+    """One window of ``size_px``, the same for the whole batch, at a random place."""
+    height, width = images.shape[-2:]
+    top = int(torch.randint(0, height - size_px + 1, (1,), generator=generator))
+    left = int(torch.randint(0, width - size_px + 1, (1,), generator=generator))
+    return images[..., top : top + size_px, left : left + size_px]
+
+
+def published_noise(images: Tensor, level: Tensor, generator: Generator) -> Tensor:
+    """Poisson and Gaussian noise in 8-bit counts, clipped and truncated to whole counts as the published system does.
+
+    ``c -> uint8(clip(c + level * (Poisson(c + 150) - 150 - c + N(0, 10)), 0, 255))`` with ``c = 255 * image``. At level
+    1 this is the published noise; other levels scale its deviation.
+
+    Parameters
+    ----------
+    images : Tensor, float32 (n, bands, height, width)
+    level : Tensor, float32 (n,)
+    """
+    counts = images * FULL_SCALE_COUNTS
+    noise = torch.poisson(counts + SKY_COUNTS, generator=generator) - SKY_COUNTS - counts
+    noise = noise + READ_NOISE_COUNTS * torch.randn(counts.shape, generator=generator)
+    noisy = counts + level.view(-1, 1, 1, 1) * noise
+    return noisy.clamp(0, FULL_SCALE_COUNTS).floor() / FULL_SCALE_COUNTS
+
+
+def linear_noise(images: Tensor, level: Tensor, generator: Generator) -> Tensor:
+    """The same noise as a linear frame has it: no clipping, no whole counts, so the sky scatters below zero."""
+    variance = images.clamp(min=0) / FULL_SCALE_COUNTS + PUBLISHED_NOISE_SIGMA**2
+    return images + level.view(-1, 1, 1, 1) * variance.sqrt() * torch.randn(images.shape, generator=generator)

@@ -1,0 +1,27 @@
+"""Errors a user can act on.
+
+Every message is one sentence that says what failed and what to do about it. Scripts print it and exit 1; pages show it in
+place of the panel that needed the data. Anything that is not a `GalaxyError` is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class GalaxyError(Exception):
+    """Something the user can mend: bad input, a missing file, an impossible request."""
+
+
+class CatalogError(GalaxyError):
+    """A catalog of galaxies cannot be read: wrong folder, missing columns, no usable row."""
+
+
+class ImageError(GalaxyError):
+    """One image cannot be read: not an image, too large, empty, or without a finite pixel."""
+
+
+class ArtifactError(GalaxyError):
+    """A file under ``artifacts/`` is missing, corrupt, or written by a newer version."""
+
+
+class ModelError(GalaxyError):
+    """A checkpoint cannot be loaded, or does not fit what it is asked to do."""

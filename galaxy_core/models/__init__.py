@@ -1,0 +1,104 @@
+"""Networks, and the one way to save and load them: a folder that rebuilds its own model.
+
+``weights.safetensors`` holds the numbers, ``config.json`` the architecture and its origin. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from galaxy_core.artifacts.files import atomic_path, sha256_of_file, write_json
+from galaxy_core.errors import ModelError
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+
+MODELS: dict[str, tuple[type[nn.Module], type]] = {
+    ContrastiveDenoiser.name: (ContrastiveDenoiser, ContrastiveDenoiserConfig),
+}
+WEIGHTS_FILE, CONFIG_FILE = "weights.safetensors", "config.json"
+
+
+def save_model(folder: str | Path, model: nn.Module, about: dict | None = None) -> Path:
+    """Write a model's folder: weights first, then the configuration that names them.
+
+    Parameters
+    ----------
+    folder : path
+    model : nn.Module
+        One of `MODELS`, with ``name`` and a dataclass ``config``.
+    about : dict, optional
+        How it was made (recipe, catalogs, seed, ...), kept in ``config.json``.
+    """
+    folder = Path(folder)
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    with atomic_path(folder / WEIGHTS_FILE) as temporary:
+        temporary.write_bytes(save(tensors))
+    checksum = sha256_of_file(folder / WEIGHTS_FILE)
+    write_json(
+        folder / CONFIG_FILE,
+        {"model": model.name, "config": asdict(model.config), "weights_sha256": checksum, "about": about or {}},
+    )
+    return folder
+
+
+def read_model_config(folder: str | Path) -> dict:
+    """``config.json`` of a model's folder as a dict; raises `ModelError` if it is missing or not one."""
+    path = Path(folder) / CONFIG_FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        model_name = record["model"]
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"No model in {folder} ({CONFIG_FILE} is missing); train one or choose another folder."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is not a model's configuration; restore it or train again.") from error
+    if model_name not in MODELS:
+        raise ModelError(f"{path} names an unknown model '{model_name}'; update Galaxy Atlas to read it.")
+    return record
+
+
+def load_model(folder: str | Path, device: str = "cpu") -> nn.Module:
+    """The model of a folder written by `save_model`, in evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing, damaged, or does not fit the other.
+    """
+    folder = Path(folder)
+    record = read_model_config(folder)
+    model_class, config_class = MODELS[record["model"]]
+    weights = folder / WEIGHTS_FILE
+    if not weights.exists():
+        raise ModelError(f"{weights} is missing; restore it or train the model again.")
+    if sha256_of_file(weights) != record.get("weights_sha256"):
+        raise ModelError(
+            f"{weights} is damaged (its checksum is not that of {CONFIG_FILE}); restore it or train again."
+        )
+    known = {item.name for item in fields(config_class)}
+    try:
+        options = {key: tuple(v) if isinstance(v, list) else v for key, v in record["config"].items() if key in known}
+        model = model_class(config_class(**options))
+        model.load_state_dict(load_file(weights))
+    except Exception as error:  # safetensors, torch and Python each raise their own for a bad file
+        raise ModelError(
+            f"The weights in {folder} do not fit its {CONFIG_FILE}; restore both or train again."
+        ) from error
+    return model.to(device).eval()
+
+
+def resolve_device(device: str) -> str:
+    """``"auto"`` as ``"cuda"`` where there is a GPU and else ``"cpu"``; other names are checked."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"Device '{device}' is not available on this machine; use --device auto.") from error
+    return device

@@ -1,0 +1,198 @@
+"""The contrastive denoiser: one checkpoint that removes noise from an image and places its galaxy in a population.
+
+Three networks share a checkpoint and a training loop. A U-Net (Ronneberger et al. 2015) maps a noisy image and its
+noise level to a clean one; it works on 2x2 pixel blocks, told the noise level, as FFDNet does (Zhang, Zuo & Zhang
+2018). A small network estimates that level when nobody says it. A residual encoder (He et al. 2016) turns the galaxy
+into a vector that ignores orientation, apparent size and noise, through a projection head used in training only (Chen
+et al. 2020).
+
+The published system reads its embedding from the bottleneck of the denoiser. What a bottleneck must keep to redraw
+every pixel is what an embedding must forget; so the encoder here is its own, and neither task costs the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class ContrastiveDenoiserConfig:
+    """Sizes of the networks."""
+
+    denoiser_widths: tuple[int, ...] = (32, 64, 96, 128)
+    denoiser_blocks: int = 2
+    encoder_widths: tuple[int, ...] = (32, 64, 128, 256)
+    encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
+    embedding_size: int = 128
+    embedding_input_px: int = 64
+    contrast_size: int = 64
+
+
+class ResidualConv(nn.Module):
+    """Two 3x3 convolutions around a skip, without normalisation: a denoiser must keep absolute flux."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(x)))
+
+
+class DenoisingUNet(nn.Module):
+    """Noisy image and noise map to clean image; predicts the correction on 2x2 pixel blocks."""
+
+    def __init__(self, widths: tuple[int, ...], blocks: int) -> None:
+        super().__init__()
+
+        def stage(width: int) -> nn.Sequential:
+            return nn.Sequential(*(ResidualConv(width) for _ in range(blocks)))
+
+        pairs = list(pairwise(widths))
+        self.stem = nn.Conv2d(13, widths[0], 3, padding=1)
+        self.down_stages = nn.ModuleList(stage(width) for width in widths)
+        self.downs = nn.ModuleList(nn.Conv2d(narrow, wide, 2, stride=2) for narrow, wide in pairs)
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(wide, narrow, 2, stride=2) for narrow, wide in reversed(pairs))
+        self.up_stages = nn.ModuleList(stage(narrow) for narrow, _ in reversed(pairs))
+        self.out = nn.Conv2d(widths[0], 12, 3, padding=1)
+        self.multiple_px = 2 ** len(widths)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, images: Tensor, noise_sigma: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        pad_bottom, pad_right = -height % self.multiple_px, -width % self.multiple_px
+        padded = F.pad(images, (0, pad_right, 0, pad_bottom), mode="replicate")
+        x = F.pixel_unshuffle(padded, 2)  # (n, 12, h/2, w/2)
+        # noise of 0.06 is the typical case: scaled so that the map is of order one
+        noise_map = (16 * noise_sigma).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
+        x = self.stem(torch.cat([x, noise_map.to(x.dtype)], dim=1))
+        skips = []
+        for stage, down in zip(self.down_stages[:-1], self.downs, strict=True):
+            x = stage(x)
+            skips.append(x)
+            x = down(F.relu(x))
+        x = self.down_stages[-1](x)
+        for up, stage in zip(self.ups, self.up_stages, strict=True):
+            x = stage(up(F.relu(x)) + skips.pop())
+        correction = F.pixel_shuffle(self.out(F.relu(x)).float(), 2)
+        return images + correction[..., :height, :width]
+
+
+class NoiseEstimator(nn.Module):
+    """Sky noise of an image, from the statistics of its fine structure: mean and spread of learned local features."""
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(12, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+        self.head = nn.Sequential(nn.Linear(2 * width, 64), nn.ReLU(), nn.Linear(64, 1))
+        self.typical_log_sigma = -2.8
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Noise sigma in image units, float32 (n,), of images (n, 3, h, w)."""
+        padded = F.pad(images, (0, images.shape[-1] % 2, 0, images.shape[-2] % 2), mode="replicate")
+        features = self.features(F.pixel_unshuffle(padded, 2)).float().flatten(2)
+        pooled = torch.cat([features.mean(dim=2), features.std(dim=2, correction=0)], dim=1)
+        return torch.exp(self.typical_log_sigma + self.head(pooled).squeeze(1).float())
+
+
+class ResidualBlock(nn.Module):
+    """Basic ResNet block (He et al. 2016, fig. 2) with an optional halving of resolution."""
+
+    def __init__(self, width_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.skip = nn.Identity()
+        if stride > 1 or width_in != width:
+            self.skip = nn.Sequential(nn.Conv2d(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return F.relu(y + self.skip(x))
+
+
+class GalaxyEncoder(nn.Module):
+    """Galaxy stamp (n, 3, 64, 64) to embedding (n, embedding_size), before normalisation."""
+
+    def __init__(self, config: ContrastiveDenoiserConfig) -> None:
+        super().__init__()
+        widths = config.encoder_widths
+        self.stem = nn.Sequential(
+            nn.Conv2d(12, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
+        )
+        blocks: list[nn.Module] = []
+        width_in = widths[0]
+        for level, (width, count) in enumerate(zip(widths, config.encoder_blocks, strict=True)):
+            for index in range(count):
+                blocks.append(ResidualBlock(width_in, width, stride=2 if level and not index else 1))
+                width_in = width
+        self.blocks = nn.Sequential(*blocks)
+        self.to_embedding = nn.Linear(width_in, config.embedding_size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.blocks(self.stem(F.pixel_unshuffle(images, 2)))
+        return self.to_embedding(x.float().mean(dim=(2, 3)))
+
+
+class ContrastiveDenoiser(nn.Module):
+    """Denoiser, noise estimator and galaxy encoder in one checkpoint; see the module's docstring."""
+
+    name = "contrastive_denoiser"
+
+    def __init__(self, config: ContrastiveDenoiserConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.denoiser = DenoisingUNet(config.denoiser_widths, config.denoiser_blocks)
+        self.noise_estimator = NoiseEstimator()
+        self.encoder = GalaxyEncoder(config)
+        self.contrast_head = nn.Sequential(
+            nn.Linear(config.embedding_size, config.embedding_size),
+            nn.BatchNorm1d(config.embedding_size),
+            nn.ReLU(),
+            nn.Linear(config.embedding_size, config.contrast_size),
+        )
+
+    def denoise(self, images: Tensor, noise_sigma: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Denoised images and the noise level used.
+
+        Parameters
+        ----------
+        images : Tensor, float32 (n, 3, height, width)
+            In [0, 1]; any height and width. Not clipped: linear images may scatter below zero.
+        noise_sigma : Tensor, float32 (n,), optional
+            Standard deviation of the sky noise in image units; estimated from the image when absent.
+
+        Returns
+        -------
+        tuple of Tensor
+            Denoised images, same shape, and noise sigma, float32 (n,).
+        """
+        sigma = self.noise_estimator(images) if noise_sigma is None else noise_sigma
+        return self.denoiser(images, sigma).float(), sigma
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Unit vectors, float32 (n, embedding_size), of stamps (n, 3, P, P), P = ``config.embedding_input_px``.
+
+        The mean over the stamp and its mirror image at four position angles: the encoder is trained to ignore
+        orientation, and the average makes it exact, so turning an image by 90 degrees cannot move its galaxy.
+        """
+        total = torch.zeros(images.shape[0], self.config.embedding_size, device=images.device)
+        for turns in range(4):
+            turned = torch.rot90(images, turns, dims=(2, 3))
+            total = total + self.encoder(turned).float() + self.encoder(turned.flip(3)).float()
+        return F.normalize(total / 8, dim=1)

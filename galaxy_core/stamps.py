@@ -1,0 +1,106 @@
+"""Training stamps on disk: every image decoded once into one memory-mapped array, so no catalog is ever in memory.
+
+Each stamp is four planes of 8 bits: red, green, blue and the foreground of `galaxy_core.masks.foreground`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.errors import CatalogError, ImageError
+from galaxy_core.images import resize_square
+from galaxy_core.masks import foreground
+from galaxy_core.splits import split_of
+from galaxy_core.stretch import to_display
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """Decoded stamps of one or more catalogs.
+
+    Attributes
+    ----------
+    pixels : memmap of uint8, shape (n, 4, size, size)
+        RGB and foreground (0 or 1).
+    galaxy_ids : ndarray of str, shape (n,)
+    splits : ndarray of str, shape (n,)
+    readable : ndarray of bool, shape (n,)
+        False where the image could not be decoded; such stamps are zero and must not be used.
+    """
+
+    pixels: np.memmap
+    galaxy_ids: np.ndarray
+    splits: np.ndarray
+    readable: np.ndarray
+
+    def rows(self, split: str) -> np.ndarray:
+        """Indices, int64, of the readable stamps of a split."""
+        return np.flatnonzero((self.splits == split) & self.readable)
+
+    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """RGB in [0, 1], float32 (n, 3, size, size), and foreground, bool (n, 1, size, size)."""
+        planes = torch.from_numpy(np.ascontiguousarray(self.pixels[indices]))
+        return planes[:, :3].float() / 255, planes[:, 3:].bool()
+
+
+def make_stamps(
+    catalogs: Sequence[Catalog], size_px: int, folder: Path, report: Callable[[int, int], None] | None = None
+) -> Stamps:
+    """Decode every galaxy of ``catalogs`` into ``folder``, or open what an earlier call left there.
+
+    Parameters
+    ----------
+    size_px : int
+        Side of the square stamps; images are cropped to a centred square and averaged or interpolated to it.
+    report : callable, optional
+        ``report(done, total)`` after every stamp.
+    """
+    galaxy_ids = np.concatenate([catalog.galaxy_ids for catalog in catalogs])
+    splits = np.array([split_of(str(key)) for catalog in catalogs for key in catalog.split_keys])
+    sources = "|".join(f"{catalog.layout}:{catalog.source}:{len(catalog)}" for catalog in catalogs)
+    key = hashlib.sha1(f"{sources}|{size_px}|{'|'.join(map(str, galaxy_ids))}".encode()).hexdigest()[:16]
+    path = folder / f"stamps-{key}.npy"
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            _decode_all(catalogs, size_px, temporary, report)
+    pixels = np.load(path, mmap_mode="r")
+    # an image that could not be decoded is all zero, foreground included; a real one is not
+    readable = np.array([bool(stamp.any()) for stamp in pixels])
+    if not readable.any():
+        raise CatalogError(f"None of the {len(galaxy_ids):,} images of {sources} could be read; check the image files.")
+    return Stamps(pixels, galaxy_ids, splits, readable)
+
+
+def _decode_all(catalogs: Sequence[Catalog], size_px: int, path: Path, report) -> None:
+    total = sum(len(catalog) for catalog in catalogs)
+    with open(path, "wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (total, 4, size_px, size_px)}
+        np.lib.format.write_array_header_2_0(file, header)
+        done = 0
+        for catalog in catalogs:
+            for row in range(len(catalog)):
+                file.write(decode_stamp(catalog, row, size_px).tobytes())
+                done += 1
+                if report:
+                    report(done, total)
+
+
+def decode_stamp(catalog: Catalog, row: int, size_px: int) -> np.ndarray:
+    """One stamp, uint8 (4, size_px, size_px); all zero if the image cannot be read."""
+    stamp = np.zeros((4, size_px, size_px), dtype=np.uint8)
+    try:
+        image = resize_square(to_display(catalog.load_image(row), catalog.linear), size_px)
+    except ImageError:
+        return stamp
+    stamp[:3] = np.rint(np.clip(image, 0, 1) * 255)
+    stamp[3] = foreground(image)
+    return stamp

@@ -1,0 +1,209 @@
+"""The one training loop: bf16, running average of weights, early stopping on validation, resume, JSONL history.
+
+A recipe trains in phases; each phase is one call of `fit`, with its own loss and its own part of the model. Everything
+random in an epoch is drawn from ``(seed, phase, epoch)``, so a run that was killed and resumed ends with the same
+weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Generator, Tensor, nn
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.errors import ModelError
+
+LossStep = Callable[[np.ndarray, Generator], dict[str, Tensor]]
+Validate = Callable[[], dict[str, float]]
+Report = Callable[[str, int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How one phase is trained. AdamW, linear warm-up, then a cosine to zero."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 1e-4
+    warmup_steps: int = 100
+    gradient_clip: float = 1.0
+    average_decay: float = 0.998
+    patience_epochs: int = 6
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one phase trains and how it is judged.
+
+    Attributes
+    ----------
+    name : str
+    module : nn.Module
+        The part of the model whose parameters are trained and averaged.
+    items : ndarray of int64, shape (n,)
+        Indices the batches are drawn from.
+    loss_step : callable
+        ``loss_step(indices, generator)`` returns a dict of scalars whose ``"loss"`` is minimised.
+    validate : callable
+        Returns a dict of floats whose ``"score"`` is the lower the better; called with averaged weights.
+    """
+
+    name: str
+    module: nn.Module
+    items: np.ndarray
+    loss_step: LossStep
+    validate: Validate
+    config: FitConfig
+
+
+def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report: Report | None = None) -> None:
+    """Train one phase, or go on where an earlier call stopped; leaves the best averaged weights in ``phase.module``.
+
+    Parameters
+    ----------
+    state_folder : path
+        Where the state goes after every epoch; delete it when the whole training is done.
+    history_path : path
+        JSONL, one line an epoch: losses, validation, learning rate, speed.
+    report : callable, optional
+        ``report(phase_name, step, n_steps, losses)`` after every step.
+    """
+    config = phase.config
+    n_batches = len(phase.items) // config.batch_size
+    if n_batches == 0:
+        raise ModelError(
+            f"Training needs at least {config.batch_size} galaxies in the training split and has {len(phase.items)}; "
+            "give a larger catalog or a smaller batch size."
+        )
+    parameters = [p for p in phase.module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    average = {key: value.detach().clone() for key, value in phase.module.state_dict().items()}
+    state_path = state_folder / f"{phase.name}.safetensors"
+    record = _restore(state_path, phase.module, average, optimizer)
+    for epoch in range(record["epoch"], config.epochs):
+        if record["finished"]:
+            break
+        started = time.perf_counter()
+        losses = _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, report)
+        scores = _validate_average(phase, average)
+        better = scores["score"] < record["best_score"]
+        if better:
+            record.update(best_score=scores["score"], best_epoch=epoch)
+            _write_tensors(state_folder / f"{phase.name}_best.safetensors", average)
+        record["epoch"] = epoch + 1
+        record["finished"] = record["epoch"] == config.epochs or epoch - record["best_epoch"] >= config.patience_epochs
+        seconds = time.perf_counter() - started
+        line = {"phase": phase.name, "epoch": epoch, **losses, "validation": scores}
+        line |= {"learning_rate": optimizer.param_groups[0]["lr"], "seconds": round(seconds, 2)}
+        line["galaxies_per_second"] = round(n_batches * config.batch_size / seconds, 1)
+        _append_history(history_path, line)
+        _save(state_path, phase.module, average, optimizer, record)
+    phase.module.load_state_dict(load_file(state_folder / f"{phase.name}_best.safetensors"))
+
+
+def _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, report) -> dict[str, float]:
+    config, n_steps = phase.config, phase.config.epochs * n_batches
+    phase_key = sum(ord(letter) for letter in phase.name)
+    order = np.random.default_rng([seed, phase_key, epoch]).permutation(phase.items)
+    generator = Generator().manual_seed(seed * 1_000_003 + phase_key * 1_009 + epoch)
+    phase.module.train()
+    totals: dict[str, float] = {}
+    for batch in range(n_batches):
+        step = epoch * n_batches + batch
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, n_steps, config)
+        # sorted: reads of the memory-mapped stamps go forward through the file
+        indices = np.sort(order[batch * config.batch_size : (batch + 1) * config.batch_size])
+        losses = phase.loss_step(indices, generator)
+        if not torch.isfinite(losses["loss"]):
+            raise ModelError(f"Training of {phase.name} diverged at step {step}; lower its learning rate.")
+        optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
+        optimizer.step()
+        _update_average(average, phase.module, min(config.average_decay, (1 + step) / (10 + step)))
+        values = {name: float(value.detach()) for name, value in losses.items()}
+        totals = {name: totals.get(name, 0.0) + value for name, value in values.items()}
+        if report:
+            report(phase.name, step + 1, n_steps, values)
+    return {name: total / n_batches for name, total in totals.items()}
+
+
+def learning_rate(step: int, n_steps: int, config: FitConfig) -> float:
+    """Learning rate of a step: linear warm-up over ``warmup_steps``, then half a cosine down to zero."""
+    warmup = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    return config.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * step / n_steps))
+
+
+@torch.no_grad()
+def _update_average(average: dict[str, Tensor], module: nn.Module, decay: float) -> None:
+    for key, value in module.state_dict().items():
+        if value.dtype.is_floating_point:
+            average[key].lerp_(value, 1 - decay)
+        else:
+            average[key].copy_(value)
+
+
+def _validate_average(phase: Phase, average: dict[str, Tensor]) -> dict[str, float]:
+    current = {key: value.clone() for key, value in phase.module.state_dict().items()}
+    phase.module.load_state_dict(average)
+    phase.module.eval()
+    with torch.inference_mode():
+        scores = phase.validate()
+    phase.module.load_state_dict(current)
+    return scores
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    with atomic_path(path) as temporary:
+        save_file({key: value.detach().contiguous() for key, value in tensors.items()}, temporary, metadata)
+
+
+def _save(path: Path, module: nn.Module, average, optimizer, record: dict) -> None:
+    tensors = {f"module.{key}": value for key, value in module.state_dict().items()}
+    tensors |= {f"average.{key}": value for key, value in average.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+    _write_tensors(path, tensors, {"record": json.dumps(record)})
+
+
+def _restore(path: Path, module: nn.Module, average, optimizer) -> dict:
+    record = {"epoch": 0, "best_score": math.inf, "best_epoch": 0, "finished": False}
+    if not path.exists():
+        return record
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        record = json.loads(file.metadata()["record"])
+    tensors = load_file(path)
+    parts: dict[str, dict[str, Tensor]] = {"module": {}, "average": {}, "optimizer": {}}
+    for name, value in tensors.items():
+        part, key = name.split(".", 1)
+        parts[part][key] = value
+    module.load_state_dict(parts["module"])
+    for key, value in parts["average"].items():
+        average[key].copy_(value)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in parts["optimizer"].items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return record
+
+
+def _append_history(path: Path, line: dict) -> None:
+    """Add a line, replacing one of the same epoch that a killed run left after its last saved state."""
+    earlier = [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
+    kept = [old for old in earlier if (old["phase"], old["epoch"]) != (line["phase"], line["epoch"])]
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(json.dumps(entry) + "\n" for entry in [*kept, line]))

@@ -1,0 +1,95 @@
+"""Train a recipe on one or more catalogs and write its model folder; a stopped run goes on where it was.
+
+Example: python scripts/train.py contrastive_denoiser folder:data/gz_clean5 synthetic:6000
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core lives beside scripts/
+
+from tqdm import tqdm
+
+from galaxy_core.errors import GalaxyError
+
+
+def parse_arguments() -> argparse.Namespace:
+    from galaxy_core.recipes import RECIPES
+
+    recipes = "\n".join(f"  {recipe.name}: {recipe.summary}" for recipe in RECIPES.values())
+    parser = argparse.ArgumentParser(
+        description=f"{__doc__}\nrecipes:\n{recipes}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", help="what to train")
+    parser.add_argument(
+        "catalogs", nargs="+", metavar="LAYOUT:PATH", help="catalogs to learn from; labels are not read"
+    )
+    parser.add_argument(
+        "--artifacts", type=Path, default=Path("artifacts"), help="where models/ is (default: artifacts)"
+    )
+    parser.add_argument("--name", help="name of the model's folder (default: the recipe's)")
+    parser.add_argument("--epochs", type=int, help="passes over the training galaxies in every phase")
+    parser.add_argument("--denoise-epochs", type=int, help="passes in the denoising phase (default: the recipe's)")
+    parser.add_argument("--contrast-epochs", type=int, help="passes in the contrastive phase (default: the recipe's)")
+    parser.add_argument("--batch-size", type=int, help="galaxies a step, in every phase (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    return parser.parse_args()
+
+
+def configure(module, arguments: argparse.Namespace):
+    """The recipe's configuration with the command line's changes."""
+    config = replace(module.Config(), seed=arguments.seed)
+    epochs = {"contrast": arguments.contrast_epochs, "denoise": arguments.denoise_epochs, "noise": None}
+    for phase in ("contrast", "denoise", "noise"):
+        fit = getattr(config, phase)
+        if epochs[phase] or arguments.epochs:
+            fit = replace(fit, epochs=epochs[phase] or arguments.epochs)
+        if arguments.batch_size:
+            fit = replace(fit, batch_size=arguments.batch_size)
+        config = replace(config, **{phase: fit})
+    return config
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from galaxy_core.catalogs import read_catalog
+    from galaxy_core.models import resolve_device
+    from galaxy_core.recipes import find_recipe
+
+    module = find_recipe(arguments.recipe).module()
+    catalogs = [read_catalog(spec) for spec in arguments.catalogs]
+    for spec, catalog in zip(arguments.catalogs, catalogs, strict=True):
+        print(f"{spec}: " + "; ".join(catalog.report.sentences()))
+    folder = arguments.artifacts / "models" / (arguments.name or arguments.recipe)
+    bars: dict[str, tqdm] = {}
+
+    def report(phase: str, step: int, n_steps: int, losses: dict[str, float]) -> None:
+        if phase not in bars:
+            bars[phase] = tqdm(total=n_steps, initial=step - 1, desc=phase, unit="step", smoothing=0.05)
+        bars[phase].update()
+        bars[phase].set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
+
+    def report_decoding(done: int, total: int) -> None:
+        if "decode" not in bars:
+            bars["decode"] = tqdm(total=total, desc="decode", unit="galaxy")
+        bars["decode"].update()
+
+    started = time.perf_counter()
+    module.train(
+        catalogs, folder, configure(module, arguments), resolve_device(arguments.device), report, report_decoding
+    )
+    for bar in bars.values():
+        bar.close()
+    print(f"{folder}  trained in {(time.perf_counter() - started) / 60:.1f} min")
+
+
+if __name__ == "__main__":
+    try:
+        run(parse_arguments())
+    except GalaxyError as error:
+        sys.exit(f"error: {error}")
