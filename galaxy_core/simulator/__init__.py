@@ -14,7 +14,7 @@ from scipy.fft import next_fast_len
 from galaxy_core.simulator.field import add_neighbours, add_stars
 from galaxy_core.simulator.galaxy import render_galaxy
 from galaxy_core.simulator.light import make_frame
-from galaxy_core.simulator.observe import NATIVE_PIXEL_ARCSEC, add_noise, compress_color, convolve, lupton
+from galaxy_core.simulator.observe import NATIVE_PIXEL_ARCSEC, convolve, develop
 from galaxy_core.simulator.parameters import FIELD_STREAM, NOISE_STREAM, GalaxyParameters, draw_parameters, stream
 from galaxy_core.simulator.votes import count_votes, vote_fractions
 
@@ -63,10 +63,10 @@ def simulate(index: int, seed: int = 0, size_px: int = 128) -> SimulatedGalaxy:
     # surface brightness as the survey's own pixels count it, so that the stretch does not depend on the stamp's size
     native = linear * np.float32((NATIVE_PIXEL_ARCSEC / pixel_scale) ** 2)
     glow = tuple(parameters.glow_level * share for share in hsv_to_rgb(parameters.glow_hue, 0.75, 1.0))
-    noisy = add_noise(native, pixel_scale, stream(seed, index, NOISE_STREAM))
+    shown = (native, pixel_scale, parameters.sky_level, glow)
     return SimulatedGalaxy(
-        image=compress_color(lupton(noisy, parameters.sky_level, glow)),
-        noiseless=lupton(native, parameters.sky_level, glow),
+        image=develop(*shown, stream(seed, index, NOISE_STREAM), parameters.noise_factor),
+        noiseless=develop(*shown, stream(seed, index, NOISE_STREAM), noise_factor=0.0),
         linear=linear,
         parameters=parameters,
         galaxy_class=parameters.galaxy_class,

@@ -16,7 +16,7 @@ _YOUTH_IN_BANDS = ((0.85, 0.95), (0.95, 0.99), (1.05, 1.06))
 
 def band_fluxes(flux_r: float, g_r: float, r_i: float | None = None) -> np.ndarray:
     """Flux in i, r and g from that in r and the colours; r - i follows the galaxy locus where it is not given."""
-    r_i = 0.085 + 0.375 * g_r if r_i is None else r_i
+    r_i = 0.12 + 0.34 * g_r if r_i is None else r_i
     return (flux_r * 10 ** (0.4 * np.array([r_i, 0.0, -g_r]))).astype(np.float32)
 
 
@@ -76,7 +76,7 @@ def _part_fluxes(p: GalaxyParameters) -> dict[str, np.ndarray]:
     parts["tails"] = (p.tail_fraction, stars - 0.05)
     parts["companion"] = (p.companion_fraction, stars)
     return {
-        name: band_fluxes(p.flux_r_nmgy * share, g_r, 0.085 + 0.375 * g_r + p.red_excess)
+        name: band_fluxes(p.flux_r_nmgy * share, g_r, 0.12 + 0.34 * g_r + p.red_excess)
         for name, (share, g_r) in parts.items()
     }
 

@@ -1,7 +1,7 @@
 """From light to a stamp: seeing, sky, counts, read noise, and the colour stretch of the survey's JPEG images.
 
-The survey modelled is the SDSS. Noise is drawn on its 0.396 arcsec pixels and interpolated to the stamp's, since Galaxy
-Zoo rescaled every galaxy to one apparent size: that is what makes the sky of a small galaxy blotchy.
+The survey modelled is the SDSS. Noise belongs to its 0.396 arcsec pixels, and Galaxy Zoo rescaled every galaxy to one
+apparent size: that is what makes the sky of a small galaxy blotchy.
 
 References
 ----------
@@ -19,7 +19,7 @@ NATIVE_PIXEL_ARCSEC = 0.396
 MOFFAT_BETA = 3.0
 # i, r, g
 SEEING_IN_BANDS = (0.97, 1.0, 1.07)
-ELECTRONS_PER_NMGY = (650.0, 860.0, 850.0)
+ELECTRONS_PER_NMGY = (570.0, 700.0, 870.0)
 SKY_NMGY_PER_ARCSEC2 = (7.6, 4.4, 2.0)
 READ_NOISE_ELECTRONS = (7.0, 5.5, 5.0)
 NO_SHIFTS = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
@@ -28,7 +28,7 @@ SKY_TINT = (1.0, 1.0, 0.6)
 # JPEG's luma, and what turns blue and red less luma into its two chroma bands
 _LUMA = tuple(np.array((0.299, 0.587, 0.114), np.float32))
 _CHROMA = tuple(np.array((0.5 / (1 - 0.114), 0.5 / (1 - 0.299)), np.float32))
-SLOPE, SOFTENING = 1.12, 5.6  # of the asinh stretch, per nanomaggy in a native pixel
+SLOPE, SOFTENING = 2.3, 8.0  # of the asinh stretch, per nanomaggy in a native pixel
 
 
 def convolve(
@@ -53,51 +53,87 @@ def convolve(
     return irfft2(rfft2(light) * rfft2(kernels), (n, n))
 
 
-def _interpolate(values: np.ndarray, axis: int, n_out: int, step: float, offset: float) -> np.ndarray:
-    """Linear interpolation along one axis at ``offset + step * i``."""
-    at = offset + step * np.arange(n_out)
-    low = at.astype(int)
+def _interpolate(values: np.ndarray, axis: int, at: np.ndarray) -> np.ndarray:
+    """Linear interpolation along one axis at fractional positions; beyond the ends, the value of the end."""
+    at = np.clip(at, 0, values.shape[axis] - 1)
+    low = np.minimum(at.astype(int), values.shape[axis] - 2)
     shape = [1] * values.ndim
-    shape[axis] = n_out
+    shape[axis] = len(at)
     weight = (at - low).astype(np.float32).reshape(shape)
     return values.take(low, axis) * (1 - weight) + values.take(low + 1, axis) * weight
 
 
-def unit_noise(size_px: int, pixel_scale_arcsec: float, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian noise of unit variance in native pixels as a stamp shows it, float32 (3, n, n).
+def _soften(values: np.ndarray, axis: int) -> np.ndarray:
+    """Running mean of three pixels, the middle one weighing most: what shrinking the published image does to it."""
+    values = np.moveaxis(values, axis, -1)
+    out = values * np.float32(0.66)
+    out[..., 1:-1] += (values[..., :-2] + values[..., 2:]) * np.float32(0.17)
+    out[..., [0, -1]] += values[..., [1, -2]] * np.float32(0.34)
+    return np.moveaxis(out, -1, axis)
 
-    Stamp pixels finer than the detector's interpolate it, coarser ones average it.
+
+def develop(
+    linear: np.ndarray,
+    pixel_scale_arcsec: float,
+    sky_level: float,
+    glow: tuple[float, float, float],
+    rng: np.random.Generator,
+    noise_factor: float,
+) -> np.ndarray:
+    """Display image of the linear light, as the survey's own colour JPEG shows it at this pixel scale.
+
+    The survey stretches, and cuts below black, on its own pixels; Galaxy Zoo enlarges the result. So noise is blotchy
+    where a stamp is finer than the detector, and the faint outskirts of a galaxy drown in it.
+
+    Parameters
+    ----------
+    linear : numpy.ndarray
+        Sky-subtracted nanomaggies per native pixel in i, r and g, float32 (3, n, n) on the stamp's pixels.
+    sky_level, glow : float, tuple of float
+        As in `lupton`.
+    noise_factor : float
+        1 for the survey's noise. With 0 the image is the truth that the noisy one, from the same state of ``rng``,
+        hides; JPEG compression is left out as well.
     """
-    step = pixel_scale_arcsec / NATIVE_PIXEL_ARCSEC
-    if step >= 1:
-        return rng.standard_normal((3, size_px, size_px), dtype=np.float32) / np.float32(step)
-    n_native = int(np.ceil(size_px * step)) + 2
-    native = rng.standard_normal((3, n_native, n_native), dtype=np.float32)
-    rows = _interpolate(native, 1, size_px, step, float(rng.random()))
-    return _interpolate(rows, 2, size_px, step, float(rng.random()))
+    size, step = linear.shape[1], pixel_scale_arcsec / NATIVE_PIXEL_ARCSEC
+    phases = rng.random(2)
+    if step < 1:
+        n_native = int(np.ceil(size * step)) + 2
+        for axis in (1, 2):
+            linear = _interpolate(linear, axis, (np.arange(n_native) - phases[axis - 1]) / step)
+    if noise_factor > 0:
+        linear = add_noise(linear, noise_factor / max(step, 1.0), rng)
+    image = lupton(linear, sky_level, glow)
+    for axis in (1, 2):
+        if step < 1:
+            image = _interpolate(image, axis, np.arange(size) * step + phases[axis - 1])
+        image = _soften(image, axis)
+    return compress_color(image) if noise_factor > 0 else to_8_bit(image)
 
 
-def add_noise(linear: np.ndarray, pixel_scale_arcsec: float, rng: np.random.Generator) -> np.ndarray:
+def add_noise(linear: np.ndarray, factor: float, rng: np.random.Generator) -> np.ndarray:
     """Sky-subtracted nanomaggies per native pixel with the noise of source, sky and read-out.
 
-    Photons are counted in the limit of many, where Poisson is Gaussian: the darkest sky here gives 200 electrons.
+    Photons are counted in the limit of many, where Poisson is Gaussian: the darkest sky here gives 370 electrons.
+    ``factor`` multiplies the noise: 1 / k where k native pixels a side are averaged in each pixel given.
     """
     gain = np.array(ELECTRONS_PER_NMGY, np.float32)[:, None, None]
     sky = np.array(SKY_NMGY_PER_ARCSEC2, np.float32)[:, None, None] * np.float32(NATIVE_PIXEL_ARCSEC**2)
     read = np.array(READ_NOISE_ELECTRONS, np.float32)[:, None, None]
     electrons = (np.maximum(linear, 0) + sky) * gain + read**2
-    return linear + unit_noise(linear.shape[1], pixel_scale_arcsec, rng) * np.sqrt(electrons) / gain
+    noise = rng.standard_normal(linear.shape, dtype=np.float32) * np.float32(factor)
+    return linear + noise * np.sqrt(electrons) / gain
 
 
 def lupton(linear: np.ndarray, sky_level: float, glow: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
-    """Colour-preserving asinh stretch to [0, 1], in 8-bit steps; float32 (3, n, n).
+    """Colour-preserving asinh stretch to [0, 1]; float32 (3, n, n).
 
     Parameters
     ----------
     linear : numpy.ndarray
         Sky-subtracted nanomaggies per native pixel in i, r, g.
     sky_level : float
-        Where empty sky is shown, so that the fainter half of its noise is not all cut.
+        Where empty sky is shown; what is darker than 0 is cut.
     glow : tuple of float
         Scattered light in i, r and g, in the same units as ``sky_level``.
     """
@@ -110,7 +146,7 @@ def lupton(linear: np.ndarray, sky_level: float, glow: tuple[float, float, float
     factor = np.arcsinh(scaled) / np.maximum(scaled, np.float32(1e-6)) * np.float32(SLOPE)
     color = weighted * factor
     color /= np.maximum(color.max(axis=0), 1)  # too bright: keep the hue, as Lupton et al. do
-    return to_8_bit(color)
+    return color
 
 
 def to_8_bit(image: np.ndarray) -> np.ndarray:
@@ -135,7 +171,7 @@ def compress_color(image: np.ndarray) -> np.ndarray:
     chroma = np.pad(chroma, ((0, 0), (before, after), (before, after)), mode="edge")
     n_blocks = chroma.shape[1] // block
     order = np.arange(block) * 8 / block
-    steps = np.minimum(17 + 11 * (order[:, None] + order[None, :]), 99) * block / 8
+    steps = np.minimum(30 + 18 * (order[:, None] + order[None, :]), 140) * block / 8
     steps = steps.astype(np.float32)[:, None, :]
     tiles = chroma.reshape(2, n_blocks, block, n_blocks, block)
     coefficients = np.rint(dctn(tiles, axes=(2, 4), norm="ortho") / steps) * steps

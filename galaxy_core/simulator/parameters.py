@@ -12,7 +12,7 @@ import numpy as np
 
 CLASSES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral", "merger")
 CLASS_SHARES = (0.26, 0.26, 0.05, 0.14, 0.25, 0.04)
-_R90_MEDIAN_ARCSEC = dict(zip(CLASSES, (4.8, 4.8, 5.2, 5.8, 6.1, 5.6), strict=True))
+_R90_MEDIAN_ARCSEC = dict(zip(CLASSES, (6.0, 6.0, 6.6, 7.2, 7.6, 7.0), strict=True))
 PARAMETER_STREAM, FIELD_STREAM, NOISE_STREAM, VOTE_STREAM = range(4)
 
 
@@ -70,6 +70,7 @@ class GalaxyParameters:
     i_shift_y_arcsec: float
     g_shift_x_arcsec: float
     g_shift_y_arcsec: float
+    noise_factor: float  # of this part of the sky over the survey's typical noise
     sky_level: float  # display units the empty sky is shown at
     glow_level: float  # scattered light of a bright star outside the stamp, display units; 0 for nearly all
     glow_hue: float
@@ -114,10 +115,11 @@ def _common(rng: np.random.Generator, kind: str) -> dict:
         **_shifts(rng),
         "glow_level": float(rng.uniform(0.03, 0.3)) if rng.random() < 0.015 else 0.0,
         "glow_hue": float(rng.random()),
-        "seeing_fwhm_arcsec": float(np.clip(rng.normal(1.28, 0.12), 0.9, 1.8)),
-        "sky_level": float(rng.uniform(0.006, 0.024)),
+        "seeing_fwhm_arcsec": float(np.clip(rng.normal(1.12, 0.12), 0.8, 1.7)),
+        "noise_factor": float(np.exp(0.22 * rng.normal())),
+        "sky_level": float(rng.uniform(-0.06, -0.015)),
         "n_stars": int(rng.poisson(min(1.3 * area, 8.0))),
-        "n_neighbours": int(rng.poisson(min(3.0 * area * np.exp(0.7 * rng.normal()), 20.0))),
+        "n_neighbours": int(rng.poisson(min(2.3 * area * np.exp(0.7 * rng.normal()), 20.0))),
         "axis_ratio": 1.0,
         "bulge_axis_ratio": 1.0,
         "bar_axis_ratio": 1.0,
@@ -127,7 +129,7 @@ def _common(rng: np.random.Generator, kind: str) -> dict:
 
 def _shifts(rng: np.random.Generator) -> dict[str, float]:
     """Where the i and g images lie relative to r: mostly well aligned, some a good part of a pixel off."""
-    sigma = 0.015 + rng.exponential(0.032)
+    sigma = min(0.015 + rng.exponential(0.036), 0.13)
     names = ("i_shift_x_arcsec", "i_shift_y_arcsec", "g_shift_x_arcsec", "g_shift_y_arcsec")
     return {name: float(shift) for name, shift in zip(names, rng.normal(0, sigma, 4), strict=True)}
 
@@ -142,8 +144,8 @@ def _smooth(rng: np.random.Generator, common: dict, axis_ratio: float, share_old
     old = rng.random() < share_old
     n = float(np.clip(rng.normal(3.8, 0.9), 2.0, 6.0) if old else rng.uniform(0.8, 1.9))
     r90 = common["r90_arcsec"] * (1 + 0.35 * (1 - axis_ratio))
-    r50 = 1.38 * r90 / (2.15 + 0.27 * n) * float(np.exp(0.1 * rng.normal()))
-    brightness = rng.normal(20.15, 0.5) if old else rng.normal(20.4, 0.5)
+    r50 = 1.22 * r90 / (2.15 + 0.27 * n) * float(np.exp(0.1 * rng.normal()))
+    brightness = rng.normal(19.9, 0.5) if old else rng.normal(20.05, 0.5)
     return {
         "axis_ratio": axis_ratio,
         "sersic_index": n,
@@ -165,14 +167,18 @@ def _in_between(rng: np.random.Generator, common: dict) -> dict:
 
 def _cigar(rng: np.random.Generator, common: dict) -> dict:
     body = _smooth(rng, common, float(rng.uniform(0.20, 0.34)), share_old=0.0)
-    return body | {"sersic_index": float(rng.uniform(0.55, 1.3)), "bulge_g_r": float(rng.normal(0.50, 0.2))}
+    return body | {
+        "sersic_index": float(rng.uniform(0.7, 2.4)),
+        "flux_r_nmgy": 1.25 * body["flux_r_nmgy"],
+        "bulge_g_r": float(rng.normal(0.62, 0.2)),
+    }
 
 
 def _edge_on(rng: np.random.Generator, common: dict) -> dict:
     scale = common["r90_arcsec"] * float(rng.uniform(0.36, 0.48))
     height = scale * float(rng.uniform(0.12, 0.30))
     bulge = float(np.clip(rng.beta(1.6, 6.0), 0.0, 0.6))
-    brightness = rng.normal(20.1, 0.5)
+    brightness = rng.normal(19.85, 0.5)
     disc_g_r = float(np.clip(rng.normal(0.72, 0.17), 0.15, 1.1))
     return {
         "axis_ratio": height / scale,
@@ -194,8 +200,8 @@ def _edge_on(rng: np.random.Generator, common: dict) -> dict:
 def _spiral(rng: np.random.Generator, common: dict) -> dict:
     axis_ratio = float(rng.uniform(0.42, 1.0))
     r90 = common["r90_arcsec"] * (1 + 0.3 * (1 - axis_ratio))
-    scale = r90 / float(rng.uniform(2.15, 2.95))
-    disc_g_r = float(np.clip(rng.normal(0.46, 0.16), 0.02, 0.85))
+    scale = r90 / float(rng.uniform(2.6, 3.5))
+    disc_g_r = float(np.clip(rng.normal(0.52, 0.15), 0.05, 0.9))
     bulge = float(np.clip(rng.beta(1.4, 11.0), 0.005, 0.45))
     barred, ringed = rng.random() < 0.35, rng.random() < 0.15
     n_arms = int(rng.choice([1, 2, 3, 4, 5], p=[0.05, 0.63, 0.15, 0.10, 0.07]))
@@ -226,7 +232,7 @@ def _spiral(rng: np.random.Generator, common: dict) -> dict:
         "ring_radius_arcsec": scale * float(rng.uniform(1.4, 2.4)),
         "n_clumps": int(rng.poisson(np.exp(rng.uniform(1.0, 3.6)))),
         "clump_fraction": float(rng.uniform(0.01, 0.08)),
-        "flux_r_nmgy": _flux(1.68 * scale, axis_ratio, rng.normal(20.95, 0.45)),
+        "flux_r_nmgy": _flux(1.68 * scale, axis_ratio, rng.normal(20.6, 0.45)),
     }
 
 
@@ -240,10 +246,10 @@ def _merger(rng: np.random.Generator, common: dict) -> dict:
         | {
             "arm_wobble": 1.5 * body.get("arm_wobble", 0.0),
             "companion_fraction": float(rng.uniform(0.25, 0.9)),
-            "companion_separation_arcsec": common["r90_arcsec"] * float(rng.uniform(0.45, 1.0)),
+            "companion_separation_arcsec": common["r90_arcsec"] * float(rng.uniform(0.5, 1.15)),
             "companion_angle_deg": float(rng.uniform(0, 360)),
-            "tail_fraction": float(rng.uniform(0.05, 0.22)),
-            "tail_length_arcsec": common["r90_arcsec"] * float(rng.uniform(0.9, 1.8)),
+            "tail_fraction": float(rng.uniform(0.06, 0.25)),
+            "tail_length_arcsec": common["r90_arcsec"] * float(rng.uniform(1.1, 2.1)),
             "tail_curvature": float(rng.uniform(-2.2, 2.2)),
         }
     )
