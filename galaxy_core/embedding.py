@@ -222,7 +222,7 @@ def decode_batch(catalog: Catalog, rows: range, input_px: int, settings: ImageSe
 
 
 def encode_thumbnail(image: np.ndarray, quality: int) -> bytes:
-    """WebP of a display image (3, h, w) in [0, 1], by the encoder's fast method: a third of the time, 3 % more bytes."""
+    """WebP of a display image (3, h, w) in [0, 1] by the encoder's fast method: a third of the time, 3 % more bytes."""
     from PIL import Image
 
     buffer = io.BytesIO()
