@@ -1,13 +1,7 @@
 """Denoise any image with a trained model: one call, one frozen result, the same for the page and the command.
 
 The image is worked on in overlapping tiles whose *corrections* are blended, so memory stays bounded, no seam shows, and
-a model that changes nothing returns the input bit for bit.
-
-Linear frames are scaled so that their noise has the strength the model was trained on, sky at a small pedestal. Scaling
-is linear, so the mean of the light is not bent as by an asinh stretch. What lies far above the noise leaves the model's
-range: each tile is denoised with white at 16 and again at 32 sigma of the noise, each pixel takes the deeper result its
-neighbourhood fits in, and pixels brighter than that, where the noise is a few percent and saturation lurks, stay as
-they were.
+a model that changes nothing returns the input bit for bit. What linear frames need besides is in `linear_denoising`.
 """
 
 from __future__ import annotations
@@ -18,23 +12,15 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from galaxy_core.errors import ImageError
 from galaxy_core.images import AstroImage, encode_png, encode_png16
-from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise, estimate_sky
+from galaxy_core.linear_denoising import correct_in_sigmas, linear_noise_sigma, sky_map
 from galaxy_core.tiles import TILE_PX, Progress, apply_in_tiles
 
 if TYPE_CHECKING:
     from astropy.io import fits
     from torch import nn
-
-NOISE_SPACING_PX = 3  # sees the noise of drizzled frames; galaxies are smooth over it
-SKY_MESH_PX = 64
-MIN_MESH_SIDE_PX = 256  # smaller frames have one sky level: a mesh would swallow the galaxy
-PEDESTAL = 0.02  # where the sky of linear frames is put: the typical sky of the stamps trained on
-# Brightness, in sigma of the noise, over which the deeper (white at 16) and the shallower (at 32) pass fade out.
-FADE_DEEP, FADE_SHALLOW = (8.0, 14.0), (18.0, 28.0)
 
 
 @dataclass(frozen=True)
@@ -189,62 +175,20 @@ def _denoise_linear(band: np.ndarray, model: nn.Module, noise_sigma: float | Non
     sigma = linear_noise_sigma(band) if noise_sigma is None else noise_sigma
     if sigma <= 0:
         return 0.0
-    sky = _sky_map(band)
-    stack = np.stack([band, sky]) if isinstance(sky, np.ndarray) else band[None]
+    sky = sky_map(band)
+
+    def run(tile: np.ndarray, sigma_told: float) -> np.ndarray:
+        return _run_model(model, tile[None], sigma_told)[0][0]
 
     def correct(tile: np.ndarray) -> np.ndarray:
-        level = tile[1] if len(tile) == 2 else np.float32(sky)
         correction = np.zeros_like(tile)
-        correction[0] = sigma * _correct_in_sigmas((tile[0] - level) / np.float32(sigma), model)
+        correction[0] = sigma * correct_in_sigmas((tile[0] - tile[1]) / np.float32(sigma), run)
         return correction
 
+    stack = np.stack([band, sky])
     apply_in_tiles(stack, correct, report)
     band[...] = stack[0]
     return float(sigma)
-
-
-def linear_noise_sigma(band: np.ndarray) -> float:
-    """Noise of a linear band in its units: differences of pixels a few apart, at most the sky's scatter."""
-    return min(estimate_noise(band, NOISE_SPACING_PX), estimate_sky(band).sigma)
-
-
-def _sky_map(band: np.ndarray) -> np.ndarray | float:
-    """Sky level: a smooth map for frames, one number for stamps."""
-    if min(band.shape) < MIN_MESH_SIDE_PX:
-        return estimate_sky(band).level
-    import sep
-
-    unusable = ~np.isfinite(band)
-    filled = np.ascontiguousarray(np.where(unusable, 0, band), dtype=np.float32)
-    sky = sep.Background(filled, mask=unusable, bw=SKY_MESH_PX, bh=SKY_MESH_PX, fw=3, fh=3).back(dtype=np.float32)
-    return sky if np.isfinite(sky).all() else estimate_sky(band).level
-
-
-def _correct_in_sigmas(signal: np.ndarray, model: nn.Module) -> np.ndarray:
-    """What to add to a sky-subtracted tile (height, width) in units of its noise."""
-    finite = np.isfinite(signal)
-    signal = np.where(finite, signal, 0).astype(np.float32)
-    deep = _linear_pass(signal, model, PUBLISHED_SIGMA)
-    if signal.max() < FADE_DEEP[0]:
-        return np.where(finite, deep, 0)
-    shallow = _linear_pass(signal, model, PUBLISHED_SIGMA / 2)
-    # brightness of the denoised neighbourhood: chosen by the noisy pixel itself, high and low noise would fare unlike
-    smooth = np.where(signal < FADE_SHALLOW[1], signal + shallow, signal)
-    brightness = ndimage.maximum_filter(smooth, size=3, mode="nearest")
-    deep_weight = 1 - _smooth_step(brightness, *FADE_DEEP)
-    shallow_weight = (1 - deep_weight) * (1 - _smooth_step(brightness, *FADE_SHALLOW))
-    return np.where(finite, deep_weight * deep + shallow_weight * shallow, 0)
-
-
-def _linear_pass(signal: np.ndarray, model: nn.Module, sigma: float) -> np.ndarray:
-    """Correction, in units of the noise, by the model told that the noise is ``sigma`` of its range."""
-    scaled = np.minimum(signal * np.float32(sigma) + np.float32(PEDESTAL), 1)
-    return _run_model(model, scaled[None], sigma)[0][0] / np.float32(sigma)
-
-
-def _smooth_step(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def _run_model(model: nn.Module, tile: np.ndarray, sigma: float | None) -> tuple[np.ndarray, float]:

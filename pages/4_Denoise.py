@@ -29,7 +29,7 @@ def upload() -> tuple[AstroImage, None] | None:
 
 def catalog_galaxy(root: Path) -> tuple[AstroImage, np.ndarray]:
     galaxies = readers.open_catalog(root, frame.choose_catalog(root))
-    chosen = st.selectbox("Galaxy", galaxies.ids, index=selection.open_row(galaxies) or 0)
+    chosen = st.columns(2)[0].selectbox("Galaxy", galaxies.ids, index=selection.open_row(galaxies) or 0)
     picture = readers.thumbnails(galaxies, [galaxies.row_of[chosen]])[0]
     return with_noise(decode_image(picture, chosen).pixels, chosen)
 
@@ -42,7 +42,7 @@ def example_galaxy(index: int) -> np.ndarray:
 
 
 def example() -> tuple[AstroImage, np.ndarray]:
-    return with_noise(example_galaxy(st.slider("Simulated galaxy", 1, 40, 8) - 1), "example")
+    return with_noise(example_galaxy(st.columns(2)[0].slider("Simulated galaxy", 1, 40, 8) - 1), "example")
 
 
 def image_unit(image: AstroImage) -> str:
@@ -52,7 +52,7 @@ def image_unit(image: AstroImage) -> str:
 def with_noise(clean: np.ndarray, name: str) -> tuple[AstroImage, np.ndarray]:
     """A clean image made noisy, and the clean one to compare with."""
     text = "Shot noise of the galaxy and a sky of 150 counts, and Gaussian noise of 10, on 8-bit counts, times this."
-    level = st.slider("Noise added", 0.25, 2.0, 1.0, 0.25, format="%.2f x", help=text)
+    level = st.columns(2)[0].slider("Noise added", 0.25, 2.0, 1.0, 0.25, format="%.2f x", help=text)
     counts = add_published_noise(as_counts(clean), np.random.default_rng(0), level)
     return AstroImage(np.float32(counts) / 255, False, None, "PNG", f"{name}.png"), clean
 
@@ -124,7 +124,9 @@ with frame.panel():
     if chosen is not None:
         image, clean = chosen
         unit, scale = ("counts", 2.0**image.bits - 1) if not image.linear else (image_unit(image), 1.0)
-        asked = st.number_input(f"Sky noise in {unit}, if you know it", 0.0, None, None, placeholder="estimated")
+        asked = st.columns(2)[0].number_input(
+            f"Sky noise in {unit}, if you know it", 0.0, None, None, placeholder="estimated"
+        )
         result = denoise(image, asked / scale if asked else None, root)
         draw_images(result, unit, scale)
         draw_facts(result, clean, unit, scale)

@@ -1,0 +1,108 @@
+"""What a linear frame needs so that a model of display images denoises it and its fluxes stay right.
+
+The frame is scaled, never bent as by an asinh stretch, so that its noise has the strength the model was trained on and
+its sky lies at a small pedestal. What is far above the noise then leaves the model's range: each tile is denoised with
+white at 16 and again at 32 sigma of the noise, each pixel takes the deeper result its neighbourhood fits in, and pixels
+brighter than that, where the noise is a few percent and saturation lurks, stay as they were.
+
+A denoiser pulls faint things towards what it expects, and that shows in their summed flux. So around sources the
+correction is kept from changing light on scales of a few pixels: its smoothed part is given back. That returns a fifth
+of the noise there, on those scales alone, and brings aperture fluxes back to those of the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import ndimage
+
+from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise, estimate_sky
+
+NOISE_SPACING_PX = 3  # sees the noise of drizzled frames; galaxies are smooth over it
+SKY_MESH_PX = 64
+MIN_MESH_SIDE_PX = 256  # smaller frames have one sky level: a mesh would swallow the galaxy
+PEDESTAL = 0.02  # where the sky of linear frames is put: the typical sky of the stamps trained on
+# Brightness, in sigma of the noise, over which the deeper (white at 16) and the shallower (at 32) pass fade out,
+FADE_DEEP, FADE_SHALLOW = (8.0, 14.0), (18.0, 28.0)
+# and over which a denoised pixel becomes a source whose flux is kept.
+SOURCE_SIGMA = (0.5, 1.5)
+SOURCE_WINDOW_PX = 9
+FLUX_SCALE_PX = 2.0
+
+# A tile (height, width) in the model's range and the noise sigma to tell it, to the model's correction of the tile.
+Run = Callable[[np.ndarray, float], np.ndarray]
+
+
+def linear_noise_sigma(band: np.ndarray) -> float:
+    """Noise of a linear band in its units: differences of pixels a few apart, at most the sky's scatter."""
+    return min(estimate_noise(band, NOISE_SPACING_PX), estimate_sky(band).sigma)
+
+
+def sky_map(band: np.ndarray) -> np.ndarray:
+    """Sky level at every pixel, float32 of the shape of ``band``: smooth for frames, one number for stamps."""
+    if min(band.shape) >= MIN_MESH_SIDE_PX:
+        import sep
+
+        unusable = ~np.isfinite(band)
+        filled = np.ascontiguousarray(np.where(unusable, 0, band), dtype=np.float32)
+        mesh = sep.Background(filled, mask=unusable, bw=SKY_MESH_PX, bh=SKY_MESH_PX, fw=3, fh=3)
+        sky = mesh.back(dtype=np.float32)
+        if np.isfinite(sky).all():
+            return sky
+    return np.full(band.shape, estimate_sky(band).level, dtype=np.float32)
+
+
+def correct_in_sigmas(signal: np.ndarray, run: Run) -> np.ndarray:
+    """What to add to a sky-subtracted tile (height, width), both in units of its noise.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (height, width)
+        NaN and infinities are shown to the model as sky, and get no correction.
+    run : callable
+    """
+    finite = np.isfinite(signal)
+    signal = np.where(finite, signal, 0).astype(np.float32)
+    correction, share = _two_passes(signal, run)
+    if not correction.any():
+        return correction
+    correction -= share * _light_left_out(signal, correction)
+    return np.where(finite, correction, 0)
+
+
+def _two_passes(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Correction from the pass that suits each pixel, and the share of it that is applied: 0 on the brightest."""
+    deep = _one_pass(signal, run, PUBLISHED_SIGMA)
+    if signal.max() < FADE_DEEP[0]:
+        return deep, np.ones_like(deep)
+    shallow = _one_pass(signal, run, PUBLISHED_SIGMA / 2)
+    # brightness of the denoised neighbourhood: chosen by the noisy pixel itself, high and low noise would fare unlike
+    smooth = np.where(signal < FADE_SHALLOW[1], signal + shallow, signal)
+    brightness = ndimage.maximum_filter(smooth, size=3, mode="nearest")
+    deep_share = 1 - _smooth_step(brightness, *FADE_DEEP)
+    shallow_share = (1 - deep_share) * (1 - _smooth_step(brightness, *FADE_SHALLOW))
+    return deep_share * deep + shallow_share * shallow, deep_share + shallow_share
+
+
+def _one_pass(signal: np.ndarray, run: Run, sigma: float) -> np.ndarray:
+    """Correction, in units of the noise, by the model told that the noise is ``sigma`` of its range."""
+    scaled = np.minimum(signal * np.float32(sigma) + np.float32(PEDESTAL), 1)
+    return run(scaled, sigma) / np.float32(sigma)
+
+
+def _light_left_out(signal: np.ndarray, correction: np.ndarray) -> np.ndarray:
+    """Part of the correction that changes the flux of sources: its smoothed self, smoothed twice to be nearer whole."""
+
+    def smooth(values: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(values, FLUX_SCALE_PX, mode="nearest")
+
+    brightest = ndimage.maximum_filter(signal + correction, size=SOURCE_WINDOW_PX, mode="nearest")
+    source = smooth(_smooth_step(brightest, *SOURCE_SIGMA))
+    light = smooth(correction)
+    return source * (light + smooth(correction - light))
+
+
+def _smooth_step(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    t = np.clip((values - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
