@@ -1,7 +1,7 @@
 """What can be trained, and how each is judged: one file a system.
 
-A recipe is a module with ``NAME``, ``SUMMARY``, a frozen dataclass ``Config``, ``train(catalogs, folder, config, ...)``
-and ``evaluate(model, catalog, ...)``. Modules are imported on first use, since each brings torch.
+A recipe is a module with a frozen dataclass ``Config``, ``train(catalogs, folder, config, ...)`` and
+``evaluate(folder, catalog, ...)``. Modules are imported on first use, since each brings torch.
 """
 
 from __future__ import annotations

@@ -41,14 +41,16 @@ from galaxy_core.losses import (
     nt_xent_loss,
     total_variation_loss,
 )
-from galaxy_core.models import save_model
+from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.recipes.contrastive_denoiser_scores import evaluate
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
 
-NAME = "contrastive_denoiser"
 STAMP_PX = 128
+
+__all__ = ["Config", "evaluate", "train"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def train(
     for phase in _phases(model, stamps, config, device):
         fit(phase, state_folder, history_path, config.seed, report)
     about = {
-        "recipe": NAME,
+        "recipe": ContrastiveDenoiser.name,
         "training": asdict(config),
         "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
         "n_train": len(stamps.rows(TRAIN)),
@@ -115,7 +117,7 @@ def train(
     }
     save_model(folder, model, about)
     shutil.rmtree(state_folder)
-    return model.eval()
+    return load_model(folder, device)
 
 
 def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> list[Phase]:
