@@ -9,13 +9,12 @@ cannot be read is named in one sentence, the others go on, and the exit code is 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.artifacts.files import atomic_path, write_json
 from galaxy_core.denoising import denoise_image, encode_result
 from galaxy_core.errors import GalaxyError, ImageError
 from galaxy_core.images import read_image
@@ -44,12 +43,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write through a temporary name, so a kill leaves the old file or the new one."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-
-
 def denoise_file(path: Path, options: argparse.Namespace, model: object, written: set[str]) -> dict[str, object]:
     """Denoise one file and write what comes out; its entry in the report."""
     image = read_image(path)
@@ -60,7 +53,8 @@ def denoise_file(path: Path, options: argparse.Namespace, model: object, written
     if taken:
         raise ImageError(f"{path} would replace {taken[0]} of another input of this run; rename one of the two.")
     for name, data in files.items():
-        write_bytes(options.out / name, data)
+        with atomic_path(options.out / name) as temporary:
+            temporary.write_bytes(data)
         written.add(name)
     unit = str((image.header or {}).get("BUNIT", "image units")) if image.linear else f"counts of {scale:.0f}"
     noise = result.noise_sigma * scale
@@ -78,25 +72,29 @@ def denoise_file(path: Path, options: argparse.Namespace, model: object, written
     }
 
 
-def main() -> int:
-    options = parse()
-    entries, written = [], set()
-    try:
-        from galaxy_core.models import load_model, resolve_device
+def denoise_all(options: argparse.Namespace) -> int:
+    from galaxy_core.models import load_model, resolve_device
 
-        model = load_model(options.artifacts / "models" / options.model).to(resolve_device(options.device))
-    except GalaxyError as error:
-        print(error, file=sys.stderr)
-        return 1
+    model = load_model(options.artifacts / "models" / options.model).to(resolve_device(options.device))
+    entries, written = [], set()
     for path in options.inputs:
         try:
             entries.append(denoise_file(path, options, model, written))
-        except (GalaxyError, OSError) as error:
+        except GalaxyError as error:
             print(error, file=sys.stderr)
             entries.append({"input": str(path), "error": str(error)})
     if options.json:
-        write_bytes(options.json, (json.dumps({"files": entries}, indent=2) + "\n").encode())
+        write_json(options.json, {"files": entries})
     return 1 if any("error" in entry for entry in entries) else 0
+
+
+def main() -> int:
+    options = parse()
+    try:
+        return denoise_all(options)
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from galaxy_core.denoising import denoise_image, encode_result
 from galaxy_core.errors import ImageError
 from galaxy_core.images import AstroImage, decode_image
 from galaxy_core.linear_denoising import linear_noise_sigma
+from galaxy_core.models import save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.tiles import OVERLAP_PX, TILE_PX, apply_in_tiles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -257,42 +259,57 @@ def test_picture_results_keep_size_and_depth():
         assert abs(residual - 0.5).max() < 0.003, "zero residual is mid-grey"
 
 
-def shipped_model():
-    folder = ROOT / "artifacts" / "models" / "contrastive_denoiser"
-    if not (folder / "weights.safetensors").exists():
-        pytest.skip("the shipped model is not trained yet: run scripts/train.py contrastive_denoiser")
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """Artifacts with a small untrained model: its first correction is zero, so it returns what it is given."""
+    root = tmp_path_factory.mktemp("artifacts")
+    config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
+    save_model(root / "models" / "contrastive_denoiser", ContrastiveDenoiser(config))
+    return root
 
 
-def run_script(*arguments):
-    command = [sys.executable, str(ROOT / "scripts" / "denoise.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+def run_script(monkeypatch, *arguments):
+    """Exit code of ``scripts/denoise.py``, run in this process: torch is slow to start."""
+    monkeypatch.setattr(sys, "argv", ["denoise.py", *map(str, arguments)])
+    main = runpy.run_path(str(ROOT / "scripts" / "denoise.py"), run_name="script")["main"]
+    try:
+        return main()
+    except SystemExit as stop:
+        return stop.code
 
 
-def test_script_one_bad_file_does_not_stop_the_others(tmp_path):
-    shipped_model()
+def test_script_one_bad_file_does_not_stop_the_others(tmp_path, untrained, monkeypatch, capsys):
     _, noisy = frame(shape=(60, 60), stars=((30, 30, 300.0),))
     fits.writeto(tmp_path / "a.fits", noisy.astype(np.float32))
     (tmp_path / "b.png").write_text("no image at all")
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)).save(tmp_path / "c.jpg")
     Image.new("L", (9, 9)).save(tmp_path / "c.png")
     inputs = [tmp_path / name for name in ("a.fits", "b.png", "c.jpg", "missing.png", "c.png")]
-    out = run_script(*inputs, "--out", tmp_path / "out", "--json", tmp_path / "r.json")
-    assert out.returncode == 1, out.stderr
-    assert "b.png" in out.stderr and "missing.png" in out.stderr and "would replace" in out.stderr
-    assert "Traceback" not in out.stderr
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "a_denoised.fits",
-        "a_residual.fits",
-        "c_denoised.png",
-        "c_residual.png",
-    }
+    options = ("--out", tmp_path / "out", "--json", tmp_path / "r.json", "--artifacts", untrained)
+    assert run_script(monkeypatch, *inputs, *options) == 1
+    said = capsys.readouterr().err
+    assert "b.png" in said and "missing.png" in said and "would replace" in said and len(said.splitlines()) == 3
+    names = [f"{stem}_{what}" for stem in ("a", "c") for what in ("denoised", "residual")]
+    assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == names
+    with fits.open(tmp_path / "out" / "a_denoised.fits") as hdus:
+        np.testing.assert_array_equal(hdus[0].data, noisy.astype(np.float32))
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["files"][0]["noise_sigma"] == pytest.approx(20, rel=0.15)
     assert [("error" in entry) for entry in report["files"]] == [False, True, False, True, True]
 
 
-def test_script_usage_errors(tmp_path):
-    assert run_script().returncode == 2
-    assert run_script("x.png", "--out", tmp_path, "--noise", "-3").returncode == 2
-    no_model = run_script("x.png", "--out", tmp_path / "o", "--artifacts", tmp_path / "nowhere")
-    assert no_model.returncode == 1 and len(no_model.stderr.strip().splitlines()) == 1
+def test_script_good_files_and_given_noise(tmp_path, untrained, monkeypatch):
+    Image.new("L", (9, 9), 7).save(tmp_path / "c.png")
+    options = ("--out", tmp_path / "out", "--json", tmp_path / "r.json", "--artifacts", untrained, "--noise", 12.5)
+    assert run_script(monkeypatch, tmp_path / "c.png", *options) == 0
+    entry = json.loads((tmp_path / "r.json").read_text())["files"][0]
+    assert entry["noise_sigma"] == pytest.approx(12.5) and not entry["noise_estimated"]
+
+
+def test_script_usage_and_missing_model(tmp_path, monkeypatch, capsys):
+    assert run_script(monkeypatch) == 2
+    assert run_script(monkeypatch, "x.png", "--out", tmp_path, "--noise", "-3") == 2
+    capsys.readouterr()
+    assert run_script(monkeypatch, "x.png", "--out", tmp_path / "o", "--artifacts", tmp_path / "nowhere") == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert not (tmp_path / "o").exists()
