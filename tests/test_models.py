@@ -1,0 +1,118 @@
+"""The network's promises, and a checkpoint that rebuilds its own model or says why it cannot."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from galaxy_core.errors import ModelError
+from galaxy_core.models import load_model, resolve_device, save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+
+SMALL = ContrastiveDenoiserConfig(
+    denoiser_widths=(8, 8, 8),
+    denoiser_blocks=1,
+    encoder_widths=(8, 8, 16),
+    encoder_blocks=(1, 1, 1),
+    embedding_size=12,
+    contrast_size=6,
+)
+
+
+@pytest.fixture
+def model() -> ContrastiveDenoiser:
+    torch.manual_seed(0)
+    return ContrastiveDenoiser(SMALL).eval()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 3), (16, 16), (33, 50)])
+def test_denoises_any_size(model, shape):
+    torch.nn.init.normal_(model.denoiser.out.weight, std=0.01)
+    denoised, sigma = model.denoise(torch.rand(2, 3, *shape))
+    assert denoised.shape == (2, 3, *shape) and sigma.shape == (2,)
+    assert torch.isfinite(denoised).all() and (sigma > 0).all()
+
+
+def test_an_untrained_denoiser_changes_nothing(model):
+    images = torch.rand(1, 3, 20, 20)
+    assert torch.equal(model.denoise(images, torch.tensor([0.1]))[0], images)
+
+
+def test_the_noise_level_it_is_told_matters(model):
+    for parameter in model.denoiser.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    images = torch.rand(1, 3, 16, 16)
+    quiet, loud = (model.denoise(images, torch.tensor([sigma]))[0] for sigma in (0.01, 0.2))
+    assert not torch.allclose(quiet, loud)
+
+
+def test_embeddings_are_unit_vectors_that_do_not_know_the_orientation(model):
+    images = torch.rand(3, 3, 64, 64)
+    vectors = model.embed(images)
+    assert vectors.shape == (3, 12) and vectors.dtype == torch.float32
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
+    for turned in (torch.rot90(images, 1, dims=(2, 3)), images.flip(3), images.flip(2)):
+        torch.testing.assert_close(model.embed(turned), vectors, atol=1e-5, rtol=0)
+
+
+def test_embedding_does_not_depend_on_the_rest_of_the_batch(model):
+    images = torch.rand(4, 3, 64, 64)
+    torch.testing.assert_close(model.embed(images)[1:2], model.embed(images[1:2]), atol=1e-5, rtol=0)
+
+
+def test_saved_and_loaded_models_agree(model, tmp_path):
+    torch.nn.init.normal_(model.denoiser.out.weight, std=0.1)
+    loaded = load_model(save_model(tmp_path / "m", model, {"seed": 3}))
+    assert loaded.config == SMALL and not loaded.training
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(loaded.embed(images), model.embed(images), atol=2e-3, rtol=0)
+    sigma = torch.full((2,), 0.06)
+    torch.testing.assert_close(loaded.denoise(images, sigma)[0], model.denoise(images, sigma)[0], atol=2e-3, rtol=0)
+    again = load_model(save_model(tmp_path / "again", loaded))
+    assert torch.equal(again.embed(images), loaded.embed(images))  # 16-bit weights survive a second trip exactly
+
+
+def test_a_missing_model_says_so(tmp_path):
+    with pytest.raises(ModelError, match=r"config\.json is missing"):
+        load_model(tmp_path / "nothing")
+
+
+def test_damaged_weights_are_named(model, tmp_path):
+    folder = save_model(tmp_path / "m", model)
+    weights = folder / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-7])
+    with pytest.raises(ModelError, match="damaged"):
+        load_model(folder)
+    weights.unlink()
+    with pytest.raises(ModelError, match="missing"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "not json", '{"model": "resnet9000", "config": {}}'])
+def test_a_damaged_configuration_is_one_sentence(model, tmp_path, text):
+    folder = save_model(tmp_path / "m", model)
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ModelError):
+        load_model(folder)
+
+
+def test_weights_of_another_size_do_not_fit(model, tmp_path):
+    folder = save_model(tmp_path / "m", model)
+    record = json.loads((folder / "config.json").read_text())
+    record["config"]["embedding_size"] = 13
+    (folder / "config.json").write_text(json.dumps(record))
+    with pytest.raises(ModelError, match="do not fit"):
+        load_model(folder)
+
+
+def test_devices():
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") in ("cpu", "cuda")
+    with pytest.raises(ModelError, match="--device auto"):
+        resolve_device("abacus")
+
+
+def test_noise_estimator_starts_at_a_typical_level(model):
+    sigma = model.noise_estimator(torch.rand(1, 3, 9, 11))
+    assert 0 < sigma.item() < math.inf

@@ -1,0 +1,113 @@
+"""The loop learns, stops early, resumes to the same weights, and refuses what cannot work."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from galaxy_core.errors import ModelError
+from galaxy_core.training import FitConfig, Phase, fit, learning_rate
+
+CONFIG = FitConfig(epochs=4, batch_size=8, learning_rate=0.05, warmup_steps=2, patience_epochs=10)
+
+
+class Killed(Exception):
+    """Stands in for a kill between two steps."""
+
+
+def line_phase(module: nn.Linear, config: FitConfig = CONFIG, n: int = 40) -> Phase:
+    """Learn y = 2x + 1 with noise drawn from the loop's own generator."""
+
+    def loss_step(indices, generator):
+        x = torch.from_numpy(indices).float().view(-1, 1) / n
+        y = 2 * x + 1 + 0.01 * torch.randn(x.shape, generator=generator)
+        return {"loss": (module(x) - y).square().mean()}
+
+    def validate():
+        x = torch.linspace(0, 1, 11).view(-1, 1)
+        return {"score": float((module(x) - 2 * x - 1).square().mean())}
+
+    return Phase("line", module, np.arange(n), loss_step, validate, config)
+
+
+def fresh() -> nn.Linear:
+    torch.manual_seed(1)
+    return nn.Linear(1, 1)
+
+
+def test_it_learns_and_keeps_a_history(tmp_path):
+    module = fresh()
+    before = line_phase(module).validate()["score"]
+    config = FitConfig(epochs=60, batch_size=8, learning_rate=0.1, warmup_steps=2, patience_epochs=60)
+    fit(line_phase(module, config), tmp_path, tmp_path / "history.jsonl", seed=0)
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert line_phase(module).validate()["score"] < 0.01 * before
+    assert [line["epoch"] for line in history] == list(range(60))
+    assert all({"loss", "validation", "learning_rate", "galaxies_per_second"} <= set(line) for line in history)
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
+    whole = fresh()
+    fit(line_phase(whole), tmp_path / "a", tmp_path / "a.jsonl", seed=0)
+
+    def kill_at(step_to_kill):
+        def report(phase, step, n_steps, losses):
+            if step == step_to_kill:
+                raise Killed
+
+        return report
+
+    resumed = fresh()
+    for step in (3, 8, 14):
+        with pytest.raises(Killed):
+            fit(line_phase(resumed), tmp_path / "b", tmp_path / "b.jsonl", seed=0, report=kill_at(step))
+        resumed = fresh()
+    fit(line_phase(resumed), tmp_path / "b", tmp_path / "b.jsonl", seed=0)
+    assert torch.equal(whole.weight, resumed.weight) and torch.equal(whole.bias, resumed.bias)
+    first, second = (
+        [json.loads(x)["loss"] for x in (tmp_path / f).read_text().splitlines()] for f in ("a.jsonl", "b.jsonl")
+    )
+    assert first == second
+
+
+def test_another_seed_gives_other_weights(tmp_path):
+    modules = [fresh(), fresh()]
+    for seed, module in enumerate(modules):
+        fit(line_phase(module), tmp_path / str(seed), tmp_path / f"{seed}.jsonl", seed=seed)
+    assert not torch.equal(modules[0].weight, modules[1].weight)
+
+
+def test_it_stops_early_and_keeps_the_best_weights(tmp_path):
+    module = fresh()
+    phase = line_phase(module, FitConfig(epochs=50, batch_size=8, learning_rate=0.1, patience_epochs=2))
+    scores = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0])
+    seen = []
+
+    def validate():
+        seen.append(module.weight.detach().clone())
+        return {"score": next(scores)}
+
+    phase = Phase(phase.name, module, phase.items, phase.loss_step, validate, phase.config)
+    fit(phase, tmp_path, tmp_path / "h.jsonl", seed=0)
+    assert len(seen) == 4  # best at the second epoch, then two without progress
+    assert torch.equal(module.weight, seen[1])
+
+
+def test_too_few_galaxies_and_divergence_are_said(tmp_path):
+    with pytest.raises(ModelError, match="at least 8 galaxies"):
+        fit(line_phase(fresh(), n=5), tmp_path, tmp_path / "h.jsonl", seed=0)
+    phase = line_phase(fresh())
+    diverging = Phase(
+        "nan", phase.module, phase.items, lambda *_: {"loss": torch.tensor(float("nan"))}, phase.validate, CONFIG
+    )
+    with pytest.raises(ModelError, match="diverged"):
+        fit(diverging, tmp_path, tmp_path / "h.jsonl", seed=0)
+
+
+def test_learning_rate_warms_up_and_falls_to_zero():
+    config = FitConfig(epochs=1, batch_size=1, learning_rate=1.0, warmup_steps=10)
+    rates = [learning_rate(step, 100, config) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) < 1.0
+    assert np.argmax(rates) == 9 and rates[-1] < 0.001
