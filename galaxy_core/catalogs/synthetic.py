@@ -9,7 +9,7 @@ import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog, ReadReport
 from galaxy_core.errors import CatalogError
-from galaxy_core.simulator import simulate
+from galaxy_core.simulator import FIELD_IN_R90, simulate
 from galaxy_core.simulator.parameters import draw_parameters
 from galaxy_core.simulator.votes import ANSWER_COLUMNS, count_votes, vote_fractions
 
@@ -55,7 +55,7 @@ def _parse(n: int | str) -> tuple[int, int]:
 
 def _row(index: int, seed: int) -> dict:
     parameters = draw_parameters(seed, index)
-    known = parameters.to_dict()
+    known = parameters.to_dict() | {"pixel_scale_arcsec": FIELD_IN_R90 * parameters.r90_arcsec / SIZE_PX}
     galaxy_class = known.pop("galaxy_class")
     votes = vote_fractions(count_votes(parameters, seed, index))
     return {"galaxy_id": f"sim-{seed}-{index:06d}", "class": galaxy_class, **votes, **known}

@@ -80,7 +80,10 @@ def observe_light(parameters: GalaxyParameters, seed: int, index: int, size_px: 
     pixel_scale = FIELD_IN_R90 * parameters.r90_arcsec / size_px
     # light from just outside the stamp reaches into it, and the convolution wraps around: cut a margin off
     margin = int(np.ceil(2.0 * parameters.seeing_fwhm_arcsec / pixel_scale)) + 1
-    frame = make_frame(next_fast_len(size_px + 2 * margin, real=True), pixel_scale)
+    n_px = next_fast_len(size_px + 2 * margin, real=True)
+    while (n_px - size_px) % 2:  # an odd margin would shift the galaxy by half a pixel
+        n_px = next_fast_len(n_px + 1, real=True)
+    frame = make_frame(n_px, pixel_scale)
     rng = stream(seed, index, FIELD_STREAM)
     light = render_galaxy(parameters, frame, rng)
     fwhm, shifts = parameters.seeing_fwhm_arcsec, parameters.band_shifts_arcsec

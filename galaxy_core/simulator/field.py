@@ -47,7 +47,9 @@ def _add_sersic(
     (rows, columns), small = found
     x = x0 - float(frame.x_arcsec[0, columns].mean())
     y = y0 - float(frame.y_arcsec[rows, 0].mean())
-    image[:, rows, columns] += fluxes[:, None, None] * sersic(small, r50, n, axis_ratio, angle, x, y)
+    image[:, rows, columns] += fluxes[:, None, None] * sersic(
+        small, r50, n, axis_ratio, angle, x, y, levels=((3.0, 4), (0.6, 16))
+    )
 
 
 def add_stars(

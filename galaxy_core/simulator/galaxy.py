@@ -101,7 +101,11 @@ def _face_on_disc(
     start = radius**4 / (radius**4 + np.float32(0.5 + (p.bar_r50_arcsec / p.disc_scale_arcsec) ** 4 * 0.5))
     strength = start * np.float32(p.arm_strength)
     contrast = strength * arms + (1 - strength) * np.float32(p.floccule_strength) * start * floccules
-    lopsided = np.float32(min(p.lopsidedness, 0.5)) * start * np.cos(theta - np.float32(phases[0]))
+    lopsidedness = min(p.lopsidedness, 0.5)
+    lopsided = np.float32(lopsidedness) * start * np.cos(theta - np.float32(phases[0]))
+    # light can be moved only from where there is some
+    deepest = _YOUTH_IN_BANDS[-1][0] * (p.arm_strength + (1 - p.arm_strength) * p.floccule_strength)
+    contrast *= np.float32(min(1.0, (1 - lopsidedness) / max(deepest, 1e-6)))
     lane = spiral_pattern(radius, theta, p.n_arms, p.pitch_angle_deg, p.winding_sign, phase - np.float32(0.3), 3.0)
     lane = strength * np.maximum(lane, 0) / np.float32(3.0)
     image = np.empty((3, frame.size_px, frame.size_px), np.float32)
@@ -109,7 +113,7 @@ def _face_on_disc(
         # 1.678 scale lengths hold half the light of an exponential disc
         r50 = 1.678347 * p.disc_scale_arcsec * size
         disc = sersic(frame, r50, 1.0, p.axis_ratio, p.position_angle_deg)
-        disc *= np.maximum(1 + np.float32(blueness) * contrast + lopsided, 0)
+        disc *= 1 + np.float32(blueness) * contrast + lopsided
         image[band] = parts["disc"][band] * disc * np.exp(np.float32(-p.dust_depth * _DUST_IN_BANDS[band]) * lane)
     if p.ring_fraction:
         ring_radius = p.ring_radius_arcsec / p.disc_scale_arcsec

@@ -84,20 +84,36 @@ def integrate(
 
 
 def sersic(
-    frame: Frame, r50: float, n: float, axis_ratio: float, angle_deg: float, x0: float = 0.0, y0: float = 0.0
+    frame: Frame,
+    r50: float,
+    n: float,
+    axis_ratio: float,
+    angle_deg: float,
+    x0: float = 0.0,
+    y0: float = 0.0,
+    levels: tuple[tuple[float, int], ...] | None = None,
 ) -> np.ndarray:
-    """Sersic profile of unit flux; ``r50`` in arcsec is the half-light radius along the major axis."""
+    """Sersic profile of unit flux; ``r50`` in arcsec is the half-light radius along the major axis.
+
+    ``levels``, as in `integrate`, default to what keeps the flux to 0.1 %.
+    """
     b = gammaincinv(2 * n, 0.5)
     amplitude = b ** (2 * n) / (2 * np.pi * r50**2 * axis_ratio * n * np.exp(b) * gamma(2 * n))
     # numpy float32 scalars keep most steps of the evaluation in single precision, which is faster
     values = [np.float32(v) for v in (amplitude, r50, n, x0, y0, 1 - axis_ratio, np.radians(angle_deg))]
-    minor_px = r50 * axis_ratio / frame.pixel_scale_arcsec
+    if levels is None:
+        levels = _sersic_levels(n, r50 / frame.pixel_scale_arcsec, axis_ratio)
+    return integrate(lambda x, y: Sersic2D.evaluate(x, y, *values), frame, x0, y0, levels)
+
+
+def _sersic_levels(n: float, r50_px: float, axis_ratio: float) -> tuple[tuple[float, int], ...]:
+    """Boxes of finer sampling: deeper for a steeper cusp, wider where the profile changes within a pixel."""
     levels = [(5.0, 4), (1.5, 16)] if n > 0.8 else [(4.0, 3)]
     if n > 2.5:
         levels.append((0.6, 64))
-    if minor_px < 3:
-        levels.insert(0, (min(4 * r50 / frame.pixel_scale_arcsec, 24.0), 3))
-    return integrate(lambda x, y: Sersic2D.evaluate(x, y, *values), frame, x0, y0, tuple(levels))
+    if r50_px * axis_ratio < 3:
+        levels.insert(0, (min(4 * r50_px, 24.0), 3))
+    return tuple(levels)
 
 
 def moffat(frame: Frame, fwhm: float, beta: float, x0: float = 0.0, y0: float = 0.0) -> np.ndarray:

@@ -37,7 +37,8 @@ def convolve(
     """Convolve (3, n, n) light with the Moffat seeing of each band; the sum of every band is kept.
 
     The frame wraps around, so give it a margin of a few times the seeing and cut that off afterwards. ``shifts_arcsec``
-    moves each band by (x, y), as bands that are not perfectly registered are.
+    moves each band by (x, y), as bands that are not perfectly registered are. Seeing narrower than two pixels is
+    undersampled, and the light around a sharp core can then dip below zero by a percent or two of its peak.
     """
     n, half = frame.size_px, frame.size_px // 2
     # the kernel sits on the centre of pixel n // 2, then is rolled to pixel 0, where a convolution by FFT expects it
@@ -50,7 +51,9 @@ def convolve(
     )
     kernels = np.roll(kernels, (-half, -half), axis=(1, 2))
     kernels /= kernels.sum(axis=(1, 2), keepdims=True)
-    return irfft2(rfft2(light) * rfft2(kernels), (n, n))
+    # light and kernel are both integrated over the pixel: take one of the two pixels off again
+    pixel = np.sinc(np.fft.fftfreq(n))[:, None] * np.sinc(np.fft.rfftfreq(n))
+    return irfft2(rfft2(light) * (rfft2(kernels) / pixel.astype(np.float32)), (n, n))
 
 
 def _interpolate(values: np.ndarray, axis: int, at: np.ndarray) -> np.ndarray:
@@ -67,8 +70,11 @@ def _soften(values: np.ndarray, axis: int) -> np.ndarray:
     """Running mean of three pixels, the middle one weighing most: what shrinking the published image does to it."""
     values = np.moveaxis(values, axis, -1)
     out = values * np.float32(0.66)
-    out[..., 1:-1] += (values[..., :-2] + values[..., 2:]) * np.float32(0.17)
-    out[..., [0, -1]] += values[..., [1, -2]] * np.float32(0.34)
+    share = values * np.float32(0.17)
+    out[..., 1:] += share[..., :-1]
+    out[..., :-1] += share[..., 1:]
+    out[..., 0] += share[..., 0]
+    out[..., -1] += share[..., -1]
     return np.moveaxis(out, -1, axis)
 
 

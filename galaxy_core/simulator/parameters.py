@@ -113,7 +113,7 @@ def _common(rng: np.random.Generator, kind: str) -> dict:
         "position_angle_deg": float(rng.uniform(0, 180)),
         "red_excess": float(rng.normal(0.0, 0.05)),
         **_shifts(rng),
-        "glow_level": float(rng.uniform(0.03, 0.3)) if rng.random() < 0.015 else 0.0,
+        "glow_level": float(rng.uniform(0.03, 0.2)) if rng.random() < 0.012 else 0.0,
         "glow_hue": float(rng.random()),
         "seeing_fwhm_arcsec": float(np.clip(rng.normal(1.12, 0.12), 0.8, 1.7)),
         "noise_factor": float(np.exp(0.22 * rng.normal())),
