@@ -37,7 +37,7 @@ def open_page(title: str) -> Path:
         The artifacts folder: ``--artifacts DIR`` of the command line, else ``artifacts`` beside ``app.py``.
     """
     st.set_page_config(
-        page_title=f"{title} · Galaxy Atlas",
+        page_title=title if title == "Galaxy Atlas" else f"{title} · Galaxy Atlas",
         page_icon=str(PROJECT / "static" / "favicon.png"),
         layout="wide",
         menu_items={"about": ABOUT},
@@ -101,24 +101,23 @@ def choose_catalog(root: Path) -> str:
     if not names:
         demo.offer(root)
         st.stop()
+    names.sort(key=lambda name: name == "demo")  # real galaxies before the simulated ones
     asked = st.query_params.get("catalog")
     if asked and asked not in names:
-        st.warning(f"There is no catalog “{asked}” here; this is “{first_choice(names)}”.", icon=":material/link_off:")
+        st.warning(f"There is no catalog “{asked}” here; this is “{names[0]}”.", icon=":material/link_off:")
+    remembered = st.session_state.get("catalog_before")
+    if not asked and "catalog" not in st.session_state and remembered in names:
+        st.session_state["catalog"] = remembered  # back from a page that has no catalog
     with st.sidebar:
         name = st.selectbox(
             "Catalog",
             names,
-            index=names.index(first_choice(names)),
             key="catalog",
             bind="query-params",
             help="Which set of galaxies every page shows; the overview tells how to add your own.",
         )
+    st.session_state["catalog_before"] = name
     return name
-
-
-def first_choice(names: list[str]) -> str:
-    """The catalog shown before one is chosen: real galaxies before the simulated demo."""
-    return next((name for name in names if name != "demo"), names[0])
 
 
 @contextmanager
