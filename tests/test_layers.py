@@ -23,7 +23,7 @@ LIGHT_PAGES = ("app.py", "pages/*Galaxy_map.py", "pages/*Clusters.py")
 
 def sources(folder: str) -> list[Path]:
     """Python files of a layer; ``pages`` is its own files, without views."""
-    return sorted((PROJECT / folder).glob("*.py" if folder in ("pages", "scripts") else "**/*.py"))
+    return sorted((PROJECT / folder).glob("*.py" if folder == "pages" else "**/*.py"))
 
 
 def imports_of(path: Path) -> set[str]:
