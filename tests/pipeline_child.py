@@ -1,0 +1,81 @@
+"""The pipeline in a process of its own, for tests that kill it: ``python tests/pipeline_child.py IMAGES ROOT SEED``.
+
+A network of a few means, so that nothing heavy is imported. With ``KILL_AT_RENAME=n`` in the environment it dies right
+after the n-th rename of a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from galaxy_core.catalogs import Catalog, read_catalog
+from galaxy_core.embedding import Embedder, ImageSettings
+from galaxy_core.pipeline import PipelineConfig, PipelineResult, run_pipeline
+
+CONFIG = PipelineConfig(
+    images=ImageSettings(shard_size=8, batch_size=4, thumbnail_px=16),
+    projections={"pca": {"method": "pca"}, "lda": {"method": "lda"}},
+    clusterings={
+        "kmeans_3": {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 3, "n_init": 2}},
+        "kmeans_2": {"method": "kmeans", "space": "pca_3", "params": {"n_clusters": 2, "n_init": 2}},
+    },
+)
+
+
+def means(images: np.ndarray) -> np.ndarray:
+    """A network: means over blocks of 8 px and a little of each pixel, of unit length."""
+    flat = images.reshape(len(images), 3, 2, 8, 2, 8).mean(axis=(3, 5)).reshape(len(images), 12) + 1e-3
+    return (flat / np.linalg.norm(flat, axis=1, keepdims=True)).astype(np.float32)
+
+
+EMBEDDER = Embedder("means", "version 1", 16, 12, means)
+
+
+def read_slowly(images: Path, seconds: float) -> Catalog:
+    """The catalog, each of its images taking a while, so that there is time to be killed in."""
+    catalog = read_catalog(f"folder:{images}")
+
+    def load_image(i: int) -> np.ndarray:
+        time.sleep(seconds)
+        return catalog.load_image(i)
+
+    return replace(catalog, load_image=load_image)
+
+
+def run(images: Path, root: Path, seed: int = 0, seconds: float = 0.0) -> PipelineResult:
+    """The whole pipeline on a small folder of images."""
+    return run_pipeline(read_slowly(images, seconds), EMBEDDER, root, "sample", replace(CONFIG, seed=seed))
+
+
+def kill_at_rename(number: int) -> None:
+    """Die, as by kill -9, right after the ``number``-th rename of a folder."""
+    rename, count = os.rename, [0]
+
+    def renamed(source, target) -> None:
+        rename(source, target)
+        count[0] += 1
+        if count[0] == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.rename = renamed
+
+
+if __name__ == "__main__":
+    import sklearn.cluster
+    import sklearn.decomposition
+    import sklearn.discriminant_analysis  # noqa: F401 - imported before the clock starts
+
+    if "KILL_AT_RENAME" in os.environ:
+        kill_at_rename(int(os.environ["KILL_AT_RENAME"]))
+    print("ready", flush=True)
+    run(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), seconds=0.01)
+    print("done", flush=True)
