@@ -63,6 +63,7 @@ def start_app(python, port):
         ("server.port", port),
         ("browser.gatherUsageStats", "false"),
         ("logger.hideWelcomeMessage", "true"),
+        ("logger.level", "warning"),
     ):
         command += [f"--{option}", str(value)]
     return subprocess.Popen(command, cwd=str(PROJECT), stdin=subprocess.DEVNULL, start_new_session=True)
