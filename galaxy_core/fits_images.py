@@ -14,6 +14,7 @@ from galaxy_core.images import MAX_PIXELS, check_size
 
 MAX_VALUES = 3 * MAX_PIXELS  # of a cube: bands x height x width
 MAX_UNZIPPED_BYTES = 8 * MAX_PIXELS
+MAX_HEADER_BYTES = 1000 * 2880  # 36,000 cards; astropy takes half a minute for ten times as many
 # Cards that describe how the old pixels were stored; the new ones are plain float32.
 _STORAGE_CARDS = ("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM", "ZDATASUM", "ZHECKSUM", "DATAMIN", "DATAMAX")
 
@@ -38,6 +39,8 @@ def decode_fits(data: bytes, name: str) -> tuple[np.ndarray, fits.Header, int]:
     """
     if data.startswith(b"\x1f\x8b"):
         data = _gunzip(data, name)
+    if not any(data.startswith(b"END     ", card) for card in range(0, min(len(data), MAX_HEADER_BYTES), 80)):
+        raise ImageError(f"{name} is a damaged FITS file (its header has no end); fetch or save it again.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damage that astropy warns of and repairs is not the user's worry

@@ -157,9 +157,9 @@ def _decode_deep_tiff(data: bytes, name: str) -> AstroImage | None:
 def _picture_pixels(picture: Image.Image) -> tuple[np.ndarray, bool, int]:
     """Pixels, whether they are linear, and bits per value of a loaded pillow image."""
     if picture.mode in ("LA", "La", "RGBA", "RGBa", "PA") or (picture.mode == "P" and "transparency" in picture.info):
-        rgba = picture.convert("RGBA")
-        picture = Image.composite(rgba, Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba.getchannel("A"))
-        picture = picture.convert("RGB")
+        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        picture = Image.new("RGB", rgba.size)
+        picture.paste(rgba, mask=rgba.getchannel("A"))
     elif picture.mode == "1":
         picture = picture.convert("L")
     elif picture.mode not in ("L", "RGB", "F") and not picture.mode.startswith("I"):

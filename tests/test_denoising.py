@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from galaxy_core.denoising import denoise_image, encode_result
 from galaxy_core.errors import ImageError
-from galaxy_core.images import AstroImage, decode_image
+from galaxy_core.images import AstroImage, decode_image, read_image
 from galaxy_core.linear_denoising import linear_noise_sigma
-from galaxy_core.models import save_model
+from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.tiles import OVERLAP_PX, TILE_PX, apply_in_tiles
 
@@ -257,6 +257,30 @@ def test_picture_results_keep_size_and_depth():
         assert picture.mode == mode and picture.size == (30, 20)
         residual = decode_image(files["galaxy_residual.png"], "residual").pixels
         assert abs(residual - 0.5).max() < 0.003, "zero residual is mid-grey"
+
+
+SHIPPED = ROOT / "artifacts" / "models" / "contrastive_denoiser"
+REAL_FRAME = ROOT.parent / "shared" / "data" / "frames" / "sep_emmi" / "image.fits"
+
+
+@pytest.mark.skipif(
+    not (SHIPPED / "weights.safetensors").exists(), reason="needs the trained model in artifacts/models"
+)
+@pytest.mark.skipif(not REAL_FRAME.exists(), reason="needs the real frames at ../shared/data")
+def test_shipped_model_on_a_real_frame():
+    """Sources above 5 sigma keep their aperture flux, and the sky between them is much quieter."""
+    import sep
+
+    result = denoise_image(read_image(REAL_FRAME), load_model(SHIPPED))
+    sky = sep.Background(result.image[0])
+    before, after = result.image[0] - sky.back(), result.denoised[0] - sky.back()
+    sources = sep.extract(before, 5.0, err=sky.globalrms)
+    flux, error, _ = sep.sum_circle(before, sources["x"], sources["y"], 5.0, err=result.noise_sigma)
+    change = sep.sum_circle(after, sources["x"], sources["y"], 5.0)[0] - flux
+    assert len(flux) > 15 and abs(np.median(change / flux)) < 0.015
+    assert np.std(change / error) < 1.0, "the scatter stays below the input's own noise"
+    quiet = np.abs(before) < 2 * result.noise_sigma
+    assert after[quiet].std() < 0.4 * before[quiet].std()
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,7 @@ HOSTILE = {
     "fits all nan": (saved_fits(fits.PrimaryHDU(FLUX * np.nan)), "no finite pixel"),
     "fits cut": (saved_fits(fits.PrimaryHDU(np.zeros((90, 90))))[:5000], "damaged"),
     "fits bomb": (fits_header(*BIG_FITS), "over the limit"),
+    "fits header without end": (fits_header(*BIG_FITS)[:400] + (b"COMMENT " + b"x" * 72) * 50_000, "no end"),
     "fits start only": (b"SIMPLE  =", "."),
     "gzip of text": (gzip.compress(b"hello" * 1000), "no FITS"),
     "gzip cut": (gzip.compress(saved_fits(fits.PrimaryHDU(FLUX)))[:-200], "."),
