@@ -68,14 +68,16 @@ def draw_map(galaxies):
         selected=selection.selected_rows(galaxies),
         revision=key,
     )
-    st.plotly_chart(
-        figure,
-        key=key,
-        on_select=lambda: on_map_event(galaxies, projection, key),
-        selection_mode=("points", "box", "lasso"),
-        config=figures.chart_config(f"{galaxies.name}-{projection}"),
-        alt=f"Map of {words.count(n_shown)}, coloured by {colouring.title}",
-    )
+    with st.container(key="map-box"):  # its height is in style.css: less on a phone
+        st.plotly_chart(
+            figure,
+            height="stretch",
+            key=key,
+            on_select=lambda: on_map_event(galaxies, projection, key),
+            selection_mode=("points", "box", "lasso"),
+            config=figures.chart_config(f"{galaxies.name}-{projection}"),
+            alt=f"Map of {words.count(n_shown)}, coloured by {colouring.title}",
+        )
     missing = len(galaxies) - n_shown
     st.caption(words.MAP_HELP.get(projection, "") + (f" {words.count(missing)} not on this map." if missing else ""))
 

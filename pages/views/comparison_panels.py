@@ -19,7 +19,7 @@ OnOpen = Callable[[Galaxies, int], None]
 def draw_open_galaxy(galaxies: Galaxies) -> None:
     """The open galaxy in one strip, or how to open one, at the same height."""
     row = selection.open_row(galaxies)
-    with st.container(horizontal=True, vertical_alignment="center", height=112, border=True, key="open-strip"):
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key="open-strip"):
         if row is None:
             st.caption("Click a point of either map, or any picture below, to see the galaxy here and on both maps.")
             return
@@ -74,11 +74,14 @@ def draw_scores(galaxies: Galaxies, clustering: str) -> None:
             row["silhouette, flattering"],
             help="Over clustered galaxies only: it rises when difficult galaxies are left out. For comparison.",
         )
-    params = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in about.get("params", {}).items())
+    numbers = {name: value for name, value in about.get("params", {}).items() if isinstance(value, int | float)}
+    params = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items())
     st.caption(
         f"Fitted and measured in {row['fitted in']}"
         + (f" ({params})" if params else "")
         + f"; strict silhouette {row['silhouette, strict']}, in the embedding {row['strict, in the embedding']}."
+        + scores.sample_note(galaxies, clustering)
+        + scores.class_note(galaxies, clustering)
     )
 
 

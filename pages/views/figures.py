@@ -206,9 +206,9 @@ def silhouette_figure(
         )
         top += len(values) + gap
     mean = float(np.mean(silhouettes)) if len(silhouettes) else 0.0
-    figure.add_vline(x=0, line={"width": 1, "color": ink})
-    figure.add_vline(x=mean, line={"dash": "dash", "width": 1.5, "color": ink})
-    figure.add_annotation(x=mean, y=-gap, yanchor="bottom", text=f"mean of all {mean:.3f}", showarrow=False)
+    for x, line in ((0.0, {"width": 1, "color": ink}), (mean, {"width": 1.5, "dash": "dash", "color": ink})):
+        figure.add_shape(type="line", x0=x, x1=x, y0=-gap / 2, y1=top, line=line)
+    figure.add_annotation(x=mean, y=-gap / 2, yanchor="bottom", text=f"mean of all {mean:.3f}", showarrow=False)
     figure.update_xaxes(title="silhouette (−1 wrong cluster, 0 at the border, 1 deep inside)", range=[-1.02, 1.02])
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_yaxes(title="galaxies, sorted within each cluster", showticklabels=False, showgrid=False)
@@ -244,16 +244,9 @@ def composition_figure(codes: np.ndarray, names: tuple[str, ...], rows: np.ndarr
     figure.update_yaxes(autorange="reversed", ticksuffix=" ")
     figure.update_layout(
         title={"text": title},
-        height=130 + 44 * len(names),
+        height=180 + 44 * len(names),
         barmode="group",
         margin={"l": 8, "r": 8, "t": 48, "b": 8},
-        legend={
-            "orientation": "h",
-            "yanchor": "bottom",
-            "y": 1.0,
-            "x": 1,
-            "xanchor": "right",
-            "traceorder": "reversed",
-        },
+        legend={"orientation": "h", "yanchor": "top", "y": -0.35, "x": 0, "traceorder": "reversed"},
     )
     return figure

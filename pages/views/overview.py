@@ -13,7 +13,7 @@ from pages.views import frame, readers, scores, selection, words
 from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
 
-N_SAMPLES = 16
+N_SAMPLES = 26
 MAP_PAGE, CLUSTERS_PAGE = "pages/1_Galaxy_map.py", "pages/2_Clusters.py"
 LAYOUTS = {
     "folder:PATH": "a folder of images: flat, in one subfolder for each class, or with a `labels.csv` beside them",
@@ -98,16 +98,12 @@ def draw_own_data(root: Path) -> None:
     st.subheader("Bring your own galaxies")
     elsewhere = [] if root == frame.PROJECT / "artifacts" else ["--artifacts", str(root)]
     pipeline = ["python", "scripts/run_pipeline.py"]
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**Half a minute's wait for real galaxies**, from Galaxy Zoo: Hubble (26 MB):")
-        fetch = "python scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble"
-        words_of = [*pipeline, "galaxy-zoo:data/gz_hubble", "--name", "gz_hubble", *elsewhere]
-        st.code(f"{fetch}\n{shlex.join(words_of)}", language="bash", wrap_lines=True)
-    with right:
-        st.markdown("**A folder of your own images** (PNG, JPEG, TIFF or FITS):")
-        words_of = [*pipeline, "folder:/path/to/images", "--name", "mine", *elsewhere]
-        st.code(f"# then choose “mine” at the left\n{shlex.join(words_of)}", language="bash", wrap_lines=True)
+    st.markdown("**Half a minute's wait for real galaxies**, from Galaxy Zoo: Hubble (26 MB):")
+    fetch = "python scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble"
+    make = [*pipeline, "galaxy-zoo:data/gz_hubble", "--name", "gz_hubble", *elsewhere]
+    st.code(f"{fetch}\n{shlex.join(make)}", language="bash")
+    st.markdown("**A folder of your own images** (PNG, JPEG, TIFF or FITS), then choose “mine” in the sidebar:")
+    st.code(shlex.join([*pipeline, "folder:/path/to/images", "--name", "mine", *elsewhere]), language="bash")
     with st.expander("Other layouts"):
         st.markdown("\n".join(f"- `{layout}`: {meaning}" for layout, meaning in LAYOUTS.items()))
 

@@ -38,6 +38,22 @@ def score_row(galaxies: Galaxies, clustering: str) -> dict[str, str]:
     return row
 
 
+def sample_note(galaxies: Galaxies, clustering: str) -> str:
+    """A sentence on the sample that distances were measured to, where it was one."""
+    fitted = recorded_scores(galaxies, clustering).get("fitted_space") or {}
+    if fitted.get("exact", True):
+        return ""
+    return f" Distances are to a random {words.count(fitted['n_reference'])}; the interval allows for that."
+
+
+def class_note(galaxies: Galaxies, clustering: str) -> str:
+    """A sentence on the agreement with the classes, where there are any."""
+    ami = recorded_scores(galaxies, clustering).get("ami")
+    if ami is None:
+        return ""
+    return f" Agreement with the classes: adjusted mutual information {score_text(ami)} (0 as by chance, 1 the same)."
+
+
 def silhouettes_of(galaxies: Galaxies, clustering: str) -> np.ndarray:
     """Silhouette of every galaxy in the space the clusters were fitted in; unclustered ones 0."""
     return galaxies.clusters[f"{clustering}_silhouette"].to_numpy()
@@ -154,7 +170,11 @@ def meaning(galaxies: Galaxies, clustering: str) -> list[str]:
         + (f", and {words.share(n_unclustered, n)} are in none." if n_unclustered else ", and every galaxy is in one.")
     ]
     strict = strict_mean(galaxies, clustering)
-    sentences.append(f"A strict silhouette of {score_text(strict)} means {verdict(strict)}")
+    space = words.space_of(str(galaxies.manifest.clusterings.get(clustering, {}).get("space", "")))
+    sentences.append(f"Its strict silhouette in {space}, {score_text(strict)}, means {verdict(strict)}")
+    inside = (recorded_scores(galaxies, clustering).get("embedding") or {}).get("strict")
+    if inside is not None and abs(inside - strict) > 0.02:
+        sentences.append(f"In the embedding itself, before any layout pulled groups apart, it is {score_text(inside)}.")
     wrong = {label: float((silhouettes[labels == label] < 0).mean()) for label in sizes}
     worst = max(wrong, key=wrong.get)
     if wrong[worst] > 0.005:
