@@ -1,7 +1,8 @@
-"""The pipeline in a process of its own, for tests that kill it: ``python tests/pipeline_child.py IMAGES ROOT SEED``.
+"""The pipeline in processes of their own, for tests that kill it: ``python tests/pipeline_child.py``.
 
-A network of a few means, so that nothing heavy is imported. With ``KILL_AT_RENAME=n`` in the environment it dies right
-after the n-th rename of a folder.
+It imports once, then forks a run for each line ``images<TAB>root<TAB>seed<TAB>rename`` on its standard input, says
+the run's process number and, when the run is over, how it ended. A run dies, as by ``kill -9``, right after its ``rename``-th
+rename of a folder (0: never). The network is a few means, so that nothing heavy is imported.
 """
 
 from __future__ import annotations
@@ -69,13 +70,22 @@ def kill_at_rename(number: int) -> None:
     os.rename = renamed
 
 
+def serve() -> None:
+    """Fork a run for each line of the standard input."""
+    for line in sys.stdin:
+        images, root, seed, rename = line.rstrip("\n").split("\t")
+        pid = os.fork()
+        if pid == 0:
+            kill_at_rename(int(rename))
+            run(Path(images), Path(root), int(seed), seconds=0.01)
+            os._exit(0)
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
 if __name__ == "__main__":
     import sklearn.cluster
     import sklearn.decomposition
-    import sklearn.discriminant_analysis  # noqa: F401 - imported before the clock starts
+    import sklearn.discriminant_analysis  # noqa: F401 - imported once, before the runs
 
-    if "KILL_AT_RENAME" in os.environ:
-        kill_at_rename(int(os.environ["KILL_AT_RENAME"]))
-    print("ready", flush=True)
-    run(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), seconds=0.01)
-    print("done", flush=True)
+    serve()

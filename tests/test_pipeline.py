@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +31,6 @@ from galaxy_core.vectors import VectorError
 from tests.pipeline_child import CONFIG, EMBEDDER, means, run
 
 PROJECT = Path(__file__).resolve().parents[1]
-CHILD = [sys.executable, str(PROJECT / "tests" / "pipeline_child.py")]
 N, BROKEN = 41, (5, 16, 40)
 
 
@@ -117,69 +118,69 @@ def test_a_rerun_of_a_complete_run_changes_nothing(images, made):
     assert (made / "sample/manifest.json").read_bytes() == before
 
 
-def start(images: Path, root: Path, seed: int = 0, **environment: str) -> subprocess.Popen:
-    """The pipeline in a process of its own, past its imports."""
-    process = subprocess.Popen(
-        [*CHILD, str(images), str(root), str(seed)],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def test_killed_at_ten_random_moments_it_ends_with_the_same_files(images, made, tmp_path):
-    """Ten runs, killed at moments spread over the length of one, each then run to its end."""
-    started = time.perf_counter()
-    process = start(images, tmp_path / "timed")
-    assert process.communicate()[0] == "done\n"
-    length = time.perf_counter() - started
-    process = start(images, tmp_path / "timed_again")
-    started = time.perf_counter()
+@pytest.fixture(scope="module")
+def nursery():
+    """A process that has imported everything and forks a run when asked."""
+    command = [sys.executable, str(PROJECT / "tests" / "pipeline_child.py")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield process
     process.communicate()
-    length = min(length, time.perf_counter() - started)
+
+
+def run_apart(
+    nursery, images: Path, root: Path, kill_after_s: float = 60, seed: int = 0, kill_at_rename: int = 0
+) -> int:
+    """Run the pipeline in a process of its own, which is killed after a while; how it ended."""
+    nursery.stdin.write(f"{images}\t{root}\t{seed}\t{kill_at_rename}\n")
+    nursery.stdin.flush()
+    killer = threading.Timer(kill_after_s, os.kill, (int(nursery.stdout.readline()), signal.SIGKILL))
+    killer.start()
+    code = int(nursery.stdout.readline())
+    killer.cancel()
+    return code
+
+
+@pytest.fixture(scope="module")
+def length_s(nursery, images, tmp_path_factory) -> float:
+    """Seconds that a run takes that nothing disturbs."""
+    lengths = []
+    for _ in range(2):
+        started = time.perf_counter()
+        assert run_apart(nursery, images, tmp_path_factory.mktemp("timed")) == 0
+        lengths.append(time.perf_counter() - started)
+    return min(lengths)
+
+
+def test_killed_at_ten_random_moments_it_ends_with_the_same_files(nursery, images, made, tmp_path, length_s):
+    """Ten runs, killed at moments spread over the length of one, each then run to its end."""
     rng, wanted, n_cut_short = np.random.default_rng(), hashes(made), 0
     for number in range(10):
         root = tmp_path / str(number)
-        process = start(images, root)
-        time.sleep(length * (number + rng.random()) / 10)
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        n_cut_short += not (root / "sample/manifest.json").is_file()
+        code = run_apart(nursery, images, root, length_s * (number + rng.random()) / 10)
+        n_cut_short += code == -signal.SIGKILL
         run(images, root)
         assert hashes(root) == wanted, f"killed in the {number + 1}th tenth"
-    assert n_cut_short >= 4  # otherwise nothing was tested
+    assert n_cut_short >= 5  # otherwise nothing was tested
 
 
-def test_killed_again_and_again_it_still_gets_there(images, made, tmp_path):
-    """One run, killed every 0.3 s: what is finished is not done again, so it comes to an end."""
-    for _ in range(40):
-        process = start(images, tmp_path)
-        try:
-            process.wait(timeout=0.3)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        if process.returncode == 0:
-            break
-    run(images, tmp_path)
+def test_killed_again_and_again_it_still_gets_there(nursery, images, made, tmp_path, length_s):
+    """What is finished is not done again, so runs that are each killed at a third of the way come to an end."""
+    codes = []
+    while 0 not in codes and len(codes) < 30:
+        codes.append(run_apart(nursery, images, tmp_path, length_s / 3))
+    assert codes[0] == -signal.SIGKILL and codes[-1] == 0
     assert hashes(tmp_path) == hashes(made)
 
 
-@pytest.mark.parametrize("rename", ["1", "2"])
-def test_killed_while_one_state_replaces_another(images, made, tmp_path, rename):
+@pytest.mark.parametrize("rename", [1, 2])
+def test_killed_while_one_state_replaces_another(nursery, images, made, tmp_path, rename):
     """Right after either rename there is one whole state to read, and the next run ends as it should."""
     root = tmp_path / "root"
     shutil.copytree(made, root)
-    process = start(images, root, seed=1, KILL_AT_RENAME=rename)
-    assert process.wait() == -9
-    process.stdout.close()
+    assert run_apart(nursery, images, root, seed=1, kill_at_rename=rename) == -signal.SIGKILL
     assert artifacts.list_catalogs(root) == ["sample"]
     assert artifacts.verify(root, "sample") == []
-    assert artifacts.read_manifest(root, "sample").seed == (0 if rename == "1" else 1)
+    assert artifacts.read_manifest(root, "sample").seed == rename - 1
     assert len(artifacts.read_thumbnails(root, "sample", range(N - len(BROKEN)))) == N - len(BROKEN)
     run(images, root, seed=1)
     run(images, tmp_path / "other", seed=1)
@@ -213,13 +214,9 @@ def test_a_changed_seed_keeps_the_images_and_redoes_the_maps(images, made, tmp_p
     }
 
 
-def test_a_changed_model_redoes_everything(images, made, tmp_path):
+def test_a_changed_model_redoes_everything(nursery, images, made, tmp_path, length_s):
     """Also where the old model's shards are half there: they are never mixed."""
-    process = start(images, tmp_path)
-    time.sleep(0.15)
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    run_apart(nursery, images, tmp_path, length_s / 3)
     other = Embedder("means", "version 2", 16, 12, lambda images: means(1 - images))
     run_pipeline(read_catalog(f"folder:{images}"), other, tmp_path, "sample", CONFIG)
     run_pipeline(read_catalog(f"folder:{images}"), other, tmp_path / "fresh", "sample", CONFIG)
