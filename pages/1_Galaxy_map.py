@@ -68,7 +68,7 @@ def draw_map(galaxies):
         selected=selection.selected_rows(galaxies),
         revision=key,
     )
-    with st.container(key="map-box"):  # its height is in style.css: less on a phone
+    with st.container(key="map-box", height=640, border=False):  # style.css makes it less high on a phone
         st.plotly_chart(
             figure,
             height="stretch",
