@@ -102,7 +102,7 @@ def load_embedder(folder: str | Path, device: str = "auto") -> Embedder:
     model = load_model(folder).to(device).eval().to(memory_format=torch.channels_last)
     kind = device.split(":")[0]
     # native bf16 is two to three times faster; emulated bf16 is slower than float32
-    native = torch.cuda.is_bf16_supported() if kind == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    native = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and _cpu_multiplies_bf16()
     precision = "bfloat16" if native else "float32"
 
     def embed(images: np.ndarray) -> np.ndarray:
@@ -120,6 +120,13 @@ def load_embedder(folder: str | Path, device: str = "auto") -> Embedder:
     return Embedder(
         name, digest.hexdigest(), model.config.embedding_input_px, model.config.embedding_size, embed, device, precision
     )
+
+
+def _cpu_multiplies_bf16() -> bool:
+    import torch
+
+    test = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public, so it may go
+    return bool(test and test())
 
 
 def n_shards(n_galaxies: int, settings: ImageSettings) -> int:

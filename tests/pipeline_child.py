@@ -1,8 +1,8 @@
 """The pipeline in processes of their own, for tests that kill it: ``python tests/pipeline_child.py``.
 
-It imports once, then forks a run for each line ``images<TAB>root<TAB>seed<TAB>rename`` on its standard input, says
-the run's process number and, when the run is over, how it ended. A run dies, as by ``kill -9``, right after its ``rename``-th
-rename of a folder (0: never). The network is a few means, so that nothing heavy is imported.
+It imports once, then forks a run for each line ``images<TAB>root<TAB>seed<TAB>rename`` on its standard input. It prints
+the number of the run's process and, when the run is over, how it ended. A run dies, as by ``kill -9``, right after its
+``rename``-th rename of a folder (0: never). The network is a few means, so that nothing heavy is imported.
 """
 
 from __future__ import annotations

@@ -171,3 +171,17 @@ def test_the_fingerprint_follows_the_weights(small_model, tmp_path):
 def test_a_device_that_is_not_there(small_model):
     with pytest.raises(ModelError, match="evice"):
         load_embedder(small_model, "cuda:99")
+
+
+def test_the_benchmark_reports_both_rates_and_their_ratio(small_model, tmp_path, capsys):
+    from argparse import Namespace
+
+    from scripts.benchmarks.embed import measure
+
+    options = {"catalog": "synthetic:12", "model": str(small_model), "artifacts": tmp_path, "device": "cpu"}
+    numbers = measure(Namespace(**options, limit=8, repeats=1))
+    rates, ratios = numbers["galaxies_per_second"], numbers["ratio_to_forward_pass"]
+    assert numbers["n_galaxies"] == 8 and len(rates) == 3
+    for name in rates:
+        assert ratios[name] == pytest.approx(rates[name] / rates["forward pass alone"], rel=1e-2)
+    assert "of the forward pass alone" in capsys.readouterr().out

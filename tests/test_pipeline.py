@@ -380,3 +380,23 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path, arguments, code, w
     assert done.returncode == code and words in done.stderr and "Traceback" not in done.stderr
     assert code == 2 or done.stderr.count("\n") == 1
     assert not any(tmp_path.iterdir())
+
+
+def call(script: str, *arguments: str) -> subprocess.CompletedProcess:
+    """A script of the project, run as a user does."""
+    command = [sys.executable, str(PROJECT / "scripts" / script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_cluster_and_project_scripts(made, tmp_path):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    options = ["--clustering", "kmeans_4", "--set", "n_clusters=4", "--artifacts", str(tmp_path)]
+    done = call("cluster.py", "sample", *options)
+    assert done.returncode == 0, done.stderr
+    assert "kmeans_4: 4 clusters hold 100.0% of all galaxies; strict silhouette" in done.stdout
+    assert artifacts.read_manifest(tmp_path, "sample").clusterings["kmeans_4"]["params"]["n_clusters"] == 4
+    done = call("project.py", "sample", "--seed", "7", "--artifacts", str(tmp_path))
+    assert done.returncode == 0 and "2 maps of 38 galaxies" in done.stdout
+    assert artifacts.read_manifest(tmp_path, "sample").seed == 7
+    done = call("project.py", "nowhere", "--artifacts", str(tmp_path))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "is missing; make it again with" in done.stderr
