@@ -34,7 +34,7 @@ class Bars:
                     initial=done,
                     desc=f"{step:12}",
                     unit=f" {unit}",
-                    mininterval=0.5 if sys.stderr.isatty() else 5,
+                    mininterval=0.5 if sys.stderr.isatty() else 1,
                     dynamic_ncols=True,
                 ),
             )
