@@ -32,8 +32,8 @@ class ViewConfig:
     brightness_log_sigma: float = 0.15
     channel_gain_log_sigma: float = 0.07
     grey_probability: float = 0.1
-    noise_probability: float = 0.5
-    noise_level_max: float = 1.0
+    noise_probability: float = 0.3
+    noise_level_max: float = 0.6
 
 
 def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:

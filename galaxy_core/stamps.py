@@ -19,6 +19,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.images import resize_square
 from galaxy_core.masks import foreground
+from galaxy_core.shape import describe_shape
 from galaxy_core.splits import split_of
 from galaxy_core.stretch import to_display
 
@@ -35,12 +36,15 @@ class Stamps:
     splits : ndarray of str, shape (n,)
     readable : ndarray of bool, shape (n,)
         False where the image could not be decoded; such stamps are zero and must not be used.
+    shapes : ndarray of float32, shape (n, len(DESCRIPTORS))
+        `galaxy_core.shape.describe_shape` of each; NaN where there is no galaxy.
     """
 
     pixels: np.memmap
     galaxy_ids: np.ndarray
     splits: np.ndarray
     readable: np.ndarray
+    shapes: np.ndarray
 
     def rows(self, split: str) -> np.ndarray:
         """Indices, int64, of the readable stamps of a split."""
@@ -68,30 +72,35 @@ def make_stamps(
     splits = np.array([split_of(str(key)) for catalog in catalogs for key in catalog.split_keys])
     sources = "|".join(f"{catalog.layout}:{catalog.source}:{len(catalog)}" for catalog in catalogs)
     key = hashlib.sha1(f"{sources}|{size_px}|{'|'.join(map(str, galaxy_ids))}".encode()).hexdigest()[:16]
-    path = folder / f"stamps-{key}.npy"
-    if not path.exists():
+    path, shapes_path = folder / f"stamps-{key}.npy", folder / f"shapes-{key}.npy"
+    if not (path.exists() and shapes_path.exists()):
         with atomic_path(path) as temporary:
-            _decode_all(catalogs, size_px, temporary, report)
-    pixels = np.load(path, mmap_mode="r")
+            shapes = _decode_all(catalogs, size_px, temporary, report)
+        with atomic_path(shapes_path) as temporary, open(temporary, "wb") as file:
+            np.save(file, shapes)
+    pixels, shapes = np.load(path, mmap_mode="r"), np.load(shapes_path)
     # an image that could not be decoded is all zero, foreground included; a real one is not
     readable = np.array([bool(stamp.any()) for stamp in pixels])
     if not readable.any():
         raise CatalogError(f"None of the {len(galaxy_ids):,} images of {sources} could be read; check the image files.")
-    return Stamps(pixels, galaxy_ids, splits, readable)
+    return Stamps(pixels, galaxy_ids, splits, readable, shapes)
 
 
-def _decode_all(catalogs: Sequence[Catalog], size_px: int, path: Path, report) -> None:
+def _decode_all(catalogs: Sequence[Catalog], size_px: int, path: Path, report) -> np.ndarray:
+    """Write the stamps to ``path`` and return their shapes, float32 (n, len(DESCRIPTORS))."""
     total = sum(len(catalog) for catalog in catalogs)
+    shapes = []
     with open(path, "wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (total, 4, size_px, size_px)}
         np.lib.format.write_array_header_2_0(file, header)
-        done = 0
         for catalog in catalogs:
             for row in range(len(catalog)):
-                file.write(decode_stamp(catalog, row, size_px).tobytes())
-                done += 1
+                stamp = decode_stamp(catalog, row, size_px)
+                file.write(stamp.tobytes())
+                shapes.append(describe_shape(stamp[:3].astype(np.float32) / 255, stamp[3] > 0))
                 if report:
-                    report(done, total)
+                    report(len(shapes), total)
+    return np.array(shapes, dtype=np.float32)
 
 
 def decode_stamp(catalog: Catalog, row: int, size_px: int) -> np.ndarray:

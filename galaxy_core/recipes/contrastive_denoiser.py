@@ -8,6 +8,9 @@ views) sets the ingredients. What differs here, and why:
 - Squared error joins the foreground SSIM, and a small penalty on each galaxy's total flux, since SSIM does not see a
   change of brightness. The pull of the sky towards black is kept as an option and is off: it biases faint outskirts.
 - The noise level is an input and varies, in grey and in colour, clipped as in 8-bit files and free as in linear frames.
+- Beside the contrast, the embedding must predict classical shape measures of the clean galaxy (axis ratio,
+  concentration, asymmetry, ...) through one linear layer. They come from the pixels, not from people, and make what
+  astronomers measure linear in the embedding.
 - Weights are averaged over steps; the best epoch on validation galaxies is kept.
 """
 
@@ -19,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
@@ -44,6 +48,7 @@ from galaxy_core.losses import (
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.recipes.contrastive_denoiser_scores import evaluate
+from galaxy_core.shape import DESCRIPTORS
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
@@ -60,10 +65,11 @@ class Config:
     seed: int = 0
     model: ContrastiveDenoiserConfig = field(default_factory=ContrastiveDenoiserConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
-    contrast: FitConfig = field(default_factory=lambda: FitConfig(32, 384, 2e-3, 1e-2))
-    denoise: FitConfig = field(default_factory=lambda: FitConfig(18, 64, 1e-3, 1e-4))
-    noise: FitConfig = field(default_factory=lambda: FitConfig(2, 64, 2e-3, 1e-4))
+    contrast: FitConfig = field(default_factory=lambda: FitConfig(24, 384, 2e-3, 1e-2))
+    denoise: FitConfig = field(default_factory=lambda: FitConfig(10, 64, 1e-3, 1e-4))
+    noise: FitConfig = field(default_factory=lambda: FitConfig(1, 64, 2e-3, 1e-4))
     temperature: float = 0.2
+    shape_weight: float = 1.0
     crop_px: int = 64
     squared_error_weight: float = 10.0
     ssim_weight: float = 0.02
@@ -123,7 +129,9 @@ def train(
 def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> list[Phase]:
     train_rows = stamps.rows(TRAIN)
     validation_rows = stamps.rows(VALIDATION)[: config.n_validation_max]
-    contrast = nn.ModuleDict({"encoder": model.encoder, "head": model.contrast_head})
+    shape_head = nn.Linear(config.model.embedding_size, len(DESCRIPTORS)).to(device)
+    contrast = nn.ModuleDict({"encoder": model.encoder, "head": model.contrast_head, "shape_head": shape_head})
+    shapes = standardised_shapes(stamps.shapes, train_rows)
 
     def precise() -> torch.autocast:
         return torch.autocast(device, dtype=torch.bfloat16)
@@ -135,7 +143,11 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
         with precise():
             embedding = model.encoder(views.contiguous(memory_format=torch.channels_last))
         first, second = model.contrast_head(embedding.float()).chunk(2)
-        return {"loss": nt_xent_loss(first, second, config.temperature)}
+        contrast_loss = nt_xent_loss(first, second, config.temperature)
+        shape = torch.from_numpy(shapes[indices]).to(device).repeat(2, 1)
+        shape_loss = (shape_head(embedding.float()) - shape).square().mean()
+        loss = contrast_loss + config.shape_weight * shape_loss
+        return {"loss": loss, "contrast": contrast_loss, "shape": shape_loss}
 
     def denoise_losses(indices, generator: Generator) -> dict[str, Tensor]:
         clean, noisy, foreground, sigma = (part.to(device) for part in noisy_batch(stamps, indices, config, generator))
@@ -165,6 +177,17 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
             ("noise", model.noise_estimator, noise_losses, config.noise),
         )
     ]
+
+
+def standardised_shapes(shapes: np.ndarray, train_rows: np.ndarray) -> np.ndarray:
+    """Shapes in units of the training galaxies' scatter around their mean, float32; unknown ones count as the mean.
+
+    Outliers are pulled in to 3 sigma, so that a few odd stamps do not rule the loss.
+    """
+    known = shapes[train_rows]
+    mean, scatter = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
+    standard = np.clip((shapes - mean) / np.maximum(scatter, 1e-6), -3, 3)
+    return np.nan_to_num(standard, nan=0.0).astype(np.float32)
 
 
 def noisy_batch(stamps: Stamps, indices, config: Config, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
