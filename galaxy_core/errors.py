@@ -1,7 +1,7 @@
 """Errors a user can act on.
 
-Every message is one sentence that says what failed and what to do about it. Scripts print it and exit 1; pages show it in
-place of the panel that needed the data. Anything that is not a `GalaxyError` is a bug and keeps its traceback.
+Every message is one sentence that says what failed and what to do about it. Scripts print it and exit 1; pages show it
+in place of the panel that needed the data. Anything that is not a `GalaxyError` is a bug and keeps its traceback.
 """
 
 from __future__ import annotations

@@ -1,0 +1,103 @@
+"""Shape measures of objects whose shape is known."""
+
+import numpy as np
+import pytest
+
+from galaxy_core.shape import DESCRIPTORS, describe_shape
+
+SIDE = 64
+
+
+def stamp(light: np.ndarray, colors=(1.0, 1.0, 1.0)) -> np.ndarray:
+    return np.stack([color * light for color in colors]).astype(np.float32)
+
+
+def gaussian(
+    axis_ratio: float, sigma: float = 7.0, angle: float = 0.4, x0: float = 31.5, y0: float = 31.5
+) -> np.ndarray:
+    y, x = np.mgrid[:SIDE, :SIDE]
+    u = (x - x0) * np.cos(angle) + (y - y0) * np.sin(angle)
+    v = (y - y0) * np.cos(angle) - (x - x0) * np.sin(angle)
+    return 0.8 * np.exp(-0.5 * (u**2 + (v / axis_ratio) ** 2) / sigma**2)
+
+
+def shape_of(image: np.ndarray, foreground: np.ndarray | None = None) -> dict[str, float]:
+    foreground = image[0] > 0.001 if foreground is None else foreground
+    return dict(zip(DESCRIPTORS, describe_shape(image, foreground), strict=True))
+
+
+@pytest.mark.parametrize("axis_ratio", [0.3, 0.6, 1.0])
+def test_axis_ratio_and_size_of_an_ellipse(axis_ratio):
+    shape = shape_of(stamp(gaussian(axis_ratio, sigma=5.0)))
+    assert shape["axis_ratio"] == pytest.approx(axis_ratio, abs=0.02)
+    assert np.exp(shape["log_size_px"]) == pytest.approx(5.0, rel=0.03)
+
+
+def test_shapes_do_not_know_the_orientation():
+    image = stamp(gaussian(0.5, x0=29.0, y0=33.0) + 0.3 * gaussian(0.8, sigma=3, x0=36, y0=30), (1.0, 0.8, 0.5))
+    still, turned = shape_of(image), shape_of(np.rot90(image, 1, axes=(1, 2)).copy())
+    for name in DESCRIPTORS:
+        assert turned[name] == pytest.approx(still[name], abs=0.01), name
+
+
+def test_concentration_of_a_gaussian():
+    """Inside radius r a round Gaussian holds 1 - exp(-r^2 / 2 sigma^2) of its light."""
+    shape = shape_of(stamp(gaussian(1.0, sigma=6.0)))
+    radius = {share: np.sqrt(-2 * np.log(1 - share)) for share in (0.2, 0.5, 0.8)}
+    assert shape["concentration_80_20"] == pytest.approx(radius[0.8] / radius[0.2], rel=0.06)
+    assert shape["concentration_80_50"] == pytest.approx(radius[0.8] / radius[0.5], rel=0.03)
+
+
+def test_gini_of_a_point_and_of_a_flat_disc():
+    point = np.zeros((SIDE, SIDE))
+    point[32, 32] = 1.0
+    everywhere = np.zeros((SIDE, SIDE), dtype=bool)
+    everywhere[20:44, 20:44] = True
+    assert shape_of(stamp(point), everywhere)["gini"] == pytest.approx(1.0)
+    flat = everywhere.astype(float) * 0.5
+    assert shape_of(stamp(flat), everywhere)["gini"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_gini_against_all_pairs():
+    rng = np.random.default_rng(0)
+    light = np.zeros((SIDE, SIDE))
+    light[30:35, 30:35] = rng.random((5, 5)) + 0.1
+    flux = light[30:35, 30:35].ravel().astype(np.float32).astype(float)
+    naive = np.abs(flux[:, None] - flux[None]).sum() / (2 * flux.mean() * 25 * 24)
+    assert shape_of(stamp(light), light > 0)["gini"] == pytest.approx(naive, rel=1e-4)
+
+
+def test_asymmetry_rises_with_a_companion_blended_in():
+    lone = gaussian(1.0, sigma=6)
+    blended = lone + 0.5 * gaussian(1.0, sigma=2, x0=40, y0=31.5)
+    assert shape_of(stamp(lone))["asymmetry"] < 0.01 < 0.1 < shape_of(stamp(blended))["asymmetry"]
+
+
+def test_two_arms_show_in_the_two_fold_amplitude():
+    y, x = np.mgrid[:SIDE, :SIDE] - 31.5
+    disc = np.exp(-np.hypot(x, y) / 7)
+    armed = disc * (1 + 0.8 * np.cos(2 * np.arctan2(y, x) - 0.35 * np.hypot(x, y)))
+    inside = np.hypot(x, y) < 26
+    plain, spiral = shape_of(stamp(disc), inside), shape_of(stamp(armed), inside)
+    assert spiral["structure"] > 3 * plain["structure"]
+    assert spiral["two_fold_inner"] > plain["two_fold_inner"] + 0.05
+
+
+def test_colors_are_ratios_of_bands():
+    inside = gaussian(1.0) > 0.01
+    red, blue = (shape_of(stamp(gaussian(1.0), colors), inside) for colors in ((1.0, 0.8, 0.4), (0.4, 0.8, 1.0)))
+    assert red["color_red_blue"] == pytest.approx(-blue["color_red_blue"], abs=1e-5) and red["color_red_blue"] > 0.5
+
+
+def test_the_object_nearest_the_centre_is_described():
+    image = stamp(gaussian(1.0, sigma=3) + gaussian(0.3, sigma=6, x0=8, y0=8))
+    assert shape_of(image, image[0] > 0.05)["axis_ratio"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_empty_sky_one_pixel_and_full_frames():
+    empty = describe_shape(np.zeros((3, 8, 8), np.float32), np.zeros((8, 8), bool))
+    assert np.isnan(empty).all() and empty.shape == (len(DESCRIPTORS),)
+    dark = describe_shape(np.zeros((3, 8, 8), np.float32), np.ones((8, 8), bool))
+    assert np.isnan(dark).all()
+    assert np.isfinite(describe_shape(np.full((3, 1, 1), 0.5, np.float32), np.ones((1, 1), bool))).all()
+    assert np.isfinite(describe_shape(np.full((3, 8, 8), 0.5, np.float32), np.ones((8, 8), bool))).all()
