@@ -32,7 +32,7 @@ from galaxy_core.image_steps import (
     read_staged_embedding,
     selection_notes,
 )
-from galaxy_core.steps import make_clusters, make_neighbors, make_projections, plain
+from galaxy_core.steps import Embedded, make_clusters, make_neighbors, make_projections, plain
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "torch", "scikit-learn", "umap-learn", "openTSNE", "hdbscan", "pillow")
 
@@ -152,7 +152,7 @@ def rerun_steps(
         manifest = artifacts.read_manifest(root, name)
         before = PipelineConfig.from_manifest(manifest.config)
         config = change(before)
-        steps = [adopt_step(staging, step) for step in manifest.config["steps"] if _is_embedding(step)]
+        steps = [adopt_step(staging, step) for step in _embedding_steps(manifest)]
         table = artifacts.read_table(root, name, "catalog")
         artifacts.write_table(staging.root, name, "catalog", table)
         asked = {
@@ -181,7 +181,7 @@ def add_embedding(
                 f" make it again with `{artifacts.mend_command(root, name, manifest)}`."
             )
         extra = f"embedding_{embedder.name}"
-        steps = [adopt_step(staging, s) for s in manifest.config["steps"] if _is_embedding(s) and s != extra]
+        steps = [adopt_step(staging, step) for step in _embedding_steps(manifest) if step != extra]
         table = artifacts.read_table(root, name, "catalog")
         artifacts.write_table(staging.root, name, "catalog", table)
         if embedder.name != manifest.model:
@@ -204,44 +204,28 @@ def _finish(
     progress: Progress,
     asked: Collection[str] = (),
 ) -> PipelineResult:
-    """Everything after the images, the manifest, and putting the folder in place."""
-    model, upstream = manifest.model, steps[0].fingerprint
-    vectors = read_staged_embedding(staging, model)
-    projections = make_projections(staging, table, vectors, model, upstream, config, progress, asked)
-    clusters = make_clusters(staging, table, vectors, model, upstream, config, progress, asked)
+    """Everything after the images, the manifest, and putting the folder in place.
+
+    ``steps`` are those that embedded, the one of the manifest's model first.
+    """
+    model = manifest.model
+    galaxies = Embedded(table, read_staged_embedding(staging, model), model, steps[0].fingerprint)
+    projections = make_projections(staging, galaxies, config, progress, asked)
+    clusters = make_clusters(staging, galaxies, config, progress, asked)
     neighbors = []
     for number, step in enumerate(steps):
         progress("neighbors", number, len(steps))
-        of = model if step.name == "images" else step.name.removeprefix("embedding_")
-        own = vectors if of == model else read_staged_embedding(staging, of)
-        suffix = "" if of == model else f"_{of}"
-        neighbors.append(make_neighbors(staging, table, own, of, step.fingerprint, f"neighbors{suffix}"))
+        other = step.name.removeprefix("embedding_")
+        if step.name != "images":
+            galaxies = Embedded(table, read_staged_embedding(staging, other), other, step.fingerprint)
+        name = "neighbors" if step.name == "images" else f"neighbors_{other}"
+        neighbors.append(make_neighbors(staging, galaxies, name))
     progress("neighbors", len(steps), len(steps))
     steps = [*steps, projections, *clusters, *neighbors]
-    notes = [*projections.result["notes"], *clusters[-1].result["notes"]]
-    report = [
-        sentence for sentence in manifest.report if not sentence.startswith(("The projection ", "The clustering "))
-    ]
-    timings = {step.name: step.seconds for step in steps}
-    manifest = replace(
-        manifest,
-        seed=config.seed,
-        config={
-            **manifest.config,
-            **plain(asdict(config)),
-            "steps": {step.name: {"fingerprint": step.fingerprint, "result": step.result} for step in steps},
-        },
-        versions=_versions(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        n_galaxies=len(table),
-        report=(*report, *notes),
-        projections=projections.result["projections"],
-        clusterings=clusters[-1].result["clusterings"],
-        timings={**timings, "total": round(sum(timings.values()), 2)},
-    )
     drop_strangers(staging, ("catalog.parquet", *(file for step in steps for file in step.files)))
-    manifest = artifacts.write_manifest(staging.root, staging.name, manifest)
-    unchanged = _same(staging, manifest)
+    manifest = _complete(manifest, len(table), config, steps, projections.result, clusters[-1].result)
+    artifacts.write_manifest(staging.root, staging.name, manifest)
+    unchanged = _same(staging)
     if unchanged:
         discard(staging)
     else:
@@ -250,7 +234,29 @@ def _finish(
     return PipelineResult(artifacts.read_manifest(root, staging.name), staging.published, tuple(steps), unchanged)
 
 
-def _same(staging: Staging, manifest: Manifest) -> bool:
+def _complete(
+    manifest: Manifest, n_galaxies: int, config: PipelineConfig, steps: list[Step], projections: dict, clusters: dict
+) -> Manifest:
+    """The manifest with what the steps made; notes of an earlier run on maps and clusters are replaced."""
+    of_steps = ("The projection ", "The clustering ")
+    report = [sentence for sentence in manifest.report if not sentence.startswith(of_steps)]
+    timings = {step.name: step.seconds for step in steps}
+    records = {step.name: {"fingerprint": step.fingerprint, "result": step.result} for step in steps}
+    return replace(
+        manifest,
+        seed=config.seed,
+        config={**manifest.config, **plain(asdict(config)), "steps": records},
+        versions=_versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        n_galaxies=n_galaxies,
+        report=(*report, *projections["notes"], *clusters["notes"]),
+        projections=projections["projections"],
+        clusterings=clusters["clusterings"],
+        timings={**timings, "total": round(sum(timings.values()), 2)},
+    )
+
+
+def _same(staging: Staging) -> bool:
     """Whether what is published is what was just made, sound in every byte."""
     if staging.manifest is None:
         return False
@@ -259,8 +265,9 @@ def _same(staging: Staging, manifest: Manifest) -> bool:
     return same and not artifacts.verify(staging.published.parent, staging.name)
 
 
-def _is_embedding(step: str) -> bool:
-    return step == "images" or step.startswith("embedding_")
+def _embedding_steps(manifest: Manifest) -> list[str]:
+    """Names of the steps that embedded, that of the manifest's own model first."""
+    return ["images", *sorted(step for step in manifest.config["steps"] if step.startswith("embedding_"))]
 
 
 def _adopt_other_embeddings(

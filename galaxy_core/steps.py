@@ -10,6 +10,8 @@ import inspect
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -27,49 +29,49 @@ from galaxy_core.vectors import VectorError, has_class
 EMBEDDING = "embedding"  # the name of the space every galaxy is embedded in
 
 
-def make_projections(
-    staging: Staging,
-    table: pd.DataFrame,
-    vectors: np.ndarray,
-    model: str,
-    upstream: str,
-    config,
-    progress: Progress,
-    asked=(),
-) -> Step:
+@dataclass(frozen=True)
+class Embedded:
+    """What the steps after the images work on.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        The catalog's table.
+    vectors : ndarray of float32, shape (n_galaxies, n_features)
+    model : str
+        Its embedding.
+    fingerprint : str
+        Of the step that made it.
+    """
+
+    table: pd.DataFrame
+    vectors: np.ndarray
+    model: str
+    fingerprint: str
+
+
+def make_projections(staging: Staging, galaxies: Embedded, config, progress: Progress, asked=()) -> Step:
     """Every projection of the config; its record's result is ``{"projections": {...}, "notes": [...]}``.
 
     One that cannot be made is left out with a note, unless its name is in ``asked``.
     """
-    inputs = fingerprint_of(PIPELINE_VERSION, upstream, model, config.seed, config.projections)
+    inputs = fingerprint_of(PIPELINE_VERSION, galaxies.fingerprint, galaxies.model, config.seed, config.projections)
     step = begin_step(staging, "projections", inputs, ("projections.parquet",))
-    classes = classes_of(table)
+    classes = classes_of(galaxies.table)
     names = [n for n, p in config.projections.items() if p["method"] != "lda" or classes is not None]
-    columns: dict = {"galaxy_id": table["galaxy_id"]}
+    columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
     result: dict = {"projections": {}, "notes": []}
-    for done, name in enumerate(names):
-        progress("projections", done if not step.done else len(names), len(names))
-        if step.done:
-            continue
-
-        def fit(name: str = name) -> tuple[dict, dict]:
-            params = dict(config.projections[name])
-            method = params.pop("method")
-            if method == "lda":
-                params |= {"classes": classes, "train_mask": (table["split"] == TRAIN).to_numpy()}
-            check_params(projection.METHODS, method, params)
-            fitted = projection.fit_projection(method, vectors, config.seed, **params)
-            return {"coordinates": fitted.coordinates}, {"method": method, "params": fitted.params}
-
+    for done, name in enumerate(names if not step.done else ()):
+        progress("projections", done, len(names))
         try:
-            arrays, info = _part(staging, step, name, fit)
+            arrays, info = _part(staging, step, name, partial(_project, galaxies, classes, config, name))
         except VectorError as error:
             if name in asked:
                 raise
             result["notes"].append(f"The projection {name} was left out: {error}")
             continue
         columns |= {f"{name}_x": arrays["coordinates"][:, 0], f"{name}_y": arrays["coordinates"][:, 1]}
-        result["projections"][name] = {"space": EMBEDDING, "model": model, "seed": config.seed, **info}
+        result["projections"][name] = {"space": EMBEDDING, "model": galaxies.model, "seed": config.seed, **info}
     if not step.done:
         artifacts.write_table(staging.root, staging.name, "projections", pd.DataFrame(columns))
         finish_step(staging, step, ("projections.parquet",), result, 0.0)
@@ -77,84 +79,77 @@ def make_projections(
     return step
 
 
-def make_space(staging: Staging, table: pd.DataFrame, vectors: np.ndarray, space: str, upstream: str, config) -> Step:
+def _project(galaxies: Embedded, classes: np.ndarray | None, config, name: str) -> tuple[dict, dict]:
+    """One projection: coordinates, and method and parameters as used."""
+    params = dict(config.projections[name])
+    method = params.pop("method")
+    check_params(projection.METHODS, method, params)
+    if method == "lda":
+        params |= {"classes": classes, "train_mask": (galaxies.table["split"] == TRAIN).to_numpy()}
+    fitted = projection.fit_projection(method, galaxies.vectors, config.seed, **params)
+    return {"coordinates": fitted.coordinates}, {"method": method, "params": fitted.params}
+
+
+def make_space(staging: Staging, galaxies: Embedded, space: str, config) -> Step:
     """A space to cluster in, named ``<method>_<dimensions>``."""
     pattern = (artifacts.space_file(space),)
-    inputs = fingerprint_of(PIPELINE_VERSION, upstream, config.seed, space)
+    inputs = fingerprint_of(PIPELINE_VERSION, galaxies.fingerprint, config.seed, space)
     step = begin_step(staging, f"space_{space}", inputs, pattern)
     if not step.done:
         started = time.perf_counter()
         method, _, n_components = space.rpartition("_")
         if not n_components.isdigit():
             raise VectorError(f"There is no space {space!r} to cluster in; choose embedding, umap_10 or pca_20.")
-        fitted = projection.fit_projection(method, vectors, config.seed, n_components=int(n_components))
-        artifacts.write_space(staging.root, staging.name, space, table["galaxy_id"], fitted.coordinates)
+        fitted = projection.fit_projection(method, galaxies.vectors, config.seed, n_components=int(n_components))
+        ids = galaxies.table["galaxy_id"]
+        artifacts.write_space(staging.root, staging.name, space, ids, fitted.coordinates)
         result = plain({"method": method, "params": fitted.params})
         finish_step(staging, step, pattern, result, time.perf_counter() - started)
     return step
 
 
-def make_clusters(
-    staging: Staging,
-    table: pd.DataFrame,
-    vectors: np.ndarray,
-    model: str,
-    upstream: str,
-    config,
-    progress: Progress,
-    asked=(),
-) -> list[Step]:
+def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progress, asked=()) -> list[Step]:
     """Every clustering of the config with its scores; the last step's result is ``{"clusterings": .., "notes": ..}``.
 
     One that cannot be made leaves all galaxies unclustered, with a note, unless its name is in ``asked``.
     """
     names = list(config.clusterings)
-    spaces = {c["space"] for c in config.clusterings.values()} - {EMBEDDING}
-    space_steps = {}
-    for space in sorted(spaces):
-        progress("clusters", 0, len(names))
-        space_steps[space] = make_space(staging, table, vectors, space, upstream, config)
-    inputs = fingerprint_of(
-        PIPELINE_VERSION, upstream, config.seed, config.clusterings, {s: t.fingerprint for s, t in space_steps.items()}
+    progress("clusters", 0, len(names))
+    wanted = {settings["space"] for settings in config.clusterings.values()} - {EMBEDDING}
+    spaces = {space: make_space(staging, galaxies, space, config) for space in sorted(wanted)}
+    upstream = [galaxies.fingerprint, *(made.fingerprint for made in spaces.values())]
+    step = begin_step(
+        staging,
+        "clusters",
+        fingerprint_of(PIPELINE_VERSION, upstream, config.seed, config.clusterings),
+        ("clusters.parquet",),
     )
-    step = begin_step(staging, "clusters", inputs, ("clusters.parquet",))
-    columns: dict = {"galaxy_id": table["galaxy_id"]}
+    columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
     result: dict = {"clusterings": {}, "notes": []}
-    for done, name in enumerate(names):
-        progress("clusters", done if not step.done else len(names), len(names))
-        if step.done:
-            continue
+    for done, name in enumerate(names if not step.done else ()):
+        progress("clusters", done, len(names))
         settings = config.clusterings[name]
-        space = settings["space"]
-        fitted_on = vectors
-        if space in space_steps:
-            fitted_on = artifacts.matrix_of(pq.read_table(staging.folder / artifacts.space_file(space))["coordinates"])
-
-        def fit(name: str = name, settings: dict = settings, fitted_on: np.ndarray = fitted_on) -> tuple[dict, dict]:
-            return _cluster(fitted_on, vectors, settings, config.seed, classes_of(table), name in asked)
-
-        arrays, info = _part(staging, step, name, fit)
+        cluster = partial(_cluster, staging, galaxies, settings, config.seed, name in asked)
+        arrays, info = _part(staging, step, name, cluster)
         columns |= {f"{name}_{key}": arrays[key] for key in ("label", "membership", "silhouette")}
         result["notes"] += [f"The clustering {name}: {note}" for note in info.pop("notes")]
-        made_by = space_steps[space].result if space in space_steps else {}
-        result["clusterings"][name] = {
-            "space": space,
-            "space_params": made_by,
-            "model": model,
-            "seed": config.seed,
-            **info,
-        }
+        made_by = spaces[settings["space"]].result if settings["space"] in spaces else {}
+        about = {"space": settings["space"], "space_params": made_by, "model": galaxies.model, "seed": config.seed}
+        result["clusterings"][name] = {**about, **info}
     if not step.done:
         artifacts.write_table(staging.root, staging.name, "clusters", pd.DataFrame(columns))
         finish_step(staging, step, ("clusters.parquet",), result, 0.0)
     progress("clusters", len(names), len(names))
-    return [*space_steps.values(), step]
+    return [*spaces.values(), step]
 
 
-def _cluster(
-    fitted_on: np.ndarray, vectors: np.ndarray, settings: dict, seed: int, classes, asked: bool
-) -> tuple[dict, dict]:
+def _cluster(staging: Staging, galaxies: Embedded, settings: dict, seed: int, asked: bool) -> tuple[dict, dict]:
     """One clustering: per-galaxy columns, and method, parameters, scores and notes."""
+    vectors, classes = galaxies.vectors, classes_of(galaxies.table)
+    fitted_on = vectors
+    if settings["space"] != EMBEDDING:
+        stored = pq.read_table(staging.folder / artifacts.space_file(settings["space"]))
+        fitted_on = artifacts.matrix_of(stored["coordinates"])
     method, params, notes = settings["method"], dict(settings.get("params", {})), []
     check_params(clustering.METHODS, method, params)
     try:
@@ -171,17 +166,18 @@ def _cluster(
     return {"label": labels, "membership": membership, "silhouette": silhouettes.values}, info
 
 
-def make_neighbors(
-    staging: Staging, table: pd.DataFrame, vectors: np.ndarray, model: str, upstream: str, name: str
-) -> Step:
+def make_neighbors(staging: Staging, galaxies: Embedded, name: str) -> Step:
     """Twelve nearest neighbours of every galaxy; where there are classes, how often they are of the same class."""
+    model, ids = galaxies.model, galaxies.table["galaxy_id"]
     pattern = (artifacts.neighbors_file(model),)
-    step = begin_step(staging, name, fingerprint_of(PIPELINE_VERSION, upstream, model, artifacts.N_NEIGHBORS), pattern)
+    inputs = fingerprint_of(PIPELINE_VERSION, galaxies.fingerprint, model, artifacts.N_NEIGHBORS)
+    step = begin_step(staging, name, inputs, pattern)
     if not step.done:
         started = time.perf_counter()
-        index, similarity = nearest_neighbors(vectors, artifacts.N_NEIGHBORS)
-        artifacts.write_neighbors(staging.root, staging.name, model, table["galaxy_id"], index, similarity)
-        result = {"k": int(index.shape[1]), "class_agreement": _class_agreement(index, classes_of(table))}
+        index, similarity = nearest_neighbors(galaxies.vectors, artifacts.N_NEIGHBORS)
+        artifacts.write_neighbors(staging.root, staging.name, model, ids, index, similarity)
+        agreement = _class_agreement(index, classes_of(galaxies.table))
+        result = {"k": int(index.shape[1]), "class_agreement": agreement}
         finish_step(staging, step, pattern, result, time.perf_counter() - started)
     return step
 

@@ -315,6 +315,8 @@ def test_one_more_embedding_survives_a_rerun_of_the_pipeline(images, made, tmp_p
     assert artifacts.list_embeddings(tmp_path, "sample") == ["means", "other"]
     assert artifacts.read_neighbors(tmp_path, "sample", "other")[0].shape == (N - len(BROKEN), 12)
     assert artifacts.verify(tmp_path, "sample") == []
+    result = rerun_steps(tmp_path, "sample", lambda config: config)
+    assert result.unchanged and all(step.reused for step in result.steps)
     with pytest.raises(ArtifactError, match="is not, or no longer"):
         add_embedding(limit_catalog(catalog, 10, 0), other, tmp_path, "sample")
 
