@@ -93,8 +93,8 @@ def draw_card(galaxies):
         gallery(galaxies, [galaxies.row_of[i] for i in found[:8]], "found", [i[-12:] for i in found[:8]], show_galaxy)
     row = selection.open_row(galaxies)
     if row is None:
-        asked = st.query_params.get("galaxy")
-        if asked and "galaxy" not in st.session_state:
+        asked = selection.lost_galaxy(galaxies)
+        if asked:
             st.warning(f"There is no galaxy “{asked}” in this catalog.", icon=":material/link_off:")
         st.markdown("**Click any point of the map** to see the galaxy, or begin with one of these:")
         starters = np.random.default_rng(0).choice(len(galaxies), min(9, len(galaxies)), replace=False)

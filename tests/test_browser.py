@@ -22,6 +22,8 @@ import numpy as np
 import pytest
 from conftest import PROJECT, blob, make_catalog
 from PIL import Image
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import sync_playwright
 
 from galaxy_core import artifacts
 
@@ -59,17 +61,9 @@ MAP_BOX = """() => {
 @pytest.fixture(scope="module")
 def chromium():
     path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-    missing = (
-        None if Path(path).exists() else f"there is no Chromium at {path}; install it with apt-get install chromium"
-    )
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing = "playwright is not installed; pip install -r requirements.txt"
-    if missing:
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    if not Path(path).exists():
+        message = f"there is no Chromium at {path}; install it with apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE_MS)
         yield browser
@@ -139,7 +133,10 @@ def settle(page) -> None:
     """Wait until the script has run and a map, where there is one, is drawn."""
     page.wait_for_selector("h1")
     if "map" in page.url or "Clusters" in page.url:
-        page.wait_for_selector(".js-plotly-plot .gl-canvas", state="attached")
+        try:
+            page.wait_for_selector(".js-plotly-plot .gl-canvas", state="attached")
+        except PlaywrightTimeout:
+            pytest.fail(f"no map appeared; the page says: {page.inner_text('body')[:1500]}")
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
     assert page.locator("[data-testid=stException]").count() == 0
 

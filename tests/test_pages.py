@@ -38,6 +38,14 @@ def test_page_opens(open_app, tiny_root, page):
     assert app.sidebar.selectbox(key="catalog").value == "tiny"
 
 
+def test_a_picture_of_the_overview_opens_on_the_map(open_app, tiny_root):
+    app = open_app(tiny_root)
+    button = next(b for b in app.button if b.key and b.key.startswith("samples-"))
+    button.click().run()
+    assert not app.exception and app.title[0].value == "Galaxy map"
+    assert f"### tiny\\-{int(button.key.split('-')[1]):05d}" in text_of(app)
+
+
 def test_overview_says_what_is_loaded_and_how_to_bring_more(open_app, tiny_root):
     app = open_app(tiny_root)
     text = text_of(app)
@@ -109,6 +117,16 @@ def test_catalog_of_the_address_that_is_gone(open_app, tiny_root):
     assert not app.exception and "gone" in app.warning[0].value
     app = open_app(tiny_root, MAP, galaxy="nobody")
     assert not app.exception and "nobody" in app.warning[0].value
+
+
+def test_address_chooses_map_and_colour(open_app, tiny_root):
+    app = open_app(tiny_root, MAP, map="PCA", colour="radius [arcsec]")
+    assert (app.selectbox(key="map").value, app.selectbox(key="colour").value) == ("pca", "radius_arcsec")
+    app = open_app(tiny_root, MAP, map="no such map", colour="no such column")
+    assert not app.exception and (app.selectbox(key="map").value, app.selectbox(key="colour").value) == (
+        "umap",
+        "class",
+    )
 
 
 def test_address_opens_a_galaxy_and_a_neighbour_opens_the_next(open_app, tiny_root, tiny):

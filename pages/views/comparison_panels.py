@@ -32,7 +32,7 @@ def draw_open_galaxy(galaxies: Galaxies) -> None:
         ]
         st.markdown(f"**{frame.plain(str(galaxies.ids[row]))}**  \n{frame.plain(' · '.join(facts))}")
         if st.button("Open on the galaxy map", icon=":material/scatter_plot:"):
-            st.switch_page("pages/1_Galaxy_map.py")
+            st.switch_page("pages/1_Galaxy_map.py", query_params=selection.open_address())
 
 
 def draw_map(galaxies: Galaxies, projection: str | None, clustering: str, side: str, on_open: OnOpen) -> None:

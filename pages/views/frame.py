@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
-from pages.views import demo
+from pages.views import demo, selection
 
 PROJECT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).with_name("style.css")
@@ -24,6 +24,7 @@ ICONS = {
     "Clusters": ":material/bubble_chart:",
     "Denoise": ":material/blur_off:",
 }
+ICON = ":material/chevron_right:"  # of a page that is not listed above
 ABOUT = """**Galaxy Atlas** shows the galaxies of a survey as a map on which alike galaxies lie close together. Click
 one to see it, its neighbours and the clusters it belongs to."""
 
@@ -74,11 +75,12 @@ def artifacts_root(arguments: list[str]) -> Path:
 def draw_navigation() -> None:
     """Links to the overview and to every file of ``pages/``, in the order of their numbers."""
     files = sorted((PROJECT / "pages").glob("[0-9]*_*.py"), key=lambda path: int(path.name.split("_")[0]))
+    carried = selection.address()
     with suppress(StreamlitAPIException):  # a page run by itself, as tests do, has no siblings to link to
-        st.page_link("app.py", label="Overview", icon=ICONS["Overview"])
+        st.page_link("app.py", label="Overview", icon=ICONS["Overview"], query_params=carried)
         for file in files:
             label = page_label(file.name)
-            st.page_link(f"pages/{file.name}", label=label, icon=ICONS.get(label, ":material/chevron_right:"))
+            st.page_link(f"pages/{file.name}", label=label, icon=ICONS.get(label, ICON), query_params=carried)
 
 
 def page_label(file_name: str) -> str:

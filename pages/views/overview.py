@@ -53,9 +53,9 @@ def draw_headline(galaxies: Galaxies) -> None:
         st.metric("Clusterings", len(galaxies.clustering_names), help="Groups found without looking at any class.")
     with st.container(horizontal=True):
         if st.button("Open the galaxy map", type="primary", icon=":material/scatter_plot:"):
-            st.switch_page(MAP_PAGE)
+            st.switch_page(MAP_PAGE, query_params=selection.open_address())
         if st.button("Compare the clusters", icon=":material/bubble_chart:"):
-            st.switch_page(CLUSTERS_PAGE)
+            st.switch_page(CLUSTERS_PAGE, query_params=selection.open_address())
     source = f"{manifest.layout}:{manifest.source}" if manifest.layout else manifest.source
     lines = [f"Read from `{source}`, described by the model `{manifest.model}`, made {when(manifest.created)}."]
     lines += [f"{sentence.rstrip('.')}." for sentence in manifest.report]
@@ -70,7 +70,7 @@ def draw_samples(galaxies: Galaxies) -> None:
         clicked = gallery(galaxies, rows.tolist(), "samples")
         if clicked is not None:
             selection.open_galaxy(galaxies, clicked)
-            st.switch_page(MAP_PAGE)
+            st.switch_page(MAP_PAGE, query_params=selection.open_address())
 
 
 def draw_numbers(galaxies: Galaxies) -> None:

@@ -94,8 +94,28 @@ def find_galaxies(ids: np.ndarray, text: str, limit: int = 50) -> list[str]:
 
 def open_row(galaxies: Galaxies) -> int | None:
     """Row of the open galaxy, None where none is open or this catalog does not have it."""
-    galaxy_id = st.session_state.get("galaxy", st.query_params.get("galaxy"))
-    return galaxies.row_of.get(galaxy_id)
+    if "galaxy" not in st.session_state and "galaxy" in st.query_params:
+        st.session_state["galaxy"] = st.session_state["galaxy_of_link"] = st.query_params["galaxy"]
+    return galaxies.row_of.get(st.session_state.get("galaxy"))
+
+
+def lost_galaxy(galaxies: Galaxies) -> str | None:
+    """The galaxy that a link asked for and this catalog does not have."""
+    asked = st.session_state.get("galaxy_of_link")
+    return asked if asked == st.session_state.get("galaxy") and asked not in galaxies.row_of else None
+
+
+def address() -> dict[str, str]:
+    """What a link to another page of this app carries along: the catalog and the open galaxy."""
+    state, link = st.session_state, st.query_params
+    catalog = state.get("catalog") or link.get("catalog") or state.get("catalog_before")
+    return ({"catalog": catalog} if catalog else {}) | open_address()
+
+
+def open_address() -> dict[str, str]:
+    """The open galaxy as part of an address; `st.switch_page` takes no more, the catalog is bound to its widget."""
+    galaxy = st.session_state.get("galaxy") or st.query_params.get("galaxy")
+    return {"galaxy": galaxy} if galaxy else {}
 
 
 def open_galaxy(galaxies: Galaxies, row: int) -> None:
