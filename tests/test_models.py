@@ -116,3 +116,24 @@ def test_devices():
 def test_noise_estimator_starts_at_a_typical_level(model):
     sigma = model.noise_estimator(torch.rand(1, 3, 9, 11))
     assert 0 < sigma.item() < math.inf
+
+
+def test_spreading_evens_the_axes_and_leaves_the_contrast_head_alone(model):
+    torch.nn.init.normal_(model.encoder.to_embedding.weight, std=1.0)
+    images = torch.rand(200, 3, 64, 64)
+    with torch.inference_mode():
+        before = model.encoder(images)
+        contrast = model.contrast_head(before)
+    model.spread_embedding(before, ridge=0.3)
+    with torch.inference_mode():
+        after = model.encoder(images)
+        torch.testing.assert_close(model.contrast_head(after), contrast, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(after.mean(dim=0), torch.zeros(12), atol=1e-3, rtol=0)
+    old, new = (torch.linalg.svdvals(v - v.mean(dim=0)) for v in (before, after))
+    expected = 1.3 * old[0] * old / (old + 0.3 * old[0])
+    torch.testing.assert_close(new, expected, rtol=0.02, atol=1e-3)
+
+
+def test_spreading_of_fewer_galaxies_than_axes_is_finite(model):
+    model.spread_embedding(torch.rand(3, 12))
+    assert torch.isfinite(model.embed(torch.rand(2, 3, 64, 64))).all()

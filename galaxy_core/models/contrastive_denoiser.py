@@ -196,3 +196,27 @@ class ContrastiveDenoiser(nn.Module):
             turned = torch.rot90(images, turns, dims=(2, 3))
             total = total + self.encoder(turned).float() + self.encoder(turned.flip(3)).float()
         return F.normalize(total / 8, dim=1)
+
+    @torch.no_grad()
+    def spread_embedding(self, vectors: Tensor, ridge: float = 0.3) -> None:
+        """Spread the embedding evenly over its axes: fold a softened whitening into the last layer of the encoder.
+
+        A few directions (apparent shape, colour) hold most of the contrastive embedding's variance, and cosine
+        similarity hears little else. Each principal axis of scatter s is divided by ``s + ridge * s_max``; the contrast
+        head gets the inverse, so what was learned is unchanged.
+
+        Parameters
+        ----------
+        vectors : Tensor, float32 (n, embedding_size)
+            What the encoder gives for training galaxies, before normalisation.
+        """
+        mean = vectors.mean(dim=0)
+        _, spread, axes = torch.linalg.svd((vectors - mean).double(), full_matrices=False)
+        gain = (1 + ridge) * spread[0] / (spread + ridge * spread[0])
+        # symmetric, so that axes keep their meaning; directions the vectors do not span are left alone
+        whiten = torch.eye(len(mean), dtype=torch.float64, device=mean.device) + axes.T @ torch.diag(gain - 1) @ axes
+        layer, head = self.encoder.to_embedding, self.contrast_head[0]
+        head.bias += head.weight @ mean
+        head.weight.copy_(head.weight.double() @ torch.linalg.inv(whiten))
+        layer.bias.copy_(whiten @ (layer.bias - mean).double())
+        layer.weight.copy_(whiten @ layer.weight.double())

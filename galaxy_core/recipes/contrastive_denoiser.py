@@ -11,6 +11,8 @@ views) sets the ingredients. What differs here, and why:
 - Beside the contrast, the embedding must predict classical shape measures of the clean galaxy (axis ratio,
   concentration, asymmetry, ...) through one linear layer. They come from the pixels, not from people, and make what
   astronomers measure linear in the embedding.
+- At the end the embedding is spread evenly over its axes, so that cosine similarity weighs more than the two or three
+  most variable properties.
 - Weights are averaged over steps; the best epoch on validation galaxies is kept.
 """
 
@@ -81,6 +83,7 @@ class Config:
     published_level_share: float = 0.5
     linear_share: float = 0.2
     n_validation_max: int = 512
+    n_spread_max: int = 8192
 
 
 def train(
@@ -113,6 +116,7 @@ def train(
     model = ContrastiveDenoiser(config.model).to(device, memory_format=torch.channels_last)
     for phase in _phases(model, stamps, config, device):
         fit(phase, state_folder, history_path, config.seed, report)
+    model.eval().spread_embedding(encode_training_galaxies(model, stamps, config, device))
     about = {
         "recipe": ContrastiveDenoiser.name,
         "training": asdict(config),
@@ -124,6 +128,19 @@ def train(
     save_model(folder, model, about)
     shutil.rmtree(state_folder)
     return load_model(folder, device)
+
+
+def encode_training_galaxies(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> Tensor:
+    """Encoder output before normalisation, float32 (n, embedding_size), of up to ``n_spread_max`` training galaxies."""
+    rows = stamps.rows(TRAIN)
+    rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.n_spread_max])
+    vectors = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), 256):
+            images = stamps.batch(rows[start : start + 256])[0].to(device)
+            small = nn.functional.interpolate(images, size=config.model.embedding_input_px, mode="area")
+            vectors.append(model.encoder(small.contiguous(memory_format=torch.channels_last)).float())
+    return torch.cat(vectors)
 
 
 def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> list[Phase]:
