@@ -112,6 +112,17 @@ def test_broken_catalog_leaves_the_others(open_app, broken_root):
     assert not app.error
 
 
+def test_catalog_and_galaxy_stay_from_page_to_page(open_app, broken_root):
+    from conftest import make_catalog
+
+    make_catalog(broken_root, "another", 30)
+    app = open_app(broken_root, MAP, catalog="tiny", galaxy="tiny-00004")
+    for page in (CLUSTERS, "app.py", CLUSTERS, MAP):
+        app.switch_page(page).run()
+        assert not app.exception and app.sidebar.selectbox(key="catalog").value == "tiny", page
+        assert page == "app.py" or "tiny\\-00004" in text_of(app), page
+
+
 def test_catalog_of_the_address_that_is_gone(open_app, tiny_root):
     app = open_app(tiny_root, MAP, catalog="gone")
     assert not app.exception and "gone" in app.warning[0].value

@@ -107,9 +107,9 @@ def choose_catalog(root: Path) -> str:
     asked = st.query_params.get("catalog")
     if asked and asked not in names:
         st.warning(f"There is no catalog “{asked}” here; this is “{names[0]}”.", icon=":material/link_off:")
-    remembered = st.session_state.get("catalog_before")
-    if not asked and "catalog" not in st.session_state and remembered in names:
-        st.session_state["catalog"] = remembered  # back from a page that has no catalog
+    chosen = st.session_state.get("catalog", None if asked else st.session_state.get("catalog_before"))
+    if chosen in names:
+        st.session_state["catalog"] = chosen  # a keyed widget forgets its value on another page unless it is set again
     with st.sidebar:
         name = st.selectbox(
             "Catalog",
