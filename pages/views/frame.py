@@ -39,14 +39,14 @@ def open_page(title: str) -> Path:
     """
     st.set_page_config(
         page_title=title if title == "Galaxy Atlas" else f"{title} · Galaxy Atlas",
-        page_icon=str(PROJECT / "static" / "favicon.png"),
+        page_icon=str(Path(__file__).with_name("favicon.png")),
         layout="wide",
         menu_items={"about": ABOUT},
     )
     st.html(STYLE)
     accent, on_accent = ("#f2b04a", "#0b0e17") if is_dark() else ("#a4580a", "#ffffff")
     st.html(f"<style>:root {{ --atlas-accent: {accent}; --atlas-on-accent: {on_accent}; }}</style>")
-    st.logo(str(PROJECT / "static" / "favicon.png"), size="large")
+    st.logo(str(Path(__file__).with_name("favicon.png")), size="large")
     with st.sidebar:
         draw_navigation()
     st.title(title)
