@@ -26,7 +26,7 @@ from galaxy_core.stamps import make_stamps
 from galaxy_core.training import FitConfig
 
 SMALL = Config(
-    model=ContrastiveDenoiserConfig((8, 8, 8), 1, (8, 8, 8), (1, 1, 1), 8, 64, 4),
+    model=ContrastiveDenoiserConfig((8, 8, 8), 1, (8, 8, 8), (1, 1, 1), 8, 8, 64, 4),
     contrast=FitConfig(2, 16, 1e-3),
     denoise=FitConfig(2, 16, 1e-3),
     noise=FitConfig(1, 16, 1e-3),

@@ -28,7 +28,8 @@ class ContrastiveDenoiserConfig:
     denoiser_blocks: int = 2
     encoder_widths: tuple[int, ...] = (32, 64, 128, 256)
     encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
-    embedding_size: int = 128
+    projection_size: int = 128
+    embedding_size: int = 192
     embedding_input_px: int = 64
     contrast_size: int = 64
 
@@ -127,7 +128,13 @@ class ResidualBlock(nn.Module):
 
 
 class GalaxyEncoder(nn.Module):
-    """Galaxy stamp (n, 3, 64, 64) to embedding (n, embedding_size), before normalisation."""
+    """Galaxy stamp (n, 3, 64, 64) to features, and features to embedding.
+
+    The features are the means over the stamp of the last two stages: the last knows what contrast asked for, the one
+    before still holds detail such as arms. The embedding is a fixed linear readout of them, set by `spread` once the
+    training is over. In training a layer of its own leads to the contrast head, and is not used afterwards: what stands
+    before a projection head describes better than what comes out of it (Chen et al. 2020, section 4.2).
+    """
 
     def __init__(self, config: ContrastiveDenoiserConfig) -> None:
         super().__init__()
@@ -135,18 +142,61 @@ class GalaxyEncoder(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(12, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
         )
-        blocks: list[nn.Module] = []
+        stages: list[nn.Module] = []
         width_in = widths[0]
         for level, (width, count) in enumerate(zip(widths, config.encoder_blocks, strict=True)):
+            blocks = []
             for index in range(count):
                 blocks.append(ResidualBlock(width_in, width, stride=2 if level and not index else 1))
                 width_in = width
-        self.blocks = nn.Sequential(*blocks)
-        self.to_embedding = nn.Linear(width_in, config.embedding_size)
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.ModuleList(stages)
+        self.to_projection = nn.Linear(width_in, config.projection_size)
+        n_features = sum(widths[-2:])
+        self.register_buffer("centre", torch.zeros(n_features))
+        self.register_buffer("axes", torch.eye(config.embedding_size, n_features))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Means of the last two stages, float32 (n, n_features)."""
+        x = self.stem(F.pixel_unshuffle(images, 2))
+        means = []
+        for stage in self.stages:
+            x = stage(x)
+            means.append(x.float().mean(dim=(2, 3)))
+        return torch.cat(means[-2:], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.blocks(self.stem(F.pixel_unshuffle(images, 2)))
-        return self.to_embedding(x.float().mean(dim=(2, 3)))
+        """What the contrast head is trained on, float32 (n, projection_size)."""
+        return self.to_projection(self.features(images)[:, -self.to_projection.in_features :])
+
+    def embedding(self, features: Tensor) -> Tensor:
+        """Unit vectors, float32 (n, embedding_size), of features."""
+        return F.normalize((features - self.centre) @ self.axes.T, dim=1)
+
+    @torch.no_grad()
+    def spread(self, features: Tensor, ridge: float = 0.1) -> None:
+        """Set the readout so that the embedding is spread evenly over its axes: a softened whitening.
+
+        A few directions (apparent shape, colour) hold most of the variance of the features, and cosine similarity would
+        hear little else. Features are standardised; each principal axis of scatter s is divided by ``s + ridge *
+        s_max``; the first ``embedding_size`` are kept.
+
+        Parameters
+        ----------
+        features : Tensor, float32 (n, n_features)
+            Of training galaxies.
+        """
+        centre = features.double().mean(dim=0)
+        scatter = features.double().std(dim=0)
+        scale = scatter.clamp(min=max(1e-3 * float(scatter.max()), 1e-12))  # a feature that never varies says nothing
+        _, spread, axes = torch.linalg.svd((features.double() - centre) / scale, full_matrices=False)
+        kept = min(len(self.axes), len(axes))
+        gain = (1 + ridge) * spread[0] / (spread[:kept] + ridge * spread[0])
+        readout = axes[:kept] * gain[:, None] / scale
+        self.axes.zero_()
+        # the length of an embedding is dropped; entries of at most one are safe to store in 16 bits
+        self.axes[:kept] = (readout / readout.abs().max()).to(self.axes.dtype)
+        self.centre.copy_(centre)
 
 
 class ContrastiveDenoiser(nn.Module):
@@ -161,10 +211,10 @@ class ContrastiveDenoiser(nn.Module):
         self.noise_estimator = NoiseEstimator()
         self.encoder = GalaxyEncoder(config)
         self.contrast_head = nn.Sequential(
-            nn.Linear(config.embedding_size, config.embedding_size),
-            nn.BatchNorm1d(config.embedding_size),
+            nn.Linear(config.projection_size, config.projection_size),
+            nn.BatchNorm1d(config.projection_size),
             nn.ReLU(),
-            nn.Linear(config.embedding_size, config.contrast_size),
+            nn.Linear(config.projection_size, config.contrast_size),
         )
 
     def denoise(self, images: Tensor, noise_sigma: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -191,32 +241,6 @@ class ContrastiveDenoiser(nn.Module):
         The mean over the stamp and its mirror image at four position angles: the encoder is trained to ignore
         orientation, and the average makes it exact, so turning an image by 90 degrees cannot move its galaxy.
         """
-        total = torch.zeros(images.shape[0], self.config.embedding_size, device=images.device)
-        for turns in range(4):
-            turned = torch.rot90(images, turns, dims=(2, 3))
-            total = total + self.encoder(turned).float() + self.encoder(turned.flip(3)).float()
-        return F.normalize(total / 8, dim=1)
-
-    @torch.no_grad()
-    def spread_embedding(self, vectors: Tensor, ridge: float = 0.3) -> None:
-        """Spread the embedding evenly over its axes: fold a softened whitening into the last layer of the encoder.
-
-        A few directions (apparent shape, colour) hold most of the contrastive embedding's variance, and cosine
-        similarity hears little else. Each principal axis of scatter s is divided by ``s + ridge * s_max``; the contrast
-        head gets the inverse, so what was learned is unchanged.
-
-        Parameters
-        ----------
-        vectors : Tensor, float32 (n, embedding_size)
-            What the encoder gives for training galaxies, before normalisation.
-        """
-        mean = vectors.mean(dim=0)
-        _, spread, axes = torch.linalg.svd((vectors - mean).double(), full_matrices=False)
-        gain = (1 + ridge) * spread[0] / (spread + ridge * spread[0])
-        # symmetric, so that axes keep their meaning; directions the vectors do not span are left alone
-        whiten = torch.eye(len(mean), dtype=torch.float64, device=mean.device) + axes.T @ torch.diag(gain - 1) @ axes
-        layer, head = self.encoder.to_embedding, self.contrast_head[0]
-        head.bias += head.weight @ mean
-        head.weight.copy_(head.weight.double() @ torch.linalg.inv(whiten))
-        layer.bias.copy_(whiten @ (layer.bias - mean).double())
-        layer.weight.copy_(whiten @ layer.weight.double())
+        views = [torch.rot90(images, turns, dims=(2, 3)) for turns in range(4)]
+        features = [self.encoder.features(view) + self.encoder.features(view.flip(3)) for view in views]
+        return self.encoder.embedding(torch.stack(features).sum(dim=0) / 8)

@@ -116,7 +116,7 @@ def train(
     model = ContrastiveDenoiser(config.model).to(device, memory_format=torch.channels_last)
     for phase in _phases(model, stamps, config, device):
         fit(phase, state_folder, history_path, config.seed, report)
-    model.eval().spread_embedding(encode_training_galaxies(model, stamps, config, device))
+    model.eval().encoder.spread(features_of_training_galaxies(model, stamps, config, device))
     about = {
         "recipe": ContrastiveDenoiser.name,
         "training": asdict(config),
@@ -130,23 +130,23 @@ def train(
     return load_model(folder, device)
 
 
-def encode_training_galaxies(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> Tensor:
-    """Encoder output before normalisation, float32 (n, embedding_size), of up to ``n_spread_max`` training galaxies."""
+def features_of_training_galaxies(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> Tensor:
+    """Encoder features, float32 (n, n_features), of up to ``n_spread_max`` training galaxies as they are embedded."""
     rows = stamps.rows(TRAIN)
     rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.n_spread_max])
-    vectors = []
+    features = []
     with torch.inference_mode():
         for start in range(0, len(rows), 256):
             images = stamps.batch(rows[start : start + 256])[0].to(device)
             small = nn.functional.interpolate(images, size=config.model.embedding_input_px, mode="area")
-            vectors.append(model.encoder(small.contiguous(memory_format=torch.channels_last)).float())
-    return torch.cat(vectors)
+            features.append(model.encoder.features(small.contiguous(memory_format=torch.channels_last)))
+    return torch.cat(features)
 
 
 def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> list[Phase]:
     train_rows = stamps.rows(TRAIN)
     validation_rows = stamps.rows(VALIDATION)[: config.n_validation_max]
-    shape_head = nn.Linear(config.model.embedding_size, len(DESCRIPTORS)).to(device)
+    shape_head = nn.Linear(config.model.projection_size, len(DESCRIPTORS)).to(device)
     contrast = nn.ModuleDict({"encoder": model.encoder, "head": model.contrast_head, "shape_head": shape_head})
     shapes = standardised_shapes(stamps.shapes, train_rows)
 
@@ -158,11 +158,11 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
         size = config.model.embedding_input_px
         views = torch.cat([random_view(images, size, config.views, generator) for _ in range(2)])
         with precise():
-            embedding = model.encoder(views.contiguous(memory_format=torch.channels_last))
-        first, second = model.contrast_head(embedding.float()).chunk(2)
+            projected = model.encoder(views.contiguous(memory_format=torch.channels_last))
+        first, second = model.contrast_head(projected.float()).chunk(2)
         contrast_loss = nt_xent_loss(first, second, config.temperature)
         shape = torch.from_numpy(shapes[indices]).to(device).repeat(2, 1)
-        shape_loss = (shape_head(embedding.float()) - shape).square().mean()
+        shape_loss = (shape_head(projected.float()) - shape).square().mean()
         loss = contrast_loss + config.shape_weight * shape_loss
         return {"loss": loss, "contrast": contrast_loss, "shape": shape_loss}
 
