@@ -19,7 +19,10 @@ MODEL = "contrastive_denoiser"
 UPLOAD, CATALOG, EXAMPLE = "Your image", "A galaxy of the catalog", "Example"
 FILE_TYPES = ["png", "jpg", "jpeg", "tif", "tiff", "webp", "fits", "fit", "fts", "gz", "fz"]
 LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than 30 times above the noise are left
-as they are, so bright cores and saturated stars do not change; below that, check the residual before measuring."""
+as they are, so bright cores and saturated stars do not change; below that, check the residual before measuring. On real
+frames the model was not trained on, the flux of sources above 5 sigma in 5-pixel apertures changed by a median of
++0.5 % (ESO EMMI R, 25 sources), +0.3 % (KiDS r, 43), 0.0 % (HST XDF F160W, 16) and, in the inner half of 60 HST COSMOS
+stamps, by -0.1 %; in the crowded star field of M67 by +1.2 % (177 stars)."""
 
 
 def upload() -> tuple[AstroImage, None] | None:
