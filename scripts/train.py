@@ -92,4 +92,4 @@ if __name__ == "__main__":
     try:
         run(parse_arguments())
     except GalaxyError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(str(error))

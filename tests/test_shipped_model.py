@@ -1,0 +1,69 @@
+"""The weights in the repository are those that were measured, and they do what the model card says."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.embedding import load_embedder
+from galaxy_core.images import resize_square
+from galaxy_core.models import load_model
+from galaxy_core.recipes.contrastive_denoiser_scores import score_denoising
+from galaxy_core.splits import split_mask
+
+PROJECT = Path(__file__).resolve().parents[1]
+FOLDER = PROJECT / "artifacts" / "models" / "contrastive_denoiser"
+REAL = PROJECT.parent / "shared" / "data" / "gz_clean5"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model(FOLDER)
+
+
+def test_the_metrics_are_of_these_weights():
+    metrics = json.loads((FOLDER / "metrics.json").read_text())
+    checksum = hashlib.sha256((FOLDER / "weights.safetensors").read_bytes()).hexdigest()
+    assert metrics["weights_sha256"] == checksum
+    assert (FOLDER / "weights.safetensors").stat().st_size < 10e6
+    card = (FOLDER / "card.md").read_text()
+    for number in (
+        f"{metrics['denoising']['noise_x1']['model']['strict_ssim']:.3f}",
+        f"{100 * metrics['embedding']['test']['linear_probe']['accuracy']:.1f} %",
+        f"{100 * metrics['embedding']['test']['knn_probe']['accuracy']:.1f} %",
+    ):
+        assert number in card and number in (PROJECT / "README.md").read_text()
+
+
+def test_simulated_galaxies_come_out_cleaner_and_as_bright(model):
+    catalog = read_catalog("synthetic:12@5")
+    scores = score_denoising(model, catalog, np.arange(12), seed=0)["noise_x1"]
+    assert scores["model"]["strict_ssim"] > scores["total_variation"]["strict_ssim"]
+    assert scores["model"]["psnr_db"] > scores["total_variation"]["psnr_db"] + 1
+    assert abs(scores["model"]["flux_bias"]) < 0.01
+    assert scores["estimated_over_true_noise"]["median"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs the Galaxy Zoo 2 stamps of ../shared/data/gz_clean5")
+def test_real_galaxies_it_never_saw(model):
+    catalog = read_catalog(f"folder:{REAL}")
+    rows = np.flatnonzero(split_mask(catalog.galaxy_ids, "test"))[-80:]
+    scores = score_denoising(model, catalog, rows, seed=7)["noise_x1"]["model"]
+    assert scores["n_galaxies"] == 80
+    assert scores["strict_ssim"] >= 0.915 and scores["psnr_db"] >= 35.5 and abs(scores["flux_bias"]) < 0.01
+
+
+def test_galaxies_of_one_kind_lie_together():
+    catalog = read_catalog("synthetic:60@3")
+    embedder = load_embedder(FOLDER)
+    images = np.stack([resize_square(catalog.load_image(i), embedder.input_px) for i in range(60)])
+    vectors = embedder.embed(images)
+    classes = catalog.table["class"].to_numpy()
+    similarity = vectors @ vectors.T
+    same = classes[:, None] == classes[None]
+    np.fill_diagonal(same, False)
+    different = classes[:, None] != classes[None]
+    assert similarity[same].mean() > similarity[different].mean() + 0.1
