@@ -19,9 +19,9 @@ import numpy as np
 
 from galaxy_core.artifacts import DEFAULT_MODEL, check_name, sha256_of_file
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.display import load_display
 from galaxy_core.errors import GalaxyError, ModelError
 from galaxy_core.images import as_counts, resize_square
-from galaxy_core.stretch import to_display
 
 _REPOSITORY_MODELS = Path(__file__).resolve().parents[1] / "artifacts" / "models"
 
@@ -217,7 +217,7 @@ def decode_batch(catalog: Catalog, rows: range, input_px: int, settings: ImageSe
     encoded: list[bytes] = []
     for row in rows:
         try:
-            display = to_display(catalog.load_image(row), catalog.linear)
+            display = load_display(catalog, row)
             images[len(kept)] = resize_square(display, input_px)
             if thumbnails:
                 side = min(settings.thumbnail_px, *display.shape[1:])

@@ -39,7 +39,7 @@ def limit_catalog(catalog: Catalog, limit: int, seed: int) -> Catalog:
 def catalog_fingerprint(catalog: Catalog) -> str:
     """Changes with the table, with any file under the catalog's folder, and with the pixels of three of its images."""
     table = catalog.table
-    digest = [catalog.layout, str(catalog.linear), [str(column) for column in table.columns]]
+    digest = [catalog.layout, str(catalog.linear), catalog.field_fraction, [str(column) for column in table.columns]]
     digest.append(fingerprint_of(pd.util.hash_pandas_object(table.astype(str), index=False).tolist()))
     source = Path(catalog.source)
     if source.is_dir():

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.display import load_display
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.images import resize_square
 from galaxy_core.masks import foreground
 from galaxy_core.shape import describe_shape
 from galaxy_core.splits import split_of
-from galaxy_core.stretch import to_display
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def decode_stamp(catalog: Catalog, row: int, size_px: int) -> np.ndarray:
     """One stamp, uint8 (4, size_px, size_px); all zero if the image cannot be read."""
     stamp = np.zeros((4, size_px, size_px), dtype=np.uint8)
     try:
-        image = resize_square(to_display(catalog.load_image(row), catalog.linear), size_px)
+        image = resize_square(load_display(catalog, row), size_px)
     except ImageError:
         return stamp
     stamp[:3] = np.rint(np.clip(image, 0, 1) * 255)

@@ -15,9 +15,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.catalogs import Catalog, read_catalog
+from galaxy_core.catalogs.display import load_display
 from galaxy_core.errors import CatalogError, GalaxyError
 from galaxy_core.images import encode_png, resize_square
-from galaxy_core.stretch import to_display
 
 GAP_PX = 6
 
@@ -29,7 +29,7 @@ def block(catalog: Catalog, galaxy_class: str | None, columns: int, rows: int, s
     chosen = np.random.default_rng(seed).permutation(found)[: columns * rows]
     sheet = np.zeros((3, rows * size_px, columns * size_px), np.float32)
     for place, row in enumerate(chosen):
-        stamp = resize_square(to_display(catalog.load_image(int(row)), catalog.linear), size_px)
+        stamp = resize_square(load_display(catalog, int(row)), size_px)
         top, left = (place // columns) * size_px, (place % columns) * size_px
         sheet[:, top : top + size_px, left : left + size_px] = stamp
     return sheet

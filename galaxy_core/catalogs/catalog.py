@@ -59,6 +59,8 @@ class Catalog:
         What ``answer_columns`` hold: vote fractions in [0, 1] or numbers of votes.
     pixel_scale_arcsec : float or None
         Arcseconds per pixel where one scale holds for the whole catalog.
+    field_fraction : float
+        Central share of each side of the images that holds the galaxy; the rest is sky and neighbours.
     """
 
     table: pd.DataFrame
@@ -70,6 +72,7 @@ class Catalog:
     answer_columns: tuple[str, ...] = ()
     answer_kind: str = ""
     pixel_scale_arcsec: float | None = None
+    field_fraction: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.table) == 0:

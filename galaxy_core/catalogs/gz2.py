@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.catalogs.image_files import FileImages, find_images, list_images
+from galaxy_core.catalogs.image_files import GALAXY_ZOO_FIELD, FileImages, find_images, list_images
 from galaxy_core.catalogs.tables import clean_answers, clean_text, folder_of, read_csv, select_rows
 from galaxy_core.errors import CatalogError
 
@@ -66,6 +66,7 @@ def read(root: Path | str) -> Catalog:
         report=report,
         answer_columns=answers,
         answer_kind="fraction",
+        field_fraction=GALAXY_ZOO_FIELD,
     )
 
 

@@ -16,6 +16,8 @@ from galaxy_core.errors import CatalogError
 from galaxy_core.images import read_image
 
 FITS_SUFFIXES = (".fits.gz", ".fits.fz", ".fit.gz", ".fits", ".fit", ".fts")
+# Galaxy Zoo's fields are 424 px (or shrunk from it); the central 256 hold the galaxy and a margin of sky.
+GALAXY_ZOO_FIELD = 256 / 424
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", *FITS_SUFFIXES)
 
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.catalogs.image_files import FileImages, find_images, list_images
+from galaxy_core.catalogs.image_files import GALAXY_ZOO_FIELD, FileImages, find_images, list_images
 from galaxy_core.catalogs.tables import (
     ID_COLUMNS,
     clean_answers,
@@ -65,4 +65,5 @@ def read(root: Path | str) -> Catalog:
         report=report,
         answer_columns=answers,
         answer_kind="fraction",
+        field_fraction=GALAXY_ZOO_FIELD,
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from galaxy_core.augment import PUBLISHED_NOISE_SIGMA
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.display import load_display
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.comparison import measure_clustering
 from galaxy_core.denoising import denoise_image
@@ -24,7 +25,6 @@ from galaxy_core.models import load_model
 from galaxy_core.probes import knn_probe, linear_probe
 from galaxy_core.projection import fit_projection
 from galaxy_core.splits import TEST, TRAIN, VALIDATION, split_of
-from galaxy_core.stretch import to_display
 from galaxy_core.vectors import has_class
 
 STAMP_PX = 128
@@ -97,7 +97,7 @@ def score_denoising(model, catalog: Catalog, rows: np.ndarray, seed: int, report
             if report:
                 report(label, done + 1, len(rows))
             try:
-                yield resize_square(to_display(catalog.load_image(int(row)), catalog.linear), STAMP_PX)
+                yield resize_square(load_display(catalog, int(row)), STAMP_PX)
             except ImageError:
                 continue
 

@@ -79,12 +79,12 @@ def measure(options: argparse.Namespace) -> dict:
 def _store(catalog, folder: Path):
     """Draw a catalog once into a folder of PNG files, and read that."""
     from galaxy_core.catalogs import read_catalog
+    from galaxy_core.catalogs.display import load_display
     from galaxy_core.images import encode_png
-    from galaxy_core.stretch import to_display
 
     folder.mkdir(parents=True)
     for row in range(len(catalog)):
-        image = to_display(catalog.load_image(row), catalog.linear)
+        image = load_display(catalog, row)
         (folder / f"{row:06d}.png").write_bytes(encode_png(image))
     return read_catalog(f"folder:{folder}")
 
