@@ -56,7 +56,8 @@ def denoise_file(path: Path, options: argparse.Namespace, model: object, written
         with atomic_path(options.out / name) as temporary:
             temporary.write_bytes(data)
         written.add(name)
-    unit = str((image.header or {}).get("BUNIT", "image units")) if image.linear else f"counts of {scale:.0f}"
+    written = str((image.header or {}).get("BUNIT", "")).strip() or "image units"
+    unit = written if image.linear else f"counts of {scale:.0f}"
     noise = result.noise_sigma * scale
     print(f"{path} -> {options.out / next(iter(files))}  sky noise {noise:.3g} {unit}, {result.seconds:.1f} s")
     return {
