@@ -27,7 +27,7 @@ def line_phase(module: nn.Linear, config: FitConfig = CONFIG, n: int = 40) -> Ph
 
     def validate():
         x = torch.linspace(0, 1, 11).view(-1, 1)
-        return {"score": float((module(x) - 2 * x - 1).square().mean())}
+        return {"score": (module(x) - 2 * x - 1).square().mean().item()}
 
     return Phase("line", module, np.arange(n), loss_step, validate, config)
 
