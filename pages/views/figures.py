@@ -229,14 +229,14 @@ def composition_figure(codes: np.ndarray, names: tuple[str, ...], rows: np.ndarr
     everyone = np.bincount(codes[codes >= 0], minlength=len(names)) / max(len(codes), 1)
     chosen = np.bincount(codes[rows][codes[rows] >= 0], minlength=len(names)) / max(len(rows), 1)
     figure = go.Figure()
-    for values, name, opacity in ((everyone, "all galaxies", 0.35), (chosen, "selected", 1.0)):
+    for values, name, colour in ((everyone, "all galaxies", "#8b93a5"), (chosen, "selected", "#56B4E9")):
         figure.add_trace(
             go.Bar(
                 x=(100 * values).astype(np.float32),
                 y=list(names),
                 orientation="h",
                 name=name,
-                marker={"color": "#56B4E9", "opacity": opacity},
+                marker={"color": colour},
                 hovertemplate=f"%{{y}}<br>%{{x:.3g}} % of {name}<extra></extra>",
             )
         )
