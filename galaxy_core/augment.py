@@ -12,10 +12,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-SKY_COUNTS = 150.0
-READ_NOISE_COUNTS = 10.0
+from galaxy_core.noise import PUBLISHED_SIGMA, READ_COUNTS, SKY_COUNTS
+
 FULL_SCALE_COUNTS = 255.0
-PUBLISHED_NOISE_SIGMA = math.sqrt(SKY_COUNTS + READ_NOISE_COUNTS**2) / FULL_SCALE_COUNTS
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def _random_photometry(views: Tensor, config: ViewConfig, generator: Generator) 
     grey = (torch.rand(n, generator=generator) < config.grey_probability).to(views.device)
     views = torch.where(grey.view(n, 1, 1, 1), views.mean(dim=1, keepdim=True), views)
     noisy = torch.rand(n, generator=generator) < config.noise_probability
-    sigma = noisy * config.noise_level_max * torch.rand(n, generator=generator) * PUBLISHED_NOISE_SIGMA
+    sigma = noisy * config.noise_level_max * torch.rand(n, generator=generator) * PUBLISHED_SIGMA
     noise = torch.randn(views.shape, generator=generator).to(views.device)
     return (views + sigma.to(views.device).view(n, 1, 1, 1) * noise).clamp(0, 1)
 
@@ -106,12 +105,12 @@ def published_noise(images: Tensor, level: Tensor, generator: Generator) -> Tens
     """
     counts = images * FULL_SCALE_COUNTS
     noise = torch.poisson(counts + SKY_COUNTS, generator=generator) - SKY_COUNTS - counts
-    noise = noise + READ_NOISE_COUNTS * torch.randn(counts.shape, generator=generator)
+    noise = noise + READ_COUNTS * torch.randn(counts.shape, generator=generator)
     noisy = counts + level.view(-1, 1, 1, 1) * noise
     return noisy.clamp(0, FULL_SCALE_COUNTS).floor() / FULL_SCALE_COUNTS
 
 
 def linear_noise(images: Tensor, level: Tensor, generator: Generator) -> Tensor:
     """The same noise as a linear frame has it: no clipping, no whole counts, so the sky scatters below zero."""
-    variance = images.clamp(min=0) / FULL_SCALE_COUNTS + PUBLISHED_NOISE_SIGMA**2
+    variance = images.clamp(min=0) / FULL_SCALE_COUNTS + PUBLISHED_SIGMA**2
     return images + level.view(-1, 1, 1, 1) * variance.sqrt() * torch.randn(images.shape, generator=generator)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from galaxy_core.masks import LUMINANCE_WEIGHTS
+
 SSIM_SIGMA_PX = 1.5
 SSIM_RADIUS_PX = 5  # an 11-pixel window: scikit-image truncates its Gaussian at 3.5 sigma
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
-LUMINANCE_WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def luminance(images: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from galaxy_core import artifacts, stretch
 from galaxy_core.denoising import DenoiseResult, denoise_image, encode_result
+from galaxy_core.embedding import find_model
 from galaxy_core.images import AstroImage, as_counts, decode_image, encode_png, fit_screen
 from galaxy_core.noise import add_published_noise
 from pages.views import frame, readers, selection
@@ -22,7 +23,8 @@ LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more tha
 as they are, so bright cores and saturated stars do not change; below that, check the residual before measuring. On real
 frames the model was not trained on, the flux of sources above 5 sigma in 5-pixel apertures changed by a median of
 +0.5 % (ESO EMMI R, 25 sources), +0.3 % (KiDS r, 43), 0.0 % (HST XDF F160W, 16) and, in the inner half of 60 HST COSMOS
-stamps, by -0.1 %; in the crowded star field of M67 by +1.2 % (177 stars)."""
+stamps, by -0.1 %; in the crowded star field of M67 by +1.2 % (177 stars). The scale on which flux is kept was chosen on
+the first four of these, so other frames may fare worse."""
 
 
 def upload() -> tuple[AstroImage, None] | None:
@@ -69,8 +71,8 @@ def load(folder: Path, changed: int):
 
 def denoise(image: AstroImage, noise: float | None, root: Path) -> DenoiseResult:
     """The result, computed once while image, noise and model stay the same."""
-    weights = root / "models" / MODEL / "weights.safetensors"
-    changed = weights.stat().st_mtime_ns if weights.exists() else 0
+    weights = find_model(MODEL, root) / "weights.safetensors"
+    changed = weights.stat().st_mtime_ns
     key = (hashlib.sha1(image.pixels.tobytes()).hexdigest(), image.name, noise, changed)
     if st.session_state.get("denoised", (None,))[0] != key:
         bar = st.progress(0.0, "Denoising …")

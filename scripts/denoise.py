@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts.files import atomic_path, write_json
 from galaxy_core.denoising import denoise_image, encode_result
+from galaxy_core.embedding import find_model
 from galaxy_core.errors import GalaxyError, ImageError
 from galaxy_core.images import read_image
 
@@ -76,7 +77,7 @@ def denoise_file(path: Path, options: argparse.Namespace, model: object, written
 def denoise_all(options: argparse.Namespace) -> int:
     from galaxy_core.models import load_model, resolve_device
 
-    model = load_model(options.artifacts / "models" / options.model).to(resolve_device(options.device))
+    model = load_model(find_model(options.model, options.artifacts)).to(resolve_device(options.device))
     entries, written = [], set()
     for path in options.inputs:
         try:

@@ -8,7 +8,6 @@ import torch
 from torch import Generator
 
 from galaxy_core.augment import (
-    PUBLISHED_NOISE_SIGMA,
     ViewConfig,
     linear_noise,
     published_noise,
@@ -16,7 +15,7 @@ from galaxy_core.augment import (
     random_dihedral,
     random_view,
 )
-from galaxy_core.noise import add_published_noise
+from galaxy_core.noise import PUBLISHED_SIGMA, add_published_noise
 
 STILL = ViewConfig(
     scale_min=1,
@@ -106,8 +105,8 @@ def test_linear_noise_is_unclipped_unbiased_and_grows_with_level():
     noisy = linear_noise(sky, torch.tensor([1.0, 2.0]), Generator().manual_seed(0))
     assert noisy.min() < 0
     assert float(noisy[0].mean()) == pytest.approx(0, abs=1e-3)
-    assert float(noisy[0].std()) == pytest.approx(PUBLISHED_NOISE_SIGMA, rel=0.02)
-    assert float(noisy[1].std()) == pytest.approx(2 * PUBLISHED_NOISE_SIGMA, rel=0.02)
+    assert float(noisy[0].std()) == pytest.approx(PUBLISHED_SIGMA, rel=0.02)
+    assert float(noisy[1].std()) == pytest.approx(2 * PUBLISHED_SIGMA, rel=0.02)
 
 
 def test_no_noise_at_level_zero_but_the_truncation_to_counts():

@@ -104,11 +104,14 @@ def test_example(open_app, model_root):
     assert not app.exception and not app.error and downloads(app)[0] == "example_denoised.png"
 
 
-def test_missing_and_damaged_model_are_one_sentence(open_app, model_root):
+def test_missing_and_damaged_model_are_one_sentence(open_app, model_root, tmp_path, monkeypatch):
     weights = model_root / "models" / "contrastive_denoiser" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     app = choose(open_app(model_root, PAGE), "Example")
     assert not app.exception and len(app.error) == 1 and "weights.safetensors" in app.error[0].value
     weights.unlink()
+    app = choose(open_app(model_root, PAGE), "Example")
+    assert not app.exception and not app.error, "a root without a model of its own uses the one that is shipped"
+    monkeypatch.setattr("galaxy_core.embedding._REPOSITORY_MODELS", tmp_path)
     app = choose(open_app(model_root, PAGE), "Example")
     assert not app.exception and len(app.error) == 1

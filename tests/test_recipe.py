@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from galaxy_core.augment import PUBLISHED_NOISE_SIGMA
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.models import load_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig
+from galaxy_core.noise import PUBLISHED_SIGMA
 from galaxy_core.recipes import RECIPES, find_recipe
 from galaxy_core.recipes.contrastive_denoiser import (
     Config,
@@ -115,7 +115,7 @@ def test_noisy_batches_hold_grey_and_colour_clipped_and_linear(catalog, tmp_path
     assert torch.equal(noisy[:20, 0], noisy[:20, 2]) and not torch.equal(noisy[20:, 0], noisy[20:, 2])
     below = (noisy < 0).flatten(1).any(dim=1)
     assert 5 < below.sum() < 35
-    ratio = sigma / PUBLISHED_NOISE_SIGMA
+    ratio = sigma / PUBLISHED_SIGMA
     assert ratio.min() >= 0.4 and ratio.max() <= 2.5 and (ratio == 1).any() and (ratio != 1).any()
     sky = ~foreground.expand_as(clean)
     measured = (noisy - clean)[0][sky[0]].std()

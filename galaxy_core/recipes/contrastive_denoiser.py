@@ -29,7 +29,6 @@ import torch
 from torch import Generator, Tensor, nn
 
 from galaxy_core.augment import (
-    PUBLISHED_NOISE_SIGMA,
     ViewConfig,
     linear_noise,
     published_noise,
@@ -49,6 +48,7 @@ from galaxy_core.losses import (
 )
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.noise import PUBLISHED_SIGMA
 from galaxy_core.recipes.contrastive_denoiser_scores import evaluate
 from galaxy_core.shape import DESCRIPTORS
 from galaxy_core.splits import TRAIN, VALIDATION
@@ -232,7 +232,7 @@ def noisy_batch(stamps: Stamps, indices, config: Config, generator: Generator) -
         free = linear_noise(part, part_level, generator)
         noisy.append(torch.where(is_linear.view(-1, 1, 1, 1), free, clipped).expand(-1, 3, -1, -1))
     clean = torch.cat([grey.expand(-1, 3, -1, -1), clean[n_grey:]])
-    return clean, torch.cat(noisy), foreground, level * PUBLISHED_NOISE_SIGMA
+    return clean, torch.cat(noisy), foreground, level * PUBLISHED_SIGMA
 
 
 def denoising_losses(output: Tensor, clean: Tensor, foreground: Tensor, config: Config) -> dict[str, Tensor]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxy_core.augment import PUBLISHED_NOISE_SIGMA
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.display import load_display
 from galaxy_core.clustering import fit_clustering
@@ -22,6 +21,7 @@ from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.evaluation import measure_denoising, total_variation
 from galaxy_core.images import AstroImage, resize_square
 from galaxy_core.models import load_model
+from galaxy_core.noise import PUBLISHED_SIGMA
 from galaxy_core.probes import knn_probe, linear_probe
 from galaxy_core.projection import fit_projection
 from galaxy_core.splits import TEST, TRAIN, VALIDATION, split_of
@@ -103,9 +103,9 @@ def score_denoising(model, catalog: Catalog, rows: np.ndarray, seed: int, report
 
     def restore(noisy: np.ndarray, level: float, told: bool) -> np.ndarray:
         image = AstroImage(noisy[None].astype(np.float32), False, None, "PNG", "stamp")
-        result = denoise_image(image, model, level * PUBLISHED_NOISE_SIGMA if told else None)
+        result = denoise_image(image, model, level * PUBLISHED_SIGMA if told else None)
         if not told:
-            estimates[level].append(result.noise_sigma / (level * PUBLISHED_NOISE_SIGMA))
+            estimates[level].append(result.noise_sigma / (level * PUBLISHED_SIGMA))
         return result.denoised[0].astype(np.float64)
 
     scores = {}

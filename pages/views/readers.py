@@ -15,7 +15,8 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core import artifacts
-from galaxy_core.errors import ArtifactError
+from galaxy_core.embedding import find_model
+from galaxy_core.errors import ArtifactError, ModelError
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,7 @@ def _thumbnails(root: Path, name: str, rows: tuple[int, ...], stamp: tuple) -> l
 
 def model_card(root: Path, model: str) -> str:
     """The model's own description, empty where none is stored."""
-    path = Path(root) / "models" / model / "card.md"
     try:
-        return path.read_text(encoding="utf-8") if model else ""
-    except (OSError, UnicodeDecodeError):
+        return (find_model(model, root) / "card.md").read_text(encoding="utf-8") if model else ""
+    except (ModelError, OSError, UnicodeDecodeError):
         return ""
