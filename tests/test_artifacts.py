@@ -273,7 +273,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
 def test_readers_see_the_old_state_until_the_new_one_is_in_place(tmp_path):
     """Also in the instant in which the old folder is aside and the new one not yet there; and tags survive."""
     write_all(tmp_path, n=20)
-    (tmp_path / "sample/labels.parquet").write_bytes(b"tags")
+    artifacts.tags_path(tmp_path, "sample").write_bytes(b"tags")
     with open_staging(tmp_path, "sample") as staging:
         write_all(staging.root, "sample", n=30)
         assert len(artifacts.read_table(tmp_path, "sample", "catalog")) == 20
@@ -285,8 +285,16 @@ def test_readers_see_the_old_state_until_the_new_one_is_in_place(tmp_path):
         os.rename(tmp_path / ".previous/sample", tmp_path / "sample")
         publish(staging)
     assert len(artifacts.read_table(tmp_path, "sample", "catalog")) == 30
-    assert (tmp_path / "sample/labels.parquet").read_bytes() == b"tags"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["sample"]
+    assert artifacts.tags_path(tmp_path, "sample").read_bytes() == b"tags"
+    assert artifacts.list_catalogs(tmp_path) == ["sample"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sample", "sample.tags.sqlite"]
+
+
+@pytest.mark.parametrize("name", ["../sample", "a/b", "", "sample.tags.sqlite", "sample.TAGS.sqlite-wal"])
+def test_a_name_that_is_no_catalogs_has_no_tags(tmp_path, name):
+    """Neither a path nor the file in which another catalog's tags are."""
+    with pytest.raises(ArtifactError, match="cannot name a catalog"):
+        artifacts.tags_path(tmp_path, name)
 
 
 def test_a_folder_left_aside_by_a_killed_run_comes_back(tmp_path):

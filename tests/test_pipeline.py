@@ -323,9 +323,9 @@ def test_one_more_embedding_survives_a_rerun_of_the_pipeline(images, made, tmp_p
 
 def test_what_people_tagged_is_kept(images, made, tmp_path):
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "sample/labels.parquet").write_bytes(b"tags")
+    artifacts.tags_path(tmp_path, "sample").write_bytes(b"tags")
     run(images, tmp_path, seed=2)
-    assert (tmp_path / "sample/labels.parquet").read_bytes() == b"tags"
+    assert artifacts.tags_path(tmp_path, "sample").read_bytes() == b"tags"
 
 
 def test_a_second_run_at_the_same_time_is_refused(images, tmp_path):

@@ -24,7 +24,6 @@ from galaxy_core.artifacts.reading import (
 from galaxy_core.artifacts.schemas import (
     DEFAULT_MODEL,
     DEFAULT_ROOT,
-    LABELS_FILE,
     MANIFEST_FILE,
     N_NEIGHBORS,
     PREVIOUS,
@@ -41,6 +40,7 @@ from galaxy_core.artifacts.schemas import (
     part_name,
     space_file,
     table_file,
+    tags_path,
     thumbnails_file,
 )
 from galaxy_core.artifacts.writing import (
@@ -55,7 +55,6 @@ from galaxy_core.artifacts.writing import (
 __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_ROOT",
-    "LABELS_FILE",
     "MANIFEST_FILE",
     "N_NEIGHBORS",
     "PREVIOUS",
@@ -85,6 +84,7 @@ __all__ = [
     "sha256_of_file",
     "space_file",
     "table_file",
+    "tags_path",
     "thumbnails_file",
     "verify",
     "write_embedding",

@@ -10,7 +10,8 @@
                  /projections.parquet                galaxy_id, <name>_x, <name>_y
                  /clusters.parquet                   galaxy_id, <name>_label, <name>_membership, <name>_silhouette
                  /neighbors/<model>.parquet          galaxy_id, neighbor_row, similarity
-                 /labels.parquet                     what people tagged; never replaced by the pipeline
+    <root>/<name>.tags.sqlite                        what people tagged: beside the folder, so that replacing the folder
+                                                     never touches an open database
     <root>/.staging/<name>/                          the same files while they are being made
     <root>/.previous/<name>/                         the state before, for the instant in which one replaces the other
 """
@@ -31,7 +32,7 @@ N_NEIGHBORS = 12
 DEFAULT_ROOT = "artifacts"
 DEFAULT_MODEL = "contrastive_denoiser"  # the one that is shipped
 MANIFEST_FILE = "manifest.json"
-LABELS_FILE = "labels.parquet"
+TAGS_ENDING = ".tags.sqlite"
 TABLES = ("catalog", "projections", "clusters")
 SPLITS = ("train", "validation", "test")
 STAGING, PREVIOUS = ".staging", ".previous"
@@ -129,6 +130,7 @@ def check_name(name: str, what: str = "catalog") -> str:
         or not 1 <= len(name.encode("utf-8", "replace")) <= 200
         or name.startswith(".")
         or name != name.strip()
+        or TAGS_ENDING in name.lower()  # the tags of another catalog, or a file SQLite keeps beside them
         or any(character in '/\\:*?"<>|' or not character.isprintable() for character in name)
         or (what == "catalog" and name.lower() in RESERVED_NAMES)
         or (what != "catalog" and any(character in "[]" for character in name))  # these go into globs
@@ -148,6 +150,17 @@ def catalog_folder(root: str | Path, name: str) -> Path:
     if not folder.exists() and (aside / MANIFEST_FILE).exists():
         return aside
     return folder
+
+
+def tags_path(root: str | Path, name: str) -> Path:
+    """The SQLite file of what people tagged in a catalog; it need not exist.
+
+    Examples
+    --------
+    >>> tags_path("artifacts", "demo").as_posix()
+    'artifacts/demo.tags.sqlite'
+    """
+    return Path(root) / f"{check_name(name)}{TAGS_ENDING}"
 
 
 def part_name(part: int) -> str:

@@ -205,8 +205,6 @@ def drop_strangers(staging: Staging, files: Iterable[str]) -> None:
 def publish(staging: Staging) -> None:
     """Put the finished folder, whose manifest is written, in the place of the published one."""
     published, aside = staging.published, staging.published.parent / schemas.PREVIOUS / staging.name
-    if (published / schemas.LABELS_FILE).is_file():
-        link(published / schemas.LABELS_FILE, staging.folder / schemas.LABELS_FILE)
     try:
         if published.exists():
             aside.parent.mkdir(exist_ok=True)
