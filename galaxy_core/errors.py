@@ -25,3 +25,11 @@ class ArtifactError(GalaxyError):
 
 class ModelError(GalaxyError):
     """A checkpoint cannot be loaded, or does not fit what it is asked to do."""
+
+
+class TagError(GalaxyError):
+    """A tag cannot be set or read: an impossible name, or a database that is locked, corrupt or read-only."""
+
+
+class PositionError(GalaxyError):
+    """What was written as a position on the sky is none."""
