@@ -18,6 +18,8 @@ from galaxy_core import artifacts
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ArtifactError, ModelError
 
+ANOMALIES = "anomalies.parquet"  # only catalogs made since it exists have this table
+
 
 @dataclass(frozen=True)
 class Galaxies:
@@ -28,8 +30,9 @@ class Galaxies:
     root, name : pathlib.Path, str
     manifest : galaxy_core.artifacts.Manifest
     catalog : pandas.DataFrame
-    projections, clusters : pandas.DataFrame
-        Empty but for ``galaxy_id`` where the file cannot be read; then ``problems`` says why, a sentence each.
+    projections, clusters, anomalies : pandas.DataFrame
+        Empty but for ``galaxy_id`` where the file cannot be read; then ``problems`` says why, a sentence each. A catalog
+        made before anomalies were measured has none, which is no problem.
     stamp : tuple
         Changes when one of the files does.
     """
@@ -40,6 +43,7 @@ class Galaxies:
     catalog: pd.DataFrame
     projections: pd.DataFrame
     clusters: pd.DataFrame
+    anomalies: pd.DataFrame
     problems: tuple[str, ...]
     stamp: tuple
 
@@ -77,6 +81,16 @@ class Galaxies:
         """Cluster of every galaxy, -1 for unclustered; int32, shape (n,)."""
         return self.clusters[f"{clustering}_label"].to_numpy()
 
+    @property
+    def anomaly(self) -> np.ndarray | None:
+        """How unusual each galaxy is, float32 of shape (n,): 1 the most, 0 the least; None where not measured."""
+        return self.anomalies["anomaly"].to_numpy() if "anomaly" in self.anomalies else None
+
+    def trust(self, projection: str) -> np.ndarray | None:
+        """Share of each galaxy's nearest neighbours in the embedding that stay its nearest on a map, float32 (n,)."""
+        column = f"{projection}_trust"
+        return self.projections[column].to_numpy() if column in self.projections else None
+
 
 # UMAP first, then the others as people ask for them; what is not listed comes last, by name.
 PREFERRED = ("umap", "tsne", "pca", "lda", "hdbscan", "kmeans_8")
@@ -96,7 +110,7 @@ def stamp_of(root: Path, name: str) -> tuple:
     """Time and size of the manifest and of every table, the key under which a catalog is cached."""
     folder = artifacts.catalog_folder(root, name)
     paths = [folder / artifacts.MANIFEST_FILE, *(folder / artifacts.table_file(table) for table in artifacts.TABLES)]
-    paths += sorted(folder.glob("neighbors/*.parquet"))
+    paths += [folder / ANOMALIES, *sorted(folder.glob("neighbors/*.parquet"))]
     return tuple((p.stat().st_mtime_ns, p.stat().st_size) if p.exists() else None for p in paths)
 
 
@@ -105,13 +119,15 @@ def _open_catalog(root: Path, name: str, stamp: tuple) -> Galaxies:
     manifest = artifacts.read_manifest(root, name)
     catalog = artifacts.read_table(root, name, "catalog")
     tables, problems = {}, []
-    for table in ("projections", "clusters"):
+    for table in ("projections", "clusters", "anomalies"):
+        tables[table] = catalog[["galaxy_id"]]
+        if table == "anomalies" and ANOMALIES not in manifest.files:
+            continue
         try:
             tables[table] = artifacts.read_table(root, name, table)
         except ArtifactError as error:
-            tables[table] = catalog[["galaxy_id"]]
             problems.append(str(error))
-    return Galaxies(root, name, manifest, catalog, tables["projections"], tables["clusters"], tuple(problems), stamp)
+    return Galaxies(root, name, manifest, catalog, **tables, problems=tuple(problems), stamp=stamp)
 
 
 def neighbors(galaxies: Galaxies) -> tuple[np.ndarray, np.ndarray]:
@@ -122,6 +138,16 @@ def neighbors(galaxies: Galaxies) -> tuple[np.ndarray, np.ndarray]:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _neighbors(root: Path, name: str, model: str, stamp: tuple) -> tuple[np.ndarray, np.ndarray]:
     return artifacts.read_neighbors(root, name, model)
+
+
+def embedding(galaxies: Galaxies) -> np.ndarray:
+    """The embedding of every galaxy, float32 of shape (n, d), read once and shared; never to be changed."""
+    return _embedding(galaxies.root, galaxies.name, galaxies.manifest.model, galaxies.stamp)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _embedding(root: Path, name: str, model: str, stamp: tuple) -> np.ndarray:
+    return artifacts.read_embedding(root, name, model)[1]
 
 
 def thumbnails(galaxies: Galaxies, rows: Sequence[int]) -> list[bytes]:
