@@ -31,8 +31,8 @@ class Galaxies:
     manifest : galaxy_core.artifacts.Manifest
     catalog : pandas.DataFrame
     projections, clusters, anomalies : pandas.DataFrame
-        Empty but for ``galaxy_id`` where the file cannot be read; then ``problems`` says why, a sentence each. A catalog
-        made before anomalies were measured has none, which is no problem.
+        Empty but for ``galaxy_id`` where the file cannot be read; then ``problems`` says why, a sentence each. A
+        catalog made before anomalies were measured has none, which is no problem.
     stamp : tuple
         Changes when one of the files does.
     """
