@@ -9,24 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from galaxy_core.galaxy_zoo import QUESTIONS, gates
 from galaxy_core.simulator.parameters import VOTE_STREAM, GalaxyParameters, stream
 
-# question: (answers, the answer that leads to it or "" when everybody is asked)
-TREE: dict[str, tuple[tuple[str, ...], str]] = {
-    "smooth-or-featured": (("smooth", "featured-or-disk", "artifact"), ""),
-    "how-rounded": (("round", "in-between", "cigar"), "smooth-or-featured_smooth"),
-    "disk-edge-on": (("yes", "no"), "smooth-or-featured_featured-or-disk"),
-    "bulge-shape": (("round", "boxy", "no-bulge"), "disk-edge-on_yes"),
-    "bar": (("yes", "no"), "disk-edge-on_no"),
-    "has-spiral-arms": (("yes", "no"), "disk-edge-on_no"),
-    "spiral-winding": (("tight", "medium", "loose"), "has-spiral-arms_yes"),
-    "spiral-arm-count": (("1", "2", "3", "4", "more-than-4", "cant-tell"), "has-spiral-arms_yes"),
-    "bulge-size": (("dominant", "obvious", "just-noticeable", "no"), "disk-edge-on_no"),
-    "something-odd": (("yes", "no"), "not artifact"),
-    "odd-feature": (
-        ("ring", "lens-or-arc", "disturbed", "irregular", "other", "merger", "dust-lane"),
-        "something-odd_yes",
-    ),
+# question: (answers, the earlier answers that lead to it; none when everybody is asked)
+TREE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    question.key: (
+        tuple(answer.key for answer in question.answers),
+        tuple(f"{earlier}_{answer}" for earlier, answer in gates(question.key)),
+    )
+    for question in QUESTIONS
 }
 ANSWER_COLUMNS = tuple(f"{question}_{answer}_fraction" for question, (answers, _) in TREE.items() for answer in answers)
 
@@ -81,10 +73,7 @@ def count_votes(parameters: GalaxyParameters, seed: int, index: int) -> dict[str
     voters = int(rng.integers(36, 52))
     counts: dict[str, int] = {}
     for question, (answers, led_by) in TREE.items():
-        if led_by == "not artifact":
-            asked = voters - counts["smooth-or-featured_artifact"]
-        else:
-            asked = counts[led_by] if led_by else voters
+        asked = sum(counts[answer] for answer in led_by) if led_by else voters
         given = rng.multinomial(asked, odds[question])
         counts |= {f"{question}_{answer}": int(number) for answer, number in zip(answers, given, strict=True)}
     return counts
