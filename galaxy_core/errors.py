@@ -33,3 +33,7 @@ class TagError(GalaxyError):
 
 class PositionError(GalaxyError):
     """What was written as a position on the sky is none."""
+
+
+class ExportError(GalaxyError):
+    """A table cannot be written in the format that was asked for."""

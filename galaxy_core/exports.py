@@ -1,0 +1,188 @@
+"""A selection as a table that astronomers' tools open, with where it comes from written inside the file.
+
+`selection_table` gathers what is known of the selected galaxies, `provenance` how they came to be selected, and
+`export_selection` writes both as CSV, Parquet, VOTable or FITS; `galaxy_core.table_formats` does the writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxy_core import table_formats
+from galaxy_core.artifacts import schemas
+from galaxy_core.artifacts.files import cached_sha256
+from galaxy_core.errors import ExportError
+from galaxy_core.table_formats import Column
+
+FORMATS = {  # name of the format: how people call it, end of the file name, media type
+    "csv": ("CSV", "csv", "text/csv"),
+    "parquet": ("Parquet", "parquet", "application/vnd.apache.parquet"),
+    "votable": ("VOTable", "vot", "application/x-votable+xml"),
+    "fits": ("FITS table", "fits", "application/fits"),
+}
+WRITERS = {
+    "csv": table_formats.csv_bytes,
+    "parquet": table_formats.parquet_bytes,
+    "votable": table_formats.votable_bytes,
+    "fits": table_formats.fits_bytes,
+}
+
+
+def export_selection(frame: pd.DataFrame, provenance: Mapping[str, object], fmt: str) -> bytes:
+    """A table as the content of a file.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        As made by `selection_table`; any types. What a format cannot hold is written as text; where text is missing
+        every format gets an empty one, and line breaks in it become spaces.
+    provenance : dict of str to str or int
+        Comment lines ``# key: value`` in CSV (``Table.read(..., format="ascii.csv", comment="#")``), key-value metadata
+        in Parquet, PARAM elements in VOTable, header cards in FITS.
+    fmt : {"csv", "parquet", "votable", "fits"}
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ExportError
+        The format cannot hold this table.
+    """
+    if fmt not in WRITERS:
+        raise ValueError(f"no format {fmt!r}; there are {', '.join(WRITERS)}")
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        raise ExportError(
+            "The table repeats a column name; rename the columns of the catalog and run the pipeline again."
+        )
+    columns = [as_column(name, frame.iloc[:, place]) for place, name in enumerate(names)]
+    return WRITERS[fmt](columns, {str(key): one_line(value) for key, value in provenance.items()})
+
+
+def as_column(name: str, values: pd.Series) -> Column:
+    """A column of any type as numbers, yes or no, or text; what but a float is missing is masked."""
+    if values.dtype == object:
+        values = values.convert_dtypes(convert_string=False)
+    elif isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.cat.categories.dtype)
+    missing = values.isna().to_numpy(dtype=bool)
+    mask, kind = missing if missing.any() else None, pd.api.types
+    if kind.is_bool_dtype(values.dtype):
+        return Column(name, values.to_numpy(dtype=bool, na_value=False), mask)
+    if kind.is_integer_dtype(values.dtype):
+        numbers = values.to_numpy(dtype=getattr(values.dtype, "numpy_dtype", values.dtype), na_value=0)
+        if numbers.dtype.name in ("int16", "int32", "int64"):
+            return Column(name, numbers, mask)
+        if not len(numbers) or numbers.max() <= np.iinfo(np.int64).max:  # uint64 may not fit
+            return Column(name, numbers.astype(np.int64), mask)
+    elif kind.is_float_dtype(values.dtype):
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return Column(name, numbers if values.dtype.itemsize > 4 else numbers.astype(np.float32), None)
+    elif kind.is_datetime64_any_dtype(values.dtype):
+        values = values.map(lambda moment: moment.isoformat(), na_action="ignore")
+    return Column(name, as_text(values, missing), None)
+
+
+def as_text(values: pd.Series, missing: np.ndarray) -> np.ndarray:
+    """Values as text, shape (n,) of str objects; empty where missing, control characters as spaces."""
+    texts = values.to_numpy(dtype=object, copy=True)
+    texts[missing] = ""
+    return np.array([one_line(text) for text in texts], dtype=object)
+
+
+def one_line(value: object) -> str:
+    """A value as text without line breaks and other control characters.
+
+    Examples
+    --------
+    >>> one_line("two\\nlines"), one_line(3)
+    ('two lines', '3')
+    """
+    text = value if type(value) is str else str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() or ord(c) > 159 else " " for c in text)
+
+
+def provenance(
+    root: str | Path, manifest: schemas.Manifest, n_selected: int, selection: str, now: datetime | None = None
+) -> dict[str, str | int]:
+    """Where a selection comes from.
+
+    Parameters
+    ----------
+    root : path
+        Folder of the artifacts.
+    manifest : Manifest
+    n_selected : int
+    selection : str
+        How the galaxies were selected, in words.
+    now : datetime.datetime, optional
+        Time of the export; the present by default.
+    """
+    path = schemas.catalog_folder(root, manifest.name) / schemas.MANIFEST_FILE
+    model = manifest.config.get("models", {}).get(manifest.model, {})
+    return {
+        "catalog": manifest.name,
+        "source": f"{manifest.layout}:{manifest.source}" if manifest.layout else manifest.source,
+        "model": manifest.model,
+        "model_fingerprint": model.get("fingerprint", ""),
+        "manifest_sha256": cached_sha256(path) if path.exists() else "",
+        "n_galaxies": manifest.n_galaxies,
+        "n_selected": n_selected,
+        "selection": selection,
+        "date_utc": (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "schema_version": manifest.schema_version,
+        "software": "Galaxy Atlas",
+    }
+
+
+def selection_table(
+    catalog: pd.DataFrame,
+    clusters: pd.DataFrame,
+    rows: np.ndarray,
+    *,
+    anomaly: np.ndarray | None = None,
+    trust: Mapping[str, np.ndarray | None] | None = None,
+    tags: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """Everything that is known of some galaxies, one row each.
+
+    Parameters
+    ----------
+    catalog, clusters : pandas.DataFrame
+        Of all galaxies, in the same order.
+    rows : int array, shape (n_selected,)
+    anomaly : float32 array, shape (n,), optional
+        Written as ``anomaly_score``.
+    trust : dict of str to float32 array, optional
+        For each projection; written as ``trust_<projection>``.
+    tags : dict of str to list of str, or pandas.Series, optional
+        Tags of each ``galaxy_id`` that has some; written as ``tags``, separated by ``; ``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``galaxy_id``, ``ra_deg`` and ``dec_deg`` first. A column of the catalog keeps its name; of the others, one that
+        is taken already gets ``atlas_`` before it.
+    """
+    first = [name for name in ("galaxy_id", "ra_deg", "dec_deg") if name in catalog]
+    table = catalog[first + [name for name in catalog if name not in first]].iloc[rows].reset_index(drop=True)
+    more: dict[str, object] = {}
+    for name in clusters.columns:
+        if name.endswith(("_label", "_membership")):
+            more[name] = clusters[name].to_numpy()[rows]
+    if anomaly is not None:
+        more["anomaly_score"] = anomaly[rows]
+    for projection, values in (trust or {}).items():
+        if values is not None:
+            more[f"trust_{projection}"] = values[rows]
+    if tags is not None:
+        more["tags"] = ["; ".join(found) if (found := tags.get(i)) is not None else "" for i in table["galaxy_id"]]
+    added = {(f"atlas_{name}" if name in table else name): values for name, values in more.items()}
+    return pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1)
