@@ -98,22 +98,14 @@ def draw_selection_tags(galaxies: Galaxies, rows: np.ndarray | None, on_change: 
             chosen = st.session_state.get("selection-tag")
             n_have = inside.get(_as_written(galaxies, chosen), 0) if chosen else 0
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                for verb, label, n in (
-                    ("tag", f"Tag {words.count(len(rows))}", len(rows) - n_have),
-                    ("untag", f"Take it from {words.count(n_have)}", n_have),
-                ):
-                    st.button(
-                        label,
-                        key=f"{verb}-selection",
-                        type="primary" if verb == "tag" else "secondary",
-                        disabled=not chosen or n == 0,
-                        on_click=_tag_rows,
-                        args=(galaxies, verb, rows, on_change),
-                    )
+                about = (galaxies, rows, on_change)
+                _draw_change("tag", f"Tag {words.count(len(rows))}", not chosen or n_have == len(rows), *about)
+                if n_have:
+                    _draw_change("untag", f"Take it from {words.count(n_have)}", False, *about)
                 _draw_undo(galaxies, "selection", on_change)
                 draw_who("selection")
             _show_said("selection")
-            found = [f"{frame.plain(tag)} {n:,}" for tag, n in inside.items() if n]
+            found = [f"{frame.plain(tag)} ({n:,})" for tag, n in inside.items() if n]
             if found:
                 st.caption(f"Tags of these {words.count(len(rows))}: {', '.join(found)}.")
             if lost := lost_sentence(galaxies):
@@ -198,6 +190,19 @@ def _draw_box(galaxies: Galaxies, held: list[str], key: str, label: str, on_chan
         accept_new_options=True,
         on_change=on_change,
         args=args,
+    )
+
+
+def _draw_change(
+    verb: str, label: str, disabled: bool, galaxies: Galaxies, rows: np.ndarray, on_change: OnChange | None
+) -> None:
+    st.button(
+        label,
+        key=f"{verb}-selection",
+        type="primary" if verb == "tag" else "secondary",
+        disabled=disabled,
+        on_click=_tag_rows,
+        args=(galaxies, verb, rows, on_change),
     )
 
 
