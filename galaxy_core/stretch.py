@@ -7,7 +7,9 @@ import numpy as np
 from galaxy_core.noise import estimate_sky
 
 METHODS = ("asinh", "linear", "zscale", "lupton")
+Limits = tuple[float, float, float]
 _WHITE_PERCENTILE = 99.8
+_STEP_SAMPLES = 2**14
 _MIN_WHITE_SIGMA = 15.0  # an empty frame must not turn its noise into galaxies
 
 
@@ -60,17 +62,37 @@ def stretch_image(
     ----------
     .. [1] R. Lupton et al., "Preparing Red-Green-Blue Images from CCD Data", PASP 116, 133 (2004).
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown stretch {method!r}; choose one of {', '.join(METHODS)}")
-    pixels = np.asarray(pixels, dtype=np.float32)
-    bands = _choose_bands(pixels)
+    _check_method(method)
+    bands = _choose_bands(np.asarray(pixels, dtype=np.float32))
     references = bands if reference is None else _choose_bands(np.asarray(reference, dtype=np.float32))
-    if method == "lupton" and bands.shape[0] > 1:
-        return _lupton(bands, references, contrast)
-    curve = "asinh" if method == "lupton" else method
-    return _three_bands(
-        np.stack([_stretch_band(*pair, curve, contrast) for pair in zip(bands, references, strict=True)])
-    )
+    if method == "lupton" and len(bands) == 2:
+        bands, references = _three_bands(bands), _three_bands(references)
+    return _stretch_bands(bands, [_limits(band, method) for band in references], method, contrast)
+
+
+def stretch_display(pixels: np.ndarray, method: str, contrast: float = 1.0) -> np.ndarray:
+    """Stretch an image that a survey has stretched already, such as an 8-bit JPEG, once more.
+
+    The curves are those of `stretch_image`, with one sky and one white for all bands: the survey has balanced them.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (bands, height, width)
+        In [0, 1], red first; of more than three bands the first three are shown.
+    method, contrast : str, float
+
+    Returns
+    -------
+    ndarray of float32, shape (3, height, width), in [0, 1]
+    """
+    _check_method(method)
+    bands = np.asarray(pixels, dtype=np.float32)[:3]
+    return _stretch_bands(bands, [_limits(bands, method)] * len(bands), method, contrast)
+
+
+def brighten(display: np.ndarray, contrast: float) -> np.ndarray:
+    """A display image with the value shown white divided by ``contrast``; float32 in [0, 1]."""
+    return np.clip(np.asarray(display, dtype=np.float32) * np.float32(contrast), 0.0, 1.0)
 
 
 def residual_to_display(residual: np.ndarray, limit: float) -> np.ndarray:
@@ -108,16 +130,39 @@ def _three_bands(bands: np.ndarray) -> np.ndarray:
     return bands[:3]
 
 
-def _limits(band: np.ndarray) -> tuple[float, float, float]:
-    """Sky level, its sigma, and the value shown white, all in the band's units; white is above sky."""
-    finite = band[np.isfinite(band)]
+def _check_method(method: str) -> None:
+    if method not in METHODS:
+        raise ValueError(f"unknown stretch {method!r}; choose one of {', '.join(METHODS)}")
+
+
+def _limits(pixels: np.ndarray, method: str) -> Limits:
+    """Sky level, its sigma, and the value shown white, all in the image's units; white is above sky.
+
+    Sigma is at least one step of the values: where an 8-bit sky is all zeros, one count is no signal.
+    """
+    finite = pixels[np.isfinite(pixels)]
     if finite.size == 0:
         return 0.0, 1.0, 1.0
+    if finite.min() == finite.max():
+        return float(finite[0]), 0.0, float(finite[0]) + 1.0
+    if method == "zscale":
+        from astropy.visualization import ZScaleInterval
+
+        low, high = (float(limit) for limit in ZScaleInterval().get_limits(finite))
+        high = high if high > low else float(finite.max())  # all but a few pixels have one value
+        return low, 0.0, high if high > low else low + 1.0
     sky = estimate_sky(finite)
     white = max(float(np.percentile(finite, _WHITE_PERCENTILE)), sky.level + _MIN_WHITE_SIGMA * sky.sigma)
     if white <= sky.level:
         white = float(finite.max())
-    return (sky.level, sky.sigma, white) if white > sky.level else (sky.level, sky.sigma, sky.level + 1.0)
+    sigma = max(sky.sigma, _step(finite))
+    return (sky.level, sigma, white) if white > sky.level else (sky.level, sigma, sky.level + 1.0)
+
+
+def _step(values: np.ndarray) -> float:
+    """Smallest difference between the values of an image: one count where they are quantised, next to 0 elsewhere."""
+    some = np.unique(values[:: max(1, values.size // _STEP_SAMPLES)])
+    return float(np.diff(some).min()) if some.size > 1 else 0.0
 
 
 def _asinh(signal: np.ndarray, sigma: float, white: float) -> np.ndarray:
@@ -126,23 +171,23 @@ def _asinh(signal: np.ndarray, sigma: float, white: float) -> np.ndarray:
     return np.arcsinh(signal / bend) / np.arcsinh(white / bend)
 
 
-def _stretch_band(band: np.ndarray, reference: np.ndarray, method: str, contrast: float) -> np.ndarray:
-    if method == "zscale":
-        from astropy.visualization import ZScaleInterval
+def _stretch_bands(bands: np.ndarray, limits: list[Limits], method: str, contrast: float) -> np.ndarray:
+    """Three bands for the screen, given the limits of each."""
+    if method == "lupton" and len(bands) == 3:
+        return _lupton(bands, limits, contrast)
+    shown = [_stretch_band(band, *limit, method, contrast) for band, limit in zip(bands, limits, strict=True)]
+    return _three_bands(np.stack(shown))
 
-        known = reference[np.isfinite(reference)]
-        low, high = ZScaleInterval().get_limits(known) if known.size else (0.0, 1.0)
-        shown = (band - low) / max((high - low) / contrast, 1e-30)
-    else:
-        level, sigma, white = _limits(reference)
-        signal, white = band - np.float32(level), (white - level) / contrast
-        shown = signal / white if method == "linear" else _asinh(signal, sigma, white)
+
+def _stretch_band(
+    band: np.ndarray, level: float, sigma: float, white: float, method: str, contrast: float
+) -> np.ndarray:
+    signal, white = band - np.float32(level), (white - level) / contrast
+    shown = signal / white if method in ("linear", "zscale") else _asinh(signal, sigma, white)
     return np.clip(np.nan_to_num(shown, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0).astype(np.float32)
 
 
-def _lupton(bands: np.ndarray, references: np.ndarray, contrast: float) -> np.ndarray:
-    bands, references = _three_bands(bands), _three_bands(references)
-    limits = [_limits(reference) for reference in references]
+def _lupton(bands: np.ndarray, limits: list[Limits], contrast: float) -> np.ndarray:
     # bands of unlike zero points are brought to one white before they are added
     signal = np.stack([(band - level) / (white - level) for band, (level, _, white) in zip(bands, limits, strict=True)])
     signal = np.nan_to_num(signal, nan=0.0, posinf=1.0, neginf=0.0)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.visualization import AsinhStretch, LinearStretch, ManualInterval, ZScaleInterval
+from astropy.visualization.lupton_rgb import RGBImageMappingLupton
 
-from galaxy_core.stretch import METHODS, residual_to_display, stretch_image, to_display
+from galaxy_core.noise import estimate_sky
+from galaxy_core.stretch import METHODS, brighten, residual_to_display, stretch_display, stretch_image, to_display
 
 
 def frame(n_bands=1, sky=1000.0, sigma=5.0, peak=3000.0, seed=0, scale=4.0):
@@ -106,8 +109,120 @@ def test_nan_constant_and_one_pixel(method):
 
 
 def test_unknown_method():
-    with pytest.raises(ValueError, match="asinh"):
-        stretch_image(frame(), "sepia")
+    for stretch in (stretch_image, stretch_display):
+        with pytest.raises(ValueError, match="asinh"):
+            stretch(frame(), "sepia")
+
+
+def saturated(n_bands=1):
+    image = frame(n_bands, sigma=4)
+    image[:, 5:9, 5:9] = 65535  # a star: more than 0.2 % of the pixels
+    return image
+
+
+HARD = {
+    "equal": np.full((1, 20, 20), 7.0),
+    "equal in 8 bits": np.full((3, 20, 20), 200 / 255),
+    "all NaN": np.full((3, 9, 9), np.nan),
+    "one pixel": np.ones((1, 1, 1)),
+    "two pixels": np.array([[[1.0, 2.0]]]),
+    "saturated star": saturated(),
+    "negative sky": frame(1, sky=-500.0),
+    "all below zero": -np.abs(frame(3)),
+    "four bands": frame(4),
+    "half NaN": np.where(np.arange(64) < 32, np.nan, frame(3)),
+    "infinite": np.where(np.random.default_rng(3).random((3, 60, 64)) < 0.1, -np.inf, frame(3)),
+    "huge": frame(3) * 1e30,
+    "tiny": frame(3) * 1e-36,
+    "black in 8 bits": np.zeros((3, 16, 16)),
+    "one count in 8 bits": np.eye(16)[None].repeat(3, axis=0) / 255,
+    "whole numbers": np.arange(12).reshape(1, 3, 4),
+}
+
+
+@pytest.mark.parametrize("stretch", [stretch_image, stretch_display])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.filterwarnings("error")
+def test_hard_images(name, method, stretch):
+    for contrast in (0.25, 1.0, 8.0):
+        shown = stretch(HARD[name], method, contrast)
+        assert shown.shape == (3, *HARD[name].shape[1:]) and shown.dtype == np.float32
+        assert np.isfinite(shown).all() and shown.min() >= 0 and shown.max() <= 1
+    if name.startswith(("equal", "all NaN", "one pixel", "black")):
+        assert not shown.any(), "nothing there, nothing shown"
+    elif name in ("saturated star", "negative sky", "four bands"):
+        assert stretch(HARD[name], method)[:, 30, 32].max() > 0.01, "the galaxy beside a star, or below zero, is seen"
+
+
+@pytest.mark.parametrize("name", ["saturated star", "negative sky", "one count in 8 bits", "two pixels"])
+def test_linear_asinh_and_zscale_are_those_of_astropy(name):
+    """astropy's stretch of the same limits; the limits of zscale are astropy's own."""
+    band = np.asarray(HARD[name][:1], dtype=np.float32)
+    sky = estimate_sky(band)
+    white = max(np.percentile(band, 99.8), sky.level + 15 * sky.sigma)
+    white = white if white > sky.level else band.max()
+    unit = ManualInterval(sky.level, white)(band[0].astype(float))
+    np.testing.assert_allclose(stretch_image(band, "linear")[0], LinearStretch()(unit), atol=1e-5)
+    sigma = max(sky.sigma, np.diff(np.unique(band)).min())
+    bend = np.clip(3 * sigma / (white - sky.level), 1e-3, 1)
+    np.testing.assert_allclose(stretch_image(band, "asinh")[0], AsinhStretch(bend)(unit), atol=1e-4)
+    low, high = ZScaleInterval().get_limits(band)
+    if high > low:
+        want = ZScaleInterval()(band[0])
+        np.testing.assert_allclose(stretch_image(band, "zscale")[0], want, atol=1e-5)
+
+
+def test_lupton_is_that_of_astropy():
+    bands = frame(3, sigma=3)
+    bands[0] = 1000 + 0.4 * (bands[0] - 1000)
+    bands[:, 5:9, 5:9] += np.array([9000.0, 3000.0, 1000.0])[:, None, None]  # brighter than the screen
+    scaled, variances = [], []
+    for band in bands[::-1]:
+        sky = estimate_sky(band)
+        white = max(np.percentile(band, 99.8), sky.level + 15 * sky.sigma) - sky.level
+        scaled.append((band - sky.level) / white)
+        variances.append((sky.sigma / white) ** 2)
+    bend = max(3 * np.sqrt(np.mean(variances) / 3), 1e-3)
+    mapping = RGBImageMappingLupton(interval=ManualInterval(0, 1), stretch=AsinhStretch(bend))
+    want = np.moveaxis(mapping.make_rgb_image(*scaled, output_dtype=np.float64), -1, 0)
+    shown = stretch_image(bands, "lupton")
+    above_sky = (
+        np.mean(scaled, axis=0) > 1e-5
+    )  # below it astropy shows black, and here a band above its sky still shows
+    assert above_sky.mean() > 0.6 and np.max(scaled) > 1.2, "some pixels are too bright for the screen"
+    np.testing.assert_allclose(shown[:, above_sky], want[:, above_sky], atol=2e-3)
+
+
+def eight_bit():
+    """A galaxy redder than its surroundings on a sky cut at zero, as survey JPEGs are."""
+    image = np.round(frame(3, sky=-2.0, sigma=2.0, peak=220.0)) * np.array([1.0, 0.7, 0.5])[:, None, None]
+    return (np.clip(np.round(image), 0, 255) / 255).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_eight_bit_colours_stay_red_first_and_in_balance(method):
+    image = eight_bit()
+    shown = stretch_display(image, method, 0.25)
+    red, green, blue = shown[:, 30, 40]
+    assert red > green > blue > 0
+    if method == "linear":
+        np.testing.assert_allclose(shown[:, 30, 40] / red, image[:, 30, 40] / image[0, 30, 40], atol=0.05)
+
+
+def test_one_count_of_eight_bits_is_no_signal():
+    """The sky is cut at zero, so nothing but the step of the values says what noise is."""
+    image = np.zeros((1, 64, 64), np.float32)
+    image[:, 20:40, 20:40] = 0.8
+    image[:, 2, 2] = 1 / 255
+    assert stretch_image(image, "asinh")[0, 2, 2] < 0.1
+    assert AsinhStretch(1e-3)(np.array([1 / 255 / 0.8]))[0] > 0.25, "as a curve that knows no step would show it"
+
+
+def test_brighten_divides_white():
+    image = np.array([0.0, 0.2, 0.4, 0.9], np.float32)
+    np.testing.assert_allclose(brighten(image, 2), [0, 0.4, 0.8, 1])
+    np.testing.assert_array_equal(brighten(image, 1), image)
 
 
 def test_residual_colours_are_about_zero():
