@@ -1,100 +1,91 @@
-"""The map of all galaxies: click one to see it, outline some to compare them with the rest."""
+"""The map of all galaxies: click one to see it, outline some to work with them, find the unusual, share the view."""
 
 import numpy as np
 import streamlit as st
 
-from pages.views import card, figures, frame, readers, region, selection, words
-from pages.views.colouring import colour_by, colour_choices
+from pages.views import about_map, card, frame, map_choices, presenting, readers, region, selection, tagging
+
+try:
+    from pages.views import search, unusual
+except ImportError:
+    search = unusual = None
+from pages.views.galaxy_map import component
 from pages.views.gallery import gallery
 
-FRAGMENTS = ["card", "map"]
+MAPS, MARKS, CARD, BELOW = "map", "marks", "card", "below"
+PANELS = {"selection": "Selection", "unusual": "The unusual", "about": "Can I trust this map?"}
 
 
 def show_galaxy(galaxies, row):
-    """Open a galaxy: only the card and the ring on the map are drawn again."""
+    """Open a galaxy: the card and the ring on the maps are drawn again."""
     selection.open_galaxy(galaxies, row)
-    st.rerun(FRAGMENTS)
+    st.rerun([MARKS, CARD])
 
 
-def on_map_event(galaxies, projection, key):
-    """A click opens a galaxy; an outline selects all galaxies inside."""
-    event = st.session_state[key]
-    row = selection.clicked_row(event)
-    if row is not None:
-        show_galaxy(galaxies, row)
-    rows = selection.outlined_rows(event, *galaxies.coordinates(projection))
-    if rows is not None:
-        selection.select_rows(galaxies, rows)
-        st.rerun(["map", "region"])
+def on_events(galaxies, events):
+    """What was done on a map: a galaxy opened, an outline drawn, a key pressed."""
+    changed = {MARKS}
+    for event in events:
+        if event["kind"] == "open" and 0 <= event["row"] < len(galaxies):
+            selection.open_galaxy(galaxies, event["row"])
+            changed |= {CARD}
+        elif event["kind"] == "outline":
+            selection.select_outline(galaxies, event["projection"], event["x"], event["y"], event["mode"])
+            changed |= {BELOW}
+        elif event["kind"] == "clear":
+            selection.select_rows(galaxies, None)
+            changed |= {BELOW}
+        elif event["key"] in presenting.STEPS:
+            presenting.step(galaxies, presenting.STEPS[event["key"]])
+            changed |= {CARD}
+        elif said := tagging.handle_key(galaxies, event["key"]):
+            st.toast(said)
+            changed |= {CARD, BELOW}
+    st.rerun(sorted(changed))
 
 
-@st.fragment(key="map")
-def draw_map(galaxies):
-    """The map and what it shows."""
+def redraw():
+    """After another filter, the maps and everything that counts galaxies."""
+    st.rerun([MAPS, MARKS, BELOW])
+
+
+@st.fragment(key=MAPS)
+def draw_maps(galaxies):
+    """The choices above the map, and one map or two."""
     if not galaxies.projection_names:
         st.info("There is no map of this catalog.", icon=":material/map:")
         return
-    choices = colour_choices(galaxies)
-    left, right = st.columns(2)
-    projection = left.selectbox(
-        "Map",
-        galaxies.projection_names,
-        format_func=words.name_of,
-        key="map",
-        bind="query-params",
-        help="How the embedding, a long list of numbers for each picture, is laid out on a plane.",
-    )
-    colour = right.selectbox(
-        "Colour",
-        list(choices),
-        format_func=choices.get,
-        key="colour",
-        bind="query-params",
-        help="What the colours show: the catalog's class, clusters found without it, or any number of the catalog.",
-    )
-    colouring = colour_by(galaxies, colour)
-    x, y = galaxies.coordinates(projection)
-    n_shown = int((np.isfinite(x) & np.isfinite(y)).sum())
-    key = f"chart-{galaxies.name}-{projection}-{st.session_state.get('n_cleared', 0)}"
-    figure = figures.map_figure(
-        x,
-        y,
-        colouring,
-        frame.is_dark(),
-        title=f"{words.name_of(projection)} of {words.count(n_shown)}, by {colouring.title}",
-        axis_name="" if projection in words.ARBITRARY_AXES else words.name_of(projection),
-        ids=galaxies.ids,
-        open_row=selection.open_row(galaxies),
-        selected=selection.selected_rows(galaxies),
-        revision=key,
-    )
-    with st.container(key="map-box", height=640, border=False):  # style.css makes it less high on a phone
-        st.plotly_chart(
-            figure,
-            height="stretch",
-            key=key,
-            on_select=lambda: on_map_event(galaxies, projection, key),
-            selection_mode=("points", "box", "lasso"),
-            config=figures.chart_config(f"{galaxies.name}-{projection}"),
-            alt=f"Map of {words.count(n_shown)}, coloured by {colouring.title}",
-        )
-    missing = len(galaxies) - n_shown
-    st.caption(words.MAP_HELP.get(projection, "") + (f" {words.count(missing)} not on this map." if missing else ""))
+    map_choices.draw_maps(galaxies, redraw)
 
 
-@st.fragment(key="card")
+@st.fragment(key=MARKS)
+def draw_marks(galaxies):
+    """The open galaxy and the selection on the maps."""
+    row, rows = selection.open_row(galaxies), selection.selected_rows(galaxies)
+    drawn = selection.outlines_drawn(galaxies)
+    component.draw_marks(galaxies, galaxies.name, row, rows, drawn, lambda events: on_events(galaxies, events))
+
+
+@st.fragment(key="hover")
+def draw_hover(galaxies):
+    """The picture under the mouse."""
+    component.draw_hover(galaxies, galaxies.name, lambda row: list(card.main_facts(galaxies, row).values()))
+
+
+@st.fragment(key="view")
+def draw_view(galaxies):
+    """Points and pictures of the part on the screen."""
+    component.draw_view(galaxies, galaxies.name)
+
+
+@st.fragment(key=CARD)
 def draw_card(galaxies):
     """The open galaxy and its neighbours, and the search for another."""
-    text = st.text_input("Find a galaxy", placeholder="id, or a part of it", key="find", icon=":material/search:")
-    found = selection.find_galaxies(galaxies.ids, text) if text else []
-    if text and not found:
-        st.caption(f"No id of this catalog contains “{text}”.")
-    if found:
-        gallery(galaxies, [galaxies.row_of[i] for i in found[:8]], "found", [i[-12:] for i in found[:8]], show_galaxy)
+    if search:
+        search.draw_search(galaxies, show_galaxy)
     row = selection.open_row(galaxies)
     if row is None:
-        asked = selection.lost_galaxy(galaxies)
-        if asked:
+        if asked := selection.lost_galaxy(galaxies):
             st.warning(f"There is no galaxy “{asked}” in this catalog.", icon=":material/link_off:")
         st.markdown("**Click any point of the map** to see the galaxy, or begin with one of these:")
         starters = np.random.default_rng(0).choice(len(galaxies), min(9, len(galaxies)), replace=False)
@@ -106,20 +97,39 @@ def draw_card(galaxies):
     card.draw_details(galaxies, row)
 
 
-@st.fragment(key="region")
-def draw_region(galaxies):
-    """What lies inside the outline."""
-    region.draw_region(galaxies, show_galaxy)
+@st.fragment(key=BELOW)
+def draw_below(galaxies):
+    """What is one step away: the selection, the unusual, how far to trust the map."""
+    keys = list(PANELS)
+    panel = st.segmented_control(
+        "Panel", keys, default=keys[0], required=True, format_func=PANELS.get, key="panel", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    with frame.panel():
+        draw = {
+            "selection": region.draw_region,
+            "unusual": unusual and unusual.draw_unusual,
+            "about": about_map.draw_about,
+        }[panel]
+        draw(galaxies, show_galaxy)
 
 
 artifacts_root = frame.open_page("Galaxy map")
 catalog_name = frame.choose_catalog(artifacts_root)
+presenting.draw_switch()
 with frame.panel():
     loaded = readers.open_catalog(artifacts_root, catalog_name)
     frame.show_problems(loaded.problems)
+    component.forget_maps()
     map_column, card_column = st.columns([2, 1], gap="medium")
     with map_column, frame.panel():
-        draw_map(loaded)
+        draw_maps(loaded)
     with card_column:
         draw_card(loaded)
-    draw_region(loaded)
+    draw_below(loaded)
+    with st.container(key="map-channels"):
+        draw_marks(loaded)
+        draw_hover(loaded)
+        draw_view(loaded)
+    for problem in selection.link_problems():
+        st.warning(problem, icon=":material/link_off:")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
-from pages.views import words
+from pages.views import tagged, words
 from pages.views.readers import Galaxies
 
 # Okabe & Ito (2008). Black would vanish on the night sky and pale yellow on paper, so each theme replaces one.
@@ -16,6 +17,8 @@ DARK = {"#000000": "#E8EAF0", "#0072B2": "#3C8FD4"}
 LIGHT = {"#F0E442": "#B5A70A"}
 GREY_DARK, GREY_LIGHT = "#5d6475", "#a9adb6"
 MAX_CATEGORIES = 60
+PALETTES = ("Viridis", "Cividis", "Inferno")  # even steps of brightness, safe for colour-blind eyes
+TAGS = "tags"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,12 @@ class Colouring:
         The numbers; None for categories.
     nothing : str
         What galaxies of code -1, or without a number, are called.
+    log : bool
+        Whether colours follow the logarithm; numbers that have none take the lowest colour.
+    whole_range : bool
+        Limits at the least and largest number, in place of the 1st and 99th percentile.
+    palette : str
+        One of `PALETTES`.
     """
 
     title: str
@@ -41,36 +50,105 @@ class Colouring:
     names: tuple[str, ...] = ()
     values: np.ndarray | None = None
     nothing: str = "unknown"
+    log: bool = False
+    whole_range: bool = False
+    palette: str = "Viridis"
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The numbers at the two ends of the colours; numbers beyond them take the end colours."""
+        values = self.values[np.isfinite(self.values)]
+        if self.log:
+            values = values[values > 0]
+        if len(values) == 0:
+            return (1.0, 10.0) if self.log else (0.0, 1.0)
+        low, high = np.percentile(values, [0, 100] if self.whole_range else [1, 99]).astype(float)
+        if low == high:
+            low, high = (low / 2, low * 2) if self.log else (low - 0.5, high + 0.5)
+        return float(low), float(high)
+
+    @property
+    def ramp(self) -> list[str]:
+        """The colours between the limits, as hexadecimal numbers."""
+        return ramp_of(self.palette)
+
+    def share_of_scale(self) -> np.ndarray:
+        """Where each number lies between the limits, 0 to 1; not a number where there is none."""
+        low, high = self.limits
+        values = np.asarray(self.values, dtype=np.float64)
+        if self.log:
+            values = np.log(np.where(values > 0, values, np.where(np.isnan(values), np.nan, low)))
+            low, high = np.log(low), np.log(high)
+        return np.clip((values - low) / (high - low), 0, 1)
+
+
+@cache
+def ramp_of(palette: str) -> list[str]:
+    """256 colours of a palette."""
+    from plotly.colors import sample_colorscale
+
+    colours = sample_colorscale(palette, np.linspace(0, 1, 256).tolist(), colortype="tuple")
+    return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in colours]
 
 
 def colour_choices(galaxies: Galaxies) -> dict[str, str]:
     """Keys and names of everything a map of this catalog can be coloured by, the telling ones first."""
     choices = {}
-    if "class" in galaxies.catalog and galaxies.catalog["class"].notna().any():
+    if _has_class(galaxies):
         choices["class"] = "Class"
     for name in galaxies.clustering_names:
         choices[f"{name}_label"] = f"Cluster, {words.name_of(name)}"
+    if galaxies.anomaly is not None:
+        choices["anomaly"] = "Anomaly: how unusual"
+    for name in galaxies.projection_names:
+        if galaxies.trust(name) is not None:
+            choices[f"{name}_trust"] = f"Trust in {words.name_of(name)}"
+    if tagged.tag_names(galaxies):
+        choices[TAGS] = "Tags"
     choices["split"] = "Split: training, validation, test"
     for name in galaxies.clustering_names:
         choices[f"{name}_membership"] = f"Membership, {words.name_of(name)}"
-    for column in galaxies.catalog.columns:
-        values = galaxies.catalog[column]
-        if column not in ("galaxy_id", "class", "split") and _is_number(values) and values.notna().any():
-            choices[column] = words.column_name(column)
-    for column in galaxies.catalog.columns:
-        values = galaxies.catalog[column]
-        if column not in choices and column != "galaxy_id" and not _is_number(values) and _is_category(values):
-            choices[column] = words.column_name(column)
-    return choices
+    return choices | {key: words.column_name(key) for key in _catalog_columns(galaxies) if key not in choices}
+
+
+def _has_class(galaxies: Galaxies) -> bool:
+    if "has class" not in galaxies.memory:
+        galaxies.memory["has class"] = "class" in galaxies.catalog and bool(galaxies.catalog["class"].notna().any())
+    return galaxies.memory["has class"]
+
+
+def _catalog_columns(galaxies: Galaxies) -> list[str]:
+    """Columns of numbers, then columns of a few different texts."""
+    if "columns" in galaxies.memory:
+        return galaxies.memory["columns"]
+    table = galaxies.catalog
+    columns = [column for column in table.columns if column not in ("galaxy_id", "class", "split", "split_group")]
+    numbers = [column for column in columns if _is_number(table[column]) and table[column].notna().any()]
+    texts = [column for column in columns if not _is_number(table[column]) and _is_category(table[column])]
+    return galaxies.memory.setdefault("columns", numbers + texts)
 
 
 def colour_by(galaxies: Galaxies, key: str) -> Colouring:
-    """The colouring of one of the `colour_choices`."""
+    """The colouring of one of the `colour_choices`; made once for each, tags excepted."""
+    if key == TAGS:
+        return by_tag(galaxies)
+    if ("colouring", key) not in galaxies.memory:
+        galaxies.memory["colouring", key] = _colour_by(galaxies, key)
+    return galaxies.memory["colouring", key]
+
+
+def _colour_by(galaxies: Galaxies, key: str) -> Colouring:
     stem, _, kind = key.rpartition("_")
     if stem in galaxies.clustering_names and kind == "label":
         return by_cluster(galaxies, stem)
     if stem in galaxies.clustering_names and kind == "membership":
         return Colouring(f"membership in {words.name_of(stem)} [0 to 1]", values=_numbers(galaxies.clusters[key]))
+    if stem in galaxies.projection_names and kind == "trust" and galaxies.trust(stem) is not None:
+        k = galaxies.manifest.projections.get(stem, {}).get("trust", {}).get("k", "")
+        title = f"share of the {k} nearest galaxies kept by {words.name_of(stem)}".replace("  ", " ")
+        return Colouring(title, values=galaxies.trust(stem), nothing="not on this map", whole_range=True)
+    if key == "anomaly" and galaxies.anomaly is not None:
+        return Colouring("anomaly [0 usual, 1 most unusual]", values=galaxies.anomaly, nothing="not measured")
     column = galaxies.catalog[key]
     if _is_number(column):
         unit = " [share of answers]" if key in galaxies.manifest.answer_columns else ""
@@ -78,6 +156,24 @@ def colour_by(galaxies: Galaxies, key: str) -> Colouring:
             unit = " [number of answers]"
         return Colouring(words.column_name(key) + unit, values=_numbers(column), nothing="no value")
     return by_text(column, words.column_name(key))
+
+
+def with_scale(colouring: Colouring, log: bool, whole_range: bool, palette: str) -> Colouring:
+    """The same numbers on another scale; groups stay as they are."""
+    if colouring.values is None:
+        return colouring
+    return replace(colouring, log=log, whole_range=whole_range or colouring.whole_range, palette=palette)
+
+
+def by_tag(galaxies: Galaxies) -> Colouring:
+    """Colour by tag; a galaxy with several shows the one that is used least, which the others would hide."""
+    names = tagged.tag_names(galaxies)
+    codes, best = np.full(len(galaxies), -1, dtype=np.int32), np.full(len(galaxies), len(galaxies) + 1)
+    for code, name in enumerate(names):
+        has = tagged.tag_codes(galaxies, name)
+        rarer = has & (has.sum() < best)
+        codes[rarer], best[rarer] = code, has.sum()
+    return Colouring("tag", codes=codes, names=tuple(names), nothing="no tag")
 
 
 def by_cluster(galaxies: Galaxies, clustering: str) -> Colouring:

@@ -60,6 +60,11 @@ class Galaxies:
         """Row of each ``galaxy_id``."""
         return {galaxy_id: row for row, galaxy_id in enumerate(self.ids)}
 
+    @cached_property
+    def memory(self) -> dict:
+        """What pages derive from this catalog and would else derive again on every run."""
+        return {}
+
     @property
     def projection_names(self) -> list[str]:
         """Maps that can be drawn, in the order of the manifest."""

@@ -1,95 +1,194 @@
-"""Which galaxy is open and which are selected: pure functions of clicks and outlines, and the session's memory."""
+"""Which galaxy is open and which are selected: the session's memory, and the part of it that a link carries.
+
+A selection is a list of steps, each an outline on a map or a set of galaxies found elsewhere, with what it did to the
+steps before. The steps are what a link holds and what an export says of how the selection was made.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
+from galaxy_core.map_layers import extent_of
+from pages.views import outlines, words
 from pages.views.readers import Galaxies
 
-
-def clicked_row(event: dict) -> int | None:
-    """Row of the galaxy that was clicked; None for an outline, or where nothing was hit.
-
-    Examples
-    --------
-    >>> clicked_row({"selection": {"points": [{"customdata": 11}], "box": [], "lasso": []}})
-    11
-    """
-    selection = event.get("selection", {})
-    points = selection.get("points", [])
-    if selection.get("box") or selection.get("lasso") or not points:
-        return None
-    row = points[0].get("customdata")
-    row = row[0] if isinstance(row, list | tuple) and row else row
-    return None if row is None or row == [] else int(row)
+MODES = {"new": "", "add": "and ", "subtract": "without ", "intersect": "and only "}
+MAX_LINKED_IDS = 60  # a longer list of ids does not fit into an address
 
 
-def outlined_rows(event: dict, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-    """Rows of all galaxies inside the boxes and lassos of an event; None where it has none.
+@dataclass(frozen=True)
+class Step:
+    """One step of a selection.
 
-    Every galaxy of the catalog is tested, also those of groups that are hidden in the legend.
-    """
-    selection = event.get("selection", {})
-    outlines = [corners_of(box) for box in selection.get("box", [])]
-    outlines += [(lasso["x"], lasso["y"]) for lasso in selection.get("lasso", [])]
-    if not outlines:
-        return None
-    inside = np.zeros(len(x), dtype=bool)
-    for px, py in outlines:
-        inside |= inside_polygon(x, y, np.asarray(px, float), np.asarray(py, float))
-    return np.flatnonzero(inside).astype(np.int32)
-
-
-def corners_of(box: dict) -> tuple[list[float], list[float]]:
-    """Corners of a box given by two opposite ones."""
-    (x0, x1), (y0, y1) = box["x"][:2], box["y"][:2]
-    return [x0, x1, x1, x0], [y0, y0, y1, y1]
-
-
-def inside_polygon(x: np.ndarray, y: np.ndarray, px: np.ndarray, py: np.ndarray) -> np.ndarray:
-    """Which points lie inside a closed polygon, by the even-odd rule.
-
-    Parameters
+    Attributes
     ----------
-    x, y : array, shape (n,)
-    px, py : array, shape (m,)
-        Corners in order; the last is joined to the first.
-
-    Returns
-    -------
-    bool array, shape (n,)
-        False where a coordinate is not a number.
+    mode : str
+        One of `MODES`.
+    how : str
+        What was selected, in words.
+    projection, corners : str, tuple of int
+        The outline and the map it was drawn on; empty for galaxies found elsewhere.
+    rows : int32 array
+        Galaxies found elsewhere, or inside the outline.
     """
-    inside = np.zeros(len(x), dtype=bool)
-    if len(px) < 3:
-        return inside
-    near = np.flatnonzero((x >= px.min()) & (x <= px.max()) & (y >= py.min()) & (y <= py.max()))
-    xn, yn = np.asarray(x, float)[near], np.asarray(y, float)[near]
-    crossings = np.zeros(len(near), dtype=bool)
-    for x0, y0, x1, y1 in zip(px, py, np.roll(px, -1), np.roll(py, -1), strict=True):
-        if y0 == y1:
-            continue
-        straddles = (y0 > yn) != (y1 > yn)
-        crossings ^= straddles & (xn < x0 + (yn - y0) * (x1 - x0) / (y1 - y0))
-    inside[near] = crossings
-    return inside
+
+    mode: str
+    how: str
+    rows: np.ndarray
+    projection: str = ""
+    corners: tuple[int, ...] = ()
 
 
-def find_galaxies(ids: np.ndarray, text: str, limit: int = 50) -> list[str]:
-    """Ids that match: the exact one, else those that begin with the text, then those that contain it.
+@dataclass(frozen=True)
+class Selection:
+    """The steps and the galaxies they come to, int32 rows in order."""
 
-    Examples
-    --------
-    >>> find_galaxies(np.array(["a12", "12", "123"], dtype=object), "12")
-    ['12', '123', 'a12']
-    """
-    text = text.strip().lower()
-    if not text:
-        return []
-    found = [galaxy_id for galaxy_id in ids if text in galaxy_id.lower()]
-    found.sort(key=lambda galaxy_id: (galaxy_id.lower() != text, not galaxy_id.lower().startswith(text)))
-    return found[:limit]
+    steps: tuple[Step, ...]
+    rows: np.ndarray
+
+
+def select_outline(galaxies: Galaxies, projection: str, x: list, y: list, mode: str = "new") -> None:
+    """Select what lies inside an outline; every galaxy of the catalog is tested, drawn or not."""
+    if projection not in galaxies.projection_names or mode not in MODES or not 3 <= len(x) == len(y):
+        return
+    extent = extent_of(*galaxies.coordinates(projection))
+    _add_step(galaxies, _outline_step(galaxies, projection, outlines.keep_corners(x, y, extent), mode))
+
+
+def _outline_step(galaxies: Galaxies, projection: str, kept: list[int], mode: str) -> Step:
+    x, y = galaxies.coordinates(projection)
+    rows = np.flatnonzero(outlines.inside_polygon(x, y, *outlines.corners_of(kept, extent_of(x, y))))
+    how = f"an outline of {len(kept) // 2} corners on {words.name_of(projection)}"
+    return Step(mode, how, rows.astype(np.int32), projection, tuple(kept))
+
+
+def select_rows(galaxies: Galaxies, rows: np.ndarray | None, mode: str = "new", how: str = "galaxies picked") -> None:
+    """Select some galaxies; ``how`` says in words which they are. None forgets the selection."""
+    if rows is None:
+        _memory().pop(galaxies.name, None)
+        st.query_params.pop("selected", None)
+        return
+    _add_step(galaxies, Step(mode, how, np.unique(np.asarray(rows, dtype=np.int32))))
+
+
+def _add_step(galaxies: Galaxies, step: Step) -> None:
+    before = None if step.mode == "new" else _selection(galaxies)
+    steps = (*before.steps, step) if before else (step,)
+    rows = outlines.combine(before.rows if before else None, step.rows, step.mode)
+    _memory()[galaxies.name] = Selection(steps, rows)
+    write_link(galaxies)
+
+
+def _memory() -> dict[str, Selection]:
+    return st.session_state.setdefault("selections", {})
+
+
+def _selection(galaxies: Galaxies) -> Selection | None:
+    """The selection in this catalog, taken from the link the first time."""
+    found = _memory().get(galaxies.name)
+    asked = st.query_params.get("selected")
+    if found is None and asked and st.session_state.get("selection_link_read") != asked:
+        st.session_state["selection_link_read"] = asked
+        found = read_link(galaxies, asked)
+        if found is not None:
+            _memory()[galaxies.name] = found
+    if found is not None and len(found.rows) and found.rows[-1] >= len(galaxies):
+        _memory().pop(galaxies.name)  # the catalog was made again with fewer galaxies
+        return None
+    return found
+
+
+def selected_rows(galaxies: Galaxies) -> np.ndarray | None:
+    """Rows of the selected galaxies that pass the filters, int32 in order; None where nothing was selected."""
+    found = _selection(galaxies)
+    if found is None:
+        return None
+    kept = st.session_state.get("kept", {}).get(galaxies.name)
+    return found.rows if kept is None else found.rows[kept[found.rows]]
+
+
+def describe(galaxies: Galaxies) -> str:
+    """How the selection was made, in words."""
+    found = _selection(galaxies)
+    if found is None:
+        return "nothing selected"
+    text = "; ".join(MODES[step.mode] + step.how for step in found.steps)
+    filters = st.session_state.get("filter_words", {}).get(galaxies.name)
+    return f"{text}; filtered by {filters}" if filters else text
+
+
+def outlines_drawn(galaxies: Galaxies) -> list[dict]:
+    """The outlines of the selection, in the units of the maps they were drawn on."""
+    found, drawn = _selection(galaxies), []
+    for step in found.steps if found else ():
+        if step.corners:
+            extent = extent_of(*galaxies.coordinates(step.projection))
+            x, y = outlines.corners_of(list(step.corners), extent)
+            drawn.append({"map": step.projection, "x": x.round(5).tolist(), "y": y.round(5).tolist()})
+    return drawn
+
+
+def write_link(galaxies: Galaxies) -> None:
+    """Put the selection into the address, or take it out where it is too long for one."""
+    found, parts = _memory().get(galaxies.name), []
+    for step in found.steps if found else ():
+        if step.corners:
+            parts.append([step.mode[0], step.projection, list(step.corners)])
+        elif len(step.rows) <= MAX_LINKED_IDS:
+            parts.append([step.mode[0], step.how, [str(galaxies.ids[row]) for row in step.rows]])
+        else:
+            parts = []
+            break
+    if parts:
+        st.query_params["selected"] = st.session_state["selection_link_read"] = outlines.to_link(parts)
+    else:
+        st.query_params.pop("selected", None)
+
+
+def is_linked(galaxies: Galaxies) -> bool:
+    """Whether the address holds the whole selection."""
+    return _selection(galaxies) is None or "selected" in st.query_params
+
+
+def read_link(galaxies: Galaxies, letters: str) -> Selection | None:
+    """The selection a link holds; None, with a sentence in `link_problems`, where it makes no sense here."""
+    modes = {mode[0]: mode for mode in MODES}
+    steps, lost, rows = [], 0, None
+    try:
+        for letter, name, values in outlines.from_link(letters):
+            if all(isinstance(value, str) for value in values):
+                found = [galaxies.row_of[value] for value in values if value in galaxies.row_of]
+                lost += len(values) - len(found)
+                step = Step(modes[letter], str(name)[:200], np.array(sorted(set(found)), dtype=np.int32))
+            elif name not in galaxies.projection_names:
+                note(f"The link selects galaxies on a map “{name}” that this catalog does not have.")
+                continue
+            else:
+                corners = [int(np.clip(value, 0, 65535)) for value in values]
+                step = _outline_step(galaxies, name, corners[: len(corners) // 2 * 2], modes[letter])
+            steps.append(step)
+            rows = outlines.combine(rows, step.rows, step.mode)
+    except (ValueError, TypeError, KeyError):
+        note("The selection of this link cannot be read; it was probably cut short when it was copied.")
+        return None
+    if lost:
+        note(f"{words.count(lost)} of the link's selection are not in this catalog.")
+    return Selection(tuple(steps), rows) if steps else None
+
+
+def note(sentence: str) -> None:
+    """Keep a sentence about this link for `link_problems`."""
+    problems = st.session_state.setdefault("link_problems", [])
+    if sentence not in problems:
+        problems.append(sentence)
+
+
+def link_problems() -> list[str]:
+    """What a link asked for and could not be shown."""
+    return st.session_state.get("link_problems", [])
 
 
 def open_row(galaxies: Galaxies) -> int | None:
@@ -122,14 +221,3 @@ def open_galaxy(galaxies: Galaxies, row: int) -> None:
     """Open a galaxy on every page, and in the address."""
     st.session_state["galaxy"] = str(galaxies.ids[row])
     st.query_params["galaxy"] = st.session_state["galaxy"]
-
-
-def selected_rows(galaxies: Galaxies) -> np.ndarray | None:
-    """Rows inside the last outline drawn on a map of this catalog, None without one."""
-    rows = st.session_state.get("selected_rows", {}).get(galaxies.name)
-    return None if rows is None or (len(rows) and rows[-1] >= len(galaxies)) else rows
-
-
-def select_rows(galaxies: Galaxies, rows: np.ndarray | None) -> None:
-    """Keep the rows inside an outline; None forgets them."""
-    st.session_state.setdefault("selected_rows", {})[galaxies.name] = rows

@@ -1,0 +1,186 @@
+"""What a map of very many galaxies is drawn from: positions as whole numbers, a density, a fair sample, and peaks.
+
+Up to `MAX_POINTS` galaxies every one is a point. Above, the map is a density of all of them with a sample on top in
+which every group is represented, and a part that is zoomed into is made of points again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_POINTS = 200_000  # every galaxy is drawn up to here
+SAMPLE_SIZE = 90_000  # points on top of the density beyond
+GROUP_FLOOR = 300  # galaxies of each group in the sample, or all where it has fewer
+DENSITY_BINS = 512
+STEPS = 65_535  # positions are sent as 16-bit whole numbers
+MARGIN = 0.03  # empty border around the galaxies, as a share of the map
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A rectangle of a map, in the units of the projection."""
+
+    x0: float
+    x1: float
+    y0: float
+    y1: float
+
+    def contains(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Which points lie inside, border included; bool array. A coordinate that is not a number is outside."""
+        return (x >= self.x0) & (x <= self.x1) & (y >= self.y0) & (y <= self.y1)
+
+
+def extent_of(x: np.ndarray, y: np.ndarray) -> Extent:
+    """The rectangle around all points that have a position; of size 1 where there is none, or no spread.
+
+    Parameters
+    ----------
+    x, y : float array, shape (n,)
+
+    Examples
+    --------
+    >>> extent_of(np.array([1.0, 3.0, np.nan]), np.array([5.0, 5.0, 0.0]))
+    Extent(x0=1.0, x1=3.0, y0=4.5, y1=5.5)
+    """
+    known = np.isfinite(x) & np.isfinite(y)
+    sides: list[float] = []
+    for values in (x[known], y[known]):
+        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+        sides += [low, high] if high > low else [low - 0.5, low + 0.5]
+    return Extent(*sides)
+
+
+def quantise(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Positions as uint16 from 0 (``low``) to 65,535 (``high``): on a screen no eye sees the difference."""
+    scaled = (np.asarray(values, dtype=np.float64) - low) * (STEPS / (high - low))
+    return np.clip(np.rint(scaled), 0, STEPS).astype(np.uint16)
+
+
+def density(x: np.ndarray, y: np.ndarray, extent: Extent, bins: int = DENSITY_BINS) -> np.ndarray:
+    """How many galaxies lie where, as brightness.
+
+    Parameters
+    ----------
+    x, y : float array, shape (n,)
+        Outside ``extent``, or not a number: not counted.
+
+    Returns
+    -------
+    uint8 array, shape (bins, bins)
+        ``255 log(1 + count) / log(1 + largest count)``; row 0 is at ``y0``. A bin with a galaxy is at least 1.
+    """
+    counts = count_in_bins(x, y, extent, bins)
+    largest = counts.max(initial=0)
+    if not largest:
+        return np.zeros((bins, bins), dtype=np.uint8)
+    return np.ceil(255 * np.log1p(counts) / np.log1p(largest)).astype(np.uint8)
+
+
+def count_in_bins(x: np.ndarray, y: np.ndarray, extent: Extent, bins: int) -> np.ndarray:
+    """Galaxies in each of ``bins`` x ``bins`` equal cells; int array, row 0 at ``y0``."""
+    inside = np.flatnonzero(extent.contains(x, y))
+    column = _bin_of(x[inside], extent.x0, extent.x1, bins)
+    row = _bin_of(y[inside], extent.y0, extent.y1, bins)
+    return np.bincount(row * bins + column, minlength=bins * bins).reshape(bins, bins)
+
+
+def _bin_of(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
+    return np.minimum(((values - low) * (bins / (high - low))).astype(np.int64), bins - 1)
+
+
+def fair_sample(
+    rows: np.ndarray, codes: np.ndarray | None, size: int, seed: int, floor: int = GROUP_FLOOR
+) -> np.ndarray:
+    """A sample in which every group is there, however small.
+
+    Each group first gets up to ``floor`` of its galaxies, the rest of the places go to galaxies at random.
+
+    Parameters
+    ----------
+    rows : int array, shape (n,)
+        To draw from.
+    codes : int array, shape (n,), or None
+        Group of each of the ``rows``; None for one group.
+    size : int
+        Galaxies wanted; more are returned where the groups' floors need it, up to a floor of one for each group.
+
+    Returns
+    -------
+    int32 array
+        In random order, so that no group covers another when drawn one after the other.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(rows))
+    if len(rows) > size and codes is not None:
+        _, group, sizes = np.unique(codes[order], return_inverse=True, return_counts=True)
+        floor = int(np.clip(size // (2 * len(sizes)), 1, floor))
+        # place of each galaxy within its group, in the random order: the first ones are the group's share
+        by_group = np.argsort(group, kind="stable")
+        place = np.empty(len(order), dtype=np.int64)
+        place[by_group] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        certain = place < floor
+        others = np.flatnonzero(~certain)[: max(0, size - int(certain.sum()))]
+        chosen = certain.copy()
+        chosen[others] = True
+        order = order[chosen]
+    else:
+        order = order[:size]
+    return np.asarray(rows)[order].astype(np.int32)
+
+
+def pick_peaks(
+    x: np.ndarray, y: np.ndarray, extent: Extent, spacing: float, limit: int = 60, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Galaxies where the map is densest, far enough from one another for a picture each.
+
+    Counts in cells of a third of the spacing are smoothed; galaxies nearest to the cells' centres are taken from the
+    densest cell down, each at least ``spacing`` from those taken before, in x or in y, so that square pictures of that
+    size do not overlap.
+
+    Parameters
+    ----------
+    x, y : float array, shape (n,)
+    extent : Extent
+        The part of the map that is on the screen.
+    spacing : float
+        Side of a picture, in the units of the map.
+    limit : int
+        Pictures at most.
+    rows : int array, optional
+        Galaxies to choose from; all of them by default.
+
+    Returns
+    -------
+    int32 array, shape (m,)
+        Rows, the densest place first.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    rows = np.arange(len(x)) if rows is None else np.asarray(rows)
+    inside = rows[extent.contains(x[rows], y[rows])]
+    if len(inside) == 0 or limit < 1 or spacing <= 0:
+        return np.empty(0, dtype=np.int32)
+    cell = spacing / 3
+    shape = [
+        int(np.clip(np.ceil((b - a) / cell), 1, 1024)) for a, b in ((extent.y0, extent.y1), (extent.x0, extent.x1))
+    ]
+    row = _bin_of(y[inside], extent.y0, extent.y1, shape[0])
+    column = _bin_of(x[inside], extent.x0, extent.x1, shape[1])
+    flat = row * shape[1] + column
+    smooth = gaussian_filter(np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape).astype(float), 1.5).ravel()
+    # the galaxy nearest to the centre of its cell stands for the cell
+    height, width = (extent.y1 - extent.y0) / shape[0], (extent.x1 - extent.x0) / shape[1]
+    off = np.hypot(x[inside] - extent.x0 - (column + 0.5) * width, y[inside] - extent.y0 - (row + 0.5) * height)
+    order = np.lexsort((off, flat))
+    first = order[np.unique(flat[order], return_index=True)[1]]
+    chosen: list[int] = []
+    for k in first[np.argsort(-smooth[flat[first]], kind="stable")]:
+        i = inside[k]
+        apart = [max(abs(x[i] - x[j]), abs(y[i] - y[j])) >= spacing for j in chosen]
+        if all(apart):
+            chosen.append(int(i))
+            if len(chosen) == limit:
+                break
+    return np.array(chosen, dtype=np.int32)

@@ -1,0 +1,50 @@
+"""How far each map can be trusted: what of the embedding's neighbourhoods it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from pages.views import words
+from pages.views.readers import Galaxies
+from pages.views.scores import interval_text
+
+HELP = """A map lays out a description of many numbers on a plane, and must tear or squeeze it somewhere.
+**Neighbours kept** is the share of a galaxy's nearest galaxies in the embedding that are among its nearest on the map,
+on average over all galaxies. **Trustworthiness** falls when the map sets galaxies side by side that are not alike, and
+**continuity** when it sets alike galaxies apart (Venna & Kaski 2001); both are 1 at best. Colour the map by *Trust* to
+see where it holds: what lies in a dark region is not a group because the map says so. Neighbours and similarities in
+the card never come from a map."""
+
+
+def draw_about(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None] | None = None) -> None:
+    """A row of numbers for each projection and what they mean."""
+    rows, measured = [], {}
+    for name in galaxies.projection_names:
+        trust = galaxies.manifest.projections.get(name, {}).get("trust")
+        if trust:
+            measured = trust
+            rows.append(
+                {
+                    "map": words.name_of(name),
+                    "neighbours kept": words.share(trust["preservation"] or 0, 1),
+                    "trustworthiness": interval_text(trust["trustworthiness"], trust["trustworthiness_interval"]),
+                    "continuity": interval_text(trust["continuity"], trust["continuity_interval"]),
+                }
+            )
+    if not rows:
+        st.info(
+            "The trust in these maps was not measured. Running `scripts/run_pipeline.py` again with the same arguments"
+            " adds it and leaves the rest as it is.",
+            icon=":material/info:",
+        )
+        return
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.caption(
+        f"Among the {measured['k']} nearest of each galaxy. Neighbours kept: measured on all"
+        f" {words.count(measured['n_galaxies'])}; trustworthiness and continuity: on"
+        f" {words.count(measured['n_queries'])} drawn at random, ranked among all, with 95 % bootstrap intervals."
+    )
+    st.markdown(HELP)

@@ -1,0 +1,176 @@
+"""Filters: which galaxies are shown at all. Any column, several together, each with how many it leaves, in a link."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from pages.views import outlines, selection, words
+from pages.views.colouring import colour_by, colour_choices
+from pages.views.readers import Galaxies
+
+Filters = dict[str, list]
+"""Column -> two limits, least and largest, for numbers; names for groups."""
+
+
+def filters_of(galaxies: Galaxies) -> Filters:
+    """The filters of this catalog, taken from the link the first time."""
+    memory = st.session_state.setdefault("filters", {})
+    asked = st.query_params.get("filters")
+    if galaxies.name not in memory:
+        memory[galaxies.name] = {}
+        if asked:
+            memory[galaxies.name] = read_link(galaxies, asked)
+    return memory[galaxies.name]
+
+
+def read_link(galaxies: Galaxies, letters: str) -> Filters:
+    """The filters a link holds, without those of columns this catalog does not have."""
+    try:
+        asked = outlines.from_link(letters)
+        asked = {str(key): list(values) for key, values in asked.items()}
+    except (ValueError, TypeError, AttributeError):
+        selection.note("The filters of this link cannot be read; it was probably cut short when it was copied.")
+        return {}
+    choices, found = colour_choices(galaxies), {}
+    for key, values in asked.items():
+        if key not in choices:
+            selection.note(f"The link filters by “{key}”, which this catalog does not have.")
+        elif colour_by(galaxies, key).values is None:
+            found[key] = [str(value) for value in values]
+        elif len(values) == 2 and all(isinstance(value, int | float) for value in values):
+            found[key] = values
+    return found
+
+
+def keep_of(galaxies: Galaxies) -> np.ndarray | None:
+    """Which galaxies pass all filters, bool (n,); None where there is no filter. Selections count those only."""
+    asked = filters_of(galaxies)
+    keep = np.ones(len(galaxies), dtype=bool) if asked else None
+    for key, values in asked.items():
+        keep &= passes(galaxies, key, values)
+    st.session_state.setdefault("kept", {})[galaxies.name] = keep
+    st.session_state.setdefault("filter_words", {})[galaxies.name] = describe(galaxies)
+    return keep
+
+
+def passes(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
+    """Which galaxies pass one filter; a galaxy without a value passes only where "no value" was chosen by name."""
+    if key not in colour_choices(galaxies):
+        return np.zeros(len(galaxies), dtype=bool)  # a tag column whose last tag was removed
+    colouring = colour_by(galaxies, key)
+    if colouring.values is not None:
+        with np.errstate(invalid="ignore"):
+            # numbers are shown with few digits and kept as float32: a limit includes what rounds to it
+            slack = 1e-6 * max(abs(values[0]), abs(values[1]), 1e-30)
+            return (colouring.values >= values[0] - slack) & (colouring.values <= values[1] + slack)
+    wanted = [code for code, name in enumerate(colouring.names) if name in values]
+    wanted += [-1] if colouring.nothing in values else []
+    return np.isin(colouring.codes, wanted)
+
+
+def describe(galaxies: Galaxies) -> str:
+    """The filters in words; empty where there are none."""
+    choices, parts = colour_choices(galaxies), []
+    for key, values in filters_of(galaxies).items():
+        limits = len(values) == 2 and not any(isinstance(value, str) for value in values)
+        text = f"{words.number(values[0])} to {words.number(values[1])}" if limits else " or ".join(map(str, values))
+        parts.append(f"{choices.get(key, key)}: {text or 'nothing'}")
+    return "; ".join(parts)
+
+
+def draw_filters(galaxies: Galaxies, on_change) -> None:
+    """A button that opens the filters; ``on_change`` is called in the callback of each change."""
+    asked, choices = filters_of(galaxies), colour_choices(galaxies)
+    keep = keep_of(galaxies)
+    label = f"Filters ({len(asked)})" if asked else "Filters"
+    with st.popover(label, icon=":material/filter_alt:", width="stretch"):
+        widget = f"filter-new-{galaxies.name}-{len(asked)}"  # empty again after each choice
+
+        def added() -> None:
+            if st.session_state[widget] is not None:
+                _change(galaxies, st.session_state[widget], _everything(galaxies, st.session_state[widget]))
+                on_change()
+
+        st.selectbox(
+            "Filter by",
+            [key for key in choices if key not in asked],
+            index=None,
+            format_func=choices.get,
+            key=widget,
+            placeholder="add a column",
+            on_change=added,
+        )
+        for key in list(asked):
+            _draw_filter(galaxies, key, choices.get(key, key), on_change)
+        if keep is None:
+            st.caption("Every galaxy is shown. Filters hide the others, here and in every selection.")
+        else:
+            st.caption(
+                f"{int(keep.sum()):,} of {words.count(len(galaxies))} pass"
+                + (" all filters." if len(asked) > 1 else " the filter.")
+            )
+
+
+def _everything(galaxies: Galaxies, key: str) -> list:
+    """A filter that lets everything through, to begin with."""
+    colouring = colour_by(galaxies, key)
+    if colouring.values is None:
+        return [*colouring.names, *([colouring.nothing] if (colouring.codes < 0).any() else [])]
+    known = colouring.values[np.isfinite(colouring.values)]
+    return [float(known.min()), float(known.max())] if len(known) else [0.0, 0.0]
+
+
+def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
+    """One filter: its column, limits or groups, how many galaxies it leaves, and a way to drop it."""
+    values, widget = filters_of(galaxies)[key], f"filter-{galaxies.name}-{key}"
+    n_left = int(passes(galaxies, key, values).sum())
+    head, drop = st.columns([6, 1], vertical_alignment="center")
+    head.markdown(f"**{name}**: {words.count(n_left)} pass")
+
+    def changed(new: list | None) -> None:
+        _change(galaxies, key, new)
+        on_change()
+
+    drop.button(
+        "",
+        icon=":material/close:",
+        key=f"{widget}-drop",
+        help="Remove this filter",
+        on_click=lambda: changed(None),
+    )
+    everything = _everything(galaxies, key)
+    if any(isinstance(value, str) for value in everything):
+        st.multiselect(
+            name,
+            everything,
+            [value for value in values if value in everything],
+            key=widget,
+            label_visibility="collapsed",
+            on_change=lambda: changed(list(st.session_state[widget])),
+        )
+        return
+    left, right = st.columns(2)
+    step = (everything[1] - everything[0]) / 100 or 1.0
+    for column, place, word in ((left, 0, "from"), (right, 1, "to")):
+        column.number_input(
+            word,
+            value=float(values[place]),
+            step=step,
+            format="%.5g",
+            key=f"{widget}-{word}",
+            on_change=lambda: changed([st.session_state[f"{widget}-from"], st.session_state[f"{widget}-to"]]),
+        )
+
+
+def _change(galaxies: Galaxies, key: str, values: list | None) -> None:
+    """Set a filter, or drop it; and write all of them into the address."""
+    asked = filters_of(galaxies)
+    if values is None:
+        asked.pop(key, None)
+    else:
+        asked[key] = values
+    if asked:
+        st.query_params["filters"] = outlines.to_link(asked)
+    else:
+        st.query_params.pop("filters", None)

@@ -1,0 +1,1 @@
+"""The map component: what is sent to the browser, and how it is drawn there."""

@@ -1,0 +1,185 @@
+"""The map in a page: drawing it, its marks, and answering what the browser asks.
+
+A map is drawn once for a projection, colouring and filter. What changes often goes through three channels beside it,
+each in a fragment of its own: the marks (open galaxy, selection) with the events that must not get lost, the picture
+under the mouse, and the points and pictures of the part that is zoomed into. See ``data.js``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from galaxy_core import map_layers
+from galaxy_core.artifacts.staging import fingerprint_of
+from galaxy_core.errors import ArtifactError
+from galaxy_core.map_layers import Extent
+from pages.views import readers, words
+from pages.views.colouring import Colouring
+from pages.views.galaxy_map import payload
+from pages.views.galaxy_map.payload import MapLook
+from pages.views.gallery import data_address
+from pages.views.readers import Galaxies
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("data.js", "draw.js", "map.js", "gestures.js", "tools.js")
+MAX_PICTURES = 60
+LINES_UNDER_MOUSE = 3
+
+
+@cache
+def scripts() -> str:
+    """The browser's part, but for what talks to Streamlit."""
+    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+@cache
+def style() -> str:
+    """Its style sheet."""
+    return (FOLDER / "map.css").read_text(encoding="utf-8")
+
+
+@cache
+def _mount():
+    script = scripts() + (FOLDER / "component.js").read_text(encoding="utf-8")
+    return st.components.v2.component("galaxy_atlas_map", css=style(), js=script, isolate_styles=False)
+
+
+def draw_map(
+    galaxies: Galaxies, look: MapLook, colouring: Colouring, keep: np.ndarray | None, recipe: tuple, height: int = 640
+) -> None:
+    """Draw a map.
+
+    Parameters
+    ----------
+    look : MapLook
+    colouring : Colouring
+    keep : bool array or None
+        Galaxies that pass the filters.
+    recipe : tuple
+        What the colouring and the filters were made from: a map of the same recipe is not made again.
+    height : int
+        In pixels; style.css makes it less on a phone.
+    """
+    stamp = fingerprint_of(str(galaxies.root), galaxies.stamp, look.projection, look.title, look.dark, recipe)[:16]
+    message = _message(galaxies, look, colouring, keep, stamp)
+    _shown()[look.map_id] = (look.group, look.projection, colouring, keep, stamp)
+    with st.container(key=f"map-box-{look.map_id}", height=height, border=False):
+        _mount()(key=f"map-{look.map_id}", data=message, height="stretch")
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _message(_galaxies: Galaxies, look: MapLook, _colouring: Colouring, _keep, stamp: str) -> bytes:
+    return payload.map_message(look, *_galaxies.coordinates(look.projection), _colouring, _keep, stamp)
+
+
+def _shown() -> dict[str, tuple]:
+    """What each map of this visitor shows now: group, projection, colouring, filter and stamp."""
+    return st.session_state.setdefault("maps_shown", {})
+
+
+def forget_maps() -> None:
+    """At the start of a page: which maps it has is not known yet."""
+    st.session_state["maps_shown"] = {}
+
+
+def draw_marks(
+    galaxies: Galaxies,
+    group: str,
+    open_row: int | None,
+    selected: np.ndarray | None,
+    outlines: list[dict],
+    on_events: Callable[[list[dict]], None],
+) -> None:
+    """The channel of the marks, for the maps of a group.
+
+    ``on_events`` is a callback that gets what was done since the last time, in order: dictionaries of a ``kind``,
+    "open" with ``row``, "outline" with ``projection, mode, x, y``, "key" with ``key``, or "clear".
+    """
+    key, seen = f"channel-{group}-marks", st.session_state.setdefault("events_seen", {})
+    places, extents = {}, {}
+    for of_group, projection, *_ in _shown().values():
+        if of_group != group or projection not in galaxies.projection_names:
+            continue
+        x, y = galaxies.coordinates(projection)
+        if open_row is not None and np.isfinite([x[open_row], y[open_row]]).all():
+            places[projection] = [float(x[open_row]), float(y[open_row])]
+        if selected is not None and np.isfinite(x[selected]).any():
+            extents[projection] = list(vars(map_layers.extent_of(x[selected], y[selected])).values())
+
+    def changed() -> None:
+        events = [event for event in st.session_state[key]["events"] or [] if event["number"] > seen.get(group, 0)]
+        if events:
+            seen[group] = events[-1]["number"]
+            on_events(events)
+
+    marks = payload.marks_message(
+        group, len(galaxies), seen.get(group, 0), open_row, places, selected, extents, outlines
+    )
+    _mount()(key=key, data=marks, on_events_change=changed)
+
+
+def draw_hover(galaxies: Galaxies, group: str, facts_of: Callable[[int], list[str]]) -> None:
+    """The channel that answers which galaxy is under the mouse, with its picture and up to three lines of facts."""
+    key = f"channel-{group}-hover"
+    header: dict = {"role": "hover", "group": group}
+    asked = (st.session_state.get(key) or {}).get("events")
+    row = int(asked[-1]["row"]) if asked else -1
+    if 0 <= row < len(galaxies):
+        header |= {"row": row, "id": str(galaxies.ids[row]), "lines": facts_of(row)[:LINES_UNDER_MOUSE]}
+        header["src"] = _picture(galaxies, [row])[0]
+    _mount()(key=key, data=payload.pack(header), on_events_change=lambda: None)
+
+
+def draw_view(galaxies: Galaxies, group: str) -> None:
+    """The channel that answers what is in the part of a map on the screen: its points, and pictures at its peaks."""
+    key = f"channel-{group}-view"
+    asked = (st.session_state.get(key) or {}).get("events")
+    message = payload.pack({"role": "view", "group": group})
+    if asked:
+        shown = _shown().get(asked[-1].get("map"))
+        if shown and shown[-1] == asked[-1].get("stamp"):
+            message = view_message(galaxies, group, asked[-1], *shown[1:])
+    _mount()(key=key, data=message, on_events_change=lambda: None)
+
+
+def view_message(
+    galaxies: Galaxies, group: str, asked: dict, projection: str, colouring: Colouring, keep, stamp: str
+) -> bytes:
+    """Points and pictures of a part of a map."""
+    x, y = galaxies.coordinates(projection)
+    shown, covers = Extent(*map(float, asked["extent"])), Extent(*map(float, asked["covers"]))
+    header: dict = {"role": "view", "group": group, "id": asked["map"], "stamp": stamp, "pictures": [], "note": ""}
+    header["covers"] = header["extent"] = list(vars(covers).values())
+    n_all = int((np.isfinite(x) & np.isfinite(y) & (True if keep is None else keep)).sum())
+    inside = np.flatnonzero(covers.contains(x, y) & (True if keep is None else keep)).astype(np.int32)
+    points = {}
+    if n_all > map_layers.MAX_POINTS:
+        if len(inside) <= payload.MAX_DETAIL:
+            codes, palette = payload.paint_codes(colouring, dark=True)
+            order = map_layers.fair_sample(inside, None, len(inside), 0)
+            points = payload.point_arrays(x, y, codes, len(palette) - 1, order, covers)
+            n_shown = int(shown.contains(x[inside], y[inside]).sum())
+            header["note"] = f"all {words.count(n_shown)} of this part are drawn"
+        else:
+            header["note"] = f"{words.count(n_all)} as density, a fair sample as points; zoom in to see every one"
+    if asked.get("pictures"):
+        rows = map_layers.pick_peaks(x, y, shown, float(asked["spacing"]), MAX_PICTURES, inside)
+        sources = _picture(galaxies, rows.tolist())
+        header["pictures"] = [
+            {"row": int(row), "id": str(galaxies.ids[row]), "x": float(x[row]), "y": float(y[row]), "src": source}
+            for row, source in zip(rows, sources, strict=True)
+        ]
+    return payload.pack(header, **points)
+
+
+def _picture(galaxies: Galaxies, rows: list[int]) -> list[str]:
+    """Addresses of thumbnails; empty where there is none or it cannot be read, which the card says."""
+    try:
+        return [data_address(image) if image else "" for image in readers.thumbnails(galaxies, rows)]
+    except ArtifactError:
+        return [""] * len(rows)

@@ -1,0 +1,184 @@
+/* Mouse, fingers and keys on a map. */
+
+const CLICK_PX = 4, HIT_PX = 9, HOVER_MS = 90;
+const KEYS_FOR_SERVER = new Set(["ArrowLeft", "ArrowRight", "u", ..."123456789"]);
+
+function listen(map) {
+  const paper = map.paper, fingers = new Map();
+  let start = null, hoverTimer = 0;
+  const at = (event) => {
+    const box = paper.getBoundingClientRect();
+    return [(event.clientX - box.left) * map.ratio, (event.clientY - box.top) * map.ratio];
+  };
+  const ready = () => map.message && map.view;
+
+  paper.addEventListener("wheel", (event) => {
+    if (!ready()) return;
+    event.preventDefault();
+    map.zoomBy(Math.exp(-Math.max(-120, Math.min(120, event.deltaY)) * 0.003), ...at(event));
+  }, { passive: false });
+
+  paper.addEventListener("pointerdown", (event) => {
+    if (!ready() || event.button > 0 || event.target.closest(".atlas-picture")) return;
+    paper.focus({ preventScroll: true });
+    paper.setPointerCapture(event.pointerId);
+    fingers.set(event.pointerId, at(event));
+    const tool = event.shiftKey && map.tool === "pan" ? "lasso" : map.tool;
+    start = { at: at(event), view: { ...map.view }, tool, moved: false, finger: event.pointerType === "touch" };
+    if (fingers.size === 2) { map.drawing = null; start.moved = true; }
+  });
+
+  paper.addEventListener("pointermove", (event) => {
+    if (!ready()) return;
+    const here = at(event);
+    if (!start) return hover(event, here);
+    const before = [...fingers.values()].map((finger) => [...finger]);
+    if (fingers.has(event.pointerId)) fingers.set(event.pointerId, here);
+    if (fingers.size === 2) return pinch(map, before, [...fingers.values()]);
+    if (!start.moved && Math.hypot(here[0] - start.at[0], here[1] - start.at[1]) < CLICK_PX * map.ratio) return;
+    start.moved = true;
+    hideTip(map);
+    if (start.tool === "pan") {
+      const { scale } = map.view;
+      map.view = { scale, x: start.view.x - (here[0] - start.at[0]) / scale, y: start.view.y + (here[1] - start.at[1]) / scale };
+      map.changed();
+    } else {
+      map.drawing = outlineOf(map, start, here);
+      map.draw();
+    }
+  });
+
+  const finish = (event) => {
+    fingers.delete(event.pointerId);
+    if (!start || fingers.size) return;
+    const { moved, finger } = start, drawn = map.drawing;
+    start = map.drawing = null;
+    if (event.type === "pointercancel") return map.draw();
+    if (drawn) return sendOutline(map, drawn);
+    if (!moved) click(map, ...at(event), finger ? 2 : 1);
+  };
+  paper.addEventListener("pointerup", finish);
+  paper.addEventListener("pointercancel", finish);
+  paper.addEventListener("dblclick", () => ready() && map.fit());
+  paper.addEventListener("pointerleave", () => { clearTimeout(hoverTimer); hoverAt(map, null); });
+  paper.addEventListener("keydown", (event) => ready() && onKey(map, event));
+
+  function hover(event, [px, py]) {
+    if (event.pointerType === "touch") return;
+    const points = map.shownPoints(), [x, y] = map.toMap(px, py);
+    const over = event.target.closest(".atlas-picture");
+    const i = over ? -1 : nearestPoint(points, x, y, (HIT_PX * map.ratio) / map.view.scale, map.hidden);
+    const row = over ? Number(over.dataset.row) : i < 0 ? null : points.rows[i];
+    paper.style.cursor = row !== null ? "pointer" : map.tool === "pan" ? "grab" : "crosshair";
+    map.tipAt = [event.clientX, event.clientY];
+    if (row === map.hoverRow) return;
+    hoverAt(map, row, i < 0 ? "" : groupOf(map, points.codes[i]));
+    clearTimeout(hoverTimer);
+    if (row !== null && !map.tips?.has(row)) {
+      hoverTimer = setTimeout(() => send(map.message.group, "hover", { row, map: map.message.id }), HOVER_MS);
+    }
+  }
+}
+
+/** Zoom and move so that what was under two fingers stays under them. */
+function pinch(map, [a, b], [c, d]) {
+  const spread = (p, q) => Math.max(1, Math.hypot(p[0] - q[0], p[1] - q[1])), middle = (p, q) => [(p[0] + q[0]) / 2, (p[1] + q[1]) / 2];
+  const [ox, oy] = middle(a, b), [nx, ny] = middle(c, d);
+  map.view.x -= (nx - ox) / map.view.scale;
+  map.view.y += (ny - oy) / map.view.scale;
+  map.zoomBy(spread(c, d) / spread(a, b), nx, ny);
+}
+
+/** The outline drawn so far, in the units of the map. */
+function outlineOf(map, start, here) {
+  const [x, y] = map.toMap(...here);
+  if (start.tool === "box") {
+    const [x0, y0] = map.toMap(...start.at);
+    return { kind: "box", x: [x0, x, x, x0], y: [y0, y0, y, y] };
+  }
+  const drawn = map.drawing || { kind: "lasso", x: [], y: [] };
+  drawn.x.push(x);
+  drawn.y.push(y);
+  return drawn;
+}
+
+function sendOutline(map, outline) {
+  map.draw();
+  if (outline.x.length < 3) return;
+  queue(map.message.group, { kind: "outline", mode: map.mode, projection: map.message.projection, x: outline.x, y: outline.y });
+}
+
+function click(map, px, py, generosity) {
+  const points = map.shownPoints(), [x, y] = map.toMap(px, py);
+  const i = nearestPoint(points, x, y, (generosity * HIT_PX * map.ratio) / map.view.scale, map.hidden);
+  if (i >= 0) openGalaxy(map, points.rows[i], [points.x[i], points.y[i]]);
+}
+
+/** Ring it at once; the card follows when the server has answered. */
+function openGalaxy(map, row, place) {
+  for (const other of HUB.maps.values()) {
+    if (other.message.group !== map.message.group) continue;
+    other.openRow = row;
+    other.openPlace = other === map ? place : null;
+    other.draw();
+  }
+  queue(map.message.group, { kind: "open", row });
+}
+
+function onKey(map, event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const actions = {
+    "+": () => map.zoomBy(1.5), "=": () => map.zoomBy(1.5), "-": () => map.zoomBy(1 / 1.5), 0: () => map.fit(),
+    p: () => setTool(map, "pan"), b: () => setTool(map, "box"), l: () => setTool(map, "lasso"),
+    Escape: () => (map.chosen ? queue(map.message.group, { kind: "clear" }) : setTool(map, "pan")),
+  };
+  if (actions[event.key]) actions[event.key]();
+  else if (KEYS_FOR_SERVER.has(event.key)) queue(map.message.group, { kind: "key", key: event.key });
+  else return;
+  event.preventDefault();
+}
+
+/** The name of a point's group, or its value. */
+function groupOf(map, code) {
+  const { legend, scale, nothing } = map.message;
+  if (code === map.colours.length - 1) return nothing;
+  if (!scale) return legend[code].name;
+  const share = code / (map.colours.length - 2);
+  const value = scale.log ? scale.low * (scale.high / scale.low) ** share : scale.low + share * (scale.high - scale.low);
+  return `${scale.label}: about ${Number(value.toPrecision(2))}`;
+}
+
+/** Show what is under the mouse, on this map and as a ring on the others of the page. */
+function hoverAt(map, row, group = "") {
+  for (const other of HUB.maps.values()) {
+    if (other.message.group !== map.message.group || other.hoverRow === row) continue;
+    other.hoverRow = row;
+    other.draw();
+  }
+  if (row === null) return hideTip(map);
+  map.tipGroup = group;
+  showTip(map, row);
+}
+
+function showTip(map, row) {
+  const tip = map.find(".atlas-tip"), known = map.tips?.get(row), box = map.paper.getBoundingClientRect();
+  const picture = known && known.src ? `<img alt="" src="${known.src}">` : '<span class="atlas-wait"></span>';
+  const lines = known ? known.lines : map.tipGroup ? [map.tipGroup] : [];
+  tip.innerHTML = picture + `<div>${known ? `<b>${escapeText(known.id)}</b>` : ""}${lines.map((l) => `<div>${escapeText(l)}</div>`).join("")}</div>`;
+  tip.hidden = false;
+  const [x, y] = [map.tipAt[0] - box.left, map.tipAt[1] - box.top];
+  tip.style.left = `${x > box.width / 2 ? x - tip.offsetWidth - 14 : x + 14}px`;
+  tip.style.top = `${Math.max(0, Math.min(box.height - tip.offsetHeight, y - tip.offsetHeight / 2))}px`;
+}
+
+function hideTip(map) {
+  map.find(".atlas-tip").hidden = true;
+}
+
+/** The server's answer about a galaxy under the mouse. */
+function takeTip(map, message) {
+  map.tips ??= new Map();
+  if (map.tips.size > 400) map.tips.clear();
+  map.tips.set(message.row, message);
+  if (map.hoverRow === message.row && !map.find(".atlas-tip").hidden) showTip(map, message.row);
+}

@@ -1,0 +1,283 @@
+/* One map: its points, what is marked on them, and what it looks like at this moment. */
+
+const MAX_ZOOM = 4000, PICTURE_PX = 54, PICTURE_GAP = 4;
+
+class GalaxyMap {
+  constructor(root) {
+    this.root = root;
+    root.innerHTML = `
+      <div class="atlas-head"><div class="atlas-title"></div><div class="atlas-tools" role="toolbar"></div></div>
+      <div class="atlas-paper" tabindex="0" role="application">
+        <canvas class="points"></canvas><div class="atlas-pictures"></div><canvas class="marks"></canvas>
+        <div class="atlas-tip" hidden></div><div class="atlas-note" hidden></div>
+        <div class="atlas-axis x"></div><div class="atlas-axis y"></div>
+      </div>
+      <div class="atlas-legend"></div>`;
+    this.find = (selector) => root.querySelector(selector);
+    this.paper = this.find(".atlas-paper");
+    this.tool = "pan";
+    this.mode = "new";
+    this.hidden = new Set();
+    this.view = null;
+    this.hoverRow = null;
+    this.detail = null;
+    this.drawnFrames = 0;
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(this.paper);
+    buildTools(this);
+    listen(this);
+  }
+
+  /** Take over a message of the server; the view stays where the same map is drawn again in other colours. */
+  show(message) {
+    const sameMap = this.message && this.message.place === message.place;
+    if (sameMap && this.message.stamp === message.stamp) return;
+    if (!this.message || this.message.grouping !== message.grouping) this.hidden.clear();
+    this.message = message;
+    this.points = readPoints(message);
+    this.detail = null;
+    this.colours = message.colours.map(rgbOf);
+    this.background = rgbOf(message.background);
+    this.chosen = this.tips = null;
+    this.root.style.setProperty("--atlas-paper", message.background);
+    this.root.style.setProperty("--atlas-ink", message.ink);
+    this.root.style.setProperty("--atlas-mark", message.accent);
+    this.find(".atlas-title").textContent = message.title;
+    this.paper.setAttribute("aria-label", `${message.title}. Arrow keys open the next galaxy, plus and minus zoom.`);
+    for (const [side, text] of [["x", message.axis && `${message.axis} 1`], ["y", message.axis && `${message.axis} 2`]]) {
+      this.find(`.atlas-axis.${side}`).textContent = text || "";
+    }
+    drawLegend(this);
+    HUB.maps.set(message.id, this);
+    if (!sameMap) this.view = null;
+    this.resize();
+    this.applyMarks(HUB.marks.get(message.group));
+    this.askForDetail(0);
+  }
+
+  resize() {
+    const ratio = window.devicePixelRatio || 1, box = this.paper.getBoundingClientRect();
+    const width = Math.round(box.width * ratio), height = Math.round(box.height * ratio);
+    if (!width || !height) return;
+    if (!this.sheet || this.sheet.width !== width || this.sheet.height !== height) {
+      const before = this.sheet;
+      this.sheet = makePaper(this.find("canvas.points"), width, height);
+      const marks = this.find("canvas.marks");
+      marks.width = width;
+      marks.height = height;
+      this.ratio = ratio;
+      if (before && this.view) this.view.scale *= Math.min(width / before.width, height / before.height);
+    }
+    if (this.message && !this.view) this.fit();
+    this.draw();
+  }
+
+  /** The scale at which an extent fills the paper. */
+  viewOf([x0, x1, y0, y1], margin = 0.04) {
+    const { width, height } = this.sheet, room = 1 + 2 * margin;
+    return { x: (x0 + x1) / 2, y: (y0 + y1) / 2, scale: Math.min(width / ((x1 - x0) * room), height / ((y1 - y0) * room)) };
+  }
+
+  fit() {
+    this.view = this.viewOf(this.message.extent);
+    this.changed();
+  }
+
+  zoomTo(extent) {
+    const [x0, x1, y0, y1] = extent, whole = this.message.extent;
+    const least = Math.max(whole[1] - whole[0], whole[3] - whole[2]) / 500;
+    const grow = (a, b) => (b - a < least ? [(a + b - least) / 2, (a + b + least) / 2] : [a, b]);
+    this.view = this.viewOf([...grow(x0, x1), ...grow(y0, y1)], 0.08);
+    this.changed();
+  }
+
+  zoomBy(factor, px = this.sheet.width / 2, py = this.sheet.height / 2) {
+    const whole = this.viewOf(this.message.extent).scale, [x, y] = this.toMap(px, py);
+    const scale = Math.max(whole * 0.4, Math.min(whole * MAX_ZOOM, this.view.scale * factor));
+    this.view = { scale, x: x - (px - this.sheet.width / 2) / scale, y: y + (py - this.sheet.height / 2) / scale };
+    this.changed();
+  }
+
+  changed() {
+    this.draw();
+    this.askForDetail(250);
+  }
+
+  toMap(px, py) {
+    const { x, y, scale } = this.view;
+    return [x + (px - this.sheet.width / 2) / scale, y - (py - this.sheet.height / 2) / scale];
+  }
+
+  toPaper(x, y) {
+    return [this.sheet.width / 2 + (x - this.view.x) * this.view.scale, this.sheet.height / 2 - (y - this.view.y) * this.view.scale];
+  }
+
+  extentShown() {
+    const [x0, y1] = this.toMap(0, 0), [x1, y0] = this.toMap(this.sheet.width, this.sheet.height);
+    return [x0, x1, y0, y1];
+  }
+
+  /** Where a galaxy is on the screen, in pixels of the page; null where it is not drawn. */
+  pixelOf(row) {
+    const points = this.shownPoints(), i = points.rows.indexOf(row);
+    if (i < 0) return null;
+    const box = this.paper.getBoundingClientRect(), [px, py] = this.toPaper(points.x[i], points.y[i]);
+    return [box.left + px / this.ratio, box.top + py / this.ratio];
+  }
+
+  /** The points of the part on the screen where the server has sent them, else those of the whole map. */
+  shownPoints() {
+    if (!this.detail || !this.detail.points) return this.points;
+    const [x0, x1, y0, y1] = this.extentShown(), [a, b, c, d] = this.detail.covers;
+    return x0 >= a - 1e-9 && x1 <= b + 1e-9 && y0 >= c - 1e-9 && y1 <= d + 1e-9 ? this.detail.points : this.points;
+  }
+
+  draw() {
+    if (this.waiting || !this.sheet || !this.view || !this.message) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = 0;
+      this.paint(this.sheet, this.ratio);
+      this.sheet.context.putImageData(this.sheet.image, 0, 0);
+      this.paintMarks(this.find("canvas.marks").getContext("2d"), this.ratio);
+      this.placePictures();
+      this.drawnFrames++;
+      this.root.dataset.drawn = this.message.stamp;
+    });
+  }
+
+  /** Background, density and points. */
+  paint(sheet, ratio) {
+    const { message, view, colours, hidden } = this, points = this.shownPoints(), detailed = points !== this.points;
+    sheet.words.fill(wordOf(this.background));
+    if (message.density && !detailed) {
+      paintDensity(sheet, message.density, message.bins, message.extent, view, this.background, rgbOf(message.ink));
+    }
+    const zoom = Math.max(1, view.scale / this.viewOf(message.extent).scale);
+    const size = Math.min(12, (detailed ? message.detail_size : message.size) * Math.min(3, zoom ** 0.25)) * ratio;
+    const chosen = this.chosen && this.chosenOf(points);
+    if (!chosen) return paintPoints(sheet, points, view, makeStamp(size, message.opacity), colours, hidden, null, 0);
+    paintPoints(sheet, points, view, makeStamp(size, 0.1), colours, hidden, chosen, 0);
+    paintPoints(sheet, points, view, makeStamp(size + 0.5 * ratio, 0.95), colours, hidden, chosen, 1);
+  }
+
+  /** For each point whether it is selected. */
+  chosenOf(points) {
+    if (points.chosenFor !== this.chosen) {
+      points.chosen = Uint8Array.from(points.rows, (row) => (this.chosen[row >> 3] >> (row & 7)) & 1);
+      points.chosenFor = this.chosen;
+    }
+    return points.chosen;
+  }
+
+  /** Rings and outlines, above the points. */
+  paintMarks(context, ratio) {
+    context.clearRect(0, 0, context.canvas.width, context.canvas.height);
+    const ring = (place, radius, width, colour) => {
+      const [px, py] = this.toPaper(...place);
+      context.beginPath();
+      context.arc(px, py, radius * ratio, 0, 2 * Math.PI);
+      context.lineWidth = width * ratio;
+      context.strokeStyle = colour;
+      context.stroke();
+    };
+    for (const outline of this.outlines || []) this.paintOutline(context, outline, ratio, false);
+    if (this.drawing) this.paintOutline(context, this.drawing, ratio, true);
+    const hover = this.placeOf(this.hoverRow);
+    if (hover) ring(hover, 7, 1.5, this.message.ink);
+    const open = this.openPlace || this.placeOf(this.openRow);
+    if (open) {
+      ring(open, 10, 5, this.message.background);
+      ring(open, 10, 2.5, this.message.ink);
+    }
+  }
+
+  paintOutline(context, { x, y }, ratio, open) {
+    context.beginPath();
+    x.forEach((value, k) => context[k ? "lineTo" : "moveTo"](...this.toPaper(value, y[k])));
+    context.closePath();
+    context.setLineDash(open ? [] : [5 * ratio, 4 * ratio]);
+    context.lineWidth = 1.5 * ratio;
+    context.strokeStyle = this.message.accent;
+    context.stroke();
+    context.setLineDash([]);
+    if (open) { context.fillStyle = `${this.message.accent}22`; context.fill(); }
+  }
+
+  placeOf(row) {
+    if (row === null || row === undefined || !this.points) return null;
+    const i = this.points.rows.indexOf(row);
+    return i < 0 ? null : [this.points.x[i], this.points.y[i]];
+  }
+
+  /** Mark the open galaxy and the selection. */
+  applyMarks(marks) {
+    if (!marks || !this.message) return;
+    this.openRow = marks.open ? marks.open.row : null;
+    this.openPlace = marks.open ? marks.open.places[this.message.projection] || null : null;
+    this.chosen = marks.bits && marks.bits.length ? marks.bits : null;
+    this.outlines = (marks.outlines || []).filter((outline) => outline.map === this.message.projection);
+    this.chosenExtent = (marks.extents || {})[this.message.projection] || null;
+    this.find('[data-tool="selection"]').disabled = !this.chosenExtent;
+    this.draw();
+  }
+
+  say(text) {
+    const note = this.find(".atlas-note");
+    note.textContent = text || "";
+    note.hidden = !text;
+  }
+
+  /** Ask for the points and pictures of the part on the screen, once the view has come to rest. */
+  askForDetail(wait) {
+    clearTimeout(this.asking);
+    if (!this.message || !(this.message.sampled || HUB.pictures)) return;
+    this.asking = setTimeout(() => {
+      if (!this.sheet || !this.view) return;
+      const shown = this.extentShown(), pad = this.message.sampled ? 0.25 : 0;
+      const grow = (a, b) => [a - pad * (b - a), b + pad * (b - a)];
+      const spacing = ((PICTURE_PX + PICTURE_GAP) * this.ratio) / this.view.scale;
+      send(this.message.group, "view", {
+        map: this.message.id, extent: shown, covers: [...grow(shown[0], shown[1]), ...grow(shown[2], shown[3])],
+        spacing, pictures: HUB.pictures, stamp: this.message.stamp,
+      });
+    }, wait);
+  }
+
+  takeDetail(message) {
+    if (message.stamp !== this.message.stamp) return;
+    this.detail = { covers: message.covers, points: message.x ? readPoints(message) : null };
+    this.pictures = message.pictures;
+    this.say(message.note);
+    this.drawPictures();
+    this.draw();
+  }
+
+  drawPictures() {
+    const box = this.find(".atlas-pictures");
+    box.replaceChildren(...(HUB.pictures ? this.pictures || [] : []).map((picture) => {
+      const button = document.createElement("button");
+      button.className = "atlas-picture";
+      button.title = picture.id;
+      button.dataset.row = picture.row;
+      button.innerHTML = picture.src ? `<img alt="galaxy ${escapeText(picture.id)}" src="${picture.src}">` : "";
+      button.onclick = () => openGalaxy(this, picture.row, [picture.x, picture.y]);
+      return button;
+    }));
+    this.placePictures();
+  }
+
+  placePictures() {
+    const buttons = this.find(".atlas-pictures").children;
+    (this.pictures || []).forEach((picture, k) => {
+      if (!buttons[k]) return;
+      const [px, py] = this.toPaper(picture.x, picture.y);
+      buttons[k].style.transform = `translate(${px / this.ratio - PICTURE_PX / 2}px, ${py / this.ratio - PICTURE_PX / 2}px)`;
+    });
+  }
+
+  leave() {
+    this.observer.disconnect();
+    clearTimeout(this.asking);
+    if (this.message && HUB.maps.get(this.message.id) === this) HUB.maps.delete(this.message.id);
+  }
+}

@@ -1,0 +1,222 @@
+"""The messages a map is drawn from: functions of arrays to bytes, nothing of streamlit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from galaxy_core import map_layers
+from galaxy_core.map_layers import Extent
+from pages.views import words
+from pages.views.colouring import Colouring, category_colours, grey
+
+BACKGROUNDS = {True: "#0b0e17", False: "#ffffff"}
+INKS = {True: "#e4e7ee", False: "#20242e"}
+ACCENTS = {True: "#f2b04a", False: "#a4580a"}
+MAX_DETAIL = 150_000  # points sent for a part of the map that is zoomed into
+
+
+@dataclass(frozen=True)
+class MapLook:
+    """What a map is called and looks like.
+
+    Attributes
+    ----------
+    map_id, group : str
+        Name of this map, and of the maps that share marks and events with it.
+    projection, title, axis, source, file : str
+        ``axis`` is empty where axes mean nothing; ``source`` and ``file`` go into the picture that is saved.
+    dark : bool
+    """
+
+    map_id: str
+    group: str
+    projection: str
+    title: str
+    axis: str
+    source: str
+    file: str
+    dark: bool
+
+
+def pack(header: dict, **arrays: np.ndarray) -> bytes:
+    """One block of bytes: length of the header (uint32), the header as JSON, and the arrays it lists, 4-byte aligned.
+
+    Examples
+    --------
+    >>> blob = pack({"role": "marks"}, row=np.array([7], dtype=np.uint32))
+    >>> header = unpack(blob)
+    >>> header["role"], header["row"].tolist()
+    ('marks', [7])
+    """
+    places, length = {}, 0
+    for name, array in arrays.items():
+        places[name] = [f"{array.dtype.kind}{array.dtype.itemsize}", length, array.size]
+        length += -(-array.nbytes // 4) * 4
+
+    def head(start: int) -> bytes:
+        shifted = {name: [kind, start + place, size] for name, (kind, place, size) in places.items()}
+        return json.dumps({**header, "arrays": shifted}, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+    start = -(-(len(head(10**9)) + 4) // 4) * 4  # as if the numbers were long: room enough for the real ones
+    text = head(start).ljust(start - 4)
+    parts = [np.uint32(len(text)).tobytes(), text]
+    for array in arrays.values():
+        raw = np.ascontiguousarray(array).tobytes()
+        parts += [raw, bytes(-len(raw) % 4)]
+    return b"".join(parts)
+
+
+def unpack(blob: bytes) -> dict:
+    """The header of a packed message with its arrays in place; the inverse of `pack`."""
+    size = int(np.frombuffer(blob, np.uint32, 1)[0])
+    header = json.loads(blob[4 : 4 + size])
+    for name, (kind, start, length) in header.pop("arrays").items():
+        header[name] = np.frombuffer(blob, np.dtype(kind), length, start)
+    return header
+
+
+def map_message(
+    look: MapLook,
+    x: np.ndarray,
+    y: np.ndarray,
+    colouring: Colouring,
+    keep: np.ndarray | None,
+    stamp: str,
+    seed: int = 0,
+) -> bytes:
+    """Everything a map is first drawn from.
+
+    Parameters
+    ----------
+    x, y : float32 array, shape (n,)
+        Galaxies whose position is not a number are not on the map.
+    colouring : Colouring
+    keep : bool array, shape (n,), or None
+        Galaxies that pass the filters; None for all.
+    stamp : str
+        Changes when anything of this message does.
+    """
+    extent = map_layers.extent_of(x, y)  # of all galaxies, so that the map stays where it is under any filter
+    shown = np.isfinite(x) & np.isfinite(y) & (True if keep is None else keep)
+    rows = np.flatnonzero(shown).astype(np.int32)
+    codes, palette = paint_codes(colouring, look.dark)
+    nothing = len(palette) - 1
+    sampled = len(rows) > map_layers.MAX_POINTS
+    size = map_layers.SAMPLE_SIZE if sampled else len(rows)
+    sample = map_layers.fair_sample(rows, codes[rows], size, seed)
+    header = {
+        "role": "map",
+        "id": look.map_id,
+        "group": look.group,
+        "projection": look.projection,
+        "title": look.title,
+        "axis": look.axis,
+        "source": look.source,
+        "file": look.file,
+        "place": f"{look.group}/{look.projection}",
+        "grouping": colouring.title,
+        "stamp": stamp,
+        "total": len(rows),
+        "sampled": sampled,
+        "size": marker_size(len(sample)),
+        "detail_size": 3.0,
+        "opacity": 0.9 if len(sample) < 60_000 else 0.75,
+        "background": BACKGROUNDS[look.dark],
+        "ink": INKS[look.dark],
+        "accent": ACCENTS[look.dark],
+        "bins": map_layers.DENSITY_BINS,
+        "colours": palette,
+        "legend": legend_of(colouring, codes[rows]),
+        "scale": scale_of(colouring),
+        "nothing": colouring.nothing,
+        "n_nothing": int((codes[rows] == nothing).sum()),
+    }
+    layers = {"density": map_layers.density(x[rows], y[rows], extent).ravel()} if sampled else {}
+    points = point_arrays(x, y, codes, nothing, sample, extent)
+    return pack(header | {"extent": list(vars(extent).values())}, **points, **layers)
+
+
+def point_arrays(
+    x: np.ndarray, y: np.ndarray, codes: np.ndarray, nothing: int, rows: np.ndarray, extent: Extent
+) -> dict[str, np.ndarray]:
+    """Positions, rows and colours of some galaxies, those without a group (code ``nothing``) first, at the bottom."""
+    grouped = codes[rows] != nothing
+    rows = np.concatenate([rows[~grouped], rows[grouped]])
+    return {
+        "x": map_layers.quantise(x[rows], extent.x0, extent.x1),
+        "y": map_layers.quantise(y[rows], extent.y0, extent.y1),
+        "row": rows.astype(np.uint32),
+        "code": codes[rows].astype(np.uint16),
+    }
+
+
+def paint_codes(colouring: Colouring, dark: bool) -> tuple[np.ndarray, list[str]]:
+    """Number of each galaxy's colour, int32 (n,), and the colours; the last is for galaxies without group or value."""
+    if colouring.values is None:
+        colours = [*category_colours(len(colouring.names), dark), grey(dark)]
+        return np.where(colouring.codes < 0, len(colours) - 1, colouring.codes).astype(np.int32), colours
+    known = np.isfinite(colouring.values)
+    share = colouring.share_of_scale()
+    codes = np.full(len(share), len(colouring.ramp), dtype=np.int32)
+    codes[known] = np.rint(share[known] * (len(colouring.ramp) - 1)).astype(np.int32)
+    return codes, [*colouring.ramp, grey(dark)]
+
+
+def legend_of(colouring: Colouring, codes: np.ndarray) -> list[dict]:
+    """Name and number of galaxies of each group; empty for numbers."""
+    if colouring.values is not None:
+        return []
+    counts = np.bincount(codes, minlength=len(colouring.names) + 1)
+    return [{"name": name, "count": int(n)} for name, n in zip(colouring.names, counts, strict=False)]
+
+
+def scale_of(colouring: Colouring) -> dict | None:
+    """Limits of the colour bar, None for groups."""
+    if colouring.values is None:
+        return None
+    low, high = colouring.limits
+    values = np.asarray(colouring.values)
+    beyond = (bool(np.nanmin(values) < low), bool(np.nanmax(values) > high)) if np.isfinite(values).any() else (0, 0)
+    return {
+        "label": colouring.title,
+        "low": low,
+        "high": high,
+        "log": colouring.log,
+        "low_text": ("≤ " if beyond[0] else "") + words.number(low),
+        "high_text": ("≥ " if beyond[1] else "") + words.number(high),
+    }
+
+
+def marker_size(n: int) -> float:
+    """Diameter of a point in pixels: fewer galaxies, larger points.
+
+    Examples
+    --------
+    >>> marker_size(100), marker_size(2000), marker_size(26_000), marker_size(1_000_000)
+    (8.9, 6.7, 3.5, 2.0)
+    """
+    return float(np.clip(round(45 / max(n, 1) ** 0.25, 1) if n > 2000 else round(9 - 2.3 * n / 2000, 1), 2.0, 9.0))
+
+
+def marks_message(
+    group: str,
+    n_galaxies: int,
+    seen: int,
+    open_row: int | None,
+    places: dict[str, list[float]],
+    selected: np.ndarray | None,
+    extents: dict[str, list[float]],
+    outlines: list[dict],
+) -> bytes:
+    """What is marked on the maps: the open galaxy and the selection, a bit for each galaxy."""
+    bits = np.empty(0, dtype=np.uint8)
+    if selected is not None:
+        chosen = np.zeros(n_galaxies, dtype=bool)
+        chosen[selected] = True
+        bits = np.packbits(chosen, bitorder="little")
+    opened = None if open_row is None else {"row": int(open_row), "places": places}
+    header = {"role": "marks", "group": group, "seen": seen, "open": opened, "extents": extents, "outlines": outlines}
+    return pack(header, bits=bits)

@@ -1,0 +1,124 @@
+"""The choices above the map: which one, coloured by what, filtered how; and one map or two side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+
+from galaxy_core import tags
+from pages.views import filters, frame, presenting, selection, tagged, words
+from pages.views.colouring import PALETTES, TAGS, colour_by, colour_choices, with_scale
+from pages.views.galaxy_map import component
+from pages.views.galaxy_map.payload import MapLook
+from pages.views.readers import Galaxies
+
+HEIGHT = 640
+
+
+def draw_maps(galaxies: Galaxies, on_change: Callable[[], None]) -> None:
+    """One map or two that share colours, filters and selection.
+
+    ``on_change`` is called in the callback of whatever changes which galaxies are shown or where.
+    """
+    names, choices = galaxies.projection_names, colour_choices(galaxies)
+    _note_lost(galaxies, choices)
+    first, colours, options, sieve = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
+    projection = first.selectbox(
+        "Map",
+        names,
+        format_func=words.name_of,
+        key="map",
+        bind="query-params",
+        on_change=on_change,
+        help="How the embedding, a long list of numbers for each picture, is laid out on a plane.",
+    )
+    colour = colours.selectbox(
+        "Colour",
+        list(choices),
+        format_func=choices.get,
+        key="colour",
+        bind="query-params",
+        help="What the colours show: the catalog's class, clusters found without it, or any number of the catalog.",
+    )
+    with options:
+        scale, other = _draw_view_options(galaxies, colour, projection, on_change)
+    with sieve:
+        filters.draw_filters(galaxies, on_change)
+    colouring = with_scale(colour_by(galaxies, colour), *scale)
+    keep = filters.keep_of(galaxies)
+    recipe = (colour, scale, filters.filters_of(galaxies), _tag_versions(galaxies, colour))
+    shown = [projection, other] if other else [projection]
+    for place, (name, column) in enumerate(zip(shown, st.columns(len(shown), gap="small"), strict=True)):
+        with column:
+            look = look_of(galaxies, name, colouring.title, keep, f"map-{place}")
+            component.draw_map(galaxies, look, colouring, keep, recipe, presenting.height(HEIGHT))
+            missing = int((~np.isfinite(np.stack(galaxies.coordinates(name)))).any(axis=0).sum())
+            st.caption(words.MAP_HELP.get(name, "") + (f" {words.count(missing)} not on this map." if missing else ""))
+
+
+def look_of(galaxies: Galaxies, projection: str, colour: str, keep: np.ndarray | None, map_id: str) -> MapLook:
+    """What a map is called, and what the picture of it says of where it comes from."""
+    x, y = galaxies.coordinates(projection)
+    n_shown = int((np.isfinite(x) & np.isfinite(y) & (True if keep is None else keep)).sum())
+    manifest = galaxies.manifest
+    source = (
+        f"{galaxies.name}, {words.count(len(galaxies))}; embedding {manifest.model}; made {manifest.created[:10]};"
+        f" Galaxy Atlas"
+    )
+    return MapLook(
+        map_id=map_id,
+        group=galaxies.name,
+        projection=projection,
+        title=f"{words.name_of(projection)} of {words.count(n_shown)}, by {colour}",
+        axis="" if projection in words.ARBITRARY_AXES else words.name_of(projection),
+        source=source,
+        file=f"{galaxies.name}-{projection}",
+        dark=frame.is_dark(),
+    )
+
+
+def _draw_view_options(galaxies: Galaxies, colour: str, projection: str, on_change) -> tuple[tuple, str | None]:
+    """How numbers become colours, and whether there is a second map."""
+    with st.popover("View", icon=":material/tune:", width="stretch"):
+        names = [name for name in galaxies.projection_names if name != projection]
+        other = st.selectbox(
+            "Second map",
+            names,
+            index=None,
+            format_func=words.name_of,
+            key="second",
+            bind="query-params",
+            on_change=on_change,
+            placeholder="none",
+            help="Two projections side by side: the same colours, filters, selection and open galaxy on both.",
+        )
+        numbers = colour_by(galaxies, colour).values is not None
+        log = st.toggle("Logarithmic colours", key="log", bind="query-params", disabled=not numbers)
+        whole = st.toggle(
+            "Colours over the whole range",
+            key="range",
+            bind="query-params",
+            disabled=not numbers,
+            help="Off: the colours end at the 1st and 99th percentile, so that outliers do not flatten the rest.",
+        )
+        palette = st.selectbox("Palette of numbers", PALETTES, key="palette", bind="query-params", disabled=not numbers)
+    return (log, whole, palette), other
+
+
+def _tag_versions(galaxies: Galaxies, colour: str) -> dict[str, int]:
+    """Changes whenever anyone tags, where the map shows tags."""
+    uses_tags = colour == TAGS or TAGS in filters.filters_of(galaxies)
+    return tags.tag_versions(tagged.path_of(galaxies)) if uses_tags else {}
+
+
+def _note_lost(galaxies: Galaxies, choices: dict[str, str]) -> None:
+    """Say which map or column a link asked for that is not here; the rest is shown."""
+    for parameter, known, what in (
+        ("map", galaxies.projection_names, "map"),
+        ("colour", choices, "column to colour by"),
+    ):
+        asked = st.query_params.get(parameter)
+        if asked and asked not in known:
+            selection.note(f"There is no {what} “{asked}” in this catalog.")
