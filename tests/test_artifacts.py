@@ -26,6 +26,7 @@ FILES = (
     "catalog.parquet",
     "projections.parquet",
     "clusters.parquet",
+    "anomalies.parquet",
     "embedding/toy/part-00001.parquet",
     "thumbnails/part-00000.parquet",
     "neighbors/toy.parquet",
@@ -41,7 +42,10 @@ def write_all(root: Path, name: str = "sample", n: int = 150, parts: int = 2) ->
     table["votes"] = np.where(rng.random(n) < 0.3, np.nan, rng.random(n))
     table["mixed"] = [i if i % 2 else "text" for i in range(n)]
     artifacts.write_table(root, name, "catalog", table)
-    artifacts.write_table(root, name, "projections", pd.DataFrame({"galaxy_id": ids, "umap_x": 1.0, "umap_y": 2.0}))
+    flat = {"galaxy_id": ids, "umap_x": 1.0, "umap_y": 2.0, "pca_x": 0.5, "pca_y": 0.0, "umap_trust": 0.25}
+    artifacts.write_table(root, name, "projections", pd.DataFrame(flat))
+    scores = {"galaxy_id": ids, "isolation_forest": 0.5, "neighbor_distance": np.nan, "anomaly": 1.0}
+    artifacts.write_table(root, name, "anomalies", pd.DataFrame(scores))
     labels = {"galaxy_id": ids, "km_label": -1, "km_membership": 0.5, "km_silhouette": 0.0}
     artifacts.write_table(root, name, "clusters", pd.DataFrame(labels))
     edges = np.linspace(0, n, parts + 1).astype(int)
@@ -94,6 +98,10 @@ def test_round_trip(tmp_path, name, n):
     assert index.shape == similarity.shape == (n, min(12, n - 1))
     assert index.dtype == np.int32 and similarity.dtype == np.float32
     assert artifacts.read_space(tmp_path, name, "umap_10").shape == (n, 10)
+    flat = artifacts.read_table(tmp_path, name, "projections")
+    assert (flat["umap_trust"] == 0.25).all() and flat["umap_trust"].dtype == np.float32 and "pca_trust" not in flat
+    anomalies = artifacts.read_table(tmp_path, name, "anomalies")
+    assert (anomalies["anomaly"] == 1).all() and set(anomalies.dtypes[1:]) == {np.dtype(np.float32)}
     assert artifacts.list_embeddings(tmp_path, name) == [MODEL]
     assert artifacts.verify(tmp_path, name) == []
 
@@ -140,6 +148,7 @@ READERS = {
     "catalog.parquet": lambda root: artifacts.read_table(root, "sample", "catalog"),
     "projections.parquet": lambda root: artifacts.read_table(root, "sample", "projections"),
     "clusters.parquet": lambda root: artifacts.read_table(root, "sample", "clusters"),
+    "anomalies.parquet": lambda root: artifacts.read_table(root, "sample", "anomalies"),
     "embedding/toy/part-00001.parquet": lambda root: artifacts.read_embedding(root, "sample", MODEL),
     "thumbnails/part-00000.parquet": lambda root: artifacts.read_thumbnails(root, "sample", range(150)),
     "neighbors/toy.parquet": lambda root: artifacts.read_neighbors(root, "sample", MODEL),
@@ -196,6 +205,21 @@ def test_tables_of_other_galaxies_are_found(root):
     assert "projections.parquet does not list the galaxies" in artifacts.verify(root, "sample")[0]
 
 
+def test_a_catalog_made_before_there_were_anomalies_and_trust_is_whole(root):
+    manifest = artifacts.read_manifest(root, "sample")
+    assert artifacts.has_table(manifest, "anomalies") and artifacts.has_table(manifest, "clusters")
+    (root / "sample/anomalies.parquet").unlink()
+    flat = artifacts.read_table(root, "sample", "projections")
+    artifacts.write_table(root, "sample", "projections", flat.drop(columns="umap_trust"))
+    manifest = artifacts.write_manifest(root, "sample", manifest)
+    assert artifacts.verify(root, "sample") == [] and not artifacts.has_table(manifest, "anomalies")
+    assert list(artifacts.read_table(root, "sample", "projections")) == ["galaxy_id", *flat.columns[1:5]]
+    with pytest.raises(ArtifactError, match=r"anomalies\.parquet is missing; make it again with `python"):
+        artifacts.read_table(root, "sample", "anomalies")
+    with pytest.raises(ValueError, match="no table"):
+        artifacts.has_table(manifest, "anomaly")
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"null", b'{"schema_version": "1"}', b'{"schema_version": 1}', b"\xff\xfe\x00", b'{"a": 1}'],
@@ -238,7 +262,10 @@ def test_names_that_are_no_folder(tmp_path, name):
         ("catalog", {"galaxy_id": ["a"], "split": ["train"], "ra_deg": ["north"]}),
         ("projections", {"galaxy_id": ["a"], "umap_x": [0.0]}),
         ("projections", {"galaxy_id": ["a"], "umap": [0.0]}),
+        ("projections", {"galaxy_id": ["a"], "umap_trust": [0.0]}),
         ("clusters", {"galaxy_id": ["a"], "k_label": [0]}),
+        ("anomalies", {"galaxy_id": ["a"], "anomaly": [0.0]}),
+        ("anomalies", {"galaxy_id": ["a"], "isolation_forest": [0.0], "neighbor_distance": ["far"], "anomaly": [0.0]}),
     ],
 )
 def test_a_table_that_does_not_fit_is_not_written(tmp_path, table, columns):

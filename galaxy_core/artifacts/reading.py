@@ -66,7 +66,10 @@ def read_manifest(root: str | Path, name: str) -> Manifest:
 
 
 def read_table(root: str | Path, name: str, table: str) -> pd.DataFrame:
-    """One of the small tables, ``catalog``, ``projections`` or ``clusters``, in the order of the catalog."""
+    """One of the small tables, in the order of the catalog: ``catalog``, ``projections``, ``clusters``, ``anomalies``.
+
+    The last may be missing, which `has_table` tells beforehand; then this raises `ArtifactError`.
+    """
     frame = _with_fresh_manifest(
         root, name, lambda manifest: _read(root, manifest, schemas.table_file(table)).to_pandas()
     )

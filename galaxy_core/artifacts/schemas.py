@@ -7,13 +7,16 @@
                  /thumbnails/part-00000.parquet      galaxy_id, image (webp bytes), row groups of 64
                  /embedding/<model>/part-00000.parquet   galaxy_id, embedding fixed_size_list<float32>[d]
                  /spaces/<space>.parquet             galaxy_id, coordinates: spaces of more than two dimensions
-                 /projections.parquet                galaxy_id, <name>_x, <name>_y
+                 /projections.parquet                galaxy_id, <name>_x, <name>_y, <name>_trust?
                  /clusters.parquet                   galaxy_id, <name>_label, <name>_membership, <name>_silhouette
+                 /anomalies.parquet?                 galaxy_id, isolation_forest, neighbor_distance, anomaly
                  /neighbors/<model>.parquet          galaxy_id, neighbor_row, similarity
     <root>/<name>.tags.sqlite                        what people tagged: beside the folder, so that replacing the folder
                                                      never touches an open database
     <root>/.staging/<name>/                          the same files while they are being made
     <root>/.previous/<name>/                         the state before, for the instant in which one replaces the other
+
+What has a question mark may be missing: not every catalog has it, or it was made before there was such a thing.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ DEFAULT_ROOT = "artifacts"
 DEFAULT_MODEL = "contrastive_denoiser"  # the one that is shipped
 MANIFEST_FILE = "manifest.json"
 TAGS_ENDING = ".tags.sqlite"
-TABLES = ("catalog", "projections", "clusters")
+TABLES = ("catalog", "projections", "clusters")  # every catalog has them
+OPTIONAL_TABLES = ("anomalies",)
 SPLITS = ("train", "validation", "test")
 STAGING, PREVIOUS = ".staging", ".previous"
 RESERVED_NAMES = ("models",)
@@ -47,8 +51,13 @@ CATALOG_TYPES = {
     "dec_deg": pa.float64(),
 }
 SUFFIX_TYPES = {
-    "projections": {"_x": pa.float32(), "_y": pa.float32()},
+    "projections": {"_x": pa.float32(), "_y": pa.float32(), "_trust": pa.float32()},
     "clusters": {"_label": pa.int32(), "_membership": pa.float32(), "_silhouette": pa.float32()},
+}
+OPTIONAL_SUFFIXES = ("_trust",)
+COLUMN_TYPES = {
+    "catalog": CATALOG_TYPES,
+    "anomalies": {name: pa.float32() for name in ("isolation_forest", "neighbor_distance", "anomaly")},
 }
 
 
@@ -69,7 +78,7 @@ class Manifest:
     files : dict
         ``{relative path: {"sha256", "rows", "bytes"}}`` of every file but the manifest itself.
     projections : dict
-        ``{name: {"space": ..., "params": ...}}``
+        ``{name: {"space", "params", "trust"?}}``; ``trust`` has the numbers of `galaxy_core.map_trust.MapTrust`.
     clusterings : dict
         ``{name: {"method", "space", "params", "scores"}}``
     """
@@ -170,9 +179,14 @@ def part_name(part: int) -> str:
 
 def table_file(table: str) -> str:
     """Relative path of a small table."""
-    if table not in TABLES:
-        raise ValueError(f"no table {table!r}; there are {TABLES}")
+    if table not in TABLES + OPTIONAL_TABLES:
+        raise ValueError(f"no table {table!r}; there are {TABLES + OPTIONAL_TABLES}")
     return f"{table}.parquet"
+
+
+def has_table(manifest: Manifest, table: str) -> bool:
+    """Whether a catalog has a small table, such as ``anomalies``; nothing is opened."""
+    return table_file(table) in manifest.files
 
 
 def embedding_file(model: str, part: int) -> str:
@@ -221,12 +235,11 @@ def check_columns(relative: str, schema: pa.Schema) -> str:
         return "it repeats a column"
     types = {name: schema.field(name).type for name in names[1:]}
     if kind == "catalog":
-        wrong = [n for n, t in types.items() if n in CATALOG_TYPES and t != CATALOG_TYPES[n]]
-        if "split" not in types:
-            return "it has no column split"
-        return f"its column {wrong[0]} is {types[wrong[0]]}, not {CATALOG_TYPES[wrong[0]]}" if wrong else ""
+        return "it has no column split" if "split" not in types else _check_types(types, CATALOG_TYPES)
     if kind in SUFFIX_TYPES:
         return _check_suffixes(types, SUFFIX_TYPES[kind])
+    if kind in COLUMN_TYPES:
+        return _check_names(types, COLUMN_TYPES[kind]) or _check_types(types, COLUMN_TYPES[kind])
     wanted = {
         "thumbnails": {"image": pa.types.is_binary},
         "embedding": {"embedding": _is_vector(pa.float32())},
@@ -235,9 +248,17 @@ def check_columns(relative: str, schema: pa.Schema) -> str:
     }.get(kind)
     if wanted is None:
         return "it is no table of this schema version"
-    if set(types) != set(wanted):
-        return f"it has the columns {', '.join(types)}, not {', '.join(wanted)}"
-    return "".join(f"its column {n} is {types[n]}" for n, test in wanted.items() if not test(types[n]))
+    bad = "".join(f"its column {n} is {types[n]}" for n, test in wanted.items() if n in types and not test(types[n]))
+    return _check_names(types, wanted) or bad
+
+
+def _check_names(types: dict, wanted: dict) -> str:
+    return "" if set(types) == set(wanted) else f"it has the columns {', '.join(types)}, not {', '.join(wanted)}"
+
+
+def _check_types(types: dict, wanted: dict) -> str:
+    wrong = [name for name, kind in types.items() if name in wanted and kind != wanted[name]]
+    return f"its column {wrong[0]} is {types[wrong[0]]}, not {wanted[wrong[0]]}" if wrong else ""
 
 
 def _check_suffixes(types: dict, suffixes: dict) -> str:
@@ -250,8 +271,8 @@ def _check_suffixes(types: dict, suffixes: dict) -> str:
             return f"its column {name} is {kind}, not {suffixes[ending]}"
         groups.setdefault(name.removesuffix(ending), set()).add(ending)
     for stem, endings in groups.items():
-        if endings != set(suffixes):
-            return f"{stem} lacks {', '.join(stem + s for s in suffixes if s not in endings)}"
+        if missing := [s for s in suffixes if s not in endings and s not in OPTIONAL_SUFFIXES]:
+            return f"{stem} lacks {', '.join(stem + s for s in missing)}"
     return ""
 
 

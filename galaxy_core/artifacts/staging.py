@@ -143,12 +143,17 @@ def finish_step(staging: Staging, step: Step, patterns: tuple[str, ...], result:
 
 
 def _adopt(staging: Staging, step: Step, patterns: tuple[str, ...]) -> bool:
-    """Link what is published under the same fingerprint, every checksum compared; False where that is not possible."""
+    """Link what is published under the same fingerprint, every checksum compared; False where that is not possible.
+
+    A step without patterns has no files of its own, and its record is all there is to take over.
+    """
     manifest = staging.manifest
     known = manifest.config.get("steps", {}).get(step.name) if manifest else None
     if not known or known.get("fingerprint") != step.fingerprint:
         return False
     files = [path for path in manifest.files if any(Path(path).match(pattern) for pattern in patterns)]
+    if patterns and not files:
+        return False
     for path in files:
         try:
             if sha256_of_file(staging.published / path) != manifest.files[path]["sha256"]:
@@ -160,7 +165,7 @@ def _adopt(staging: Staging, step: Step, patterns: tuple[str, ...]) -> bool:
     step.files, step.result, step.reused = tuple(sorted(files)), known.get("result", {}), True
     step.seconds = manifest.timings.get(step.name, 0.0)
     save_step(staging, step)
-    return bool(files)
+    return True
 
 
 def adopt_step(staging: Staging, name: str) -> Step:

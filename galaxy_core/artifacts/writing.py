@@ -17,13 +17,13 @@ from galaxy_core.errors import ArtifactError
 
 
 def write_table(root: str | Path, name: str, table: str, frame: pd.DataFrame) -> Path:
-    """Write ``catalog``, ``projections`` or ``clusters``.
+    """Write ``catalog``, ``projections``, ``clusters`` or ``anomalies``.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         ``galaxy_id`` first, in the order of the catalog. Columns are brought to the types of the schema: ids and
-        classes to text, projections to float32, labels to int32.
+        classes to text, projections and anomalies to float32, labels to int32.
     """
     columns = {str(column): _as_arrow(table, str(column), frame[column]) for column in frame.columns}
     if table == "catalog" and "split" in frame and not set(frame["split"]) <= set(schemas.SPLITS):
@@ -111,7 +111,7 @@ def _vectors(values: np.ndarray, dtype: type) -> pa.Array:
 
 def _as_arrow(table: str, column: str, values: pd.Series) -> pa.Array:
     """One column of a table: the schema's type where it names one, else the column's own, else text."""
-    wanted = schemas.CATALOG_TYPES.get(column) if table == "catalog" or column == "galaxy_id" else None
+    wanted = pa.string() if column == "galaxy_id" else schemas.COLUMN_TYPES.get(table, {}).get(column)
     if wanted is None and table in schemas.SUFFIX_TYPES:
         wanted = next((kind for ending, kind in schemas.SUFFIX_TYPES[table].items() if column.endswith(ending)), None)
     if wanted == pa.string():
