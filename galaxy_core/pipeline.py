@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from galaxy_core import artifacts
+from galaxy_core.anomaly import N_TREES
 from galaxy_core.artifacts import Manifest
 from galaxy_core.artifacts.staging import Staging, Step, adopt_step, discard, drop_strangers, open_staging, publish
 from galaxy_core.catalogs.catalog import Catalog
@@ -32,7 +33,8 @@ from galaxy_core.image_steps import (
     read_staged_embedding,
     selection_notes,
 )
-from galaxy_core.steps import Embedded, make_clusters, make_neighbors, make_projections, plain
+from galaxy_core.measure_steps import make_anomalies, make_trust
+from galaxy_core.steps import Embedded, make_all_neighbors, make_clusters, make_projections, plain
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "torch", "scikit-learn", "umap-learn", "openTSNE", "hdbscan", "pillow")
 
@@ -63,6 +65,8 @@ class PipelineConfig:
         ``{name: {"method": ..., parameters...}}``; "lda" is made only where there are classes.
     clusterings : dict
         ``{name: {"method", "space", "params"}}``; a space is "embedding" or "<projection method>_<dimensions>".
+    n_trees : int
+        Of the isolation forest that looks for unusual galaxies.
     """
 
     seed: int = 0
@@ -70,11 +74,13 @@ class PipelineConfig:
     images: ImageSettings = field(default_factory=ImageSettings)
     projections: dict = field(default_factory=_default_projections)
     clusterings: dict = field(default_factory=_default_clusterings)
+    n_trees: int = N_TREES
 
     @classmethod
     def from_manifest(cls, config: dict) -> PipelineConfig:
         """The config a manifest was made with."""
-        values = {name: config[name] for name in ("seed", "limit", "projections", "clusterings") if name in config}
+        names = ("seed", "limit", "projections", "clusterings", "n_trees")
+        values = {name: config[name] for name in names if name in config}
         return cls(images=ImageSettings(**config.get("images", {})), **values)
 
 
@@ -106,7 +112,7 @@ def run_pipeline(
     config: PipelineConfig | None = None,
     progress: Progress | None = None,
 ) -> PipelineResult:
-    """Make ``<root>/<name>``: thumbnails, embedding, projections, clusters, neighbours, and the manifest last.
+    """Make ``<root>/<name>``: thumbnails, embedding, neighbours, projections, clusters, anomalies, manifest last.
 
     Killed at any moment, the next call with the same arguments makes only what is missing and ends with the same files.
     What was published under ``name`` before stays readable until then.
@@ -210,20 +216,14 @@ def _finish(
     """
     model = manifest.model
     galaxies = Embedded(table, read_staged_embedding(staging, model), model, steps[0].fingerprint)
+    neighbors = make_all_neighbors(staging, galaxies, steps, progress)
     projections = make_projections(staging, galaxies, config, progress, asked)
+    trust = make_trust(staging, galaxies, projections, neighbors[0], config.seed, progress)
     clusters = make_clusters(staging, galaxies, config, progress, asked)
-    neighbors = []
-    for number, step in enumerate(steps):
-        progress("neighbors", number, len(steps))
-        other = step.name.removeprefix("embedding_")
-        if step.name != "images":
-            galaxies = Embedded(table, read_staged_embedding(staging, other), other, step.fingerprint)
-        name = "neighbors" if step.name == "images" else f"neighbors_{other}"
-        neighbors.append(make_neighbors(staging, galaxies, name))
-    progress("neighbors", len(steps), len(steps))
-    steps = [*steps, projections, *clusters, *neighbors]
+    anomalies = make_anomalies(staging, galaxies, neighbors[0], config, progress)
+    steps = [*steps, *neighbors, projections, trust, *clusters, anomalies]
     drop_strangers(staging, ("catalog.parquet", *(file for step in steps for file in step.files)))
-    manifest = _complete(manifest, len(table), config, steps, projections.result, clusters[-1].result)
+    manifest = _complete(manifest, len(table), config, steps)
     artifacts.write_manifest(staging.root, staging.name, manifest)
     unchanged = _same(staging)
     if unchanged:
@@ -234,10 +234,10 @@ def _finish(
     return PipelineResult(artifacts.read_manifest(root, staging.name), staging.published, tuple(steps), unchanged)
 
 
-def _complete(
-    manifest: Manifest, n_galaxies: int, config: PipelineConfig, steps: list[Step], projections: dict, clusters: dict
-) -> Manifest:
+def _complete(manifest: Manifest, n_galaxies: int, config: PipelineConfig, steps: list[Step]) -> Manifest:
     """The manifest with what the steps made; notes of an earlier run on maps and clusters are replaced."""
+    made = {step.name: step.result for step in steps}
+    projections, clusters = made["projections"], made["clusters"]
     of_steps = ("The projection ", "The clustering ")
     report = [sentence for sentence in manifest.report if not sentence.startswith(of_steps)]
     timings = {step.name: step.seconds for step in steps}
@@ -250,7 +250,7 @@ def _complete(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         n_galaxies=n_galaxies,
         report=(*report, *projections["notes"], *clusters["notes"]),
-        projections=projections["projections"],
+        projections={name: {**info, "trust": made["trust"][name]} for name, info in projections["projections"].items()},
         clusterings=clusters["clusterings"],
         timings={**timings, "total": round(sum(timings.values()), 2)},
     )

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from galaxy_core import artifacts, clustering, projection
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step, save_step
 from galaxy_core.comparison import measure_clustering
-from galaxy_core.image_steps import PIPELINE_VERSION, Progress
+from galaxy_core.image_steps import PIPELINE_VERSION, Progress, read_staged_embedding
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.similarity import nearest_neighbors
 from galaxy_core.splits import TRAIN
@@ -64,7 +64,7 @@ def make_projections(staging: Staging, galaxies: Embedded, config, progress: Pro
     for done, name in enumerate(names if not step.done else ()):
         progress("projections", done, len(names))
         try:
-            arrays, info = _part(staging, step, name, partial(_project, galaxies, classes, config, name))
+            arrays, info = make_part(staging, step, name, partial(_project, galaxies, classes, config, name))
         except VectorError as error:
             if name in asked:
                 raise
@@ -130,7 +130,7 @@ def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progre
         progress("clusters", done, len(names))
         settings = config.clusterings[name]
         cluster = partial(_cluster, staging, galaxies, settings, config.seed, name in asked)
-        arrays, info = _part(staging, step, name, cluster)
+        arrays, info = make_part(staging, step, name, cluster)
         columns |= {f"{name}_{key}": arrays[key] for key in ("label", "membership", "silhouette")}
         result["notes"] += [f"The clustering {name}: {note}" for note in info.pop("notes")]
         made_by = spaces[settings["space"]].result if settings["space"] in spaces else {}
@@ -164,6 +164,21 @@ def _cluster(staging: Staging, galaxies: Embedded, settings: dict, seed: int, as
     scores = measure_clustering(fitted_on, vectors, labels, seed, classes, silhouettes)
     info = {"method": method, "params": params, "scores": plain(scores.as_dict()), "notes": notes}
     return {"label": labels, "membership": membership, "silhouette": silhouettes.values}, info
+
+
+def make_all_neighbors(staging: Staging, galaxies: Embedded, embedded: list[Step], progress: Progress) -> list[Step]:
+    """Neighbours in every embedding; ``galaxies`` has that of the first of the steps that embedded."""
+    made = []
+    for number, step in enumerate(embedded):
+        progress("neighbors", number, len(embedded))
+        if step.name == "images":
+            made.append(make_neighbors(staging, galaxies, "neighbors"))
+            continue
+        model = step.name.removeprefix("embedding_")
+        other = Embedded(galaxies.table, read_staged_embedding(staging, model), model, step.fingerprint)
+        made.append(make_neighbors(staging, other, f"neighbors_{model}"))
+    progress("neighbors", len(embedded), len(embedded))
+    return made
 
 
 def make_neighbors(staging: Staging, galaxies: Embedded, name: str) -> Step:
@@ -226,7 +241,7 @@ def plain(value):
     return value
 
 
-def _part(staging: Staging, step: Step, name: str, make: Callable[[], tuple[dict, dict]]) -> tuple[dict, dict]:
+def make_part(staging: Staging, step: Step, name: str, make: Callable[[], tuple[dict, dict]]) -> tuple[dict, dict]:
     """Arrays and a description of one part of a step, made once: a resumed run reads what the killed one finished."""
     folder = staging.work / step.name
     arrays_path, info_path = folder / f"{name}.npz", folder / f"{name}.json"

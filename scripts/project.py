@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT
 from galaxy_core.errors import GalaxyError
-from scripts.reporting import Bars, parse_settings, print_made
+from scripts.reporting import Bars, parse_settings, print_made, print_trust
 
 METHODS = ("umap", "tsne", "pca", "lda")
 
@@ -52,6 +52,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print_made(result)
+    print_trust(result.manifest)
     print(f"{len(result.manifest.projections)} maps of {result.manifest.n_galaxies:,} galaxies: {result.folder}")
     return 0
 

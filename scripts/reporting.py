@@ -6,7 +6,7 @@ import sys
 
 from tqdm import tqdm
 
-_UNITS = {"images": "galaxy", "projections": "map", "clusters": "clustering", "neighbors": "table"}
+_UNITS = {"images": "galaxy", "projections": "map", "clusters": "clustering", "neighbors": "table", "trust": "map"}
 
 
 class Bars:
@@ -69,11 +69,29 @@ def print_headlines(manifest) -> None:
             + (f", {embedded['strict']:.3f} in the embedding" if clustering["space"] != "embedding" else "")
             + (f"; AMI with the classes {scores['ami']:.3f}" if scores["ami"] is not None else "")
         )
+    print_trust(manifest)
     agreement = manifest.config["steps"]["neighbors"]["result"]["class_agreement"]
     if agreement is not None:
         print(f"neighbours: {agreement:.1%} of the 12 nearest share the galaxy's class, over all galaxies with one")
     for sentence in manifest.report[1:]:
         print(f"note: {sentence}")
+
+
+def print_trust(manifest) -> None:
+    """A line for each map: how many neighbours it keeps, and how far it can be trusted."""
+    for name, projection in manifest.projections.items():
+        trust = projection.get("trust") or {"k": 0}
+        if trust["k"] == 0:
+            print(f"{name}: too few galaxies to measure how far it can be trusted")
+            continue
+        measured = []
+        for kind in ("trustworthiness", "continuity"):
+            low, high = trust[f"{kind}_interval"]
+            measured.append(f"{kind} {trust[kind]:.3f} [{low:.3f}, {high:.3f}]")
+        print(
+            f"{name}: keeps {trust['preservation']:.1%} of the {trust['k']} nearest, over all galaxies;"
+            f" {', '.join(measured)}, over {trust['n_queries']:,} of {trust['n_galaxies']:,} galaxies"
+        )
 
 
 def peak_memory_gib() -> float:

@@ -29,6 +29,7 @@ CONFIG = PipelineConfig(
         "kmeans_3": {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 3, "n_init": 2}},
         "kmeans_2": {"method": "kmeans", "space": "pca_3", "params": {"n_clusters": 2, "n_init": 2}},
     },
+    n_trees=10,
 )
 
 
@@ -86,6 +87,7 @@ def serve() -> None:
 if __name__ == "__main__":
     import sklearn.cluster
     import sklearn.decomposition
-    import sklearn.discriminant_analysis  # noqa: F401 - imported once, before the runs
+    import sklearn.discriminant_analysis
+    import sklearn.ensemble  # noqa: F401 - imported once, before the runs
 
     serve()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -81,7 +82,10 @@ def test_makes_every_table(made):
     assert artifacts.verify(made, "sample") == []
     assert manifest.n_galaxies == N - len(BROKEN)
     projections = artifacts.read_table(made, "sample", "projections")
-    assert list(projections) == ["galaxy_id", "pca_x", "pca_y", "lda_x", "lda_y"]
+    assert list(projections) == [
+        "galaxy_id",
+        *(f"{name}_{end}" for name in ("pca", "lda") for end in ("x", "y", "trust")),
+    ]
     clusters = artifacts.read_table(made, "sample", "clusters")
     assert {"kmeans_3_label", "kmeans_2_silhouette"} <= set(clusters)
     index, similarity = artifacts.read_neighbors(made, "sample", "means")
@@ -198,7 +202,7 @@ def test_the_previous_state_stays_readable_while_another_is_made(images, made, t
 
     catalog = read_catalog(f"folder:{images}")
     run_pipeline(catalog, EMBEDDER, tmp_path, "sample", replace(CONFIG, seed=5), progress)
-    assert {"images", "projections", "clusters", "neighbors"} <= set(seen)
+    assert set(seen) == {"images", "neighbors", "projections", "trust", "clusters", "anomalies"}
     assert artifacts.read_manifest(tmp_path, "sample").seed == 5
 
 
@@ -207,10 +211,12 @@ def test_a_changed_seed_keeps_the_images_and_redoes_the_maps(images, made, tmp_p
     reused = {step.name: step.reused for step in run(images, tmp_path, seed=3).steps}
     assert reused == {
         "images": True,
+        "neighbors": True,
         "projections": False,
+        "trust": False,
         "space_pca_3": False,
         "clusters": False,
-        "neighbors": True,
+        "anomalies": False,
     }
 
 
@@ -399,6 +405,7 @@ def test_cluster_and_project_scripts(made, tmp_path):
     assert artifacts.read_manifest(tmp_path, "sample").clusterings["kmeans_4"]["params"]["n_clusters"] == 4
     done = call("project.py", "sample", "--seed", "7", "--artifacts", str(tmp_path))
     assert done.returncode == 0 and "2 maps of 38 galaxies" in done.stdout
+    assert re.search(r"pca: keeps [\d.]+% of the 12 nearest, over all galaxies; trustworthiness 0\.\d+ \[", done.stdout)
     assert artifacts.read_manifest(tmp_path, "sample").seed == 7
     done = call("project.py", "nowhere", "--artifacts", str(tmp_path))
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "is missing; make it again with" in done.stderr
