@@ -63,7 +63,8 @@ def export_selection(frame: pd.DataFrame, provenance: Mapping[str, object], fmt:
             "The table repeats a column name; rename the columns of the catalog and run the pipeline again."
         )
     columns = [as_column(name, frame.iloc[:, place]) for place, name in enumerate(names)]
-    return WRITERS[fmt](columns, {str(key): one_line(value) for key, value in provenance.items()})
+    written = {str(k): value if isinstance(value, int) else one_line(value) for k, value in provenance.items()}
+    return WRITERS[fmt](columns, written)
 
 
 def as_column(name: str, values: pd.Series) -> Column:
@@ -149,7 +150,7 @@ def selection_table(
     *,
     anomaly: np.ndarray | None = None,
     trust: Mapping[str, np.ndarray | None] | None = None,
-    tags: Mapping[str, Sequence[str]] | None = None,
+    tags: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Everything that is known of some galaxies, one row each.
 
@@ -162,8 +163,8 @@ def selection_table(
         Written as ``anomaly_score``.
     trust : dict of str to float32 array, optional
         For each projection; written as ``trust_<projection>``.
-    tags : dict of str to list of str, or pandas.Series, optional
-        Tags of each ``galaxy_id`` that has some; written as ``tags``, separated by ``; ``.
+    tags : dict of str to list of str, or series of str and shape (n,), optional
+        Tags of each ``galaxy_id`` that has some, or the text for each row; written as ``tags``, separated by ``; ``.
 
     Returns
     -------
@@ -182,7 +183,9 @@ def selection_table(
     for projection, values in (trust or {}).items():
         if values is not None:
             more[f"trust_{projection}"] = values[rows]
-    if tags is not None:
-        more["tags"] = ["; ".join(found) if (found := tags.get(i)) is not None else "" for i in table["galaxy_id"]]
+    if isinstance(tags, Mapping):
+        more["tags"] = ["; ".join(tags.get(galaxy_id, ())) for galaxy_id in table["galaxy_id"]]
+    elif tags is not None:
+        more["tags"] = np.asarray(tags, dtype=object)[rows]
     added = {(f"atlas_{name}" if name in table else name): values for name, values in more.items()}
     return pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1)

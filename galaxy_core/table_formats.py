@@ -68,7 +68,7 @@ class Column:
         return UNITS.get(self.name.rpartition("_")[2]) if self.values.dtype.kind == "f" else None
 
 
-def csv_bytes(columns: Sequence[Column], provenance: Mapping[str, str]) -> bytes:
+def csv_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]) -> bytes:
     """Comment lines, names, rows; text is in quotes, so that an id that begins with ``#`` is no comment."""
     arrays = []
     for column in columns:
@@ -83,13 +83,15 @@ def csv_bytes(columns: Sequence[Column], provenance: Mapping[str, str]) -> bytes
     return out.getvalue()
 
 
-def parquet_bytes(columns: Sequence[Column], provenance: Mapping[str, str]) -> bytes:
+def parquet_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]) -> bytes:
     """Provenance as key-value metadata, and units as astropy keeps them."""
     from astropy.table.meta import get_yaml_from_table
 
     header = empty_table(columns)
     header.meta.update(provenance)
-    metadata = dict(provenance) | {"table_meta_yaml": "\n".join(get_yaml_from_table(header))}
+    metadata = {key: str(value) for key, value in provenance.items()} | {
+        "table_meta_yaml": "\n".join(get_yaml_from_table(header))
+    }
     for column in columns:
         if column.is_text:
             metadata[f"table::len::{column.name}"] = str(max(map(len, column.values), default=1) or 1)
@@ -104,7 +106,7 @@ def arrow_array(column: Column) -> pa.Array:
     return pa.array(column.values, type=pa.string() if column.is_text else None, mask=column.mask)
 
 
-def votable_bytes(columns: Sequence[Column], provenance: Mapping[str, str]) -> bytes:
+def votable_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]) -> bytes:
     """VOTable 1.4 in BINARY2, its header by astropy; positions are marked as such and in ICRS."""
     from astropy.io.votable import from_table, tree
 
@@ -125,7 +127,8 @@ def votable_bytes(columns: Sequence[Column], provenance: Mapping[str, str]) -> b
     file.coordinate_systems.append(tree.CooSys(ID="icrs", system="ICRS"))
     for key, value in provenance.items():
         identity = votable_ids([f"provenance_{key}"])[0]
-        table.params.append(tree.Param(file, ID=identity, name=key, datatype="unicodeChar", arraysize="*", value=value))
+        kind = {"datatype": "long"} if isinstance(value, int) else {"datatype": "unicodeChar", "arraysize": "*"}
+        table.params.append(tree.Param(file, ID=identity, name=key, value=value, **kind))
     header = io.BytesIO()
     file.to_xml(header)
     before, closing, after = header.getvalue().rpartition(b"</TABLE>")
@@ -179,7 +182,7 @@ def binary2_rows(columns: Sequence[Column], fields: Sequence[np.ndarray]) -> byt
     return rows.tobytes()
 
 
-def fits_bytes(columns: Sequence[Column], provenance: Mapping[str, str]) -> bytes:
+def fits_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]) -> bytes:
     """A FITS binary table; text is UTF-8, names and header are ASCII as the standard asks."""
     from astropy.io import fits
 
@@ -195,8 +198,8 @@ def fits_bytes(columns: Sequence[Column], provenance: Mapping[str, str]) -> byte
     taken = {keyword for keyword, _ in FITS_CARDS.values()}
     for key, value in provenance.items():
         keyword, comment = FITS_CARDS.get(key) or (fits_keyword(key, taken), fits_text(key))
-        text = fits_text(value)
-        hdu.header[keyword] = (text, comment) if len(text) + len(comment) < 60 else text  # on one card
+        card = value if isinstance(value, int) else fits_text(value)
+        hdu.header[keyword] = (card, comment) if len(str(card)) + len(comment) < 60 else card  # on one card
     out = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(out)
     return out.getvalue()

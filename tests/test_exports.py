@@ -128,7 +128,7 @@ def test_provenance_and_meaning_in_votable(tmp_path):
     file = parse(io.BytesIO(content), verify="exception")
     table = file.get_first_table()
     params = {param.name: param.value for param in table.params}
-    assert params["catalog"] == "Галактики" and params["source"] == SOURCE and params["n_selected"] == "4"
+    assert params["catalog"] == "Галактики" and params["source"] == SOURCE and params["n_selected"] == 4
     fields = {field.name: field for field in table.fields}
     assert fields["ra_deg"].ucd == "pos.eq.ra;meta.main" and fields["dec_deg"].ucd == "pos.eq.dec;meta.main"
     assert fields["galaxy_id"].ucd == "meta.id;meta.main" and fields["barred"].datatype == "boolean"
@@ -146,6 +146,7 @@ def test_provenance_of_fits():
         header = hdus[1].header
         assert header["SOURCE"] == SOURCE and header["MODEL"] == "toy" and header["AKEYOFIT"] == "x"
         assert header["CATALOG"].encode().decode("unicode_escape") == "Галактики"
+        assert header["NSELECT"] == 4
         assert header["MANIFEST"] == "ab" * 32 and "then the class" in header["SELECT"]
         renamed = [value for keyword, value in header.items() if keyword.startswith("TCOMM")]
         assert LONG in renamed and "RADIUS_arcsec" in renamed and len(renamed) == 3
@@ -201,14 +202,14 @@ def test_the_table_of_a_selection(tiny_root):
     catalog = catalog.assign(trust_umap=1.0)
     rows, score = np.array([4, 2, 80]), np.arange(90, dtype=np.float32)
     tags = {"tiny-00002": ["ring", "merger"], "tiny-00003": ["other"]}
-    table = selection_table(
-        catalog, clusters, rows, anomaly=score, trust={"umap": score / 90, "pca": None}, tags=pd.Series(tags)
-    )
+    table = selection_table(catalog, clusters, rows, anomaly=score, trust={"umap": score / 90, "pca": None}, tags=tags)
     assert table["galaxy_id"].tolist() == ["tiny-00004", "tiny-00002", "tiny-00080"]
     assert list(table.columns[:3]) == ["galaxy_id", "ra_deg", "dec_deg"] and set(catalog.columns) <= set(table.columns)
     np.testing.assert_array_equal(table["hdbscan_label"], clusters["hdbscan_label"].to_numpy()[rows])
     np.testing.assert_array_equal(table["kmeans_8_membership"], clusters["kmeans_8_membership"].to_numpy()[rows])
     assert table["anomaly_score"].tolist() == [4, 2, 80] and table["tags"].tolist() == ["", "ring; merger", ""]
     assert table["trust_umap"].tolist() == [1, 1, 1] and table["atlas_trust_umap"][2] == pytest.approx(80 / 90)
+    aligned = pd.Series([f"t{i}" for i in range(90)])
+    assert selection_table(catalog, clusters, rows, tags=aligned)["tags"].tolist() == ["t4", "t2", "t80"]
     assert not {"trust_pca", "hdbscan_silhouette"} & set(table.columns)
     assert len(selection_table(catalog[["galaxy_id"]], clusters[["galaxy_id"]], np.array([], int)).columns) == 1

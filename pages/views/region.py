@@ -1,4 +1,4 @@
-"""The galaxies inside an outline on the map: how many, what they are, pictures of them, and a table to take away."""
+"""The selected galaxies: how many, pictures of them, what sets them apart, what they are, and a table to take away."""
 
 from __future__ import annotations
 
@@ -7,81 +7,105 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from pages.views import figures, selection, words
-from pages.views.colouring import colour_by, colour_choices
-from pages.views.gallery import gallery
+from galaxy_core import exports
+from pages.views import frame, selection, tagging, words
 from pages.views.readers import Galaxies
+from pages.views.selection_differences import draw_composition, draw_differences
+from pages.views.selection_gallery import draw_gallery
 
-N_PICTURES = 36
-MAX_GROUPS = 20
+PICTURES, DIFFERENT, COMPOSITION, TAGS = "Pictures", "Differences", "Composition", "Tags"
 
 
 def draw_region(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) -> None:
-    """Everything about the outlined galaxies; how to outline some, where none are."""
+    """Everything about the selected galaxies; how to select some, where none are.
+
+    Parameters
+    ----------
+    on_open : callable
+        Called with ``galaxies`` and the row of a picture that was clicked.
+    """
     rows = selection.selected_rows(galaxies)
     st.subheader("Selection")
     if rows is None:
-        st.caption("Draw a box or a lasso on the map (the tools are above it, at its right) to see what lies inside.")
+        st.caption("Draw a box or a lasso on the map to see what lies inside: pictures, differences, a table.")
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{words.count(len(rows))}**, {words.share(len(rows), len(galaxies))} of the catalog")
-        st.download_button(
-            "Download as CSV",
-            data=lambda: csv_of(galaxies, rows),
-            file_name=f"{galaxies.name}-selection.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            disabled=len(rows) == 0,
-            on_click="ignore",
-            help="Their ids, coordinates, classes, votes and clusters.",
-        )
-        st.button("Clear", icon=":material/close:", on_click=clear, args=(galaxies,))
+    draw_header(galaxies, rows)
     if len(rows) == 0:
-        st.caption("No galaxy lies inside the outline.")
+        st.caption("No galaxy lies inside. Draw a larger outline, or add another one to it.")
         return
-    pictures, composition = st.columns([2, 1], gap="medium")
-    with pictures:
-        chosen = spread(rows, N_PICTURES)
-        what = (
-            "All of them" if len(chosen) == len(rows) else f"{len(chosen)} of them, picked evenly through the catalog"
+    # Only the part that is looked at is computed.
+    section = st.segmented_control(
+        "Show",
+        [PICTURES, DIFFERENT, COMPOSITION, TAGS],
+        default=PICTURES,
+        required=True,
+        key="selection-section",
+        label_visibility="collapsed",
+    )
+    with frame.panel():
+        if section == PICTURES:
+            draw_gallery(galaxies, rows, on_open)
+        elif section == DIFFERENT:
+            draw_differences(galaxies, rows)
+        elif section == COMPOSITION:
+            draw_composition(galaxies, rows)
+        else:
+            tagging.draw_selection_tags(galaxies, rows)
+
+
+def draw_header(galaxies: Galaxies, rows: np.ndarray) -> None:
+    """Count and share, how they were selected, the exports, and the way back."""
+    how = selection.describe(galaxies)
+    with st.container(horizontal=True, vertical_alignment="center", key="selection-header"):
+        st.markdown(
+            f"**{words.count(len(rows))}**, {words.share(len(rows), len(galaxies))} of the catalog", width="content"
         )
-        st.caption(what)
-        gallery(galaxies, chosen.tolist(), "region", on_open=on_open)
-    with composition:
-        draw_composition(galaxies, rows)
+        with st.popover("Export", icon=":material/download:", disabled=len(rows) == 0):
+            st.caption(
+                "Ids, coordinates, every column of the catalog, clusters, anomaly, trust and tags, with where they"
+                " come from: catalog, model, checksum of the manifest, and how they were selected."
+            )
+            for fmt, (label, ending, media_type) in exports.FORMATS.items():
+                st.download_button(
+                    label,
+                    data=lambda fmt=fmt: export_of(galaxies, rows, how, fmt),
+                    file_name=f"{galaxies.name}-selection.{ending}",
+                    mime=media_type,
+                    key=f"export-{fmt}",
+                    on_click="ignore",
+                    width="stretch",
+                )
+        st.button("Clear", icon=":material/close:", on_click=clear, args=(galaxies,), key="clear-selection")
+    if how:
+        st.caption(frame.plain(how))
 
 
-def draw_composition(galaxies: Galaxies, rows: np.ndarray) -> None:
-    """Shares of the classes, or of the clusters of the first clustering, inside and overall."""
-    key = next((k for k in colour_choices(galaxies) if k == "class" or k.endswith("_label")), "split")
-    colouring = colour_by(galaxies, key)
-    if 0 < len(colouring.names) <= MAX_GROUPS:
-        figure = figures.composition_figure(colouring.codes, colouring.names, rows, f"Selection by {colouring.title}")
-        st.plotly_chart(figure, key="composition", config=figures.chart_config(f"{galaxies.name}-composition"))
+def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str) -> bytes:
+    """The file of an export; made when somebody clicks, outside of any page.
 
-
-def spread(rows: np.ndarray, n: int) -> np.ndarray:
-    """At most ``n`` of the rows, at equal steps.
-
-    Examples
-    --------
-    >>> spread(np.arange(10), 4).tolist(), spread(np.arange(3), 4).tolist()
-    ([0, 3, 6, 9], [0, 1, 2])
+    Parameters
+    ----------
+    rows : int array, shape (n_selected,)
+    how : str
+        How they were selected.
+    fmt : str
+        One of `galaxy_core.exports.FORMATS`.
     """
-    if len(rows) <= n:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, n).round().astype(int)]
-
-
-def csv_of(galaxies: Galaxies, rows: np.ndarray) -> bytes:
-    """The rows of the catalog with their clusters, as CSV."""
-    table = galaxies.catalog.iloc[rows]
-    columns = [column for column in galaxies.clusters.columns if column.endswith(("_label", "_membership"))]
-    return table.join(galaxies.clusters[columns]).to_csv(index=False).encode("utf-8")
+    table = exports.selection_table(
+        galaxies.catalog,
+        galaxies.clusters,
+        rows,
+        anomaly=galaxies.anomaly,
+        trust={name: galaxies.trust(name) for name in galaxies.projection_names},
+        tags=tagging.tags_of_export(galaxies) if tagging.tag_names(galaxies) else None,
+    )
+    return exports.export_selection(table, exports.provenance(galaxies.root, galaxies.manifest, len(rows), how), fmt)
 
 
 def clear(galaxies: Galaxies) -> None:
-    """Forget the outline; a new key makes the chart drop it too."""
+    """Forget the selection; the map, the panel and what hangs on them are drawn again."""
     selection.select_rows(galaxies, None)
-    st.session_state["n_cleared"] = st.session_state.get("n_cleared", 0) + 1
-    st.rerun(["map", "region"])
+    st.session_state["n_cleared"] = (
+        st.session_state.get("n_cleared", 0) + 1
+    )  # a chart's own selection goes with its key
+    st.rerun(["marks", "below"])
