@@ -169,7 +169,8 @@ def pick_peaks(
     row = _bin_of(y[inside], extent.y0, extent.y1, shape[0])
     column = _bin_of(x[inside], extent.x0, extent.x1, shape[1])
     flat = row * shape[1] + column
-    smooth = gaussian_filter(np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape).astype(float), 1.5).ravel()
+    counts = np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+    smooth = gaussian_filter(counts, 1.0, mode="constant").ravel()  # beyond the border there is nothing
     # the galaxy nearest to the centre of its cell stands for the cell
     height, width = (extent.y1 - extent.y0) / shape[0], (extent.x1 - extent.x0) / shape[1]
     off = np.hypot(x[inside] - extent.x0 - (column + 0.5) * width, y[inside] - extent.y0 - (row + 0.5) * height)

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from pages.views import about_map, card, frame, map_choices, presenting, readers, region, selection, tagging
+from pages.views import about_map, card, filters, frame, map_choices, map_events, presenting, readers, region, selection
 
 try:
     from pages.views import search, unusual
@@ -23,25 +23,9 @@ def show_galaxy(galaxies, row):
 
 
 def on_events(galaxies, events):
-    """What was done on a map: a galaxy opened, an outline drawn, a key pressed."""
-    changed = {MARKS}
-    for event in events:
-        if event["kind"] == "open" and 0 <= event["row"] < len(galaxies):
-            selection.open_galaxy(galaxies, event["row"])
-            changed |= {CARD}
-        elif event["kind"] == "outline":
-            selection.select_outline(galaxies, event["projection"], event["x"], event["y"], event["mode"])
-            changed |= {BELOW}
-        elif event["kind"] == "clear":
-            selection.select_rows(galaxies, None)
-            changed |= {BELOW}
-        elif event["key"] in presenting.STEPS:
-            presenting.step(galaxies, presenting.STEPS[event["key"]])
-            changed |= {CARD}
-        elif said := tagging.handle_key(galaxies, event["key"]):
-            st.toast(said)
-            changed |= {CARD, BELOW}
-    st.rerun(sorted(changed))
+    """After something was done on a map, what shows it."""
+    changed = map_events.handle(galaxies, events)
+    st.rerun([MARKS, *([CARD] if changed & {"galaxy", "tags"} else []), *([BELOW] if changed - {"galaxy"} else [])])
 
 
 def redraw():
@@ -120,6 +104,8 @@ presenting.draw_switch()
 with frame.panel():
     loaded = readers.open_catalog(artifacts_root, catalog_name)
     frame.show_problems(loaded.problems)
+    filters.write_link(loaded)
+    selection.write_link(loaded)
     component.forget_maps()
     map_column, card_column = st.columns([2, 1], gap="medium")
     with map_column, frame.panel():

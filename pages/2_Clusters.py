@@ -2,34 +2,49 @@
 
 import streamlit as st
 
+from pages.views import card, frame, map_events, readers, scores, selection, words
 from pages.views import comparison_panels as panels
-from pages.views import frame, readers, scores, selection, words
+from pages.views.galaxy_map import component
 
-FRAGMENTS = ["open", "left", "right"]
+OPEN, MARKS = "open", "marks"
 
 
 def show_galaxy(galaxies, row):
     """Open a galaxy: the strip at the top and the rings on both maps are drawn again."""
     selection.open_galaxy(galaxies, row)
-    st.rerun(FRAGMENTS)
+    st.rerun([OPEN, MARKS])
 
 
-@st.fragment(key="open")
+def on_events(galaxies, events):
+    """After something was done on a map, what shows it."""
+    map_events.handle(galaxies, events)
+    st.rerun([OPEN, MARKS])
+
+
+@st.fragment(key=OPEN)
 def draw_open(galaxies):
     """The open galaxy, in a strip that keeps its height."""
     panels.draw_open_galaxy(galaxies)
 
 
-@st.fragment(key="left")
-def draw_left(galaxies, projection, clustering):
-    """The first clustering on the map."""
-    panels.draw_map(galaxies, projection, clustering, "left", show_galaxy)
+@st.fragment(key=MARKS)
+def draw_marks(galaxies):
+    """The open galaxy and the selection on both maps."""
+    row, rows = selection.open_row(galaxies), selection.selected_rows(galaxies)
+    drawn = selection.outlines_drawn(galaxies)
+    component.draw_marks(galaxies, galaxies.name, row, rows, drawn, lambda events: on_events(galaxies, events))
 
 
-@st.fragment(key="right")
-def draw_right(galaxies, projection, clustering):
-    """The second clustering on the map."""
-    panels.draw_map(galaxies, projection, clustering, "right", show_galaxy)
+@st.fragment(key="hover")
+def draw_hover(galaxies):
+    """The picture under the mouse."""
+    component.draw_hover(galaxies, galaxies.name, lambda row: list(card.main_facts(galaxies, row).values()))
+
+
+@st.fragment(key="view")
+def draw_view(galaxies):
+    """Points and pictures of the part on the screen."""
+    component.draw_view(galaxies, galaxies.name)
 
 
 @st.fragment
@@ -65,12 +80,16 @@ def draw_page(galaxies):
     if maps:
         projection = third.selectbox("on the map", maps, format_func=words.name_of, key="map", bind="query-params")
     draw_open(galaxies)
-    columns = dict(zip(pair, st.columns(2, gap="medium"), strict=True))
-    for side, draw in (("left", draw_left), ("right", draw_right)):
-        with columns[side], frame.panel():
-            draw(galaxies, projection, pair[side])
+    component.forget_maps()
+    for side, column in zip(pair, st.columns(2, gap="medium"), strict=True):
+        with column, frame.panel():
+            panels.draw_map(galaxies, projection, pair[side], side)
             panels.draw_scores(galaxies, pair[side])
             panels.draw_silhouettes(galaxies, pair[side], side)
+    with st.container(key="map-channels"):
+        draw_marks(galaxies)
+        draw_hover(galaxies)
+        draw_view(galaxies)
     st.subheader("What it means")
     for sentence in scores.meaning_of_pair(galaxies, *pair.values()):
         st.markdown(f"- {sentence}")

@@ -1,8 +1,21 @@
-"""Shared fixtures: a small catalog written through `galaxy_core.artifacts`, and what it takes to open pages on it."""
+"""Shared fixtures: a small catalog written through `galaxy_core.artifacts`, and what it takes to open pages on it.
+
+Browser tests need Chromium at /usr/bin/chromium (or its path in GALAXY_ATLAS_CHROMIUM). Without it they are skipped,
+except where CI is set: there a missing browser is a failure.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import socket
+import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +31,17 @@ from galaxy_core.splits import split_of
 
 CLASSES = ("spiral", "round_smooth", "edge_on")
 PROJECT = Path(__file__).resolve().parents[1]
+FLAGS = [
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 120_000
 
 
 def blob(i: int, size_px: int = 64) -> np.ndarray:
@@ -117,3 +141,85 @@ def open_app(monkeypatch):
         return app.run()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(path).exists():
+        message = f"there is no Chromium at {path}; install it with apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE_MS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def serve(root: Path, log: Path) -> Iterator[str]:
+    """The app on these artifacts, as an address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            [*command, "--", "--artifacts", str(root)], cwd=PROJECT, stdout=out, stderr=out, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            assert server.poll() is None, log.read_text()
+            try:
+                with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
+                    break
+            except OSError:
+                time.sleep(0.1)
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def address(root, tmp_path_factory):
+    """The running app; a module of browser tests says with its own fixture ``root`` on which artifacts."""
+    with serve(root, tmp_path_factory.mktemp("log") / "streamlit.log") as url:
+        yield url
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Function ``visit(path, **context)``: a page that has settled."""
+    contexts = []
+
+    def open_page(path: str, **options):
+        context = chromium.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(address + path)
+        settle(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def settle(page) -> None:
+    """Wait until the script has run and a map, where there is one, is drawn."""
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+    page.wait_for_selector("h1")
+    if "map" in page.url or "Clusters" in page.url:
+        try:
+            page.wait_for_selector(".atlas-map[data-drawn]", state="attached")
+        except PlaywrightTimeout:
+            pytest.fail(f"no map appeared; the page says: {page.inner_text('body')[:1500]}")
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    assert page.locator("[data-testid=stException]").count() == 0

@@ -6,12 +6,11 @@ import json
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from galaxy_core import artifacts
-from pages.views import card, colouring, comparison_panels, demo, figures, frame, readers, region, scores, selection
+from pages.views import card, comparison_panels, demo, figures, frame, readers, scores
 
 MAP, CLUSTERS = "pages/1_Galaxy_map.py", "pages/2_Clusters.py"
 ALL_PAGES = [None, MAP, CLUSTERS]
@@ -152,15 +151,6 @@ def test_address_opens_a_galaxy_and_a_neighbour_opens_the_next(open_app, tiny_ro
     assert app.session_state["galaxy"] == tiny.ids[index[4, 0]]
 
 
-def test_search_by_part_of_an_id(open_app, tiny_root):
-    app = open_app(tiny_root, MAP)
-    app.text_input(key="find").set_value("0007").run()
-    found = [button.key for button in app.button if button.key.startswith("found-")]
-    assert found == [f"found-{row}" for row in (7, *range(70, 78))][: len(found)] and len(found) == 8
-    app.text_input(key="find").set_value("no such galaxy").run()
-    assert "No id of this catalog contains" in text_of(app)
-
-
 def test_clusters_page_says_what_the_numbers_mean(open_app, tiny_root, tiny):
     app = open_app(tiny_root, CLUSTERS)
     values = [metric.value for metric in app.metric]
@@ -235,116 +225,12 @@ def test_log_of_a_bar_that_redraws_itself(tmp_path):
     assert demo.tail(log) == ["a", "b:  90%|## |"]
 
 
-# ---------------------------------------------------------------- selection
-
-
-def test_polygon_against_scikit_image():
-    from skimage.measure import points_in_poly
-
-    rng = np.random.default_rng(3)
-    points, corners = rng.uniform(-1, 1, (3000, 2)), rng.uniform(-1, 1, (9, 2))
-    ours = selection.inside_polygon(points[:, 0], points[:, 1], corners[:, 0], corners[:, 1])
-    assert np.array_equal(ours, points_in_poly(points, corners)) and ours.any() and not ours.all()
-
-
-def test_polygon_edges():
-    x, y = np.array([0.5, np.nan, 2.0]), np.array([0.5, 0.5, 0.5])
-    square = np.array([0.0, 1, 1, 0]), np.array([0.0, 0, 1, 1])
-    assert selection.inside_polygon(x, y, *square).tolist() == [True, False, False]
-    assert not selection.inside_polygon(x, y, square[0][:2], square[1][:2]).any()
-
-
-def test_events_of_the_map():
-    x = y = np.arange(5, dtype=np.float32)
-    empty = {"points": [], "box": [], "lasso": []}
-    assert selection.clicked_row({"selection": empty}) is None and selection.clicked_row({}) is None
-    assert selection.outlined_rows({"selection": empty}, x, y) is None
-    click = {"selection": empty | {"points": [{"customdata": [3]}]}}
-    assert selection.clicked_row(click) == 3
-    box = {"selection": empty | {"points": [{"customdata": 1}], "box": [{"x": [3.5, 0.5], "y": [0, 9]}]}}
-    assert selection.clicked_row(box) is None and selection.outlined_rows(box, x, y).tolist() == [1, 2, 3]
-    both = {"selection": box["selection"] | {"lasso": [{"x": [3.9, 4.1, 4.0], "y": [3.9, 3.9, 4.2]}]}}
-    assert selection.outlined_rows(both, x, y).tolist() == [1, 2, 3, 4]
-
-
-def test_selection_as_csv(tiny, tmp_path):
-    (tmp_path / "s.csv").write_bytes(region.csv_of(tiny, np.array([7, 3])))
-    table = pd.read_csv(tmp_path / "s.csv")
-    assert table["galaxy_id"].tolist() == ["tiny-00007", "tiny-00003"]
-    assert table["hdbscan_label"].tolist() == tiny.labels("hdbscan")[[7, 3]].tolist()
-    assert {"ra_deg", "dec_deg", "class", "kmeans_8_membership"} <= set(table.columns)
-
-
 def test_example_rows_never_repeat():
     typical, border = comparison_panels.example_rows(np.arange(5), np.array([0.1, 0.9, 0.5, 0.7, 0.3]), 3)
     assert typical.tolist() == [1, 3, 2] and border.tolist() == [0, 4]
 
 
-# ---------------------------------------------------------------- colours and figures
-
-
-def test_every_galaxy_is_drawn_once_with_its_row(tiny):
-    x, y = (values.copy() for values in tiny.coordinates("umap"))
-    x[5] = np.nan
-    for key in colouring.colour_choices(tiny):
-        figure = figures.map_figure(x, y, colouring.colour_by(tiny, key), True, title="t", open_row=5)
-        rows = np.concatenate([trace.customdata for trace in figure.data])
-        assert sorted(rows) == [row for row in range(90) if row != 5], key
-        for trace in figure.data:
-            assert np.array_equal(trace.x, x[trace.customdata]) and isinstance(trace.x, np.ndarray)
-            assert trace.x.dtype == np.float32 and trace.customdata.dtype == np.int32
-
-
-def test_no_trace_reaches_the_number_of_points_that_freezes_hover():
-    n = 250_000
-    flat = np.zeros(n, np.float32)
-    colour = colouring.Colouring("class", codes=np.zeros(n, np.int32), names=("a",))
-    figure = figures.map_figure(flat, flat, colour, True, title="t")
-    assert max(len(trace.x) for trace in figure.data) < 100_000
-    assert sum(len(trace.x) for trace in figure.data) == n and figure.layout.spikedistance == 0
-    assert [trace.showlegend for trace in figure.data] == [True, False, False]
-
-
-def test_open_galaxy_has_a_ring_and_selected_ones_stay_bright(tiny):
-    x, y = tiny.coordinates("umap")
-    colour = colouring.colour_by(tiny, "class")
-    figure = figures.map_figure(x, y, colour, False, title="t", open_row=4, selected=np.array([0, 1, 3]))
-    ring = figure.data[-1]
-    assert (ring.x[0], ring.y[0]) == (x[4], y[4]) and ring.hoverinfo == "skip"
-    bright = [trace.customdata[list(trace.selectedpoints)] for trace in figure.data if trace.customdata is not None]
-    assert sorted(np.concatenate(bright)) == [0, 1, 3]
-    assert figure.data[0].unselected.marker.opacity == figures.FAINT
-    assert figure.layout.yaxis.scaleanchor == "x" and not figure.layout.xaxis.showticklabels
-
-
-def test_clusters_are_coloured_largest_first_and_unclustered_grey(tiny):
-    colour = colouring.colour_by(tiny, "hdbscan_label")
-    labels = tiny.labels("hdbscan")
-    assert colour.names == ("cluster 0", "cluster 1", "cluster 2") and colour.nothing == "unclustered"
-    assert np.array_equal(colour.codes, labels)
-    figure = figures.map_figure(*tiny.coordinates("umap"), colour, True, title="t")
-    assert figure.data[0].name == "unclustered" and figure.data[0].marker.color == colouring.grey(True)
-
-
-def test_text_is_ordered_by_frequency_and_nulls_are_named():
-    colour = colouring.by_text(pd.Series(["b", "a", None, "b"]), "class")
-    assert colour.names == ("b", "a") and colour.codes.tolist() == [0, 1, -1, 0]
-
-
-@pytest.mark.parametrize("dark", [True, False])
-def test_colours_are_different_and_visible(dark):
-    def luminance(colour):
-        channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-        channels = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-        return channels @ [0.2126, 0.7152, 0.0722]
-
-    background = luminance("#0b0e17" if dark else "#fcfbf8")
-    for n in (1, 8, 9, 40):
-        colours = colouring.category_colours(n, dark)
-        assert len(set(colours)) == n
-    for colour in [*colouring.category_colours(8, dark), colouring.grey(dark)]:
-        low, high = sorted((luminance(colour), background))
-        assert (high + 0.05) / (low + 0.05) > 1.9, colour
+# ---------------------------------------------------------------- figures
 
 
 def test_silhouettes_are_drawn_sorted_within_their_cluster():
@@ -390,20 +276,8 @@ def test_meaning_follows_the_numbers(tiny):
     assert f"{100 * n_none / 90:.3g} %" in said and f"{scores.strict_mean(tiny, 'hdbscan'):.3f}" in said
 
 
-def test_votes_of_counts_are_divided_by_those_of_the_question(tmp_path):
-    from conftest import make_catalog
-
-    make_catalog(tmp_path, "counted", 6, answer_kind="count")
-    galaxies = readers.open_catalog(tmp_path, "counted")
-    ((question, answers),) = card.vote_questions(galaxies, 1).items()
-    assert question == "smooth or featured"
-    assert [name for name, _ in answers] == ["smooth", "featured"] and np.isclose(sum(v for _, v in answers), 1)
-
-
 def test_card_escapes_what_a_catalog_says(tiny):
-    assert "<script>" not in card.facts_html({"<script>": "<script>"}) + card.votes_html(
-        {"<script>": [("<script>", 1.0)]}
-    )
+    assert "<script>" not in card.facts_html({"<script>": "<script>"})
 
 
 def test_catalog_is_read_again_when_its_files_change(broken_root):

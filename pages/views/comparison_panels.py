@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from pages.views import card, figures, frame, readers, scores, selection, words
+from pages.views import card, figures, frame, map_choices, readers, scores, selection, words
 from pages.views.colouring import by_cluster, category_colours
+from pages.views.galaxy_map import component
 from pages.views.gallery import gallery, small_picture
 from pages.views.readers import Galaxies
 
@@ -35,31 +36,13 @@ def draw_open_galaxy(galaxies: Galaxies) -> None:
             st.switch_page("pages/1_Galaxy_map.py", query_params=selection.open_address())
 
 
-def draw_map(galaxies: Galaxies, projection: str | None, clustering: str, side: str, on_open: OnOpen) -> None:
-    """A clustering on the map; a click opens a galaxy."""
+def draw_map(galaxies: Galaxies, projection: str | None, clustering: str, side: str) -> None:
+    """A clustering on the map."""
     if projection is None:
         st.info("There is no map of this catalog.", icon=":material/map:")
         return
-    key = f"{side}-{galaxies.name}-{projection}-{clustering}"
-
-    def opened() -> None:
-        row = selection.clicked_row(st.session_state[key])
-        if row is not None:
-            on_open(galaxies, row)
-
-    figure = figures.map_figure(
-        *galaxies.coordinates(projection),
-        by_cluster(galaxies, clustering),
-        frame.is_dark(),
-        title=f"{words.name_of(clustering)}, on {words.name_of(projection)}",
-        axis_name="" if projection in words.ARBITRARY_AXES else words.name_of(projection),
-        ids=galaxies.ids,
-        open_row=selection.open_row(galaxies),
-        height=460,
-        revision=key,
-    )
-    config = figures.chart_config(f"{galaxies.name}-{clustering}")
-    st.plotly_chart(figure, key=key, on_select=opened, selection_mode="points", config=config)
+    look = map_choices.look_of(galaxies, projection, words.name_of(clustering), None, side)
+    component.draw_map(galaxies, look, by_cluster(galaxies, clustering), None, ("clustering", clustering), 480)
 
 
 def draw_scores(galaxies: Galaxies, clustering: str) -> None:

@@ -1,6 +1,6 @@
-"""Plotly figures of the pages: the map, silhouettes, compositions. Functions of arrays; nothing of streamlit.
+"""Plotly figures of the pages: silhouettes and compositions. Functions of arrays; nothing of streamlit.
 
-Traces get numpy arrays, so that the browser receives them as typed arrays, and each point its row as ``customdata``.
+Traces get numpy arrays, so that the browser receives them as typed arrays.
 """
 
 from __future__ import annotations
@@ -9,12 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.views import words
-from pages.views.colouring import Colouring, category_colours, grey
 
-MAX_POINTS_PER_TRACE = 90_000  # Scattergl freezes on hover from 100,000 points in one trace (plotly.js 8036)
-MAX_HOVER_IDS = 30_000  # ids under the mouse up to so many galaxies; beyond they would double what is sent
 MAX_STEPS = 200  # a cluster's sorted silhouettes are drawn as so many quantiles at most
-FAINT = 0.1
 
 
 def chart_config(file_name: str) -> dict:
@@ -25,151 +21,6 @@ def chart_config(file_name: str) -> dict:
         "toImageButtonOptions": {"format": "png", "filename": file_name, "scale": 2},
         "modeBarButtonsToRemove": ["autoScale2d"],
     }
-
-
-def map_figure(
-    x: np.ndarray,
-    y: np.ndarray,
-    colouring: Colouring,
-    dark: bool,
-    *,
-    title: str,
-    axis_name: str = "",
-    ids: np.ndarray | None = None,
-    open_row: int | None = None,
-    selected: np.ndarray | None = None,
-    height: int = 640,
-    revision: str = "",
-) -> go.Figure:
-    """The map of a catalog.
-
-    Parameters
-    ----------
-    x, y : float32 array, shape (n,)
-        Galaxies whose position is not a number are left out.
-    colouring : Colouring
-    dark : bool
-    title, axis_name : str
-        ``axis_name`` is empty where the axes mean nothing.
-    ids : array of str, shape (n,), optional
-        Shown under the mouse.
-    open_row : int or None
-        The galaxy with a ring around it.
-    selected : int array or None
-        Rows that stay bright while the others are faint.
-    revision : str
-        Zoom and pan are kept as long as this does not change.
-    """
-    figure = go.Figure()
-    shown = np.isfinite(x) & np.isfinite(y)
-    is_selected = None
-    if selected is not None:
-        is_selected = np.zeros(len(x), dtype=bool)
-        is_selected[selected] = True
-    size = marker_size(int(shown.sum()))
-    for name, rows, colour in traces_of(colouring, shown, dark):
-        marker = {"size": size, "opacity": 0.85, **colour}
-        for start in range(0, len(rows), MAX_POINTS_PER_TRACE):
-            part = rows[start : start + MAX_POINTS_PER_TRACE]
-            figure.add_trace(
-                go.Scattergl(
-                    x=x[part],
-                    y=y[part],
-                    customdata=part,
-                    mode="markers",
-                    name=name,
-                    legendgroup=name,
-                    showlegend=start == 0 and colouring.values is None,
-                    marker=marker,
-                    selectedpoints=None if is_selected is None else np.flatnonzero(is_selected[part]).tolist(),
-                    selected={"marker": {"opacity": 0.95}},
-                    unselected={"marker": {"opacity": 0.85 if is_selected is None else FAINT}},
-                    **hover_of(name, colouring, part, ids),
-                )
-            )
-    if open_row is not None and shown[open_row]:
-        add_ring(figure, x[open_row], y[open_row], dark)
-    style_map(figure, title, axis_name, height, revision)
-    return figure
-
-
-def traces_of(colouring: Colouring, shown: np.ndarray, dark: bool) -> list[tuple[str, np.ndarray, dict]]:
-    """Name, rows (int32) and marker colour of each group of points, what has no group first, at the bottom."""
-    if colouring.values is None:
-        colours = category_colours(len(colouring.names), dark)
-        groups = [(colouring.nothing, -1, grey(dark)), *zip(colouring.names, range(len(colours)), colours, strict=True)]
-        traces = [(n, np.flatnonzero(shown & (colouring.codes == c)), {"color": colour}) for n, c, colour in groups]
-    else:
-        known = np.isfinite(colouring.values)
-        rows = np.flatnonzero(shown & known)
-        traces = [(colouring.nothing, np.flatnonzero(shown & ~known), {"color": grey(dark)})]
-        traces.append((colouring.title, rows, {**colour_scale(colouring, rows)}))
-    return [(name, rows.astype(np.int32), colour) for name, rows, colour in traces if len(rows)]
-
-
-def colour_scale(colouring: Colouring, rows: np.ndarray) -> dict:
-    """Viridis between robust limits, with a colour bar; values beyond them take the end colours."""
-    values = np.asarray(colouring.values[rows], dtype=np.float32)
-    low, high = np.percentile(values, [1, 99]) if len(values) else (0, 1)
-    if low == high:
-        low, high = float(low) - 0.5, float(high) + 0.5
-    bar = {"title": {"text": colouring.title, "side": "right"}, "thickness": 12, "outlinewidth": 0, "len": 0.8}
-    return {"color": values, "colorscale": "Viridis", "cmin": float(low), "cmax": float(high), "colorbar": bar}
-
-
-def marker_size(n: int) -> float:
-    """Diameter of a point in pixels: fewer galaxies, larger points.
-
-    Examples
-    --------
-    >>> marker_size(100), marker_size(2000), marker_size(26_000), marker_size(1_000_000)
-    (8.9, 6.7, 3.5, 2.0)
-    """
-    return float(np.clip(round(45 / max(n, 1) ** 0.25, 1) if n > 2000 else round(9 - 2.3 * n / 2000, 1), 2.0, 9.0))
-
-
-def hover_of(name: str, colouring: Colouring, rows: np.ndarray, ids: np.ndarray | None) -> dict:
-    """What the mouse shows: the id where there are not too many, and the group or the value."""
-    what = name if colouring.values is None else f"{name}: %{{marker.color:.3g}}"
-    if ids is None or len(ids) > MAX_HOVER_IDS:
-        return {"hovertemplate": f"{what}<extra></extra>"}
-    return {"text": ids[rows], "hovertemplate": f"<b>%{{text}}</b><br>{what}<extra></extra>"}
-
-
-def add_ring(figure: go.Figure, x: float, y: float, dark: bool) -> None:
-    """A ring around the open galaxy, on top of everything and out of the mouse's way."""
-    for size, width, colour in ((20, 5, "#0b0e17" if dark else "#ffffff"), (20, 2.5, "#ffffff" if dark else "#111111")):
-        figure.add_trace(
-            go.Scattergl(
-                x=np.array([x]),
-                y=np.array([y]),
-                mode="markers",
-                marker={"symbol": "circle-open", "size": size, "line": {"width": width}, "color": colour},
-                hoverinfo="skip",
-                showlegend=False,
-                name="open galaxy",
-            )
-        )
-
-
-def style_map(figure: go.Figure, title: str, axis_name: str, height: int, revision: str) -> None:
-    """Equal scale on both axes, no ticks, legend below, and no more hit testing than needed."""
-    axis = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
-    figure.update_xaxes(title={"text": f"{axis_name} 1" if axis_name else "", "standoff": 4}, **axis)
-    figure.update_yaxes(
-        title={"text": f"{axis_name} 2" if axis_name else "", "standoff": 4}, scaleanchor="x", scaleratio=1, **axis
-    )
-    figure.update_layout(
-        title={"text": title},
-        height=height,
-        margin={"l": 24, "r": 8, "t": 48, "b": 8},
-        dragmode="pan",
-        hovermode="closest",
-        spikedistance=0,
-        hoverdistance=12,
-        uirevision=revision,
-        legend={"orientation": "h", "yanchor": "top", "y": -0.04, "x": 0, "itemsizing": "constant"},
-    )
 
 
 def silhouette_figure(

@@ -170,7 +170,10 @@ def _change(galaxies: Galaxies, key: str, values: list | None) -> None:
         asked.pop(key, None)
     else:
         asked[key] = values
-    if asked:
-        st.query_params["filters"] = outlines.to_link(asked)
-    else:
-        st.query_params.pop("filters", None)
+    write_link(galaxies)
+
+
+def write_link(galaxies: Galaxies) -> None:
+    """Put the filters into the address."""
+    asked = filters_of(galaxies)
+    selection.put_into_address("filters", outlines.to_link(asked) if asked else None)

@@ -107,18 +107,20 @@ def choose_catalog(root: Path) -> str:
     asked = st.query_params.get("catalog")
     if asked and asked not in names:
         st.warning(f"There is no catalog “{asked}” here; this is “{names[0]}”.", icon=":material/link_off:")
-    chosen = st.session_state.get("catalog", None if asked else st.session_state.get("catalog_before"))
-    if chosen in names:
-        st.session_state["catalog"] = chosen  # a keyed widget forgets its value on another page unless it is set again
+    known = [st.session_state.get("catalog"), asked, st.session_state.get("catalog_before"), names[0]]
+    # a keyed widget forgets its value on another page unless it is set again
+    st.session_state["catalog"] = next(name for name in known if name in names)
     with st.sidebar:
         name = st.selectbox(
             "Catalog",
             names,
             key="catalog",
-            bind="query-params",
+            on_change=selection.forget_link,
             help="Which set of galaxies every page shows; the overview tells how to add your own.",
         )
     st.session_state["catalog_before"] = name
+    if st.query_params.get("catalog") != name:
+        st.query_params["catalog"] = name
     return name
 
 

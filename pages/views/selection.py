@@ -133,7 +133,7 @@ def outlines_drawn(galaxies: Galaxies) -> list[dict]:
 
 def write_link(galaxies: Galaxies) -> None:
     """Put the selection into the address, or take it out where it is too long for one."""
-    found, parts = _memory().get(galaxies.name), []
+    found, parts = _selection(galaxies), []
     for step in found.steps if found else ():
         if step.corners:
             parts.append([step.mode[0], step.projection, list(step.corners)])
@@ -142,10 +142,24 @@ def write_link(galaxies: Galaxies) -> None:
         else:
             parts = []
             break
-    if parts:
-        st.query_params["selected"] = st.session_state["selection_link_read"] = outlines.to_link(parts)
-    else:
-        st.query_params.pop("selected", None)
+    letters = outlines.to_link(parts) if parts else None
+    st.session_state["selection_link_read"] = letters
+    put_into_address("selected", letters)
+
+
+def put_into_address(parameter: str, value: str | None) -> None:
+    """Set a part of the address, or drop it; nothing is sent where it is so already."""
+    if value is None:
+        st.query_params.pop(parameter, None)
+    elif st.query_params.get(parameter) != value:
+        st.query_params[parameter] = value
+
+
+def forget_link() -> None:
+    """Take out of the address what belongs to the catalog that was just left."""
+    for parameter in ("galaxy", "selected", "filters"):
+        st.query_params.pop(parameter, None)
+    st.session_state.pop("link_problems", None)
 
 
 def is_linked(galaxies: Galaxies) -> bool:

@@ -1,0 +1,85 @@
+"""What a map can be coloured by, and whether the colours can be told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pages.views import colouring, readers
+from pages.views.colouring import Colouring
+
+
+@pytest.fixture
+def tiny(tiny_root):
+    return readers.open_catalog(tiny_root, "tiny")
+
+
+def test_text_is_ordered_by_frequency_and_nulls_are_named():
+    colour = colouring.by_text(pd.Series(["b", "a", None, "b"]), "class")
+    assert colour.names == ("b", "a") and colour.codes.tolist() == [0, 1, -1, 0]
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_colours_are_different_and_visible(dark):
+    def luminance(colour):
+        channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        channels = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return channels @ [0.2126, 0.7152, 0.0722]
+
+    background = luminance("#0b0e17" if dark else "#fcfbf8")
+    for n in (1, 8, 9, 40):
+        colours = colouring.category_colours(n, dark)
+        assert len(set(colours)) == n
+    for colour in [*colouring.category_colours(8, dark), colouring.grey(dark)]:
+        low, high = sorted((luminance(colour), background))
+        assert (high + 0.05) / (low + 0.05) > 1.9, colour
+
+
+def test_everything_of_a_catalog_can_be_a_colour(tiny):
+    choices = colouring.colour_choices(tiny)
+    assert list(choices)[:3] == ["class", "hdbscan_label", "kmeans_8_label"]
+    assert {"split", "hdbscan_membership", "ra_deg", "radius_arcsec", "smooth-or-featured_smooth"} <= set(choices)
+    assert "galaxy_id" not in choices
+    for key in choices:
+        by = colouring.colour_by(tiny, key)
+        assert (by.codes is None) != (by.values is None), key
+        assert len(by.codes if by.values is None else by.values) == 90
+
+
+def test_limits_are_robust_unless_the_whole_range_is_asked_for():
+    values = np.concatenate([np.linspace(1, 2, 1000), [1e9, np.nan, np.inf]]).astype(np.float32)
+    robust, whole = Colouring("x", values=values), Colouring("x", values=values, whole_range=True)
+    assert robust.limits == tuple(np.percentile(values[np.isfinite(values)].astype(float), [1, 99]).astype(np.float32))
+    assert whole.limits == (1.0, 1e9)
+    assert robust.share_of_scale()[1000] == 1 and np.isnan(robust.share_of_scale()[1001])
+
+
+def test_log_scale_and_numbers_that_have_no_logarithm():
+    by = Colouring("x", values=np.array([-5, 0, 1, 10, 100, np.nan]), log=True, whole_range=True)
+    assert by.limits == (1.0, 100.0)
+    assert by.share_of_scale()[:5].tolist() == [0, 0, 0, 0.5, 1] and np.isnan(by.share_of_scale()[5])
+    nothing = Colouring("x", values=np.array([-1.0, np.nan]), log=True)
+    assert nothing.limits == (1.0, 10.0) and np.isfinite(nothing.share_of_scale()[0])
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [3.0], [3.0, 3.0]])
+def test_numbers_without_spread(values):
+    by = Colouring("x", values=np.array(values))
+    low, high = by.limits
+    assert low < high and np.isfinite([low, high]).all()
+
+
+@pytest.mark.parametrize("palette", colouring.PALETTES)
+def test_palettes_of_numbers_rise_in_brightness(palette):
+    ramp = colouring.ramp_of(palette)
+    rgb = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in ramp])
+    brightness = rgb @ [0.2126, 0.7152, 0.0722]
+    assert len(ramp) == 256 and (np.diff(np.convolve(brightness, np.ones(9) / 9, "valid")) > 0).all()
+
+
+def test_scale_of_groups_stays_and_of_numbers_changes(tiny):
+    groups = colouring.colour_by(tiny, "class")
+    assert colouring.with_scale(groups, True, True, "Cividis") is groups
+    numbers = colouring.with_scale(colouring.colour_by(tiny, "radius_arcsec"), True, False, "Cividis")
+    assert numbers.log and numbers.palette == "Cividis" and colouring.colour_by(tiny, "radius_arcsec").log is False
