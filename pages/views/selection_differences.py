@@ -102,7 +102,7 @@ def sentence(item: Difference, names: dict[str, str]) -> tuple[str, str]:
     --------
     >>> item = Difference("radius_arcsec", None, 0.42, 0.38, 0.461, 5.21, 3.1, 100, 900)
     >>> "".join(sentence(item, {"radius_arcsec": "radius [arcsec]"}))
-    'radius [arcsec]: larger, delta 0.42 (0.38 to 0.46); median 5.21, of the rest 3.1'
+    'radius [arcsec]: larger, delta 0.42 (0.38 to 0.46); median 5.21, of the rest 3.10'
     >>> "".join(sentence(Difference("class", "spiral", -0.3, -0.4, -0.2, 0.1, 0.4, 100, 900), {"class": "Class"}))
     'Class spiral: less frequent, 10 %, of the rest 40 %; delta −0.30 (−0.40 to −0.20)'
     """
