@@ -64,7 +64,7 @@ QUESTIONS = (
     ),
     _question(
         "disk-edge-on", 2, "A disk viewed edge-on?", "",
-        ("yes", 4, "yes", "bulge-shape"), ("no", 5, "no", "bar"),
+        ("yes", 4, "edge on", "bulge-shape"), ("no", 5, "not edge on", "bar"),
     ),
     _question(
         "bulge-shape", 9, "A bulge at the centre, and what shape?", "something-odd",
@@ -91,7 +91,7 @@ QUESTIONS = (
     ),
     _question(
         "something-odd", 6, "Anything odd?", "",
-        ("yes", 14, "yes", "odd-feature"), ("no", 15, "no", ""),
+        ("yes", 14, "something odd", "odd-feature"), ("no", 15, "nothing odd", ""),
     ),
     _question(
         "odd-feature", 8, "What is odd?", "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 # Root mean square difference of two thumbnails over the scatter of one: 0 for one image encoded alike, up to 0.25 for
 # one encoded at quality 85 and 90, from 0.26 for two galaxies (200 each of Galaxy Zoo 2, twice, and simulated).
 SAME = 0.2
+SIMULATED_PX = 128  # as `catalogs.synthetic.SIZE_PX`, which is slow to import
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def open_originals(manifest: Manifest) -> Originals:
     if not manifest.layout or not manifest.source:
         raise CatalogError(f"{manifest.name} does not say where its images are; only its thumbnails can be shown.")
     where = f"{manifest.layout}:{manifest.source}"
-    settings = {**ImageSettings().__dict__, **manifest.config.get("images", {})}
+    settings = {**asdict(ImageSettings()), **manifest.config.get("images", {})}
     quality = int(settings["thumbnail_quality"])
     if manifest.layout == "synthetic":
         return _simulated(manifest.source, where, quality)
@@ -113,6 +114,17 @@ def _simulated(source: str, where: str, quality: int) -> Originals:
         return int(found[1]) if found and int(found[1]) < number else None
 
     return Originals(row_of, lambda row: simulate(row, seed, SIZE_PX).image, False, 1.0, where, quality)
+
+
+def thumbnail_scale(manifest: Manifest, side_px: int) -> float | None:
+    """Pixels of the catalog's image in each pixel of a thumbnail, as far as that is known without the image.
+
+    Images no larger than thumbnails are kept pixel for pixel, and simulated ones have one size.
+    """
+    if manifest.layout == "synthetic":
+        return SIMULATED_PX / side_px
+    settings = {**asdict(ImageSettings()), **manifest.config.get("images", {})}
+    return 1.0 if side_px < settings["thumbnail_px"] else None
 
 
 def find_original(originals: Originals, galaxy_id: str, thumbnail: bytes = b"") -> tuple[Original | None, str]:

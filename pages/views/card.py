@@ -3,43 +3,65 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.views import frame, readers, words
-from pages.views.gallery import gallery, large_picture
+from galaxy_core.sky import sexagesimal, survey_links
+from pages.views import card_image, frame, readers, tagging, votes, words
+from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
 
 MAIN_COLUMNS = ("galaxy_id", "class", "split", "ra_deg", "dec_deg", "split_group")
-QUESTION_PATTERNS = (
-    r"(?P<question>t\d+_.+)_a\d+_(?P<answer>.+?)_(?:debiased|weighted_fraction|fraction|count)",  # Hart et al. 2016
-    r"(?P<question>Class\d+)\.(?P<answer>\d+)",  # Kaggle
-    r"(?P<question>.+)_(?P<answer>[^_]+?)(?:_fraction)?",  # Galaxy Zoo releases
-)
+DEFAULT_FOV_ARCSEC = 120.0
+VIEW_IN_PICTURES = 2.0  # of the width of the picture, where the scale is known
+HELP = {
+    "Class": "What the catalog calls it; the model never saw it.",
+    "Votes": "What most volunteers answered.",
+    "Unusual": "By how far the galaxy lies from others in the embedding, ranked among all galaxies of this catalog.",
+    "Map trust": "Share of its nearest neighbours in the embedding that stay near it on the map.",
+    "RA, Dec": "ICRS: in degrees, and in hours and degrees.",
+    "Split": "Whether the model trained on galaxies of this part.",
+}
 
 
-def draw_card(galaxies: Galaxies, row: int) -> None:
-    """The picture of a galaxy, its id, class, place and clusters."""
-    galaxy_id = str(galaxies.ids[row])
-    with frame.panel():
-        st.html(large_picture(galaxy_id, readers.thumbnails(galaxies, [row])[0]))
-    st.markdown(f"### {frame.plain(galaxy_id)}")
-    st.html(facts_html(main_facts(galaxies, row)))
+def draw_card(galaxies: Galaxies, row: int, on_tag: Callable[[Galaxies], None] | None = None) -> None:
+    """The picture of a galaxy, its id, class, place and clusters; how it is shown, and its tags."""
+    st.markdown(f"### {frame.plain(str(galaxies.ids[row]))}")
+    _draw_picture(galaxies, row)
+    tagging.draw_galaxy_tags(galaxies, row, on_tag)
+
+
+@st.fragment(key="card-picture")
+def _draw_picture(galaxies: Galaxies, row: int) -> None:
+    # a part of its own: while the contrast is turned, neighbours and votes stay as they are
+    place, thumbnail = st.container(gap="small"), b""
+    stretch, with_model = card_image.draw_controls()
+    with place, frame.panel():
+        thumbnail = readers.thumbnails(galaxies, [row])[0]
+    scale, galaxy_id = card_image.scale_of(galaxies, row), str(galaxies.ids[row])
+    picture = card_image.picture_of(galaxies, row, thumbnail, stretch)
+    shown = '<p class="no-picture">There is no picture of this galaxy.</p>'
+    if picture is not None:
+        shown = card_image.picture_html(galaxy_id, picture, scale)
+    with place:
+        st.html(f'<div class="card-top">{shown}{facts_html(main_facts(galaxies, row))}</div>')
+        if picture is not None and picture.note:
+            st.caption(frame.plain(picture.note))
+        links = links_of(galaxies, row, card_image.width_arcsec(picture, scale))
+        if links:
+            st.caption("See it in " + " · ".join(f"[{name}]({address})" for name, address in links.items()))
+    if with_model:
+        from pages.views.model_view import draw_model_view
+
+        draw_model_view(galaxies, row, thumbnail)
 
 
 def draw_details(galaxies: Galaxies, row: int) -> None:
     """Votes as bars, and the rest of the galaxy's row in the catalog."""
-    questions = vote_questions(galaxies, row)
-    if questions:
-        first, *others = questions.items()
-        st.html(votes_html(dict([first])))
-        if others:
-            with st.expander(f"Votes on {words.count(len(others), 'more question', 'more questions')}"):
-                st.html(votes_html(dict(others)))
+    votes.draw_votes(galaxies, row)
     rest = other_facts(galaxies, row)
     if rest:
         with st.expander(f"Catalog: {words.count(len(rest), 'more value', 'more values')}"):
@@ -63,23 +85,61 @@ def draw_neighbors(galaxies: Galaxies, row: int, on_open: Callable[[Galaxies, in
 
 
 def main_facts(galaxies: Galaxies, row: int) -> dict[str, str]:
-    """Class, place, split and clusters of a galaxy."""
-    values, facts = galaxies.catalog.iloc[row], {}
-    if "class" in values and not pd.isna(values["class"]):
-        facts["Class"] = str(values["class"]).replace("_", " ")
-    if "ra_deg" in values and "dec_deg" in values and np.isfinite([values["ra_deg"], values["dec_deg"]]).all():
-        facts["RA, Dec"] = f"{values['ra_deg']:.5f}°, {values['dec_deg']:+.5f}° (ICRS)"
+    """What is said of a galaxy first: class, clusters, how unusual it is, how far to trust its place, position."""
+    facts = {}
+    if "class" in galaxies.catalog and not pd.isna(name := galaxies.catalog["class"].iloc[row]):
+        facts["Class"] = str(name).replace("_", " ")
+    elif said := votes.summary(votes.votes_of(galaxies, row)):
+        facts["Votes"] = said
     for name in galaxies.clustering_names:
         label = int(galaxies.labels(name)[row])
         membership = float(galaxies.clusters[f"{name}_membership"].iloc[row])
         text = words.cluster_name(label)
         facts[words.name_of(name)] = text if label < 0 else f"{text}, membership {membership:.2f}"
-    facts["Split"] = {"train": "training"}.get(values["split"], values["split"])
+    facts |= _measures(galaxies, row)
+    position = position_of(galaxies, row)
+    if position is not None:
+        ra, dec = sexagesimal(*position)
+        facts["RA, Dec"] = f"{position[0]:.5f}°, {position[1]:+.5f}°\n{ra}, {dec}"
+    split = galaxies.catalog["split"].iloc[row]
+    facts["Split"] = {"train": "training"}.get(split, split)
     return facts
 
 
+def _measures(galaxies: Galaxies, row: int) -> dict[str, str]:
+    """How unusual a galaxy is, and how far each map kept its neighbourhood, where that was measured."""
+    facts = {}
+    if (scores := galaxies.anomaly) is not None and np.isfinite(scores[row]):
+        below, known = np.count_nonzero(scores < scores[row]), np.count_nonzero(np.isfinite(scores))
+        facts["Unusual"] = f"more than {np.floor(100 * below / known):.0f} % of this catalog"
+    kept = {name: trust[row] for name in galaxies.projection_names if (trust := galaxies.trust(name)) is not None}
+    kept = [f"{words.name_of(name)} {100 * value:.0f} %" for name, value in kept.items() if np.isfinite(value)]
+    if kept:
+        facts["Map trust"] = ", ".join(kept)
+    return facts
+
+
+def position_of(galaxies: Galaxies, row: int) -> tuple[float, float] | None:
+    """Right ascension and declination in degrees, None where the catalog does not know them."""
+    if not {"ra_deg", "dec_deg"} <= set(galaxies.catalog.columns):
+        return None
+    position = tuple(float(galaxies.catalog[name].iloc[row]) for name in ("ra_deg", "dec_deg"))
+    return position if np.isfinite(position).all() else None
+
+
+def links_of(galaxies: Galaxies, row: int, width_arcsec: float | None = None) -> dict[str, str]:
+    """Addresses of other atlases at a galaxy's place, by their names; none where the place is not known.
+
+    ``width_arcsec`` is that of the picture shown.
+    """
+    position = position_of(galaxies, row)
+    if position is None:
+        return {}
+    return survey_links(*position, VIEW_IN_PICTURES * width_arcsec if width_arcsec else DEFAULT_FOV_ARCSEC)
+
+
 def other_facts(galaxies: Galaxies, row: int) -> dict[str, str]:
-    """The columns of the catalog that are shown nowhere else, where they hold something."""
+    """The columns of the catalog that are shown nowhere else."""
     values = galaxies.catalog.iloc[row]
     hidden = {*MAIN_COLUMNS, *galaxies.manifest.answer_columns}
     return {words.column_name(column): text_of(values[column]) for column in values.index if column not in hidden}
@@ -100,55 +160,10 @@ def text_of(value: object) -> str:
     return "–" if value is None or value is pd.NA or value is pd.NaT else str(value)
 
 
-def vote_questions(galaxies: Galaxies, row: int) -> dict[str, list[tuple[str, float]]]:
-    """Answers of each question that somebody was asked, as shares of the question's answers.
-
-    Numbers of votes are divided by those of their question; released fractions are shown as they are.
-    """
-    values, questions = galaxies.catalog.iloc[row], {}
-    for column in galaxies.manifest.answer_columns:
-        if column in values and np.isfinite(value := float(values[column] if values[column] is not None else np.nan)):
-            question, answer = split_column(column)
-            questions.setdefault(question, []).append((answer, value))
-    questions = {question: answers for question, answers in questions.items() if sum(v for _, v in answers) > 0}
-    if galaxies.manifest.answer_kind != "count":
-        return questions
-    totals = {question: sum(value for _, value in answers) for question, answers in questions.items()}
-    return {q: [(answer, value / totals[q]) for answer, value in answers] for q, answers in questions.items()}
-
-
-def split_column(column: str) -> tuple[str, str]:
-    """Question and answer of a column of votes.
-
-    Examples
-    --------
-    >>> split_column("t01_smooth_or_features_a02_features_or_disk_debiased")
-    ('smooth or features', 'features or disk')
-    >>> split_column("smooth-or-featured-hubble_smooth"), split_column("Class7.2")
-    (('smooth or featured hubble', 'smooth'), ('Class7', '2'))
-    """
-    for pattern in QUESTION_PATTERNS:
-        if match := re.fullmatch(pattern, column):
-            question = re.sub(r"^t\d+_", "", match["question"])
-            return re.sub(r"[-_]", " ", question), re.sub(r"[-_]", " ", match["answer"])
-    return "votes", column
-
-
 def facts_html(facts: dict[str, str]) -> str:
-    """A list of names and values."""
-    items = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in facts.items())
-    return f'<dl class="facts">{items}</dl>'
-
-
-def votes_html(questions: dict[str, list[tuple[str, float]]]) -> str:
-    """A bar for each answer, as long as its share of the votes."""
-    parts = []
-    for question, answers in questions.items():
-        parts.append(f'<div class="question">Votes: {html.escape(question)}? [share of answers]</div>')
-        for answer, value in answers:
-            width = 100 * min(max(value, 0), 1)
-            parts.append(
-                f'<div>{html.escape(answer)}</div><div class="bar"><span style="width:{width:.1f}%"></span></div>'
-                f'<div class="value">{value:.2f}</div>'
-            )
-    return f'<div class="votes">{"".join(parts)}</div>'
+    """A list of names and values, with a help text on names that need one."""
+    items = []
+    for name, value in facts.items():
+        title = f' title="{html.escape(HELP[name], quote=True)}"' if name in HELP else ""
+        items.append(f"<div><dt{title}>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>")
+    return f'<dl class="facts">{"".join(items)}</dl>'
