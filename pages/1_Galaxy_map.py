@@ -104,6 +104,7 @@ presenting.draw_switch()
 with frame.panel():
     loaded = readers.open_catalog(artifacts_root, catalog_name)
     frame.show_problems(loaded.problems)
+    about_link = st.container()
     filters.write_link(loaded)
     selection.write_link(loaded)
     component.forget_maps()
@@ -118,4 +119,4 @@ with frame.panel():
         draw_hover(loaded)
         draw_view(loaded)
     for problem in selection.link_problems():
-        st.warning(problem, icon=":material/link_off:")
+        about_link.warning(problem, icon=":material/link_off:")

@@ -24,7 +24,8 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None]) -> None:
     """
     names, choices = galaxies.projection_names, colour_choices(galaxies)
     _note_lost(galaxies, choices)
-    first, colours, options, sieve = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
+    with st.container(key="map-choices"):
+        first, colours, options, sieve = st.columns([3, 3.6, 2, 2.4], vertical_alignment="bottom")
     projection = first.selectbox(
         "Map",
         names,
@@ -50,10 +51,11 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None]) -> None:
     keep = filters.keep_of(galaxies)
     recipe = (colour, scale, filters.filters_of(galaxies), _tag_versions(galaxies, colour))
     shown = [projection, other] if other else [projection]
+    height = presenting.height(HEIGHT if len(shown) == 1 else HEIGHT * 3 // 4)
     for place, (name, column) in enumerate(zip(shown, st.columns(len(shown), gap="small"), strict=True)):
         with column:
             look = look_of(galaxies, name, colouring.title, keep, f"map-{place}")
-            component.draw_map(galaxies, look, colouring, keep, recipe, presenting.height(HEIGHT))
+            component.draw_map(galaxies, look, colouring, keep, recipe, height)
             missing = int((~np.isfinite(np.stack(galaxies.coordinates(name)))).any(axis=0).sum())
             st.caption(words.MAP_HELP.get(name, "") + (f" {words.count(missing)} not on this map." if missing else ""))
 
@@ -76,6 +78,7 @@ def look_of(galaxies: Galaxies, projection: str, colour: str, keep: np.ndarray |
         source=source,
         file=f"{galaxies.name}-{projection}",
         dark=frame.is_dark(),
+        strong=presenting.is_on(),
     )
 
 
@@ -120,5 +123,5 @@ def _note_lost(galaxies: Galaxies, choices: dict[str, str]) -> None:
         ("colour", choices, "column to colour by"),
     ):
         asked = st.query_params.get(parameter)
-        if asked and asked not in known:
+        if asked and asked not in [*known, *known.values()]:
             selection.note(f"There is no {what} “{asked}” in this catalog.")

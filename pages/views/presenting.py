@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from pages.views import selection
+from pages.views import frame, selection
 from pages.views.readers import Galaxies
 
 STEPS = {"ArrowRight": 1, "ArrowLeft": -1}
@@ -36,6 +36,7 @@ def draw_switch() -> None:
         )
     if is_on():
         st.html(STYLE)
+        st.html(f"<style>:root {{ --atlas-stage: {'#000' if frame.is_dark() else '#fff'}; }}</style>")
         st.button(
             "Leave the presentation", icon=":material/close_fullscreen:", on_click=leave, key="leave-presentation"
         )

@@ -65,7 +65,7 @@ def draw_map(
     height : int
         In pixels; style.css makes it less on a phone.
     """
-    stamp = fingerprint_of(str(galaxies.root), galaxies.stamp, look.projection, look.title, look.dark, recipe)[:16]
+    stamp = fingerprint_of(str(galaxies.root), galaxies.stamp, vars(look), recipe)[:16]
     message = _message(galaxies, look, colouring, keep, stamp)
     _shown()[look.map_id] = (look.group, look.projection, colouring, keep, stamp)
     with st.container(key=f"map-box-{look.map_id}", height=height, border=False):

@@ -12,8 +12,9 @@ from galaxy_core.map_layers import Extent
 from pages.views import words
 from pages.views.colouring import Colouring, category_colours, grey
 
-BACKGROUNDS = {True: "#0b0e17", False: "#ffffff"}
-INKS = {True: "#e4e7ee", False: "#20242e"}
+# by theme: dark or not, and whether contrast counts more than comfort
+BACKGROUNDS = {(True, False): "#0b0e17", (False, False): "#ffffff", (True, True): "#000000", (False, True): "#ffffff"}
+INKS = {(True, False): "#e4e7ee", (False, False): "#20242e", (True, True): "#ffffff", (False, True): "#000000"}
 ACCENTS = {True: "#f2b04a", False: "#a4580a"}
 MAX_DETAIL = 150_000  # points sent for a part of the map that is zoomed into
 
@@ -28,7 +29,8 @@ class MapLook:
         Name of this map, and of the maps that share marks and events with it.
     projection, title, axis, source, file : str
         ``axis`` is empty where axes mean nothing; ``source`` and ``file`` go into the picture that is saved.
-    dark : bool
+    dark, strong : bool
+        ``strong`` for black on white or white on black, seen from the back of a room.
     """
 
     map_id: str
@@ -39,6 +41,7 @@ class MapLook:
     source: str
     file: str
     dark: bool
+    strong: bool = False
 
 
 def pack(header: dict, **arrays: np.ndarray) -> bytes:
@@ -121,11 +124,11 @@ def map_message(
         "stamp": stamp,
         "total": len(rows),
         "sampled": sampled,
-        "size": marker_size(len(sample)),
+        "size": marker_size(len(sample)) * (1.4 if look.strong else 1.0),
         "detail_size": 3.0,
         "opacity": 0.9 if len(sample) < 60_000 else 0.75,
-        "background": BACKGROUNDS[look.dark],
-        "ink": INKS[look.dark],
+        "background": BACKGROUNDS[look.dark, look.strong],
+        "ink": INKS[look.dark, look.strong],
         "accent": ACCENTS[look.dark],
         "bins": map_layers.DENSITY_BINS,
         "colours": palette,
