@@ -147,16 +147,19 @@ def test_orders(tiny, tiny_root):
     assert digest_of(rows) == digest_of(rows.copy()) != digest_of(rows[::-1])
 
 
-def test_typicality_is_the_cosine_to_the_mean_direction():
+def test_typicality_is_the_cosine_to_the_mean_direction(monkeypatch):
     rng = np.random.default_rng(0)
-    vectors = rng.normal(1, 1, (50, 6)).astype(np.float32)
+    vectors, rows = rng.normal(1, 1, (80, 6)).astype(np.float32), np.arange(5, 55)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    mean = unit.mean(axis=0)
-    np.testing.assert_allclose(typicality(vectors), unit @ (mean / np.linalg.norm(mean)), atol=1e-5)
-    np.testing.assert_allclose(typicality(vectors * rng.uniform(1, 9, (50, 1))), typicality(vectors), atol=1e-5)
-    assert typicality(vectors[:1])[0] == pytest.approx(1)
-    assert np.isnan(typicality(np.array([[1.0, 0], [-1, 0]]))).all()  # no mean direction
-    values = typicality(np.array([[1.0, 0], [0, 0], [np.nan, 1]]))
+    mean = unit[rows].mean(axis=0)
+    expected = unit[rows] @ (mean / np.linalg.norm(mean))
+    np.testing.assert_allclose(typicality(vectors, rows), expected, atol=1e-5)
+    np.testing.assert_allclose(typicality(vectors * rng.uniform(1, 9, (80, 1)), rows), expected, atol=1e-5)
+    monkeypatch.setattr(selection_gallery, "BLOCK", 7)
+    np.testing.assert_allclose(typicality(vectors, rows), expected, atol=1e-5)
+    assert typicality(vectors, rows[:1])[0] == pytest.approx(1)
+    assert np.isnan(typicality(np.array([[1.0, 0], [-1, 0]]), np.arange(2))).all()  # no mean direction
+    values = typicality(np.array([[1.0, 0], [0, 0], [np.nan, 1]]), np.arange(3))
     assert values[0] == 1 and np.isnan(values[1:]).all()
 
 

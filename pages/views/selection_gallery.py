@@ -19,6 +19,7 @@ from pages.views.gallery import data_address
 from pages.views.readers import Galaxies
 
 PER_PAGE = 120
+BLOCK = 16_384  # galaxies whose vectors are looked at together
 TYPICAL, AS_LISTED = "typical", "listed"
 MOST, LEAST = "Highest first", "Lowest first"
 
@@ -125,37 +126,41 @@ def values_of(galaxies: Galaxies, rows: np.ndarray, order: str) -> np.ndarray:
     if order == AS_LISTED:
         return np.full(len(rows), np.nan)
     if order == TYPICAL:
-        return typicality(readers.embedding(galaxies)[rows])
+        return typicality(readers.embedding(galaxies), rows)
     return np.asarray(colour_by(galaxies, order).values[rows], dtype=np.float64)
 
 
-def typicality(embedding: np.ndarray) -> np.ndarray:
-    """Cosine similarity of each galaxy to the mean direction of all of them.
+def typicality(embedding: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Cosine similarity of each of some galaxies to the mean direction of them all.
 
     Parameters
     ----------
     embedding : float32 array, shape (n, d)
+    rows : int array, shape (n_selected,)
 
     Returns
     -------
-    float64 array, shape (n,)
+    float64 array, shape (n_selected,)
         In [-1, 1]; NaN where a galaxy has no direction, and for all where the mean has none.
 
     Examples
     --------
-    >>> typicality(np.array([[1.0, 0], [1, 1], [0, 2]])).round(3).tolist()
+    >>> typicality(np.array([[1.0, 0], [9, 9], [1, 1], [0, 2]]), np.array([0, 2, 3])).round(3).tolist()
     [0.707, 1.0, 0.707]
     """
-    lengths = np.linalg.norm(embedding, axis=1)
-    unknown = ~(lengths > 0) | ~np.isfinite(lengths)
-    if unknown.any():
-        embedding = np.where(unknown[:, None], 0, embedding)
-    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=~unknown)
-    mean = scale @ embedding
+    # In blocks: the vectors of a large selection are never copied as a whole.
+    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+    mean = sum(np.nansum(directions(embedding[block]), axis=0, dtype=np.float64) for block in blocks)
     length = np.linalg.norm(mean)
-    if length == 0:
-        return np.full(len(embedding), np.nan)
-    return np.where(unknown, np.nan, (embedding @ (mean / length)) * scale)
+    if not length > 1e-9 * len(rows):
+        return np.full(len(rows), np.nan)
+    return np.concatenate([directions(embedding[block]) @ (mean / length) for block in blocks])
+
+
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of length one, (n, d); NaN for those without a direction."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def digest_of(rows: np.ndarray) -> str:
