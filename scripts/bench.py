@@ -2,6 +2,7 @@
 
 python scripts/bench.py embed
 python scripts/bench.py embed folder:data/my_galaxies --json embed.json
+python scripts/bench.py map --rows 100000 1000000
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from galaxy_core.artifacts import DEFAULT_ROOT, write_json
 from galaxy_core.errors import GalaxyError
 
 # a benchmark is a module with `add_arguments(parser)` and `measure(options) -> dict`, imported when it is run
-BENCHMARKS = {"embed": ("scripts.benchmarks.embed", "the embedding step against the bare forward pass of its network")}
+BENCHMARKS = {
+    "embed": ("scripts.benchmarks.embed", "the embedding step against the bare forward pass of its network"),
+    "map": ("scripts.benchmarks.map", "the galaxy map in a browser beside a bare Plotly page of the same points"),
+}
 
 
 def parse() -> argparse.Namespace:

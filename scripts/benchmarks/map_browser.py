@@ -1,0 +1,308 @@
+"""A server and a browser with a stopwatch: opening a page of points, hovering, clicking, drawing a lasso.
+
+`AtlasMap` is the map of this program, `PlotlyMap` a bare Streamlit page with the same points as a Plotly chart; both
+are driven with the mouse alone, the way a person would.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_core.errors import GalaxyError
+
+PROJECT = Path(__file__).resolve().parents[2]
+PATIENCE_MS = 300_000
+VIEWPORT = {"width": 1440, "height": 900}
+FLAGS = (
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+)
+IDLE = "() => !document.querySelector('[data-testid=stStatusWidget]') && !document.querySelector('[data-stale=true]')"
+MAP = "window.galaxyAtlas.maps.get('map-0')"
+# Drawn galaxies with no other in their cell of 8 pixels or in the cells around it, in an order that is always the same.
+LONELY = f"""(wanted) => {{
+    const map = {MAP}, points = map.shownPoints(), side = Math.ceil(map.sheet.width / 8), cells = new Map();
+    const cellOf = (i) => {{
+        const [px, py] = map.toPaper(points.x[i], points.y[i]);
+        return Math.floor(py / 8) * side + Math.floor(px / 8);
+    }};
+    for (let i = 0; i < points.n; i++) cells.set(cellOf(i), (cells.get(cellOf(i)) || 0) + 1);
+    const steps = [-side - 1, -side, -side + 1, -1, 0, 1, side - 1, side, side + 1];
+    const around = (cell) => steps.map((step) => cells.get(cell + step) || 0);
+    const crowd = Array.from({{ length: points.n }}, (_, i) => around(cellOf(i)).reduce((a, b) => a + b));
+    const order = crowd.map((_, i) => i).sort((i, j) => crowd[i] - crowd[j] || points.rows[i] - points.rows[j]);
+    return order.slice(0, wanted).map((i) => points.rows[i]);
+}}"""
+TO_PAGE = f"""(outline) => {{
+    const map = {MAP}, box = map.paper.getBoundingClientRect();
+    return outline.map((place) => map.toPaper(...place).map((v, k) => v / map.ratio + (k ? box.top : box.left)));
+}}"""
+PLOTLY_PIXEL = """([trace, place]) => {
+    const chart = document.querySelector('.js-plotly-plot'), box = chart.getBoundingClientRect();
+    const { xaxis, yaxis } = chart._fullLayout, { x, y } = chart._fullData[trace];
+    return [box.left + xaxis._offset + xaxis.d2p(x[place]), box.top + yaxis._offset + yaxis.d2p(y[place])];
+}"""
+PICTURES_SHOWN = (
+    """() => [...document.querySelectorAll('.picture-grid img')].some((i) => i.complete && i.naturalWidth)"""
+)
+TRACE_POINTS = 90_000  # Plotly freezes under the mouse from 100,000 points in a trace
+PLOTLY_PAGE = """
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+st.set_page_config(layout="wide")
+
+
+@st.cache_resource
+def chart():
+    x, y = np.load("points.npy")
+    row, step = np.arange(len(x), dtype=np.int32), {step}
+    traces = [
+        go.Scattergl(x=x[a : a + step], y=y[a : a + step], customdata=row[a : a + step], mode="markers", marker_size=3)
+        for a in range(0, len(x), step)
+    ]
+    layout = dict(showlegend=False, spikedistance=-1, height=640, uirevision="same")
+    return go.Figure(traces, layout=layout)
+
+
+clicked = st.plotly_chart(chart(), on_select="rerun", key="map")["selection"]["points"]
+st.button("Again", key="again", on_click=lambda: st.session_state.update(n=st.session_state.get("n", 0) + 1))
+if clicked:
+    st.markdown(f"row {{np.ravel(clicked[0]['customdata'])[0]}}")
+"""
+BUTTON_PAGE = """
+import streamlit as st
+
+if st.button("Again"):
+    st.session_state["n"] = st.session_state.get("n", 0) + 1
+st.markdown(f"run {st.session_state.get('n', 0)}")
+"""
+
+
+class NoBrowserError(GalaxyError):
+    """There is nothing to drive."""
+
+
+@contextmanager
+def chromium() -> Iterator[object]:
+    """A running Chromium; its path may be given in GALAXY_ATLAS_CHROMIUM.
+
+    Raises
+    ------
+    NoBrowserError
+        It, or Playwright, is not installed.
+    """
+    path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise NoBrowserError("Playwright is not installed; install it with `pip install playwright`.") from None
+    if not Path(path).exists():
+        raise NoBrowserError(f"There is no Chromium at {path}; install it with `apt-get install chromium`.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS), timeout=PATIENCE_MS)
+        yield browser
+        browser.close()
+
+
+class Server:
+    """A Streamlit server of its own, stopped on leaving."""
+
+    def __init__(self, script: str | Path, folder: Path, *arguments: str):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url, self.log = f"http://127.0.0.1:{port}", folder / "streamlit.log"
+        command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true"]
+        command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
+        command += ["--browser.gatherUsageStats", "false", "--", *arguments]
+        cwd = PROJECT if Path(script).parent == PROJECT else folder
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(command, cwd=cwd, stdout=out, stderr=out, start_new_session=True)
+
+    def __enter__(self) -> Server:
+        for _ in range(1200):
+            if self.process.poll() is not None:
+                break
+            with suppress(OSError), urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+                return self
+            time.sleep(0.05)
+        self.__exit__()
+        raise GalaxyError(f"The server did not start: {self.log.read_text(errors='replace')[-1000:]}")
+
+    def __exit__(self, *_) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(60)
+
+    def memory_mib(self) -> dict[str, float]:
+        """Resident memory now and at its highest, in MiB; empty on a system without /proc."""
+        with suppress(OSError):
+            lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            values = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith("Vm")}
+            return {"now": round(values["VmRSS"], 1), "peak": round(values["VmHWM"], 1)}
+        return {}
+
+
+class Visit:
+    """A visitor with an empty browser cache: a page, the bytes its websocket received, and a stopwatch."""
+
+    def __init__(self, browser):
+        self.context = browser.new_context(viewport=VIEWPORT)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page, self.received = self.context.new_page(), 0
+        self.page.on("websocket", lambda socket: socket.on("framereceived", self._count))
+
+    def _count(self, frame) -> None:
+        self.received += len(frame)
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.context.close()
+
+    def hover(self, pixel_of, shown: str) -> None:
+        """Move the mouse over a place, again and again while the page still settles, until something shows."""
+        from playwright.sync_api import TimeoutError as NotYet
+
+        for attempt in range(4 * PATIENCE_MS // 100):
+            x, y = pixel_of()
+            self.page.mouse.move(x + attempt % 2, y)
+            with suppress(NotYet):
+                self.page.wait_for_selector(shown, timeout=100)
+                return
+        raise GalaxyError(f"Nothing showed under the mouse in {4 * PATIENCE_MS / 1000:.0f} seconds.")
+
+    def rest(self) -> None:
+        """Until nothing runs any more."""
+        self.page.wait_for_function(IDLE)
+        self.page.wait_for_timeout(400)
+
+
+class AtlasMap:
+    """The map of this program on a catalog."""
+
+    def __init__(self, visit: Visit, server: Server, catalog: str, ids: np.ndarray):
+        self.visit, self.page, self.ids = visit, visit.page, ids
+        self.address = f"{server.url}/Galaxy_map?catalog={catalog}"
+
+    def open(self) -> dict[str, float]:
+        """Seconds until the map is drawn and answers the mouse, until the picture is under it; megabytes received."""
+        start = time.perf_counter()
+        self.page.goto(self.address, wait_until="commit")
+        self.page.wait_for_selector(".atlas-map[data-drawn]", state="attached")
+        row = self.page.evaluate(LONELY, 1)[0]
+        self.visit.hover(lambda: self.pixel_of(row), ".atlas-tip")
+        interactive, received = time.perf_counter() - start, self.visit.received
+        self.page.wait_for_selector(".atlas-tip img")
+        return {"interactive_s": interactive, "picture_s": time.perf_counter() - start, "payload_mb": received / 1e6}
+
+    def pixel_of(self, row: int) -> list[float]:
+        """Where a galaxy is on the screen."""
+        return self.page.evaluate(f"{MAP}.pixelOf({row})")
+
+    def rows(self, n: int) -> list[int]:
+        """Galaxies that can be hit without hitting another."""
+        return self.page.evaluate(LONELY, n)
+
+    def click(self, row: int) -> float:
+        """Milliseconds from the click on a galaxy to its card."""
+        self.visit.hover(lambda: self.pixel_of(row), ".atlas-tip img")
+        self.visit.rest()
+        start = time.perf_counter()
+        self.page.mouse.click(*self.pixel_of(row))
+        self.page.get_by_role("heading", name=str(self.ids[row]), exact=True).wait_for()
+        return 1000 * (time.perf_counter() - start)
+
+    def lasso(self, outline: np.ndarray) -> float:
+        """Seconds from the end of a lasso around some galaxies to pictures of them; the selection is dropped again."""
+        self.page.click('[data-tool="lasso"]')
+        corners = self.page.evaluate(TO_PAGE, outline.tolist())
+        self.page.mouse.move(*corners[0])
+        self.page.mouse.down()
+        for corner in corners[1:]:
+            self.page.mouse.move(*corner)
+        start = time.perf_counter()
+        self.page.mouse.up()
+        self.page.wait_for_function(PICTURES_SHOWN)
+        seconds = time.perf_counter() - start
+        self.visit.rest()
+        self.page.locator(".atlas-paper").first.press("Escape")
+        self.page.wait_for_selector(".picture-grid", state="detached")
+        self.page.click('[data-tool="pan"]')
+        self.visit.rest()
+        return seconds
+
+
+class PlotlyMap:
+    """The bare page with the same points."""
+
+    def __init__(self, visit: Visit, server: Server, places: np.ndarray):
+        self.visit, self.page, self.address = visit, visit.page, server.url
+        self.lonely = lonely_rows(places, 40)
+
+    def open(self) -> dict[str, float]:
+        """As for `AtlasMap`; there is no picture."""
+        start = time.perf_counter()
+        self.page.goto(self.address, wait_until="commit")
+        self.page.wait_for_selector(".js-plotly-plot .gl-canvas", state="attached")
+        self.visit.hover(lambda: self.pixel_of(self.lonely[0]), ".hoverlayer .hovertext")
+        return {"interactive_s": time.perf_counter() - start, "payload_mb": self.visit.received / 1e6}
+
+    def pixel_of(self, row: int) -> list[float]:
+        """Where a galaxy is on the screen."""
+        return self.page.evaluate(PLOTLY_PIXEL, [int(row) // TRACE_POINTS, int(row) % TRACE_POINTS])
+
+    def rows(self, n: int) -> list[int]:
+        """Galaxies that can be hit without hitting another."""
+        return self.lonely[:n].tolist()
+
+    def click(self, row: int) -> float:
+        """Milliseconds from the click on a galaxy to its row number on the page."""
+        self.visit.hover(lambda: self.pixel_of(row), ".hoverlayer .hovertext")
+        self.visit.rest()
+        start = time.perf_counter()
+        self.page.mouse.click(*self.pixel_of(row))
+        self.page.get_by_text(f"row {row}", exact=True).wait_for()
+        return 1000 * (time.perf_counter() - start)
+
+
+def lonely_rows(places: np.ndarray, n: int, bins: int = 150) -> np.ndarray:
+    """The galaxies with the fewest others in their cell of a grid and in the cells around it.
+
+    Parameters
+    ----------
+    places : float array, shape (2, n_galaxies)
+
+    Examples
+    --------
+    >>> lonely_rows(np.array([[0, 0.1, 9, 5], [0, 0, 9, 5.0]]), 2)
+    array([2, 3])
+    """
+    low, high = np.nanmin(places, axis=1, keepdims=True), np.nanmax(places, axis=1, keepdims=True)
+    known = np.flatnonzero(np.isfinite(places).all(axis=0))
+    cells = ((places[:, known] - low) / np.where(high > low, high - low, 1) * (bins - 1)).astype(int) + 1
+    counts = np.zeros((bins + 2, bins + 2), dtype=int)
+    np.add.at(counts, tuple(cells), 1)
+    crowd = sum(counts[cells[0] + a, cells[1] + b] for a in (-1, 0, 1) for b in (-1, 0, 1))
+    return known[np.argsort(crowd, kind="stable")[:n]]
