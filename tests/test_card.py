@@ -57,7 +57,11 @@ def test_catalog_of_three_columns_and_no_clusters(broken_root):
     artifacts.write_table(broken_root, "tiny", "clusters", table[["galaxy_id"]])
     artifacts.write_manifest(broken_root, "tiny", manifest)
     app = open_card(broken_root, row=2)
-    assert "edge on" in words_of(app) and not app.expander and len(pictures(app)) == 1
+    assert (
+        "edge on" in words_of(app)
+        and [e.label for e in app.expander] == ["Catalog: 1 more value"]
+        and len(pictures(app)) == 1
+    )
     write_back(broken_root, "tiny", **{"class": None})
     assert "Class" not in words_of(open_card(broken_root, row=2))
 
@@ -94,8 +98,9 @@ def test_unusual_is_a_share_of_the_catalog_and_trust_one_number_a_map(tiny_root,
     kept = {"umap": np.full(90, 0.472, np.float32), "pca": np.full(90, np.nan, np.float32)}
     monkeypatch.setattr(readers.Galaxies, "trust", lambda self, name: kept.get(name))
     facts = card.main_facts(galaxies, 8)
-    assert facts["Unusual"] == f"more than {int(100 * 80 / 89)} % of this catalog" and facts["Map trust"] == "UMAP 47 %"
-    assert card.main_facts(galaxies, 0)["Unusual"].startswith("more than 98 %"), (
+    assert facts["Unusual"] == f"more than {int(100 * 80 / 89)}\u00a0% of this catalog"
+    assert facts["Map trust"] == "UMAP\u00a047\u00a0%"
+    assert card.main_facts(galaxies, 0)["Unusual"].startswith("more than 98\u00a0%"), (
         "the most unusual, but not more than itself"
     )
     assert "Unusual" not in card.main_facts(galaxies, 50)

@@ -101,8 +101,6 @@ def main_facts(galaxies: Galaxies, row: int) -> dict[str, str]:
     if position is not None:
         ra, dec = sexagesimal(*position)
         facts["RA, Dec"] = f"{position[0]:.5f}°, {position[1]:+.5f}°\n{ra}, {dec}"
-    split = galaxies.catalog["split"].iloc[row]
-    facts["Split"] = {"train": "training"}.get(split, split)
     return facts
 
 
@@ -111,9 +109,11 @@ def _measures(galaxies: Galaxies, row: int) -> dict[str, str]:
     facts = {}
     if (scores := galaxies.anomaly) is not None and np.isfinite(scores[row]):
         below, known = np.count_nonzero(scores < scores[row]), np.count_nonzero(np.isfinite(scores))
-        facts["Unusual"] = f"more than {np.floor(100 * below / known):.0f} % of this catalog"
+        facts["Unusual"] = f"more than {np.floor(100 * below / known):.0f}\u00a0% of this catalog"
     kept = {name: trust[row] for name in galaxies.projection_names if (trust := galaxies.trust(name)) is not None}
-    kept = [f"{words.name_of(name)} {100 * value:.0f} %" for name, value in kept.items() if np.isfinite(value)]
+    kept = [
+        f"{words.name_of(name)}\u00a0{100 * value:.0f}\u00a0%" for name, value in kept.items() if np.isfinite(value)
+    ]
     if kept:
         facts["Map trust"] = ", ".join(kept)
     return facts
@@ -142,7 +142,10 @@ def other_facts(galaxies: Galaxies, row: int) -> dict[str, str]:
     """The columns of the catalog that are shown nowhere else."""
     values = galaxies.catalog.iloc[row]
     hidden = {*MAIN_COLUMNS, *galaxies.manifest.answer_columns}
-    return {words.column_name(column): text_of(values[column]) for column in values.index if column not in hidden}
+    split = {"Split": {"train": "training"}.get(values["split"], values["split"])}
+    return split | {
+        words.column_name(column): text_of(values[column]) for column in values.index if column not in hidden
+    }
 
 
 def text_of(value: object) -> str:
@@ -165,5 +168,6 @@ def facts_html(facts: dict[str, str]) -> str:
     items = []
     for name, value in facts.items():
         title = f' title="{html.escape(HELP[name], quote=True)}"' if name in HELP else ""
-        items.append(f"<div><dt{title}>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>")
+        kind = ' class="kind"' if name in ("Class", "Votes") else ""
+        items.append(f"<div{kind}><dt{title}>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>")
     return f'<dl class="facts">{"".join(items)}</dl>'
