@@ -24,8 +24,10 @@ import pytest
 from sklearn.metrics import silhouette_samples
 
 from galaxy_core import artifacts
+from galaxy_core.anomaly import score_anomalies
 from galaxy_core.comparison import measure_clustering
 from galaxy_core.images import encode_webp
+from galaxy_core.map_trust import measure_trust
 from galaxy_core.similarity import nearest_neighbors
 from galaxy_core.splits import split_of
 
@@ -74,10 +76,20 @@ def make_catalog(root: Path, name: str = "tiny", n: int = 90, image_of=blob, **c
     artifacts.write_table(root, name, "catalog", catalog)
     artifacts.write_thumbnails(root, name, ids, [encode_webp(image_of(i)) for i in range(n)])
     artifacts.write_embedding(root, name, "toy", ids, embedding)
-    artifacts.write_neighbors(root, name, "toy", ids, *nearest_neighbors(embedding, 12))
+    index, similarity = nearest_neighbors(embedding, 12)
+    artifacts.write_neighbors(root, name, "toy", ids, index, similarity)
     projections = {"galaxy_id": ids, "umap_x": flat[:, 0], "umap_y": flat[:, 1]}
     projections |= {"pca_x": embedding[:, 0], "pca_y": embedding[:, 1]}
+    trusts = {
+        "umap": measure_trust(embedding, index, flat, 0),
+        "pca": measure_trust(embedding, index, embedding[:, :2], 0),
+    }
+    projections |= {f"{projection}_trust": trust.per_galaxy for projection, trust in trusts.items()}
     artifacts.write_table(root, name, "projections", pd.DataFrame(projections))
+    anomaly = score_anomalies(embedding, similarity, 0, n_trees=20)
+    columns = ("isolation_forest", "neighbor_distance", "anomaly")
+    scored = pd.DataFrame({"galaxy_id": ids} | {column: getattr(anomaly, column) for column in columns})
+    artifacts.write_table(root, name, "anomalies", scored)
     clusters, clusterings = {"galaxy_id": ids}, {}
     spread = np.linalg.norm(flat - turn, axis=1)
     for clustering, labels, space in (
@@ -105,7 +117,10 @@ def make_catalog(root: Path, name: str = "tiny", n: int = 90, image_of=blob, **c
         "answer_columns": ("smooth-or-featured_smooth", "smooth-or-featured_featured"),
         "answer_kind": "fraction",
         "report": (f"{n} galaxies from {n + 2} rows", "2 rows have no image and were left out"),
-        "projections": {"umap": {"space": "embedding", "params": {}}, "pca": {"space": "embedding", "params": {}}},
+        "projections": {
+            projection: {"space": "embedding", "params": {}, "trust": trust.as_dict()}
+            for projection, trust in trusts.items()
+        },
         "clusterings": clusterings,
     }
     return artifacts.write_manifest(root, name, artifacts.Manifest(**(fields | changes)))

@@ -118,10 +118,9 @@ def _tag_versions(galaxies: Galaxies, colour: str) -> dict[str, int]:
 
 def _note_lost(galaxies: Galaxies, choices: dict[str, str]) -> None:
     """Say which map or column a link asked for that is not here; the rest is shown."""
-    for parameter, known, what in (
-        ("map", galaxies.projection_names, "map"),
-        ("colour", choices, "column to colour by"),
-    ):
+    maps = {name: words.name_of(name) for name in galaxies.projection_names}
+    columns = "column to colour by"
+    for parameter, known, what in (("map", maps, "map"), ("second", maps, "map"), ("colour", choices, columns)):
         asked = st.query_params.get(parameter)
         if asked and asked not in [*known, *known.values()]:
             selection.note(f"There is no {what} “{asked}” in this catalog.")

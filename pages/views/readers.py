@@ -18,8 +18,6 @@ from galaxy_core import artifacts
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ArtifactError, ModelError
 
-ANOMALIES = "anomalies.parquet"  # only catalogs made since it exists have this table
-
 
 @dataclass(frozen=True)
 class Galaxies:
@@ -114,8 +112,9 @@ def open_catalog(root: Path, name: str) -> Galaxies:
 def stamp_of(root: Path, name: str) -> tuple:
     """Time and size of the manifest and of every table, the key under which a catalog is cached."""
     folder = artifacts.catalog_folder(root, name)
-    paths = [folder / artifacts.MANIFEST_FILE, *(folder / artifacts.table_file(table) for table in artifacts.TABLES)]
-    paths += [folder / ANOMALIES, *sorted(folder.glob("neighbors/*.parquet"))]
+    tables = (artifacts.table_file(table) for table in artifacts.TABLES + artifacts.OPTIONAL_TABLES)
+    paths = [folder / artifacts.MANIFEST_FILE, *(folder / table for table in tables)]
+    paths += sorted(folder.glob("neighbors/*.parquet"))
     return tuple((p.stat().st_mtime_ns, p.stat().st_size) if p.exists() else None for p in paths)
 
 
@@ -126,7 +125,7 @@ def _open_catalog(root: Path, name: str, stamp: tuple) -> Galaxies:
     tables, problems = {}, []
     for table in ("projections", "clusters", "anomalies"):
         tables[table] = catalog[["galaxy_id"]]
-        if table == "anomalies" and ANOMALIES not in manifest.files:
+        if table in artifacts.OPTIONAL_TABLES and not artifacts.has_table(manifest, table):
             continue
         try:
             tables[table] = artifacts.read_table(root, name, table)
