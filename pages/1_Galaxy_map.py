@@ -108,12 +108,13 @@ with frame.panel():
     filters.write_link(loaded)
     selection.write_link(loaded)
     component.forget_maps()
-    map_column, card_column = st.columns([2, 1], gap="medium")
-    with map_column, frame.panel():
-        draw_maps(loaded)
-    with card_column:
-        draw_card(loaded)
-    draw_below(loaded)
+    with st.container(key="map-page"):  # style.css: the map, the card beside it, the rest below the map
+        with st.container(key="map-area"), frame.panel():
+            draw_maps(loaded)
+        with st.container(key="card-area"):
+            draw_card(loaded)
+        with st.container(key="below-area"):
+            draw_below(loaded)
     with st.container(key="map-channels"):
         draw_marks(loaded)
         draw_hover(loaded)

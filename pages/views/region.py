@@ -105,7 +105,4 @@ def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str) -> bytes
 def clear(galaxies: Galaxies) -> None:
     """Forget the selection; the map, the panel and what hangs on them are drawn again."""
     selection.select_rows(galaxies, None)
-    st.session_state["n_cleared"] = (
-        st.session_state.get("n_cleared", 0) + 1
-    )  # a chart's own selection goes with its key
     st.rerun(["marks", "below"])
