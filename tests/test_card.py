@@ -83,7 +83,7 @@ def test_missing_thumbnail_and_unreadable_thumbnails(tmp_path):
         app = open_card(tmp_path, row=row)
         assert "There is no picture of this galaxy." in words_of(app) and "HDBSCAN" in words_of(app)
         app.radio(key="card-stretch").set_value("asinh").run()
-        app.slider(key="card-contrast").set_value(2.0).run()
+        app.select_slider(key="card-contrast").set_value(2.0).run()
         assert not app.exception
     next((tmp_path / "tiny" / "thumbnails").glob("*.parquet")).write_bytes(b"damaged")
     app = open_card(tmp_path, row=3)

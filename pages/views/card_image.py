@@ -23,6 +23,7 @@ from pages.views.readers import Galaxies
 
 STORED = "stored"
 STRETCHES = {STORED: "as stored", "linear": "linear", "asinh": "asinh", "zscale": "ZScale", "lupton": "Lupton"}
+CONTRASTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
 LARGEST_PX = 300  # of the picture on the screen
 STRETCH_HELP = """As stored: the thumbnail. The others are drawn from the galaxy's own image. Linear: sky to the 99.8th
 percentile. asinh: linear near the sky, logarithmic above. ZScale: IRAF's limits. Lupton: asinh of the mean of three
@@ -64,8 +65,14 @@ def draw_controls() -> tuple[Stretch, bool]:
                 horizontal=True,
                 help=STRETCH_HELP,
             )
-            contrast = st.slider(
-                "Contrast", 0.25, 8.0, 1.0, 0.25, format="%.2f x", key="card-contrast", persist_state="session"
+            contrast = st.select_slider(
+                "Contrast",
+                CONTRASTS,
+                1.0,
+                format_func=lambda value: f"{value:g} x",
+                key="card-contrast",
+                persist_state="session",
+                help="What the value shown white is divided by: more is brighter.",
             )
         model = st.toggle("What the model saw", key="card-model", persist_state="session", help=MODEL_HELP)
     return Stretch(method, contrast), model
