@@ -25,12 +25,18 @@ def show_galaxy(galaxies, row):
 def on_events(galaxies, events):
     """After something was done on a map, what shows it."""
     changed = map_events.handle(galaxies, events)
-    st.rerun([MARKS, *([CARD] if changed & {"galaxy", "tags"} else []), *([BELOW] if changed - {"galaxy"} else [])])
+    shown = {"galaxy": [CARD], "selection": [BELOW], "tags": [MAPS, CARD, BELOW]}
+    st.rerun(sorted({MARKS}.union(*(shown[what] for what in changed))))
 
 
 def redraw():
     """After another filter, the maps and everything that counts galaxies."""
     st.rerun([MAPS, MARKS, BELOW])
+
+
+def on_tag(galaxies):
+    """After a galaxy or a selection was tagged, everything that shows tags or can be coloured by them."""
+    st.rerun([MAPS, CARD, BELOW])
 
 
 @st.fragment(key=MAPS)
@@ -76,7 +82,7 @@ def draw_card(galaxies):
         with frame.panel():
             gallery(galaxies, starters.tolist(), "starters", on_open=show_galaxy)
         return
-    card.draw_card(galaxies, row)
+    card.draw_card(galaxies, row, on_tag)
     card.draw_neighbors(galaxies, row, show_galaxy)
     card.draw_details(galaxies, row)
 
@@ -90,12 +96,12 @@ def draw_below(galaxies):
         label_visibility="collapsed",
     )  # fmt: skip
     with frame.panel():
-        draw = {
-            "selection": region.draw_region,
-            "unusual": unusual and unusual.draw_unusual,
-            "about": about_map.draw_about,
-        }[panel]
-        draw(galaxies, show_galaxy)
+        if panel == "selection":
+            region.draw_region(galaxies, show_galaxy, on_tag)
+        elif panel == "unusual":
+            unusual.draw_unusual(galaxies, show_galaxy)
+        else:
+            about_map.draw_about(galaxies)
 
 
 artifacts_root = frame.open_page("Galaxy map")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 import streamlit as st
 
@@ -19,7 +17,7 @@ see where it holds: what lies in a dark region is not a group because the map sa
 the card never come from a map."""
 
 
-def draw_about(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None] | None = None) -> None:
+def draw_about(galaxies: Galaxies) -> None:
     """A row of numbers for each projection and what they mean."""
     rows, measured = [], {}
     for name in galaxies.projection_names:

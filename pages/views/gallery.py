@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import re
 from collections.abc import Callable, Sequence
 
 import streamlit as st
-from PIL import Image, UnidentifiedImageError
 
 from pages.views import readers
 from pages.views.readers import Galaxies
@@ -70,17 +68,6 @@ def data_address(image: bytes) -> str:
     """The bytes of a picture as an address a browser shows without asking the server again."""
     kind = "jpeg" if image[:3] == b"\xff\xd8\xff" else "png" if image[:4] == b"\x89PNG" else "webp"
     return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
-
-
-def large_picture(galaxy_id: str, image: bytes) -> str:
-    """HTML of one galaxy, every pixel drawn as a square of whole screen pixels."""
-    try:
-        with Image.open(io.BytesIO(image)) as picture:
-            width, height = picture.size
-    except (UnidentifiedImageError, OSError):
-        return "<p>There is no picture of this galaxy.</p>"
-    scale = max(1, CARD_PX // max(width, height))
-    return image_html(galaxy_id, image, width * scale, height * scale)
 
 
 def small_picture(galaxy_id: str, image: bytes) -> str:

@@ -16,16 +16,21 @@ from pages.views.selection_gallery import draw_gallery
 PICTURES, DIFFERENT, COMPOSITION, TAGS = "Pictures", "Differences", "Composition", "Tags"
 
 
-def draw_region(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) -> None:
+def draw_region(
+    galaxies: Galaxies,
+    on_open: Callable[[Galaxies, int], None],
+    on_tag: Callable[[Galaxies], None] | None = None,
+) -> None:
     """Everything about the selected galaxies; how to select some, where none are.
 
     Parameters
     ----------
     on_open : callable
         Called with ``galaxies`` and the row of a picture that was clicked.
+    on_tag : callable, optional
+        Called with ``galaxies`` after the selection was tagged.
     """
     rows = selection.selected_rows(galaxies)
-    st.subheader("Selection")
     if rows is None:
         st.caption("Draw a box or a lasso on the map to see what lies inside: pictures, differences, a table.")
         return
@@ -50,7 +55,7 @@ def draw_region(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) ->
         elif section == COMPOSITION:
             draw_composition(galaxies, rows)
         else:
-            tagging.draw_selection_tags(galaxies, rows)
+            tagging.draw_selection_tags(galaxies, rows, on_tag)
 
 
 def draw_header(galaxies: Galaxies, rows: np.ndarray) -> None:
@@ -76,8 +81,9 @@ def draw_header(galaxies: Galaxies, rows: np.ndarray) -> None:
                     width="stretch",
                 )
         st.button("Clear", icon=":material/close:", on_click=clear, args=(galaxies,), key="clear-selection")
-    if how:
-        st.caption(frame.plain(how))
+    if not selection.is_linked(galaxies):
+        how += "; too many single galaxies for a link: tag them to share them"
+    st.caption(frame.plain(how))
 
 
 def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str) -> bytes:
