@@ -23,7 +23,7 @@ import numpy as np
 from galaxy_core.errors import GalaxyError
 
 PROJECT = Path(__file__).resolve().parents[2]
-PATIENCE_MS = 300_000
+PATIENCE_MS = 120_000
 VIEWPORT = {"width": 1440, "height": 900}
 FLAGS = (
     "--use-angle=swiftshader",
@@ -178,20 +178,26 @@ class Visit:
     def __enter__(self) -> Visit:
         return self
 
-    def __exit__(self, *_) -> None:
-        self.context.close()
+    def __exit__(self, kind, error, _) -> None:
+        try:
+            if kind is not None and kind.__name__ == "TimeoutError":
+                says = " ".join(self.page.inner_text("body").split())[:600]
+                awaited = str(error).splitlines()[-1].strip(" -")
+                raise GalaxyError(f"The page did not answer ({awaited}); it says: {says}") from error
+        finally:
+            self.context.close()
 
     def hover(self, pixel_of, shown: str) -> None:
         """Move the mouse over a place, again and again while the page still settles, until something shows."""
         from playwright.sync_api import TimeoutError as NotYet
 
-        for attempt in range(4 * PATIENCE_MS // 100):
+        for attempt in range(PATIENCE_MS // 100):
             x, y = pixel_of()
             self.page.mouse.move(x + attempt % 2, y)
             with suppress(NotYet):
                 self.page.wait_for_selector(shown, timeout=100)
                 return
-        raise GalaxyError(f"Nothing showed under the mouse in {4 * PATIENCE_MS / 1000:.0f} seconds.")
+        raise GalaxyError(f"Nothing showed under the mouse in {PATIENCE_MS / 1000:.0f} seconds.")
 
     def rest(self) -> None:
         """Until nothing runs any more."""
