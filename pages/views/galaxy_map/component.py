@@ -7,7 +7,7 @@ under the mouse, and the points and pictures of the part that is zoomed into. Se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def draw_map(
     """
     stamp = fingerprint_of(str(galaxies.root), galaxies.stamp, vars(look), recipe)[:16]
     message = _message(galaxies, look, colouring, keep, stamp)
-    _shown()[look.map_id] = (look.group, look.projection, colouring, keep, stamp)
+    maps_shown()[look.map_id] = (look, colouring, keep, stamp)
     with st.container(key=f"map-box-{look.map_id}", height=height, border=False):
         _mount()(key=f"map-{look.map_id}", data=message, height="stretch")
 
@@ -77,8 +77,8 @@ def _message(_galaxies: Galaxies, look: MapLook, _colouring: Colouring, _keep, s
     return payload.map_message(look, *_galaxies.coordinates(look.projection), _colouring, _keep, stamp)
 
 
-def _shown() -> dict[str, tuple]:
-    """What each map of this visitor shows now: group, projection, colouring, filter and stamp."""
+def maps_shown() -> dict[str, tuple[MapLook, Colouring, np.ndarray | None, str]]:
+    """What each map of this visitor shows now: its look, colouring, filter and stamp."""
     return st.session_state.setdefault("maps_shown", {})
 
 
@@ -101,15 +101,8 @@ def draw_marks(
     "open" with ``row``, "outline" with ``projection, mode, x, y``, "key" with ``key``, or "clear".
     """
     key, seen = f"channel-{group}-marks", st.session_state.setdefault("events_seen", {})
-    places, extents = {}, {}
-    for of_group, projection, *_ in _shown().values():
-        if of_group != group or projection not in galaxies.projection_names:
-            continue
-        x, y = galaxies.coordinates(projection)
-        if open_row is not None and np.isfinite([x[open_row], y[open_row]]).all():
-            places[projection] = [float(x[open_row]), float(y[open_row])]
-        if selected is not None and np.isfinite(x[selected]).any():
-            extents[projection] = list(vars(map_layers.extent_of(x[selected], y[selected])).values())
+    projections = dict.fromkeys(look.projection for look, *_ in maps_shown().values() if look.group == group)
+    places, extents = places_of(galaxies, projections, open_row, selected)
 
     def changed() -> None:
         events = [event for event in st.session_state[key]["events"] or [] if event["number"] > seen.get(group, 0)]
@@ -121,6 +114,22 @@ def draw_marks(
         group, len(galaxies), seen.get(group, 0), open_row, places, selected, extents, outlines
     )
     _mount()(key=key, data=marks, on_events_change=changed)
+
+
+def places_of(
+    galaxies: Galaxies, projections: Iterable[str], open_row: int | None, selected: np.ndarray | None
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """For each map, where the open galaxy is, and the rectangle around the selection; neither where there is none."""
+    places, extents = {}, {}
+    for projection in projections:
+        if projection not in galaxies.projection_names:
+            continue
+        x, y = galaxies.coordinates(projection)
+        if open_row is not None and np.isfinite([x[open_row], y[open_row]]).all():
+            places[projection] = [float(x[open_row]), float(y[open_row])]
+        if selected is not None and np.isfinite(x[selected]).any():
+            extents[projection] = list(vars(map_layers.extent_of(x[selected], y[selected])).values())
+    return places, extents
 
 
 def draw_hover(galaxies: Galaxies, group: str, facts_of: Callable[[int], list[str]]) -> None:
@@ -141,9 +150,9 @@ def draw_view(galaxies: Galaxies, group: str) -> None:
     asked = (st.session_state.get(key) or {}).get("events")
     message = payload.pack({"role": "view", "group": group})
     if asked:
-        shown = _shown().get(asked[-1].get("map"))
-        if shown and shown[-1] == asked[-1].get("stamp"):
-            message = view_message(galaxies, group, asked[-1], *shown[1:])
+        look, *shown = maps_shown().get(asked[-1].get("map"), (None, None))
+        if look and shown[-1] == asked[-1].get("stamp"):
+            message = view_message(galaxies, group, asked[-1], look.projection, *shown)
     _mount()(key=key, data=message, on_events_change=lambda: None)
 
 
