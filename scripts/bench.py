@@ -21,6 +21,7 @@ from galaxy_core.errors import GalaxyError
 BENCHMARKS = {
     "embed": ("scripts.benchmarks.embed", "the embedding step against the bare forward pass of its network"),
     "map": ("scripts.benchmarks.map", "the galaxy map in a browser beside a bare Plotly page of the same points"),
+    "unusual": ("scripts.benchmarks.unusual", "how soon answers find a rare class, beside chance and the plain score"),
 }
 
 
