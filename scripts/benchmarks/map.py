@@ -132,7 +132,7 @@ def _measure_button(browser, folder: str, clicks: int = 7) -> float:
     return round(median(times))
 
 
-def circle_around(places: np.ndarray, share: float, corners: int = 40) -> np.ndarray:
+def circle_around(places: np.ndarray, share: float, corners: int = 24) -> np.ndarray:
     """A circle around the middle of a map with some share of the galaxies in it.
 
     Parameters
