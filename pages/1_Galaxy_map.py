@@ -3,12 +3,20 @@
 import numpy as np
 import streamlit as st
 
-from pages.views import about_map, card, filters, frame, map_choices, map_events, presenting, readers, region, selection
-
-try:
-    from pages.views import search, unusual
-except ImportError:
-    search = unusual = None
+from pages.views import (
+    about_map,
+    card,
+    filters,
+    frame,
+    map_choices,
+    map_events,
+    presenting,
+    readers,
+    region,
+    search,
+    selection,
+    unusual,
+)
 from pages.views.galaxy_map import component
 from pages.views.gallery import gallery
 
@@ -71,8 +79,7 @@ def draw_view(galaxies):
 @st.fragment(key=CARD)
 def draw_card(galaxies):
     """The open galaxy and its neighbours, and the search for another."""
-    if search:
-        search.draw_search(galaxies, show_galaxy)
+    search.draw_search(galaxies, show_galaxy)
     row = selection.open_row(galaxies)
     if row is None:
         if asked := selection.lost_galaxy(galaxies):
