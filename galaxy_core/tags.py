@@ -31,6 +31,9 @@ OPPOSITES = {INTERESTING: NOT_INTERESTING, NOT_INTERESTING: INTERESTING}  # a ga
 MAX_LENGTH = 60
 ANYBODY = "anonymous"
 NEW_STEP = "INSERT INTO actions (step, kind, tag_key, target, who, made_utc, model_hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
+Version = tuple[
+    int, str
+]  # number and time of an action: a database that was put in the place of another has other times
 FRAME_COLUMNS = ["galaxy_id", "tag", "who", "made_utc", "model_hash"]
 
 
@@ -120,17 +123,19 @@ def redo(path: Path, who: str, tags: Sequence[str] | None = None) -> Step | None
     return _turn(path, who, tags, "redo")
 
 
-def last_action(path: Path) -> int:
-    """Number of the last action of anybody, 0 for none: whoever has read the tags at this number need not again."""
+def last_action(path: Path) -> Version:
+    """The last action of anybody: whoever has read the tags when this was the last need not read them again."""
+    query = "SELECT action_id, made_utc FROM actions ORDER BY action_id DESC LIMIT 1"
     with reading(path) as db:
-        return 0 if db is None else db.execute("SELECT coalesce(max(action_id), 0) FROM actions").fetchone()[0]
+        return (db and db.execute(query).fetchone()) or (0, "")
 
 
-def tag_versions(path: Path) -> dict[str, int]:
-    """For each tag that was ever set, the number of the last action on it; changes whenever the tag's galaxies may."""
-    query = "SELECT name, (SELECT max(action_id) FROM actions a WHERE a.tag_key = t.tag_key) FROM tags t ORDER BY 1"
+def tag_versions(path: Path) -> dict[str, Version]:
+    """For each tag that was ever set, the last action on it; changes whenever the tag's galaxies may."""
+    query = """SELECT name, action_id, made_utc FROM tags t JOIN actions
+        ON action_id = (SELECT max(action_id) FROM actions a WHERE a.tag_key = t.tag_key) ORDER BY name"""
     with reading(path) as db:
-        return {} if db is None else dict(db.execute(query).fetchall())
+        return {} if db is None else {name: (action, made) for name, action, made in db.execute(query)}
 
 
 def count_tags(path: Path) -> dict[str, int]:

@@ -25,7 +25,7 @@ def held(path, tag) -> set[str]:
 
 
 def test_nothing_is_tagged_and_no_file_is_made_by_looking(path):
-    assert tags.count_tags(path) == {} and tags.tag_versions(path) == {} and tags.last_action(path) == 0
+    assert tags.count_tags(path) == {} and tags.tag_versions(path) == {} and tags.last_action(path) == (0, "")
     assert tags.galaxies_with(path, "ring").shape == (0,)
     assert list(tags.all_tags(path).columns) == tags.FRAME_COLUMNS and tags.history(path).empty
     assert tags.undo(path, "ann") is None and tags.redo(path, "ann") is None

@@ -76,14 +76,16 @@ def lost_sentence(galaxies: Galaxies) -> str:
 
 # A version that nobody asks for any more is dropped when others come; the galaxies themselves are no part of the key.
 @st.cache_resource(max_entries=128, show_spinner=False)
-def _rows(_galaxies: Galaxies, path: Path, stamp: tuple, tag: str, version: int) -> tuple[np.ndarray, frozenset]:
+def _rows(
+    _galaxies: Galaxies, path: Path, stamp: tuple, tag: str, version: tags.Version
+) -> tuple[np.ndarray, frozenset]:
     ids, row_of = tags.galaxies_with(path, tag), _galaxies.row_of
     rows = np.array(sorted(row_of[i] for i in ids if i in row_of), dtype=np.int32)
     return rows, frozenset(i for i in ids if i not in row_of)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _joined(_galaxies: Galaxies, path: Path, stamp: tuple, version: int) -> np.ndarray:
+def _joined(_galaxies: Galaxies, path: Path, stamp: tuple, version: tags.Version) -> np.ndarray:
     joined = np.full(len(_galaxies), "", dtype=object)
     for tag in sorted(tags.tag_versions(path), key=lambda tag: (tag.casefold(), tag)):
         rows = tag_rows(_galaxies, tag)

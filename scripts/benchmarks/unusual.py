@@ -134,10 +134,10 @@ def _report(curves: dict[str, list], tops: list, seconds: list, options) -> dict
     n = min(100, max(table, default=0))
     ratios = {}
     for way in ways[1:] if n else ():
-        whole, mean = (table[n][ways[0]][k] / max(table[n][way][k], 1e-9) for k in ("whole", "mean"))
-        ratios[way] = {"whole": whole, "mean": mean}
-        print(f"after {n} answers, active learning has {whole:.1f} times the recall of {way} on the whole catalog,")
-        print(f"  {mean:.1f} times over the seeds")
+        here, theirs = table[n][ways[0]], table[n][way]
+        ratios[way] = {k: here[k] / theirs[k] if theirs[k] else None for k in ("whole", "mean")}
+        whole, mean = (f"{r:.1f} times" if r else "not comparable (none found)" for r in ratios[way].values())
+        print(f"recall after {n} answers beside {way}: {whole} on the whole catalog, {mean} over the seeds")
     print(f"top of the ranking after {n} answers: {tops[0]:.1%} of the class, {np.mean(tops):.1%} over all runs")
     print(f"{1e3 * np.median(seconds):.0f} ms for a new ranking and batch")
     return {"recall_percent": table, f"ratio_after_{n}": ratios, "top_share": tops, "seconds_for_a_batch": seconds}
