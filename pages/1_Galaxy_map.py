@@ -1,6 +1,5 @@
 """The map of all galaxies: click one to see it, outline some to work with them, find the unusual, share the view."""
 
-import numpy as np
 import streamlit as st
 
 from pages.views import (
@@ -16,9 +15,9 @@ from pages.views import (
     search,
     selection,
     unusual,
+    view_file,
 )
 from pages.views.galaxy_map import component
-from pages.views.gallery import gallery
 
 MAPS, MARKS, CARD, BELOW = "map", "marks", "card", "below"
 PANELS = {"selection": "Selection", "unusual": "The unusual", "about": "Can I trust this map?"}
@@ -42,6 +41,11 @@ def redraw():
     st.rerun([MAPS, MARKS, BELOW])
 
 
+def recolour():
+    """After another way to colour the maps, they and what they are saved as."""
+    st.rerun([MAPS, MARKS])
+
+
 def on_tag(galaxies):
     """After a galaxy or a selection was tagged, everything that shows tags or can be coloured by them."""
     st.rerun([MAPS, CARD, BELOW])
@@ -53,15 +57,17 @@ def draw_maps(galaxies):
     if not galaxies.projection_names:
         st.info("There is no map of this catalog.", icon=":material/map:")
         return
-    map_choices.draw_maps(galaxies, redraw)
+    map_choices.draw_maps(galaxies, redraw, recolour)
 
 
 @st.fragment(key=MARKS)
 def draw_marks(galaxies):
-    """The open galaxy and the selection on the maps."""
+    """The open galaxy and the selection on the maps, and the view as a file, which holds both."""
     row, rows = selection.open_row(galaxies), selection.selected_rows(galaxies)
     drawn = selection.outlines_drawn(galaxies)
     component.draw_marks(galaxies, galaxies.name, row, rows, drawn, lambda events: on_events(galaxies, events))
+    if galaxies.projection_names:
+        view_file.draw_download(galaxies)
 
 
 @st.fragment(key="hover")
@@ -82,12 +88,7 @@ def draw_card(galaxies):
     search.draw_search(galaxies, show_galaxy)
     row = selection.open_row(galaxies)
     if row is None:
-        if asked := selection.lost_galaxy(galaxies):
-            st.warning(f"There is no galaxy “{asked}” in this catalog.", icon=":material/link_off:")
-        st.markdown("**Click any point of the map** to see the galaxy, or begin with one of these:")
-        starters = np.random.default_rng(0).choice(len(galaxies), min(9, len(galaxies)), replace=False)
-        with frame.panel():
-            gallery(galaxies, starters.tolist(), "starters", on_open=show_galaxy)
+        card.draw_invitation(galaxies, show_galaxy)
         return
     card.draw_card(galaxies, row, on_tag)
     card.draw_neighbors(galaxies, row, show_galaxy)
@@ -128,8 +129,9 @@ with frame.panel():
             draw_card(loaded)
         with st.container(key="below-area"):
             draw_below(loaded)
-    with st.container(key="map-channels"):
+    with st.sidebar:
         draw_marks(loaded)
+    with st.container(key="map-channels"):
         draw_hover(loaded)
         draw_view(loaded)
     for problem in selection.link_problems():

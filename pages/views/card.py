@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core.sky import sexagesimal, survey_links
-from pages.views import card_image, frame, readers, tagging, votes, words
+from pages.views import card_image, frame, readers, selection, tagging, votes, words
 from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
 
@@ -25,6 +25,16 @@ HELP = {
     "RA, Dec": "ICRS: in degrees, and in hours and degrees.",
     "Split": "Whether the model trained on galaxies of this part.",
 }
+
+
+def draw_invitation(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) -> None:
+    """How to open a galaxy, and some to begin with, where none is open."""
+    if asked := selection.lost_galaxy(galaxies):
+        st.warning(f"There is no galaxy “{asked}” in this catalog.", icon=":material/link_off:")
+    st.markdown("**Click any point of the map** to see the galaxy, or begin with one of these:")
+    starters = np.random.default_rng(0).choice(len(galaxies), min(9, len(galaxies)), replace=False)
+    with frame.panel():
+        gallery(galaxies, starters.tolist(), "starters", on_open=on_open)
 
 
 def draw_card(galaxies: Galaxies, row: int, on_tag: Callable[[Galaxies], None] | None = None) -> None:

@@ -17,10 +17,11 @@ from pages.views.readers import Galaxies
 HEIGHT = 640
 
 
-def draw_maps(galaxies: Galaxies, on_change: Callable[[], None]) -> None:
+def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callable[[], None]) -> None:
     """One map or two that share colours, filters and selection.
 
-    ``on_change`` is called in the callback of whatever changes which galaxies are shown or where.
+    ``on_change`` is called in the callback of whatever changes which galaxies are shown or where, ``on_look`` in that
+    of what changes their colours.
     """
     names, choices = galaxies.projection_names, colour_choices(galaxies)
     _note_lost(galaxies, choices)
@@ -41,10 +42,11 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None]) -> None:
         format_func=choices.get,
         key="colour",
         bind="query-params",
+        on_change=on_look,
         help="What the colours show: the catalog's class, clusters found without it, or any number of the catalog.",
     )
     with options:
-        scale, other = _draw_view_options(galaxies, colour, projection, on_change)
+        scale, other = _draw_view_options(galaxies, colour, projection, on_change, on_look)
     with sieve:
         filters.draw_filters(galaxies, on_change)
     colouring = with_scale(colour_by(galaxies, colour), *scale)
@@ -82,7 +84,9 @@ def look_of(galaxies: Galaxies, projection: str, colour: str, keep: np.ndarray |
     )
 
 
-def _draw_view_options(galaxies: Galaxies, colour: str, projection: str, on_change) -> tuple[tuple, str | None]:
+def _draw_view_options(
+    galaxies: Galaxies, colour: str, projection: str, on_change, on_look
+) -> tuple[tuple, str | None]:
     """How numbers become colours, and whether there is a second map."""
     with st.popover("View", icon=":material/tune:", width="stretch"):
         names = [name for name in galaxies.projection_names if name != projection]
@@ -98,15 +102,15 @@ def _draw_view_options(galaxies: Galaxies, colour: str, projection: str, on_chan
             help="Two projections side by side: the same colours, filters, selection and open galaxy on both.",
         )
         numbers = colour_by(galaxies, colour).values is not None
-        log = st.toggle("Logarithmic colours", key="log", bind="query-params", disabled=not numbers)
+        common = {"bind": "query-params", "disabled": not numbers, "on_change": on_look}
+        log = st.toggle("Logarithmic colours", key="log", **common)
         whole = st.toggle(
             "Colours over the whole range",
             key="range",
-            bind="query-params",
-            disabled=not numbers,
             help="Off: the colours end at the 1st and 99th percentile, so that outliers do not flatten the rest.",
+            **common,
         )
-        palette = st.selectbox("Palette of numbers", PALETTES, key="palette", bind="query-params", disabled=not numbers)
+        palette = st.selectbox("Palette of numbers", PALETTES, key="palette", **common)
     return (log, whole, palette), other
 
 

@@ -1,12 +1,13 @@
 /* What Streamlit calls whenever a part of the page has something new to show. */
 
-/** Tell the server something that must not get lost: events wait here until the server says it has seen them. */
+/** Tell the server something that must not get lost: events wait here until the server says it has seen them, also
+    those from before the page was whole. */
 function queue(group, event) {
-  const channel = HUB.channels.get(`${group}/marks`);
-  if (!channel) return;
+  const name = `${group}/marks`, channel = HUB.channels.get(name) ?? {};
+  HUB.channels.set(name, channel);
   channel.number = Math.max(channel.number || 0, Date.now() * 1000) + 1;
   (channel.events ??= []).push({ ...event, number: channel.number });
-  channel.tell("events", channel.events);
+  channel.tell?.("events", channel.events);
 }
 
 /** Tell the server something of which only the latest matters. */
@@ -18,6 +19,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const message = unpack(data), { role, group } = message;
   if (role === "map") return showMap(message, parentElement);
   const name = `${group}/${role}`, channel = HUB.channels.get(name) ?? {};
+  const waited = !channel.tell;
   HUB.channels.set(name, channel);
   channel.tell = setTriggerValue;
   const maps = [...HUB.maps.values()].filter((map) => map.message.group === group);
@@ -25,8 +27,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     channel.events = (channel.events || []).filter((event) => event.number > message.seen);
     HUB.marks.set(group, message);
     maps.forEach((map) => map.applyMarks(message));
+    if (waited && channel.events.length) channel.tell("events", channel.events);
   } else if (role === "hover" && message.row !== undefined) {
     maps.forEach((map) => takeTip(map, message));
+  } else if (role === "hover") {
+    const map = maps.find((one) => one.hoverRow !== null && !one.tips?.has(one.hoverRow));
+    if (map) send(group, "hover", { row: map.hoverRow, map: map.message.id });
   } else if (role === "view" && message.id) {
     maps.filter((map) => map.message.id === message.id).forEach((map) => map.takeDetail(message));
   } else if (role === "view") {
