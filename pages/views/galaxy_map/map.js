@@ -153,7 +153,8 @@ class GalaxyMap {
       paintDensity(sheet, message.density, message.bins, message.extent, view, this.background, rgbOf(message.ink));
     }
     const zoom = Math.max(1, view.scale / this.viewOf(message.extent).scale);
-    const size = Math.min(12, (detailed ? message.detail_size : message.size) * Math.min(3, zoom ** 0.25)) * ratio;
+    const room = Math.max(0.6, Math.min(1.3, Math.sqrt(sheet.width * sheet.height) / (640 * ratio)));
+    const size = Math.min(12, (detailed ? message.detail_size : message.size) * Math.min(3, zoom ** 0.25) * room) * ratio;
     const chosen = this.chosen && this.chosenOf(points);
     if (!chosen) return paintPoints(sheet, points, view, makeStamp(size, message.opacity), colours, hidden, null, 0);
     paintPoints(sheet, points, view, makeStamp(size, 0.1), colours, hidden, chosen, 0);
