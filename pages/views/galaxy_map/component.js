@@ -28,10 +28,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     HUB.marks.set(group, message);
     maps.forEach((map) => map.applyMarks(message));
     if (waited && channel.events.length) channel.tell("events", channel.events);
-  } else if (role === "hover" && message.row !== undefined) {
-    maps.forEach((map) => takeTip(map, message));
   } else if (role === "hover") {
-    const map = maps.find((one) => one.hoverRow !== null && !one.tips?.has(one.hoverRow));
+    if (message.row !== undefined) maps.forEach((map) => takeTip(map, message));
+    const map = waited && maps.find((one) => one.hoverRow !== null && !one.tips?.has(one.hoverRow));
     if (map) send(group, "hover", { row: map.hoverRow, map: map.message.id });
   } else if (role === "view" && message.id) {
     maps.filter((map) => map.message.id === message.id).forEach((map) => map.takeDetail(message));
