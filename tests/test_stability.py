@@ -1,0 +1,164 @@
+"""Stability and the null: against the definition written out, and at the extremes of real and imagined clusters."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from galaxy_core.clustering import fit_clustering
+from galaxy_core.stability import best_jaccard, measure_null, measure_stability
+from galaxy_core.vectors import VectorError
+
+
+def islands(n_each: int = 100, n_islands: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Groups far apart in four dimensions, and which group each galaxy is of."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_islands), n_each)
+    return rng.normal(size=(len(labels), 4)) + 30 * np.eye(4)[labels % 4] * (1 + labels[:, None] // 4), labels
+
+
+def kmeans(k: int):
+    return lambda vectors, seed: fit_clustering("kmeans", vectors, seed, n_clusters=k, n_init=3).labels
+
+
+def jaccard_by_definition(labels, refit, name) -> float:
+    own = set(np.flatnonzero(labels == name))
+    others = [set(np.flatnonzero(refit == other)) for other in set(refit.tolist()) - {-1}]
+    return max((len(own & other) / len(own | other) for other in others), default=0.0)
+
+
+def test_best_match_agrees_with_sets_of_galaxies():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        labels, refit = rng.integers(-1, 4, 60), rng.integers(-1, 6, 60) * 3
+        refit[refit < 0] = -1
+        names = np.arange(5)  # nobody is in cluster 4
+        found = best_jaccard(labels, refit, names)
+        assert np.isnan(found[4])
+        np.testing.assert_allclose(found[:4], [jaccard_by_definition(labels, refit, name) for name in names[:4]])
+    assert best_jaccard(labels, np.full(60, -1), names)[:4].tolist() == [0] * 4  # the unclustered match nothing
+
+
+def test_stability_agrees_with_its_definition():
+    vectors, labels = islands(30)
+    labels = labels.copy()
+    labels[:5] = -1
+    samples = []
+
+    def cut(sample):
+        return np.where(sample[:, 0] > 15, 0, np.where(sample[:, 1] > 29, 1, -1))  # the second island in two
+
+    def fit(sample, seed):
+        samples.append(sample)
+        return cut(sample)
+
+    stability = measure_stability(fit, vectors, labels, seed=4, n_refits=5)
+    rows = {tuple(row): i for i, row in enumerate(vectors.astype(np.float32))}
+    expected, agreement = {"0": [], "1": [], "2": []}, []
+    for sample in samples:
+        assert len(sample) == len(vectors)
+        once = np.array(sorted({rows[tuple(row)] for row in sample}))
+        assert 0.5 < len(once) / len(vectors) < 0.75  # with replacement: 1 - 1/e of them
+        found = cut(vectors[once])
+        for name in expected:
+            expected[name].append(jaccard_by_definition(labels[once], found, int(name)))
+        agreement.append(adjusted_rand_score(labels[once], found))
+    assert stability["ari_each"] == pytest.approx(agreement)
+    assert stability["ari"] == pytest.approx(np.mean(agreement))
+    assert stability["jaccard"] == pytest.approx({name: np.mean(values) for name, values in expected.items()})
+    assert stability["dissolved"] == {name: sum(v < 0.5 for v in values) for name, values in expected.items()}
+    assert stability["dissolved"]["2"] == 5 and stability["n_refits"] == 5
+
+
+def test_islands_come_back_and_arbitrary_cuts_do_not():
+    vectors, truth = islands()
+    real = measure_stability(kmeans(3), vectors, truth, seed=0)
+    assert real["ari"] == pytest.approx(1) and min(real["jaccard"].values()) == pytest.approx(1)
+    assert real["dissolved"] == {"0": 0, "1": 0, "2": 0}
+    blob = np.random.default_rng(0).normal(size=(300, 4))
+    cut = measure_stability(kmeans(8), blob, kmeans(8)(blob, 0), seed=0)
+    assert cut["ari"] < 0.7 and np.mean(list(cut["jaccard"].values())) < 0.7 and sum(cut["dissolved"].values()) > 5
+
+
+def test_one_real_cluster_among_cuts_is_told_apart():
+    rng = np.random.default_rng(1)
+    vectors = np.vstack([rng.normal(size=(400, 4)), rng.normal(size=(60, 4)) + 40])
+    labels = kmeans(6)(vectors, 0)
+    alone = labels[-1]
+    assert (labels == alone).sum() == 60
+    stability = measure_stability(kmeans(6), vectors, labels, seed=0)
+    others = [value for name, value in stability["jaccard"].items() if name != str(alone)]
+    assert stability["jaccard"][str(alone)] == pytest.approx(1) and max(others) < 0.9
+
+
+def test_the_same_seed_gives_the_same_numbers_and_each_refit_another_seed():
+    vectors, labels = islands(20)
+    seeds = []
+
+    def fit(sample, seed):
+        seeds.append(seed)
+        return kmeans(3)(sample, seed)
+
+    first, again = (measure_stability(fit, vectors, labels, seed=2, n_refits=4) for _ in range(2))
+    assert first == again and seeds[:4] == seeds[4:] and len(set(seeds)) == 4
+    json.dumps(first, allow_nan=False)
+
+
+@pytest.mark.parametrize("labels", [[-1], [0], [-1, -1], [0, 0], [0, 1], [0, -1]])
+def test_one_or_two_galaxies(labels):
+    vectors = np.arange(len(labels) * 2, dtype=float).reshape(-1, 2)
+    stability = measure_stability(kmeans(2), vectors, np.array(labels), seed=0)
+    json.dumps(stability, allow_nan=False)
+    assert set(stability["jaccard"]) == {str(label) for label in labels if label >= 0}
+    if len(set(labels)) == 1:
+        assert stability["ari"] is None and stability["ari_each"] == []
+
+
+def test_a_refit_that_fails_found_nothing():
+    def fit(vectors, seed):
+        raise VectorError("cannot be made")
+
+    vectors, labels = islands(10)
+    stability = measure_stability(fit, vectors, labels, seed=0, n_refits=3)
+    assert stability["jaccard"] == {"0": 0.0, "1": 0.0, "2": 0.0} and stability["ari"] == 0
+    assert stability["dissolved"] == {"0": 3, "1": 3, "2": 3}
+    null = measure_null(fit, vectors, seed=0)
+    assert null == {"n_clusters": 0, "coverage": 0.0, "strict": 0.0, "largest_share": 0.0}
+
+
+def test_the_null_keeps_every_feature_and_breaks_their_relations():
+    along = np.linspace(0, 1, 500)
+    embedding = np.column_stack([along, along, -along])
+    seen = []
+
+    def fit(shuffled, seed):
+        seen.append(shuffled)
+        return shuffled, np.zeros(len(shuffled), dtype=int)
+
+    null = measure_null(fit, embedding, seed=0)
+    np.testing.assert_allclose(np.sort(seen[0], axis=0), np.sort(embedding, axis=0), atol=1e-6)
+    assert np.abs(np.corrcoef(seen[0].T) - np.eye(3)).max() < 0.2
+    assert null == {"n_clusters": 1, "coverage": 1.0, "strict": 0.0, "largest_share": 1.0}
+
+
+def test_the_null_finds_no_islands_where_the_catalog_has_them():
+    place = np.repeat([0, 30, 60], 100)[:, None]  # the same in six features
+    embedding = place + np.random.default_rng(0).normal(size=(300, 6))
+
+    def fit(vectors, seed):
+        return vectors, fit_clustering("hdbscan", vectors, seed, min_cluster_size=20).labels
+
+    assert fit(embedding, 0)[1].max() == 2
+    null = measure_null(fit, embedding, seed=0)
+    assert null["n_clusters"] < 3 and null["strict"] < 0.3
+    assert null == measure_null(fit, embedding, seed=0)
+
+
+def test_bad_input_is_one_sentence():
+    with pytest.raises(VectorError, match="one entry a galaxy"):
+        measure_stability(kmeans(2), np.ones((5, 2)), np.zeros(4), seed=0)
+    with pytest.raises(VectorError, match="NaN"):
+        measure_null(lambda e, s: (e, s), np.array([[np.nan], [1.0]]), seed=0)
