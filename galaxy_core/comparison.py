@@ -10,13 +10,20 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from galaxy_core.agreement import measure_agreement
 from galaxy_core.clustering import UNCLUSTERED
 from galaxy_core.silhouette import Silhouettes, measure_silhouettes, silhouette_samples
-from galaxy_core.vectors import check_length, has_class
+from galaxy_core.vectors import check_length
 
 __all__ = ["ClusteringScores", "SilhouetteScore", "measure_clustering", "measure_silhouettes", "silhouette_samples"]
 
 N_BOOTSTRAP = 1_000
+
+DENSITY_METHODS = ("hdbscan", "dbscan")
+"""Methods whose clusters are dense regions of any shape: DBCV judges these fairly, and a silhouette does not."""
+
+DBCV_LIMIT = 5_000
+"""DBCV is measured on a random sample of so many galaxies where there are more: it holds all distances in a cluster."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,19 @@ class ClusteringScores:
         Share of the galaxies that have a cluster.
     fitted_space, embedding : SilhouetteScore
         The silhouette in the space the clusters were fitted in, and in the embedding.
-    ami, ari : float or None
-        Adjusted mutual information and adjusted Rand index with the classes, over galaxies that have a class; the
-        unclustered count as one more group. None without at least two classes.
+    ami, ari, homogeneity, completeness : float or None
+        Agreement with the classes (`galaxy_core.agreement`), over galaxies that have a class; the unclustered count as
+        one more group. None without at least two classes.
     n_classes : int
+    calinski_harabasz, davies_bouldin : float or None
+        In the fitted space, over clustered galaxies alone, and so flattering. Calinski & Harabasz 1974: spread between
+        clusters over spread within, more is better; Davies & Bouldin 1979: likeness of each cluster to its most alike,
+        less is better. None with fewer than two clusters.
+    dbcv : float or None
+        Density-based validity in the fitted space (Moulavi et al. 2014), from -1 to 1, weighted by cluster size with
+        unclustered galaxies counting 0. None for methods that do not go by density.
+    n_dbcv : int
+        Galaxies it was measured on: all, or a random sample; 0 where it was not measured.
     """
 
     n_galaxies: int
@@ -73,6 +89,12 @@ class ClusteringScores:
     ami: float | None = None
     ari: float | None = None
     n_classes: int = 0
+    homogeneity: float | None = None
+    completeness: float | None = None
+    calinski_harabasz: float | None = None
+    davies_bouldin: float | None = None
+    dbcv: float | None = None
+    n_dbcv: int = 0
 
     def as_dict(self) -> dict:
         """Return the scores as plain values that JSON can hold."""
@@ -86,6 +108,7 @@ def measure_clustering(
     seed: int,
     classes: np.ndarray | None = None,
     silhouettes_fitted: Silhouettes | None = None,
+    method: str | None = None,
 ) -> ClusteringScores:
     """Score a clustering in the space it was fitted in and in the embedding.
 
@@ -101,6 +124,8 @@ def measure_clustering(
     classes : array of str or None, shape (n_galaxies,), optional
     silhouettes_fitted : galaxy_core.silhouette.Silhouettes, optional
         `measure_silhouettes` of the fitted space, where the caller has them already.
+    method : str, optional
+        The clustering's method: DBCV is measured for those in `DENSITY_METHODS`.
     """
     labels = check_length(labels, len(vectors_embedding), "the labels")
     if silhouettes_fitted is None:
@@ -110,7 +135,9 @@ def measure_clustering(
     if vectors_embedding is not vectors_fitted:
         embedding = score_silhouettes(measure_silhouettes(vectors_embedding, labels, seed), labels, seed)
     sizes = np.unique(labels[labels != UNCLUSTERED], return_counts=True)[1]
-    ami, ari, n_classes = agreement_with_classes(labels, classes)
+    agreement = measure_agreement(labels, classes)
+    calinski_harabasz, davies_bouldin = spread_indices(vectors_fitted, labels)
+    dbcv, n_dbcv = measure_dbcv(vectors_fitted, labels, seed) if method in DENSITY_METHODS else (None, 0)
     return ClusteringScores(
         n_galaxies=len(labels),
         n_clusters=len(sizes),
@@ -118,9 +145,15 @@ def measure_clustering(
         coverage=float((labels != UNCLUSTERED).mean()),
         fitted_space=fitted_space,
         embedding=embedding,
-        ami=ami,
-        ari=ari,
-        n_classes=n_classes,
+        ami=agreement.ami,
+        ari=agreement.ari,
+        n_classes=agreement.n_classes,
+        homogeneity=agreement.homogeneity,
+        completeness=agreement.completeness,
+        calinski_harabasz=calinski_harabasz,
+        davies_bouldin=davies_bouldin,
+        dbcv=dbcv,
+        n_dbcv=n_dbcv,
     )
 
 
@@ -173,17 +206,51 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def agreement_with_classes(labels: np.ndarray, classes: np.ndarray | None) -> tuple[float | None, float | None, int]:
-    """Adjusted mutual information and adjusted Rand index with the classes, and the number of classes."""
-    if classes is None:
-        return None, None, 0
-    classes = check_length(np.asarray(classes, dtype=object), len(labels), "the class column")
-    known = has_class(classes)
-    names, codes = np.unique(classes[known].astype(str), return_inverse=True)
-    if len(names) < 2:
-        return None, None, len(names)
-    from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+def spread_indices(vectors: np.ndarray, labels: np.ndarray) -> tuple[float | None, float | None]:
+    """Calinski-Harabasz and Davies-Bouldin index of the clustered galaxies; None where they are not defined.
 
-    ami = adjusted_mutual_info_score(codes, labels[known])
-    ari = adjusted_rand_score(codes, labels[known])
-    return float(ami), float(ari), len(names)
+    Parameters
+    ----------
+    vectors : array, shape (n_galaxies, n_features)
+    labels : int array, shape (n_galaxies,)
+    """
+    clustered = labels != UNCLUSTERED
+    points, found = vectors[clustered], labels[clustered]
+    if not 2 <= len(np.unique(found)) < len(found):
+        return None, None
+    from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
+
+    points = points.astype(np.float64)
+    values = (calinski_harabasz_score(points, found), davies_bouldin_score(points, found))
+    return tuple(float(value) if np.isfinite(value) else None for value in values)
+
+
+def measure_dbcv(
+    vectors: np.ndarray, labels: np.ndarray, seed: int, limit: int = DBCV_LIMIT
+) -> tuple[float | None, int]:
+    """Density-based validity (Moulavi et al. 2014, SDM, 839), by `hdbscan.validity`, and how many galaxies it is of.
+
+    Clusters of which fewer than three galaxies are drawn count as unclustered. The index takes distances to the power
+    of the number of features; where that leaves no finite number, it is None.
+
+    Parameters
+    ----------
+    vectors : array, shape (n_galaxies, n_features)
+    labels : int array, shape (n_galaxies,)
+    seed : int
+        Of the sample.
+    limit : int
+    """
+    rows = np.arange(len(labels))
+    if len(labels) > limit:
+        rows = np.sort(np.random.default_rng(seed).choice(len(labels), limit, replace=False))
+    names, code, sizes = np.unique(labels[rows], return_inverse=True, return_counts=True)
+    kept = (names != UNCLUSTERED) & (sizes >= 3)
+    if kept.sum() < 2:
+        return None, 0
+    from hdbscan.validity import validity_index
+
+    renumbered = np.where(kept, np.cumsum(kept) - 1, UNCLUSTERED)[code]
+    with np.errstate(all="ignore"):
+        value = float(validity_index(vectors[rows].astype(np.float64), renumbered))
+    return (value, len(rows)) if np.isfinite(value) else (None, 0)
