@@ -12,7 +12,7 @@ from conftest import make_catalog
 from galaxy_core import artifacts
 from galaxy_core.errors import ArtifactError, GalaxyError
 from scripts.benchmarks import map as bench
-from scripts.benchmarks import map_browser
+from scripts.benchmarks import map_browser, stopwatch
 from scripts.benchmarks.many_galaxies import resample, write_many
 
 
@@ -152,9 +152,9 @@ def test_the_stopwatch_measures_the_map(chromium, tiny_root, tmp_path):
     ids = artifacts.read_table(tiny_root, "tiny", "catalog")["galaxy_id"].to_numpy(dtype=object)
     table = artifacts.read_table(tiny_root, "tiny", "projections")
     outline = bench.circle_around(np.stack([table["umap_x"], table["umap_y"]]), 0.2)
-    app = map_browser.PROJECT / "app.py"
-    with map_browser.Server(app, tmp_path, "--artifacts", str(tiny_root)) as server:
-        with map_browser.Visit(chromium) as visit:
+    app = stopwatch.PROJECT / "app.py"
+    with stopwatch.Server(app, tmp_path, "--artifacts", str(tiny_root)) as server:
+        with stopwatch.Visit(chromium) as visit:
             page = map_browser.AtlasMap(visit, server, "tiny", ids)
             opened = page.open()
             assert 0.1 < opened["interactive_s"] <= opened["picture_s"] and 0.01 < opened["payload_mb"] < 2
@@ -163,5 +163,5 @@ def test_the_stopwatch_measures_the_map(chromium, tiny_root, tmp_path):
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path):
-    with pytest.raises(GalaxyError, match="did not start"), map_browser.Server(tmp_path / "no.py", tmp_path):
+    with pytest.raises(GalaxyError, match="did not start"), stopwatch.Server(tmp_path / "no.py", tmp_path):
         pass

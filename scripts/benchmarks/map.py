@@ -19,9 +19,10 @@ from statistics import median
 import numpy as np
 
 from galaxy_core import artifacts
-from scripts.benchmarks import map_browser
+from scripts.benchmarks import map_browser, stopwatch
 from scripts.benchmarks.many_galaxies import write_many
-from scripts.benchmarks.map_browser import AtlasMap, PlotlyMap, Server, Visit
+from scripts.benchmarks.map_browser import AtlasMap, PlotlyMap
+from scripts.benchmarks.stopwatch import Server, Visit
 
 ROWS = (10_000, 100_000, 240_000, 1_000_000)
 SOURCES = ("gz_clean5", "demo")
@@ -50,12 +51,12 @@ def measure(options: argparse.Namespace) -> dict:
     artifacts.read_manifest(options.artifacts, source)  # says what to do where there is none, before anything is made
     found = {"benchmark": "map", "source": source, "load_average": os.getloadavg()[0], "sizes": []}
     try:
-        with map_browser.chromium() as browser, _folder(options.keep) as folder:
+        with stopwatch.chromium() as browser, _folder(options.keep) as folder:
             found["bare_rerun_ms"] = _measure_button(browser, folder)
             for n in options.rows:
                 found["sizes"].append(_measure_size(browser, folder, source, n, options))
                 print(_line(found["sizes"][-1]), flush=True)
-    except map_browser.NoBrowserError as error:
+    except stopwatch.NoBrowserError as error:
         print(f"Skipped: {error}")
         return {"benchmark": "map", "skipped": str(error)}
     found["limits"] = judge(found["sizes"])
@@ -79,7 +80,7 @@ def _measure_size(browser, folder: str, source: str, n: int, options: argparse.N
     table = artifacts.read_table(root, name, "projections")
     places = np.stack([table[f"{options.projection}_{axis}"].to_numpy() for axis in "xy"])
     outline = circle_around(places, LASSO_SHARE)
-    with Server(map_browser.PROJECT / "app.py", Path(folder), "--artifacts", str(root)) as server:
+    with Server(stopwatch.PROJECT / "app.py", Path(folder), "--artifacts", str(root)) as server:
         atlas = _measure_page(browser, server, lambda visit: AtlasMap(visit, server, name, ids), options, outline)
     page = Path(folder) / "plotly_page.py"
     page.write_text(map_browser.PLOTLY_PAGE.format(step=map_browser.TRACE_POINTS), encoding="utf-8")

@@ -1,0 +1,139 @@
+"""A server, a browser and a stopwatch: what benchmarks of the pages drive the app with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from galaxy_core.errors import GalaxyError
+
+PROJECT = Path(__file__).resolve().parents[2]
+PATIENCE_MS = 120_000
+VIEWPORT = {"width": 1440, "height": 900}
+FLAGS = (
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+)
+IDLE = "() => !document.querySelector('[data-testid=stStatusWidget]') && !document.querySelector('[data-stale=true]')"
+
+
+class NoBrowserError(GalaxyError):
+    """There is nothing to drive."""
+
+
+@contextmanager
+def chromium() -> Iterator[object]:
+    """A running Chromium; its path may be given in GALAXY_ATLAS_CHROMIUM.
+
+    Raises
+    ------
+    NoBrowserError
+        It, or Playwright, is not installed.
+    """
+    path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise NoBrowserError("Playwright is not installed; install it with `pip install playwright`.") from None
+    if not Path(path).exists():
+        raise NoBrowserError(f"There is no Chromium at {path}; install it with `apt-get install chromium`.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS), timeout=PATIENCE_MS)
+        yield browser
+        browser.close()
+
+
+class Server:
+    """A Streamlit server of its own, stopped on leaving."""
+
+    def __init__(self, script: str | Path, folder: Path, *arguments: str):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url, self.log = f"http://127.0.0.1:{port}", folder / "streamlit.log"
+        command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true"]
+        command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
+        command += ["--browser.gatherUsageStats", "false", "--", *arguments]
+        cwd = PROJECT if Path(script).parent == PROJECT else folder
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(command, cwd=cwd, stdout=out, stderr=out, start_new_session=True)
+
+    def __enter__(self) -> Server:
+        for _ in range(1200):
+            if self.process.poll() is not None:
+                break
+            with suppress(OSError), urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+                return self
+            time.sleep(0.05)
+        self.__exit__()
+        raise GalaxyError(f"The server did not start: {self.log.read_text(errors='replace')[-1000:]}")
+
+    def __exit__(self, *_) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(60)
+
+    def memory_mib(self) -> dict[str, float]:
+        """Resident memory now and at its highest, in MiB; empty on a system without /proc."""
+        with suppress(OSError):
+            lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            values = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith("Vm")}
+            return {"now": round(values["VmRSS"], 1), "peak": round(values["VmHWM"], 1)}
+        return {}
+
+
+class Visit:
+    """A visitor with an empty browser cache: a page, the bytes its websocket received, and a stopwatch."""
+
+    def __init__(self, browser):
+        self.context = browser.new_context(viewport=VIEWPORT)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page, self.received = self.context.new_page(), 0
+        self.page.on("websocket", lambda socket: socket.on("framereceived", self._count))
+
+    def _count(self, frame) -> None:
+        self.received += len(frame)
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, kind, error, _) -> None:
+        try:
+            if kind is not None and kind.__name__ == "TimeoutError":
+                says = " ".join(self.page.inner_text("body").split())[:600]
+                awaited = str(error).splitlines()[-1].strip(" -")
+                raise GalaxyError(f"The page did not answer ({awaited}); it says: {says}") from error
+        finally:
+            self.context.close()
+
+    def hover(self, pixel_of, shown: str) -> None:
+        """Move the mouse over a place, again and again while the page still settles, until something shows."""
+        from playwright.sync_api import TimeoutError as NotYet
+
+        for attempt in range(PATIENCE_MS // 100):
+            x, y = pixel_of()
+            self.page.mouse.move(x + attempt % 2, y)
+            with suppress(NotYet):
+                self.page.wait_for_selector(shown, timeout=100)
+                return
+        raise GalaxyError(f"Nothing showed under the mouse in {PATIENCE_MS / 1000:.0f} seconds.")
+
+    def rest(self) -> None:
+        """Until nothing runs any more."""
+        self.page.wait_for_function(IDLE)
+        self.page.wait_for_timeout(400)
