@@ -1,0 +1,177 @@
+"""Formulas behind the cluster cards against naive re-derivations, and names that outlive a rerun."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import mannwhitneyu
+
+from galaxy_core import cluster_cards, cluster_enrichment, cluster_names
+from galaxy_core.errors import ArtifactError
+from galaxy_core.images import encode_png
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+@pytest.fixture
+def blobs(rng):
+    """Three groups of 40, 30 and 20 galaxies in four dimensions, and ten in none."""
+    labels = np.repeat([0, 1, 2, -1], [40, 30, 20, 10])
+    centres = np.array([[0, 0, 0, 0], [10, 0, 0, 0], [0, 4, 0, 0], [5, 5, 5, 5]], dtype=np.float64)
+    return (centres[labels] + rng.normal(0, 0.5, (100, 4))).astype(np.float32), labels
+
+
+# ---------------------------------------------------------------- medoids, border, neighbours
+
+
+def test_medoids_have_the_least_mean_distance(blobs):
+    vectors, labels = blobs
+    members = np.flatnonzero(labels == 1)
+    means = [np.mean([np.linalg.norm(vectors[a] - vectors[b]) for b in members]) for a in members]
+    expected = members[np.argsort(means)]
+    assert cluster_cards.medoids(vectors, members, 5, 0).tolist() == expected[:5].tolist()
+    assert sorted(cluster_cards.medoids(vectors, members, 99, 0)) == members.tolist()
+    assert not len(cluster_cards.medoids(vectors, members[:0], 5, 0))
+    assert cluster_cards.medoids(vectors, members[:1], 5, 0).tolist() == members[:1].tolist()
+
+
+def test_medoids_of_a_large_cluster_lie_at_its_centre(rng):
+    vectors = rng.normal(0, 1, (6000, 3)).astype(np.float32)
+    vectors[77] = 0  # the mean of a round cloud
+    found = cluster_cards.medoids(vectors, np.arange(6000), 20, 0)
+    assert 77 in found and np.linalg.norm(vectors[found], axis=1).max() < 0.5
+
+
+def test_border_is_where_the_silhouette_is_nearest_zero(rng):
+    silhouettes, membership = rng.uniform(-1, 1, 50), rng.uniform(0, 1, 50)
+    members = np.arange(0, 50, 2)
+    found = cluster_cards.border_members(members, silhouettes, membership, 4)
+    assert np.abs(silhouettes[found]).max() <= np.abs(silhouettes[np.setdiff1d(members, found)]).min()
+    one = cluster_cards.border_members(members, np.zeros(50), membership, 4)
+    assert membership[one].max() <= membership[np.setdiff1d(members, one)].min()
+
+
+def test_nearest_cluster_by_the_distance_of_the_means(blobs):
+    vectors, labels = blobs
+    means = {k: vectors[labels == k].astype(float).mean(axis=0) for k in range(3)}
+    label, distance = cluster_cards.nearest_cluster(vectors, labels, 0)
+    assert label == 2 and distance == pytest.approx(np.linalg.norm(means[0] - means[2]))
+    assert cluster_cards.nearest_cluster(vectors, np.zeros(100, int), 0) is None
+    assert cluster_cards.nearest_cluster(vectors, np.full(100, -1), 0) is None
+    assert cluster_cards.nearest_cluster(vectors, labels, 7) is None
+
+
+def test_neighbour_distance_is_the_chord_of_unit_vectors(rng):
+    unit = rng.normal(size=(30, 5))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    cosines = np.sort(unit @ unit.T, axis=1)[:, ::-1][:, 1:5]
+    distances = np.sort(np.linalg.norm(unit[:, None] - unit[None], axis=2), axis=1)[:, 4]
+    rows = np.array([0, 3, 9])
+    assert cluster_cards.neighbour_distance(cosines, rows) == pytest.approx(distances[rows].mean())
+    assert np.isnan(cluster_cards.neighbour_distance(np.zeros((2, 0)), np.array([0])))
+    assert np.isnan(cluster_cards.neighbour_distance(cosines, rows[:0]))
+
+
+def test_mean_picture_is_the_mean_of_the_pixels():
+    low, high = np.full((3, 8, 8), 0.2, np.float32), np.full((3, 8, 8), 0.6, np.float32)
+    other = np.ones((3, 4, 4), np.float32)
+    mean, n = cluster_cards.mean_picture([encode_png(low), encode_png(high), b"", b"broken", encode_png(other)])
+    assert n == 2 and np.allclose(mean, 0.4, atol=1 / 255)
+    assert cluster_cards.mean_picture([b"", b"?"]) == (None, 0)
+
+
+# ---------------------------------------------------------------- enrichment
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_rank_sum_against_scipy(rng, ties):
+    ours, theirs = rng.normal(0.3, 1, 80), rng.normal(0, 1, 300)
+    if ties:
+        ours, theirs = ours.round(), theirs.round()
+    expected = mannwhitneyu(ours, theirs, method="asymptotic", use_continuity=False).pvalue
+    found = cluster_enrichment.rank_sum_p(np.append(ours, np.nan), theirs)
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert cluster_enrichment.rank_sum_p(np.ones(5), np.ones(9)) == 1
+    assert np.isnan(cluster_enrichment.rank_sum_p(np.full(3, np.nan), theirs))
+
+
+def test_holm_step_by_step(rng):
+    p_values = rng.uniform(0, 0.2, 12)
+    order, worst, expected = sorted(range(12), key=lambda k: p_values[k]), 0.0, {}
+    for rank, k in enumerate(order):
+        worst = max(worst, min(1.0, (12 - rank) * p_values[k]))
+        expected[k] = worst
+    assert np.allclose(cluster_enrichment.holm(p_values), [expected[k] for k in range(12)])
+    with_nothing = cluster_enrichment.holm(np.array([0.01, np.nan]))
+    assert with_nothing[0] == 0.01 and np.isnan(with_nothing[1])
+    assert len(cluster_enrichment.holm(np.zeros(0))) == 0
+
+
+def test_what_is_enriched_and_the_name_that_follows(rng):
+    n, members = 600, np.arange(200)
+    kinds = np.where(np.arange(n) < 180, 0, rng.integers(1, 3, n))
+    radius, noise = rng.normal(0, 1, n), rng.normal(0, 1, n)
+    radius[members] += 1.5
+    spiral = np.where(np.arange(n) < 200, 0.9, 0.1) + rng.normal(0, 0.01, n)
+    numbers = {"noise": noise, "radius_arcsec": radius, "disk_spiral-arms_fraction": spiral}
+    categories = {"class": (kinds, ("edge_on", "smooth", "star"))}
+    found = cluster_enrichment.enrichments(n, members, numbers, categories, n_clusters=3)
+    by = {(e.difference.column, e.difference.value): e for e in found}
+    assert by["class", "edge_on"].difference.effect == pytest.approx(0.9) and by["class", "edge_on"].is_enriched
+    assert not by["noise", None].is_enriched and by["noise", None].p_adjusted >= by["noise", None].p_value
+    p_values = np.array([e.p_value for e in found])
+    assert np.allclose([e.p_adjusted for e in found], np.minimum(1, 3 * cluster_enrichment.holm(p_values)))
+    assert cluster_enrichment.suggest_name(found, ("disk_spiral-arms_fraction",)) == "edge on, spiral arms"
+    assert cluster_enrichment.suggest_name([e for e in found if e.difference.column == "radius_arcsec"]) == (
+        "high radius arcsec"
+    )
+    assert cluster_enrichment.suggest_name([by["noise", None]]) == "" == cluster_enrichment.suggest_name(())
+
+
+def test_of_two_classes_either_can_name_a_cluster():
+    codes = np.repeat([0, 1, 1], [50, 50, 100])
+    found = cluster_enrichment.enrichments(200, np.arange(50), {}, {"class": (codes, ("few", "many"))}, 2)
+    effects = {e.difference.value: e.difference.effect for e in found}
+    assert effects == {"few": 1.0, "many": -1.0} and cluster_enrichment.suggest_name(found) == "few"
+
+
+def test_enrichment_with_nothing_to_compare():
+    assert cluster_enrichment.enrichments(3, np.arange(3), {"a": np.arange(3.0)}, {}, 1) == ()
+    assert cluster_enrichment.enrichments(3, np.arange(1), {}, {}, 1) == ()
+    for values in (np.full(3, np.nan), np.array([np.nan, 1, 2]), np.array([1, np.nan, np.nan])):
+        assert cluster_enrichment.enrichments(3, np.arange(1), {"a": values}, {}, 1) == ()
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_a_name_belongs_to_the_galaxies_not_to_the_number(tmp_path):
+    ids = np.array(["NGC 1", "Ñ-2", "星系 3", "4"], dtype=object)
+    labels = np.array([0, 0, 1, -1])
+    stored = cluster_names.name_cluster(tmp_path, "a", "hdbscan", 1, ids[labels == 1], "  edge\n on ★ ")
+    assert stored == "edge on ★"
+    digests = cluster_names.digests_of(ids, labels)
+    assert cluster_names.names_of(cluster_names.read_names(tmp_path, "a"), "hdbscan", digests) == {1: "edge on ★"}
+    renumbered = cluster_names.digests_of(ids, np.array([1, 1, 0, -1]))
+    assert cluster_names.names_of(cluster_names.read_names(tmp_path, "a"), "hdbscan", renumbered) == {0: "edge on ★"}
+    other = cluster_names.digests_of(ids, np.array([0, 0, 1, 1]))
+    assert cluster_names.names_of(cluster_names.read_names(tmp_path, "a"), "hdbscan", other) == {}
+    assert cluster_names.names_of(cluster_names.read_names(tmp_path, "a"), "kmeans", digests) == {}
+    cluster_names.name_cluster(tmp_path, "a", "hdbscan", 1, ids[labels == 1], " ")
+    assert cluster_names.read_names(tmp_path, "a") == {}
+
+
+@pytest.mark.parametrize(
+    "content", ["{", '{"version": 1}', '{"version": 9, "names": {}}', '{"version": 1, "names": 3}']
+)
+def test_a_broken_file_of_names_is_one_sentence(tmp_path, content):
+    path = cluster_names.names_path(tmp_path, "a")
+    path.write_text(content)
+    with pytest.raises(ArtifactError, match=r"a\.clusters\.json"):
+        cluster_names.read_names(tmp_path, "a")
+    with pytest.raises(ArtifactError):  # and what is there is not overwritten
+        cluster_names.name_cluster(tmp_path, "a", "k", 0, np.array(["x"]), "name")
+    assert path.read_text() == content
