@@ -28,7 +28,6 @@ from pages.views.galaxy_map import component, payload
 from pages.views.galaxy_map.payload import MapLook
 from pages.views.readers import Galaxies
 
-EXPORT = "export"  # name of the fragment: it is drawn again when what the file would show changes
 FOLDER = Path(__file__).parent
 ALL_PICTURES = 2_000  # a catalog of so many galaxies goes into the file with every picture, 5 MB
 PEAKS = 60  # pictures for the densest places of a map
@@ -88,7 +87,11 @@ def view_of(galaxies: Galaxies) -> View:
 
 
 def draw_download(galaxies: Galaxies, label: str = "This view as one HTML file") -> None:
-    """The button that saves the view; the file is made when somebody clicks. Call it in the fragment `EXPORT`."""
+    """The button that saves the view; the file is made when somebody clicks.
+
+    It saves what was seen when the button was drawn, so it belongs into a fragment that is drawn again after any change
+    of the maps, the selection or the open galaxy.
+    """
     st.download_button(
         label,
         data=maker(galaxies, view_of(galaxies)),
