@@ -85,10 +85,19 @@ def read_embedding(root: str | Path, name: str, model: str) -> tuple[np.ndarray,
     """Ids, shape (n,) of str, and the embedding, (n, d) float32, of every galaxy of a catalog."""
 
     def read(manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
-        parts = _parts(root, manifest, f"embedding/{schemas.check_name(model, 'model')}/")
-        tables = [_read(root, manifest, part, whole=False) for part in parts]
-        ids = np.concatenate([table["galaxy_id"].to_numpy() for table in tables])
-        return ids, np.concatenate([matrix_of(table["embedding"]) for table in tables])
+        # part by part into one array: in memory once, and not a second time while it is put together
+        ids, vectors, start = [], None, 0
+        for part in _parts(root, manifest, f"embedding/{schemas.check_name(model, 'model')}/"):
+            table = _read(root, manifest, part, whole=False)
+            piece = matrix_of(table["embedding"])
+            if vectors is None:
+                vectors = np.empty((manifest.n_galaxies, piece.shape[1]), piece.dtype)
+            if piece.shape[1] != vectors.shape[1]:
+                raise ArtifactError(_sentence(root, manifest, part, "has vectors of another length than the rest"))
+            vectors[start : start + len(piece)] = piece
+            start += len(piece)
+            ids.append(table["galaxy_id"].to_numpy())
+        return np.concatenate(ids), vectors
 
     return _with_fresh_manifest(root, name, read)
 
