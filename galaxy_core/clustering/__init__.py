@@ -1,0 +1,153 @@
+"""Group galaxies whose vectors lie together, on whatever space the caller names.
+
+Reading order: `result` (what a clustering is), `density` (HDBSCAN, DBSCAN: they may leave galaxies out), `centres`
+(k-means, Gaussian mixture) and `merging` (agglomerative: every galaxy gets a cluster). A new method is one more
+function and one more entry in `METHODS`. The libraries are imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+
+from galaxy_core.clustering.centres import cluster_gmm, cluster_kmeans
+from galaxy_core.clustering.density import (
+    cluster_dbscan,
+    cluster_hdbscan,
+    default_min_cluster_size,
+    k_distances,
+    summarize_k_distances,
+)
+from galaxy_core.clustering.merging import cluster_agglomerative
+from galaxy_core.clustering.result import UNCLUSTERED, Clustering, Fit, names_by_size, order_by_size, renumber
+from galaxy_core.vectors import VectorError, check_vectors
+
+__all__ = [
+    "DENSITY_METHODS",
+    "METHODS",
+    "UNCLUSTERED",
+    "Clustering",
+    "check_params",
+    "default_min_cluster_size",
+    "fit_clustering",
+    "k_distances",
+    "order_by_size",
+    "parameters_of",
+    "predict",
+    "summarize_k_distances",
+]
+
+METHODS: dict[str, Callable[..., Fit]] = {
+    "hdbscan": cluster_hdbscan,
+    "kmeans": cluster_kmeans,
+    "dbscan": cluster_dbscan,
+    "agglomerative": cluster_agglomerative,
+    "gmm": cluster_gmm,
+}
+"""Name of a method -> the function that clusters by it."""
+
+DENSITY_METHODS = ("hdbscan", "dbscan")
+"""Methods that find regions of high density and leave the rest unclustered."""
+
+
+def fit_clustering(method: str, vectors: np.ndarray, seed: int, **params) -> Clustering:
+    """Cluster ``vectors``; the same vectors, seed and parameters give the same clusters.
+
+    Parameters
+    ----------
+    method : {"hdbscan", "kmeans", "dbscan", "agglomerative", "gmm"}
+    vectors : array, shape (n_galaxies, n_features)
+    seed : int
+        For the methods that draw random numbers.
+    **params
+        See the functions of `METHODS`; None means the default.
+
+    Raises
+    ------
+    VectorError
+        Unusable vectors, an unknown method or parameter, or a value no clustering can be made with.
+    """
+    params = {name: value for name, value in params.items() if value is not None}
+    check_params(METHODS, method, params, "clustering method")
+    vectors = check_vectors(vectors, f"Clustering with {method}")
+    fit = METHODS[method](vectors, seed, **params)
+    names = names_by_size(fit.labels)
+    notes = list(fit.notes)
+    if not len(names):
+        notes.append(f"{method} found no cluster, so all {len(vectors):,} galaxies are unclustered")
+
+    def place(new_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        labels, membership = fit.predict(new_vectors)
+        return renumber(labels, names), membership
+
+    return Clustering(
+        labels=renumber(fit.labels, names),
+        membership=fit.membership.astype(np.float32),
+        method=method,
+        params=fit.params,
+        measures=fit.measures,
+        notes=tuple(notes),
+        n_features=vectors.shape[1],
+        place=place,
+    )
+
+
+def predict(clustering: Clustering, new_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters of new galaxies, without fitting again; the galaxies already clustered keep theirs.
+
+    HDBSCAN places by its own tree (``hdbscan.approximate_predict``), k-means by the nearest centre, a mixture by its
+    posterior, DBSCAN by the nearest core galaxy within ``eps``, agglomerative by the nearest clustered galaxy.
+
+    Parameters
+    ----------
+    clustering : Clustering
+        As `fit_clustering` returned it.
+    new_vectors : array, shape (m, n_features)
+        In the space the clustering was fitted in.
+
+    Returns
+    -------
+    labels : int32 array, shape (m,)
+    membership : float32 array, shape (m,)
+
+    Raises
+    ------
+    VectorError
+        Unusable vectors, or vectors of another length.
+    """
+    new_vectors = check_vectors(new_vectors, "Placing galaxies in clusters")
+    if clustering.place is None or new_vectors.shape[1] != clustering.n_features:
+        raise VectorError(
+            f"The clusters were found among vectors of {clustering.n_features} features, but the new ones have "
+            f"{new_vectors.shape[1]}; bring both into the same space."
+        )
+    labels, membership = clustering.place(new_vectors)
+    return labels, np.asarray(membership, dtype=np.float32)
+
+
+def check_params(methods: dict, method: str, params: dict, what: str = "method") -> None:
+    """Raise `VectorError` for a method or a parameter that there is not.
+
+    Parameters
+    ----------
+    methods : dict
+        Name -> function whose keyword-only arguments are the parameters.
+    method : str
+    params : dict
+    what : str
+        What the sentence calls a method.
+    """
+    if method not in methods:
+        raise VectorError(f"There is no {what} {method!r}; choose one of {', '.join(methods)}.")
+    known = parameters_of(methods[method])
+    for name in params:
+        if name not in known:
+            raise VectorError(f"{method} has no parameter {name!r}; it has {', '.join(known) or 'none'}.")
+
+
+def parameters_of(function: Callable) -> tuple[str, ...]:
+    """Names of the keyword-only arguments of a method."""
+    known = inspect.signature(function).parameters.values()
+    return tuple(parameter.name for parameter in known if parameter.kind is inspect.Parameter.KEYWORD_ONLY)

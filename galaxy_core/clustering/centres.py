@@ -1,0 +1,137 @@
+"""Methods that describe each cluster by a centre, or a centre and a shape: k-means and the Gaussian mixture."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from galaxy_core.clustering.result import Fit, blocks, margin
+from galaxy_core.vectors import VectorError
+
+COUNT_DIFFERENT_LIMIT = 100_000
+"""Up to so many galaxies, those with different vectors are counted beforehand."""
+
+COVARIANCES = ("full", "tied", "diag", "spherical")
+
+
+def cluster_kmeans(vectors: np.ndarray, seed: int, *, n_clusters: int = 8, n_init: int = 10) -> Fit:
+    """k-means (Lloyd 1982, started by k-means++): ``n_clusters`` centres that leave the least squared distance.
+
+    Every galaxy gets a label. Membership is the margin ``1 - d1 / d2`` of the distances to the nearest and the second
+    nearest centre: 1 on a centre, 0 where two clusters meet (and 1 throughout when there is one cluster). Measures
+    ``inertia``, the sum of squared distances to the centres.
+
+    Parameters
+    ----------
+    n_clusters : int
+        k.
+    n_init : int
+        Starts from different centres; the best is kept.
+    """
+    n_clusters, n_init = whole(n_clusters, "n_clusters"), whole(n_init, "n_init")
+    if n_clusters < 1 or n_init < 1:
+        raise VectorError(f"k-means needs at least one cluster and one start, but got {n_clusters} and {n_init}.")
+    check_different(vectors, n_clusters, "k-means")
+    from sklearn.cluster import KMeans
+
+    with two_threads():
+        fitted = KMeans(n_clusters=n_clusters, n_init=n_init, random_state=seed).fit(vectors)
+
+    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        distances = np.concatenate([fitted.transform(table[rows]) for rows in blocks(len(table), n_clusters)])
+        own = distances.argmin(axis=1)
+        return own, margin(distances, own)
+
+    distances = np.concatenate([fitted.transform(vectors[rows]) for rows in blocks(len(vectors), n_clusters)])
+    params = {"n_clusters": n_clusters, "n_init": n_init}
+    measures = {"inertia": float(fitted.inertia_)}
+    return Fit(fitted.labels_, margin(distances, fitted.labels_), params, predict, measures)
+
+
+def cluster_gmm(
+    vectors: np.ndarray, seed: int, *, n_clusters: int = 8, covariance: str = "full", n_init: int = 1
+) -> Fit:
+    """Gaussian mixture (Dempster, Laird & Rubin 1977, by expectation-maximization from k-means).
+
+    Every galaxy gets the component with the highest posterior probability, which is its membership. Measures ``bic``
+    (Schwarz 1978), by which mixtures with different numbers of components can be compared: lower is better.
+
+    Parameters
+    ----------
+    n_clusters : int
+        Components; one that is no galaxy's most probable makes no cluster.
+    covariance : {"full", "tied", "diag", "spherical"}
+        "full": each component has a shape and tilt of its own; "tied": all share one; "diag": aligned with the axes;
+        "spherical": round.
+    n_init : int
+        Starts from different k-means; the most probable mixture is kept.
+    """
+    n_clusters, n_init = whole(n_clusters, "n_clusters"), whole(n_init, "n_init")
+    if n_clusters < 1 or n_init < 1:
+        raise VectorError(f"A Gaussian mixture needs at least one cluster and start, but got {n_clusters}, {n_init}.")
+    if covariance not in COVARIANCES:
+        raise VectorError(f"A Gaussian mixture has the covariance {', '.join(COVARIANCES)}, not {covariance!r}.")
+    check_different(vectors, n_clusters, "A Gaussian mixture")
+    if len(vectors) < 2:
+        raise VectorError("A Gaussian mixture needs at least two galaxies, but there is one; add galaxies.")
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    # widths are compared with the spread of the data, not with 1: an embedding of unit length has a spread of 0.1
+    floor = max(1e-6 * float(vectors.var(axis=0, dtype=np.float64).mean()), 1e-12)
+    mixture = GaussianMixture(n_clusters, covariance_type=covariance, n_init=n_init, random_state=seed, reg_covar=floor)
+    notes = []
+    with warnings.catch_warnings(), two_threads():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            fitted = mixture.fit(vectors.astype(np.float64))
+        except ValueError as error:
+            raise VectorError(
+                f"A Gaussian mixture of {n_clusters} components with {covariance} covariance cannot be fitted to these "
+                f"{len(vectors):,} galaxies; ask for fewer components, or for the covariance diag."
+            ) from error
+    if not fitted.converged_:
+        notes.append(f"the mixture had not settled after {fitted.max_iter} rounds")
+
+    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        posterior = np.concatenate([fitted.predict_proba(table[rows]) for rows in blocks(len(table), n_clusters)])
+        return posterior.argmax(axis=1), posterior.max(axis=1)
+
+    labels, membership = predict(vectors)
+    if (n_empty := n_clusters - len(np.unique(labels))) > 0:
+        notes.append(f"{n_empty} of {n_clusters} components are no galaxy's most probable one and make no cluster")
+    params = {"n_clusters": n_clusters, "covariance": covariance, "n_init": n_init}
+    bic = float(fitted.bic(vectors.astype(np.float64)))
+    return Fit(labels, membership, params, predict, {"bic": bic}, tuple(notes))
+
+
+def check_different(vectors: np.ndarray, n_clusters: int, method: str) -> None:
+    """Raise `VectorError` where there are fewer different vectors than clusters wanted."""
+    n_galaxies = len(vectors)
+    n_different = len(np.unique(vectors, axis=0)) if n_galaxies <= COUNT_DIFFERENT_LIMIT else n_galaxies
+    if n_different < n_clusters:
+        raise VectorError(
+            f"{method} with {n_clusters} clusters needs {n_clusters} different vectors, but the {n_galaxies:,} "
+            f"galaxies have {n_different}; ask for fewer clusters."
+        )
+
+
+def two_threads():
+    """At most two OpenMP threads: a sum of two parts is the same in either order, one of three is not."""
+    from threadpoolctl import ThreadpoolController
+
+    openmp = ThreadpoolController().select(user_api="openmp")
+    allowed = min((library["num_threads"] for library in openmp.info()), default=1)
+    return openmp.limit(limits=min(2, allowed))
+
+
+def whole(value, name: str) -> int:
+    """``value`` as an int, or a sentence that it is not a whole number."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or number != value:
+        raise VectorError(f"{name} must be a whole number, not {value!r}.")
+    return number
