@@ -54,6 +54,7 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callab
     recipe = (colour, scale, filters.filters_of(galaxies), _tag_versions(galaxies, colour))
     shown = [projection, other] if other else [projection]
     height = presenting.height(HEIGHT if len(shown) == 1 else HEIGHT * 3 // 4)
+    component.forget_maps()  # a second map that is gone would still be marked, and saved with the view
     for place, (name, column) in enumerate(zip(shown, st.columns(len(shown), gap="small"), strict=True)):
         with column:
             look = look_of(galaxies, name, colouring.title, keep, f"map-{place}")
