@@ -50,7 +50,7 @@ function send(group, role, event) {
     if (role === "hover") {
       takeTip(map, { row: event.row, id: idOf(event.row), lines: factsOf(event.row).slice(0, 3).map(([, value]) => value), src: PICTURES.get(event.row) || "" });
     } else if (map.message.id === event.map) {
-      map.takeDetail({ stamp: event.stamp, covers: event.covers, pictures: event.pictures ? picturesIn(map, event) : [], note: map.message.sampled ? VIEW.sampled : "" });
+      map.takeDetail({ stamp: event.stamp, covers: event.covers, pictures: event.pictures ? picturesIn(map, event) : [], note: "" });
     }
   }
 }

@@ -132,10 +132,10 @@ def make_view_file(galaxies: Galaxies, view: View) -> bytes:
     shown = parts.gallery_rows(galaxies, view.selected)
     near = parts.neighbors_of(galaxies, view.open_row)
     opened = [] if view.open_row is None else [view.open_row]
-    peaks = _peaks(galaxies, view)
+    drawn = [np.asarray(header["row"], dtype=np.int64) for header in headers]
+    peaks = _peaks(galaxies, view, drawn)
     everyone = range(len(galaxies)) if len(galaxies) <= ALL_PICTURES else ()
     pictures = parts.pictures_of(galaxies, [*shown[0].tolist(), *opened, *near, *peaks, *everyone])
-    drawn = [np.asarray(header["row"], dtype=np.int64) for header in headers]
     rows = np.unique(np.concatenate([*drawn, shown[0], opened, near, peaks]).astype(np.int64))
     facts, arrays = parts.facts_of(galaxies, rows, view.colouring)
     in_gallery = {*shown[0].tolist(), *near}
@@ -165,14 +165,13 @@ def _marks(galaxies: Galaxies, view: View) -> bytes:
     return payload.marks_message(group, len(galaxies), 0, view.open_row, places, view.selected, extents, view.outlines)
 
 
-def _peaks(galaxies: Galaxies, view: View) -> list[int]:
-    """Galaxies at the densest places of the maps, for the pictures in them."""
+def _peaks(galaxies: Galaxies, view: View, drawn: list[np.ndarray]) -> list[int]:
+    """Galaxies at the densest places of the maps, of those that are points on them, for the pictures in them."""
     found: list[int] = []
-    for look in view.looks:
+    for look, rows in zip(view.looks, drawn, strict=True):
         x, y = galaxies.coordinates(look.projection)
         extent = map_layers.extent_of(x, y)
         spacing = max(extent.x1 - extent.x0, extent.y1 - extent.y0) / PEAKS_ACROSS
-        rows = None if view.keep is None else np.flatnonzero(view.keep)
         found += map_layers.pick_peaks(x, y, extent, spacing, PEAKS, rows).tolist()
     return found
 
