@@ -26,14 +26,14 @@ PANELS = {"selection": "Selection", "unusual": "The unusual", "about": "Can I tr
 def show_galaxy(galaxies, row):
     """Open a galaxy: the card and the ring on the maps are drawn again."""
     selection.open_galaxy(galaxies, row)
-    st.rerun([MARKS, CARD])
+    st.rerun([CARD, MARKS])  # the card first: the browser has drawn the ring already
 
 
 def on_events(galaxies, events):
     """After something was done on a map, what shows it."""
     changed = map_events.handle(galaxies, events)
     shown = {"galaxy": [CARD], "selection": [BELOW], "tags": [MAPS, CARD, BELOW]}
-    st.rerun(sorted({MARKS}.union(*(shown[what] for what in changed))))
+    st.rerun(sorted({MARKS}.union(*(shown[what] for what in changed))))  # card before marks: the ring is there
 
 
 def redraw():

@@ -44,6 +44,12 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 120_000
+STANDS_STILL = """() => {
+    const {x, y, width, height} = document.querySelector('.atlas-paper').getBoundingClientRect();
+    const before = window.placeBefore;
+    window.placeBefore = [x, y, width, height].join();
+    return before === window.placeBefore;
+}"""
 
 
 def blob(i: int, size_px: int = 64) -> np.ndarray:
@@ -236,5 +242,6 @@ def settle(page) -> None:
             page.wait_for_selector(".atlas-map[data-drawn]", state="attached")
         except PlaywrightTimeout:
             pytest.fail(f"no map appeared; the page says: {page.inner_text('body')[:1500]}")
+        page.wait_for_function(STANDS_STILL, polling=150)
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
     assert page.locator("[data-testid=stException]").count() == 0

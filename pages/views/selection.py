@@ -209,13 +209,16 @@ def open_row(galaxies: Galaxies) -> int | None:
     """Row of the open galaxy, None where none is open or this catalog does not have it."""
     if "galaxy" not in st.session_state and "galaxy" in st.query_params:
         st.session_state["galaxy"] = st.session_state["galaxy_of_link"] = st.query_params["galaxy"]
-    return galaxies.row_of.get(st.session_state.get("galaxy"))
+    asked = st.session_state.get("galaxy")
+    return None if asked is None else galaxies.row_of.get(asked)
 
 
 def lost_galaxy(galaxies: Galaxies) -> str | None:
     """The galaxy that a link asked for and this catalog does not have."""
     asked = st.session_state.get("galaxy_of_link")
-    return asked if asked == st.session_state.get("galaxy") and asked not in galaxies.row_of else None
+    if asked is None or asked != st.session_state.get("galaxy"):
+        return None
+    return None if asked in galaxies.row_of else asked
 
 
 def address() -> dict[str, str]:

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from galaxy_core.errors import GalaxyError
+from galaxy_core import artifacts
+from galaxy_core.map_layers import MAX_POINTS
 from pages.views import readers, words
 from pages.views.colouring import colour_by, colour_choices
 from pages.views.gallery import data_address
@@ -95,7 +96,9 @@ def order_choices(galaxies: Galaxies) -> dict[str, str]:
         key: name for key, name in colour_choices(galaxies).items() if colour_by(galaxies, key).values is not None
     }
     if "anomaly" in numbers:
-        choices["anomaly"] = "Odd: the anomaly score"
+        odd = {"anomaly": "Odd: the anomaly score"}
+        # what is typical needs the whole embedding: not the first thing to wait for in a very large catalog
+        choices = choices | odd if len(galaxies) <= MAX_POINTS else odd | choices
     return (
         choices | {key: name for key, name in numbers.items() if key not in choices} | {AS_LISTED: "As in the catalog"}
     )
@@ -196,9 +199,11 @@ def where_of(start: int, n: int, total: int) -> str:
 
 
 def has_embedding(galaxies: Galaxies) -> bool:
-    """Whether the embedding can be read."""
-    try:
-        readers.embedding(galaxies)
-    except GalaxyError:
-        return False
-    return True
+    """Whether the files of the embedding are there; nothing is read, which takes seconds for a million galaxies."""
+    folder = artifacts.catalog_folder(galaxies.root, galaxies.name)
+    sizes = {
+        folder / path: entry["bytes"]
+        for path, entry in galaxies.manifest.files.items()
+        if path.startswith(f"embedding/{galaxies.manifest.model}/")
+    }
+    return bool(sizes) and all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())

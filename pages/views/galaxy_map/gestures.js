@@ -44,7 +44,7 @@ function listen(map) {
       map.changed();
     } else {
       map.drawing = outlineOf(map, start, here);
-      map.draw();
+      map.drawMarks();
     }
   });
 
@@ -120,7 +120,7 @@ function openGalaxy(map, row, place) {
     if (other.message.group !== map.message.group) continue;
     other.openRow = row;
     other.openPlace = other === map ? place : null;
-    other.draw();
+    other.drawMarks();
   }
   queue(map.message.group, { kind: "open", row });
 }
@@ -153,7 +153,7 @@ function hoverAt(map, row, group = "") {
   for (const other of HUB.maps.values()) {
     if (other.message.group !== map.message.group || other.hoverRow === row) continue;
     other.hoverRow = row;
-    other.draw();
+    other.drawMarks();
   }
   if (row === null) return hideTip(map);
   map.tipGroup = group;

@@ -145,6 +145,15 @@ class GalaxyMap {
     });
   }
 
+  /** Only the rings and outlines: what moves with the mouse leaves the points alone. */
+  drawMarks() {
+    if (this.waiting || this.waitingForMarks || !this.sheet || !this.view || !this.message) return;
+    this.waitingForMarks = requestAnimationFrame(() => {
+      this.waitingForMarks = 0;
+      this.paintMarks(this.find("canvas.marks").getContext("2d"), this.ratio);
+    });
+  }
+
   /** Background, density and points. */
   paint(sheet, ratio) {
     const { message, view, colours, hidden } = this, points = this.shownPoints(), detailed = points !== this.points;
