@@ -9,18 +9,18 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 
 from galaxy_core import artifacts
-from galaxy_core.anomaly import N_TREES
 from galaxy_core.artifacts import Manifest
 from galaxy_core.artifacts.staging import Staging, Step, adopt_step, discard, drop_strangers, open_staging, publish
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.embedding import Embedder, ImageSettings
+from galaxy_core.cluster_steps import make_clusters
+from galaxy_core.embedding import Embedder
 from galaxy_core.errors import ArtifactError
 from galaxy_core.image_steps import (
     Progress,
@@ -34,54 +34,20 @@ from galaxy_core.image_steps import (
     selection_notes,
 )
 from galaxy_core.measure_steps import make_anomalies, make_trust
-from galaxy_core.steps import Embedded, make_all_neighbors, make_clusters, make_projections, plain
+from galaxy_core.pipeline_config import PipelineConfig
+from galaxy_core.steps import Embedded, make_all_neighbors, make_projections, plain
+
+__all__ = [
+    "PipelineConfig",
+    "PipelineResult",
+    "add_clusterings",
+    "add_embedding",
+    "remove_clustering",
+    "rerun_steps",
+    "run_pipeline",
+]
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "torch", "scikit-learn", "umap-learn", "openTSNE", "hdbscan", "pillow")
-
-
-def _default_projections() -> dict:
-    return {name: {"method": name} for name in ("umap", "tsne", "pca", "lda")}
-
-
-def _default_clusterings() -> dict:
-    return {
-        "hdbscan": {"method": "hdbscan", "space": "umap_10", "params": {}},
-        "kmeans_8": {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 8}},
-    }
-
-
-@dataclass(frozen=True)
-class PipelineConfig:
-    """Everything that decides what the pipeline makes, besides the catalog and the model.
-
-    Attributes
-    ----------
-    seed : int
-        Of every step that draws random numbers.
-    limit : int
-        Use so many galaxies, drawn at random with ``seed``; 0 for all.
-    images : ImageSettings
-    projections : dict
-        ``{name: {"method": ..., parameters...}}``; "lda" is made only where there are classes.
-    clusterings : dict
-        ``{name: {"method", "space", "params"}}``; a space is "embedding" or "<projection method>_<dimensions>".
-    n_trees : int
-        Of the isolation forest that looks for unusual galaxies.
-    """
-
-    seed: int = 0
-    limit: int = 0
-    images: ImageSettings = field(default_factory=ImageSettings)
-    projections: dict = field(default_factory=_default_projections)
-    clusterings: dict = field(default_factory=_default_clusterings)
-    n_trees: int = N_TREES
-
-    @classmethod
-    def from_manifest(cls, config: dict) -> PipelineConfig:
-        """The config a manifest was made with."""
-        names = ("seed", "limit", "projections", "clusterings", "n_trees")
-        values = {name: config[name] for name in names if name in config}
-        return cls(images=ImageSettings(**config.get("images", {})), **values)
 
 
 @dataclass(frozen=True)
@@ -146,12 +112,16 @@ def run_pipeline(
 
 
 def rerun_steps(
-    root: str | Path, name: str, change: Callable[[PipelineConfig], PipelineConfig], progress: Progress | None = None
+    root: str | Path,
+    name: str,
+    change: Callable[[PipelineConfig], PipelineConfig],
+    progress: Progress | None = None,
+    asked: Collection[str] = (),
 ) -> PipelineResult:
     """Make the maps and clusters of a published catalog again under a changed config; images are not read.
 
-    Only steps that the change affects are done. A map or clustering that was changed and cannot be made is an
-    error, while the pipeline notes those of its defaults that a small catalog cannot have.
+    Only steps that the change affects are done. A map or clustering that was changed, or is in ``asked``, and cannot
+    be made is an error, while the pipeline notes those of its defaults that a small catalog cannot have.
     """
     progress = progress or _silent
     with open_staging(root, name) as staging:
@@ -161,13 +131,39 @@ def rerun_steps(
         steps = [adopt_step(staging, step) for step in _embedding_steps(manifest)]
         table = artifacts.read_table(root, name, "catalog")
         artifacts.write_table(staging.root, name, "catalog", table)
-        asked = {
+        asked = set(asked) | {
             key
             for old, new in ((before.projections, config.projections), (before.clusterings, config.clusterings))
             for key in new
             if new[key] != old.get(key)
         }
         return _finish(staging, manifest, table, config, steps, progress, asked)
+
+
+def add_clusterings(
+    root: str | Path, name: str, clusterings: dict[str, dict], progress: Progress | None = None
+) -> PipelineResult:
+    """Cluster a published catalog in more ways, or again: ``{name: settings}`` as in `galaxy_core.cluster_steps`.
+
+    The other clusterings are taken over as they are. Nothing is changed where one cannot be made or finds no cluster.
+    """
+    for clustering in clusterings:
+        artifacts.check_name(clustering, "clustering")
+    return rerun_steps(
+        root, name, lambda c: replace(c, clusterings={**c.clusterings, **clusterings}), progress, clusterings
+    )
+
+
+def remove_clustering(root: str | Path, name: str, clustering: str, progress: Progress | None = None) -> PipelineResult:
+    """Drop a clustering of a published catalog; the others stay as they are."""
+
+    def change(config: PipelineConfig) -> PipelineConfig:
+        if clustering not in config.clusterings:
+            known = ", ".join(config.clusterings) or "none"
+            raise ArtifactError(f"{name} has no clustering {clustering!r}; it has {known}.")
+        return replace(config, clusterings={n: s for n, s in config.clusterings.items() if n != clustering})
+
+    return rerun_steps(root, name, change, progress)
 
 
 def add_embedding(

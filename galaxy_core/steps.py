@@ -1,12 +1,12 @@
-"""The steps of the pipeline that follow the images: maps, clusters and their scores, neighbours.
+"""The steps of the pipeline that follow the images: maps and neighbours, and what all such steps share.
 
-A fingerprint covers everything that goes into a step, that of the step before included, so a changed image, model, seed
-or parameter redoes what depends on it and nothing else.
+Clusters have a module of their own, `galaxy_core.cluster_steps`. A fingerprint covers everything that goes into a step,
+that of the step before included, so a changed image, model, seed or parameter redoes what depends on it and nothing
+else.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import time
 from collections.abc import Callable
@@ -15,18 +15,15 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
-from galaxy_core import artifacts, clustering, projection
+from galaxy_core import artifacts, projection
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step, save_step
-from galaxy_core.comparison import measure_clustering
+from galaxy_core.clustering import check_params
 from galaxy_core.image_steps import PIPELINE_VERSION, Progress, read_staged_embedding
-from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.similarity import nearest_neighbors
+from galaxy_core.spaces import EMBEDDING
 from galaxy_core.splits import TRAIN
 from galaxy_core.vectors import VectorError, has_class
-
-EMBEDDING = "embedding"  # the name of the space every galaxy is embedded in
 
 
 @dataclass(frozen=True)
@@ -90,82 +87,6 @@ def _project(galaxies: Embedded, classes: np.ndarray | None, config, name: str) 
     return {"coordinates": fitted.coordinates}, {"method": method, "params": fitted.params}
 
 
-def make_space(staging: Staging, galaxies: Embedded, space: str, config) -> Step:
-    """A space to cluster in, named ``<method>_<dimensions>``."""
-    pattern = (artifacts.space_file(space),)
-    inputs = fingerprint_of(PIPELINE_VERSION, galaxies.fingerprint, config.seed, space)
-    step = begin_step(staging, f"space_{space}", inputs, pattern)
-    if not step.done:
-        started = time.perf_counter()
-        method, _, n_components = space.rpartition("_")
-        if not n_components.isdigit():
-            raise VectorError(f"There is no space {space!r} to cluster in; choose embedding, umap_10 or pca_20.")
-        fitted = projection.fit_projection(method, galaxies.vectors, config.seed, n_components=int(n_components))
-        ids = galaxies.table["galaxy_id"]
-        artifacts.write_space(staging.root, staging.name, space, ids, fitted.coordinates)
-        result = plain({"method": method, "params": fitted.params})
-        finish_step(staging, step, pattern, result, time.perf_counter() - started)
-    return step
-
-
-def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progress, asked=()) -> list[Step]:
-    """Every clustering of the config with its scores; the last step's result is ``{"clusterings": .., "notes": ..}``.
-
-    One that cannot be made leaves all galaxies unclustered, with a note, unless its name is in ``asked``.
-    """
-    names = list(config.clusterings)
-    progress("clusters", 0, len(names))
-    wanted = {settings["space"] for settings in config.clusterings.values()} - {EMBEDDING}
-    spaces = {space: make_space(staging, galaxies, space, config) for space in sorted(wanted)}
-    upstream = [galaxies.fingerprint, *(made.fingerprint for made in spaces.values())]
-    step = begin_step(
-        staging,
-        "clusters",
-        fingerprint_of(PIPELINE_VERSION, upstream, config.seed, config.clusterings),
-        ("clusters.parquet",),
-    )
-    columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
-    result: dict = {"clusterings": {}, "notes": []}
-    for done, name in enumerate(names if not step.done else ()):
-        progress("clusters", done, len(names))
-        settings = config.clusterings[name]
-        cluster = partial(_cluster, staging, galaxies, settings, config.seed, name in asked)
-        arrays, info = make_part(staging, step, name, cluster)
-        columns |= {f"{name}_{key}": arrays[key] for key in ("label", "membership", "silhouette")}
-        result["notes"] += [f"The clustering {name}: {note}" for note in info.pop("notes")]
-        made_by = spaces[settings["space"]].result if settings["space"] in spaces else {}
-        about = {"space": settings["space"], "space_params": made_by, "model": galaxies.model, "seed": config.seed}
-        result["clusterings"][name] = {**about, **info}
-    if not step.done:
-        artifacts.write_table(staging.root, staging.name, "clusters", pd.DataFrame(columns))
-        finish_step(staging, step, ("clusters.parquet",), result, 0.0)
-    progress("clusters", len(names), len(names))
-    return [*spaces.values(), step]
-
-
-def _cluster(staging: Staging, galaxies: Embedded, settings: dict, seed: int, asked: bool) -> tuple[dict, dict]:
-    """One clustering: per-galaxy columns, and method, parameters, scores and notes."""
-    vectors, classes = galaxies.vectors, classes_of(galaxies.table)
-    fitted_on = vectors
-    if settings["space"] != EMBEDDING:
-        stored = pq.read_table(staging.folder / artifacts.space_file(settings["space"]))
-        fitted_on = artifacts.matrix_of(stored["coordinates"])
-    method, params, notes = settings["method"], dict(settings.get("params", {})), []
-    check_params(clustering.METHODS, method, params)
-    try:
-        fitted = clustering.fit_clustering(method, fitted_on, seed, **params)
-        labels, membership, params = fitted.labels, fitted.membership, fitted.params
-    except VectorError as error:
-        if asked:
-            raise
-        labels, membership = np.full(len(vectors), clustering.UNCLUSTERED, np.int32), np.zeros(len(vectors), np.float32)
-        notes.append(f"all galaxies are unclustered, because {error}")
-    silhouettes = measure_silhouettes(fitted_on, labels, seed)
-    scores = measure_clustering(fitted_on, vectors, labels, seed, classes, silhouettes)
-    info = {"method": method, "params": params, "scores": plain(scores.as_dict()), "notes": notes}
-    return {"label": labels, "membership": membership, "silhouette": silhouettes.values}, info
-
-
 def make_all_neighbors(staging: Staging, galaxies: Embedded, embedded: list[Step], progress: Progress) -> list[Step]:
     """Neighbours in every embedding; ``galaxies`` has that of the first of the steps that embedded."""
     made = []
@@ -205,17 +126,6 @@ def _class_agreement(index: np.ndarray, classes: np.ndarray | None) -> float | N
     both = known[index] & known[:, None]
     same = classes[index] == classes[:, None]
     return round(float(same[both].mean()), 6) if both.any() else None
-
-
-def check_params(methods: dict, method: str, params: dict) -> None:
-    """Raise `VectorError` for a method or a parameter that there is not."""
-    if method not in methods:
-        raise VectorError(f"There is no method {method!r}; choose one of {', '.join(methods)}.")
-    known = inspect.signature(methods[method]).parameters.values()
-    known = [parameter.name for parameter in known if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
-    for name in params:
-        if name not in known:
-            raise VectorError(f"{method} has no parameter {name!r}; it has {', '.join(known) or 'none'}.")
 
 
 def classes_of(table: pd.DataFrame) -> np.ndarray | None:

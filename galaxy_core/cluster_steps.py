@@ -1,0 +1,191 @@
+"""The steps of the pipeline that cluster: the spaces, and every clustering with its scores.
+
+A clustering whose inputs are what they were is taken over from what is published, so that one more costs one fit. Its
+settings are a dictionary::
+
+    {"method", "space", "params"?, "seed"?, "stability"?, "null"?}
+
+``stability`` is the number of refits on bootstrap samples (0 for none), ``null`` whether the same is tried on a
+shuffled embedding.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from galaxy_core import artifacts, clustering, spaces
+from galaxy_core.artifacts.files import sha256_of_file
+from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step
+from galaxy_core.comparison import measure_clustering
+from galaxy_core.image_steps import PIPELINE_VERSION, Progress
+from galaxy_core.silhouette import measure_silhouettes
+from galaxy_core.spaces import EMBEDDING
+from galaxy_core.splits import TRAIN
+from galaxy_core.stability import measure_null, measure_stability
+from galaxy_core.steps import Embedded, classes_of, make_part, plain
+from galaxy_core.vectors import VectorError
+
+COLUMNS = ("label", "membership", "silhouette")
+REFIT_STARTS = 1
+"""k-means and mixtures start so often in a refit: a bootstrap sample asks for one more fit, not for the best of ten."""
+
+
+def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progress, asked=()) -> list[Step]:
+    """Every clustering of the config, scored; the last step's result is ``{"clusterings", "notes", "made_of"}``.
+
+    One that cannot be made, or that finds no cluster, leaves all galaxies unclustered, with a note, unless its name is
+    in ``asked``: then it is an error.
+    """
+    names = list(config.clusterings)
+    progress("clusters", 0, len(names))
+    for settings in config.clusterings.values():
+        check_settings(settings, classes_of(galaxies.table) is not None)
+    wanted = {settings["space"] for settings in config.clusterings.values()} - {EMBEDDING}
+    made = {space: make_space(staging, galaxies, space, config.seed) for space in sorted(wanted)}
+    made_of = {
+        name: fingerprint_of(
+            PIPELINE_VERSION,
+            made[settings["space"]].fingerprint if settings["space"] in made else galaxies.fingerprint,
+            galaxies.fingerprint,
+            {"seed": config.seed, **settings},
+        )
+        for name, settings in config.clusterings.items()
+    }
+    step = begin_step(staging, "clusters", fingerprint_of(galaxies.model, made_of), ("clusters.parquet",))
+    columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
+    result: dict = {"clusterings": {}, "notes": [], "made_of": made_of}
+    published = {} if step.done else _published(staging, made_of)
+    for done, name in enumerate(names if not step.done else ()):
+        progress("clusters", done, len(names))
+        settings = {"seed": config.seed, **config.clusterings[name]}
+        about = made[settings["space"]].result if settings["space"] in made else {}
+        cluster = partial(_cluster, staging, galaxies, settings, about, config.seed, name in asked)
+        if name in published:
+            cluster = partial(published.get, name)
+        arrays, info = make_part(staging, step, name, cluster)
+        columns |= {f"{name}_{key}": arrays[key] for key in COLUMNS}
+        result["notes"] += [f"The clustering {name}: {note}" for note in info["notes"]]
+        result["clusterings"][name] = info
+    if not step.done:
+        artifacts.write_table(staging.root, staging.name, "clusters", pd.DataFrame(columns))
+        finish_step(staging, step, ("clusters.parquet",), result, 0.0)
+    progress("clusters", len(names), len(names))
+    return [*made.values(), step]
+
+
+def make_space(staging: Staging, galaxies: Embedded, space: str, seed: int) -> Step:
+    """A space to cluster in, stored; its record's result says how it was made."""
+    pattern = (artifacts.space_file(space),)
+    step = begin_step(staging, f"space_{space}", space_fingerprint(galaxies.fingerprint, seed, space), pattern)
+    if not step.done:
+        started = time.perf_counter()
+        made = spaces.fit_space(space, galaxies.vectors, seed, *classes_and_mask(galaxies.table))
+        artifacts.write_space(staging.root, staging.name, space, galaxies.table["galaxy_id"], made.vectors)
+        finish_step(staging, step, pattern, plain(made.about), time.perf_counter() - started)
+    return step
+
+
+def space_fingerprint(embedded: str, seed: int, space: str) -> str:
+    """Of everything that goes into a space; ``embedded`` is the fingerprint of the step that made the embedding."""
+    return fingerprint_of(PIPELINE_VERSION, embedded, seed, space)
+
+
+def check_settings(settings: dict, has_classes: bool) -> None:
+    """Raise `VectorError` for settings no clustering can be made with, before anything is computed."""
+    params = {name: value for name, value in settings.get("params", {}).items() if value is not None}
+    clustering.check_params(clustering.METHODS, settings["method"], params, "clustering method")
+    if spaces.uses_classes(settings["space"]) and not has_classes:
+        raise VectorError(
+            f"The space {settings['space']} separates known classes, but this catalog has none; choose embedding, "
+            "pca_20 or umap_10."
+        )
+
+
+def classes_and_mask(table: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray]:
+    """The classes, None where there are none, and which galaxies may be learned from."""
+    return classes_of(table), (table["split"] == TRAIN).to_numpy()
+
+
+def scored_classes(table: pd.DataFrame, space: str) -> np.ndarray | None:
+    """The classes a clustering is compared with: in a space made by LDA, only those it did not learn from."""
+    classes, train_mask = classes_and_mask(table)
+    if classes is None or not spaces.uses_classes(space):
+        return classes
+    return np.where(train_mask, None, classes)
+
+
+def _published(staging: Staging, made_of: dict) -> dict[str, tuple[dict, dict]]:
+    """Columns and descriptions of the clusterings that are published and were made of the same."""
+    manifest = staging.manifest
+    known = (manifest.config.get("steps", {}).get("clusters", {}).get("result") or {}) if manifest else {}
+    same = [name for name, made in made_of.items() if known.get("made_of", {}).get(name) == made]
+    path = staging.published / artifacts.table_file("clusters")
+    if not same or not path.is_file() or sha256_of_file(path) != manifest.files.get(path.name, {}).get("sha256"):
+        return {}
+    try:
+        table = pq.read_table(path, columns=[f"{name}_{key}" for name in same for key in COLUMNS])
+    except (pa.ArrowException, OSError):
+        return {}
+    arrays = {name: {key: table[f"{name}_{key}"].to_numpy() for key in COLUMNS} for name in same}
+    return {name: (arrays[name], known["clusterings"][name]) for name in same}
+
+
+def _cluster(
+    staging: Staging, galaxies: Embedded, settings: dict, about: dict, space_seed: int, asked: bool
+) -> tuple[dict, dict]:
+    """One clustering: per-galaxy columns, and everything the manifest says of it."""
+    vectors, space, seed, method = galaxies.vectors, settings["space"], settings["seed"], settings["method"]
+    fitted_on, notes = vectors, []
+    if space != EMBEDDING:
+        fitted_on = artifacts.matrix_of(pq.read_table(staging.folder / artifacts.space_file(space))["coordinates"])
+    try:
+        fitted = clustering.fit_clustering(method, fitted_on, seed, **settings.get("params", {}))
+    except VectorError as error:
+        if asked:
+            raise
+        notes.append(f"all galaxies are unclustered, because {error}")
+        nobody = np.full(len(vectors), clustering.UNCLUSTERED, np.int32)
+        fitted = clustering.Clustering(nobody, np.zeros(len(vectors), np.float32), method, settings.get("params", {}))
+    if asked and fitted.n_clusters == 0:
+        raise VectorError(
+            f"{method} found no cluster among the {len(vectors):,} galaxies in the space {space}; ask for smaller "
+            "clusters, fewer neighbours (min_samples) or another space."
+        )
+    silhouettes = measure_silhouettes(fitted_on, fitted.labels, seed)
+    classes = scored_classes(galaxies.table, space)
+    scores = measure_clustering(fitted_on, vectors, fitted.labels, seed, classes, silhouettes, method).as_dict()
+    if classes is not None and spaces.uses_classes(space):
+        notes.append("agreement with the classes is over the galaxies that LDA did not learn from")
+    if fitted.n_clusters:
+        scores |= _tests(galaxies, settings, fitted, fitted_on, space_seed)
+    info = {"method": method, "space": space, "space_params": about, "model": galaxies.model, "seed": seed}
+    info |= {"params": fitted.params, "scores": scores, "measures": fitted.measures}
+    arrays = {"label": fitted.labels, "membership": fitted.membership, "silhouette": silhouettes.values}
+    return arrays, plain({**info, "notes": [*fitted.notes, *notes]})
+
+
+def _tests(galaxies: Embedded, settings: dict, fitted: clustering.Clustering, fitted_on, space_seed: int) -> dict:
+    """Stability and the null, where the settings ask for them."""
+    measured: dict = {}
+    refit = dict(fitted.params) | ({"n_init": REFIT_STARTS} if "n_init" in fitted.params else {})
+
+    def labels_of(vectors: np.ndarray, seed: int) -> np.ndarray:
+        return clustering.fit_clustering(settings["method"], vectors, seed, **refit).labels
+
+    def space_and_labels(embedding: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        made = spaces.fit_space(settings["space"], embedding, space_seed, *classes_and_mask(galaxies.table))
+        params = settings.get("params", {})  # not as used: eps, say, is to be read from the shuffled galaxies
+        return made.vectors, clustering.fit_clustering(settings["method"], made.vectors, seed, **params).labels
+
+    if n_refits := settings.get("stability", 0):
+        stability = measure_stability(labels_of, fitted_on, fitted.labels, settings["seed"], n_refits)
+        measured["stability"] = stability | {"space": settings["space"], "params": refit}
+    if settings.get("null"):
+        measured["null"] = measure_null(space_and_labels, galaxies.vectors, settings["seed"])
+    return measured

@@ -1,0 +1,61 @@
+"""Everything that decides what the pipeline makes, and what it makes unless told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from galaxy_core.anomaly import N_TREES
+from galaxy_core.embedding import ImageSettings
+from galaxy_core.stability import N_REFITS
+
+FLAT = "umap_2_of_pca_16"
+"""Two dimensions to cluster in: galaxies packed as tightly as UMAP can, which a map for the eye does not do."""
+
+
+def _default_projections() -> dict:
+    return {name: {"method": name} for name in ("umap", "tsne", "pca", "lda")}
+
+
+def _default_clusterings() -> dict:
+    """HDBSCAN and k-means, each where it is at home and, to be compared with one another, in one flat space."""
+    leaf = {"min_cluster_share": 0.02, "min_samples": 50, "cluster_selection_method": "leaf"}
+    return {
+        "hdbscan": {"method": "hdbscan", "space": "umap_10", "params": {}, "stability": N_REFITS},
+        "kmeans_8": {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 8}, "stability": N_REFITS},
+        "hdbscan_leaf": {"method": "hdbscan", "space": FLAT, "params": leaf, "stability": N_REFITS},
+        "kmeans_8_umap": {"method": "kmeans", "space": FLAT, "params": {"n_clusters": 8}, "stability": N_REFITS},
+    }
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """Everything that decides what the pipeline makes, besides the catalog and the model.
+
+    Attributes
+    ----------
+    seed : int
+        Of every step that draws random numbers.
+    limit : int
+        Use so many galaxies, drawn at random with ``seed``; 0 for all.
+    images : ImageSettings
+    projections : dict
+        ``{name: {"method": ..., parameters...}}``; "lda" is made only where there are classes.
+    clusterings : dict
+        ``{name: settings}``; see `galaxy_core.cluster_steps` for the settings and `galaxy_core.spaces` for the spaces.
+    n_trees : int
+        Of the isolation forest that looks for unusual galaxies.
+    """
+
+    seed: int = 0
+    limit: int = 0
+    images: ImageSettings = field(default_factory=ImageSettings)
+    projections: dict = field(default_factory=_default_projections)
+    clusterings: dict = field(default_factory=_default_clusterings)
+    n_trees: int = N_TREES
+
+    @classmethod
+    def from_manifest(cls, config: dict) -> PipelineConfig:
+        """The config a manifest was made with."""
+        names = ("seed", "limit", "projections", "clusterings", "n_trees")
+        values = {name: config[name] for name in names if name in config}
+        return cls(images=ImageSettings(**config.get("images", {})), **values)
