@@ -1,59 +1,118 @@
-"""Cluster a catalog again, or once more, with other parameters; its images are not read.
+"""Cluster a catalog in one more way, or sweep over a parameter; its images are not read.
 
-python scripts/cluster.py demo --clustering hdbscan --space umap_10 --set min_cluster_size=40
-python scripts/cluster.py demo --clustering kmeans_12 --space embedding --set n_clusters=12
-python scripts/cluster.py demo --clustering kmeans_12 --remove
+  one clustering, stored under a name for the pages:
+    python scripts/cluster.py demo --method hdbscan --space umap_10 --param min_cluster_size=40 --name hdbscan_40
+    python scripts/cluster.py demo --method kmeans --param n_clusters=12 --stability --null
+    python scripts/cluster.py demo --method gmm --space pca_20 --seed 0 1 2
+  a sweep, every fit stored as soon as it is made:
+    python scripts/cluster.py demo --method kmeans --sweep n_clusters=2..20 --seed 0 1 2
+    python scripts/cluster.py demo --method hdbscan --space umap_10 --sweep min_cluster_size=50,100,200,400
+  and without it again:
+    python scripts/cluster.py demo --name kmeans_12 --remove
+
+methods and their parameters:
+  hdbscan        min_cluster_size or min_cluster_share, min_samples, cluster_selection_method (eom, leaf)
+  kmeans         n_clusters, n_init
+  dbscan         eps (the elbow of the k-distance curve unless given), min_samples
+  agglomerative  n_clusters, linkage (ward, average, complete, single), n_sample (20,000: more are not merged)
+  gmm            n_clusters, covariance (full, tied, diag, spherical), n_init
+
+spaces:
+  embedding, pca_20, lda_4 (where there are classes; learned from training galaxies only), umap_10, tsne_2;
+  with parameters, umap_10,n_neighbors=30; one made of another, umap_2_of_pca_16
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.errors import GalaxyError
-from scripts.reporting import Bars, parse_settings, print_headlines, print_made
+from scripts.reporting import Bars, parse_settings, print_headlines, print_made, print_sweep
+
+METHODS = ("hdbscan", "kmeans", "dbscan", "agglomerative", "gmm")
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", metavar="NAME", help="catalog under the artifacts folder")
-    parser.add_argument("--clustering", required=True, help="its name; begins with its method, hdbscan or kmeans")
-    parser.add_argument("--space", default="embedding", help="embedding, umap_10, pca_20, ... (%(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the method")
-    parser.add_argument("--remove", action="store_true", help="drop this clustering instead")
-    parser.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
-    options = parser.parse_args()
-    options.params = parse_settings(parser, options.set)
+    add = parser.add_argument
+    add("catalog", metavar="CATALOG", help="its name under the artifacts folder")
+    add("--method", choices=METHODS, help="unless given, what the name begins with")
+    add("--space", default="embedding", help="where to cluster (%(default)s)")
+    add("--param", "--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the method")
+    add("--name", "--clustering", metavar="NAME", help="what the clustering is called (method, k and space)")
+    add("--seed", type=int, nargs="+", default=[], metavar="N", help="of the method; several make several fits")
+    add("--stability", type=int, nargs="?", const=10, default=0, metavar="N", help="refit N bootstrap samples (10)")
+    add("--null", action="store_true", help="try the same on an embedding whose features are shuffled")
+    add("--sweep", metavar="KEY=VALUES", help="one fit a value: 2..20, 100..500:50 (in steps) or 50,100,200")
+    add("--remove", action="store_true", help="drop the clustering --name instead")
+    add("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
+    options = parser.parse_args(arguments)
+    options.method = options.method or (options.name or "").split("_")[0]
+    if options.remove and not options.name:
+        parser.error("--remove needs --name")
+    if not options.remove and options.method not in METHODS:
+        parser.error(f"--method is needed: {', '.join(METHODS)}")
+    if min([*options.seed, options.stability]) < 0:
+        parser.error("--seed and --stability cannot be negative")
+    if options.sweep and ("=" not in options.sweep or options.stability or options.null):
+        parser.error("--sweep takes KEY=VALUES, and neither --stability nor --null")
+    options.params = parse_settings(parser, options.param, "--param")
     return options
 
 
-def main() -> int:
-    options = parse()
+def names_and_settings(options: argparse.Namespace) -> dict[str, dict]:
+    """What to make: the first seed under the name itself, others under ``<name>_seed_<seed>``."""
+    name = options.name
+    if not name:
+        parts = [options.method, str(options.params.get("n_clusters", ""))]
+        parts += [options.space.replace("=", "") if options.space != "embedding" else ""]
+        name = "_".join(filter(None, parts))
+    settings: dict = {"method": options.method, "space": options.space, "params": options.params}
+    settings |= {"stability": options.stability} if options.stability else {}
+    settings |= {"null": True} if options.null else {}
+    if not options.seed:
+        return {check_name(name, "clustering"): settings}
+    names = [name, *(f"{name}_seed_{seed}" for seed in options.seed[1:])]
+    return {check_name(n, "clustering"): {**settings, "seed": s} for n, s in zip(names, options.seed, strict=True)}
 
-    def change(config):
-        clusterings = {name: value for name, value in config.clusterings.items() if name != options.clustering}
-        if not options.remove:
-            method = options.clustering.split("_")[0]
-            clusterings[options.clustering] = {"method": method, "space": options.space, "params": options.params}
-        return replace(config, clusterings=clusterings)
 
-    try:
-        check_name(options.clustering, "clustering")
-        from galaxy_core.pipeline import rerun_steps
+def run(options: argparse.Namespace) -> None:
+    where = (options.artifacts, options.catalog)
+    if options.sweep:
+        from galaxy_core.sweeps import parse_values, run_sweep
 
+        parameter, _, text = options.sweep.partition("=")
+        settings = {"method": options.method, "space": options.space, "params": options.params}
         with Bars() as bars:
-            result = rerun_steps(options.artifacts, options.name, change, bars.progress)
-    except GalaxyError as error:
-        print(error, file=sys.stderr)
-        return 1
+            fits, notes = run_sweep(*where, settings, parameter, parse_values(text), options.seed, bars.progress)
+        print_sweep(fits, notes)
+        return
+    from galaxy_core.pipeline import add_clusterings, remove_clustering
+
+    with Bars() as bars:
+        if options.remove:
+            result = remove_clustering(*where, options.name, bars.progress)
+        else:
+            result = add_clusterings(*where, names_and_settings(options), bars.progress)
     print_made(result)
     print_headlines(result.manifest)
     print(result.folder)
+
+
+def main() -> int:
+    try:
+        run(parse())
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; finished fits are kept, and the same command goes on from here.", file=sys.stderr)
+        return 130
     return 0
 
 

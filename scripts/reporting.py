@@ -6,7 +6,14 @@ import sys
 
 from tqdm import tqdm
 
-_UNITS = {"images": "galaxy", "projections": "map", "clusters": "clustering", "neighbors": "table", "trust": "map"}
+_UNITS = {
+    "images": "galaxy",
+    "projections": "map",
+    "clusters": "clustering",
+    "neighbors": "table",
+    "trust": "map",
+    "sweep": "fit",
+}
 
 
 class Bars:
@@ -68,12 +75,43 @@ def print_headlines(manifest) -> None:
             f" {fitted['strict']:.3f} [{low:.3f}, {high:.3f}] in {clustering['space']}, over all galaxies"
             + (f", {embedded['strict']:.3f} in the embedding" if clustering["space"] != "embedding" else "")
             + (f"; AMI with the classes {scores['ami']:.3f}" if scores["ami"] is not None else "")
+            + tests_of(scores)
         )
     print_trust(manifest)
     agreement = manifest.config["steps"]["neighbors"]["result"]["class_agreement"]
     if agreement is not None:
         print(f"neighbours: {agreement:.1%} of the 12 nearest share the galaxy's class, over all galaxies with one")
     for sentence in manifest.report[1:]:
+        print(f"note: {sentence}")
+
+
+def tests_of(scores: dict) -> str:
+    """Stability and the null of a clustering as the end of a sentence; empty where not measured."""
+    words = ""
+    stability, null = scores.get("stability"), scores.get("null")
+    if stability and stability["ari"] is not None:
+        kept = [value for value in stability["jaccard"].values() if value is not None]
+        words += f"; {stability['n_refits']} refits on bootstrap samples agree with it by an ARI of"
+        words += f" {stability['ari']:.3f}, its least stable cluster by a Jaccard coefficient of {min(kept):.2f}"
+    if null:
+        words += f"; on shuffled features it finds {null['n_clusters']} clusters with {null['coverage']:.1%} of all"
+        words += f" galaxies and a strict silhouette of {null['strict']:.3f}"
+    return words
+
+
+def print_sweep(fits, notes: list[str]) -> None:
+    """A line for each fit of a sweep, and the value at which the strict silhouette is highest."""
+    space, method, parameter = fits.loc[0, ["space", "method", "parameter"]]
+    print(f"\n{method} in {space}: strict silhouette over all galaxies, with its 95 % interval")
+    print(f"{parameter:>24} {'seed':>6} {'clusters':>9} {'coverage':>9} {'strict':>8} {'interval':>16} {'AMI':>7}")
+    for fit in fits.itertuples():
+        interval = f"{fit.strict_low:.3f} to {fit.strict_high:.3f}"
+        ami = f"{fit.ami:7.3f}" if fit.ami == fit.ami else f"{'-':>7}"
+        numbers = f"{fit.n_clusters:>9} {fit.coverage:>9.1%} {fit.strict:>8.3f} {interval:>16} {ami}"
+        print(f"{fit.value:>24g} {fit.seed:>6} {numbers}")
+    means = fits.groupby("value")["strict"].mean()
+    print(f"The strict silhouette is highest, {means.max():.3f}, at {parameter} = {means.idxmax():g}.")
+    for sentence in notes:
         print(f"note: {sentence}")
 
 
@@ -104,13 +142,13 @@ def peak_memory_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**30
 
 
-def parse_settings(parser, pairs: list[str]) -> dict:
+def parse_settings(parser, pairs: list[str], flag: str = "--set") -> dict:
     """``KEY=VALUE`` pairs as a dictionary: whole numbers, numbers or text; anything else is a usage error."""
     settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not (key.isidentifier() and equals and value):
-            parser.error(f"--set takes KEY=VALUE, not {pair!r}")
+            parser.error(f"{flag} takes KEY=VALUE, not {pair!r}")
         for kind in (int, float, str):
             try:
                 settings[key] = kind(value)

@@ -1,6 +1,7 @@
 """What scripts write and pages read: every path, column and schema of ``artifacts/<catalog>/``, in one place.
 
-Reading order: `schemas` (names, columns, the manifest), `files` (atomic writes, checksums), `writing`, `reading`.
+Reading order: `schemas` (names, columns, the manifest), `files` (atomic writes, checksums), `writing`, `reading`,
+`sweeps`.
 Everything is checked when it is written and again when it is read; the manifest is written last and records the rows,
 the bytes and the sha256 of every other file.
 
@@ -45,6 +46,7 @@ from galaxy_core.artifacts.schemas import (
     tags_path,
     thumbnails_file,
 )
+from galaxy_core.artifacts.sweeps import append_sweep, read_sweeps, sweep_source
 from galaxy_core.artifacts.writing import (
     write_embedding,
     write_manifest,
@@ -66,6 +68,7 @@ __all__ = [
     "STAGING",
     "TABLES",
     "Manifest",
+    "append_sweep",
     "atomic_path",
     "cached_sha256",
     "catalog_exists",
@@ -83,10 +86,12 @@ __all__ = [
     "read_manifest",
     "read_neighbors",
     "read_space",
+    "read_sweeps",
     "read_table",
     "read_thumbnails",
     "sha256_of_file",
     "space_file",
+    "sweep_source",
     "table_file",
     "tags_path",
     "thumbnails_file",

@@ -6,11 +6,13 @@
                  /catalog.parquet                    galaxy_id, split, ra_deg?, dec_deg?, class?, answers, metadata
                  /thumbnails/part-00000.parquet      galaxy_id, image (webp bytes), row groups of 64
                  /embedding/<model>/part-00000.parquet   galaxy_id, embedding fixed_size_list<float32>[d]
-                 /spaces/<space>.parquet             galaxy_id, coordinates: spaces of more than two dimensions
+                 /spaces/<space>.parquet             galaxy_id, coordinates: spaces that were clustered
                  /projections.parquet                galaxy_id, <name>_x, <name>_y, <name>_trust?
                  /clusters.parquet                   galaxy_id, <name>_label, <name>_membership, <name>_silhouette
                  /anomalies.parquet?                 galaxy_id, isolation_forest, neighbor_distance, anomaly
                  /neighbors/<model>.parquet          galaxy_id, neighbor_row, similarity
+                 /sweeps.parquet?                    a row a fit, not a galaxy; grows fit by fit, so the manifest does
+                                                     not list it, and a rerun carries it over
     <root>/<name>.tags.sqlite                        what people tagged: beside the folder, so that replacing the folder
                                                      never touches an open database
     <root>/.staging/<name>/                          the same files while they are being made
@@ -39,6 +41,8 @@ TAGS_ENDING = ".tags.sqlite"
 TABLES = ("catalog", "projections", "clusters")  # every catalog has them
 OPTIONAL_TABLES = ("anomalies",)
 SPLITS = ("train", "validation", "test")
+SWEEPS_FILE = "sweeps.parquet"
+CARRIED_FILES = (SWEEPS_FILE,)  # not made by the pipeline and kept when it replaces the folder
 STAGING, PREVIOUS = ".staging", ".previous"
 RESERVED_NAMES = ("models",)
 
@@ -80,7 +84,8 @@ class Manifest:
     projections : dict
         ``{name: {"space", "params", "trust"?}}``; ``trust`` has the numbers of `galaxy_core.map_trust.MapTrust`.
     clusterings : dict
-        ``{name: {"method", "space", "params", "scores"}}``
+        ``{name: {"method", "space", "space_params", "params", "model", "seed", "scores", "measures", "notes"}}``;
+        ``scores`` as of `galaxy_core.comparison`, with ``stability`` and ``null`` where they were asked for.
     """
 
     name: str

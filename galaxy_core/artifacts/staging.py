@@ -210,6 +210,9 @@ def drop_strangers(staging: Staging, files: Iterable[str]) -> None:
 def publish(staging: Staging) -> None:
     """Put the finished folder, whose manifest is written, in the place of the published one."""
     published, aside = staging.published, staging.published.parent / schemas.PREVIOUS / staging.name
+    for file in schemas.CARRIED_FILES:
+        if (published / file).is_file():
+            link(published / file, staging.folder / file)
     try:
         if published.exists():
             aside.parent.mkdir(exist_ok=True)

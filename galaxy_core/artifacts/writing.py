@@ -77,7 +77,7 @@ def write_manifest(root: str | Path, name: str, manifest: schemas.Manifest) -> s
     files = {}
     for path in sorted(folder.rglob("*.parquet")):
         relative = path.relative_to(folder).as_posix()
-        if path.name.startswith("."):
+        if path.name.startswith(".") or relative in schemas.CARRIED_FILES:
             continue
         rows = pq.read_metadata(path).num_rows
         files[relative] = {"sha256": sha256_of_file(path), "rows": rows, "bytes": path.stat().st_size}
