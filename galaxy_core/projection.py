@@ -1,5 +1,7 @@
 """Lay the embedding out in a few dimensions: UMAP, t-SNE, PCA and LDA; each places new galaxies on a finished map too.
 
+``smoothed`` is the PCA of neighbourhood means: no map by itself, but a space in which crowds stand out.
+
 The libraries are imported inside the functions: `import umap` compiles for up to a minute, and pages that show stored
 maps never need it. A new method is one more function and one more entry in `METHODS`.
 """
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from galaxy_core.smoothing import N_NEIGHBORS, N_STEPS, neighborhood_size, smooth, smooth_new
 from galaxy_core.vectors import VectorError, check_length, check_vectors, has_class
 
 FEWEST_FOR_NEIGHBORHOODS = 4
@@ -59,7 +62,7 @@ def fit_projection(
 
     Parameters
     ----------
-    method : {"umap", "tsne", "pca", "lda"}
+    method : {"umap", "tsne", "pca", "lda", "smoothed"}
     vectors : array, shape (n_galaxies, n_features)
     seed : int
     classes : array of str or None, shape (n_galaxies,), optional
@@ -69,7 +72,7 @@ def fit_projection(
     n_components : int
         Dimensions of the result; 2 is a map.
     **params
-        See `fit_umap` and `fit_tsne`.
+        See `fit_umap`, `fit_tsne` and `fit_smoothed`.
 
     Raises
     ------
@@ -234,10 +237,35 @@ def fit_lda(
     return transform(vectors), params, transform
 
 
+def fit_smoothed(
+    vectors: np.ndarray, seed: int, n_components: int, *, n_neighbors: int = N_NEIGHBORS, n_steps: int = N_STEPS
+) -> tuple[np.ndarray, dict, Transform]:
+    """Principal components of the vectors averaged over their neighbourhoods (see `galaxy_core.smoothing`).
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Galaxies averaged, itself included; at most a hundredth of all.
+    n_steps : int
+        How often.
+    """
+    if n_neighbors < 1 or n_steps < 1:
+        raise VectorError(f"Smoothing needs at least one neighbour and one step, not {n_neighbors} and {n_steps}.")
+    n_neighbors = neighborhood_size(n_neighbors, len(vectors))
+    levels = smooth(vectors, n_neighbors, n_steps)
+    coordinates, params, place_smoothed = fit_pca(levels[-1], seed, n_components)
+
+    def transform(new_vectors: np.ndarray) -> np.ndarray:
+        return place_smoothed(smooth_new(new_vectors, levels, n_neighbors))
+
+    return coordinates, {"n_neighbors": n_neighbors, "n_steps": n_steps, **params}, transform
+
+
 METHODS: dict[str, Callable[..., tuple[np.ndarray, dict, Transform]]] = {
     "umap": fit_umap,
     "tsne": fit_tsne,
     "pca": fit_pca,
     "lda": fit_lda,
+    "smoothed": fit_smoothed,
 }
 """Name of a method -> the function that returns coordinates, parameters as used, and a way to place more galaxies."""
