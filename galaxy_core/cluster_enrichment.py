@@ -140,23 +140,33 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 def suggest_name(found: Sequence[Enrichment], answers: Sequence[str] = ()) -> str:
     """A name from what a cluster is rich in; empty where nothing tells it from the rest.
 
-    The category that is most over-represented, then numbers and votes that are larger or smaller than elsewhere: two
-    at most, each enriched after the correction and not negligible.
+    First the category it differs in most: by name where it is more frequent, two where neither holds half of the
+    cluster, "not" where it is missing. Then a number or vote, each enriched after the correction and not negligible.
 
     Parameters
     ----------
     found : sequence of Enrichment
+        The largest effect first.
     answers : sequence of str
         Columns that are votes: only a high share names a cluster, by the answer.
     """
     telling = [e.difference for e in found if e.is_enriched and abs(e.difference.effect) >= LEAST_EFFECT]
-    kinds = [item for item in telling if item.value is not None and item.effect > 0]
-    parts = [kinds[0].value.replace("_", " ")] if kinds else []
+    parts = [kind] if (kind := _kind([item for item in telling if item.value is not None])) else []
     for item in telling:
         phrase = _phrase(item, answers) if item.value is None else ""
         if phrase and not any(phrase in part or part in phrase for part in parts):
             parts.append(phrase)
     return ", ".join(parts[:2])
+
+
+def _kind(items: list[Difference]) -> str:
+    """The categories of a cluster in a few words."""
+    names = {item: item.value.replace("_", " ") for item in items}
+    more = [item for item in items if item.effect > 0]
+    if items and items[0].effect < 0 and not (more and more[0].effect >= -items[0].effect):
+        return f"not {names[items[0]]}"
+    both = len(more) > 1 and more[0].selected < 0.5 and more[0].column == more[1].column
+    return f"{names[more[0]]} or {names[more[1]]}" if both else names[more[0]] if more else ""
 
 
 def _phrase(item: Difference, answers: Sequence[str]) -> str:

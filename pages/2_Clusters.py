@@ -1,16 +1,36 @@
-"""Two clusterings side by side: on the map, in numbers, galaxy by galaxy, and in plain sentences."""
+"""Two clusterings side by side on the map, the verdict on them, and one step away all numbers and every cluster."""
 
 import streamlit as st
 
-from pages.views import card, frame, map_events, readers, scores, selection, words
+from pages.views import (
+    agreement_panels,
+    card,
+    cluster_cards,
+    frame,
+    map_events,
+    readers,
+    score_table,
+    scores,
+    selection,
+    sweep_panels,
+    verdict,
+    words,
+)
 from pages.views import comparison_panels as panels
 from pages.views.galaxy_map import component
 
-OPEN, MARKS = "open", "marks"
+MAPS, OPEN, MARKS, BELOW = "maps", "open", "marks", "below"
+PANELS = {
+    "cards": "Cluster by cluster",
+    "silhouettes": "Silhouettes",
+    "agreement": "Agreement",
+    "scores": "All scores",
+    "number": "How many clusters?",
+}
 
 
 def show_galaxy(galaxies, row):
-    """Open a galaxy: the strip at the top and the rings on both maps are drawn again."""
+    """Open a galaxy: the strip and the rings on both maps are drawn again."""
     selection.open_galaxy(galaxies, row)
     st.rerun([OPEN, MARKS])
 
@@ -19,6 +39,25 @@ def on_events(galaxies, events):
     """After something was done on a map, what shows it."""
     map_events.handle(galaxies, events)
     st.rerun([OPEN, MARKS])
+
+
+def on_select():
+    """After galaxies were selected below the maps."""
+    st.rerun([OPEN, MARKS, BELOW])
+
+
+def on_name():
+    """After a cluster got another name, everything that calls it by it."""
+    st.rerun([MAPS, OPEN, BELOW])
+
+
+@st.fragment(key=MAPS)
+def draw_maps(galaxies, projection, left, right):
+    """A map of each clustering, with its main scores."""
+    for side, clustering, column in zip(("left", "right"), (left, right), st.columns(2, gap="medium"), strict=True):
+        with column, frame.panel():
+            panels.draw_map(galaxies, projection, clustering, side)
+            panels.draw_scores(galaxies, clustering)
 
 
 @st.fragment(key=OPEN)
@@ -47,10 +86,37 @@ def draw_view(galaxies):
     component.draw_view(galaxies, galaxies.name)
 
 
-@st.fragment
-def draw_examples(galaxies, clustering, side):
-    """Pictures of one cluster after the other."""
-    panels.draw_examples(galaxies, clustering, side, show_galaxy)
+def draw_verdict(galaxies, left, right):
+    """Three sentences on what the two clusterings are worth."""
+    st.subheader("What it means")
+    if head := verdict.overall(galaxies, left, right):
+        st.markdown(f"**{head}**")
+    for sentence in verdict.sentences(galaxies, left, right):
+        st.markdown(f"- {sentence}")
+
+
+@st.fragment(key=BELOW)
+def draw_below(galaxies, left, right):
+    """What is one step away: the clusters, their silhouettes, agreement, every score, the number of clusters."""
+    panel = st.segmented_control(
+        "Panel", list(PANELS), default="cards", required=True, format_func=PANELS.get, key="clusters-panel",
+        bind="query-params", label_visibility="collapsed",
+    )  # fmt: skip
+    with frame.panel():
+        if panel == "cards":
+            cluster_cards.draw_cards(galaxies, left, show_galaxy, on_name)
+        elif panel == "silhouettes":
+            for side, clustering, column in zip(("left", "right"), (left, right), st.columns(2), strict=True):
+                with column:
+                    panels.draw_silhouettes(galaxies, clustering, side, on_select)
+            panels.draw_below(galaxies, show_galaxy)
+            st.caption(scores.STRICT_HELP)
+        elif panel == "agreement":
+            agreement_panels.draw_agreement(galaxies, left, right)
+        elif panel == "scores":
+            score_table.draw_table(galaxies)
+        else:
+            sweep_panels.draw_sweeps(galaxies)
 
 
 def choose(galaxies, place, side, label):
@@ -72,32 +138,25 @@ def draw_page(galaxies):
     if not galaxies.clustering_names:
         st.info("There is no clustering of this catalog; `scripts/run_pipeline.py` makes two.", icon=":material/info:")
         return
-    first, second, third = st.columns(3)
-    pair = {"left": choose(galaxies, first, "left", "One clustering")}
-    pair["right"] = choose(galaxies, second, "right", "and another")
+    with st.container(key="map-choices"):
+        first, second, third = st.columns(3)
+    left, right = choose(galaxies, first, "left", "One clustering"), choose(galaxies, second, "right", "and another")
     maps = galaxies.projection_names
     projection = None
     if maps:
         projection = third.selectbox("on the map", maps, format_func=words.name_of, key="map", bind="query-params")
-    draw_open(galaxies)
     component.forget_maps()
-    for side, column in zip(pair, st.columns(2, gap="medium"), strict=True):
-        with column, frame.panel():
-            panels.draw_map(galaxies, projection, pair[side], side)
-            panels.draw_scores(galaxies, pair[side])
-            panels.draw_silhouettes(galaxies, pair[side], side)
+    draw_maps(galaxies, projection, left, right)
     with st.container(key="map-channels"):
         draw_marks(galaxies)
         draw_hover(galaxies)
         draw_view(galaxies)
-    st.subheader("What it means")
-    for sentence in scores.meaning_of_pair(galaxies, *pair.values()):
-        st.markdown(f"- {sentence}")
-    st.caption(scores.STRICT_HELP)
-    st.subheader("Galaxies of each cluster")
-    for side, column in zip(pair, st.columns(2, gap="medium"), strict=True):
-        with column, frame.panel():
-            draw_examples(galaxies, pair[side], side)
+    meaning, strip = st.columns([3, 2], gap="medium")
+    with meaning:
+        draw_verdict(galaxies, left, right)
+    with strip:
+        draw_open(galaxies)
+    draw_below(galaxies, left, right)
 
 
 artifacts_root = frame.open_page("Clusters")

@@ -40,7 +40,7 @@ def test_catalog_and_galaxy_go_along_to_the_clusters(visit):
     page.get_by_role("heading", name="What it means").wait_for()
     settle(page)
     assert page.locator(".st-key-open-strip").get_by_text("tiny-00004").count() == 1
-    page.locator("[class*=st-key-gallery-typical-left] button").first.click()
+    page.locator("[class*=st-key-gallery-typical] button").first.click()
     page.wait_for_function("!document.querySelector('.st-key-open-strip').innerText.includes('tiny-00004')")
 
 

@@ -138,6 +138,17 @@ def test_of_two_classes_either_can_name_a_cluster():
     assert effects == {"few": 1.0, "many": -1.0} and cluster_enrichment.suggest_name(found) == "few"
 
 
+def test_a_cluster_is_named_by_what_it_lacks_or_by_two_classes():
+    kinds = ("edge_on", "round", "spiral", "in_between")
+    rest = np.repeat([0, 1, 2, 3], [160, 10, 20, 10])
+    lacking = np.concatenate([np.repeat([1, 2, 3], [70, 60, 70]), rest])
+    found = cluster_enrichment.enrichments(400, np.arange(200), {}, {"class": (lacking, kinds)}, 2)
+    assert cluster_enrichment.suggest_name(found) == "not edge on"
+    two = np.concatenate([np.repeat([0, 1, 2, 3], [10, 90, 80, 20]), np.repeat([0, 1, 2, 3], [85, 10, 10, 95])])
+    found = cluster_enrichment.enrichments(400, np.arange(200), {}, {"class": (two, kinds)}, 2)
+    assert cluster_enrichment.suggest_name(found) == "round or spiral"
+
+
 def test_enrichment_with_nothing_to_compare():
     assert cluster_enrichment.enrichments(3, np.arange(3), {"a": np.arange(3.0)}, {}, 1) == ()
     assert cluster_enrichment.enrichments(3, np.arange(1), {}, {}, 1) == ()

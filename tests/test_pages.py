@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from galaxy_core import artifacts
-from pages.views import card, comparison_panels, demo, figures, frame, readers, scores
+from pages.views import card, demo, figures, frame, readers, scores
 
 MAP, CLUSTERS = "pages/1_Galaxy_map.py", "pages/2_Clusters.py"
 ALL_PAGES = [None, MAP, CLUSTERS]
@@ -223,11 +223,6 @@ def test_log_of_a_bar_that_redraws_itself(tmp_path):
     log = tmp_path / "log"
     log.write_bytes(b"a\nb:  10%|#  |\rb:  90%|## |\r\n")
     assert demo.tail(log) == ["a", "b:  90%|## |"]
-
-
-def test_example_rows_never_repeat():
-    typical, border = comparison_panels.example_rows(np.arange(5), np.array([0.1, 0.9, 0.5, 0.7, 0.3]), 3)
-    assert typical.tolist() == [1, 3, 2] and border.tolist() == [0, 4]
 
 
 # ---------------------------------------------------------------- figures

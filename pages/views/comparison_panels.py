@@ -7,48 +7,62 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from pages.views import card, figures, frame, map_choices, readers, scores, selection, words
-from pages.views.colouring import by_cluster, category_colours
+from pages.views import card, cluster_labels, figures, frame, map_choices, readers, scores, selection, words
+from pages.views.cluster_labels import cluster_text
+from pages.views.colouring import category_colours
 from pages.views.galaxy_map import component
-from pages.views.gallery import gallery, small_picture
+from pages.views.gallery import small_picture
 from pages.views.readers import Galaxies
+from pages.views.selection_gallery import pictures
 
-N_EXAMPLES = 10
+MAP_HEIGHT = 400
+N_BELOW = 60  # pictures of galaxies below zero
+ALL = "all"
 OnOpen = Callable[[Galaxies, int], None]
 
 
 def draw_open_galaxy(galaxies: Galaxies) -> None:
-    """The open galaxy in one strip, or how to open one, at the same height."""
-    row = selection.open_row(galaxies)
+    """The open galaxy in one strip, or how to open one, at the same height; and the selection in one line."""
+    row, rows = selection.open_row(galaxies), selection.selected_rows(galaxies)
     with st.container(horizontal=True, vertical_alignment="center", border=True, key="open-strip"):
         if row is None:
             st.caption("Click a point of either map, or any picture below, to see the galaxy here and on both maps.")
-            return
-        with frame.panel():
-            st.html(small_picture(str(galaxies.ids[row]), readers.thumbnails(galaxies, [row])[0]), width="content")
-        facts = [value for name, value in card.main_facts(galaxies, row).items() if name == "Class"]
-        facts += [
-            f"{words.name_of(name)}: {words.cluster_name(int(galaxies.labels(name)[row]))}"
-            for name in galaxies.clustering_names
-        ]
-        st.markdown(f"**{frame.plain(str(galaxies.ids[row]))}**  \n{frame.plain(' · '.join(facts))}")
-        if st.button("Open on the galaxy map", icon=":material/scatter_plot:"):
+        else:
+            with frame.panel():
+                st.html(small_picture(str(galaxies.ids[row]), readers.thumbnails(galaxies, [row])[0]), width="content")
+            st.markdown(
+                f"**{frame.plain(str(galaxies.ids[row]))}**  \n{frame.plain(' · '.join(facts_of(galaxies, row)))}"
+            )
+        if rows is not None:
+            st.caption(f"{words.count(len(rows))} selected: {frame.plain(selection.describe(galaxies))}")
+        something = row is not None or rows is not None
+        if something and st.button("Open on the galaxy map", icon=":material/scatter_plot:"):
             st.switch_page("pages/1_Galaxy_map.py", query_params=selection.open_address())
 
 
+def facts_of(galaxies: Galaxies, row: int) -> list[str]:
+    """Class and clusters of a galaxy."""
+    facts = [value for name, value in card.main_facts(galaxies, row).items() if name == "Class"]
+    for name in galaxies.clustering_names:
+        names = cluster_labels.names_of(galaxies, name)
+        facts.append(f"{words.name_of(name)}: {cluster_text(int(galaxies.labels(name)[row]), names)}")
+    return facts
+
+
 def draw_map(galaxies: Galaxies, projection: str | None, clustering: str, side: str) -> None:
-    """A clustering on the map."""
+    """A clustering on the map, its clusters called by their names."""
     if projection is None:
         st.info("There is no map of this catalog.", icon=":material/map:")
         return
     look = map_choices.look_of(galaxies, projection, words.name_of(clustering), None, side)
-    component.draw_map(galaxies, look, by_cluster(galaxies, clustering), None, ("clustering", clustering), 480)
+    colouring = cluster_labels.colouring_of(galaxies, clustering)
+    component.draw_map(galaxies, look, colouring, None, ("clustering", clustering, colouring.names), MAP_HEIGHT)
 
 
 def draw_scores(galaxies: Galaxies, clustering: str) -> None:
     """Clusters, coverage and the silhouette, strict first and flattering beside it."""
-    row, about = scores.score_row(galaxies, clustering), galaxies.manifest.clusterings.get(clustering, {})
-    with st.container(horizontal=True):
+    row = scores.score_row(galaxies, clustering)
+    with st.container(horizontal=True, key=f"scores-{clustering}"):
         st.metric("Clusters", row["clusters"], help="Groups the method found, or was asked for.")
         st.metric("Coverage", row["coverage"], help="Share of the galaxies that have a cluster at all.")
         st.metric("Silhouette, strict", row["silhouette, strict"].split(" (")[0], help=scores.STRICT_HELP)
@@ -57,80 +71,119 @@ def draw_scores(galaxies: Galaxies, clustering: str) -> None:
             row["silhouette, flattering"],
             help="Over clustered galaxies only: it rises when difficult galaxies are left out. For comparison.",
         )
-    numbers = {name: value for name, value in about.get("params", {}).items() if isinstance(value, int | float)}
-    params = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items())
-    st.caption(
-        f"Fitted and measured in {row['fitted in']}"
-        + (f" ({params})" if params else "")
-        + f"; strict silhouette {row['silhouette, strict']}, in the embedding {row['strict, in the embedding']}."
-        + scores.sample_note(galaxies, clustering)
-        + scores.class_note(galaxies, clustering)
-    )
+    recorded = scores.recorded_scores(galaxies, clustering)
+    interval = (recorded.get("fitted_space") or {}).get("strict_interval")
+    text = f"Measured on {words.count(len(galaxies))} in {row['fitted in']}"
+    if interval:
+        text += f", strict {scores.score_text(interval[0])} to {scores.score_text(interval[1])}"
+    inside = (recorded.get("embedding") or {}).get("strict")
+    text += "." if inside is None else f"; strict in the embedding {scores.score_text(inside)}."
+    if recorded.get("ami") is not None:
+        text += f" Classes: AMI {scores.score_text(recorded['ami'])}."
+    if not recorded:
+        text += " The manifest records no scores of it."
+    st.caption(text)
 
 
-def draw_silhouettes(galaxies: Galaxies, clustering: str, side: str) -> None:
-    """Every galaxy's silhouette, cluster by cluster."""
-    labels = galaxies.labels(clustering)
-    names = list(scores.sizes_of(labels))
-    if len(names) < 2:
-        st.info("A silhouette compares clusters, and there are fewer than two.", icon=":material/info:")
-        return
-    colours = dict(zip(names, category_colours(len(names), frame.is_dark()), strict=True))
-    title = f"Silhouette of every galaxy, {words.name_of(clustering)}"
-    silhouettes = scores.silhouettes_of(galaxies, clustering)
-    figure = figures.silhouette_figure(silhouettes, labels, colours, title, frame.is_dark())
-    config = figures.chart_config(f"{galaxies.name}-{clustering}-silhouettes") | {"scrollZoom": False}
-    st.plotly_chart(figure, key=f"silhouette-{side}-{clustering}", config=config)
+def draw_silhouettes(galaxies: Galaxies, clustering: str, side: str, on_select: Callable[[], None]) -> None:
+    """Every galaxy's silhouette, cluster by cluster; a click or a button shows those below zero.
 
-
-def draw_examples(galaxies: Galaxies, clustering: str, side: str, on_open: OnOpen) -> None:
-    """The most typical galaxies of a cluster and those at its border."""
+    ``on_select`` is called in the callback after these were selected.
+    """
     labels = galaxies.labels(clustering)
     sizes = scores.sizes_of(labels)
-    options = [*sizes, *([-1] if (labels < 0).any() else [])]
-    if not options:
+    if len(sizes) < 2:
+        st.info("A silhouette compares clusters, and there are fewer than two.", icon=":material/info:")
         return
-    label = st.segmented_control(
-        f"{words.name_of(clustering)}: cluster",
-        options,
-        default=options[0],
-        required=True,
-        format_func=lambda value: "none" if value < 0 else str(value),
-        key=f"cluster-{side}-{clustering}",
+    names = cluster_labels.names_of(galaxies, clustering)
+    texts = {label: cluster_text(label, names) for label in sizes}
+    colours = dict(zip(sizes, category_colours(len(sizes), frame.is_dark()), strict=True))
+    title = f"Silhouette of every galaxy, {words.name_of(clustering)}"
+    silhouettes = scores.silhouettes_of(galaxies, clustering)
+    figure = figures.silhouette_figure(silhouettes, labels, colours, title, frame.is_dark(), texts)
+    config = figures.chart_config(f"{galaxies.name}-{clustering}-silhouettes") | {"scrollZoom": False}
+    chart, choice = f"silhouette-{side}-{clustering}", f"below-{side}-{clustering}"
+
+    def chosen() -> None:
+        select_below(galaxies, clustering, st.session_state.get(choice))
+        on_select()
+
+    def clicked() -> None:
+        label = label_of_click(st.session_state.get(chart))
+        if label in below_of(silhouettes, labels):
+            st.session_state[choice] = label
+            chosen()
+
+    st.plotly_chart(figure, key=chart, config=config, on_select=clicked, selection_mode="points")
+    below = below_of(silhouettes, labels)
+    st.segmented_control(
+        "Galaxies below zero, in",
+        list(below),
+        format_func=lambda key: below_text(key, len(below[key])),
+        key=choice,
+        on_change=chosen,
+        help="Closer to another cluster than to their own, on average. Clicking a cluster of the chart does the same.",
     )
-    membership = galaxies.clusters[f"{clustering}_membership"].to_numpy()
-    members = np.flatnonzero(labels == label)
-    st.markdown(f"**{words.cluster_name(label)}**: {words.count(len(members))}" + mostly(galaxies, members))
-    if label < 0:
-        st.caption("in no cluster, taken evenly from the catalog")
-        rows = members[np.linspace(0, len(members) - 1, min(2 * N_EXAMPLES, len(members))).astype(int)]
-        gallery(galaxies, rows.tolist(), f"none-{side}", on_open=on_open)
-        return
-    typical, border = example_rows(members, membership, N_EXAMPLES)
-    st.caption("most typical: the highest membership")
-    gallery(galaxies, typical.tolist(), f"typical-{side}", on_open=on_open)
-    if len(border):
-        st.caption("at the border: the lowest membership")
-        gallery(galaxies, border.tolist(), f"border-{side}", on_open=on_open)
+    st.caption(" ".join(scores.meaning(galaxies, clustering)[1:]))
 
 
-def example_rows(members: np.ndarray, membership: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The members of highest and of lowest membership, ``n`` each at most; none is in both.
+def below_of(silhouettes: np.ndarray, labels: np.ndarray) -> dict[int | str, np.ndarray]:
+    """Rows with a silhouette below zero: of all clusters, then of each that has any, the lowest first.
 
     Examples
     --------
-    >>> typical, border = example_rows(np.array([0, 2, 3]), np.array([0.5, 1.0, 0.9, 0.1]), 2)
-    >>> typical.tolist(), border.tolist()
-    ([2, 0], [3])
+    >>> found = below_of(np.array([0.5, -0.1, -0.4, 0.2]), np.array([0, 0, 0, 1]))
+    >>> {key: rows.tolist() for key, rows in found.items()}
+    {'all': [2, 1], 0: [2, 1]}
     """
-    order = members[np.argsort(-membership[members], kind="stable")]
-    return order[:n], order[n:][::-1][:n]
+    rows = np.flatnonzero((silhouettes < 0) & (labels >= 0))
+    rows = rows[np.argsort(silhouettes[rows], kind="stable")]
+    found: dict[int | str, np.ndarray] = {ALL: rows} if len(rows) else {}
+    return found | {int(label): rows[labels[rows] == label] for label in np.unique(labels[rows])}
 
 
-def mostly(galaxies: Galaxies, members: np.ndarray) -> str:
-    """The commonest classes of some galaxies, as the end of a sentence; empty without classes."""
-    if "class" not in galaxies.catalog or len(members) == 0:
-        return ""
-    counts = galaxies.catalog["class"].iloc[members].value_counts().head(2)
-    parts = [f"{words.share(n, len(members))} {str(name).replace('_', ' ')}" for name, n in counts.items()]
-    return f", {', '.join(parts)}" if parts else ""
+def below_text(key: int | str, n: int) -> str:
+    """One choice of galaxies below zero.
+
+    Examples
+    --------
+    >>> below_text("all", 1234), below_text(3, 5)
+    ('all clusters (1,234)', '3 (5)')
+    """
+    return f"{'all clusters' if key == ALL else key} ({n:,})"
+
+
+def label_of_click(state: dict | None) -> int | None:
+    """The cluster whose bar was clicked; None where the click was elsewhere."""
+    points = ((state or {}).get("selection") or {}).get("points") or []
+    label = points[0].get("customdata") if points else None
+    label = label[0] if isinstance(label, list | tuple) and label else label
+    return int(label) if isinstance(label, int | float | np.number) and not isinstance(label, bool) else None
+
+
+def select_below(galaxies: Galaxies, clustering: str, key: int | str | None) -> None:
+    """Select the galaxies below zero of a cluster, or of all, on every map; None forgets which they were."""
+    st.session_state["below-zero"] = None
+    below = below_of(scores.silhouettes_of(galaxies, clustering), galaxies.labels(clustering))
+    if key in below:
+        where = "any cluster" if key == ALL else words.cluster_name(int(key))
+        selection.select_rows(galaxies, below[key], how=f"below zero in {where} of {words.name_of(clustering)}")
+        st.session_state["below-zero"] = (galaxies.name, clustering, key)
+
+
+def draw_below(galaxies: Galaxies, on_open: OnOpen) -> None:
+    """Pictures of the galaxies below zero that were chosen last, the lowest silhouette first."""
+    name, clustering, key = st.session_state.get("below-zero") or (None, None, None)
+    if name != galaxies.name or clustering not in galaxies.clustering_names:
+        return
+    silhouettes = scores.silhouettes_of(galaxies, clustering)
+    rows = below_of(silhouettes, galaxies.labels(clustering)).get(key)
+    if rows is None:
+        return
+    where = "all clusters" if key == ALL else words.cluster_name(int(key))
+    first = f", the {N_BELOW} lowest" if len(rows) > N_BELOW else ", the lowest first"
+    st.markdown(f"**Below zero in {where} of {words.name_of(clustering)}**: {words.count(len(rows))}{first}")
+    st.caption("They are selected on both maps; the galaxy map shows all of them. The number is the silhouette.")
+    shown = rows[:N_BELOW]
+    with frame.panel():
+        pictures(galaxies, shown.tolist(), [f"{silhouettes[row]:.2f}" for row in shown], "below-zero", on_open)

@@ -5,12 +5,14 @@ Traces get numpy arrays, so that the browser receives them as typed arrays.
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
 import plotly.graph_objects as go
 
 from pages.views import words
 
-MAX_STEPS = 200  # a cluster's sorted silhouettes are drawn as so many quantiles at most
+MAX_STEPS = 200  # bars of a cluster at most
 
 
 def chart_config(file_name: str) -> dict:
@@ -24,9 +26,17 @@ def chart_config(file_name: str) -> dict:
 
 
 def silhouette_figure(
-    silhouettes: np.ndarray, labels: np.ndarray, colours: dict[int, str], title: str, dark: bool
+    silhouettes: np.ndarray,
+    labels: np.ndarray,
+    colours: dict[int, str],
+    title: str,
+    dark: bool,
+    names: dict[int, str] | None = None,
 ) -> go.Figure:
-    """Every galaxy's silhouette, sorted within its cluster, the largest cluster on top, and the strict mean.
+    """Every galaxy's silhouette as a bar, sorted within its cluster, the largest cluster on top, and the strict mean.
+
+    Of more than `MAX_STEPS` galaxies of a cluster a bar is the mean of neighbouring ones. Each bar carries its
+    cluster's label as ``customdata``, so that a click tells which cluster it was.
 
     Parameters
     ----------
@@ -34,27 +44,16 @@ def silhouette_figure(
     labels : int array, shape (n,)
     colours : dict
         Colour of each cluster label.
+    names : dict, optional
+        Name of each cluster label; `words.cluster_name` where it has none.
     """
     figure, top = go.Figure(), 0.0
     gap, ink = max(1, len(labels) // 80), "#e4e7ee" if dark else "#20242e"
     for label, colour in colours.items():
         values = np.sort(silhouettes[labels == label])[::-1]
-        share = np.linspace(0, 1, min(max(len(values), 2), MAX_STEPS))
-        figure.add_trace(
-            go.Scatter(
-                x=np.quantile(values, 1 - share).astype(np.float32),
-                y=(top + share * len(values)).astype(np.float32),
-                mode="lines",
-                fill="tozerox",
-                fillcolor=colour,
-                line={"color": colour, "width": 1},
-                name=words.cluster_name(label),
-                hovertemplate=f"{words.cluster_name(label)}<br>silhouette %{{x:.2f}}<extra></extra>",
-            )
-        )
-        figure.add_annotation(
-            x=-1, y=top + len(values) / 2, text=words.cluster_name(label), showarrow=False, xanchor="left"
-        )
+        name = (names or {}).get(label, words.cluster_name(label))
+        figure.add_trace(_silhouette_bars(values, top, label, name, colour))
+        figure.add_annotation(x=-1, y=top + len(values) / 2, text=shorten(name), showarrow=False, xanchor="left")
         top += len(values) + gap
     mean = float(np.mean(silhouettes)) if len(silhouettes) else 0.0
     for x, line in ((0.0, {"width": 1, "color": ink}), (mean, {"width": 1.5, "dash": "dash", "color": ink})):
@@ -70,9 +69,40 @@ def silhouette_figure(
         showlegend=False,
         hovermode="closest",
         dragmode=False,
+        barmode="overlay",
+        bargap=0,
         margin={"l": 24, "r": 8, "t": 48, "b": 8},
     )
     return figure
+
+
+def _silhouette_bars(values: np.ndarray, top: float, label: int, name: str, colour: str) -> go.Bar:
+    """Sorted silhouettes of one cluster as horizontal bars from ``top`` down, one for each of up to `MAX_STEPS`."""
+    edges = np.linspace(0, len(values), min(len(values), MAX_STEPS) + 1).astype(int)
+    sizes, below = np.diff(edges), int((values < 0).sum())
+    return go.Bar(
+        x=(np.add.reduceat(values.astype(np.float64), edges[:-1]) / sizes).astype(np.float32),
+        y=(top + (edges[:-1] + edges[1:]) / 2).astype(np.float32),
+        width=sizes.astype(np.float32) * 1.02,
+        orientation="h",
+        marker={"color": colour, "line": {"width": 0}},
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        customdata=np.full(len(sizes), label, dtype=np.int32),
+        name=name,
+        hovertemplate=f"{html.escape(name)}<br>silhouette %{{x:.2f}}<br>{below:,} below zero<extra></extra>",
+    )
+
+
+def shorten(text: str, letters: int = 28) -> str:
+    """Text for a narrow place of a figure, where markup of Plotly does nothing.
+
+    Examples
+    --------
+    >>> shorten("cluster 3: a very long name of a cluster"), shorten("a<b")
+    ('cluster 3: a very long name…', 'a&lt;b')
+    """
+    return html.escape(text if len(text) <= letters else f"{text[: letters - 1].rstrip()}…", quote=False)
 
 
 def composition_figure(codes: np.ndarray, names: tuple[str, ...], rows: np.ndarray, title: str) -> go.Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from galaxy_core.cluster_agreement import adjusted_rand, contingency
 from pages.views import words
 from pages.views.readers import Galaxies
 
@@ -36,22 +37,6 @@ def score_row(galaxies: Galaxies, clustering: str) -> dict[str, str]:
     if recorded.get("ami") is not None:
         row["agreement with classes (AMI)"] = score_text(recorded["ami"])
     return row
-
-
-def sample_note(galaxies: Galaxies, clustering: str) -> str:
-    """A sentence on the sample that distances were measured to, where it was one."""
-    fitted = recorded_scores(galaxies, clustering).get("fitted_space") or {}
-    if fitted.get("exact", True):
-        return ""
-    return f" Distances are to a random {words.count(fitted['n_reference'])}; the interval allows for that."
-
-
-def class_note(galaxies: Galaxies, clustering: str) -> str:
-    """A sentence on the agreement with the classes, where there are any."""
-    ami = recorded_scores(galaxies, clustering).get("ami")
-    if ami is None:
-        return ""
-    return f" Agreement with the classes: adjusted mutual information {score_text(ami)} (0 as by chance, 1 the same)."
 
 
 def silhouettes_of(galaxies: Galaxies, clustering: str) -> np.ndarray:
@@ -111,35 +96,10 @@ def agreement(first: np.ndarray, second: np.ndarray) -> float:
     >>> agreement(np.array([0, 0, 1, 1, -1]), np.array([5, 5, 2, 2, 2]))
     1.0
     """
-    both = (first >= 0) & (second >= 0)
-    if both.sum() < 2:
-        return float("nan")
-    table = np.zeros((int(first.max()) + 1, int(second.max()) + 1))
-    np.add.at(table, (first[both], second[both]), 1)
-    together = _pairs(table).sum()
-    in_first, in_second = _pairs(table.sum(axis=1)).sum(), _pairs(table.sum(axis=0)).sum()
-    expected, largest = in_first * in_second / _pairs(both.sum()), (in_first + in_second) / 2
-    return 1.0 if largest == expected else float((together - expected) / (largest - expected))
-
-
-def _pairs(n):
-    return n * (n - 1) / 2
-
-
-def meaning_of_pair(galaxies: Galaxies, first: str, second: str) -> list[str]:
-    """What two clusterings say, each for itself and together."""
-    sentences = [" ".join(meaning(galaxies, name)) for name in dict.fromkeys((first, second))]
-    if first == second:
-        return sentences
-    labels = galaxies.labels(first), galaxies.labels(second)
-    n_both, value = int(((labels[0] >= 0) & (labels[1] >= 0)).sum()), agreement(*labels)
-    if np.isfinite(value):
-        how = "much alike" if value > 0.65 else "partly alike" if value > 0.3 else "quite differently"
-        sentences.append(
-            f"Over the {words.count(n_both)} that have a cluster in both, they group them {how}: the adjusted Rand"
-            f" index is {score_text(value)} (1 alike, 0 as by chance)."
-        )
-    return sentences
+    table = contingency(first, second)
+    rows = [k for k, label in enumerate(table.rows) if label >= 0]
+    columns = [k for k, label in enumerate(table.columns) if label >= 0]
+    return adjusted_rand(table.counts[np.ix_(rows, columns)]) if rows and columns else float("nan")
 
 
 def score_text(value: float | None) -> str:

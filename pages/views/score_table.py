@@ -1,0 +1,159 @@
+"""All scores of all clusterings in one table, each with what it was measured on, the strict ones named apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.views import cluster_labels, scores, verdict, words
+from pages.views.readers import Galaxies
+
+NOT_MEASURED = "not measured"
+STRICT, FLATTERING = "strict", "flattering"
+ABOUT = f"""
+- **Strict silhouette**: the mean over *all* galaxies, those in no cluster counting 0, in the space that was clustered
+  and in the embedding. In brackets the 95 % bootstrap interval. **Flattering**: over clustered galaxies alone, as often
+  published; it rises when difficult galaxies are left out.
+- **DBCV** (Moulavi et al. 2014) asks whether dense regions are separated, −1 to 1, unclustered galaxies counting 0; for
+  methods that go by density. **Calinski-Harabasz** (more is better) and **Davies-Bouldin** (less is better) leave the
+  unclustered galaxies out, and are in the space that was clustered: compare them only within one space.
+- **Stability**: mean adjusted Rand index over refits on bootstrap samples; a cluster is stable where its mean Jaccard
+  similarity is at least {verdict.STABLE} (Hennig 2007), and dissolves in a refit where it is below 0.5.
+- **On shuffled data**: the same method on an embedding whose columns were shuffled, so that no structure is left.
+- **AMI, ARI** with the classes: 0 as by chance, 1 the same; the unclustered count as one more group. **Homogeneity**:
+  is each cluster of one class; **completeness**: is each class in one cluster. Classes choose nothing here.
+"""
+
+
+def draw_table(galaxies: Galaxies) -> None:
+    """The table of every clustering, and what its numbers mean."""
+    st.dataframe(
+        score_table(galaxies),
+        column_config={
+            "score": st.column_config.TextColumn("Score", pinned=True, width=210),
+            "kind": st.column_config.TextColumn("Kind", width=80, help="Strict scores count every galaxy."),
+        },
+        hide_index=True,
+        height="content",
+    )
+    st.caption(measured_on(galaxies))
+    with st.expander("What each score means"):
+        st.markdown(ABOUT)
+    with st.expander("Sizes and stability of every cluster"):
+        st.dataframe(cluster_table(galaxies), hide_index=True)
+
+
+def score_table(galaxies: Galaxies) -> pd.DataFrame:
+    """One row a score, one column a clustering; text."""
+    names = galaxies.clustering_names
+    columns = {name: dict(_scores_of(galaxies, name)) for name in names}
+    keys = list(columns[names[0]]) if names else []
+    table = {"score": [key[0] for key in keys], "kind": [key[1] for key in keys]}
+    for name in names:
+        heading = words.name_of(name)
+        table[heading if heading not in table else name] = [columns[name][key] for key in keys]
+    return pd.DataFrame(table)
+
+
+def _scores_of(galaxies: Galaxies, clustering: str) -> list[tuple[tuple[str, str], str]]:
+    """Name, kind and text of each score."""
+    row, recorded = scores.score_row(galaxies, clustering), scores.recorded_scores(galaxies, clustering)
+    inside, null = recorded.get("embedding") or {}, recorded.get("null") or {}
+    return [
+        (("fitted in", ""), row["fitted in"]),
+        (("parameters", ""), parameters_of(galaxies, clustering)),
+        (("clusters", ""), row["clusters"]),
+        (("coverage", ""), row["coverage"]),
+        (("silhouette, fitted space", STRICT), row["silhouette, strict"]),
+        (("silhouette, fitted space", FLATTERING), row["silhouette, flattering"]),
+        (("silhouette, embedding", STRICT), row["strict, in the embedding"] if inside else NOT_MEASURED),
+        (("silhouette, embedding", FLATTERING), _text(inside.get("clustered"))),
+        (("silhouette, on shuffled data", STRICT), null_text(null)),
+        (("stability over refits", ""), stability_text(galaxies, clustering)),
+        (("DBCV", STRICT), _text(recorded.get("dbcv"))),
+        (("Calinski-Harabasz", FLATTERING), _number(recorded.get("calinski_harabasz"))),
+        (("Davies-Bouldin", FLATTERING), _number(recorded.get("davies_bouldin"))),
+        (("AMI with the classes", STRICT), _text(recorded.get("ami"))),
+        (("ARI with the classes", STRICT), _text(recorded.get("ari"))),
+        (("homogeneity", STRICT), _text(recorded.get("homogeneity"))),
+        (("completeness", STRICT), _text(recorded.get("completeness"))),
+    ]
+
+
+def _text(value: float | None) -> str:
+    return NOT_MEASURED if value is None else scores.score_text(value)
+
+
+def _number(value: float | None) -> str:
+    return NOT_MEASURED if value is None else words.number(value)
+
+
+def parameters_of(galaxies: Galaxies, clustering: str) -> str:
+    """The numbers a clustering was made with."""
+    params = galaxies.manifest.clusterings.get(clustering, {}).get("params") or {}
+    numbers = {name: value for name, value in params.items() if isinstance(value, int | float)}
+    return ", ".join(f"{name.replace('_', ' ')} {words.number(value)}" for name, value in numbers.items()) or "none"
+
+
+def null_text(null: dict) -> str:
+    """What the method finds in shuffled data.
+
+    Examples
+    --------
+    >>> null_text({}), null_text({"strict": 0.02, "n_clusters": 3, "coverage": 0.5})
+    ('not measured', '0.020 (3 clusters, 50 % covered)')
+    """
+    if null.get("strict") is None:
+        return NOT_MEASURED
+    more = [words.count(int(null["n_clusters"]), "cluster", "clusters")] if null.get("n_clusters") is not None else []
+    more += [f"{words.share(null['coverage'], 1)} covered"] if null.get("coverage") is not None else []
+    return scores.score_text(null["strict"]) + (f" ({', '.join(more)})" if more else "")
+
+
+def stability_text(galaxies: Galaxies, clustering: str) -> str:
+    """Mean ARI over the refits and how many clusters are stable."""
+    stability = scores.recorded_scores(galaxies, clustering).get("stability") or {}
+    facts = verdict.facts_of(galaxies, clustering)
+    if not facts.jaccard:
+        return NOT_MEASURED
+    return f"{scores.score_text(stability.get('ari'))} ({facts.n_stable} of {facts.n_clusters} stable)"
+
+
+def measured_on(galaxies: Galaxies) -> str:
+    """What the numbers of the table were measured on."""
+    n_stable = {verdict.facts_of(galaxies, name).n_refits for name in galaxies.clustering_names} - {0}
+    refits = f" Stability: {max(n_stable)} refits." if n_stable else ""
+    samples = {
+        fitted["n_reference"]
+        for name in galaxies.clustering_names
+        for fitted in [scores.recorded_scores(galaxies, name).get("fitted_space") or {}]
+        if not fitted.get("exact", True)
+    }
+    sample = f" Silhouettes above {max(samples):,} galaxies are to a random sample of so many." if samples else ""
+    return f"Measured on all {words.count(len(galaxies))} of {galaxies.name}.{sample}{refits}"
+
+
+def cluster_table(galaxies: Galaxies) -> pd.DataFrame:
+    """One row a cluster of every clustering: size, silhouette, stability."""
+    lines = []
+    for clustering in galaxies.clustering_names:
+        labels, silhouettes = galaxies.labels(clustering), scores.silhouettes_of(galaxies, clustering)
+        facts, names = verdict.facts_of(galaxies, clustering), cluster_labels.names_of(galaxies, clustering)
+        inside = labels >= 0
+        sizes = scores.sizes_of(labels)
+        totals = np.bincount(labels[inside], silhouettes[inside])
+        for label, size in sizes.items():
+            jaccard, dissolved = facts.jaccard.get(label), facts.dissolved.get(label)
+            lines.append(
+                {
+                    "clustering": words.name_of(clustering),
+                    "cluster": cluster_labels.cluster_text(label, names),
+                    "galaxies": size,
+                    "share": words.share(size, len(labels)),
+                    "mean silhouette": scores.score_text(totals[label] / size) if len(sizes) > 1 else NOT_MEASURED,
+                    "mean Jaccard": _text(jaccard),
+                    "dissolved": NOT_MEASURED if dissolved is None else f"{dissolved:.0f} of {facts.n_refits}",
+                }
+            )
+    return pd.DataFrame(lines)

@@ -1,0 +1,187 @@
+"""What two clusterings say, in three plain sentences computed from their numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from galaxy_core import cluster_agreement
+from pages.views import scores, words
+from pages.views.readers import Galaxies
+
+STABLE = 0.75
+"""Mean Jaccard similarity over refits from which a cluster counts as stable (Hennig 2007)."""
+
+REAL, WEAK, CONTINUUM, UNTESTED, NOTHING = "real", "weak", "continuum", "untested", "nothing"
+NO_STRUCTURE = 0.25
+"""Up to this silhouette there is no substantial structure, from 0.5 on a reasonable one (Kaufman & Rousseeuw 1990)."""
+
+REASONABLE = 0.5
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the verdict on one clustering rests on.
+
+    Attributes
+    ----------
+    name, space : str
+        As people write them.
+    n_galaxies, n_clustered, n_clusters : int
+    strict, strict_low : float
+        Strict silhouette in the fitted space, and the lower end of its interval.
+    null_strict : float or None
+        The same of the same method on shuffled data; None where that was not measured.
+    n_refits : int
+        0 where stability was not measured.
+    jaccard, dissolved : dict of int to float
+        Mean Jaccard similarity of each cluster over the refits, and in how many it dissolved (below 0.5).
+    """
+
+    name: str
+    space: str
+    n_galaxies: int
+    n_clustered: int
+    n_clusters: int
+    strict: float
+    strict_low: float
+    null_strict: float | None = None
+    n_refits: int = 0
+    jaccard: dict[int, float] = field(default_factory=dict)
+    dissolved: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def n_stable(self) -> int:
+        """Clusters that come back in the refits."""
+        return sum(value >= STABLE for value in self.jaccard.values())
+
+
+def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
+    """Collect them from the manifest and the labels."""
+    recorded, labels = scores.recorded_scores(galaxies, clustering), galaxies.labels(clustering)
+    strict = scores.strict_mean(galaxies, clustering)
+    interval = (recorded.get("fitted_space") or {}).get("strict_interval")
+    stability, null = recorded.get("stability") or {}, recorded.get("null") or {}
+    return Facts(
+        name=words.name_of(clustering),
+        space=words.space_of(str(galaxies.manifest.clusterings.get(clustering, {}).get("space", ""))),
+        n_galaxies=len(labels),
+        n_clustered=int((labels >= 0).sum()),
+        n_clusters=len(np.unique(labels[labels >= 0])),
+        strict=strict,
+        strict_low=float(interval[0]) if interval else strict,
+        null_strict=null.get("strict"),
+        n_refits=int(stability.get("n_refits") or 0),
+        jaccard=_by_label(stability.get("jaccard")),
+        dissolved=_by_label(stability.get("dissolved")),
+    )
+
+
+def _by_label(values: dict | None) -> dict[int, float]:
+    return {int(label): float(value) for label, value in (values or {}).items() if value is not None}
+
+
+def judge(facts: Facts) -> str:
+    """One of `REAL`, `WEAK`, `CONTINUUM`, `UNTESTED`, `NOTHING`.
+
+    A continuum is what there is when the same method does as well on shuffled data, when fewer than half of the
+    clusters come back in refits, or when the silhouette shows no substantial structure.
+    """
+    if facts.n_clusters < 2:
+        return NOTHING
+    unstable = bool(facts.jaccard) and facts.n_stable < facts.n_clusters / 2
+    as_null = facts.null_strict is not None and facts.strict_low <= facts.null_strict
+    if unstable or as_null or not facts.strict > NO_STRUCTURE:
+        return CONTINUUM
+    if not facts.jaccard or facts.null_strict is None:
+        return UNTESTED
+    return REAL if facts.n_stable == facts.n_clusters and facts.strict > REASONABLE else WEAK
+
+
+MEANING = {
+    REAL: "these are separate groups with blurred edges",
+    WEAK: "groups that can be found again, but run into one another",
+    CONTINUUM: "the galaxies form a continuum, and these borders cut through it",
+    UNTESTED: "groups that run into one another; whether they would come back is not measured",
+}
+
+SOME = "some of these groups can be found again, and they run into one another"
+
+
+def sentence_of(facts: Facts) -> str:
+    """The verdict on one clustering."""
+    found = words.count(facts.n_clusters, "cluster", "clusters")
+    covered = words.share(facts.n_clustered, facts.n_galaxies)
+    if facts.n_clusters == 0:
+        return f"{facts.name} found no cluster: at this setting the galaxies form one continuum."
+    if facts.n_clusters == 1:
+        return f"{facts.name} finds a single cluster, of {covered} of the galaxies: there is nothing to separate."
+    text = f"{facts.name} finds {found} holding {covered} of the galaxies; {stability_text(facts)};"
+    text += f" the strict silhouette in {facts.space} is {scores.score_text(facts.strict)}"
+    if facts.null_strict is not None:
+        text += f" against {scores.score_text(facts.null_strict)} on shuffled data"
+    judged = judge(facts)
+    meaning = SOME if judged == WEAK and facts.n_stable < facts.n_clusters else MEANING[judged]
+    return f"{text}: {meaning}."
+
+
+def stability_text(facts: Facts) -> str:
+    """How many clusters are stable, and which one dissolves most often.
+
+    Examples
+    --------
+    >>> jaccard, dissolved = {0: 0.9, 1: 0.8, 2: 0.4}, {0: 0, 1: 1, 2: 7}
+    >>> stability_text(Facts("k", "s", 9, 9, 3, 0.4, 0.4, None, 10, jaccard, dissolved))
+    '2 of 3 are stable and cluster 2 dissolves in 7 of 10 refits'
+    """
+    if not facts.jaccard:
+        return "their stability is not measured"
+    text = f"{facts.n_stable} of {facts.n_clusters} {'is' if facts.n_stable == 1 else 'are'} stable"
+    if facts.n_stable == facts.n_clusters:
+        text = "all of them are stable" if facts.n_clusters > 2 else "both are stable"
+    worst = max(facts.dissolved, key=facts.dissolved.get, default=None)
+    if worst is not None and facts.dissolved[worst] >= 1 and facts.n_refits:
+        often = f"{facts.dissolved[worst]:.0f} of {facts.n_refits} refits"
+        text += f" and {words.cluster_name(worst)} dissolves in {often}"
+    return text
+
+
+def sentence_of_pair(galaxies: Galaxies, first: str, second: str) -> str:
+    """How far two clusterings agree; counted once for each pair."""
+    key = ("agreement", first, second)
+    if key not in galaxies.memory:
+        labels = galaxies.labels(first), galaxies.labels(second)
+        share, rand = cluster_agreement.agreeing_share(*labels), scores.agreement(*labels)
+        n_both = int(((labels[0] >= 0) & (labels[1] >= 0)).sum())
+        galaxies.memory[key] = share, rand, n_both
+    share, rand, n_both = galaxies.memory[key]
+    if not n_both:
+        return f"No galaxy of this catalog has a cluster in both {words.name_of(first)} and {words.name_of(second)}."
+    how = "much alike" if rand > 0.65 else "partly alike" if rand > 0.3 else "quite differently"
+    text = (
+        f"{words.name_of(first)} and {words.name_of(second)} agree on {words.share(share, 1)} of the"
+        f" {words.count(len(galaxies))}, each cluster matched with at most one of the other"
+    )
+    if not np.isfinite(rand):
+        return f"{text}."
+    return (
+        f"{text}; they group the {n_both:,} that have a cluster in both {how} (adjusted Rand index"
+        f" {scores.score_text(rand)}; 1 alike, 0 as by chance)."
+    )
+
+
+def sentences(galaxies: Galaxies, first: str, second: str) -> list[str]:
+    """One sentence for each clustering, and one for the two together."""
+    said = [sentence_of(facts_of(galaxies, name)) for name in dict.fromkeys((first, second))]
+    return said if first == second else [*said, sentence_of_pair(galaxies, first, second)]
+
+
+def overall(galaxies: Galaxies, first: str, second: str) -> str:
+    """The two judgements in a few words, for the head of the verdict; empty where they say different things."""
+    said = {judge(facts_of(galaxies, name)) for name in (first, second)}
+    if said == {CONTINUUM}:
+        return "A continuum: neither clustering finds groups that stand apart."
+    if said == {REAL}:
+        return "Both clusterings find groups that stand apart."
+    return ""
