@@ -1,0 +1,224 @@
+"""`scripts/cluster.py`: any method in any space, several seeds, sweeps; one sentence where it cannot be done."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galaxy_core import artifacts
+from galaxy_core.pipeline import rerun_steps
+from scripts import cluster
+from tests.pipeline_child import run
+from tests.test_pipeline import hashes, write_images
+
+N = 60
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """Artifacts of a small catalog in three classes."""
+    root = tmp_path_factory.mktemp("made")
+    run(write_images(tmp_path_factory.mktemp("catalog"), N, broken=()), root)
+    return root
+
+
+@pytest.fixture
+def root(made, tmp_path) -> Path:
+    """A copy of it to work on."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Function ``call(root, *words)``: exit code, standard output and error of the command."""
+
+    def command(root: Path, *words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cluster.py", "sample", *words, "--artifacts", str(root)])
+        try:
+            code = cluster.main()
+        except SystemExit as stopped:
+            code = stopped.code
+        said = capsys.readouterr()
+        return code, said.out, "".join(line for line in said.err.splitlines(True) if "it/s" not in line)
+
+    return command
+
+
+def sentence(error: str) -> str:
+    """The last line of what a command wrote to its standard error: progress bars come before."""
+    return error.strip().splitlines()[-1].split("\r")[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "space"),
+    [
+        (["--method", "kmeans", "--param", "n_clusters=4"], "kmeans_4", "embedding"),
+        (["--method", "gmm", "--param", "n_clusters=3", "--space", "pca_3"], "gmm_3_pca_3", "pca_3"),
+        (
+            ["--method", "agglomerative", "--param", "n_clusters=3", "--space", "lda_2"],
+            "agglomerative_3_lda_2",
+            "lda_2",
+        ),
+        (["--method", "hdbscan", "--param", "min_cluster_size=8", "--name", "crowds"], "crowds", "embedding"),
+        (["--name", "dbscan_p", "--param", "min_samples=4", "--space", "pca_2_of_pca_5"], "dbscan_p", "pca_2_of_pca_5"),
+    ],
+)
+def test_any_method_in_any_space_is_stored_and_told(root, call, words, name, space):
+    code, out, error = call(root, *words)
+    assert code == 0, error
+    manifest = artifacts.read_manifest(root, "sample")
+    stored = manifest.clusterings[name]
+    method = words[1].removesuffix("_p")
+    assert (stored["method"], stored["space"], stored["seed"]) == (method, space, 0)
+    assert stored["scores"]["n_clusters"] >= 2 and f"{name}: " in out
+    assert stored["space_params"].get("method") == (None if space == "embedding" else space.split("_")[0])
+    assert artifacts.read_table(root, "sample", "clusters")[f"{name}_label"].max() >= 1
+    assert {"kmeans_3", "kmeans_2"} <= set(manifest.clusterings) and artifacts.verify(root, "sample") == []
+    if method == "dbscan":
+        assert stored["measures"]["k_distance"]["elbow"] == pytest.approx(stored["params"]["eps"])
+
+
+def test_what_was_there_is_taken_over_not_made_again(root, call, monkeypatch):
+    before = artifacts.read_table(root, "sample", "clusters")
+    from galaxy_core import clustering
+
+    fitted = []
+    fit = clustering.fit_clustering
+    monkeypatch.setattr(clustering, "fit_clustering", lambda m, *a, **k: fitted.append(m) or fit(m, *a, **k))
+    assert call(root, "--method", "gmm", "--param", "n_clusters=2")[0] == 0
+    assert fitted == ["gmm"]
+    after = artifacts.read_table(root, "sample", "clusters")
+    for column in before:
+        np.testing.assert_array_equal(before[column], after[column])
+
+
+def test_several_seeds_are_several_clusterings(root, call):
+    assert call(root, "--method", "kmeans", "--name", "km", "--param", "n_init=1", "--seed", "3", "4", "5")[0] == 0
+    stored = artifacts.read_manifest(root, "sample").clusterings
+    assert {name: stored[name]["seed"] for name in stored if name.startswith("km_") or name == "km"} == {
+        "km": 3,
+        "km_seed_4": 4,
+        "km_seed_5": 5,
+    }
+
+
+def test_stability_and_the_null_are_measured_where_asked_and_told(root, call):
+    words = ("--method", "kmeans", "--space", "pca_3", "--param", "n_clusters=3", "--stability", "4", "--null")
+    code, out, error = call(root, *words)
+    assert code == 0, error
+    scores = artifacts.read_manifest(root, "sample").clusterings["kmeans_3_pca_3"]["scores"]
+    assert scores["stability"]["n_refits"] == len(scores["stability"]["ari_each"]) == 4
+    assert scores["stability"]["ari"] > 0.9  # three classes of different colours
+    assert scores["null"]["n_clusters"] == 3 and scores["null"]["strict"] < scores["fitted_space"]["strict"] / 2
+    assert "4 refits on bootstrap samples agree with it by an ARI of" in out
+    assert "on shuffled features it finds 3 clusters" in out
+    assert "stability" not in artifacts.read_manifest(root, "sample").clusterings["kmeans_3"]["scores"]
+
+
+def test_a_space_that_knows_the_classes_is_judged_on_galaxies_it_did_not_learn_from(root, call):
+    from galaxy_core.comparison import measure_agreement
+
+    assert call(root, "--method", "kmeans", "--space", "lda_2", "--param", "n_clusters=3")[0] == 0
+    stored = artifacts.read_manifest(root, "sample").clusterings["kmeans_3_lda_2"]
+    table = artifacts.read_table(root, "sample", "catalog")
+    labels = artifacts.read_table(root, "sample", "clusters")["kmeans_3_lda_2_label"].to_numpy()
+    held_out = (table["split"] != "train").to_numpy()
+    wanted = measure_agreement(labels[held_out], table["class"].to_numpy(dtype=object)[held_out])
+    assert stored["scores"]["ami"] == pytest.approx(wanted.ami) and "did not learn from" in stored["notes"][0]
+
+
+def test_remove_drops_one_and_only_that(root, call):
+    assert call(root, "--name", "kmeans_2", "--remove")[0] == 0
+    assert set(artifacts.read_manifest(root, "sample").clusterings) == {"kmeans_3"}
+    code, _, error = call(root, "--name", "kmeans_2", "--remove")
+    assert code == 1 and "sample has no clustering 'kmeans_2'; it has kmeans_3." in error
+
+
+WRONG = {
+    "k larger than n": (["--method", "kmeans", "--param", "n_clusters=61"], "needs 61 different vectors"),
+    "size larger than n": (["--method", "hdbscan", "--param", "min_cluster_size=61"], "among 60; ask for a smaller"),
+    "no cluster": (["--method", "hdbscan", "--param", "min_cluster_size=31"], "hdbscan found no cluster among the 60"),
+    "no such space": (["--method", "kmeans", "--space", "atlas"], "choose embedding, pca_20"),
+    "no such dimension": (["--method", "kmeans", "--space", "tsne_3"], "tsne gives 1 or 2 dimensions"),
+    "no such parameter": (["--method", "kmeans", "--param", "k=3"], "kmeans has no parameter 'k'"),
+    "no such name": (["--method", "kmeans", "--name", "a/b"], "cannot name a clustering"),
+    "swept too far": (["--method", "kmeans", "--sweep", "n_clusters=70..80"], "No value of n_clusters gives"),
+    "swept nowhere": (["--method", "kmeans", "--sweep", "n_clusters=few"], "is no list of values"),
+    "swept sideways": (["--method", "kmeans", "--sweep", "size=2..4"], "kmeans has no parameter 'size'"),
+}
+
+
+@pytest.mark.parametrize("case", list(WRONG))
+def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(root, call, case):
+    words, expected = WRONG[case]
+    before = hashes(root / "sample")
+    code, _, error = call(root, *words)
+    assert code == 1 and expected in sentence(error) and "Traceback" not in error
+    assert hashes(root / "sample") == before
+
+
+@pytest.mark.parametrize("spoiled", ["nan", "identical"])
+def test_an_embedding_that_cannot_be_clustered_is_one_sentence(root, call, spoiled, monkeypatch):
+    from galaxy_core import pipeline
+
+    vectors = np.full((N, 12), np.nan if spoiled == "nan" else 0.25, np.float32)
+    monkeypatch.setattr(pipeline, "read_staged_embedding", lambda *_: vectors)
+    before = hashes(root / "sample")
+    code, _, error = call(root, "--method", "kmeans", "--param", "n_clusters=5")
+    expected = "60 of 60 galaxies have NaN" if spoiled == "nan" else "the 60 galaxies have 1; ask for fewer"
+    assert code == 1 and expected in sentence(error)
+    assert hashes(root / "sample") == before
+
+
+def test_one_galaxy(tmp_path, call):
+    run(write_images(tmp_path / "images", 1, broken=()), tmp_path / "root")
+    before = hashes(tmp_path / "root/sample")
+    for words in (
+        ["--method", "kmeans"],
+        ["--method", "hdbscan"],
+        ["--method", "kmeans", "--sweep", "n_clusters=2..4"],
+    ):
+        code, _, error = call(tmp_path / "root", *words)
+        assert code == 1 and "Traceback" not in error
+        assert "galaxies" in sentence(error) and sentence(error).endswith(".")
+    assert hashes(tmp_path / "root/sample") == before
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "--method is needed"),
+        (["--remove"], "--remove needs --name"),
+        (["--method", "kmeans", "--seed", "-1"], "cannot be negative"),
+        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--null"], "neither --stability nor --null"),
+        (["--method", "kmeans", "--param", "n_clusters"], "--param takes KEY=VALUE"),
+        (["--method", "magic"], "invalid choice"),
+    ],
+)
+def test_wrong_usage(root, call, words, expected):
+    code, _, error = call(root, *words)
+    assert code == 2 and expected in error
+
+
+def test_help_names_every_method_and_its_parameters(capsys):
+    from galaxy_core.clustering import METHODS, parameters_of
+
+    with pytest.raises(SystemExit):
+        cluster.parse(["--help"])
+    said = capsys.readouterr().out
+    assert tuple(METHODS) == cluster.METHODS
+    assert all(name in said for method in METHODS for name in (method, *parameters_of(METHODS[method])))
+
+
+def test_an_added_clustering_and_a_sweep_survive_reruns_of_other_steps(root, call):
+    assert call(root, "--method", "kmeans", "--sweep", "n_clusters=2..4")[0] == 0
+    assert call(root, "--method", "kmeans", "--param", "n_clusters=5")[0] == 0
+    rerun_steps(root, "sample", lambda config: config)
+    assert "kmeans_5" in artifacts.read_manifest(root, "sample").clusterings
+    assert artifacts.read_sweeps(root, "sample")["value"].tolist() == [2, 3, 4]
+    assert artifacts.verify(root, "sample") == []
