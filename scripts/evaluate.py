@@ -1,6 +1,8 @@
 """Measure a trained model on a catalog: nothing is trained, and only held-out galaxies are scored.
 
-Example: python scripts/evaluate.py contrastive_denoiser folder:data/gz_clean5 --json metrics.json
+python scripts/evaluate.py contrastive_denoiser folder:data/gz_clean5 --json metrics.json
+python scripts/evaluate.py clustering folder:data/gz_clean5 --json clusters.json     # all galaxies, no classes needed
+python scripts/evaluate.py clustering --from-artifacts gz_clean5                     # with the embedding made already
 """
 
 from __future__ import annotations
@@ -18,8 +20,11 @@ from galaxy_core.errors import GalaxyError
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", help="the recipe whose model is measured, e.g. contrastive_denoiser")
-    parser.add_argument("catalog", metavar="LAYOUT:PATH")
+    parser.add_argument("recipe", help="whose model is measured, e.g. contrastive_denoiser; or: clustering")
+    parser.add_argument("catalog", metavar="LAYOUT:PATH", nargs="?", help="images to measure it on")
+    parser.add_argument("--from-artifacts", metavar="NAME", help="clustering: this catalog's embedding, as it is")
+    parser.add_argument("--refits", type=int, default=10, help="clustering: bootstrap samples, 0 or more (%(default)s)")
+    parser.add_argument("--redraws", type=int, default=10, help="those that make the space anew: slow (%(default)s)")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="where models/ is (%(default)s)")
     parser.add_argument("--model", help="name or folder of the model (default: the recipe's)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
@@ -27,7 +32,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--no-clusters", action="store_true", help="leave out the clusterings, which take a minute")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if bool(options.catalog) == bool(options.from_artifacts):
+        parser.error("name one catalog: LAYOUT:PATH, or for clustering --from-artifacts NAME")
+    if options.from_artifacts and options.recipe != "clustering":
+        parser.error("--from-artifacts is for clustering; a recipe needs the images: LAYOUT:PATH")
+    if options.refits < 1 or options.redraws < 0:
+        parser.error("--refits takes 1 or more, --redraws 0 or more")
+    return options
 
 
 def print_scores(scores: dict) -> None:
@@ -55,8 +67,39 @@ def print_scores(scores: dict) -> None:
             )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    from galaxy_core.artifacts import write_json
+def bars_for(unit: str):
+    """A function that shows a progress bar for each label, and one that closes them."""
+    bars: dict[str, tqdm] = {}
+
+    def report(label: str, done: int, total: int) -> None:
+        if label not in bars:
+            bars[label] = tqdm(total=total, desc=label, unit=unit)
+        bars[label].update(done - bars[label].n)
+
+    return report, lambda: [bar.close() for bar in bars.values()]
+
+
+def score_clusters(arguments: argparse.Namespace) -> dict:
+    """Scores of the clusterings of an embedding, with where it is from."""
+    from galaxy_core.recipes import clustering_scores as recipe
+
+    report, close = bars_for("step")
+    if arguments.from_artifacts:
+        embedding, classes, source = recipe.from_artifacts(
+            arguments.artifacts, arguments.from_artifacts, arguments.model
+        )
+    else:
+        embedding, classes, source = recipe.from_catalog(
+            arguments.catalog, arguments.artifacts, arguments.model, arguments.device, report
+        )
+    scores = recipe.score_clusterings(
+        embedding, classes, arguments.seed, arguments.refits, arguments.redraws, report=report
+    )
+    close()
+    return source | scores
+
+
+def score_recipe(arguments: argparse.Namespace) -> dict:
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model
     from galaxy_core.models import read_model_config, resolve_device
@@ -65,13 +108,7 @@ def run(arguments: argparse.Namespace) -> None:
     module = find_recipe(arguments.recipe).module()
     folder = find_model(arguments.model or arguments.recipe, arguments.artifacts)
     catalog = read_catalog(arguments.catalog)
-    bars: dict[str, tqdm] = {}
-
-    def report(label: str, done: int, total: int) -> None:
-        if label not in bars:
-            bars[label] = tqdm(total=total, desc=label, unit="galaxy")
-        bars[label].update(done - bars[label].n)
-
+    report, close = bars_for("galaxy")
     scores = module.evaluate(
         folder,
         catalog,
@@ -81,11 +118,23 @@ def run(arguments: argparse.Namespace) -> None:
         clusters=not arguments.no_clusters,
         report=report,
     )
-    for bar in bars.values():
-        bar.close()
+    close()
     scores["catalog"] = f"{catalog.layout}:{Path(catalog.source).name}"
     scores["weights_sha256"] = read_model_config(folder)["weights_sha256"]
-    print_scores(scores)
+    return scores
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from galaxy_core.artifacts import write_json
+
+    if arguments.recipe == "clustering":
+        from galaxy_core.recipes.clustering_table import table_lines
+
+        scores = score_clusters(arguments)
+        print("\n" + "\n".join(table_lines(scores)))
+    else:
+        scores = score_recipe(arguments)
+        print_scores(scores)
     if arguments.json:
         print(f"\nWritten: {write_json(arguments.json, scores)}")
 

@@ -1,0 +1,155 @@
+"""What `scripts/evaluate.py clustering` measures, chooses and prints."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galaxy_core.recipes import clustering_scores
+from galaxy_core.recipes.clustering_scores import Candidate, choose, is_eligible, redrawing, score_clusterings, targets
+from galaxy_core.recipes.clustering_table import aligned, table_lines
+
+ROOT = Path(__file__).parents[1]
+FEW = {
+    "hdbscan_crowds": Candidate("hdbscan", "pca_2_of_smoothed_4", {"min_cluster_share": 0.1, "min_samples": 5}),
+    "kmeans_8": Candidate("kmeans", "pca_2", {"n_clusters": 8, "n_init": 1}),
+    "published_kmeans": Candidate("kmeans", "embedding", {"n_clusters": 3, "n_init": 1}, published=True),
+}
+
+
+def islands(n: int = 240) -> tuple[np.ndarray, np.ndarray]:
+    """Three islands whose place shows in six features at once."""
+    place = np.arange(n) % 3
+    vectors = 30 * np.repeat(np.eye(3)[place], 2, axis=1) + np.random.default_rng(0).normal(size=(n, 6))
+    return vectors.astype(np.float32), np.array(["spiral", "edge_on", "round"], dtype=object)[place]
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict:
+    vectors, classes = islands()
+    return score_clusterings(vectors, classes, seed=0, n_refits=3, n_redraws=2, candidates=FEW)
+
+
+def row(strict=0.4, coverage=0.9, sizes=(50, 40), jaccard=(0.9, 0.8), null=0.1, method="hdbscan", ami=0.5) -> dict:
+    scores = {
+        "n_clusters": len(sizes),
+        "sizes": sizes,
+        "n_galaxies": 100,
+        "coverage": coverage,
+        "fitted_space": {"strict": strict},
+        "stability": {"jaccard": {str(i): value for i, value in enumerate(jaccard)}},
+        "null": {"strict": null},
+        "ami": ami,
+    }
+    return {"scores": scores, "method": method, "published": False, "eligible": is_eligible(scores)}
+
+
+def test_what_may_be_chosen():
+    good = {"sizes": (50, 30, 10), "jaccard": (0.9, 0.8, 0.76)}
+    assert row(**good)["eligible"]
+    for worse in (
+        {"sizes": (50, 40), "jaccard": (0.9, 0.9)},
+        {"sizes": (80, 9, 0.5)},
+        {"coverage": 0.79},
+        {"jaccard": (0.9, 0.9, 0.74)},
+        {"jaccard": (0.9, 0.9, None)},
+    ):
+        assert not row(**(good | worse))["eligible"], worse
+
+
+def test_the_choice_goes_by_silhouette_and_null_and_never_by_classes():
+    good = {"sizes": (50, 30, 10), "jaccard": (0.9, 0.8, 0.8)}
+    made = {
+        "low": row(0.3, ami=0.9, null=0.2, **good),
+        "high": row(0.4, ami=0.1, null=0.2, **good),
+        "unstable": row(0.9, ami=1.0, sizes=(50, 40), jaccard=(0.9, 0.9)),
+        "of_any_cloud": row(0.5, ami=0.9, null=0.49, method="kmeans", **good),
+    }
+    assert choose(made) == {"hdbscan": "high", "best": "high"}
+    for one in made.values():
+        one["scores"].pop("ami")  # not even looked at
+    assert choose(made) == {"hdbscan": "high", "best": "high"}
+    for one in made.values():
+        one["eligible"] = False
+    assert choose(made)["hdbscan"] == "unstable"
+    assert choose({}) == {}
+
+
+def test_islands_reach_every_number_and_the_classes_are_found(scores):
+    assert scores["chosen"] == {"hdbscan": "hdbscan_crowds", "best": "hdbscan_crowds"}
+    crowds = scores["clusterings"]["hdbscan_crowds"]
+    assert crowds["scores"]["n_clusters"] == 3 and crowds["scores"]["ami"] == pytest.approx(1)
+    assert crowds["redrawn"]["n_refits"] == 2 and min(crowds["redrawn"]["jaccard"].values()) > 0.95
+    assert "redrawn" not in scores["clusterings"]["kmeans_8"]
+    assert crowds["scores"]["null"]["strict"] < 0.6 < crowds["scores"]["fitted_space"]["strict"]
+    reached = {target["what"]: target["reached"] for target in scores["targets"]}
+    assert len(reached) == 7 and all(reached.values())
+    json.dumps(scores, allow_nan=False)
+
+
+def test_classes_change_nothing_but_the_agreement(scores):
+    vectors, _ = islands()
+    without = score_clusterings(vectors, None, seed=0, n_refits=3, n_redraws=0, candidates=FEW)
+    assert without["chosen"] == scores["chosen"] and len(without["targets"]) == 6
+    for name, found in without["clusterings"].items():
+        same = scores["clusterings"][name]["scores"]
+        assert found["scores"]["ami"] is None
+        assert found["scores"]["fitted_space"] == same["fitted_space"] and found["scores"]["null"] == same["null"]
+        assert found["scores"]["stability"] == same["stability"]
+    assert not any("classes" in line and "AMI" in line for line in table_lines(without)[3:])
+
+
+def test_the_table_labels_strict_and_flattering_and_says_what_was_not_reached(scores):
+    text = "\n".join(table_lines(scores))
+    for words in ("STRICT, fitted space", "flattering", "STRICT, embedding", "null: clusters", "never used to choose"):
+        assert words in text, words
+    assert " reached" in text and "NOT reached" not in text and "hdbscan_crowds*" in text and "kmeans_8*" not in text
+    assert "every cluster came back in all 2 refits" in text
+    assert len({len(line) for line in aligned([["a", "1"], ["bbb", "222"]])}) == 1
+
+
+def test_a_redrawn_space_is_made_of_distinct_galaxies(monkeypatch):
+    seen = []
+
+    class Space:
+        def __init__(self, vectors):
+            self.vectors = vectors
+
+    def fit_space(name, vectors, seed):
+        seen.append(len(vectors))
+        return Space(vectors)
+
+    monkeypatch.setattr(clustering_scores, "fit_space", fit_space)
+    vectors, _ = islands(60)
+    sample = vectors[[0, 0, 0, *range(60)]]
+    labels = redrawing(Candidate("kmeans", "umap_2", {"n_clusters": 3}))(sample, 0)
+    assert seen == [60] and len(labels) == 63 and len(set(labels[:4].tolist())) == 1
+    assert [len(set(labels[3:][place::3].tolist())) for place in range(3)] == [1, 1, 1]
+
+
+def test_no_cluster_at_all_is_reported_and_not_reached():
+    vectors = np.ones((40, 4), np.float32)
+    nothing = {"hdbscan": Candidate("hdbscan", "pca_2")}
+    scores = score_clusterings(vectors, None, n_refits=2, n_redraws=1, candidates=nothing)
+    assert scores["chosen"] == {"hdbscan": "hdbscan", "best": "hdbscan"}
+    assert not any(target["reached"] for target in scores["targets"])
+    text = "\n".join(table_lines(scores))
+    assert "No clustering was eligible" in text and text.count("NOT reached") == len(scores["targets"]) == 5
+    assert targets({}, {}) == []
+
+
+def evaluate(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "scripts/evaluate.py", "clustering", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_the_script_refuses_what_it_cannot_do(tmp_path):
+    done = evaluate("--from-artifacts", "nothing here", "--artifacts", str(tmp_path))
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "nothing here" in done.stderr
+    assert evaluate().returncode == 2
+    assert evaluate("synthetic:10", "--from-artifacts", "demo").returncode == 2
