@@ -57,7 +57,7 @@ def draw_maps(galaxies, projection, left, right):
     for side, clustering, column in zip(("left", "right"), (left, right), st.columns(2, gap="medium"), strict=True):
         with column, frame.panel():
             panels.draw_map(galaxies, projection, clustering, side)
-            panels.draw_scores(galaxies, clustering)
+            panels.draw_scores(galaxies, clustering, side)
 
 
 @st.fragment(key=OPEN)

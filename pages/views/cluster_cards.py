@@ -85,7 +85,8 @@ def figures_text(label: int, names: dict[int, str]) -> str:
 def draw_head(galaxies: Galaxies, clustering: str, label: int, found: ClusterCard, on_name) -> None:
     """Name, mean image and the facts of a cluster."""
     names = cluster_labels.names_of(galaxies, clustering)
-    st.markdown(f"#### {frame.plain(cluster_labels.cluster_text(label, names).capitalize())}")
+    title = cluster_labels.cluster_text(label, names)
+    st.markdown(f"#### {frame.plain(title[0].upper() + title[1:])}")
     if label >= 0:
         draw_name(galaxies, clustering, label, found, names.get(label, ""), on_name)
     picture = ""

@@ -59,10 +59,10 @@ def draw_map(galaxies: Galaxies, projection: str | None, clustering: str, side: 
     component.draw_map(galaxies, look, colouring, None, ("clustering", clustering, colouring.names), MAP_HEIGHT)
 
 
-def draw_scores(galaxies: Galaxies, clustering: str) -> None:
+def draw_scores(galaxies: Galaxies, clustering: str, side: str) -> None:
     """Clusters, coverage and the silhouette, strict first and flattering beside it."""
     row = scores.score_row(galaxies, clustering)
-    with st.container(horizontal=True, key=f"scores-{clustering}"):
+    with st.container(horizontal=True, key=f"scores-{side}"):
         st.metric("Clusters", row["clusters"], help="Groups the method found, or was asked for.")
         st.metric("Coverage", row["coverage"], help="Share of the galaxies that have a cluster at all.")
         st.metric("Silhouette, strict", row["silhouette, strict"].split(" (")[0], help=scores.STRICT_HELP)

@@ -1,0 +1,235 @@
+"""The page of clusters: every panel, with artifacts whole, small, odd and broken; and what a click of a chart does."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make_catalog
+
+from galaxy_core import artifacts, cluster_names
+from pages.views import (
+    agreement_figures,
+    cluster_card_data,
+    cluster_cards,
+    cluster_labels,
+    comparison_panels,
+    figures,
+    readers,
+    scores,
+    sweep_panels,
+)
+
+PAGE = "pages/2_Clusters.py"
+PANELS = ["Cluster by cluster", "Silhouettes", "Agreement", "All scores", "How many clusters?"]
+
+
+def text_of(app) -> str:
+    kinds = (app.markdown, app.caption, app.info, app.warning, app.error, app.subheader, app.code)
+    html = [element.proto.body for element in app.get("html")]
+    return "\n".join([*(str(element.value) for kind in kinds for element in kind), *html])
+
+
+def relabel(root, clusterings: dict[str, np.ndarray], name: str = "tiny") -> readers.Galaxies:
+    """Replace the clusterings of a small catalog by others."""
+    manifest, table = artifacts.read_manifest(root, name), artifacts.read_table(root, name, "clusters")[["galaxy_id"]]
+    for clustering, labels in clusterings.items():
+        table[f"{clustering}_label"] = np.asarray(labels, dtype=np.int32)
+        table[f"{clustering}_membership"] = np.linspace(0, 1, len(labels), dtype=np.float32)
+        table[f"{clustering}_silhouette"] = np.zeros(len(labels), dtype=np.float32)
+    about = {clustering: {"method": "hdbscan", "space": "pca_20", "params": {}} for clustering in clusterings}
+    artifacts.write_table(root, name, "clusters", table)
+    artifacts.write_manifest(root, name, artifacts.Manifest.from_dict(manifest.to_dict() | {"clusterings": about}))
+    return readers.open_catalog(root, name)
+
+
+# ---------------------------------------------------------------- the page
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_opens(open_app, tiny_root, panel):
+    app = open_app(tiny_root, PAGE, **{"clusters-panel": panel})
+    assert not app.exception and not app.error
+    text = text_of(app)
+    assert "HDBSCAN finds 3 clusters" in text and "agree on" in text  # the verdict is there whatever is below it
+    said = {
+        "Cluster by cluster": "corrected by Holm",
+        "Silhouettes": "counting 0",
+        "Agreement": "on the diagonal",
+        "All scores": "Measured on all 90 galaxies",
+        "How many clusters?": "scripts/cluster.py",
+    }
+    assert said[panel] in text
+
+
+def draw_every_panel(app) -> str:
+    """Open one panel after the other; what the page says with the last."""
+    for panel in ("silhouettes", "agreement", "scores", "number", "cards"):
+        app.button_group(key="clusters-panel").set_value(panel).run()
+        assert not app.exception and not app.error, panel
+    return text_of(app)
+
+
+ODD = {"one": np.zeros(90), "none": np.full(90, -1), "most": np.r_[np.zeros(89), -1], "all": np.arange(90)}
+
+
+@pytest.mark.parametrize("labels", list(ODD.values()), ids=list(ODD))
+def test_odd_clusterings(open_app, broken_root, labels):
+    relabel(broken_root, {"hdbscan": labels})
+    app = open_app(broken_root, PAGE)
+    assert not app.exception and not app.error
+    said = {0: "one continuum", 1: "a single cluster", 90: "finds 90 clusters"}
+    assert said[len(set(labels.tolist()) - {-1})] in text_of(app)
+    draw_every_panel(app)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_or_two_galaxies(open_app, tmp_path, n):
+    make_catalog(tmp_path, "few", n)
+    app = open_app(tmp_path, PAGE)
+    assert not app.exception and not app.error
+    draw_every_panel(app)
+
+
+@pytest.mark.parametrize("lost", ["embedding/toy/part-00000", "neighbors/toy", "thumbnails/part-00000", "clusters"])
+def test_a_broken_file_leaves_the_rest(open_app, broken_root, lost):
+    file = broken_root / "tiny" / f"{lost}.parquet"
+    file.write_bytes(file.read_bytes()[:50])
+    app = open_app(broken_root, PAGE)
+    assert not app.exception and all("\n" not in error.value for error in app.error)
+    expected = "no clustering" if lost == "clusters" else "corrected by Holm"
+    assert expected in text_of(app)
+
+
+def test_broken_names_are_said_and_clusters_keep_their_numbers(open_app, broken_root):
+    cluster_names.names_path(broken_root, "tiny").write_text("{")
+    app = open_app(broken_root, PAGE)
+    assert not app.exception and "tiny.clusters.json" in app.error[0].value
+    assert "#### Cluster 0" in text_of(app)
+
+
+# ---------------------------------------------------------------- cards
+
+
+def test_a_name_is_given_kept_and_taken_away(open_app, broken_root):
+    app = open_app(broken_root, PAGE)
+    app.text_input(key="name-hdbscan-0").set_value("Disks *or* <b>").run()
+    assert not app.exception and "#### Cluster 0\\: Disks \\*or\\* \\<b\\>" in text_of(app)
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    assert cluster_labels.names_of(galaxies, "hdbscan") == {0: "Disks *or* <b>"}
+    assert cluster_labels.colouring_of(galaxies, "hdbscan").names[0] == "cluster 0: Disks *or* <b>"
+    assert app.button_group(key="cluster-hdbscan").value == 0  # renaming keeps the choice
+    again = open_app(broken_root, PAGE)
+    again.text_input(key="name-hdbscan-0").set_value("").run()
+    assert cluster_labels.names_of(galaxies, "hdbscan") == {}
+
+
+def test_the_suggestion_becomes_the_name(open_app, broken_root):
+    app = open_app(broken_root, PAGE)
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    found = cluster_card_data.card_of(galaxies, "hdbscan", 0)
+    codes = galaxies.catalog["class"].to_numpy()[galaxies.labels("hdbscan") == 0]
+    assert found.suggestion.split(",")[0] == pd.Series(codes).mode()[0].replace("_", " ")
+    app.button(key="use-name-hdbscan-0").click().run()
+    assert not app.exception and cluster_labels.names_of(galaxies, "hdbscan") == {0: found.suggestion}
+
+
+def test_card_of_a_cluster(tiny_root):
+    galaxies = readers.open_catalog(tiny_root, "tiny")
+    members = np.flatnonzero(galaxies.labels("hdbscan") == 1)
+    found = cluster_card_data.card_of(galaxies, "hdbscan", 1)
+    shown = np.concatenate([found.medoids, found.random, found.border])
+    assert set(shown) <= set(members) and len(set(shown)) == len(shown) and found.size == len(members)
+    assert found.n_mean == len(members) and found.mean_image[:4] == b"\x89PNG"
+    assert found.nearest[0] in (0, 2) and found.space == "the embedding"  # the fitted space is not stored
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert not {e.difference.column for e in found.enriched} & {"split", "anomaly", "hdbscan_label", "galaxy_id"}
+    assert {e.difference.column for e in found.enriched} >= {"class", "radius_arcsec", "smooth-or-featured_smooth"}
+    assert not next(e for e in found.enriched if e.difference.column == "radius_arcsec").is_enriched
+    unclustered = cluster_card_data.card_of(galaxies, "hdbscan", -1)
+    assert not len(unclustered.medoids) and len(unclustered.random) and unclustered.nearest is None
+    facts = cluster_cards.facts_of(galaxies, "hdbscan", 1, found)
+    assert facts["Stability"] == "not measured" and f"{len(members)} galaxies" in facts["Size"]
+
+
+# ---------------------------------------------------------------- silhouettes
+
+
+def test_below_zero_is_selected_and_shown(broken_root, open_app):
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    table = artifacts.read_table(broken_root, "tiny", "clusters")
+    values, labels = table["hdbscan_silhouette"].to_numpy().copy(), galaxies.labels("hdbscan")
+    rows = np.flatnonzero(labels == 0)[:3]
+    values[labels >= 0] = 0.5
+    values[rows] = [-0.1, -0.3, -0.2]
+    table["hdbscan_silhouette"] = values
+    artifacts.write_table(broken_root, "tiny", "clusters", table)
+    artifacts.write_manifest(broken_root, "tiny", galaxies.manifest)
+    below = comparison_panels.below_of(values, labels)
+    assert below[0].tolist() == [rows[1], rows[2], rows[0]] and below["all"].tolist() == below[0].tolist()
+    app = open_app(broken_root, PAGE, **{"clusters-panel": "Silhouettes"})
+    app.button_group(key="below-left-hdbscan").set_value(0).run()
+    assert not app.exception and "3 galaxies selected" in text_of(app)
+    assert "below zero in cluster 0 of HDBSCAN" in text_of(app)
+    assert app.session_state["selections"]["tiny"].rows.tolist() == sorted(rows.tolist())
+
+
+def test_a_click_of_the_chart_tells_the_cluster():
+    figure = figures.silhouette_figure(np.array([0.2, -0.1]), np.array([3, 3]), {3: "#fff"}, "t", True, {3: "a<b"})
+    assert figure.data[0].customdata.tolist() == [3, 3] and "a&lt;b" in figure.data[0].hovertemplate
+    click = {"selection": {"points": [{"curve_number": 0, "customdata": 3}]}}
+    assert comparison_panels.label_of_click(click) == 3
+    assert comparison_panels.label_of_click({"selection": {"points": [{"customdata": [2]}]}}) == 2
+    for nothing in (None, {}, {"selection": {"points": []}}, {"selection": {"points": [{}]}}):
+        assert comparison_panels.label_of_click(nothing) is None
+
+
+def test_many_galaxies_are_few_bars_that_keep_the_mean():
+    rng = np.random.default_rng(0)
+    values = rng.uniform(-1, 1, 5003)
+    bars = figures.silhouette_figure(values, np.zeros(5003, int), {0: "#fff"}, "t", True).data[0]
+    assert len(bars.x) == figures.MAX_STEPS
+    assert np.average(bars.x, weights=bars.width) == pytest.approx(values.mean(), abs=1e-4)
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def sweep_rows() -> pd.DataFrame:
+    rows = [
+        {"space": "embedding", "method": "kmeans", "parameter": "n_clusters", "value": k, "seed": seed}
+        | {"n_clusters": k, "coverage": 1.0, "strict": 0.5 - abs(k - 4) / 10, "clustered": 0.5, "inertia": 9 / k}
+        for k in range(2, 8)
+        for seed in range(2)
+    ]
+    return pd.DataFrame(rows).assign(dbcv=np.nan, ami=0.3, ari=0.2)
+
+
+def test_a_stored_sweep_is_drawn(open_app, tiny_root, monkeypatch):
+    monkeypatch.setattr(artifacts, "read_sweeps", lambda root, name: sweep_rows())
+    app = open_app(tiny_root, PAGE, **{"clusters-panel": "How many clusters?"})
+    assert not app.exception
+    text = text_of(app)
+    assert "12 fits in the embedding, with 2 seeds" in text and "highest, 0.500, at n clusters 4." in text
+    (points,) = sweep_panels.groups_of(sweep_rows()).values()
+    titles = [title for title, _ in sweep_panels.charts_of(points, "n_clusters")]
+    assert titles == [
+        "Silhouette",
+        "Elbow: squared distance to the centres",
+        "Agreement with the classes, not for choosing",
+    ]
+    figure = agreement_figures.curve_figure(points, "k", {"strict": "strict"}, "t", ["#fff"], False)
+    assert [len(trace.x) for trace in figure.data] == [12, 6]  # every fit, and the mean of each k
+    assert "end of the sweep" in sweep_panels.best_sentence(points[points["value"] <= 4], "n_clusters")
+
+
+def test_no_clustering_and_no_map(open_app, broken_root):
+    manifest = json.loads((broken_root / "tiny" / "manifest.json").read_text())
+    table = artifacts.read_table(broken_root, "tiny", "clusters")[["galaxy_id"]]
+    artifacts.write_table(broken_root, "tiny", "clusters", table)
+    artifacts.write_manifest(broken_root, "tiny", artifacts.Manifest.from_dict(manifest | {"clusterings": {}}))
+    app = open_app(broken_root, PAGE)
+    assert not app.exception and "no clustering" in app.info[0].value
+    assert scores.sizes_of(np.array([-1])) == {}

@@ -1,0 +1,152 @@
+"""The verdict on two clusterings follows from their numbers, and calls a continuum a continuum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+
+from galaxy_core import cluster_agreement
+from pages.views import agreement_panels, readers, score_table, verdict
+from pages.views.verdict import Facts
+
+STABLE = Facts(
+    name="HDBSCAN",
+    space="a UMAP of 10 dimensions",
+    n_galaxies=1000,
+    n_clustered=900,
+    n_clusters=5,
+    strict=0.6,
+    strict_low=0.58,
+    null_strict=0.1,
+    n_refits=10,
+    jaccard=dict.fromkeys(range(5), 0.9),
+    dissolved=dict.fromkeys(range(5), 0),
+)
+
+
+def test_one_cluster_that_dissolves():
+    facts = replace(STABLE, strict=0.4, jaccard=STABLE.jaccard | {3: 0.4}, dissolved=STABLE.dissolved | {3: 7})
+    said = verdict.sentence_of(facts)
+    assert "finds 5 clusters holding 90 % of the galaxies" in said
+    assert "4 of 5 are stable and cluster 3 dissolves in 7 of 10 refits" in said
+    assert "0.400 against 0.100 on shuffled data" in said and "some of these groups" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "judged"),
+    [
+        ({}, verdict.REAL),
+        ({"strict": 0.4, "strict_low": 0.39}, verdict.WEAK),
+        ({"jaccard": dict.fromkeys(range(5), 0.8) | {4: 0.5}}, verdict.WEAK),
+        ({"null_strict": 0.59}, verdict.CONTINUUM),  # shuffled data do as well, within the interval
+        ({"jaccard": dict.fromkeys(range(5), 0.6)}, verdict.CONTINUUM),
+        ({"strict": 0.2, "strict_low": 0.19}, verdict.CONTINUUM),
+        ({"strict": float("nan"), "strict_low": float("nan")}, verdict.CONTINUUM),
+        ({"null_strict": None}, verdict.UNTESTED),
+        ({"jaccard": {}, "dissolved": {}, "n_refits": 0}, verdict.UNTESTED),
+        ({"n_clusters": 1}, verdict.NOTHING),
+        ({"n_clusters": 0, "n_clustered": 0}, verdict.NOTHING),
+    ],
+)
+def test_judgement(changes, judged):
+    facts = replace(STABLE, **changes)
+    assert verdict.judge(facts) == judged
+    said = verdict.sentence_of(facts)
+    assert said.endswith(".") and said.count(". ") == 0
+    assert ("continuum" in said) == (judged == verdict.CONTINUUM or facts.n_clusters == 0)
+    assert ("not measured" in said) == (facts.n_clusters > 1 and (judged == verdict.UNTESTED))
+
+
+def test_facts_are_those_of_the_manifest(broken_root):
+    from galaxy_core import artifacts
+
+    manifest = artifacts.read_manifest(broken_root, "tiny")
+    recorded = manifest.clusterings["hdbscan"]["scores"]
+    recorded["stability"] = {"n_refits": 10, "ari": 0.9, "jaccard": {"0": 0.9, "1": None}, "dissolved": {"0": 2}}
+    recorded["null"] = {"n_clusters": 1, "coverage": 0.1, "strict": 0.01}
+    artifacts.write_manifest(broken_root, "tiny", manifest)
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    facts = verdict.facts_of(galaxies, "hdbscan")
+    assert (facts.jaccard, facts.dissolved, facts.n_refits, facts.null_strict) == ({0: 0.9}, {0: 2}, 10, 0.01)
+    assert facts.strict_low == recorded["fitted_space"]["strict_interval"][0]
+    table = score_table.score_table(galaxies).set_index(["score", "kind"])["HDBSCAN"]
+    assert table["stability over refits", ""] == "0.900 (1 of 3 stable)"
+    assert table["silhouette, on shuffled data", "strict"] == "0.010 (1 cluster, 10 % covered)"
+    assert table["silhouette, fitted space", "strict"] != table["silhouette, fitted space", "flattering"]
+    of_kmeans = score_table.score_table(galaxies).set_index(["score", "kind"])["k-means (8)"]
+    assert (
+        of_kmeans["stability over refits", ""] == of_kmeans["silhouette, on shuffled data", "strict"] == "not measured"
+    )
+
+
+# ---------------------------------------------------------------- agreement
+
+
+@pytest.fixture
+def pair():
+    rng = np.random.default_rng(2)
+    first = rng.integers(-1, 4, 400)
+    second = np.where(rng.random(400) < 0.7, (first + 2) % 4, rng.integers(-1, 6, 400))
+    return first, np.where((first < 0) & (rng.random(400) < 0.5), -1, second)
+
+
+def test_contingency_counts_every_pair(pair):
+    table = cluster_agreement.contingency(*pair)
+    for i, row in enumerate(table.rows):
+        for j, column in enumerate(table.columns):
+            assert table.counts[i, j] == ((pair[0] == row) & (pair[1] == column)).sum()
+    assert table.rows == (0, 1, 2, 3, -1) and table.columns[-1] == -1 and table.counts.sum() == 400
+    assert cluster_agreement.contingency(np.zeros(0, int), np.zeros(0, int)).counts.shape == (0, 0)
+
+
+def test_the_match_is_the_best_of_all_permutations(pair):
+    from itertools import permutations
+
+    first, second = pair
+    best = max(
+        sum(((first == k) & (second == column)).sum() for k, column in enumerate(columns))
+        for columns in permutations(range(6), 4)
+    )
+    both_none = ((first < 0) & (second < 0)).sum()
+    assert cluster_agreement.agreeing_share(first, second) == pytest.approx((best + both_none) / 400)
+    assert cluster_agreement.agreeing_share(first, np.where(first < 0, -1, 9 - first)) == 1
+    assert cluster_agreement.agreeing_share(np.zeros(4, int), np.full(4, -1)) == 0
+    assert np.isnan(cluster_agreement.agreeing_share(np.zeros(0, int), np.zeros(0, int)))
+
+
+def test_the_diagonal_holds_the_matched_clusters_the_largest_first(pair):
+    before, table = (
+        cluster_agreement.contingency(*pair),
+        cluster_agreement.on_diagonal(cluster_agreement.contingency(*pair)),
+    )
+    diagonal = [table.counts[k, k] for k in range(4)]
+    assert diagonal == sorted(diagonal, reverse=True) and sum(diagonal) > 0.5 * table.counts.sum()
+    assert table.rows[-1] == table.columns[-1] == -1 and sorted(table.rows) == sorted(before.rows)
+    row, column = before.rows.index(table.rows[1]), before.columns.index(table.columns[2])
+    assert table.counts[1, 2] == before.counts[row, column]
+
+
+@pytest.mark.parametrize(("measure", "expected"), [("ari", adjusted_rand_score), ("ami", adjusted_mutual_info_score)])
+def test_matrices_against_scikit_learn(pair, measure, expected):
+    first, second = pair
+    groupings = {"a": first, "b": second}
+    values, n = cluster_agreement.agreement_matrix(groupings, measure, {"a": True, "b": True})
+    assert values[0, 1] == values[1, 0] == pytest.approx(expected(first, second)) and (n == 400).all()
+    assert values[0, 0] == pytest.approx(1)
+    values, n = cluster_agreement.agreement_matrix(groupings, measure, {"a": False, "b": False})
+    both = (first >= 0) & (second >= 0)
+    assert n[0, 1] == both.sum() and values[0, 1] == pytest.approx(expected(first[both], second[both]))
+    nothing, n = cluster_agreement.agreement_matrix({"a": first, "b": np.full(400, -1)}, measure, {"a": 1, "b": 0})
+    assert np.isnan(nothing[0, 1]) and n[0, 1] == 0
+
+
+def test_groups_beyond_those_that_can_be_read_are_counted(tiny_root):
+    galaxies = readers.open_catalog(tiny_root, "tiny")
+    table, left_out = agreement_panels.table_of(galaxies, "hdbscan", "class")
+    assert table.counts.sum() + left_out == 90 and set(table.rows) == {0, 1, 2, -1}
+    counts = np.arange(1, 101)[:, None]
+    kept = agreement_panels.largest(counts, (*range(99), -1), 1)
+    assert len(kept) == agreement_panels.MAX_SHOWN and kept[-1] == 99 and min(kept) == 76
