@@ -1,9 +1,9 @@
 """Clustering and scoring of many galaxies against the bare library calls that do the same work, in one run.
 
 The galaxies are those of a catalog, drawn again and again with a little jitter until there are enough: in the first 64
-principal components of its embedding, where k-means works, and in its stored UMAP, where HDBSCAN does. The product's call and the library's take turns, and the fastest of each counts.
-The library's silhouette needs every pair, so that the two are compared on 20,000 galaxies; all are scored by the
-product alone.
+principal components of its embedding, where k-means works, and in its stored UMAP, where HDBSCAN does. The product's
+call and the library's take turns, and the fastest of each counts. The library's silhouette needs every pair, so that
+the two are compared on 20,000 galaxies; all are scored by the product alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scripts.reporting import peak_memory_gib
 
 N_FEATURES = 64
 JITTER, DENSE_JITTER = 0.1, 0.02
-"""Of the width of each axis, in the components and in the space: copies of a galaxy are its neighbours, not its twins."""
+"""Of the width of each axis, in the components and in the space: copies of a galaxy are neighbours, not twins."""
 
 N_SCORED_EXACTLY = 20_000
 N_NEW = 10_000
