@@ -35,7 +35,7 @@ def scores() -> dict:
     return score_clusterings(vectors, classes, seed=0, n_refits=3, n_redraws=2, candidates=FEW)
 
 
-def row(strict=0.4, coverage=0.9, sizes=(50, 40), jaccard=(0.9, 0.8), null=0.1, method="hdbscan", ami=0.5) -> dict:
+def row(strict=0.4, coverage=0.9, sizes=(50, 30, 10), jaccard=(0.9, 0.8, 0.76), redrawn=0.5, method="hdbscan") -> dict:
     scores = {
         "n_clusters": len(sizes),
         "sizes": sizes,
@@ -43,15 +43,13 @@ def row(strict=0.4, coverage=0.9, sizes=(50, 40), jaccard=(0.9, 0.8), null=0.1, 
         "coverage": coverage,
         "fitted_space": {"strict": strict},
         "stability": {"jaccard": {str(i): value for i, value in enumerate(jaccard)}},
-        "null": {"strict": null},
-        "ami": ami,
     }
-    return {"scores": scores, "method": method, "published": False, "eligible": is_eligible(scores)}
+    again = {"redrawn": {"ari": redrawn}} if redrawn else {}
+    return {"scores": scores, "method": method, "published": False, "eligible": is_eligible(scores), **again}
 
 
 def test_what_may_be_chosen():
-    good = {"sizes": (50, 30, 10), "jaccard": (0.9, 0.8, 0.76)}
-    assert row(**good)["eligible"]
+    assert row()["eligible"]
     for worse in (
         {"sizes": (50, 40), "jaccard": (0.9, 0.9)},
         {"sizes": (80, 9, 0.5)},
@@ -59,24 +57,23 @@ def test_what_may_be_chosen():
         {"jaccard": (0.9, 0.9, 0.74)},
         {"jaccard": (0.9, 0.9, None)},
     ):
-        assert not row(**(good | worse))["eligible"], worse
+        assert not row(**worse)["eligible"], worse
 
 
-def test_the_choice_goes_by_silhouette_and_null_and_never_by_classes():
-    good = {"sizes": (50, 30, 10), "jaccard": (0.9, 0.8, 0.8)}
-    made = {
-        "low": row(0.3, ami=0.9, null=0.2, **good),
-        "high": row(0.4, ami=0.1, null=0.2, **good),
-        "unstable": row(0.9, ami=1.0, sizes=(50, 40), jaccard=(0.9, 0.9)),
-        "of_any_cloud": row(0.5, ami=0.9, null=0.49, method="kmeans", **good),
+def test_the_choice_goes_by_silhouette_and_stability_and_sees_no_classes():
+    made = {  # the rows have no agreement with classes at all
+        "low": row(0.3, redrawn=0.8),
+        "high": row(0.4, redrawn=0.7),
+        "unstable": row(0.9, sizes=(50, 40), jaccard=(0.9, 0.9), redrawn=0.99),
+        "changes": row(0.5, method="kmeans", redrawn=0.4),
     }
-    assert choose(made) == {"hdbscan": "high", "best": "high"}
-    for one in made.values():
-        one["scores"].pop("ami")  # not even looked at
-    assert choose(made) == {"hdbscan": "high", "best": "high"}
+    assert choose(made) == {"hdbscan": "high", "best": "low"}
+    made["of_others"] = row(0.6, redrawn=0.9) | {"published": True}
+    assert choose(made) == {"hdbscan": "high", "best": "low"}
     for one in made.values():
         one["eligible"] = False
-    assert choose(made)["hdbscan"] == "unstable"
+    assert choose(made) == {"hdbscan": "unstable"}
+    assert choose({"a": row(redrawn=None)}) == {"hdbscan": "a"}
     assert choose({}) == {}
 
 
@@ -85,7 +82,7 @@ def test_islands_reach_every_number_and_the_classes_are_found(scores):
     crowds = scores["clusterings"]["hdbscan_crowds"]
     assert crowds["scores"]["n_clusters"] == 3 and crowds["scores"]["ami"] == pytest.approx(1)
     assert crowds["redrawn"]["n_refits"] == 2 and min(crowds["redrawn"]["jaccard"].values()) > 0.95
-    assert "redrawn" not in scores["clusterings"]["kmeans_8"]
+    assert "redrawn" not in scores["clusterings"]["published_kmeans"]
     assert crowds["scores"]["null"]["strict"] < 0.6 < crowds["scores"]["fitted_space"]["strict"]
     reached = {target["what"]: target["reached"] for target in scores["targets"]}
     assert len(reached) == 7 and all(reached.values())
@@ -95,7 +92,7 @@ def test_islands_reach_every_number_and_the_classes_are_found(scores):
 def test_classes_change_nothing_but_the_agreement(scores):
     vectors, _ = islands()
     without = score_clusterings(vectors, None, seed=0, n_refits=3, n_redraws=0, candidates=FEW)
-    assert without["chosen"] == scores["chosen"] and len(without["targets"]) == 6
+    assert without["chosen"] == {"hdbscan": "hdbscan_crowds"} and len(without["targets"]) == 6
     for name, found in without["clusterings"].items():
         same = scores["clusterings"][name]["scores"]
         assert found["scores"]["ami"] is None
@@ -109,7 +106,15 @@ def test_the_table_labels_strict_and_flattering_and_says_what_was_not_reached(sc
     for words in ("STRICT, fitted space", "flattering", "STRICT, embedding", "null: clusters", "never used to choose"):
         assert words in text, words
     assert " reached" in text and "NOT reached" not in text and "hdbscan_crowds*" in text and "kmeans_8*" not in text
-    assert "every cluster came back in all 2 refits" in text
+    assert "every cluster came back in all 2 refits" in text and "no sign of populations" not in text
+    crowds = scores["clusterings"]["hdbscan_crowds"]
+    null = crowds["scores"] | {"null": crowds["scores"]["null"] | {"strict": 0.99}}
+    gone = crowds["redrawn"] | {"dissolved": {"0": 0, "1": 2, "2": 1}}
+    other = scores | {
+        "clusterings": scores["clusterings"] | {"hdbscan_crowds": crowds | {"scores": null, "redrawn": gone}}
+    }
+    text = "\n".join(table_lines(other))
+    assert "no sign of populations" in text and "cluster 1 in 2, cluster 2 in 1" in text
     assert len({len(line) for line in aligned([["a", "1"], ["bbb", "222"]])}) == 1
 
 
@@ -127,7 +132,8 @@ def test_a_redrawn_space_is_made_of_distinct_galaxies(monkeypatch):
     monkeypatch.setattr(clustering_scores, "fit_space", fit_space)
     vectors, _ = islands(60)
     sample = vectors[[0, 0, 0, *range(60)]]
-    labels = redrawing(Candidate("kmeans", "umap_2", {"n_clusters": 3}))(sample, 0)
+    labels = redrawing(Candidate("kmeans", "umap_2", {"n_clusters": 3}), drawn := {})(sample, 0)
+    redrawing(Candidate("kmeans", "umap_2", {"n_clusters": 5}), drawn)(sample, 0)  # the space is there already
     assert seen == [60] and len(labels) == 63 and len(set(labels[:4].tolist())) == 1
     assert [len(set(labels[3:][place::3].tolist())) for place in range(3)] == [1, 1, 1]
 
@@ -136,7 +142,7 @@ def test_no_cluster_at_all_is_reported_and_not_reached():
     vectors = np.ones((40, 4), np.float32)
     nothing = {"hdbscan": Candidate("hdbscan", "pca_2")}
     scores = score_clusterings(vectors, None, n_refits=2, n_redraws=1, candidates=nothing)
-    assert scores["chosen"] == {"hdbscan": "hdbscan", "best": "hdbscan"}
+    assert scores["chosen"] == {"hdbscan": "hdbscan"}
     assert not any(target["reached"] for target in scores["targets"])
     text = "\n".join(table_lines(scores))
     assert "No clustering was eligible" in text and text.count("NOT reached") == len(scores["targets"]) == 5

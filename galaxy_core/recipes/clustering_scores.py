@@ -36,7 +36,8 @@ DEFINITIONS = {
     "eligible": f"at least {LEAST_CLUSTERS} clusters, none under {LEAST_SHARE:.0%} of the galaxies, coverage of at "
     f"least {LEAST_COVERAGE:.0%}, every cluster's stability at least {LEAST_STABILITY}",
     "chosen hdbscan": "the eligible HDBSCAN clustering of the highest strict silhouette; of all, if none is eligible",
-    "chosen best": "the eligible clustering whose strict silhouette exceeds that of its own null the most",
+    "chosen best": "the eligible clustering that changes least when its space is made anew (mean adjusted Rand index "
+    "of those refits): a silhouette would favour spaces that draw clumps of anything",
 }
 
 
@@ -113,7 +114,7 @@ def score_clusterings(
     n_refits : int
         Bootstrap refits of every candidate, in its space.
     n_redraws : int
-        Bootstrap refits of the chosen, with the space made anew; 0 leaves them out.
+        Bootstrap refits of the eligible, with the space made anew; 0 leaves them out, and the choice of the best.
 
     Returns
     -------
@@ -131,13 +132,16 @@ def score_clusterings(
             spaces[candidate.space] = fit_space(candidate.space, embedding, seed).vectors
         made[name] = measure_candidate(candidate, embedding, spaces[candidate.space], shuffled, classes, seed, n_refits)
     report("clusterings", len(candidates), len(candidates))
-    chosen = choose(made)
-    for done, name in enumerate(sorted(set(chosen.values())) if n_redraws else ()):
-        report("refits with a new space", done, len(set(chosen.values())))
-        labels = made[name]["labels"]
-        made[name]["redrawn"] = measure_stability(redrawing(candidates[name]), embedding, labels, seed, n_redraws)
+    drawn: dict[tuple[str, int], np.ndarray] = {}
+    eligible = [name for name in made if made[name]["eligible"]] if n_redraws else []
+    for done, name in enumerate(eligible):
+        report("refits with a new space", done, len(eligible))
+        fit = redrawing(candidates[name], drawn)
+        made[name]["redrawn"] = measure_stability(fit, embedding, made[name]["labels"], seed, n_redraws)
+    report("refits with a new space", len(eligible), len(eligible))
     for scores in made.values():
         scores.pop("labels")
+    chosen = choose(made)
     return {
         "definitions": DEFINITIONS,
         "n_galaxies": len(embedding),
@@ -184,13 +188,18 @@ def measure_candidate(
     }
 
 
-def redrawing(candidate: Candidate) -> Callable[[np.ndarray, int], np.ndarray]:
-    """A fit that makes the space anew, from the distinct galaxies of a bootstrap sample, and clusters all drawn."""
+def redrawing(candidate: Candidate, drawn: dict) -> Callable[[np.ndarray, int], np.ndarray]:
+    """A fit that makes the space anew, from the distinct galaxies of a bootstrap sample, and clusters all drawn.
+
+    ``drawn`` keeps the spaces by name and seed: other clusterings are tested on the same samples.
+    """
 
     def fit(sample: np.ndarray, seed: int) -> np.ndarray:
-        distinct, position = np.unique(sample, axis=0, return_inverse=True)
-        vectors = fit_space(candidate.space, distinct, seed).vectors[position.ravel()]
-        return fit_clustering(candidate.method, vectors, seed, **candidate.params).labels
+        key = candidate.space, seed
+        if key not in drawn:
+            distinct, position = np.unique(sample, axis=0, return_inverse=True)
+            drawn[key] = fit_space(candidate.space, distinct, seed).vectors[position.ravel()]
+        return fit_clustering(candidate.method, drawn[key], seed, **candidate.params).labels
 
     return fit
 
@@ -213,18 +222,13 @@ def is_eligible(scores: dict) -> bool:
 def choose(made: dict[str, dict]) -> dict[str, str]:
     """The HDBSCAN clustering and the best one, as `DEFINITIONS` says, by numbers that know no classes."""
     own = {name: row for name, row in made.items() if not row["published"]}
-
-    def strict(name: str) -> float:
-        return own[name]["scores"]["fitted_space"]["strict"]
-
-    def excess(name: str) -> float:
-        return strict(name) - own[name]["scores"]["null"]["strict"]
-
     hdbscan = [name for name in own if own[name]["method"] == "hdbscan"]
     chosen = {}
-    for role, names, value in (("hdbscan", hdbscan, strict), ("best", list(own), excess)):
-        if names:
-            chosen[role] = max([name for name in names if own[name]["eligible"]] or names, key=value)
+    if hdbscan:
+        names = [name for name in hdbscan if own[name]["eligible"]] or hdbscan
+        chosen["hdbscan"] = max(names, key=lambda name: own[name]["scores"]["fitted_space"]["strict"])
+    if redrawn := [name for name in own if own[name]["eligible"] and "redrawn" in own[name]]:
+        chosen["best"] = max(redrawn, key=lambda name: own[name]["redrawn"]["ari"])
     return chosen
 
 
