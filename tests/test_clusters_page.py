@@ -212,7 +212,7 @@ def test_a_stored_sweep_is_drawn(open_app, tiny_root, monkeypatch):
     app = open_app(tiny_root, PAGE, **{"clusters-panel": "How many clusters?"})
     assert not app.exception
     text = text_of(app)
-    assert "12 fits in the embedding, with 2 seeds" in text and "highest, 0.500, at n clusters 4." in text
+    assert "12 fits in the embedding, with 2 seeds" in text and "highest, 0.500, at number of clusters k = 4." in text
     (points,) = sweep_panels.groups_of(sweep_rows()).values()
     titles = [title for title, _ in sweep_panels.charts_of(points, "n_clusters")]
     assert titles == [

@@ -60,6 +60,11 @@ def test_judgement(changes, judged):
     assert ("not measured" in said) == (facts.n_clusters > 1 and (judged == verdict.UNTESTED))
 
 
+def test_a_space_that_pulls_groups_apart_is_not_trusted_alone():
+    said = verdict.sentence_of(replace(STABLE, strict_embedding=0.05, jaccard={}, dissolved={}, n_refits=0))
+    assert "is 0.600 (0.050 in the embedding itself)" in said and "stand apart there; whether they would come" in said
+
+
 def test_facts_are_those_of_the_manifest(broken_root):
     from galaxy_core import artifacts
 

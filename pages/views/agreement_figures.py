@@ -51,14 +51,14 @@ def table_figure(
             zmin=0,
             zmax=100,
             colorscale=SCALE_DARK if dark else SCALE_LIGHT,
-            colorbar={"title": {"text": "share of<br>the row [%]"}, "thickness": 10},
+            showscale=False,
             xgap=1,
             ygap=1,
             hovertemplate="%{y}<br>%{x}<br>%{customdata:,} galaxies, %{z:.3g} % of the row<extra></extra>",
         )
     )
-    figure.update_xaxes(title=titles[2], side="bottom", showgrid=False, tickangle=-35)
-    figure.update_yaxes(title=titles[1], autorange="reversed", showgrid=False)
+    figure.update_xaxes(title=titles[2], type="category", side="bottom", showgrid=False, tickangle=-35)
+    figure.update_yaxes(title=titles[1], type="category", autorange="reversed", showgrid=False)
     figure.update_layout(title={"text": titles[0]}, height=200 + 34 * max(4, len(rows)), margin=MARGIN, dragmode=False)
     return figure
 
@@ -67,7 +67,7 @@ def _unique(names: Sequence[str]) -> list[str]:
     """Short names, each once: equal ticks of a heatmap would be one row."""
     seen: dict[str, int] = {}
     found = []
-    for name in map(shorten, names):
+    for name in (shorten(name, 18) for name in names):
         seen[name] = seen.get(name, 0) + 1
         found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return found

@@ -45,9 +45,10 @@ def draw_pair(galaxies: Galaxies, left: str, second: str, shares: bool) -> None:
         st.info("No galaxy is in both groupings.", icon=":material/info:")
         return
     rows, columns = group_names(galaxies, left, table.rows), group_names(galaxies, second, table.columns)
+    ticks = short_names(galaxies, left, table.rows), short_names(galaxies, second, table.columns)
     titles = f"{title_of(left)} against {title_of(second)}", title_of(left), title_of(second)
     sides = st.columns(2, gap="medium")
-    figure = agreement_figures.table_figure(table.counts, rows, columns, titles, shares, frame.is_dark())
+    figure = agreement_figures.table_figure(table.counts, *ticks, titles, shares, frame.is_dark())
     config = figures.chart_config(f"{galaxies.name}-{left}-{second}") | {"scrollZoom": False}
     sides[0].plotly_chart(figure, key="contingency", config=config)
     colours = group_colours(galaxies, left, table.rows), group_colours(galaxies, second, table.columns)
@@ -55,9 +56,9 @@ def draw_pair(galaxies: Galaxies, left: str, second: str, shares: bool) -> None:
     sides[1].plotly_chart(flow, key="flow", config=config)
     shown = int(table.counts.sum())
     text = (
-        f"Measured on {words.count(shown)}. Rows and columns are ordered so that clusters matched one to one (as many"
-        " galaxies as possible, the largest pair first) lie on the diagonal; unclustered galaxies are a group of their"
-        " own, last."
+        f"Measured on {words.count(shown)}; the colour is the share of the row. Rows and columns are ordered so that"
+        " clusters matched one to one (as many galaxies as possible, the largest pair first) lie on the diagonal;"
+        " unclustered galaxies are a group of their own, last."
     )
     if n_left_out:
         text += f" {words.count(n_left_out)} without a class or in groups beyond the {MAX_SHOWN} largest are not shown."
@@ -95,6 +96,11 @@ def group_names(galaxies: Galaxies, grouping: str, codes: tuple[int, ...]) -> li
         return [colour_by(galaxies, CLASSES).names[code] for code in codes]
     names = cluster_labels.names_of(galaxies, grouping)
     return [cluster_labels.cluster_text(code, names) for code in codes]
+
+
+def short_names(galaxies: Galaxies, grouping: str, codes: tuple[int, ...]) -> list[str]:
+    """The same where there is little room: of clusters the number, and the name they were given."""
+    return [name.removeprefix("cluster ") for name in group_names(galaxies, grouping, codes)]
 
 
 def group_colours(galaxies: Galaxies, grouping: str, codes: tuple[int, ...]) -> list[str]:

@@ -159,7 +159,7 @@ def stability_text(facts: verdict.Facts, label: int) -> str:
 
     Examples
     --------
-    >>> facts = verdict.Facts("k", "s", 9, 9, 3, 0.4, 0.4, None, 10, {0: 0.91}, {0: 1})
+    >>> facts = verdict.Facts("k", "s", 9, 9, 3, 0.4, 0.4, None, None, 10, {0: 0.91}, {0: 1})
     >>> stability_text(facts, 0), stability_text(facts, 1)
     ('stable: mean Jaccard 0.91, dissolves in 1 of 10 refits', 'not measured')
     """

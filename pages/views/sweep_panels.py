@@ -101,9 +101,9 @@ def best_sentence(points: pd.DataFrame, parameter: str) -> str:
     mean = points.groupby("value")["strict"].mean().dropna()
     if not len(mean):
         return ""
-    name, best = words.column_name(parameter), float(mean.idxmax())
+    name, best = PARAMETERS.get(parameter, words.column_name(parameter)), float(mean.idxmax())
     at_end = " (at an end of the sweep: a wider one may find more)" if best in (mean.index[0], mean.index[-1]) else ""
-    return f"The strict silhouette is highest, {mean.max():.3f}, at {name} {words.number(best)}{at_end}."
+    return f"The strict silhouette is highest, {mean.max():.3f}, at {name} = {words.number(best)}{at_end}."
 
 
 def commands(galaxies: Galaxies) -> list[str]:

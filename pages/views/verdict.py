@@ -33,6 +33,8 @@ class Facts:
         Strict silhouette in the fitted space, and the lower end of its interval.
     null_strict : float or None
         The same of the same method on shuffled data; None where that was not measured.
+    strict_embedding : float or None
+        The same clusters in the embedding, where they were fitted in another space.
     n_refits : int
         0 where stability was not measured.
     jaccard, dissolved : dict of int to float
@@ -47,6 +49,7 @@ class Facts:
     strict: float
     strict_low: float
     null_strict: float | None = None
+    strict_embedding: float | None = None
     n_refits: int = 0
     jaccard: dict[int, float] = field(default_factory=dict)
     dissolved: dict[int, float] = field(default_factory=dict)
@@ -63,15 +66,18 @@ def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
     strict = scores.strict_mean(galaxies, clustering)
     interval = (recorded.get("fitted_space") or {}).get("strict_interval")
     stability, null = recorded.get("stability") or {}, recorded.get("null") or {}
+    space = str(galaxies.manifest.clusterings.get(clustering, {}).get("space", ""))
+    inside = (recorded.get("embedding") or {}).get("strict")
     return Facts(
         name=words.name_of(clustering),
-        space=words.space_of(str(galaxies.manifest.clusterings.get(clustering, {}).get("space", ""))),
+        space=words.space_of(space),
         n_galaxies=len(labels),
         n_clustered=int((labels >= 0).sum()),
         n_clusters=len(np.unique(labels[labels >= 0])),
         strict=strict,
         strict_low=float(interval[0]) if interval else strict,
         null_strict=null.get("strict"),
+        strict_embedding=None if space == "embedding" else inside,
         n_refits=int(stability.get("n_refits") or 0),
         jaccard=_by_label(stability.get("jaccard")),
         dissolved=_by_label(stability.get("dissolved")),
@@ -103,7 +109,6 @@ MEANING = {
     REAL: "these are separate groups with blurred edges",
     WEAK: "groups that can be found again, but run into one another",
     CONTINUUM: "the galaxies form a continuum, and these borders cut through it",
-    UNTESTED: "groups that run into one another; whether they would come back is not measured",
 }
 
 SOME = "some of these groups can be found again, and they run into one another"
@@ -119,11 +124,21 @@ def sentence_of(facts: Facts) -> str:
         return f"{facts.name} finds a single cluster, of {covered} of the galaxies: there is nothing to separate."
     text = f"{facts.name} finds {found} holding {covered} of the galaxies; {stability_text(facts)};"
     text += f" the strict silhouette in {facts.space} is {scores.score_text(facts.strict)}"
+    if facts.strict_embedding is not None:
+        text += f" ({scores.score_text(facts.strict_embedding)} in the embedding itself)"
     if facts.null_strict is not None:
         text += f" against {scores.score_text(facts.null_strict)} on shuffled data"
+    return f"{text}: {meaning_of(facts)}."
+
+
+def meaning_of(facts: Facts) -> str:
+    """The judgement in words, the end of a sentence."""
     judged = judge(facts)
-    meaning = SOME if judged == WEAK and facts.n_stable < facts.n_clusters else MEANING[judged]
-    return f"{text}: {meaning}."
+    if judged == UNTESTED:
+        apart = "groups that stand apart there" if facts.strict > REASONABLE else "groups that run into one another"
+        missing = "what shuffled data would give" if facts.jaccard else "whether they would come back"
+        return f"{apart}; {missing} is not measured"
+    return SOME if judged == WEAK and facts.n_stable < facts.n_clusters else MEANING[judged]
 
 
 def stability_text(facts: Facts) -> str:
@@ -132,7 +147,7 @@ def stability_text(facts: Facts) -> str:
     Examples
     --------
     >>> jaccard, dissolved = {0: 0.9, 1: 0.8, 2: 0.4}, {0: 0, 1: 1, 2: 7}
-    >>> stability_text(Facts("k", "s", 9, 9, 3, 0.4, 0.4, None, 10, jaccard, dissolved))
+    >>> stability_text(Facts("k", "s", 9, 9, 3, 0.4, 0.4, None, None, 10, jaccard, dissolved))
     '2 of 3 are stable and cluster 2 dissolves in 7 of 10 refits'
     """
     if not facts.jaccard:
