@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import numpy as np
 import pandas as pd
@@ -223,6 +224,16 @@ def test_a_stored_sweep_is_drawn(open_app, tiny_root, monkeypatch):
     figure = agreement_figures.curve_figure(points, "k", {"strict": "strict"}, "t", ["#fff"], False)
     assert [len(trace.x) for trace in figure.data] == [12, 6]  # every fit, and the mean of each k
     assert "end of the sweep" in sweep_panels.best_sentence(points[points["value"] <= 4], "n_clusters")
+
+
+def test_the_commands_that_make_a_sweep_are_those_of_the_script(tiny_root):
+    from galaxy_core.sweeps import parse_values
+
+    for command in sweep_panels.commands(readers.open_catalog(tiny_root, "tiny")):
+        words = shlex.split(command)
+        assert words[:3] == ["python", "scripts/cluster.py", "tiny"] and words[-2:] == ["--artifacts", str(tiny_root)]
+        parameter, _, values = words[words.index("--sweep") + 1].partition("=")
+        assert parameter in ("n_clusters", "min_cluster_size") and len(parse_values(values)) >= 1
 
 
 def test_no_clustering_and_no_map(open_app, broken_root):

@@ -25,6 +25,7 @@ CHARTS = (
 )
 PARAMETERS = {"n_clusters": "number of clusters k", "n_components": "number of components"}
 LOGARITHMIC = ("min_cluster_size", "eps")
+SIZES_TRIED = (0.001, 0.003, 0.01, 0.03)  # least cluster sizes that the command tries, as shares of the galaxies
 
 
 def draw_sweeps(galaxies: Galaxies) -> None:
@@ -111,7 +112,7 @@ def commands(galaxies: Galaxies) -> list[str]:
     elsewhere = Path(galaxies.root).resolve() != frame.PROJECT / artifacts.DEFAULT_ROOT
     more = ["--artifacts", str(galaxies.root)] if elsewhere else []
     start = ["python", "scripts/cluster.py", galaxies.name]
-    return [
-        shlex.join([*start, "--method", "kmeans", "--space", "embedding", "--sweep", *more]),
-        shlex.join([*start, "--method", "hdbscan", "--space", "umap_10", "--sweep", *more]),
-    ]
+    kmeans = ["--method", "kmeans", "--space", "embedding", "--sweep", "n_clusters=2..20"]
+    sizes = sorted({max(5, round(len(galaxies) * share)) for share in SIZES_TRIED})
+    hdbscan = ["--method", "hdbscan", "--space", "umap_10", "--sweep", f"min_cluster_size={','.join(map(str, sizes))}"]
+    return [shlex.join([*start, *kmeans, *more]), shlex.join([*start, *hdbscan, *more])]
