@@ -85,7 +85,7 @@ def test_islands_reach_every_number_and_the_classes_are_found(scores):
     assert "redrawn" not in scores["clusterings"]["published_kmeans"]
     assert crowds["scores"]["null"]["strict"] < 0.6 < crowds["scores"]["fitted_space"]["strict"]
     reached = {target["what"]: target["reached"] for target in scores["targets"]}
-    assert len(reached) == 7 and all(reached.values())
+    assert len(reached) == 8 and all(reached.values())
     json.dumps(scores, allow_nan=False)
 
 

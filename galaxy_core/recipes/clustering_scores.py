@@ -256,6 +256,8 @@ def targets(made: dict[str, dict], chosen: dict[str, str]) -> list[dict]:
         strict = made["kmeans_8"]["scores"]["fitted_space"]["strict"]
         beside = f"published: {PUBLISHED_KMEANS}"
         add("k-means, 8 clusters: silhouette, fitted space", "kmeans_8", strict, KMEANS_WANTED, beside)
-    if (name := chosen.get("best")) and made[name]["scores"]["ami"] is not None:
-        add("AMI with the classes, best chosen without them", name, made[name]["scores"]["ami"], AMI_WANTED)
+    for role, who in (("hdbscan", "HDBSCAN as chosen"), ("best", "the best of all, as chosen")):
+        name = chosen.get(role)
+        if name and made[name]["scores"]["ami"] is not None:
+            add(f"AMI with the classes: {who}", name, made[name]["scores"]["ami"], AMI_WANTED)
     return found
