@@ -166,7 +166,8 @@ def select_below(galaxies: Galaxies, clustering: str, key: int | str | None) -> 
     st.session_state["below-zero"] = None
     below = below_of(scores.silhouettes_of(galaxies, clustering), galaxies.labels(clustering))
     if key in below:
-        where = "any cluster" if key == ALL else words.cluster_name(int(key))
+        names = cluster_labels.names_of(galaxies, clustering)
+        where = "any cluster" if key == ALL else cluster_text(int(key), names)
         selection.select_rows(galaxies, below[key], how=f"below zero in {where} of {words.name_of(clustering)}")
         st.session_state["below-zero"] = (galaxies.name, clustering, key)
 
@@ -180,7 +181,8 @@ def draw_below(galaxies: Galaxies, on_open: OnOpen) -> None:
     rows = below_of(silhouettes, galaxies.labels(clustering)).get(key)
     if rows is None:
         return
-    where = "all clusters" if key == ALL else words.cluster_name(int(key))
+    names = cluster_labels.names_of(galaxies, clustering)
+    where = "all clusters" if key == ALL else frame.plain(cluster_text(int(key), names))
     first = f", the {N_BELOW} lowest" if len(rows) > N_BELOW else ", the lowest first"
     st.markdown(f"**Below zero in {where} of {words.name_of(clustering)}**: {words.count(len(rows))}{first}")
     st.caption("They are selected on both maps; the galaxy map shows all of them. The number is the silhouette.")

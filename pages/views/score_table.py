@@ -71,7 +71,7 @@ def _scores_of(galaxies: Galaxies, clustering: str) -> list[tuple[tuple[str, str
         (("silhouette, embedding", FLATTERING), _text(inside.get("clustered"))),
         (("silhouette, on shuffled data", STRICT), null_text(null)),
         (("stability over refits", ""), stability_text(galaxies, clustering)),
-        (("DBCV", STRICT), _text(recorded.get("dbcv"))),
+        (("DBCV", STRICT), dbcv_text(recorded)),
         (("Calinski-Harabasz", FLATTERING), _number(recorded.get("calinski_harabasz"))),
         (("Davies-Bouldin", FLATTERING), _number(recorded.get("davies_bouldin"))),
         (("AMI with the classes", STRICT), _text(recorded.get("ami"))),
@@ -109,6 +109,19 @@ def null_text(null: dict) -> str:
     more = [words.count(int(null["n_clusters"]), "cluster", "clusters")] if null.get("n_clusters") is not None else []
     more += [f"{words.share(null['coverage'], 1)} covered"] if null.get("coverage") is not None else []
     return scores.score_text(null["strict"]) + (f" ({', '.join(more)})" if more else "")
+
+
+def dbcv_text(recorded: dict) -> str:
+    """DBCV, with the galaxies it was measured on where these are a sample.
+
+    Examples
+    --------
+    >>> dbcv_text({"dbcv": 0.31, "n_dbcv": 5000, "n_galaxies": 26093}), dbcv_text({})
+    ('0.310 (on a sample of 5,000)', 'not measured')
+    """
+    n = recorded.get("n_dbcv") or 0
+    sample = f" (on a sample of {n:,})" if 0 < n < (recorded.get("n_galaxies") or 0) else ""
+    return NOT_MEASURED if recorded.get("dbcv") is None else scores.score_text(recorded["dbcv"]) + sample
 
 
 def stability_text(galaxies: Galaxies, clustering: str) -> str:
