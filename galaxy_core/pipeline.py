@@ -34,7 +34,7 @@ from galaxy_core.image_steps import (
     selection_notes,
 )
 from galaxy_core.measure_steps import make_anomalies, make_trust
-from galaxy_core.pipeline_config import PipelineConfig
+from galaxy_core.pipeline_config import PipelineConfig, keep_added
 from galaxy_core.steps import Embedded, make_all_neighbors, make_projections, plain
 
 __all__ = [
@@ -81,7 +81,8 @@ def run_pipeline(
     """Make ``<root>/<name>``: thumbnails, embedding, neighbours, projections, clusters, anomalies, manifest last.
 
     Killed at any moment, the next call with the same arguments makes only what is missing and ends with the same files.
-    What was published under ``name`` before stays readable until then.
+    What was published under ``name`` before stays readable until then; clusterings that were added to it are made of
+    the new galaxies too.
 
     Raises
     ------
@@ -92,6 +93,7 @@ def run_pipeline(
     config, progress = config or PipelineConfig(), progress or _silent
     catalog = limit_catalog(catalog, config.limit, config.seed)
     with open_staging(root, name) as staging:
+        config = keep_added(config, staging.manifest)
         fingerprint = catalog_fingerprint(catalog)
         images = make_images(staging, catalog, fingerprint, embedder, config.images, progress)
         table = make_catalog_table(staging, catalog, images.result["ids_left_out"])

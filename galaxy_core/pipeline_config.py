@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from galaxy_core.anomaly import N_TREES
+from galaxy_core.artifacts import Manifest
 from galaxy_core.embedding import ImageSettings
 from galaxy_core.stability import N_REFITS
 
@@ -59,3 +60,11 @@ class PipelineConfig:
         names = ("seed", "limit", "projections", "clusterings", "n_trees")
         values = {name: config[name] for name in names if name in config}
         return cls(images=ImageSettings(**config.get("images", {})), **values)
+
+
+def keep_added(config: PipelineConfig, published: Manifest | None) -> PipelineConfig:
+    """The config with the clusterings that people added to what is published: a rerun must not lose them."""
+    before = published.config.get("clusterings", {}) if published else {}
+    return replace(
+        config, clusterings={**config.clusterings, **{n: s for n, s in before.items() if n not in config.clusterings}}
+    )

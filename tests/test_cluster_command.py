@@ -222,3 +222,20 @@ def test_an_added_clustering_and_a_sweep_survive_reruns_of_other_steps(root, cal
     assert "kmeans_5" in artifacts.read_manifest(root, "sample").clusterings
     assert artifacts.read_sweeps(root, "sample")["value"].tolist() == [2, 3, 4]
     assert artifacts.verify(root, "sample") == []
+
+
+def test_the_benchmark_compares_like_with_like(made, capsys):
+    from argparse import Namespace
+
+    from scripts.benchmarks.cluster import make_galaxies, measure
+
+    options = Namespace(artifacts=made, catalog="sample", dense_space="pca_3", rows=[300, 600], repeats=1)
+    numbers = measure(options)
+    assert set(numbers["rows"]) == {"300", "600"} and numbers["peak_memory_gib"] > 0
+    for case in numbers["rows"]["600"].values():
+        assert case["ratio"] == pytest.approx(case["fit_s"] / case["bare_s"], abs=0.5) or case["bare_s"] < 0.05
+    assert numbers["rows"]["600"]["kmeans"]["n_clusters"] == 8
+    assert "from 300 to 600 galaxies" in capsys.readouterr().out
+    vectors, dense = make_galaxies(made, "sample", "pca_3", 500)
+    assert vectors.shape == (500, 64) and dense.shape == (500, 3)
+    assert len(np.unique(dense, axis=0)) == 500  # copies are no twins

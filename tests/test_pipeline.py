@@ -23,10 +23,18 @@ from PIL import Image
 from galaxy_core import artifacts
 from galaxy_core.artifacts.staging import open_staging
 from galaxy_core.catalogs import read_catalog
+from galaxy_core.cluster_steps import check_settings
 from galaxy_core.embedding import Embedder
 from galaxy_core.errors import ArtifactError, CatalogError, ImageError
 from galaxy_core.image_steps import limit_catalog
-from galaxy_core.pipeline import add_embedding, rerun_steps, run_pipeline
+from galaxy_core.pipeline import (
+    PipelineConfig,
+    add_clusterings,
+    add_embedding,
+    remove_clustering,
+    rerun_steps,
+    run_pipeline,
+)
 from galaxy_core.splits import split_of
 from galaxy_core.vectors import VectorError
 from tests.pipeline_child import CONFIG, EMBEDDER, means, run
@@ -294,6 +302,26 @@ def test_rerun_adds_a_clustering_and_keeps_the_rest(made, tmp_path):
     assert artifacts.read_table(tmp_path, "sample", "clusters")["kmeans_5_label"].nunique() == 5
     assert artifacts.verify(tmp_path, "sample") == []
     assert result.manifest.report == artifacts.read_manifest(made, "sample").report
+
+
+def test_a_rerun_of_the_pipeline_keeps_clusterings_that_were_added(images, made, tmp_path):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    added = {"method": "gmm", "space": "pca_3", "params": {"n_clusters": 2}, "seed": 9}
+    add_clusterings(tmp_path, "sample", {"mine": added})
+    again = run(images, tmp_path)
+    assert again.unchanged and again.manifest.clusterings["mine"]["seed"] == 9
+    other_seed = run(images, tmp_path, seed=3).manifest
+    assert set(other_seed.clusterings) == {"kmeans_3", "kmeans_2", "mine"}
+    remove_clustering(tmp_path, "sample", "mine")
+    assert set(run(images, tmp_path, seed=3).manifest.clusterings) == {"kmeans_3", "kmeans_2"}
+
+
+def test_the_default_clusterings_can_be_made_and_are_named_as_before():
+    clusterings = PipelineConfig().clusterings
+    assert {"hdbscan", "kmeans_8"} <= set(clusterings)
+    assert clusterings["hdbscan"]["space"] == "umap_10" and clusterings["kmeans_8"]["space"] == "embedding"
+    for settings in clusterings.values():
+        check_settings(settings, has_classes=False)
 
 
 @pytest.mark.parametrize(

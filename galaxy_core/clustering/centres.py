@@ -9,8 +9,8 @@ import numpy as np
 from galaxy_core.clustering.result import Fit, blocks, margin
 from galaxy_core.vectors import VectorError
 
-COUNT_DIFFERENT_LIMIT = 100_000
-"""Up to so many galaxies, those with different vectors are counted beforehand."""
+FIRST_COUNTED = 20
+"""Among the first so many galaxies for each cluster there are nearly always enough with different vectors."""
 
 COVARIANCES = ("full", "tied", "diag", "spherical")
 
@@ -109,7 +109,9 @@ def cluster_gmm(
 def check_different(vectors: np.ndarray, n_clusters: int, method: str) -> None:
     """Raise `VectorError` where there are fewer different vectors than clusters wanted."""
     n_galaxies = len(vectors)
-    n_different = len(np.unique(vectors, axis=0)) if n_galaxies <= COUNT_DIFFERENT_LIMIT else n_galaxies
+    if len(np.unique(vectors[: FIRST_COUNTED * n_clusters], axis=0)) >= n_clusters:
+        return  # the usual case, without sorting them all
+    n_different = len(np.unique(vectors, axis=0))
     if n_different < n_clusters:
         raise VectorError(
             f"{method} with {n_clusters} clusters needs {n_clusters} different vectors, but the {n_galaxies:,} "
