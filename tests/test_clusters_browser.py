@@ -33,7 +33,7 @@ def test_a_bar_below_zero_shows_and_selects_its_galaxies(visit, root):
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot .bars path').length > 3")
     bar = page.evaluate(NEGATIVE_BAR)
     page.mouse.click(bar["left"], bar["top"])
-    page.get_by_text(f"Below zero in cluster {bar['label']} of k-means (8)").wait_for()
+    page.get_by_text(f"Below zero in cluster {bar['label']} of k-means (8)", exact=True).wait_for()
     galaxies = readers.open_catalog(root, "tiny")
     below = scores.silhouettes_of(galaxies, "kmeans_8")[galaxies.labels("kmeans_8") == bar["label"]] < 0
     n = int(np.count_nonzero(below))
