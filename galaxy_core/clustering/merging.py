@@ -9,7 +9,7 @@ from galaxy_core.clustering.result import Fit, blocks, margin
 from galaxy_core.vectors import VectorError
 
 LARGEST_MERGED = 20_000
-"""Galaxies that are merged, at most: the distances of all pairs of so many take 1.6 GB."""
+"""Galaxies that are merged, at most: with the distances of all pairs of so many that takes 3 GB of memory."""
 
 LINKAGES = ("ward", "average", "complete", "single")
 
