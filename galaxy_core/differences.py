@@ -215,7 +215,8 @@ def measure(
     low, high = np.full((2, len(labels)), np.nan)
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     # A resample in which a sparse column has no value at all says nothing of it.
-    low[comparable], high[comparable] = np.nanquantile(resampled[:, comparable], tails, axis=0)
+    if comparable.any():
+        low[comparable], high[comparable] = np.nanquantile(resampled[:, comparable], tails, axis=0)
     items = []
     for k, (column, value) in enumerate(labels):
         middle = np.nanmean if value is not None else np.nanmedian

@@ -149,3 +149,10 @@ def test_a_real_catalog_takes_less_than_a_second():
     start = time.perf_counter()
     compare_selection(n, np.arange(5000), numbers, {"class": (rng.integers(0, 8, n), tuple("abcdefgh"))})
     assert time.perf_counter() - start < 1
+
+
+def test_columns_without_any_number_are_no_error():
+    numbers = {"mass": np.full(20, np.nan), "size": np.full(20, np.nan)}
+    found = compare_selection(20, np.arange(5), numbers, {})
+    assert [item.column for item in found.items] == ["mass", "size"] or not found.items
+    assert all(np.isnan(item.effect) and np.isnan(item.low) for item in found.items)

@@ -40,11 +40,16 @@ def space_of(space: str) -> str:
     --------
     >>> space_of("umap_10"), space_of("embedding")
     ('a UMAP of 10 dimensions', 'the embedding')
+    >>> space_of("umap_2_of_pca_16")
+    'a UMAP of 2 dimensions of a PCA of 16 dimensions'
     """
-    match = re.fullmatch(r"(umap|pca|lda|tsne)_(\d+)", space or "")
-    if match:
-        return f"a {NAMES[match[1]]} of {match[2]} dimensions"
-    return f"the {space}" if space in ("embedding", "") or " " not in space else space
+    parts = []
+    for stage in (space or "").split("_of_"):
+        match = re.fullmatch(r"([a-z]+)_(\d+)(,.*)?", stage)
+        if match is None:
+            return f"the {space}" if space in ("embedding", "") or " " not in space else space
+        parts.append(f"a {NAMES.get(match[1], match[1])} of {match[2]} dimensions{(match[3] or '').replace(',', ', ')}")
+    return " of ".join(parts)
 
 
 def cluster_name(label: int) -> str:
