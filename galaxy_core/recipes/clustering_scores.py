@@ -22,6 +22,7 @@ from galaxy_core.steps import classes_of
 
 CROWDS = "umap_2_of_smoothed_32"
 FLAT = "umap_2_of_pca_16"
+GENTLE = "umap_5_of_smoothed_32,n_neighbors=30,n_steps=1"
 LEAST_COVERAGE, LEAST_SHARE, LEAST_CLUSTERS, LEAST_STABILITY = 0.80, 0.01, 3, 0.75
 STRICT_WANTED, KMEANS_WANTED, AMI_WANTED = 0.40, 0.38, 0.48
 PUBLISHED_HDBSCAN, PUBLISHED_KMEANS = 0.48, 0.23
@@ -62,6 +63,7 @@ CANDIDATES: dict[str, Candidate] = {
     "hdbscan_leaf": _hdbscan(0.04, 50, "leaf"),
     "hdbscan_flat": _hdbscan(0.02, 50, "leaf", FLAT),
     **{f"kmeans_{k}": Candidate("kmeans", CROWDS, {"n_clusters": k}) for k in (3, 4, 5, 8)},
+    **{f"kmeans_{k}_gentle": Candidate("kmeans", GENTLE, {"n_clusters": k}) for k in (3, 4, 8)},
     "published_hdbscan": Candidate("hdbscan", "umap_10", published=True),
     "published_kmeans_8": Candidate("kmeans", "embedding", {"n_clusters": 8}, published=True),
 }
