@@ -14,6 +14,9 @@ SMALLEST_CLUSTER_SHARE = 0.01
 SMALLEST_CLUSTER_FLOOR = 15
 """HDBSCAN's default ``min_cluster_size``: a hundredth of the galaxies (261 of 26,000), and never fewer than 15."""
 
+PARALLEL_ABOVE = 50_000
+"""Below, starting a second process takes longer than it saves; distances to neighbours are the same either way."""
+
 N_QUERIES = 5_000
 """Galaxies whose k-distance is measured, at most; each to all others."""
 
@@ -80,9 +83,10 @@ def cluster_hdbscan(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # duplicates have infinite density: a 0/0 it repairs itself
-        fitted = hdbscan.HDBSCAN(**{**params, "min_samples": min(min_samples, n_galaxies - 1)}, core_dist_n_jobs=1).fit(
-            vectors.astype(np.float64)
-        )
+        fitted = hdbscan.HDBSCAN(
+            **{**params, "min_samples": min(min_samples, n_galaxies - 1)},
+            core_dist_n_jobs=2 if n_galaxies > PARALLEL_ABOVE else 1,
+        ).fit(vectors.astype(np.float64))
 
     def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if fitted.labels_.max() < 0:
