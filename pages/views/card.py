@@ -13,6 +13,7 @@ from galaxy_core.sky import sexagesimal, survey_links
 from pages.views import card_image, frame, readers, selection, tagging, votes, words
 from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
+from pages.views.selection_gallery import pictures
 
 MAIN_COLUMNS = ("galaxy_id", "class", "split", "ra_deg", "dec_deg", "split_group")
 DEFAULT_FOV_ARCSEC = 120.0
@@ -91,7 +92,7 @@ def draw_neighbors(galaxies: Galaxies, row: int, on_open: Callable[[Galaxies, in
             st.caption("This catalog has no other galaxy.")
             return
         captions = [f"{value:.3f}" for value in similarity[row]]
-        gallery(galaxies, index[row].tolist(), "neighbors", captions, on_open)
+        pictures(galaxies, index[row].tolist(), captions, "neighbors", on_open)  # one element: a click draws it again
 
 
 def main_facts(galaxies: Galaxies, row: int) -> dict[str, str]:
