@@ -36,9 +36,7 @@ PLOTLY_PIXEL = """([trace, place]) => {
     const { xaxis, yaxis } = chart._fullLayout, { x, y } = chart._fullData[trace];
     return [box.left + xaxis._offset + xaxis.d2p(x[place]), box.top + yaxis._offset + yaxis.d2p(y[place])];
 }"""
-PICTURES_SHOWN = (
-    """() => [...document.querySelectorAll('.picture-grid img')].some((i) => i.complete && i.naturalWidth)"""
-)
+PICTURES_SHOWN = """() => [...document.querySelectorAll('.st-key-below-area .picture-grid img')].some((i) => i.complete && i.naturalWidth)"""
 TRACE_POINTS = 90_000  # Plotly freezes under the mouse from 100,000 points in a trace
 PLOTLY_PAGE = """
 import numpy as np
@@ -104,10 +102,7 @@ class AtlasMap:
         """Milliseconds from the click on a galaxy to its card."""
         self.visit.hover(lambda: self.pixel_of(row), ".atlas-tip img")
         self.visit.rest()
-        start = time.perf_counter()
-        self.page.mouse.click(*self.pixel_of(row))
-        self.page.get_by_role("heading", name=str(self.ids[row]), exact=True).wait_for()
-        return 1000 * (time.perf_counter() - start)
+        return self.visit.time_click(self.pixel_of(row), ".st-key-card-area h3", str(self.ids[row]))
 
     def lasso(self, outline: np.ndarray) -> float:
         """Seconds from the end of a lasso around some galaxies to pictures of them; the selection is dropped again."""
@@ -123,7 +118,7 @@ class AtlasMap:
         seconds = time.perf_counter() - start
         self.visit.rest()
         self.page.locator(".atlas-paper").first.press("Escape")
-        self.page.wait_for_selector(".picture-grid", state="detached")
+        self.page.wait_for_selector(".st-key-below-area .picture-grid", state="detached")
         self.page.click('[data-tool="pan"]')
         self.visit.rest()
         return seconds
@@ -156,10 +151,7 @@ class PlotlyMap:
         """Milliseconds from the click on a galaxy to its row number on the page."""
         self.visit.hover(lambda: self.pixel_of(row), ".hoverlayer .hovertext")
         self.visit.rest()
-        start = time.perf_counter()
-        self.page.mouse.click(*self.pixel_of(row))
-        self.page.get_by_text(f"row {row}", exact=True).wait_for()
-        return 1000 * (time.perf_counter() - start)
+        return self.visit.time_click(self.pixel_of(row), "[data-testid=stMarkdown] p", f"row {row}")
 
 
 def lonely_rows(places: np.ndarray, n: int, bins: int = 150) -> np.ndarray:

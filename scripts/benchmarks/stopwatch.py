@@ -29,6 +29,16 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+STOPWATCH = """([selector, text]) => {
+    const watch = (window.stopwatch = { begun: null, ended: null });
+    addEventListener("pointerdown", () => { watch.begun = performance.now(); }, { capture: true, once: true });
+    new MutationObserver((_, observer) => {
+        const found = [...document.querySelectorAll(selector)].some((element) => element.textContent.trim() === text);
+        if (watch.begun === null || !found) return;
+        watch.ended = performance.now();
+        observer.disconnect();
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
 IDLE = "() => !document.querySelector('[data-testid=stStatusWidget]') && !document.querySelector('[data-stale=true]')"
 
 
@@ -132,6 +142,16 @@ class Visit:
                 self.page.wait_for_selector(shown, timeout=100)
                 return
         raise GalaxyError(f"Nothing showed under the mouse in {PATIENCE_MS / 1000:.0f} seconds.")
+
+    def time_click(self, place: tuple[float, float], selector: str, text: str) -> float:
+        """Milliseconds from pressing the mouse until an element says a text, measured in the page itself.
+
+        From outside, how long it takes to look for the element would count too, and longer on the larger page.
+        """
+        self.page.evaluate(STOPWATCH, [selector, text])
+        self.page.mouse.click(*place)
+        self.page.wait_for_function("() => window.stopwatch.ended !== null")
+        return self.page.evaluate("window.stopwatch.ended - window.stopwatch.begun")
 
     def rest(self) -> None:
         """Until nothing runs any more."""

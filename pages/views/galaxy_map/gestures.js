@@ -20,6 +20,7 @@ function listen(map) {
 
   paper.addEventListener("pointerdown", (event) => {
     if (!ready() || event.button > 0 || event.target.closest(".atlas-picture")) return;
+    clearTimeout(hoverTimer); // whoever clicks waits for the card, not for the picture under the mouse
     paper.focus({ preventScroll: true });
     paper.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, at(event));
