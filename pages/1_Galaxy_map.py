@@ -19,31 +19,32 @@ from pages.views import (
 )
 from pages.views.galaxy_map import component
 
-MAPS, MARKS, CARD, BELOW = "map", "marks", "card", "below"
+MAPS, CARD, BELOW = "map", "card", "below"
 PANELS = {"selection": "Selection", "unusual": "The unusual", "about": "Can I trust this map?"}
 
 
 def show_galaxy(galaxies, row):
     """Open a galaxy: the card and the ring on the maps are drawn again."""
     selection.open_galaxy(galaxies, row)
-    st.rerun([CARD, MARKS])  # the card first: the browser has drawn the ring already
+    st.rerun([CARD])
 
 
 def on_events(galaxies, events):
-    """After something was done on a map, what shows it."""
+    """After something was done on a map, what shows it; an opened galaxy needs no more than the card, drawn anyway."""
     changed = map_events.handle(galaxies, events)
-    shown = {"galaxy": [CARD], "selection": [BELOW], "tags": [MAPS, CARD, BELOW]}
-    st.rerun(sorted({MARKS}.union(*(shown[what] for what in changed))))  # card before marks: the ring is there
+    shown = {"galaxy": [], "selection": [BELOW], "tags": [MAPS, BELOW]}
+    if others := {name for what in changed for name in shown[what]}:
+        st.rerun(sorted({CARD, *others}, reverse=True))  # maps before their marks
 
 
 def redraw():
     """After another filter, the maps and everything that counts galaxies."""
-    st.rerun([MAPS, MARKS, BELOW])
+    st.rerun([MAPS, CARD, BELOW])
 
 
 def recolour():
     """After another way to colour the maps, they and what they are saved as."""
-    st.rerun([MAPS, MARKS])
+    st.rerun([MAPS, CARD])
 
 
 def on_tag(galaxies):
@@ -60,16 +61,6 @@ def draw_maps(galaxies):
     map_choices.draw_maps(galaxies, redraw, recolour)
 
 
-@st.fragment(key=MARKS)
-def draw_marks(galaxies):
-    """The open galaxy and the selection on the maps, and the view as a file, which holds both."""
-    row, rows = selection.open_row(galaxies), selection.selected_rows(galaxies)
-    drawn = selection.outlines_drawn(galaxies)
-    component.draw_marks(galaxies, galaxies.name, row, rows, drawn, lambda events: on_events(galaxies, events))
-    if galaxies.projection_names:
-        view_file.draw_download(galaxies)
-
-
 @st.fragment(key="hover")
 def draw_hover(galaxies):
     """The picture under the mouse."""
@@ -84,15 +75,23 @@ def draw_view(galaxies):
 
 @st.fragment(key=CARD)
 def draw_card(galaxies):
-    """The open galaxy and its neighbours, and the search for another."""
+    """The open galaxy and its neighbours, the search for another, and the marks of both on the maps.
+
+    The marks are here, and not in a fragment of their own, so that a click on a map draws the card at once.
+    """
+    row, rows = selection.open_row(galaxies), selection.selected_rows(galaxies)
+    drawn = selection.outlines_drawn(galaxies)
     search.draw_search(galaxies, show_galaxy)
-    row = selection.open_row(galaxies)
     if row is None:
         card.draw_invitation(galaxies, show_galaxy)
-        return
-    card.draw_card(galaxies, row, on_tag)
-    card.draw_neighbors(galaxies, row, show_galaxy)
-    card.draw_details(galaxies, row)
+    else:
+        card.draw_card(galaxies, row, on_tag)
+        card.draw_neighbors(galaxies, row, show_galaxy)
+        card.draw_details(galaxies, row)
+    with st.container(key="map-marks"):
+        component.draw_marks(galaxies, galaxies.name, row, rows, drawn, lambda events: on_events(galaxies, events))
+    if galaxies.projection_names:
+        view_file.draw_download(galaxies)
 
 
 @st.fragment(key=BELOW)
@@ -129,8 +128,6 @@ with frame.panel():
             draw_card(loaded)
         with st.container(key="below-area"):
             draw_below(loaded)
-    with st.sidebar:
-        draw_marks(loaded)
     with st.container(key="map-channels"):
         draw_hover(loaded)
         draw_view(loaded)

@@ -30,7 +30,7 @@ def page(root, name, rows, how="a box on UMAP"):
         st.session_state["begun"] = True
         selection.select_rows(galaxies, np.array(rows, dtype=np.int32), how=how)
 
-    @st.fragment(key="marks")
+    @st.fragment(key="card")
     def draw_marks():
         chosen = selection.selected_rows(galaxies)
         st.text("no marks" if chosen is None else f"{len(chosen)} marks")

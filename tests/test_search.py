@@ -26,7 +26,7 @@ def page(root):
 
     galaxies = readers.open_catalog(Path(root), "tiny")
 
-    @st.fragment(key="marks")
+    @st.fragment(key="card")
     def draw_marks():
         st.text("marks")
 

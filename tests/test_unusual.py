@@ -29,7 +29,7 @@ def panel(root: str) -> None:
 
     galaxies = readers.open_catalog(Path(root), "tiny")
 
-    @st.fragment(key="marks")
+    @st.fragment(key="card")
     def marks():
         rows = selection.selected_rows(galaxies)
         st.markdown(f"selected {None if rows is None else len(rows)}: {selection.describe(galaxies)}")

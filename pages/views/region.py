@@ -111,4 +111,4 @@ def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str) -> bytes
 def clear(galaxies: Galaxies) -> None:
     """Forget the selection; the map, the panel and what hangs on them are drawn again."""
     selection.select_rows(galaxies, None)
-    st.rerun(["marks", "below"])
+    st.rerun(["card", "below"])

@@ -83,7 +83,7 @@ def draw_search(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) ->
 def select_found(galaxies: Galaxies, rows: np.ndarray, text: str) -> None:
     """Make what was found the selection."""
     selection.select_rows(galaxies, np.sort(rows).astype(np.int32), how=f"search “{text}”")
-    st.rerun(["marks", "below"])
+    st.rerun(["card", "below"])
 
 
 def search(galaxies: Galaxies, text: str) -> Found:

@@ -207,7 +207,7 @@ def select_top(galaxies: Galaxies, rows: np.ndarray, how: str) -> None:
     """Make the top of the ranking the selection."""
     selection.select_rows(galaxies, rows, how=how)
     st.session_state["unusual_said"] = ("done", f"{words.count(len(rows))} selected on the map.")
-    st.rerun(["marks", "below"])
+    st.rerun(["card", "below"])
 
 
 def answers_or_none(galaxies: Galaxies, answer: str) -> list[int]:
