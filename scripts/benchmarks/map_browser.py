@@ -36,7 +36,8 @@ PLOTLY_PIXEL = """([trace, place]) => {
     const { xaxis, yaxis } = chart._fullLayout, { x, y } = chart._fullData[trace];
     return [box.left + xaxis._offset + xaxis.d2p(x[place]), box.top + yaxis._offset + yaxis.d2p(y[place])];
 }"""
-PICTURES_SHOWN = """() => [...document.querySelectorAll('.st-key-below-area .picture-grid img')].some((i) => i.complete && i.naturalWidth)"""
+PICTURES_SHOWN = """() => [...document.querySelectorAll('.st-key-below-area .picture-grid img')].some(
+    (image) => image.complete && image.naturalWidth)"""
 TRACE_POINTS = 90_000  # Plotly freezes under the mouse from 100,000 points in a trace
 PLOTLY_PAGE = """
 import numpy as np
