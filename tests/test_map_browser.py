@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_catalog
+from conftest import make_catalog, settle
 from PIL import Image
 
 from galaxy_core import artifacts
@@ -259,6 +259,7 @@ def test_keys_go_to_the_next_galaxy_and_tag_it(visit, root):
 def test_two_maps_share_the_open_galaxy_and_the_selection(visit, root):
     page = visit("/Galaxy_map?catalog=tiny&second=PCA")
     page.wait_for_function("() => document.querySelectorAll('.atlas-map[data-drawn]').length === 2")
+    settle(page)  # the second map may still move the first
     row = lonely_row(root)
     page.mouse.click(*page.evaluate(f"{MAP}.pixelOf({row})"))
     page.wait_for_function("(row) => window.galaxyAtlas.maps.get('map-1').openRow === row", arg=row)
