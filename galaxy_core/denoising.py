@@ -177,12 +177,12 @@ def _denoise_linear(band: np.ndarray, model: nn.Module, noise_sigma: float | Non
         return 0.0
     sky = sky_map(band)
 
-    def run(tile: np.ndarray, sigma_told: float) -> np.ndarray:
-        return _run_model(model, tile[None], sigma_told)[0][0]
+    def run(tile: np.ndarray, sigma_told: float) -> tuple[np.ndarray, None]:
+        return _run_model(model, tile[None], sigma_told)[0][0], None
 
     def correct(tile: np.ndarray) -> np.ndarray:
         correction = np.zeros_like(tile)
-        correction[0] = sigma * correct_in_sigmas((tile[0] - tile[1]) / np.float32(sigma), run)
+        correction[0] = sigma * correct_in_sigmas((tile[0] - tile[1]) / np.float32(sigma), run)[0]
         return correction
 
     stack = np.stack([band, sky])

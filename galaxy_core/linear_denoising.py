@@ -29,9 +29,11 @@ FADE_DEEP, FADE_SHALLOW = (8.0, 14.0), (18.0, 28.0)
 SOURCE_SIGMA = (0.5, 1.5)
 SOURCE_WINDOW_PX = 9
 FLUX_SCALE_PX = 2.0
+RETURNED_NOISE = 0.19  # share of white noise that comes back with the light: the norm of that smoothing
 
-# A tile (height, width) in the model's range and the noise sigma to tell it, to the model's correction of the tile.
-Run = Callable[[np.ndarray, float], np.ndarray]
+# A tile (height, width) in the model's range and the noise sigma to tell it, to the model's correction of the tile and
+# the standard deviation of each denoised pixel (None: the model does not say), both in the model's range.
+Run = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray | None]]
 
 
 def linear_noise_sigma(band: np.ndarray) -> float:
@@ -53,46 +55,65 @@ def sky_map(band: np.ndarray) -> np.ndarray:
     return np.full(band.shape, estimate_sky(band).level, dtype=np.float32)
 
 
-def correct_in_sigmas(signal: np.ndarray, run: Run) -> np.ndarray:
-    """What to add to a sky-subtracted tile (height, width), both in units of its noise.
+def correct_in_sigmas(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray | None]:
+    """What to add to a sky-subtracted tile (height, width), and how sure the result is, in units of its noise.
 
     Parameters
     ----------
     signal : ndarray of float32, shape (height, width)
         NaN and infinities are shown to the model as sky, and get no correction.
     run : callable
+
+    Returns
+    -------
+    correction : ndarray of float32, shape (height, width)
+    std : ndarray of float32, shape (height, width), or None
+        One standard deviation of the denoised pixel; 1, the noise itself, where the pixel is left as it was. Passes are
+        blended as if their errors were the same, and the noise given back with the light of sources adds in quadrature.
+        None if ``run`` gives none.
     """
     finite = np.isfinite(signal)
     signal = np.where(finite, signal, 0).astype(np.float32)
-    correction, share = _two_passes(signal, run)
-    if not correction.any():
-        return correction
-    correction -= share * _light_left_out(signal, correction)
-    return np.where(finite, correction, 0)
+    correction, std, share = _two_passes(signal, run)
+    if correction.any():
+        light, given_back = _light_left_out(signal, correction)
+        correction = correction - share * light
+        if std is not None:
+            std = np.hypot(std, share * given_back * RETURNED_NOISE)
+    correction = np.where(finite, correction, 0)
+    return correction, None if std is None else np.where(finite, std, 1).astype(np.float32)
 
 
-def _two_passes(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Correction from the pass that suits each pixel, and the share of it that is applied: 0 on the brightest."""
-    deep = _one_pass(signal, run, PUBLISHED_SIGMA)
+def _two_passes(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Correction and its error from the pass that suits each pixel; the share of it applied: 0 on the brightest."""
+    deep, deep_std = _one_pass(signal, run, PUBLISHED_SIGMA)
     if signal.max() < FADE_DEEP[0]:
-        return deep, np.ones_like(deep)
-    shallow = _one_pass(signal, run, PUBLISHED_SIGMA / 2)
+        return deep, deep_std, np.ones_like(deep)
+    shallow, shallow_std = _one_pass(signal, run, PUBLISHED_SIGMA / 2)
     # brightness of the denoised neighbourhood: chosen by the noisy pixel itself, high and low noise would fare unlike
     smooth = np.where(signal < FADE_SHALLOW[1], signal + shallow, signal)
     brightness = ndimage.maximum_filter(smooth, size=3, mode="nearest")
     deep_share = 1 - _smooth_step(brightness, *FADE_DEEP)
     shallow_share = (1 - deep_share) * (1 - _smooth_step(brightness, *FADE_SHALLOW))
-    return deep_share * deep + shallow_share * shallow, deep_share + shallow_share
+    share = deep_share + shallow_share
+    correction = deep_share * deep + shallow_share * shallow
+    if deep_std is None or shallow_std is None:
+        return correction, None, share
+    return correction, deep_share * deep_std + shallow_share * shallow_std + (1 - share), share
 
 
-def _one_pass(signal: np.ndarray, run: Run, sigma: float) -> np.ndarray:
-    """Correction, in units of the noise, by the model told that the noise is ``sigma`` of its range."""
+def _one_pass(signal: np.ndarray, run: Run, sigma: float) -> tuple[np.ndarray, np.ndarray | None]:
+    """Correction and its error, in units of the noise, by the model told that the noise is ``sigma`` of its range."""
     scaled = np.minimum(signal * np.float32(sigma) + np.float32(PEDESTAL), 1)
-    return run(scaled, sigma) / np.float32(sigma)
+    correction, std = run(scaled, sigma)
+    return correction / np.float32(sigma), None if std is None else std / np.float32(sigma)
 
 
-def _light_left_out(signal: np.ndarray, correction: np.ndarray) -> np.ndarray:
-    """Part of the correction that changes the flux of sources: its smoothed self, smoothed twice to be nearer whole."""
+def _light_left_out(signal: np.ndarray, correction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Part of the correction that changes the flux of sources, and how much of it counts here, 0 to 1.
+
+    The part is the smoothed correction, smoothed twice to be nearer whole.
+    """
 
     def smooth(values: np.ndarray) -> np.ndarray:
         return ndimage.gaussian_filter(values, FLUX_SCALE_PX, mode="nearest")
@@ -100,7 +121,7 @@ def _light_left_out(signal: np.ndarray, correction: np.ndarray) -> np.ndarray:
     brightest = ndimage.maximum_filter(signal + correction, size=SOURCE_WINDOW_PX, mode="nearest")
     source = smooth(_smooth_step(brightest, *SOURCE_SIGMA))
     light = smooth(correction)
-    return source * (light + smooth(correction - light))
+    return source * (light + smooth(correction - light)), source
 
 
 def _smooth_step(values: np.ndarray, low: float, high: float) -> np.ndarray:
