@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,7 +112,12 @@ def one_line(value: object) -> str:
 
 
 def provenance(
-    root: str | Path, manifest: schemas.Manifest, n_selected: int, selection: str, now: datetime | None = None
+    root: str | Path,
+    manifest: schemas.Manifest,
+    n_selected: int,
+    selection: str,
+    now: datetime | None = None,
+    cluster_names: Mapping[str, Mapping[int, str]] | None = None,
 ) -> dict[str, str | int]:
     """Where a selection comes from.
 
@@ -125,9 +131,13 @@ def provenance(
         How the galaxies were selected, in words.
     now : datetime.datetime, optional
         Time of the export; the present by default.
+    cluster_names : dict of str to dict of int to str, optional
+        Names that people gave to clusters, by clustering and label. They are written as JSON, and only where there are
+        some: ``{"hdbscan": {"0": "edge on"}}``.
     """
     path = schemas.catalog_folder(root, manifest.name) / schemas.MANIFEST_FILE
     model = manifest.config.get("models", {}).get(manifest.model, {})
+    about_clusters = {"cluster_names": names_as_json(cluster_names)} if cluster_names else {}
     return {
         "catalog": manifest.name,
         "source": f"{manifest.layout}:{manifest.source}" if manifest.layout else manifest.source,
@@ -137,10 +147,24 @@ def provenance(
         "n_galaxies": manifest.n_galaxies,
         "n_selected": n_selected,
         "selection": selection,
+        **about_clusters,
         "date_utc": (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
         "schema_version": manifest.schema_version,
         "software": "Galaxy Atlas",
     }
+
+
+def names_as_json(cluster_names: Mapping[str, Mapping[int, str]]) -> str:
+    r"""Names of clusters as JSON, ``<``, ``>`` and ``&`` as escapes: headers in XML would else change them.
+
+    Examples
+    --------
+    >>> print(names_as_json({"hdbscan": {0: "edge on", 2: "a<b"}}))
+    {"hdbscan": {"0": "edge on", "2": "a\u003cb"}}
+    """
+    named = {clustering: {str(k): name for k, name in names.items()} for clustering, names in cluster_names.items()}
+    text = json.dumps(named, ensure_ascii=False)
+    return text.translate({ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"})
 
 
 def selection_table(

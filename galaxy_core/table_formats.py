@@ -34,6 +34,7 @@ FITS_CARDS = {
     "n_galaxies": ("NTOTAL", "galaxies of the catalog"),
     "n_selected": ("NSELECT", "galaxies of this table"),
     "selection": ("SELECT", "how they were selected"),
+    "cluster_names": ("CLNAMES", "names people gave to clusters, as JSON"),
     "date_utc": ("DATE", "of this file, UTC"),
     "schema_version": ("SCHEMA", "version of Galaxy Atlas' artifacts"),
     "software": ("CREATOR", "program that wrote this file"),

@@ -16,6 +16,7 @@ from pages.views import (
     cluster_card_data,
     cluster_cards,
     cluster_labels,
+    colouring,
     comparison_panels,
     figures,
     readers,
@@ -120,7 +121,7 @@ def test_a_name_is_given_kept_and_taken_away(open_app, broken_root):
     assert not app.exception and "#### Cluster 0\\: Disks \\*or\\* \\<b\\>" in text_of(app)
     galaxies = readers.open_catalog(broken_root, "tiny")
     assert cluster_labels.names_of(galaxies, "hdbscan") == {0: "Disks *or* <b>"}
-    assert cluster_labels.colouring_of(galaxies, "hdbscan").names[0] == "cluster 0: Disks *or* <b>"
+    assert colouring.colour_by(galaxies, "hdbscan_label").names[0] == "cluster 0: Disks *or* <b>"
     assert app.button_group(key="cluster-hdbscan").value == 0  # renaming keeps the choice
     again = open_app(broken_root, PAGE)
     again.text_input(key="name-hdbscan-0").set_value("").run()

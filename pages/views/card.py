@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core.sky import sexagesimal, survey_links
-from pages.views import card_image, frame, readers, selection, tagging, votes, words
+from pages.views import card_image, cluster_labels, frame, readers, selection, tagging, votes, words
 from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
 from pages.views.selection_gallery import pictures
@@ -105,7 +105,7 @@ def main_facts(galaxies: Galaxies, row: int) -> dict[str, str]:
     for name in galaxies.clustering_names:
         label = int(galaxies.labels(name)[row])
         membership = float(galaxies.clusters[f"{name}_membership"].iloc[row])
-        text = words.cluster_name(label)
+        text = cluster_labels.label_text(galaxies, name, label)
         facts[words.name_of(name)] = text if label < 0 else f"{text}, membership {membership:.2f}"
     facts |= _measures(galaxies, row)
     position = position_of(galaxies, row)

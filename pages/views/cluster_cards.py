@@ -197,7 +197,7 @@ def draw_pictures(galaxies: Galaxies, found: ClusterCard, on_open: OnOpen) -> No
 
 def draw_enrichment(galaxies: Galaxies, clustering: str, label: int, found: ClusterCard) -> None:
     """What the cluster is rich in, each with its interval."""
-    name = words.cluster_name(label)
+    name = frame.plain(cluster_labels.label_text(galaxies, clustering, label))
     st.markdown(f"**What {'the unclustered are' if label < 0 else f'{name} is'} rich in, and poor in**")
     if not found.enriched:
         st.caption("There is nothing to compare: no class, vote or measurement, or no other galaxies.")

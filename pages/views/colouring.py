@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from pages.views import tagged, words
+from pages.views import cluster_labels, tagged, words
 from pages.views.readers import Galaxies
 
 # Okabe & Ito (2008). Black would vanish on the night sky and pale yellow on paper, so each theme replaces one.
@@ -32,7 +32,9 @@ class Colouring:
     codes : int32 array, shape (n,), or None
         Category of each galaxy, -1 for none; None for numbers.
     names : tuple of str
-        Names of the categories.
+        Names of the categories, as they are shown.
+    lasting_names : tuple of str
+        What filters and links call them where people may change ``names``; empty where these are the same.
     values : float array, shape (n,), or None
         The numbers; None for categories.
     nothing : str
@@ -48,11 +50,17 @@ class Colouring:
     title: str
     codes: np.ndarray | None = None
     names: tuple[str, ...] = ()
+    lasting_names: tuple[str, ...] = ()
     values: np.ndarray | None = None
     nothing: str = "unknown"
     log: bool = False
     whole_range: bool = False
     palette: str = "Viridis"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What filters and links call the categories."""
+        return self.lasting_names or self.names
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -129,9 +137,11 @@ def _catalog_columns(galaxies: Galaxies) -> list[str]:
 
 
 def colour_by(galaxies: Galaxies, key: str) -> Colouring:
-    """The colouring of one of the `colour_choices`; made once for each, tags excepted."""
+    """The colouring of one of the `colour_choices`; made once for each, but for what people change: tags and names."""
     if key == TAGS:
         return by_tag(galaxies)
+    if key.endswith("_label") and key.removesuffix("_label") in galaxies.clustering_names:
+        return by_cluster(galaxies, key.removesuffix("_label"))
     if ("colouring", key) not in galaxies.memory:
         galaxies.memory["colouring", key] = _colour_by(galaxies, key)
     return galaxies.memory["colouring", key]
@@ -139,8 +149,6 @@ def colour_by(galaxies: Galaxies, key: str) -> Colouring:
 
 def _colour_by(galaxies: Galaxies, key: str) -> Colouring:
     stem, _, kind = key.rpartition("_")
-    if stem in galaxies.clustering_names and kind == "label":
-        return by_cluster(galaxies, stem)
     if stem in galaxies.clustering_names and kind == "membership":
         return Colouring(f"membership in {words.name_of(stem)} [0 to 1]", values=_numbers(galaxies.clusters[key]))
     if stem in galaxies.projection_names and kind == "trust" and galaxies.trust(stem) is not None:
@@ -177,13 +185,25 @@ def by_tag(galaxies: Galaxies) -> Colouring:
 
 
 def by_cluster(galaxies: Galaxies, clustering: str) -> Colouring:
-    """Colour by the clusters of one clustering; cluster 0 is the largest."""
-    labels = galaxies.labels(clustering)
-    present, codes = np.unique(labels, return_inverse=True)
-    n_unclustered = int((present < 0).sum())
-    names = tuple(words.cluster_name(int(label)) for label in present[n_unclustered:])
-    codes = np.maximum(codes.astype(np.int32) - n_unclustered, -1)
-    return Colouring(f"cluster, {words.name_of(clustering)}", codes=codes, names=names, nothing="unclustered")
+    """Colour by the clusters of one clustering, called by their names as they are now; cluster 0 is the largest."""
+    codes, labels = _cluster_codes(galaxies, clustering)
+    return Colouring(
+        f"cluster, {words.name_of(clustering)}",
+        codes=codes,
+        names=cluster_labels.texts_of(galaxies, clustering, labels),
+        lasting_names=tuple(words.cluster_name(int(label)) for label in labels),
+        nothing="unclustered",
+    )
+
+
+def _cluster_codes(galaxies: Galaxies, clustering: str) -> tuple[np.ndarray, np.ndarray]:
+    """Place of each galaxy's cluster among the labels in use, -1 for none; and these labels."""
+    if ("cluster codes", clustering) not in galaxies.memory:
+        present, codes = np.unique(galaxies.labels(clustering), return_inverse=True)
+        n_unclustered = int((present < 0).sum())
+        codes = np.maximum(codes.astype(np.int32) - n_unclustered, -1)
+        galaxies.memory["cluster codes", clustering] = codes, present[n_unclustered:]
+    return galaxies.memory["cluster codes", clustering]
 
 
 def by_text(column: pd.Series, title: str) -> Colouring:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.views import card, cluster_labels, figures, frame, map_choices, readers, scores, selection, words
 from pages.views.cluster_labels import cluster_text
-from pages.views.colouring import category_colours
+from pages.views.colouring import by_cluster, category_colours
 from pages.views.galaxy_map import component
 from pages.views.gallery import small_picture
 from pages.views.readers import Galaxies
@@ -55,7 +55,7 @@ def draw_map(galaxies: Galaxies, projection: str | None, clustering: str, side: 
         st.info("There is no map of this catalog.", icon=":material/map:")
         return
     look = map_choices.look_of(galaxies, projection, words.name_of(clustering), None, side)
-    colouring = cluster_labels.colouring_of(galaxies, clustering)
+    colouring = by_cluster(galaxies, clustering)
     component.draw_map(galaxies, look, colouring, None, ("clustering", clustering, colouring.names), MAP_HEIGHT)
 
 
@@ -124,7 +124,7 @@ def draw_silhouettes(galaxies: Galaxies, clustering: str, side: str, on_select: 
         on_change=chosen,
         help="Closer to another cluster than to their own, on average. Clicking a cluster of the chart does the same.",
     )
-    st.caption(" ".join(scores.meaning(galaxies, clustering)[1:]))
+    st.caption(frame.plain(" ".join(scores.meaning(galaxies, clustering)[1:])))
 
 
 def below_of(silhouettes: np.ndarray, labels: np.ndarray) -> dict[int | str, np.ndarray]:

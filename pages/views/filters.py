@@ -10,7 +10,7 @@ from pages.views.colouring import colour_by, colour_choices
 from pages.views.readers import Galaxies
 
 Filters = dict[str, list]
-"""Column -> two limits, least and largest, for numbers; names for groups."""
+"""Column -> two limits, least and largest, for numbers; for groups, what `Colouring.keys` calls them."""
 
 
 def filters_of(galaxies: Galaxies) -> Filters:
@@ -64,7 +64,7 @@ def passes(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
             # numbers are shown with few digits and kept as float32: a limit includes what rounds to it
             slack = 1e-6 * max(abs(values[0]), abs(values[1]), 1e-30)
             return (colouring.values >= values[0] - slack) & (colouring.values <= values[1] + slack)
-    wanted = [code for code, name in enumerate(colouring.names) if name in values]
+    wanted = [code for code, name in enumerate(colouring.keys) if name in values]
     wanted += [-1] if colouring.nothing in values else []
     return np.isin(colouring.codes, wanted)
 
@@ -74,9 +74,18 @@ def describe(galaxies: Galaxies) -> str:
     choices, parts = colour_choices(galaxies), []
     for key, values in filters_of(galaxies).items():
         limits = len(values) == 2 and not any(isinstance(value, str) for value in values)
-        text = f"{words.number(values[0])} to {words.number(values[1])}" if limits else " or ".join(map(str, values))
+        text = f"{words.number(values[0])} to {words.number(values[1])}" if limits else ""
+        if not limits:
+            called = group_names(galaxies, key) if key in choices else {}
+            text = " or ".join(called.get(value, str(value)) for value in values)
         parts.append(f"{choices.get(key, key)}: {text or 'nothing'}")
     return "; ".join(parts)
+
+
+def group_names(galaxies: Galaxies, key: str) -> dict[str, str]:
+    """How the groups of a column are shown, by what filters call them: a cluster's name can change while it is used."""
+    colouring = colour_by(galaxies, key)
+    return dict(zip(colouring.keys, colouring.names, strict=True))
 
 
 def draw_filters(galaxies: Galaxies, on_change) -> None:
@@ -116,7 +125,7 @@ def _everything(galaxies: Galaxies, key: str) -> list:
     """A filter that lets everything through, to begin with."""
     colouring = colour_by(galaxies, key)
     if colouring.values is None:
-        return [*colouring.names, *([colouring.nothing] if (colouring.codes < 0).any() else [])]
+        return [*colouring.keys, *([colouring.nothing] if (colouring.codes < 0).any() else [])]
     known = colouring.values[np.isfinite(colouring.values)]
     return [float(known.min()), float(known.max())] if len(known) else [0.0, 0.0]
 
@@ -141,10 +150,12 @@ def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
     )
     everything = _everything(galaxies, key)
     if any(isinstance(value, str) for value in everything):
+        called = group_names(galaxies, key)
         st.multiselect(
             name,
             everything,
             [value for value in values if value in everything],
+            format_func=lambda value: called.get(value, value),
             key=widget,
             label_visibility="collapsed",
             on_change=lambda: changed(list(st.session_state[widget])),

@@ -51,7 +51,7 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callab
         filters.draw_filters(galaxies, on_change)
     colouring = with_scale(colour_by(galaxies, colour), *scale)
     keep = filters.keep_of(galaxies)
-    recipe = (colour, scale, filters.filters_of(galaxies), _tag_versions(galaxies, colour))
+    recipe = (colour, scale, colouring.names, filters.filters_of(galaxies), _tag_versions(galaxies, colour))
     shown = [projection, other] if other else [projection]
     height = presenting.height(HEIGHT if len(shown) == 1 else HEIGHT * 3 // 4)
     component.forget_maps()  # a second map that is gone would still be marked, and saved with the view

@@ -95,8 +95,9 @@ class Galaxies:
         return self.projections[column].to_numpy() if column in self.projections else None
 
 
-# UMAP first, then the others as people ask for them; what is not listed comes last, by name.
-PREFERRED = ("umap", "tsne", "pca", "lda", "hdbscan", "kmeans_8")
+# UMAP first, then the others as people ask for them; the pairs that are to be compared with one another stay together.
+# What is not listed comes last, by name.
+PREFERRED = ("umap", "tsne", "pca", "lda", "hdbscan", "kmeans_8", "hdbscan_leaf", "kmeans_8_umap")
 
 
 def _order_of(recorded: dict):

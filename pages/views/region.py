@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core import exports
-from pages.views import frame, selection, tagging, words
+from pages.views import cluster_labels, frame, selection, tagging, words
 from pages.views.readers import Galaxies
 from pages.views.selection_differences import draw_composition, draw_differences
 from pages.views.selection_gallery import draw_gallery
@@ -105,7 +105,9 @@ def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str) -> bytes
         trust={name: galaxies.trust(name) for name in galaxies.projection_names},
         tags=tagging.tags_of_export(galaxies) if tagging.tag_names(galaxies) else None,
     )
-    return exports.export_selection(table, exports.provenance(galaxies.root, galaxies.manifest, len(rows), how), fmt)
+    names = cluster_labels.named_clusters(galaxies)
+    known = exports.provenance(galaxies.root, galaxies.manifest, len(rows), how, cluster_names=names)
+    return exports.export_selection(table, known, fmt)
 
 
 def clear(galaxies: Galaxies) -> None:

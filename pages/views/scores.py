@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from galaxy_core.cluster_agreement import adjusted_rand, contingency
-from pages.views import words
+from pages.views import cluster_labels, words
 from pages.views.readers import Galaxies
 
 STRICT_HELP = (
@@ -139,8 +139,8 @@ def meaning(galaxies: Galaxies, clustering: str) -> list[str]:
     worst = max(wrong, key=wrong.get)
     if wrong[worst] > 0.005:
         sentences.append(
-            f"In {words.cluster_name(worst)}, {words.share(wrong[worst], 1)} of the galaxies lie closer to another"
-            " cluster than to their own."
+            f"In {cluster_labels.label_text(galaxies, clustering, worst)}, {words.share(wrong[worst], 1)} of the"
+            " galaxies lie closer to another cluster than to their own."
         )
     else:
         sentences.append("Hardly any galaxy lies closer to another cluster than to its own.")

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core.differences import Difference, Differences, compare_selection
-from pages.views import figures, words
+from pages.views import cluster_labels, figures, words
 from pages.views.colouring import Colouring, colour_by, colour_choices
 from pages.views.readers import Galaxies
 from pages.views.selection_gallery import digest_of
@@ -51,7 +51,8 @@ def draw_differences(galaxies: Galaxies, rows: np.ndarray) -> None:
 
 def differences(galaxies: Galaxies, rows: np.ndarray) -> Differences:
     """Every number and category of the catalog compared; kept for as long as others do not push it out."""
-    return _differences(galaxies.root, galaxies.name, galaxies.stamp, digest_of(rows), galaxies, rows)
+    stamp = (galaxies.stamp, cluster_labels.edition(galaxies))
+    return _differences(galaxies.root, galaxies.name, stamp, digest_of(rows), galaxies, rows)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Comparing the selection with the rest …")

@@ -21,7 +21,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core import exports, map_layers
-from pages.views import filters, frame, selection, words
+from pages.views import cluster_labels, filters, frame, selection, words
 from pages.views import view_file_parts as parts
 from pages.views.colouring import Colouring
 from pages.views.galaxy_map import component, payload
@@ -190,7 +190,8 @@ def _sampled_sentence(headers: list[dict]) -> str:
 def provenance_html(galaxies: Galaxies, view: View) -> str:
     """Where the view comes from: catalog, model, checksum, how it was selected, filtered and drawn, and the link."""
     n_selected = 0 if view.selected is None else len(view.selected)
-    known = exports.provenance(galaxies.root, galaxies.manifest, n_selected, view.how)
+    names = cluster_labels.named_clusters(galaxies)
+    known = exports.provenance(galaxies.root, galaxies.manifest, n_selected, view.how, cluster_names=names)
     known |= {
         "maps": ", ".join(words.name_of(look.projection) for look in view.looks),
         "colour": view.colouring.title if view.colouring else "",

@@ -25,12 +25,12 @@ def name_of(key: str) -> str:
 
     Examples
     --------
-    >>> name_of("tsne"), name_of("kmeans_8"), name_of("hdbscan_fine"), name_of("umap_10")
-    ('t-SNE', 'k-means (8)', 'HDBSCAN (fine)', 'UMAP (10)')
+    >>> name_of("tsne"), name_of("kmeans_8_umap"), name_of("hdbscan_fine"), name_of("umap_10")
+    ('t-SNE', 'k-means (8 UMAP)', 'HDBSCAN (fine)', 'UMAP (10)')
     """
     stem, _, rest = key.partition("_")
     name = NAMES.get(stem, stem.replace("-", " "))
-    return f"{name} ({rest.replace('_', ' ')})" if rest else name
+    return f"{name} ({' '.join(NAMES.get(word, word) for word in rest.split('_'))})" if rest else name
 
 
 def space_of(space: str) -> str:
