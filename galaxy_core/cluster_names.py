@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from galaxy_core.artifacts import check_name, write_json
+from galaxy_core.artifacts.schemas import NAMES_ENDING
 from galaxy_core.errors import ArtifactError
 
 VERSION = 1
-ENDING = ".clusters.json"
 MAX_LETTERS = 60
 _writing = threading.Lock()
 
@@ -34,7 +34,7 @@ def names_path(root: str | Path, name: str) -> Path:
     >>> names_path("artifacts", "demo").as_posix()
     'artifacts/demo.clusters.json'
     """
-    return Path(root) / f"{check_name(name)}{ENDING}"
+    return Path(root) / f"{check_name(name)}{NAMES_ENDING}"
 
 
 def digest_of(ids: np.ndarray) -> str:

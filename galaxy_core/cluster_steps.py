@@ -3,10 +3,10 @@
 A clustering whose inputs are what they were is taken over from what is published, so that one more costs one fit. Its
 settings are a dictionary::
 
-    {"method", "space", "params"?, "seed"?, "stability"?, "null"?}
+    {"method", "space", "params"?, "seed"?, "stability"?, "redraws"?, "null"?}
 
-``stability`` is the number of refits on bootstrap samples (0 for none), ``null`` whether the same is tried on a
-shuffled embedding.
+``stability`` is the number of refits on bootstrap samples in the space as it is (0 for none), ``redraws`` that of
+refits for which the space is made anew from each sample, ``null`` whether the same is tried on a shuffled embedding.
 """
 
 from __future__ import annotations
@@ -22,18 +22,16 @@ import pyarrow.parquet as pq
 from galaxy_core import artifacts, clustering, spaces
 from galaxy_core.artifacts.files import sha256_of_file
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step
+from galaxy_core.cluster_trials import Trials, classes_and_mask
 from galaxy_core.comparison import measure_clustering
 from galaxy_core.image_steps import PIPELINE_VERSION, Progress
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.splits import TRAIN
-from galaxy_core.stability import measure_null, measure_stability
 from galaxy_core.steps import Embedded, classes_of, make_part, plain
 from galaxy_core.vectors import VectorError
 
 COLUMNS = ("label", "membership", "silhouette")
-REFIT_STARTS = 1
-"""k-means and mixtures start so often in a refit: a bootstrap sample asks for one more fit, not for the best of ten."""
 
 
 def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progress, asked=()) -> list[Step]:
@@ -54,6 +52,7 @@ def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progre
             made[settings["space"]].fingerprint if settings["space"] in made else galaxies.fingerprint,
             galaxies.fingerprint,
             {"seed": config.seed, **settings},
+            *([list(galaxies.answer_columns)] if galaxies.answer_columns else []),
         )
         for name, settings in config.clusterings.items()
     }
@@ -61,11 +60,13 @@ def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progre
     columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
     result: dict = {"clusterings": {}, "notes": [], "made_of": made_of}
     published = {} if step.done else _published(staging, made_of)
+    shuffled: dict = {}
     for done, name in enumerate(names if not step.done else ()):
         progress("clusters", done, len(names))
         settings = {"seed": config.seed, **config.clusterings[name]}
         about = made[settings["space"]].result if settings["space"] in made else {}
-        cluster = partial(_cluster, staging, galaxies, settings, about, config.seed, name in asked)
+        trials = Trials(galaxies, settings, config.seed, shuffled, progress)
+        cluster = partial(_cluster, staging, trials, about, name in asked)
         if name in published:
             cluster = partial(published.get, name)
         arrays, info = make_part(staging, step, name, cluster)
@@ -100,16 +101,16 @@ def check_settings(settings: dict, has_classes: bool) -> None:
     """Raise `VectorError` for settings no clustering can be made with, before anything is computed."""
     params = {name: value for name, value in settings.get("params", {}).items() if value is not None}
     clustering.check_params(clustering.METHODS, settings["method"], params, "clustering method")
+    if settings.get("redraws") and settings["space"] == EMBEDDING:
+        raise VectorError(
+            "The embedding itself is not made anew, so there is nothing to redraw: ask for its stability, or choose "
+            "another space, such as umap_10."
+        )
     if spaces.uses_classes(settings["space"]) and not has_classes:
         raise VectorError(
             f"The space {settings['space']} separates known classes, but this catalog has none; choose embedding, "
             "pca_20 or umap_10."
         )
-
-
-def classes_and_mask(table: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray]:
-    """The classes, None where there are none, and which galaxies may be learned from."""
-    return classes_of(table), (table["split"] == TRAIN).to_numpy()
 
 
 def scored_classes(table: pd.DataFrame, space: str) -> np.ndarray | None:
@@ -118,6 +119,16 @@ def scored_classes(table: pd.DataFrame, space: str) -> np.ndarray | None:
     if classes is None or not spaces.uses_classes(space):
         return classes
     return np.where(train_mask, None, classes)
+
+
+def votes_of(galaxies: Embedded, space: str) -> dict[str, np.ndarray]:
+    """Columns of votes that a clustering is compared with; in a space made by LDA, as `scored_classes`."""
+    left_out = (galaxies.table["split"] == TRAIN).to_numpy() & spaces.uses_classes(space)
+    columns = {name: galaxies.table[name] for name in galaxies.answer_columns if name in galaxies.table}
+    return {
+        name: np.where(left_out, np.nan, column.to_numpy(dtype=np.float64, na_value=np.nan))
+        for name, column in columns.items()
+    }
 
 
 def _published(staging: Staging, made_of: dict) -> dict[str, tuple[dict, dict]]:
@@ -136,10 +147,9 @@ def _published(staging: Staging, made_of: dict) -> dict[str, tuple[dict, dict]]:
     return {name: (arrays[name], known["clusterings"][name]) for name in same}
 
 
-def _cluster(
-    staging: Staging, galaxies: Embedded, settings: dict, about: dict, space_seed: int, asked: bool
-) -> tuple[dict, dict]:
+def _cluster(staging: Staging, trials: Trials, about: dict, asked: bool) -> tuple[dict, dict]:
     """One clustering: per-galaxy columns, and everything the manifest says of it."""
+    galaxies, settings = trials.galaxies, trials.settings
     vectors, space, seed, method = galaxies.vectors, settings["space"], settings["seed"], settings["method"]
     fitted_on, notes = vectors, []
     if space != EMBEDDING:
@@ -158,34 +168,13 @@ def _cluster(
             "clusters, fewer neighbours (min_samples) or another space."
         )
     silhouettes = measure_silhouettes(fitted_on, fitted.labels, seed)
-    classes = scored_classes(galaxies.table, space)
-    scores = measure_clustering(fitted_on, vectors, fitted.labels, seed, classes, silhouettes, method).as_dict()
+    classes, votes = scored_classes(galaxies.table, space), votes_of(galaxies, space)
+    scores = measure_clustering(fitted_on, vectors, fitted.labels, seed, classes, silhouettes, method, votes).as_dict()
     if classes is not None and spaces.uses_classes(space):
         notes.append("agreement with the classes is over the galaxies that LDA did not learn from")
     if fitted.n_clusters:
-        scores |= _tests(galaxies, settings, fitted, fitted_on, space_seed)
+        scores |= trials.measure(fitted, fitted_on)
     info = {"method": method, "space": space, "space_params": about, "model": galaxies.model, "seed": seed}
     info |= {"params": fitted.params, "scores": scores, "measures": fitted.measures}
     arrays = {"label": fitted.labels, "membership": fitted.membership, "silhouette": silhouettes.values}
     return arrays, plain({**info, "notes": [*fitted.notes, *notes]})
-
-
-def _tests(galaxies: Embedded, settings: dict, fitted: clustering.Clustering, fitted_on, space_seed: int) -> dict:
-    """Stability and the null, where the settings ask for them."""
-    measured: dict = {}
-    refit = dict(fitted.params) | ({"n_init": REFIT_STARTS} if "n_init" in fitted.params else {})
-
-    def labels_of(vectors: np.ndarray, seed: int) -> np.ndarray:
-        return clustering.fit_clustering(settings["method"], vectors, seed, **refit).labels
-
-    def space_and_labels(embedding: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        made = spaces.fit_space(settings["space"], embedding, space_seed, *classes_and_mask(galaxies.table))
-        params = settings.get("params", {})  # not as used: eps, say, is to be read from the shuffled galaxies
-        return made.vectors, clustering.fit_clustering(settings["method"], made.vectors, seed, **params).labels
-
-    if n_refits := settings.get("stability", 0):
-        stability = measure_stability(labels_of, fitted_on, fitted.labels, settings["seed"], n_refits)
-        measured["stability"] = stability | {"space": settings["space"], "params": refit}
-    if settings.get("null"):
-        measured["null"] = measure_null(space_and_labels, galaxies.vectors, settings["seed"])
-    return measured

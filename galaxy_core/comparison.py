@@ -6,11 +6,12 @@ silhouette here is the mean over *all* galaxies, unclustered ones counting 0; th
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from galaxy_core.agreement import measure_agreement
+from galaxy_core.agreement import agreement_with_votes, measure_agreement
 from galaxy_core.clustering import UNCLUSTERED
 from galaxy_core.silhouette import Silhouettes, measure_silhouettes, silhouette_samples
 from galaxy_core.vectors import check_length
@@ -78,6 +79,9 @@ class ClusteringScores:
         unclustered galaxies counting 0. None for methods that do not go by density.
     n_dbcv : int
         Galaxies it was measured on: all, or a random sample; 0 where it was not measured.
+    votes : dict
+        Agreement with the leading answer to each question (`galaxy_core.agreement.agreement_with_votes`), with the
+        galaxies it was measured on: those to which one answer got more votes than any other.
     """
 
     n_galaxies: int
@@ -95,6 +99,7 @@ class ClusteringScores:
     davies_bouldin: float | None = None
     dbcv: float | None = None
     n_dbcv: int = 0
+    votes: dict = field(default_factory=dict)
 
     def as_dict(self) -> dict:
         """Return the scores as plain values that JSON can hold."""
@@ -109,6 +114,7 @@ def measure_clustering(
     classes: np.ndarray | None = None,
     silhouettes_fitted: Silhouettes | None = None,
     method: str | None = None,
+    votes: Mapping[str, np.ndarray] | None = None,
 ) -> ClusteringScores:
     """Score a clustering in the space it was fitted in and in the embedding.
 
@@ -126,6 +132,8 @@ def measure_clustering(
         `measure_silhouettes` of the fitted space, where the caller has them already.
     method : str, optional
         The clustering's method: DBCV is measured for those in `DENSITY_METHODS`.
+    votes : dict of str to float array, shape (n_galaxies,), optional
+        Columns of votes as the catalog calls them: shares or numbers of answers, NaN where nobody was asked.
     """
     labels = check_length(labels, len(vectors_embedding), "the labels")
     if silhouettes_fitted is None:
@@ -154,6 +162,7 @@ def measure_clustering(
         davies_bouldin=davies_bouldin,
         dbcv=dbcv,
         n_dbcv=n_dbcv,
+        votes=agreement_with_votes(labels, votes, list(votes)) if votes else {},
     )
 
 

@@ -213,7 +213,8 @@ def _finish(
     ``steps`` are those that embedded, the one of the manifest's model first.
     """
     model = manifest.model
-    galaxies = Embedded(table, read_staged_embedding(staging, model), model, steps[0].fingerprint)
+    vectors, votes = read_staged_embedding(staging, model), tuple(manifest.answer_columns)
+    galaxies = Embedded(table, vectors, model, steps[0].fingerprint, votes)
     neighbors = make_all_neighbors(staging, galaxies, steps, progress)
     projections = make_projections(staging, galaxies, config, progress, asked)
     trust = make_trust(staging, galaxies, projections, neighbors[0], config.seed, progress)

@@ -39,12 +39,15 @@ class Embedded:
         Its embedding.
     fingerprint : str
         Of the step that made it.
+    answer_columns : tuple of str
+        Columns of ``table`` that hold votes.
     """
 
     table: pd.DataFrame
     vectors: np.ndarray
     model: str
     fingerprint: str
+    answer_columns: tuple[str, ...] = ()
 
 
 def make_projections(staging: Staging, galaxies: Embedded, config, progress: Progress, asked=()) -> Step:

@@ -4,6 +4,8 @@
     python scripts/cluster.py demo --method hdbscan --space umap_10 --param min_cluster_size=40 --name hdbscan_40
     python scripts/cluster.py demo --method kmeans --param n_clusters=12 --stability --null
     python scripts/cluster.py demo --method gmm --space pca_20 --seed 0 1 2
+  a stored one, tested harder: refits for which its space is made anew, which takes as long as N such spaces
+    python scripts/cluster.py demo --name hdbscan --redraws 10
   a sweep, every fit stored as soon as it is made:
     python scripts/cluster.py demo --method kmeans --sweep n_clusters=2..20 --seed 0 1 2
     python scripts/cluster.py demo --method hdbscan --space umap_10 --sweep min_cluster_size=50,100,200,400
@@ -31,7 +33,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
-from galaxy_core.errors import GalaxyError
+from galaxy_core.errors import ArtifactError, GalaxyError
 from scripts.reporting import Bars, parse_settings, print_headlines, print_made, print_sweep
 
 METHODS = ("hdbscan", "kmeans", "dbscan", "agglomerative", "gmm")
@@ -42,25 +44,37 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("catalog", metavar="CATALOG", help="its name under the artifacts folder")
     add("--method", choices=METHODS, help="unless given, what the name begins with")
-    add("--space", default="embedding", help="where to cluster (%(default)s)")
+    add("--space", help="where to cluster (embedding)")
     add("--param", "--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the method")
     add("--name", "--clustering", metavar="NAME", help="what the clustering is called (method, k and space)")
     add("--seed", type=int, nargs="+", default=[], metavar="N", help="of the method; several make several fits")
     add("--stability", type=int, nargs="?", const=10, default=0, metavar="N", help="refit N bootstrap samples (10)")
+    add(
+        "--redraws",
+        type=int,
+        nargs="?",
+        const=10,
+        default=0,
+        metavar="N",
+        help="refit N times, each in a new space (10)",
+    )
     add("--null", action="store_true", help="try the same on an embedding whose features are shuffled")
     add("--sweep", metavar="KEY=VALUES", help="one fit a value: 2..20, 100..500:50 (in steps) or 50,100,200")
     add("--remove", action="store_true", help="drop the clustering --name instead")
     add("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
     options = parser.parse_args(arguments)
+    said = options.method or options.param or options.space or options.sweep
+    options.stored = bool(options.name) and not said
     options.method = options.method or (options.name or "").split("_")[0]
+    options.space = options.space or "embedding"
     if options.remove and not options.name:
         parser.error("--remove needs --name")
-    if not options.remove and options.method not in METHODS:
+    if not (options.remove or options.stored) and options.method not in METHODS:
         parser.error(f"--method is needed: {', '.join(METHODS)}")
-    if min([*options.seed, options.stability]) < 0:
-        parser.error("--seed and --stability cannot be negative")
-    if options.sweep and ("=" not in options.sweep or options.stability or options.null):
-        parser.error("--sweep takes KEY=VALUES, and neither --stability nor --null")
+    if min([*options.seed, options.stability, options.redraws]) < 0:
+        parser.error("--seed, --stability and --redraws cannot be negative")
+    if options.sweep and ("=" not in options.sweep or options.stability or options.redraws or options.null):
+        parser.error("--sweep takes KEY=VALUES, and none of --stability, --redraws and --null")
     options.params = parse_settings(parser, options.param, "--param")
     return options
 
@@ -73,12 +87,28 @@ def names_and_settings(options: argparse.Namespace) -> dict[str, dict]:
         parts += [options.space.replace("=", "") if options.space != "embedding" else ""]
         name = "_".join(filter(None, parts))
     settings: dict = {"method": options.method, "space": options.space, "params": options.params}
+    settings = stored_settings(options) or settings
     settings |= {"stability": options.stability} if options.stability else {}
+    settings |= {"redraws": options.redraws} if options.redraws else {}
     settings |= {"null": True} if options.null else {}
     if not options.seed:
         return {check_name(name, "clustering"): settings}
     names = [name, *(f"{name}_seed_{seed}" for seed in options.seed[1:])]
     return {check_name(n, "clustering"): {**settings, "seed": s} for n, s in zip(names, options.seed, strict=True)}
+
+
+def stored_settings(options: argparse.Namespace) -> dict:
+    """Those of the clustering that is named and nothing more said of; empty where there is none of this name."""
+    if not options.stored:
+        return {}
+    from galaxy_core.artifacts import read_manifest
+
+    known = read_manifest(options.artifacts, options.catalog).config.get("clusterings", {})
+    if options.name not in known and options.method not in METHODS:
+        raise ArtifactError(
+            f"{options.catalog} has no clustering {options.name!r}; say how to make it, with --method and --space."
+        )
+    return dict(known.get(options.name, {}))
 
 
 def run(options: argparse.Namespace) -> None:

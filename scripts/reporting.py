@@ -13,6 +13,7 @@ _UNITS = {
     "neighbors": "table",
     "trust": "map",
     "sweep": "fit",
+    "redraws": "refit",
 }
 
 
@@ -93,6 +94,9 @@ def tests_of(scores: dict) -> str:
         kept = [value for value in stability["jaccard"].values() if value is not None]
         words += f"; {stability['n_refits']} refits on bootstrap samples agree with it by an ARI of"
         words += f" {stability['ari']:.3f}, its least stable cluster by a Jaccard coefficient of {min(kept):.2f}"
+    redrawn = scores.get("stability_redrawn")
+    if redrawn and redrawn["ari"] is not None:
+        words += f"; {redrawn['n_refits']} refits with the space made anew agree by an ARI of {redrawn['ari']:.3f}"
     if null:
         words += f"; on shuffled features it finds {null['n_clusters']} clusters with {null['coverage']:.1%} of all"
         words += f" galaxies and a strict silhouette of {null['strict']:.3f}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from galaxy_core import artifacts
+from galaxy_core import agreement, artifacts
 from galaxy_core.pipeline import rerun_steps
 from scripts import cluster
 from tests.pipeline_child import run
@@ -120,6 +121,40 @@ def test_stability_and_the_null_are_measured_where_asked_and_told(root, call):
     assert "stability" not in artifacts.read_manifest(root, "sample").clusterings["kmeans_3"]["scores"]
 
 
+def test_redraws_make_the_space_anew_and_are_stored_like_stability(root, call, monkeypatch):
+    from galaxy_core import spaces
+
+    made, fit_space = [], spaces.fit_space
+    monkeypatch.setattr(spaces, "fit_space", lambda n, v, *a: made.append((n, len(v))) or fit_space(n, v, *a))
+    words = ("--method", "kmeans", "--space", "pca_3", "--param", "n_clusters=3", "--name", "three")
+    assert call(root, *words)[0] == 0
+    made.clear()
+    code, out, error = call(root, "--name", "three", "--redraws", "3")  # the same clustering, tested harder
+    assert code == 0, error
+    stored = artifacts.read_manifest(root, "sample").clusterings["three"]
+    redrawn = stored["scores"]["stability_redrawn"]
+    assert (stored["method"], stored["space"], stored["params"]["n_clusters"]) == ("kmeans", "pca_3", 3)
+    assert redrawn["n_refits"] == len(redrawn["ari_each"]) == 3 and set(redrawn["jaccard"]) == {"0", "1", "2"}
+    assert redrawn["ari"] > 0.9 and "stability" not in stored["scores"] and redrawn["space"] == "pca_3"
+    assert len(made) == 3 and all(name == "pca_3" and n < N for name, n in made)  # each galaxy drawn counts once
+    assert "3 refits with the space made anew agree by an ARI of" in out
+
+
+def test_redraws_of_a_space_that_knows_the_classes(root, call):
+    words = ("--method", "kmeans", "--space", "lda_2", "--param", "n_clusters=3", "--redraws", "2")
+    code, _, error = call(root, *words)
+    assert code == 0, error
+    redrawn = artifacts.read_manifest(root, "sample").clusterings["kmeans_3_lda_2"]["scores"]["stability_redrawn"]
+    assert redrawn["ari"] > 0.5
+
+
+def test_redraws_of_the_embedding_or_of_nothing_are_refused_in_a_sentence(root, call):
+    code, _, error = call(root, "--name", "kmeans_3", "--redraws", "2")
+    assert code == 1 and "The embedding itself is not made anew" in sentence(error)
+    code, _, error = call(root, "--name", "nobody", "--redraws", "2")
+    assert code == 1 and "sample has no clustering 'nobody'; say how to make it" in sentence(error)
+
+
 def test_a_space_that_knows_the_classes_is_judged_on_galaxies_it_did_not_learn_from(root, call):
     from galaxy_core.comparison import measure_agreement
 
@@ -130,6 +165,28 @@ def test_a_space_that_knows_the_classes_is_judged_on_galaxies_it_did_not_learn_f
     held_out = (table["split"] != "train").to_numpy()
     wanted = measure_agreement(labels[held_out], table["class"].to_numpy(dtype=object)[held_out])
     assert stored["scores"]["ami"] == pytest.approx(wanted.ami) and "did not learn from" in stored["notes"][0]
+
+
+def test_agreement_with_votes_is_stored_where_there_are_votes(root, call):
+    name, manifest = "smooth-or-featured", artifacts.read_manifest(root, "sample")
+    table = artifacts.read_table(root, "sample", "catalog")
+    table[f"{name}_smooth"] = (table["class"] == "a").to_numpy(dtype=np.float32)
+    table[f"{name}_featured"] = 1 - table[f"{name}_smooth"]
+    artifacts.write_table(root, "sample", "catalog", table)
+    columns = (f"{name}_smooth", f"{name}_featured")
+    artifacts.write_manifest(root, "sample", replace(manifest, answer_columns=columns, answer_kind="fraction"))
+    for least in (100, 10):  # fewer answers say nothing
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(agreement.agreement_with_votes, "__defaults__", (least,))
+            assert call(root, "--method", "kmeans", "--param", "n_clusters=3", "--seed", str(least))[0] == 0
+        found = artifacts.read_manifest(root, "sample").clusterings["kmeans_3"]["scores"]["votes"]
+        assert set(found) == ({name} if least < N else set())
+    about = found[name]
+    assert (about["n_galaxies"], about["n_classes"]) == (N, 2) and about["text"]
+    assert about["homogeneity"] == pytest.approx(1) and 0.5 < about["ami"] < 0.9  # three clusters of two answers
+    assert call(root, "--method", "kmeans", "--space", "lda_2", "--param", "n_clusters=3")[0] == 0
+    found = artifacts.read_manifest(root, "sample").clusterings["kmeans_3_lda_2"]["scores"]["votes"]
+    assert found == {}  # LDA has learned from most of these galaxies; the others are fewer than 100
 
 
 def test_remove_drops_one_and_only_that(root, call):
@@ -195,7 +252,9 @@ def test_one_galaxy(tmp_path, call):
         ([], "--method is needed"),
         (["--remove"], "--remove needs --name"),
         (["--method", "kmeans", "--seed", "-1"], "cannot be negative"),
-        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--null"], "neither --stability nor --null"),
+        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--null"], "none of --stability, --redraws and --null"),
+        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--redraws"], "none of --stability, --redraws"),
+        (["--method", "kmeans", "--redraws", "-2"], "cannot be negative"),
         (["--method", "kmeans", "--param", "n_clusters"], "--param takes KEY=VALUE"),
         (["--method", "magic"], "invalid choice"),
     ],

@@ -13,7 +13,8 @@ from astropy.io import fits, votable
 from conftest import make_catalog
 
 from galaxy_core import cluster_names
-from galaxy_core.artifacts import tags_path
+from galaxy_core.artifacts import catalog_folder, tags_path
+from galaxy_core.errors import ArtifactError
 from pages.views import (
     card,
     cluster_cards,
@@ -138,6 +139,11 @@ def test_broken_names_leave_the_numbers_and_are_said(named, open_app):
     assert "tiny.clusters.json" in cluster_labels.problem(named) and cluster_labels.named_clusters(named) == {}
     app = open_app(named.root, MAP, colour="Cluster, HDBSCAN")
     assert not app.exception
+
+
+def test_no_catalog_can_be_called_like_the_names_of_another():
+    with pytest.raises(ArtifactError, match="cannot name a catalog"):
+        catalog_folder("artifacts", "tiny.clusters.json")
 
 
 def test_names_of_one_galaxy_and_of_a_clustering_without_clusters(tmp_path):

@@ -170,6 +170,20 @@ def davies_bouldin_by_definition(vectors: np.ndarray, labels: np.ndarray) -> flo
     )
 
 
+def test_agreement_with_votes_is_among_the_scores_with_what_it_was_measured_on():
+    from galaxy_core.agreement import agreement_with_votes
+
+    vectors, labels = overlapping(400)
+    smooth = np.where(labels == 0, 0.9, 0.2)
+    smooth[:50] = np.nan  # nobody was asked
+    votes = {"smooth-or-featured_smooth": smooth, "smooth-or-featured_featured": 1 - smooth}
+    found = measure_clustering(vectors, vectors, labels, 0, votes=votes).as_dict()["votes"]
+    assert found == agreement_with_votes(labels, votes, list(votes))
+    assert found["smooth-or-featured"]["n_galaxies"] == 350 and found["smooth-or-featured"]["homogeneity"] > 0.99
+    assert measure_clustering(vectors, vectors, labels, 0).votes == {}
+    json.dumps(found, allow_nan=False)
+
+
 def test_spread_indices_are_of_the_clustered_in_the_fitted_space():
     vectors, labels = overlapping(500)
     other = np.random.default_rng(0).normal(size=(500, 3))

@@ -13,8 +13,11 @@
                  /neighbors/<model>.parquet          galaxy_id, neighbor_row, similarity
                  /sweeps.parquet?                    a row a fit, not a galaxy; grows fit by fit, so the manifest does
                                                      not list it, and a rerun carries it over
-    <root>/<name>.tags.sqlite                        what people tagged: beside the folder, so that replacing the folder
+    <root>/<name>.tags.sqlite?                       what people tagged: beside the folder, so that replacing the folder
                                                      never touches an open database
+    <root>/<name>.tags.sqlite-wal?, -shm?            SQLite's own, while the database is open: part of it, not to delete
+    <root>/<name>.clusters.json?                     names that people gave to clusters, each kept by a digest of the
+                                                     galaxies in its cluster (`galaxy_core.cluster_names`)
     <root>/.staging/<name>/                          the same files while they are being made
     <root>/.previous/<name>/                         the state before, for the instant in which one replaces the other
 
@@ -38,6 +41,7 @@ DEFAULT_ROOT = "artifacts"
 DEFAULT_MODEL = "contrastive_denoiser"  # the one that is shipped
 MANIFEST_FILE = "manifest.json"
 TAGS_ENDING = ".tags.sqlite"
+NAMES_ENDING = ".clusters.json"
 TABLES = ("catalog", "projections", "clusters")  # every catalog has them
 OPTIONAL_TABLES = ("anomalies",)
 SPLITS = ("train", "validation", "test")
@@ -85,7 +89,8 @@ class Manifest:
         ``{name: {"space", "params", "trust"?}}``; ``trust`` has the numbers of `galaxy_core.map_trust.MapTrust`.
     clusterings : dict
         ``{name: {"method", "space", "space_params", "params", "model", "seed", "scores", "measures", "notes"}}``;
-        ``scores`` as of `galaxy_core.comparison`, with ``stability`` and ``null`` where they were asked for.
+        ``scores`` as of `galaxy_core.comparison`, with ``stability``, ``stability_redrawn`` (the space made anew from
+        each bootstrap sample) and ``null`` where they were asked for (`galaxy_core.stability`).
     """
 
     name: str
@@ -145,6 +150,7 @@ def check_name(name: str, what: str = "catalog") -> str:
         or name.startswith(".")
         or name != name.strip()
         or TAGS_ENDING in name.lower()  # the tags of another catalog, or a file SQLite keeps beside them
+        or name.lower().endswith(NAMES_ENDING)  # the names of another catalog's clusters
         or any(character in '/\\:*?"<>|' or not character.isprintable() for character in name)
         or (what == "catalog" and name.lower() in RESERVED_NAMES)
         or (what != "catalog" and any(character in "[]" for character in name))  # these go into globs

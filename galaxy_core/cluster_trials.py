@@ -1,0 +1,107 @@
+"""What a clustering of the pipeline is put to: refits on bootstrap samples, the space made anew, and shuffled data.
+
+`galaxy_core.stability` has the tests themselves; here is how a clustering with its settings is refitted for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from galaxy_core import clustering, spaces
+from galaxy_core.image_steps import Progress
+from galaxy_core.splits import TRAIN
+from galaxy_core.stability import measure_null, measure_stability
+from galaxy_core.steps import Embedded, classes_of
+
+REFIT_STARTS = 1
+"""k-means and mixtures start so often in a refit: a bootstrap sample asks for one more fit, not for the best of ten."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """One clustering and how to fit it again.
+
+    Attributes
+    ----------
+    galaxies : Embedded
+    settings : dict
+        As in `galaxy_core.cluster_steps`, with its seed.
+    space_seed : int
+        Of the space that was clustered.
+    shuffled : dict
+        Spaces made of shuffled data, by space and seed: several clusterings in one space need it once.
+    progress : callable
+        ``progress("redraws", done, total)`` while the space is made anew.
+    """
+
+    galaxies: Embedded
+    settings: dict
+    space_seed: int
+    shuffled: dict = field(default_factory=dict)
+    progress: Progress = lambda step, done, total: None
+
+    def measure(self, fitted: clustering.Clustering, fitted_on: np.ndarray) -> dict:
+        """``stability``, ``stability_redrawn`` and ``null``, those that the settings ask for.
+
+        Parameters
+        ----------
+        fitted : Clustering
+            Of all galaxies.
+        fitted_on : array, shape (n_galaxies, n_fitted)
+            The space it was fitted in.
+        """
+        measured: dict = {}
+        space, seed = self.settings["space"], self.settings["seed"]
+        starts = {"n_init": REFIT_STARTS} if "n_init" in fitted.params else {}
+        if n_refits := self.settings.get("stability", 0):
+            params = {**fitted.params, **starts}
+            found = measure_stability(self._refit(params), fitted_on, fitted.labels, seed, n_refits)
+            measured["stability"] = {**found, "space": space, "params": params}
+        if n_redraws := self.settings.get("redraws", 0):
+            # not as used: what a method reads from the galaxies, such as eps, it reads again in each space
+            params = {**self.settings.get("params", {}), **starts}
+            rows = np.arange(len(fitted.labels), dtype=np.float32)[:, None]  # whole numbers up to 2**24 are exact
+            found = measure_stability(self._redraw(params, n_redraws), rows, fitted.labels, seed, n_redraws)
+            measured["stability_redrawn"] = {**found, "space": space, "params": params}
+        if self.settings.get("null"):
+            measured["null"] = measure_null(self._shuffled_fit, self.galaxies.vectors, seed)
+        return measured
+
+    def _refit(self, params: dict):
+        return lambda vectors, seed: clustering.fit_clustering(self.settings["method"], vectors, seed, **params).labels
+
+    def _redraw(self, params: dict, n_redraws: int):
+        """A refit that gets the rows of the galaxies drawn, repeats among them, and makes their space anew."""
+        classes, train_mask = classes_and_mask(self.galaxies.table)
+        done = 0
+
+        def fit(drawn: np.ndarray, seed: int) -> np.ndarray:
+            nonlocal done
+            self.progress("redraws", done, n_redraws)
+            rows, place = np.unique(drawn[:, 0].astype(np.int64), return_inverse=True)
+            known = None if classes is None else classes[rows]
+            made = spaces.fit_space(
+                self.settings["space"], self.galaxies.vectors[rows], seed, known, train_mask[rows]
+            ).vectors[place]
+            labels = clustering.fit_clustering(self.settings["method"], made, seed, **params).labels
+            done += 1
+            self.progress("redraws", done, n_redraws)
+            return labels
+
+        return fit
+
+    def _shuffled_fit(self, embedding: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        space, params = self.settings["space"], self.settings.get("params", {})  # eps, say, is read from these galaxies
+        if (space, seed) not in self.shuffled:
+            made = spaces.fit_space(space, embedding, self.space_seed, *classes_and_mask(self.galaxies.table))
+            self.shuffled[space, seed] = made.vectors
+        vectors = self.shuffled[space, seed]
+        return vectors, clustering.fit_clustering(self.settings["method"], vectors, seed, **params).labels
+
+
+def classes_and_mask(table: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray]:
+    """The classes, None where there are none, and which galaxies may be learned from."""
+    return classes_of(table), (table["split"] == TRAIN).to_numpy()
