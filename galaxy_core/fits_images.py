@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from astropy.io import fits
 
 from galaxy_core.errors import ImageError
-from galaxy_core.images import MAX_PIXELS, check_size
+from galaxy_core.fits_layout import Extension, extensions
+from galaxy_core.fits_tiles import compressed_header, tile_strips
+from galaxy_core.image_limits import check_size, inflate, reason, shown_name
 
-MAX_VALUES = 3 * MAX_PIXELS  # of a cube: bands x height x width
-MAX_UNZIPPED_BYTES = 8 * MAX_PIXELS
-MAX_HEADER_BYTES = 1000 * 2880  # 36,000 cards; astropy takes half a minute for ten times as many
+MAX_UNZIPPED_BYTES = 420 * 10**6  # 50 megapixels of float64
+_MAX_CARD_CHARACTERS = 5_000  # of a value continued over many cards
+_STRIP_VALUES = 4 * 10**6
 # Cards that describe how the old pixels were stored; the new ones are plain float32.
 _STORAGE_CARDS = ("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM", "ZDATASUM", "ZHECKSUM", "DATAMIN", "DATAMAX")
 
 
-def decode_fits(data: bytes, name: str) -> tuple[np.ndarray, fits.Header, int]:
-    """First image of a FITS file: the first extension with two- or three-dimensional pixels.
+def decode_fits(
+    data: bytes, name: str, hdu: int | str | None = None
+) -> tuple[np.ndarray, fits.Header, int, tuple[str, ...]]:
+    """Image of a FITS file: of the extension that is asked for, or else of the first that has one.
 
     Parameters
     ----------
@@ -28,64 +34,69 @@ def decode_fits(data: bytes, name: str) -> tuple[np.ndarray, fits.Header, int]:
         The file, possibly gzipped.
     name : str
         What error messages call it.
+    hdu : int or str, optional
+        Number of the extension (0 is the primary one) or its EXTNAME, in any case.
 
     Returns
     -------
     pixels : ndarray of float32, shape (bands, height, width)
-        In the file's units: BSCALE, BZERO and byte order are undone, BLANK is NaN.
+        In the file's units: BSCALE, BZERO and byte order are undone, BLANK is NaN. Axes of length 1 before the last two
+        are dropped.
     header : astropy.io.fits.Header
+        Without cards that cannot be read.
     bits : int
         Bits per value in the file.
-    """
-    if data.startswith(b"\x1f\x8b"):
-        data = _gunzip(data, name)
-    if not any(data.startswith(b"END     ", card) for card in range(0, min(len(data), MAX_HEADER_BYTES), 80)):
-        raise ImageError(f"{name} is a damaged FITS file (its header has no end); fetch or save it again.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damage that astropy warns of and repairs is not the user's worry
-            with fits.open(io.BytesIO(data), memmap=False) as hdus:
-                for hdu in hdus:
-                    if is_image(hdu):
-                        return (*image_of(hdu, name), abs(hdu.header.get("BITPIX", -32)))
-    except ImageError:
-        raise
-    except Exception as error:  # astropy raises nearly anything on a damaged file
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise ImageError(f"{name} is a damaged FITS file ({text}); fetch or save it again.") from None
-    raise ImageError(f"{name} is a FITS file without an image: no extension has two- or three-dimensional pixels.")
-
-
-def is_image(hdu: fits.hdu.base._BaseHDU) -> bool:
-    """Whether an extension holds pixels of two or three dimensions (axes of length 1 in front are ignored)."""
-    if not isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU):
-        return False
-    return _image_shape(hdu.shape) is not None
-
-
-def image_of(hdu: fits.hdu.base._BaseHDU, name: str) -> tuple[np.ndarray, fits.Header]:
-    """Pixels, float32 (bands, height, width), and header of one image extension.
+    notes : tuple of str
+        What a user ought to know, one sentence each.
 
     Raises
     ------
     ImageError
-        When the extension is over the size limits or has no finite pixel.
+        Damaged, too large, no such extension, without an image, or without a finite pixel.
     """
-    shape = _image_shape(hdu.shape)
-    if shape is None:
-        raise ImageError(f"{name} has {len(hdu.shape)}-dimensional data where an image was expected.")
-    check_size(shape[1], shape[2], name)
-    if np.prod(shape, dtype=np.int64) > MAX_VALUES:
-        raise ImageError(
-            f"{name} is a cube of {shape[0]} bands, over the limit of {MAX_VALUES // 10**6} million values."
-        )
-    if hdu.data is None:
-        raise ImageError(f"{name} has an image header without pixels.")
-    with np.errstate(over="ignore", invalid="ignore"):
-        pixels = np.ascontiguousarray(hdu.data, dtype=np.float32).reshape(shape)
+    data = _unpacked(data, name)
+    chosen = _choose(data, name, hdu)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # damage that astropy warns of and repairs is not the user's worry
+            pixels = _pixels(data, chosen, name)
+            header, n_dropped = _header(data, chosen)
+    except ImageError:
+        raise
+    except Exception as error:  # astropy raises nearly anything on a damaged file
+        shown = shown_name(name)
+        raise ImageError(f"{shown} is a damaged FITS file ({reason(error)}); fetch or save it again.") from None
     if not np.isfinite(pixels).any():
-        raise ImageError(f"{name} has no finite pixel; nothing can be shown or denoised.")
-    return pixels, hdu.header.copy()
+        raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be shown or denoised.")
+    notes = [f"{n_dropped} damaged cards of the header were left out."] if n_dropped else []
+    if hdu is None and chosen.index > 0:
+        label = f" ({shown_name(chosen.name)})" if chosen.name else ""
+        notes.insert(0, f"Extension {chosen.index}{label} is shown, the first that holds an image.")
+    return pixels, header, abs(chosen.cards.get("ZBITPIX", chosen.cards["BITPIX"])), tuple(notes)
+
+
+def list_images(data: bytes, name: str) -> list[tuple[int, str, tuple[int, int, int]]]:
+    """Extensions of a FITS file that hold images, without decoding a pixel.
+
+    Returns
+    -------
+    list of (int, str, (int, int, int))
+        Number, EXTNAME (or empty), and (bands, height, width).
+
+    Raises
+    ------
+    ImageError
+        The first header is damaged. Damage behind an image only ends the list.
+    """
+    found = []
+    try:
+        for extension in extensions(_unpacked(data, name), name):
+            if extension.image_shape:
+                found.append((extension.index, extension.name, extension.image_shape))
+    except ImageError:
+        if not found:
+            raise
+    return found
 
 
 def encode_fits(pixels: np.ndarray, header: fits.Header | None, history: list[str]) -> bytes:
@@ -116,29 +127,113 @@ def encode_fits(pixels: np.ndarray, header: fits.Header | None, history: list[st
     return buffer.getvalue()
 
 
-def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
-    """Array shape as (bands, height, width), or None when it is no image."""
-    while len(shape) > 3 and shape[0] == 1:
-        shape = shape[1:]
-    if len(shape) not in (2, 3) or 0 in shape:
-        return None
-    return (1, *shape) if len(shape) == 2 else tuple(shape)
-
-
-def _gunzip(data: bytes, name: str) -> bytes:
-    """Unzipped bytes, refused as soon as they are no FITS file or pass the limit."""
-    try:
-        unzip = zlib.decompressobj(wbits=31)
-        start = unzip.decompress(data, 80)
-        if not start.startswith(b"SIMPLE  ="):
-            raise ImageError(f"{name} is gzipped, but there is no FITS file inside.")
-        rest = unzip.decompress(unzip.unconsumed_tail, MAX_UNZIPPED_BYTES)
-    except zlib.error:
-        raise ImageError(f"{name} is a damaged gzip file; fetch it again.") from None
-    if unzip.unconsumed_tail:
+def _choose(data: bytes, name: str, hdu: int | str | None) -> Extension:
+    """The extension to read: the one asked for, or the first with an image."""
+    asked = str(hdu).strip()
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else None
+    seen = []
+    for extension in extensions(data, name):
+        named = hdu is not None and extension.name.upper() == asked.upper()
+        if named or (extension.index == number if hdu is not None else extension.image_shape):
+            break
+        seen.append(f"{extension.index}{' ' + extension.name if extension.name else ''}: {extension.kind}")
+    else:
+        listed = shown_name("; ".join(seen))
+        if hdu is not None:
+            raise ImageError(f"{shown_name(name)} has no extension {shown_name(asked)!r}; choose one of: {listed}.")
         raise ImageError(
-            f"{name} unzips to more than {MAX_UNZIPPED_BYTES // 10**6} MB; cut out a smaller region first."
+            f"{shown_name(name)} is a FITS file without an image of two or three axes ({listed}); choose another file."
         )
-    if not unzip.eof:
-        raise ImageError(f"{name} is a gzip file cut short; fetch it again.")
-    return start + rest
+    shape = extension.image_shape
+    if shape is None:
+        raise ImageError(
+            f"Extension {shown_name(asked)} of {shown_name(name)} is {extension.kind}, not an image of two or three"
+            " axes; choose another."
+        )
+    check_size(shape[1], shape[2], name, bands=shape[0], bytes_per_value=0)
+    if extension.data_end > len(data):
+        raise ImageError(f"{shown_name(name)} is a damaged FITS file (its data are cut short); fetch or save it again.")
+    return extension
+
+
+def _pixels(data: bytes, extension: Extension, name: str) -> np.ndarray:
+    """Pixels of one extension, float32 (bands, height, width), with BSCALE, BZERO and BLANK undone."""
+    cards, shape = extension.cards, extension.shape
+    scale, zero = (_number(cards, key, default, name) for key, default in (("BSCALE", 1.0), ("BZERO", 0.0)))
+    blank = cards.get("ZBLANK", cards.get("BLANK")) if extension.is_compressed else cards.get("BLANK")
+    strips = tile_strips(data, extension, name) if extension.is_compressed else _plain_strips(data, extension)
+    pixels = np.empty(shape, dtype=np.float32)
+    for where, raw in strips:
+        target = pixels[where]
+        if scale == 1 and zero == 0:
+            target[...] = raw
+        else:
+            np.copyto(target, raw.astype(np.float64) * scale + zero, casting="unsafe")
+        if raw.dtype.kind in "iu" and type(blank) is int:
+            target[raw == blank] = np.nan
+    return pixels.reshape(extension.image_shape)
+
+
+def _plain_strips(data: bytes, extension: Extension) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+    """Values as stored, a few megapixels at a time, as views of the file's bytes."""
+    bitpix, shape = extension.cards["BITPIX"], extension.shape
+    kind = "u1" if bitpix == 8 else f">{'i' if bitpix > 0 else 'f'}{abs(bitpix) // 8}"
+    raw = np.frombuffer(data, kind, math.prod(shape), extension.data_start).reshape(shape)
+    rows = max(_STRIP_VALUES // shape[-1], 1)
+    for front in np.ndindex(*shape[:-2]):
+        for top in range(0, shape[-2], rows):
+            where = (*front, slice(top, min(top + rows, shape[-2])))
+            yield where, raw[where]
+
+
+def _number(cards: dict, keyword: str, default: float, name: str) -> float:
+    value = cards.get(keyword, default)
+    if isinstance(value, bool | str) or not math.isfinite(float(value)):
+        raise ImageError(f"{shown_name(name)} has a {keyword} that is no number, so its units are unknown; correct it.")
+    return float(value)
+
+
+def _header(data: bytes, extension: Extension) -> tuple[fits.Header, int]:
+    """Header with every card that can be read, and how many could not."""
+    if extension.is_compressed:
+        found = compressed_header(data, extension)
+    else:
+        text = data[extension.header_start : extension.data_start].decode("ascii", "replace").replace("\ufffd", "?")
+        found = fits.Header.fromstring(text)
+    header, n_dropped = fits.Header(), 0
+    for card in found.cards:
+        try:
+            keyword, value, comment = card.keyword, card.value, card.comment
+            if isinstance(value, str) and len(value) > _MAX_CARD_CHARACTERS:
+                raise ValueError("a value of many cards")
+            kept = fits.Card(keyword, value, comment)
+            kept.verify("exception")
+            str(kept)
+            header.append(kept, end=True)
+        except Exception:  # astropy raises nearly anything on a card that is none
+            n_dropped += 1
+    return header, n_dropped
+
+
+def _unpacked(data: bytes, name: str) -> bytes | bytearray:
+    """The file without gzip, refused as soon as what is inside is no FITS file or passes the limit."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    unpacked = bytearray()
+    try:
+        for piece in inflate(data, 31):
+            unpacked += piece
+            if len(unpacked) >= 9 and not unpacked.startswith(b"SIMPLE  ="):
+                break
+            if len(unpacked) > MAX_UNZIPPED_BYTES:
+                raise ImageError(
+                    f"{shown_name(name)} unzips to more than {MAX_UNZIPPED_BYTES / 1e6:.0f} MB; cut out a smaller"
+                    " region first."
+                )
+    except zlib.error:
+        raise ImageError(f"{shown_name(name)} is a damaged gzip file; fetch it again.") from None
+    except EOFError:
+        raise ImageError(f"{shown_name(name)} is a gzip file cut short; fetch it again.") from None
+    if not unpacked.startswith(b"SIMPLE  ="):
+        raise ImageError(f"{shown_name(name)} is gzipped, but there is no FITS file inside; choose another file.")
+    return unpacked

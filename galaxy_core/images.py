@@ -1,14 +1,14 @@
-"""Bytes or a file in, float32 ``(bands, height, width)`` out, and back to PNG or WebP; FITS is in `fits_images`.
+"""Bytes or a file in, float32 ``(bands, height, width)`` out, and back to PNG or WebP.
 
-Uploads are hostile until proven otherwise: sizes are read from the header and limited before any pixel is decoded, and
-whatever a decoder raises on a damaged file becomes one `ImageError` sentence. Pixels stay where the detector put them:
-the EXIF orientation of a camera is ignored, and of an animation only the first frame is read.
+Uploads are hostile until proven otherwise: a file's own account of itself is read first (`fits_layout`,
+`picture_layout`, `tiff_layout`) and held against the limits (`image_limits`), so that what reaches a decoder is of
+bounded size; and whatever a decoder still raises becomes one `ImageError` sentence. Pixels stay where the detector put
+them: a camera's orientation is told, not followed, and of an animation only the first frame is read.
 """
 
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,19 +18,11 @@ import numpy as np
 from PIL import Image
 
 from galaxy_core.errors import ImageError
+from galaxy_core.image_limits import READABLE, check_bytes, safe_name, shown_name
 
 if TYPE_CHECKING:
     from astropy.io import fits
     from scipy.sparse import csr_array
-
-MAX_BYTES = 256 * 2**20  # of a file
-MAX_PIXELS = 64 * 10**6  # height x width
-MAX_SIDE_PX = 65_500
-MAX_BANDS = 64
-PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP")
-READABLE = "PNG, JPEG, TIFF, WebP or FITS"
-# Values that mean white, by pillow mode; modes not named here are linear.
-_WHITE = {"L": 255.0, "RGB": 255.0, "I;16": 65535.0, "I;16B": 65535.0}
 
 
 @dataclass(frozen=True)
@@ -48,8 +40,12 @@ class AstroImage:
         Of the FITS extension the pixels came from.
     file_format : {"PNG", "JPEG", "TIFF", "WEBP", "FITS"}
     name : str
+        Of the file, made safe for any page and any disk; see `galaxy_core.image_limits.safe_name`.
     bits : int
         Bits per value in the file: 8 or 16 for display images, 8 to 64 for linear ones.
+    notes : tuple of str
+        What a user ought to know of how the file was read, one sentence each: the extension or frame that is shown,
+        an orientation that was not followed, transparency, damaged header cards.
     """
 
     pixels: np.ndarray = field(repr=False)
@@ -58,124 +54,59 @@ class AstroImage:
     file_format: str
     name: str
     bits: int = 8
+    notes: tuple[str, ...] = ()
 
 
-def decode_image(data: bytes, name: str) -> AstroImage:
+def decode_image(data: bytes, name: str, hdu: int | str | None = None) -> AstroImage:
     """Decode a PNG, JPEG, TIFF, WebP or FITS file (plain, gzipped, or tile-compressed) held in memory.
 
-    Alpha is composited on black (the sky), palettes and CMYK become RGB, and a 16-bit colour PNG is read at 8 bits.
+    Transparent pixels are shown on black (the sky), palettes and CMYK become RGB, and 16 bits stay 16 bits.
 
     Parameters
     ----------
     data : bytes
     name : str
         What error messages call the file; its extension is not trusted.
+    hdu : int or str, optional
+        Extension of a FITS file, by number (0 is the primary one) or EXTNAME; absent, the first with an image. See
+        `galaxy_core.fits_images.list_images`. Pictures have only number 0.
 
     Raises
     ------
     ImageError
-        One sentence: not an image, damaged, too large, or without a finite pixel.
+        One sentence: not an image, damaged, too large, without that extension, or without a finite pixel.
     """
     if not data:
-        raise ImageError(f"{name} is empty (0 bytes); choose a {READABLE} file.")
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"{name} is larger than {MAX_BYTES // 2**20} MiB; cut out a smaller region first.")
+        raise ImageError(f"{shown_name(name)} is empty (0 bytes); choose a {READABLE} file.")
+    check_bytes(len(data), name)
     if data.startswith((b"SIMPLE  =", b"\x1f\x8b")):
         from galaxy_core.fits_images import decode_fits
 
-        pixels, header, bits = decode_fits(data, name)
-        return AstroImage(pixels, True, header, "FITS", name, bits)
-    return _decode_picture(data, name)
+        pixels, header, bits, notes = decode_fits(data, name, hdu)
+        return AstroImage(pixels, True, header, "FITS", safe_name(name), bits, notes)
+    from galaxy_core.picture_images import decode_picture
+
+    pixels, linear, file_format, bits, notes = decode_picture(data, name)
+    if hdu is not None and str(hdu).strip() != "0":
+        raise ImageError(
+            f"{shown_name(name)} is no FITS file, so it has no extension {shown_name(str(hdu))!r} to choose."
+        )
+    return AstroImage(pixels, linear, None, file_format, safe_name(name), bits, notes)
 
 
-def read_image(path: str | Path) -> AstroImage:
+def read_image(path: str | Path, hdu: int | str | None = None) -> AstroImage:
     """Decode the image file at ``path``; see `decode_image`."""
     path = Path(path)
+    shown = shown_name(str(path))
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ImageError(f"{path} is larger than {MAX_BYTES // 2**20} MiB; cut out a smaller region first.")
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ImageError(f"Cannot read {shown}: it is no ordinary file; choose a {READABLE} file.")
+        check_bytes(path.stat().st_size, str(path))
         data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(
-            f"Cannot read {path}: {error.strerror or error}; check the path and its permissions."
-        ) from None
-    return decode_image(data, path.name)
-
-
-def check_size(height: int, width: int, name: str) -> None:
-    """Raise `ImageError` for an image of no pixels or of more than the limits, before anything is decoded."""
-    if height < 1 or width < 1:
-        raise ImageError(f"{name} has no pixels ({width} x {height}).")
-    if height * width > MAX_PIXELS or max(height, width) > MAX_SIDE_PX:
-        raise ImageError(
-            f"{name} is {width} x {height} pixels, over the limit of {MAX_PIXELS // 10**6} megapixels"
-            f" and {MAX_SIDE_PX:,} pixels a side; cut out a smaller region first."
-        )
-
-
-def _decode_picture(data: bytes, name: str) -> AstroImage:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pillow warns of large images; check_size refuses them
-        try:
-            deep = _decode_deep_tiff(data, name)
-            if deep is not None:
-                return deep
-            with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as picture:
-                check_size(picture.height, picture.width, name)
-                file_format = "JPEG" if picture.format == "MPO" else picture.format
-                picture.load()
-                pixels, linear, bits = _picture_pixels(picture)
-        except ImageError:
-            raise
-        except Image.DecompressionBombError:
-            raise ImageError(
-                f"{name} claims far too many pixels; the limit is {MAX_PIXELS // 10**6} million."
-            ) from None
-        except Image.UnidentifiedImageError:
-            raise ImageError(f"{name} is not an image this can read; choose a {READABLE} file.") from None
-        except Exception as error:  # decoders raise nearly anything on damaged input: all of it means one thing
-            raise ImageError(
-                f"{name} is damaged or of an unusual kind ({_first_line(error)}); save it again."
-            ) from None
-    return AstroImage(pixels, linear, None, file_format, name, bits)
-
-
-def _decode_deep_tiff(data: bytes, name: str) -> AstroImage | None:
-    """TIFF of more than 8 bits a value, which pillow reads in part or not at all; None for anything else."""
-    if not data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return None
-    from galaxy_core.tiff_images import decode_tiff
-
-    decoded = decode_tiff(data, name)
-    if decoded is None:
-        return None
-    if not np.isfinite(decoded[0]).any():
-        raise ImageError(f"{name} has no finite pixel; nothing can be shown or denoised.")
-    return AstroImage(decoded[0], decoded[1], None, "TIFF", name, decoded[2])
-
-
-def _picture_pixels(picture: Image.Image) -> tuple[np.ndarray, bool, int]:
-    """Pixels, whether they are linear, and bits per value of a loaded pillow image."""
-    if picture.mode in ("LA", "La", "RGBA", "RGBa", "PA") or (picture.mode == "P" and "transparency" in picture.info):
-        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
-        picture = Image.new("RGB", rgba.size)
-        picture.paste(rgba, mask=rgba.getchannel("A"))
-    elif picture.mode == "1":
-        picture = picture.convert("L")
-    elif picture.mode not in ("L", "RGB", "F") and not picture.mode.startswith("I"):
-        picture = picture.convert("RGB")
-    values = np.asarray(picture)
-    white = _WHITE.get(picture.mode)
-    bands = values[..., None] if values.ndim == 2 else values
-    pixels = np.empty((bands.shape[2], *bands.shape[:2]), dtype=np.float32)
-    for band in range(bands.shape[2]):  # band by band: no second copy of a large image
-        np.divide(bands[..., band], np.float32(white or 1.0), out=pixels[band], casting="unsafe")
-    return pixels, white is None, 8 * values.dtype.itemsize
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:120] if text else type(error).__name__
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "that is no path"
+        raise ImageError(f"Cannot read {shown}: {why}; check the path and its permissions.") from None
+    return decode_image(data, path.name, hdu)
 
 
 def as_counts(image: np.ndarray, white: int = 255) -> np.ndarray:
