@@ -95,6 +95,12 @@ def brighten(display: np.ndarray, contrast: float) -> np.ndarray:
     return np.clip(np.asarray(display, dtype=np.float32) * np.float32(contrast), 0.0, 1.0)
 
 
+def display_limits(pixels: np.ndarray, method: str) -> Limits:
+    """Sky level, its sigma (0 for "zscale"), and the value shown white by `stretch_image`, in the image's units."""
+    _check_method(method)
+    return _limits(np.asarray(pixels, dtype=np.float32), method)
+
+
 def residual_to_display(residual: np.ndarray, limit: float) -> np.ndarray:
     """Signed values as blue (below zero), black (zero) and orange (above), the mean over bands.
 
