@@ -12,6 +12,7 @@ import pandas as pd
 
 from galaxy_core import clustering, spaces
 from galaxy_core.image_steps import Progress
+from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.splits import TRAIN
 from galaxy_core.stability import measure_null, measure_stability
 from galaxy_core.steps import Embedded, classes_of
@@ -67,8 +68,21 @@ class Trials:
             found = measure_stability(self._redraw(params, n_redraws), rows, fitted.labels, seed, n_redraws)
             measured["stability_redrawn"] = {**found, "space": space, "params": params}
         if self.settings.get("null"):
-            measured["null"] = measure_null(self._shuffled_fit, self.galaxies.vectors, seed)
+            measured["null"] = self._measure_null(seed)
         return measured
+
+    def _measure_null(self, seed: int) -> dict:
+        """`measure_null`, and the strict silhouette of what is found there in the shuffled embedding itself."""
+        inside: list[float] = []
+
+        def fit(embedding: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+            vectors, labels = self._shuffled_fit(embedding, seed)
+            if self.settings["space"] != spaces.EMBEDDING:
+                inside.append(float(measure_silhouettes(embedding, labels, seed).values.mean(dtype=np.float64)))
+            return vectors, labels
+
+        null = measure_null(fit, self.galaxies.vectors, seed)
+        return {**null, "strict_embedding": inside[0] if inside else null["strict"]}
 
     def _refit(self, params: dict):
         return lambda vectors, seed: clustering.fit_clustering(self.settings["method"], vectors, seed, **params).labels

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from galaxy_core import cluster_agreement
-from pages.views import agreement_panels, readers, score_table, verdict
+from pages.views import agreement_panels, readers, score_table, scores, verdict
 from pages.views.verdict import Facts
 
 STABLE = Facts(
@@ -32,7 +32,7 @@ def test_one_cluster_that_dissolves():
     said = verdict.sentence_of(facts)
     assert "finds 5 clusters holding 90 % of the galaxies" in said
     assert "4 of 5 are stable and cluster 3 dissolves in 7 of 10 refits" in said
-    assert "0.400 against 0.100 on shuffled data" in said and "some of these groups" in said
+    assert "is 0.400 (null 0.100):" in said and "some of these groups" in said
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,45 @@ def test_judgement(changes, judged):
 
 def test_a_space_that_pulls_groups_apart_is_not_trusted_alone():
     said = verdict.sentence_of(replace(STABLE, strict_embedding=0.05, jaccard={}, dissolved={}, n_refits=0))
-    assert "is 0.600 (0.050 in the embedding itself)" in said and "stand apart there; whether they would come" in said
+    assert "is 0.600 (null 0.100), in the embedding itself 0.050: " in said
+    assert "stand apart there; whether they would come" in said
+    said = verdict.sentence_of(replace(STABLE, strict_embedding=0.05, null_strict_embedding=0.01))
+    assert "in the embedding itself 0.050 (null 0.010): these are" in said
+
+
+def test_a_silhouette_no_better_than_its_null_cannot_be_missed():
+    as_null = replace(STABLE, strict=0.41, strict_low=0.4, null_strict=0.64)
+    said = verdict.sentence_of(as_null)
+    assert "is 0.410 (null 0.640): the same method finds as much structure in shuffled data" in said
+    assert "continuum" in said
+    assert "shuffled" not in verdict.sentence_of(STABLE)
+    assert scores.beside_null(0.41, 0.64, [0.4, 0.42]) == "0.410 (null 0.640; 0.400 to 0.420)"
+
+
+REDRAWN = {"n_redraws": 5, "dissolved_redrawn": dict.fromkeys(range(5), 0)}
+
+
+@pytest.mark.parametrize(
+    ("jaccard", "judged", "text"),
+    [
+        ([0.9] * 5, verdict.REAL, "all of them are stable, and with the space made anew for each refit 5 of 5 are"),
+        (
+            [0.9] * 3 + [0.5] * 2,
+            verdict.WEAK,
+            "all of them are stable, but with the space made anew for each refit 3 of 5 are",
+        ),
+        ([0.9] + [0.5] * 4, verdict.CONTINUUM, ", but with the space made anew for each refit 1 of 5 is stable"),
+    ],
+)
+def test_a_cluster_that_hangs_on_one_drawing_of_its_space_is_none(jaccard, judged, text):
+    facts = replace(STABLE, jaccard_redrawn=dict(enumerate(jaccard)), **REDRAWN)
+    assert verdict.judge(facts) == judged and text in verdict.sentence_of(facts)
+    alone = replace(facts, jaccard={}, dissolved={}, n_refits=0)
+    assert verdict.judge(alone) == judged and "not measured" not in verdict.sentence_of(alone)
+    mixed = replace(facts, jaccard=STABLE.jaccard | {0: 0.2}, jaccard_redrawn=dict.fromkeys(range(5), 0.9) | {1: 0.2})
+    assert mixed.n_stable == mixed.n_stable_redrawn == 4 and mixed.n_lasting == 3
+    dissolving = replace(facts, dissolved=STABLE.dissolved | {3: 7}, names={3: "edge on"})
+    assert "cluster 3: edge on dissolves in 7 of 10 refits" in verdict.sentence_of(dissolving)
 
 
 def test_facts_are_those_of_the_manifest(broken_root):
@@ -71,20 +109,44 @@ def test_facts_are_those_of_the_manifest(broken_root):
     manifest = artifacts.read_manifest(broken_root, "tiny")
     recorded = manifest.clusterings["hdbscan"]["scores"]
     recorded["stability"] = {"n_refits": 10, "ari": 0.9, "jaccard": {"0": 0.9, "1": None}, "dissolved": {"0": 2}}
-    recorded["null"] = {"n_clusters": 1, "coverage": 0.1, "strict": 0.01}
+    recorded["stability_redrawn"] = {"n_refits": 4, "ari": 0.3, "jaccard": {"0": 0.8, "1": 0.2}, "dissolved": {"1": 4}}
+    recorded["null"] = {"n_clusters": 1, "coverage": 0.1, "strict": 0.01, "strict_embedding": -0.02}
+    asked = {"smooth-or-featured": {"text": "Is it smooth?", "ami": 0.25, "n_galaxies": 80}}
+    asked |= {f"q{k} (hubble)": {"text": f"q{k}", "ami": k / 10, "n_galaxies": 30 + k} for k in range(4)}
+    recorded["votes"] = asked
     artifacts.write_manifest(broken_root, "tiny", manifest)
     galaxies = readers.open_catalog(broken_root, "tiny")
     facts = verdict.facts_of(galaxies, "hdbscan")
     assert (facts.jaccard, facts.dissolved, facts.n_refits, facts.null_strict) == ({0: 0.9}, {0: 2}, 10, 0.01)
     assert facts.strict_low == recorded["fitted_space"]["strict_interval"][0]
     table = score_table.score_table(galaxies).set_index(["score", "kind"])["HDBSCAN"]
-    assert table["stability over refits", ""] == "0.900 (1 of 3 stable)"
-    assert table["silhouette, on shuffled data", "strict"] == "0.010 (1 cluster, 10 % covered)"
+    assert (facts.n_redraws, facts.jaccard_redrawn, facts.null_strict_embedding) == (4, {0: 0.8, 1: 0.2}, -0.02)
+    assert table["stability, space as it is", ""] == "0.900 (1 of 3 stable)"
+    assert table["stability, space made anew", ""] == "0.300 (1 of 3 stable)"
+    assert table["null: on shuffled data", "strict"] == "0.010 (1 cluster, 10 % covered)"
+    assert "(null 0.010; " in table["silhouette, fitted space", "strict"]
+    assert table["AMI with votes: Is it smooth?", "strict"] == "0.250 (of 80)"
+    assert table["AMI with votes: q3 (hubble)", "strict"] == "0.300 (of 33)"
+    assert sum(score.startswith("AMI with votes") for score, _ in table.index) == score_table.N_QUESTIONS
+    votes = score_table.votes_table(galaxies)
+    assert (
+        len(votes) == 5
+        and votes["HDBSCAN"].iloc[-1] == "0.000 (of 30)"
+        and set(votes["k-means (8)"]) == {"not measured"}
+    )
+    assert "Space made anew: 4 refits." in score_table.measured_on(galaxies)
+    assert score_table.cluster_table(galaxies)["mean Jaccard, space made anew"].tolist()[:2] == ["0.800", "0.200"]
     assert table["silhouette, fitted space", "strict"] != table["silhouette, fitted space", "flattering"]
     of_kmeans = score_table.score_table(galaxies).set_index(["score", "kind"])["k-means (8)"]
-    assert (
-        of_kmeans["stability over refits", ""] == of_kmeans["silhouette, on shuffled data", "strict"] == "not measured"
-    )
+    for row in (("stability, space as it is", ""), ("null: on shuffled data", "strict")):
+        assert of_kmeans[row] == "not measured"
+    assert "(null not measured; " in of_kmeans["silhouette, fitted space", "strict"]
+    assert of_kmeans["stability, space made anew", ""] == "not made anew: the embedding itself"
+    assert score_table.as_null_sentence(galaxies) == ""
+    recorded["null"]["strict"] = 1.0
+    artifacts.write_manifest(broken_root, "tiny", manifest)
+    sentence = score_table.as_null_sentence(readers.open_catalog(broken_root, "tiny"))
+    assert "as much structure in shuffled data:** HDBSCAN " in sentence and "(null 1.000)" in sentence
 
 
 # ---------------------------------------------------------------- agreement

@@ -90,7 +90,7 @@ class Manifest:
     clusterings : dict
         ``{name: {"method", "space", "space_params", "params", "model", "seed", "scores", "measures", "notes"}}``;
         ``scores`` as of `galaxy_core.comparison`, with ``stability``, ``stability_redrawn`` (the space made anew from
-        each bootstrap sample) and ``null`` where they were asked for (`galaxy_core.stability`).
+        each bootstrap sample) and ``null`` where they were asked for (`galaxy_core.stability`, ``cluster_trials``).
     """
 
     name: str

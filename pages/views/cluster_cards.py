@@ -163,13 +163,16 @@ def stability_text(facts: verdict.Facts, label: int) -> str:
     >>> stability_text(facts, 0), stability_text(facts, 1)
     ('stable: mean Jaccard 0.91, dissolves in 1 of 10 refits', 'not measured')
     """
-    if label not in facts.jaccard:
+    kept = _refits_text(facts.jaccard.get(label), facts.dissolved.get(label, 0), facts.n_refits)
+    redrawn = _refits_text(facts.jaccard_redrawn.get(label), facts.dissolved_redrawn.get(label, 0), facts.n_redraws)
+    return f"{kept}; with the space made anew {redrawn}" if facts.jaccard_redrawn else kept
+
+
+def _refits_text(jaccard: float | None, dissolved: float, n_refits: int) -> str:
+    if jaccard is None:
         return "not measured"
-    value = facts.jaccard[label]
-    how = "stable" if value >= verdict.STABLE else "doubtful" if value >= 0.5 else "not stable"
-    return (
-        f"{how}: mean Jaccard {value:.2f}, dissolves in {facts.dissolved.get(label, 0):.0f} of {facts.n_refits} refits"
-    )
+    how = "stable" if jaccard >= verdict.STABLE else "doubtful" if jaccard >= 0.5 else "not stable"
+    return f"{how}: mean Jaccard {jaccard:.2f}, dissolves in {dissolved:.0f} of {n_refits} refits"
 
 
 def density_text(found: ClusterCard) -> str:

@@ -65,7 +65,9 @@ def draw_scores(galaxies: Galaxies, clustering: str, side: str) -> None:
     with st.container(horizontal=True, key=f"scores-{side}"):
         st.metric("Clusters", row["clusters"], help="Groups the method found, or was asked for.")
         st.metric("Coverage", row["coverage"], help="Share of the galaxies that have a cluster at all.")
-        st.metric("Silhouette, strict", row["silhouette, strict"].split(" (")[0], help=scores.STRICT_HELP)
+        strict, _, null = row["silhouette, strict"].partition(" (")
+        null = null.split(";")[0].rstrip(")")
+        st.metric("Silhouette, strict", strict, null, delta_color="off", delta_arrow="off", help=scores.STRICT_HELP)
         st.metric(
             "flattering",
             row["silhouette, flattering"],

@@ -11,23 +11,30 @@ from pages.views.readers import Galaxies
 
 NOT_MEASURED = "not measured"
 STRICT, FLATTERING = "strict", "flattering"
+N_QUESTIONS = 3  # of the votes, in the table of scores; the others are one step away
 ABOUT = f"""
 - **Strict silhouette**: the mean over *all* galaxies, those in no cluster counting 0, in the space that was clustered
-  and in the embedding. In brackets the 95 % bootstrap interval. **Flattering**: over clustered galaxies alone, as often
-  published; it rises when difficult galaxies are left out.
+  and in the embedding. In brackets its **null**, and the 95 % bootstrap interval. **Flattering**: over clustered
+  galaxies alone, as often published; it rises when difficult galaxies are left out.
+- **Null**: what the same space and method reach on an embedding whose columns were shuffled, each on its own, so that
+  no structure is left. A silhouette that is no better comes from the method, not from the galaxies.
 - **DBCV** (Moulavi et al. 2014) asks whether dense regions are separated, −1 to 1, unclustered galaxies counting 0; for
   methods that go by density. **Calinski-Harabasz** (more is better) and **Davies-Bouldin** (less is better) leave the
   unclustered galaxies out, and are in the space that was clustered: compare them only within one space.
 - **Stability**: mean adjusted Rand index over refits on bootstrap samples; a cluster is stable where its mean Jaccard
-  similarity is at least {verdict.STABLE} (Hennig 2007), and dissolves in a refit where it is below 0.5.
-- **On shuffled data**: the same method on an embedding whose columns were shuffled, so that no structure is left.
+  similarity is at least {verdict.STABLE} (Hennig 2007), and dissolves in a refit where it is below 0.5. In the **space
+  as it is** a refit gets the places that all galaxies gave it; with the **space made anew**, from the galaxies drawn,
+  it does not, which is harder. `python scripts/cluster.py CATALOG --name CLUSTERING --redraws 10` measures the latter.
 - **AMI, ARI** with the classes: 0 as by chance, 1 the same; the unclustered count as one more group. **Homogeneity**:
-  is each cluster of one class; **completeness**: is each class in one cluster. Classes choose nothing here.
+  is each cluster of one class; **completeness**: is each class in one cluster. **AMI with votes**: the same with the
+  answer that most volunteers gave. Classes and votes choose nothing here.
 """
 
 
 def draw_table(galaxies: Galaxies) -> None:
     """The table of every clustering, and what its numbers mean."""
+    if sentence := as_null_sentence(galaxies):
+        st.warning(sentence, icon=":material/shuffle:")
     st.dataframe(
         score_table(galaxies),
         column_config={
@@ -42,17 +49,36 @@ def draw_table(galaxies: Galaxies) -> None:
         st.markdown(ABOUT)
     with st.expander("Sizes and stability of every cluster"):
         st.dataframe(cluster_table(galaxies), hide_index=True)
+    if len(votes := votes_table(galaxies)):
+        with st.expander("Agreement with the answers to every question"):
+            st.dataframe(votes, hide_index=True)
+            st.caption(
+                "AMI of the clusters with the answer that most volunteers gave: 0 as by chance, 1 the same. Measured on"
+                " the galaxies that have one such answer; below 100 of them nothing is measured."
+            )
+
+
+def as_null_sentence(galaxies: Galaxies) -> str:
+    """Which clusterings are no better than their null, as Markdown; empty where none is."""
+    facts = [verdict.facts_of(galaxies, name) for name in galaxies.clustering_names]
+    found = [f"{f.name} {scores.beside_null(f.strict, f.null_strict)}" for f in facts if f.n_clusters and f.is_as_null]
+    if not found:
+        return ""
+    return (
+        f"**The same method finds as much structure in shuffled data:** {', '.join(found)}. Such a strict silhouette"
+        " says nothing about the galaxies."
+    )
 
 
 def score_table(galaxies: Galaxies) -> pd.DataFrame:
     """One row a score, one column a clustering; text."""
     names = galaxies.clustering_names
     columns = {name: dict(_scores_of(galaxies, name)) for name in names}
-    keys = list(columns[names[0]]) if names else []
+    keys = list(dict.fromkeys(key for name in names for key in columns[name]))
     table = {"score": [key[0] for key in keys], "kind": [key[1] for key in keys]}
     for name in names:
         heading = words.name_of(name)
-        table[heading if heading not in table else name] = [columns[name][key] for key in keys]
+        table[heading if heading not in table else name] = [columns[name].get(key, NOT_MEASURED) for key in keys]
     return pd.DataFrame(table)
 
 
@@ -69,8 +95,9 @@ def _scores_of(galaxies: Galaxies, clustering: str) -> list[tuple[tuple[str, str
         (("silhouette, fitted space", FLATTERING), row["silhouette, flattering"]),
         (("silhouette, embedding", STRICT), row["strict, in the embedding"] if inside else NOT_MEASURED),
         (("silhouette, embedding", FLATTERING), _text(inside.get("clustered"))),
-        (("silhouette, on shuffled data", STRICT), null_text(null)),
-        (("stability over refits", ""), stability_text(galaxies, clustering)),
+        (("null: on shuffled data", STRICT), null_text(null)),
+        (("stability, space as it is", ""), stability_text(galaxies, clustering)),
+        (("stability, space made anew", ""), redrawn_text(galaxies, clustering)),
         (("DBCV", STRICT), dbcv_text(recorded)),
         (("Calinski-Harabasz", FLATTERING), _number(recorded.get("calinski_harabasz"))),
         (("Davies-Bouldin", FLATTERING), _number(recorded.get("davies_bouldin"))),
@@ -78,7 +105,42 @@ def _scores_of(galaxies: Galaxies, clustering: str) -> list[tuple[tuple[str, str
         (("ARI with the classes", STRICT), _text(recorded.get("ari"))),
         (("homogeneity", STRICT), _text(recorded.get("homogeneity"))),
         (("completeness", STRICT), _text(recorded.get("completeness"))),
+        *(((f"AMI with votes: {text}", STRICT), value) for text, value in votes_of(galaxies, clustering)),
     ]
+
+
+def votes_of(galaxies: Galaxies, clustering: str, n: int = N_QUESTIONS) -> list[tuple[str, str]]:
+    """AMI with the answers to the questions that most galaxies were asked, each with the galaxies it is of."""
+    votes = scores.recorded_scores(galaxies, clustering).get("votes") or {}
+    known = questions_of(galaxies)[:n]
+    return [
+        (text, f"{scores.score_text(votes[name]['ami'])} (of {votes[name]['n_galaxies']:,})")
+        for name, text in known
+        if name in votes
+    ]
+
+
+def questions_of(galaxies: Galaxies) -> list[tuple[str, str]]:
+    """Key and words of every question that a clustering was compared with, those asked of most galaxies first."""
+    asked: dict[tuple[str, str], int] = {}
+    for clustering in galaxies.clustering_names:
+        for name, about in (scores.recorded_scores(galaxies, clustering).get("votes") or {}).items():
+            survey = name[name.index(" (") :] if " (" in name else ""
+            key = name, f"{about['text']}{survey}"
+            asked[key] = max(asked.get(key, 0), about["n_galaxies"])
+    return sorted(asked, key=lambda key: (-asked[key], key))
+
+
+def votes_table(galaxies: Galaxies) -> pd.DataFrame:
+    """One row a question, one column a clustering; text. Empty where no catalog's votes were compared with."""
+    table: dict[str, list[str]] = {"question": [text for _, text in questions_of(galaxies)]}
+    for clustering in galaxies.clustering_names if table["question"] else ():
+        found = dict(votes_of(galaxies, clustering, len(table["question"])))
+        heading = words.name_of(clustering)
+        table[heading if heading not in table else clustering] = [
+            found.get(text, NOT_MEASURED) for text in table["question"]
+        ]
+    return pd.DataFrame(table)
 
 
 def _text(value: float | None) -> str:
@@ -124,6 +186,17 @@ def dbcv_text(recorded: dict) -> str:
     return NOT_MEASURED if recorded.get("dbcv") is None else scores.score_text(recorded["dbcv"]) + sample
 
 
+def redrawn_text(galaxies: Galaxies, clustering: str) -> str:
+    """The same with the space made anew for each refit."""
+    redrawn = scores.recorded_scores(galaxies, clustering).get("stability_redrawn") or {}
+    facts = verdict.facts_of(galaxies, clustering)
+    if galaxies.manifest.clusterings.get(clustering, {}).get("space") == "embedding":
+        return "not made anew: the embedding itself"
+    if not facts.jaccard_redrawn:
+        return NOT_MEASURED
+    return f"{scores.score_text(redrawn.get('ari'))} ({facts.n_stable_redrawn} of {facts.n_clusters} stable)"
+
+
 def stability_text(galaxies: Galaxies, clustering: str) -> str:
     """Mean ARI over the refits and how many clusters are stable."""
     stability = scores.recorded_scores(galaxies, clustering).get("stability") or {}
@@ -135,8 +208,9 @@ def stability_text(galaxies: Galaxies, clustering: str) -> str:
 
 def measured_on(galaxies: Galaxies) -> str:
     """What the numbers of the table were measured on."""
-    n_stable = {verdict.facts_of(galaxies, name).n_refits for name in galaxies.clustering_names} - {0}
-    refits = f" Stability: {max(n_stable)} refits." if n_stable else ""
+    facts = [verdict.facts_of(galaxies, name) for name in galaxies.clustering_names]
+    refits = counts_text("Stability, space as it is", {f.n_refits for f in facts})
+    refits += counts_text("Space made anew", {f.n_redraws for f in facts})
     samples = {
         fitted["n_reference"]
         for name in galaxies.clustering_names
@@ -145,6 +219,20 @@ def measured_on(galaxies: Galaxies) -> str:
     }
     sample = f" Silhouettes above {max(samples):,} galaxies are to a random sample of so many." if samples else ""
     return f"Measured on all {words.count(len(galaxies))} of {galaxies.name}.{sample}{refits}"
+
+
+def counts_text(what: str, counts: set[int]) -> str:
+    """How many refits there were, a sentence; empty for none.
+
+    Examples
+    --------
+    >>> counts_text("Stability", {0, 10}), counts_text("Stability", {5, 10}), counts_text("Stability", {0})
+    (' Stability: 10 refits.', ' Stability: 5 to 10 refits.', '')
+    """
+    counts = counts - {0}
+    if not counts:
+        return ""
+    return f" {what}: {min(counts)}{f' to {max(counts)}' if len(counts) > 1 else ''} refits."
 
 
 def cluster_table(galaxies: Galaxies) -> pd.DataFrame:
@@ -167,6 +255,7 @@ def cluster_table(galaxies: Galaxies) -> pd.DataFrame:
                     "mean silhouette": scores.score_text(totals[label] / size) if len(sizes) > 1 else NOT_MEASURED,
                     "mean Jaccard": _text(jaccard),
                     "dissolved": NOT_MEASURED if dissolved is None else f"{dissolved:.0f} of {facts.n_refits}",
+                    "mean Jaccard, space made anew": _text(facts.jaccard_redrawn.get(label)),
                 }
             )
     return pd.DataFrame(lines)

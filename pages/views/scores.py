@@ -10,7 +10,8 @@ from pages.views.readers import Galaxies
 
 STRICT_HELP = (
     "The strict silhouette is the mean over all galaxies, those in no cluster counting 0; the flattering one leaves"
-    " these out, as is often published. In brackets the 95 % bootstrap interval."
+    " these out, as is often published. In brackets the null, what the same method reaches on shuffled data, and the"
+    " 95 % bootstrap interval. A strict number no better than its null says nothing."
 )
 
 
@@ -25,14 +26,19 @@ def score_row(galaxies: Galaxies, clustering: str) -> dict[str, str]:
     labels = galaxies.labels(clustering)
     n_clusters = len(np.unique(labels[labels >= 0]))
     fitted, embedding = recorded.get("fitted_space") or {}, recorded.get("embedding") or {}
+    null = recorded.get("null") or {}
     row = {
         "clustering": words.name_of(clustering),
         "fitted in": words.space_of(str(about.get("space", ""))),
         "clusters": str(n_clusters),
         "coverage": words.share(int((labels >= 0).sum()), len(labels)),
-        "silhouette, strict": interval_text(strict_mean(galaxies, clustering), fitted.get("strict_interval")),
+        "silhouette, strict": beside_null(
+            strict_mean(galaxies, clustering), null.get("strict"), fitted.get("strict_interval")
+        ),
         "silhouette, flattering": score_text(flattering_mean(galaxies, clustering)),
-        "strict, in the embedding": interval_text(embedding.get("strict"), embedding.get("strict_interval")),
+        "strict, in the embedding": beside_null(
+            embedding.get("strict"), null.get("strict_embedding"), embedding.get("strict_interval")
+        ),
     }
     if recorded.get("ami") is not None:
         row["agreement with classes (AMI)"] = score_text(recorded["ami"])
@@ -72,6 +78,21 @@ def interval_text(value: float | None, interval: list[float] | None) -> str:
     if not interval:
         return score_text(value)
     return f"{score_text(value)} ({score_text(interval[0])} to {score_text(interval[1])})"
+
+
+def beside_null(value: float | None, null: float | None, interval: list[float] | None = None) -> str:
+    """A strict silhouette, never without what the same method reaches on shuffled data.
+
+    Examples
+    --------
+    >>> beside_null(0.41, 0.64), beside_null(0.41, None, [0.4, 0.42]), beside_null(None, 0.64)
+    ('0.410 (null 0.640)', '0.410 (null not measured; 0.400 to 0.420)', '–')
+    """
+    if value is None:
+        return "–"
+    more = ["null not measured" if null is None else f"null {score_text(null)}"]
+    more += [f"{score_text(interval[0])} to {score_text(interval[1])}"] if interval else []
+    return f"{score_text(value)} ({'; '.join(more)})"
 
 
 def sizes_of(labels: np.ndarray) -> dict[int, int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from galaxy_core import cluster_agreement
-from pages.views import scores, words
+from pages.views import cluster_labels, frame, scores, words
 from pages.views.readers import Galaxies
 
 STABLE = 0.75
@@ -39,6 +39,12 @@ class Facts:
         0 where stability was not measured.
     jaccard, dissolved : dict of int to float
         Mean Jaccard similarity of each cluster over the refits, and in how many it dissolved (below 0.5).
+    null_strict_embedding : float or None
+        As ``null_strict``, in the embedding.
+    n_redraws, jaccard_redrawn, dissolved_redrawn : int, dict of int to float
+        The same as of the refits, where the space was made anew for each of them.
+    names : dict of int to str
+        Names that people gave to clusters.
     """
 
     name: str
@@ -53,11 +59,37 @@ class Facts:
     n_refits: int = 0
     jaccard: dict[int, float] = field(default_factory=dict)
     dissolved: dict[int, float] = field(default_factory=dict)
+    null_strict_embedding: float | None = None
+    n_redraws: int = 0
+    jaccard_redrawn: dict[int, float] = field(default_factory=dict)
+    dissolved_redrawn: dict[int, float] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
 
     @property
     def n_stable(self) -> int:
         """Clusters that come back in the refits."""
         return sum(value >= STABLE for value in self.jaccard.values())
+
+    @property
+    def n_stable_redrawn(self) -> int:
+        """Clusters that come back when their space is made anew."""
+        return sum(value >= STABLE for value in self.jaccard_redrawn.values())
+
+    @property
+    def n_lasting(self) -> int:
+        """Clusters that come back in every kind of refit that was tried."""
+        tried = [values for values in (self.jaccard, self.jaccard_redrawn) if values]
+        return sum(all(values.get(k, 0) >= STABLE for values in tried) for k in tried[0]) if tried else 0
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether stability of any kind was measured."""
+        return bool(self.jaccard or self.jaccard_redrawn)
+
+    @property
+    def is_as_null(self) -> bool:
+        """Whether shuffled data do as well, within the interval."""
+        return self.null_strict is not None and self.strict_low <= self.null_strict
 
 
 def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
@@ -66,6 +98,7 @@ def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
     strict = scores.strict_mean(galaxies, clustering)
     interval = (recorded.get("fitted_space") or {}).get("strict_interval")
     stability, null = recorded.get("stability") or {}, recorded.get("null") or {}
+    redrawn = recorded.get("stability_redrawn") or {}
     space = str(galaxies.manifest.clusterings.get(clustering, {}).get("space", ""))
     inside = (recorded.get("embedding") or {}).get("strict")
     return Facts(
@@ -81,6 +114,11 @@ def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
         n_refits=int(stability.get("n_refits") or 0),
         jaccard=_by_label(stability.get("jaccard")),
         dissolved=_by_label(stability.get("dissolved")),
+        null_strict_embedding=null.get("strict_embedding"),
+        n_redraws=int(redrawn.get("n_refits") or 0),
+        jaccard_redrawn=_by_label(redrawn.get("jaccard")),
+        dissolved_redrawn=_by_label(redrawn.get("dissolved")),
+        names=cluster_labels.names_of(galaxies, clustering),
     )
 
 
@@ -92,17 +130,17 @@ def judge(facts: Facts) -> str:
     """One of `REAL`, `WEAK`, `CONTINUUM`, `UNTESTED`, `NOTHING`.
 
     A continuum is what there is when the same method does as well on shuffled data, when fewer than half of the
-    clusters come back in refits, or when the silhouette shows no substantial structure.
+    clusters come back in refits (in the space as it is and, where that was tried, in one made anew), or when the
+    silhouette shows no substantial structure.
     """
     if facts.n_clusters < 2:
         return NOTHING
-    unstable = bool(facts.jaccard) and facts.n_stable < facts.n_clusters / 2
-    as_null = facts.null_strict is not None and facts.strict_low <= facts.null_strict
-    if unstable or as_null or not facts.strict > NO_STRUCTURE:
+    unstable = facts.is_tested and facts.n_lasting < facts.n_clusters / 2
+    if unstable or facts.is_as_null or not facts.strict > NO_STRUCTURE:
         return CONTINUUM
-    if not facts.jaccard or facts.null_strict is None:
+    if not facts.is_tested or facts.null_strict is None:
         return UNTESTED
-    return REAL if facts.n_stable == facts.n_clusters and facts.strict > REASONABLE else WEAK
+    return REAL if facts.n_lasting == facts.n_clusters and facts.strict > REASONABLE else WEAK
 
 
 MEANING = {
@@ -123,12 +161,13 @@ def sentence_of(facts: Facts) -> str:
     if facts.n_clusters == 1:
         return f"{facts.name} finds a single cluster, of {covered} of the galaxies: there is nothing to separate."
     text = f"{facts.name} finds {found} holding {covered} of the galaxies; {stability_text(facts)};"
-    text += f" the strict silhouette in {facts.space} is {scores.score_text(facts.strict)}"
+    text += f" the strict silhouette in {facts.space} is {scores.beside_null(facts.strict, facts.null_strict)}"
     if facts.strict_embedding is not None:
-        text += f" ({scores.score_text(facts.strict_embedding)} in the embedding itself)"
-    if facts.null_strict is not None:
-        text += f" against {scores.score_text(facts.null_strict)} on shuffled data"
-    return f"{text}: {meaning_of(facts)}."
+        text += f", in the embedding itself {scores.score_text(facts.strict_embedding)}"
+        null = facts.null_strict_embedding
+        text += "" if null is None else f" (null {scores.score_text(null)})"
+    as_null = " the same method finds as much structure in shuffled data (the null), so" if facts.is_as_null else ""
+    return f"{text}:{as_null} {meaning_of(facts)}."
 
 
 def meaning_of(facts: Facts) -> str:
@@ -136,9 +175,9 @@ def meaning_of(facts: Facts) -> str:
     judged = judge(facts)
     if judged == UNTESTED:
         apart = "groups that stand apart there" if facts.strict > REASONABLE else "groups that run into one another"
-        missing = "what shuffled data would give" if facts.jaccard else "whether they would come back"
+        missing = "what shuffled data would give" if facts.is_tested else "whether they would come back"
         return f"{apart}; {missing} is not measured"
-    return SOME if judged == WEAK and facts.n_stable < facts.n_clusters else MEANING[judged]
+    return SOME if judged == WEAK and facts.n_lasting < facts.n_clusters else MEANING[judged]
 
 
 def stability_text(facts: Facts) -> str:
@@ -150,16 +189,19 @@ def stability_text(facts: Facts) -> str:
     >>> stability_text(Facts("k", "s", 9, 9, 3, 0.4, 0.4, None, None, 10, jaccard, dissolved))
     '2 of 3 are stable and cluster 2 dissolves in 7 of 10 refits'
     """
+    redrawn = f"{facts.n_stable_redrawn} of {facts.n_clusters} {'is' if facts.n_stable_redrawn == 1 else 'are'} stable"
+    redrawn = f"with the space made anew for each refit {redrawn}" if facts.jaccard_redrawn else ""
     if not facts.jaccard:
-        return "their stability is not measured"
+        return redrawn or "their stability is not measured"
     text = f"{facts.n_stable} of {facts.n_clusters} {'is' if facts.n_stable == 1 else 'are'} stable"
     if facts.n_stable == facts.n_clusters:
         text = "all of them are stable" if facts.n_clusters > 2 else "both are stable"
     worst = max(facts.dissolved, key=facts.dissolved.get, default=None)
     if worst is not None and facts.dissolved[worst] >= 1 and facts.n_refits:
         often = f"{facts.dissolved[worst]:.0f} of {facts.n_refits} refits"
-        text += f" and {words.cluster_name(worst)} dissolves in {often}"
-    return text
+        text += f" and {cluster_labels.cluster_text(worst, facts.names)} dissolves in {often}"
+    link = "but" if facts.n_stable_redrawn < facts.n_stable else "and"
+    return f"{text}, {link} {redrawn}" if redrawn else text
 
 
 def sentence_of_pair(galaxies: Galaxies, first: str, second: str) -> str:
@@ -187,8 +229,10 @@ def sentence_of_pair(galaxies: Galaxies, first: str, second: str) -> str:
 
 
 def sentences(galaxies: Galaxies, first: str, second: str) -> list[str]:
-    """One sentence for each clustering, and one for the two together."""
-    said = [sentence_of(facts_of(galaxies, name)) for name in dict.fromkeys((first, second))]
+    """One sentence for each clustering, and one for the two together; as Markdown."""
+    facts = [facts_of(galaxies, name) for name in dict.fromkeys((first, second))]
+    plain = [replace(f, names={label: frame.plain(name) for label, name in f.names.items()}) for f in facts]
+    said = [sentence_of(f) for f in plain]
     return said if first == second else [*said, sentence_of_pair(galaxies, first, second)]
 
 

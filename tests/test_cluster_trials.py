@@ -1,0 +1,109 @@
+"""How the pipeline refits a clustering for its tests: each galaxy once in a new space, shuffled spaces made once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxy_core import cluster_trials, spaces
+from galaxy_core.cluster_trials import Trials
+from galaxy_core.clustering import fit_clustering
+from galaxy_core.silhouette import measure_silhouettes
+from galaxy_core.steps import Embedded
+
+N = 80
+
+
+@pytest.fixture
+def galaxies() -> Embedded:
+    rng = np.random.default_rng(0)
+    kinds = np.arange(N) % 2
+    vectors = (kinds[:, None] * 8 + rng.normal(size=(N, 6))).astype(np.float32)
+    split = np.where(np.arange(N) % 4 < 3, "train", "test")
+    table = pd.DataFrame(
+        {"galaxy_id": [f"g{i}" for i in range(N)], "split": split, "class": np.array(["a", "b"])[kinds]}
+    )
+    return Embedded(table, vectors, "toy", "f")
+
+
+def trials_of(galaxies: Embedded, space: str = "pca_2", method: str = "kmeans", params=None, **asked):
+    settings = {"method": method, "space": space, "params": params or {"n_clusters": 2}, "seed": 3, **asked}
+    vectors = galaxies.vectors if space == "embedding" else spaces.fit_space(space, galaxies.vectors, 0).vectors
+    return Trials(galaxies, settings, 0), fit_clustering(method, vectors, 3, **settings["params"]), vectors
+
+
+def test_nothing_is_measured_that_was_not_asked_for(galaxies):
+    trials, fitted, vectors = trials_of(galaxies)
+    assert trials.measure(fitted, vectors) == {}
+
+
+def test_the_null_is_measured_in_the_space_and_in_the_embedding(galaxies):
+    trials, fitted, vectors = trials_of(galaxies, null=True)
+    null = trials.measure(fitted, vectors)["null"]
+    shuffled = np.random.default_rng(3).permuted(galaxies.vectors, axis=0)
+    flat = spaces.fit_space("pca_2", shuffled, 0).vectors
+    labels = fit_clustering("kmeans", flat, 3, n_clusters=2).labels
+    assert null["strict"] == pytest.approx(measure_silhouettes(flat, labels, 3).values.mean(dtype=float))
+    inside = measure_silhouettes(shuffled, labels, 3).values.mean(dtype=float)
+    assert null["strict_embedding"] == pytest.approx(inside) and inside < null["strict"]
+    trials, fitted, vectors = trials_of(galaxies, "embedding", null=True)
+    null = trials.measure(fitted, vectors)["null"]
+    assert null["strict_embedding"] == null["strict"]
+
+
+def test_a_null_without_clusters_is_nothing_in_both_spaces(galaxies):
+    trials, fitted, vectors = trials_of(galaxies, method="hdbscan", params={"min_cluster_size": 30}, null=True)
+    assert fitted.n_clusters == 2
+    null = trials.measure(fitted, vectors)["null"]
+    assert null["n_clusters"] == 0 and null["strict"] == null["strict_embedding"] == 0
+
+
+def test_clusterings_of_one_space_share_its_shuffled_one(galaxies, monkeypatch):
+    made, fit_space, shared = [], spaces.fit_space, {}
+    monkeypatch.setattr(spaces, "fit_space", lambda name, *a: made.append(name) or fit_space(name, *a))
+    found = []
+    for k in (2, 3):
+        trials, fitted, vectors = trials_of(galaxies, params={"n_clusters": k}, null=True)
+        made.clear() if k == 2 else None
+        found.append(Trials(galaxies, trials.settings, 0, shared).measure(fitted, vectors)["null"]["n_clusters"])
+    assert found == [2, 3] and len(shared) == 1 and len(made) == 2  # the shuffled one, and the space of the second
+
+
+def test_a_redrawn_space_is_made_of_each_galaxy_once_and_told(galaxies, monkeypatch):
+    trials, fitted, vectors = trials_of(galaxies, redraws=3)
+    seen, told, fit_space = [], [], spaces.fit_space
+
+    def watched(name, embedding, seed, classes, train_mask):
+        seen.append((embedding, classes, train_mask))
+        return fit_space(name, embedding, seed, classes, train_mask)
+
+    monkeypatch.setattr(cluster_trials.spaces, "fit_space", watched)
+    trials = Trials(galaxies, trials.settings, 0, progress=lambda *what: told.append(what))
+    found = trials.measure(fitted, vectors)["stability_redrawn"]
+    assert found["n_refits"] == 3 and found["ari"] == pytest.approx(1) and found["jaccard"] == {"0": 1.0, "1": 1.0}
+    row_of = {tuple(vector): row for row, vector in enumerate(galaxies.vectors)}
+    for embedding, classes, train_mask in seen:
+        rows = [row_of[tuple(vector)] for vector in embedding]
+        assert rows == sorted(set(rows)) and 0.5 * N < len(rows) < 0.8 * N
+        assert classes.tolist() == galaxies.table["class"].iloc[rows].tolist()
+        assert train_mask.tolist() == (galaxies.table["split"].iloc[rows] == "train").tolist()
+    assert told[0] == ("redraws", 0, 3) and told[-1] == ("redraws", 3, 3)
+
+
+def test_a_cluster_that_only_one_drawing_shows_does_not_come_back(galaxies, monkeypatch):
+    """A space that puts galaxies anywhere: what is found in one drawing is not found in the next."""
+    trials, _, _ = trials_of(galaxies)
+
+    def anywhere(name, embedding, seed, *_):
+        rng = np.random.default_rng(seed)
+        places = rng.integers(0, 2, len(embedding))[:, None] * 9 + rng.normal(size=(len(embedding), 2))
+        return spaces.Space(name, places.astype(np.float32), {}, ())
+
+    monkeypatch.setattr(cluster_trials.spaces, "fit_space", anywhere)
+    vectors = anywhere("pca_2", galaxies.vectors, 0).vectors
+    fitted = fit_clustering("kmeans", vectors, 3, n_clusters=2)
+    found = Trials(galaxies, trials.settings | {"stability": 4, "redraws": 4}, 0).measure(fitted, vectors)
+    assert found["stability"]["ari"] == pytest.approx(1)
+    assert abs(found["stability_redrawn"]["ari"]) < 0.2
+    assert max(found["stability_redrawn"]["jaccard"].values()) < 0.75
