@@ -7,6 +7,7 @@ from pages.views import (
     card,
     filters,
     frame,
+    links,
     map_choices,
     map_events,
     presenting,
@@ -97,11 +98,7 @@ def draw_card(galaxies):
 @st.fragment(key=BELOW)
 def draw_below(galaxies):
     """What is one step away: the selection, the unusual, how far to trust the map."""
-    keys = list(PANELS)
-    panel = st.segmented_control(
-        "Panel", keys, default=keys[0], required=True, format_func=PANELS.get, key="panel", bind="query-params",
-        label_visibility="collapsed",
-    )  # fmt: skip
+    panel = links.choose_panel(PANELS, "panel")
     with frame.panel():
         if panel == "selection":
             region.draw_region(galaxies, show_galaxy, on_tag)

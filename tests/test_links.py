@@ -1,0 +1,33 @@
+"""Panels in links: by key, and by the name that older links hold; what is no panel opens the first one."""
+
+from __future__ import annotations
+
+import pytest
+
+MAP = "pages/1_Galaxy_map.py"
+
+
+@pytest.mark.parametrize(
+    ("asked", "opened", "kept"),
+    [
+        ("unusual", "unusual", "unusual"),
+        ("The unusual", "unusual", "unusual"),
+        ("Can I trust this map?", "about", "about"),
+        ("about", "about", "about"),
+        ("selection", "selection", None),
+        ("галактика <b>", "selection", None),
+    ],
+)
+def test_a_link_opens_a_panel_and_keeps_its_key(open_app, tiny_root, asked, opened, kept):
+    app = open_app(tiny_root, MAP, catalog="tiny", panel=asked)
+    assert not app.exception and app.button_group(key="panel").value == opened
+    assert app.query_params.get("panel") == kept
+
+
+def test_the_address_follows_the_choice(open_app, tiny_root):
+    app = open_app(tiny_root, MAP, catalog="tiny", galaxy="tiny-00003")
+    assert "panel" not in app.query_params
+    app.button_group(key="panel").set_value("about").run()
+    assert app.query_params["panel"] == "about" and app.query_params["galaxy"] == "tiny-00003"
+    app.button_group(key="panel").set_value("selection").run()
+    assert not app.exception and "panel" not in app.query_params
