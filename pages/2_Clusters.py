@@ -7,6 +7,7 @@ from pages.views import (
     card,
     cluster_cards,
     frame,
+    laboratory,
     map_events,
     readers,
     score_table,
@@ -26,6 +27,7 @@ PANELS = {
     "agreement": "Agreement",
     "scores": "All scores",
     "number": "How many clusters?",
+    "laboratory": "Laboratory",
 }
 
 
@@ -44,6 +46,11 @@ def on_events(galaxies, events):
 def on_select():
     """After galaxies were selected below the maps."""
     st.rerun([OPEN, MARKS, BELOW])
+
+
+def on_change():
+    """After something was begun or stopped below the maps."""
+    st.rerun([BELOW])
 
 
 def on_name():
@@ -96,8 +103,8 @@ def draw_verdict(galaxies, left, right):
 
 
 @st.fragment(key=BELOW)
-def draw_below(galaxies, left, right):
-    """What is one step away: the clusters, their silhouettes, agreement, every score, the number of clusters."""
+def draw_below(galaxies, left, right, projection):
+    """What is one step away: the clusters, their silhouettes, agreement, every score, clustering anew."""
     panel = st.segmented_control(
         "Panel", list(PANELS), default="cards", required=True, format_func=PANELS.get, key="clusters-panel",
         bind="query-params", label_visibility="collapsed",
@@ -115,8 +122,17 @@ def draw_below(galaxies, left, right):
             agreement_panels.draw_agreement(galaxies, left, right)
         elif panel == "scores":
             score_table.draw_table(galaxies)
-        else:
+        elif panel == "number":
             sweep_panels.draw_sweeps(galaxies)
+        else:
+            laboratory.draw_laboratory(galaxies, projection, on_change, on_select)
+
+
+@st.fragment(key=BELOW)
+def draw_laboratory(galaxies, projection):
+    """The laboratory alone, where there is no clustering yet."""
+    with frame.panel():
+        laboratory.draw_laboratory(galaxies, projection, on_change, on_select)
 
 
 def choose(galaxies, place, side, label):
@@ -133,30 +149,38 @@ def choose(galaxies, place, side, label):
     )
 
 
-def draw_page(galaxies):
-    """Everything below the title."""
-    if not galaxies.clustering_names:
-        st.info("There is no clustering of this catalog; `scripts/run_pipeline.py` makes two.", icon=":material/info:")
-        return
-    with st.container(key="map-choices"):
-        first, second, third = st.columns(3)
-    left, right = choose(galaxies, first, "left", "One clustering"), choose(galaxies, second, "right", "and another")
-    maps = galaxies.projection_names
-    projection = None
-    if maps:
-        projection = third.selectbox("on the map", maps, format_func=words.name_of, key="map", bind="query-params")
-    component.forget_maps()
-    draw_maps(galaxies, projection, left, right)
+def draw_channels(galaxies):
+    """What the maps talk to the server through."""
     with st.container(key="map-channels"):
         draw_marks(galaxies)
         draw_hover(galaxies)
         draw_view(galaxies)
+
+
+def draw_page(galaxies):
+    """Everything below the title."""
+    maps = galaxies.projection_names
+    component.forget_maps()
+    if not galaxies.clustering_names:
+        st.info("There is no clustering of this catalog yet: make one here and save it.", icon=":material/info:")
+        draw_laboratory(galaxies, maps[0] if maps else None)
+        draw_channels(galaxies)
+        draw_open(galaxies)
+        return
+    with st.container(key="map-choices"):
+        first, second, third = st.columns(3)
+    left, right = choose(galaxies, first, "left", "One clustering"), choose(galaxies, second, "right", "and another")
+    projection = None
+    if maps:
+        projection = third.selectbox("on the map", maps, format_func=words.name_of, key="map", bind="query-params")
+    draw_maps(galaxies, projection, left, right)
+    draw_channels(galaxies)
     meaning, strip = st.columns([3, 2], gap="medium")
     with meaning:
         draw_verdict(galaxies, left, right)
     with strip:
         draw_open(galaxies)
-    draw_below(galaxies, left, right)
+    draw_below(galaxies, left, right, projection)
 
 
 artifacts_root = frame.open_page("Clusters")

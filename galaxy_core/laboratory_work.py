@@ -1,0 +1,291 @@
+"""What the laboratory computes, in a process of its own: one clustering with its scores, a sweep, or one to keep.
+
+The process gets its task as one line of JSON on its standard input and answers with lines of JSON on its standard
+output. It ends when its input is closed, so that nothing goes on computing for an app that is gone.
+
+Everything is chosen to take at most ten seconds on two cores at 26,000 galaxies of 192 features: what is slower works
+on a random sample, which its result names. `galaxy_core.laboratory` starts these processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_core import artifacts, clustering, spaces
+from galaxy_core.artifacts.staging import fingerprint_of
+from galaxy_core.cluster_steps import check_settings, classes_and_mask, scored_classes, space_fingerprint
+from galaxy_core.comparison import measure_clustering, score_silhouettes
+from galaxy_core.errors import ArtifactError, GalaxyError
+from galaxy_core.silhouette import measure_silhouettes
+from galaxy_core.spaces import EMBEDDING
+from galaxy_core.steps import plain
+from galaxy_core.sweeps import N_REFERENCE, sweep
+from galaxy_core.vectors import VectorError
+
+Report = Callable[[dict], None]
+
+MOST_CLUSTERS = 60
+"""More clusters are not scored: silhouettes take a sum of distances for each galaxy and cluster."""
+
+LARGEST = 30_000
+"""Galaxies of a catalog that are clustered live, at most."""
+
+LARGEST_MADE = {"umap": 6_000, "tsne": 2_000}
+"""The same in a space that is not stored and has to be laid out first."""
+
+MANY_FEATURES = 24
+"""Above so many, trees of neighbours prune little, and shapes of clusters have many numbers."""
+
+
+def largest_sample(method: str, space: str, n_features: int, is_stored: bool) -> int:
+    """How many galaxies are clustered live, at most.
+
+    Parameters
+    ----------
+    method, space : str
+    n_features : int
+        Of the space that is clustered in.
+    is_stored : bool
+        Whether the space need not be made.
+
+    Examples
+    --------
+    >>> largest_sample("kmeans", "embedding", 192, False), largest_sample("hdbscan", "embedding", 192, False)
+    (30000, 5000)
+    >>> largest_sample("hdbscan", "umap_10", 10, True), largest_sample("hdbscan", "umap_10", 10, False)
+    (30000, 6000)
+    """
+    limits = [LARGEST]
+    if method == "hdbscan" and n_features > 12:
+        limits.append(15_000 if n_features <= MANY_FEATURES else 5_000)
+    if n_features > MANY_FEATURES:
+        limits.append({"dbscan": 15_000, "gmm": 8_000}.get(method, LARGEST))
+    if not is_stored:
+        limits += [LARGEST_MADE[stage.method] for stage in spaces.parse_space(space) if stage.method in LARGEST_MADE]
+    return min(limits)
+
+
+def largest_merged(n_features: int) -> int:
+    """How many galaxies agglomerative clustering merges live; the others join their nearest neighbour's cluster.
+
+    Examples
+    --------
+    >>> largest_merged(10), largest_merged(192)
+    (10000, 8000)
+    """
+    return 10_000 if n_features <= MANY_FEATURES else 8_000
+
+
+def n_features_of(space: str, n_embedding: int) -> int:
+    """Dimensions of a space, of an embedding of ``n_embedding`` features."""
+    stages = spaces.parse_space(space)
+    return stages[-1].n_components if stages else n_embedding
+
+
+def checksum_of(manifest: artifacts.Manifest) -> str:
+    """Changes when the embedding, the catalog's table or the model does: what a live result is made of."""
+    made_of = {path: entry["sha256"] for path, entry in manifest.files.items() if path.startswith("embedding/")}
+    catalog = manifest.files.get(artifacts.table_file("catalog"), {}).get("sha256")
+    return fingerprint_of(manifest.model, manifest.seed, catalog, made_of)
+
+
+def stored_spaces(manifest: artifacts.Manifest) -> tuple[str, ...]:
+    """Spaces of this embedding that need not be made: those of its clusterings, and t-SNE where it is a map as well."""
+    steps = manifest.config.get("steps", {})
+    embedded = steps.get("images", {}).get("fingerprint")
+    found = [
+        step.removeprefix("space_")
+        for step, record in steps.items()
+        if step.startswith("space_")
+        and artifacts.space_file(step.removeprefix("space_")) in manifest.files
+        and record.get("fingerprint") == space_fingerprint(embedded, manifest.seed, step.removeprefix("space_"))
+    ]
+    map_of = manifest.projections.get("tsne", {})
+    same = manifest.config.get("projections", {}).get("tsne") == {"method": "tsne"}
+    if same and (map_of.get("space"), map_of.get("model")) == (EMBEDDING, manifest.model):
+        found.append("tsne_2")
+    return tuple(dict.fromkeys(found))
+
+
+def run_task(task: dict, report: Report, folder: Path) -> None:
+    """Do one task; see `galaxy_core.laboratory.Task`.
+
+    Parameters
+    ----------
+    task : dict
+    report : callable
+        Gets dictionaries: ``{"stage", "fraction"}``, ``{"row"}`` of a sweep, and last ``{"result"}`` with the file of a
+        clustering or None.
+    folder : pathlib.Path
+        Where the result goes, and where spaces are kept that were made.
+
+    Raises
+    ------
+    GalaxyError
+        It cannot be done.
+    """
+    if task["kind"] in ("save", "remove"):
+        _change_artifacts(task, report)
+        report({"result": None})
+        return
+    report({"stage": "Reading the catalog", "fraction": 0.05})
+    root, name, settings = Path(task["root"]), task["catalog"], task["settings"]
+    manifest, table = artifacts.read_manifest(root, name), artifacts.read_table(root, name, "catalog")
+    params = settings["params"] | ({task["parameter"]: 1} if task["kind"] == "sweep" else {})
+    check_settings({**settings, "params": params}, classes_and_mask(table)[0] is not None)
+    space, seed = settings["space"], manifest.seed
+    rows, vectors, embedding = _space(manifest, table, settings, root, folder, report)
+    classes = scored_classes(table, space)
+    classes = None if classes is None else classes[rows]
+    if task["kind"] == "sweep":
+        _sweep(task, vectors, classes, seed, report)
+        report({"result": None})
+        return
+    report({"stage": "Clustering", "fraction": 0.4})
+    started = time.perf_counter()
+    fitted = _fit(settings, vectors, seed)
+    seconds = time.perf_counter() - started
+    report({"stage": "Measuring silhouettes and scores", "fraction": 0.6})
+    silhouettes = measure_silhouettes(vectors, fitted.labels, seed, N_REFERENCE)
+    method = settings["method"]
+    scores = measure_clustering(vectors, vectors, fitted.labels, seed, classes, silhouettes, method).as_dict()
+    if space != EMBEDDING:
+        report({"stage": "Measuring the silhouette in the embedding", "fraction": 0.8})
+        inside = measure_silhouettes(embedding, fitted.labels, seed, N_REFERENCE)
+        scores["embedding"] = asdict(score_silhouettes(inside, fitted.labels, seed))
+    said = {"method": method, "space": space, "seed": seed, "n_galaxies": len(table)}
+    said |= {"params": fitted.params, "scores": scores, "measures": fitted.measures, "notes": fitted.notes}
+    arrays = {"labels": fitted.labels, "membership": fitted.membership, "silhouettes": silhouettes.values}
+    path = folder / f"{task['key']}.npz"
+    with artifacts.atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        np.savez(handle, rows=rows, about=json.dumps(plain(said | {"fit_seconds": seconds})), **arrays)
+    report({"result": path.name})
+
+
+def _space(manifest, table, settings: dict, root: Path, folder: Path, report: Report) -> tuple[np.ndarray, ...]:
+    """Rows that are clustered, their vectors in the space, and those in the embedding."""
+    space, seed, name = settings["space"], manifest.seed, manifest.name
+    _, embedding = artifacts.read_embedding(root, name, manifest.model)
+    n, is_stored = len(embedding), space in stored_spaces(manifest)
+    limit = largest_sample(settings["method"], space, n_features_of(space, embedding.shape[1]), is_stored)
+    rows = np.arange(n)
+    if n > limit:
+        rows = np.sort(np.random.default_rng(seed).choice(n, limit, replace=False))
+        embedding = embedding[rows]
+    if space == EMBEDDING:
+        return rows, embedding, embedding
+    if is_stored:
+        return rows, _stored(root, manifest, space)[rows], embedding
+    kept = folder / f"space-{fingerprint_of(checksum_of(manifest), str(root), name, space, len(rows))}.npy"
+    if kept.is_file():
+        return rows, np.load(kept), embedding
+    report({"stage": "Laying out the space", "fraction": 0.1})
+    classes, train_mask = classes_and_mask(table)
+    classes = None if classes is None else classes[rows]
+    made = spaces.fit_space(space, embedding, seed, classes, train_mask[rows]).vectors
+    with artifacts.atomic_path(kept) as temporary, open(temporary, "wb") as handle:
+        np.save(handle, made)
+    return rows, made, embedding
+
+
+def _stored(root: Path, manifest: artifacts.Manifest, space: str) -> np.ndarray:
+    if artifacts.space_file(space) in manifest.files:
+        return artifacts.read_space(root, manifest.name, space)
+    return artifacts.read_table(root, manifest.name, "projections")[["tsne_x", "tsne_y"]].to_numpy(dtype=np.float32)
+
+
+def _fit(settings: dict, vectors: np.ndarray, seed: int) -> clustering.Clustering:
+    """The clustering, unless it has more clusters than can be scored while someone waits."""
+    method, params = settings["method"], settings["params"]
+    wanted = params.get("n_clusters") or 0
+    if MOST_CLUSTERS < wanted <= len(vectors):
+        raise VectorError(f"The laboratory makes up to {MOST_CLUSTERS} clusters, not {wanted:,}; ask for fewer.")
+    fitted = clustering.fit_clustering(method, vectors, seed, **params)
+    if fitted.n_clusters > MOST_CLUSTERS:
+        raise VectorError(
+            f"There are {fitted.n_clusters:,} clusters at this setting, more than the {MOST_CLUSTERS} that the "
+            "laboratory scores; ask for larger clusters."
+        )
+    return fitted
+
+
+def _sweep(task: dict, vectors: np.ndarray, classes, seed: int, report: Report) -> None:
+    """Fit and score one value after the other; what cannot be made is a row with the reason."""
+    settings, parameter, values = task["settings"], task["parameter"], task["values"]
+    for done, value in enumerate(values):
+        report({"stage": f"Clustering {done + 1} of {len(values)}", "fraction": done / len(values)})
+        if parameter == "n_clusters" and value > MOST_CLUSTERS:
+            reason = f"the laboratory makes up to {MOST_CLUSTERS} clusters."
+            report({"row": {"value": value, "n_galaxies": len(vectors), "failed": reason}})
+            continue
+        for row in sweep(vectors, settings["method"], parameter, [value], [seed], settings["params"], classes):
+            report({"row": plain(row | {"n_galaxies": len(vectors), "space": settings["space"]})})
+
+
+def _change_artifacts(task: dict, report: Report) -> None:
+    """Keep a clustering among the artifacts, or drop one."""
+    from galaxy_core.pipeline import add_clusterings, remove_clustering
+
+    root, name, chosen = Path(task["root"]), task["catalog"], task["name"]
+    if "images" not in artifacts.read_manifest(root, name).config.get("steps", {}):
+        raise ArtifactError(
+            f"The manifest of {name} does not say how its embedding was made, so no clustering can be added to it; "
+            "make the catalog again with scripts/run_pipeline.py."
+        )
+
+    def progress(step: str, done: int, total: int) -> None:
+        report({"stage": f"Checking and writing: {step.replace('_', ' ')}", "fraction": done / max(1, total)})
+
+    if task["kind"] == "remove":
+        remove_clustering(root, name, chosen, progress)
+        return
+    check_new_name(artifacts.read_manifest(root, name), chosen)
+    add_clusterings(root, name, {chosen: task["settings"]}, progress)
+
+
+def check_new_name(manifest: artifacts.Manifest, name: str) -> str:
+    """``name`` if a new clustering of the catalog can be called that; raises `ArtifactError`."""
+    artifacts.check_name(name, "clustering")
+    if name.casefold() in (known.casefold() for known in manifest.clusterings):
+        raise ArtifactError(f"There is a clustering {name!r} already; choose another name, or delete that one first.")
+    return name
+
+
+def main() -> None:
+    """The process: a task from the standard input, reports to the standard output."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+
+    def report(message: dict) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(5)  # the pages come first
+    try:
+        run_task(task, report, Path(task["folder"]))
+    except GalaxyError as error:
+        report({"error": str(error)})
+    except MemoryError:
+        report({"error": "There is not enough memory for this; ask for fewer clusters or another method."})
+
+
+def _end_with(stream) -> None:
+    """End the process when nobody holds the other end of its input any more."""
+    stream.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

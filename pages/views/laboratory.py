@@ -1,0 +1,169 @@
+"""The laboratory: cluster anew with other settings, see what comes of it beside what is stored, and keep it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from galaxy_core import laboratory, laboratory_work
+from galaxy_core.laboratory import CANCELLED, DONE, FAILED, WAITING, Job, Task
+from galaxy_core.sweeps import parse_values
+from pages.views import frame, laboratory_choices, laboratory_result, laboratory_save, laboratory_sweep
+from pages.views.readers import Galaxies
+
+ONE, SWEEP = "One clustering", "A sweep"
+EVERY_S = 0.5
+MOST_VALUES = 60
+FORMS = {ONE: "cluster", SWEEP: "sweep"}
+STARTS = {"cluster": "Cluster", "sweep": "Sweep"}
+
+
+@st.cache_resource
+def _laboratory() -> laboratory.Laboratory:
+    """One for all visitors."""
+    return laboratory.open_laboratory()
+
+
+def draw_laboratory(galaxies: Galaxies, projection: str | None, on_change: Callable[[], None], on_select) -> None:
+    """The whole panel.
+
+    ``on_change`` is called in the callback of what changes the panel from within a part of it, ``on_select`` in that
+    of what selects galaxies.
+    """
+    mode = st.segmented_control(
+        "What to do", [ONE, SWEEP], default=ONE, required=True, key="lab-mode", label_visibility="collapsed"
+    )
+    kind = FORMS[mode]
+    running, shown = _settle(galaxies, kind)
+    settings = laboratory_choices.draw_choices(galaxies, kind == "sweep")
+    values = laboratory_choices.draw_values(galaxies, settings["method"]) if kind == "sweep" else ""
+    st.caption(laboratory_choices.what_is_clustered(galaxies, settings))
+    if running is None:
+        args = (galaxies, kind, settings, values)
+        st.button(STARTS[kind], type="primary", icon=":material/play_arrow:", key=f"lab-start-{kind}", on_click=_start,
+                  args=args)  # fmt: skip
+    else:
+        draw_running(galaxies, kind, on_change)
+    if problem := _memory(galaxies).get(f"{kind}-problem"):
+        st.error(problem, icon=":material/build:")
+    if shown is not None and shown.state == FAILED:
+        st.error(shown.error, icon=":material/build:")
+    elif shown is not None and kind == "cluster" and shown.trial is not None:
+        laboratory_result.draw_result(galaxies, projection, shown, on_select)
+    elif shown is not None and kind == "sweep" and running is None:
+        laboratory_sweep.draw_curves(galaxies, shown)
+        if shown.state == CANCELLED:
+            st.caption("The sweep was stopped; these are the fits it had made.")
+    with st.container(key="lab-keep"):
+        kept = shown if kind == "cluster" and shown is not None and shown.trial is not None else None
+        draw_keeping(galaxies, kept, on_change)
+
+
+def _memory(galaxies: Galaxies) -> dict:
+    """What this visitor did with this catalog: ``{"cluster-running": Job, "cluster-shown": Job, ...}``."""
+    checksum = laboratory_work.checksum_of(galaxies.manifest)
+    return st.session_state.setdefault("laboratory", {}).setdefault((str(galaxies.root), galaxies.name, checksum), {})
+
+
+def _visitor() -> str:
+    return st.session_state.setdefault("laboratory-visitor", uuid.uuid4().hex)
+
+
+def _settle(galaxies: Galaxies, kind: str) -> tuple[Job | None, Job | None]:
+    """What runs and what is shown, after what is over became what is shown."""
+    memory = _memory(galaxies)
+    running: Job | None = memory.get(f"{kind}-running")
+    if running is not None and running.is_over:
+        memory[f"{kind}-running"] = None
+        if running.state != CANCELLED or running.rows:
+            memory[f"{kind}-shown"] = running
+        return None, memory.get(f"{kind}-shown")
+    return running, memory.get(f"{kind}-shown")
+
+
+def _task(galaxies: Galaxies, kind: str, **more) -> Task:
+    checksum = laboratory_work.checksum_of(galaxies.manifest)
+    return Task(kind, str(Path(galaxies.root).resolve()), galaxies.name, checksum, **more)
+
+
+def _start(galaxies: Galaxies, kind: str, settings: dict, values: str) -> None:
+    """Ask for what the widgets say."""
+    memory = _memory(galaxies)
+    memory[f"{kind}-problem"] = ""
+    more: dict = {"settings": settings}
+    if kind == "sweep":
+        try:
+            parsed = parse_values(values)
+        except laboratory_work.VectorError as error:
+            memory["sweep-problem"] = str(error)
+            return
+        if len(parsed) > MOST_VALUES:
+            memory["sweep-problem"] = f"A live sweep takes up to {MOST_VALUES} values, not {len(parsed)}; name fewer."
+            return
+        more |= {"parameter": laboratory_choices.SWEPT[settings["method"]], "values": tuple(parsed)}
+    memory[f"{kind}-running"] = laboratory.submit(_laboratory(), _task(galaxies, kind, **more), _visitor())
+
+
+def change_artifacts(galaxies: Galaxies, kind: str, name: str, settings: dict | None = None) -> None:
+    """Ask for a clustering to be kept ("save") or dropped ("remove")."""
+    memory = _memory(galaxies)
+    memory["keep-done"] = ""
+    task = _task(galaxies, kind, name=name, settings=settings or {})
+    memory["keep-running"] = laboratory.submit(_laboratory(), task, _visitor())
+
+
+def draw_keeping(galaxies: Galaxies, shown: Job | None, on_change: Callable[[], None]) -> None:
+    """Save what is shown, delete what was saved, and how far that is."""
+    memory = _memory(galaxies)
+    running: Job | None = memory.get("keep-running")
+    if running is not None and not running.is_over:
+        draw_running(galaxies, "keep", on_change)
+        return
+    if running is not None:
+        memory["keep-running"] = None
+        memory["keep-done"] = (running.state, running.task.kind, running.task.name, running.error)
+    if memory.get("keep-done"):
+        laboratory_save.draw_outcome(*memory["keep-done"])
+    laboratory_save.draw_save(galaxies, shown, change_artifacts)
+    laboratory_save.draw_delete(galaxies, change_artifacts)
+
+
+def draw_running(galaxies: Galaxies, kind: str, on_change: Callable[[], None]) -> None:
+    """Progress and a way to stop, drawn again every half second by itself; then the page shows what came of it."""
+
+    @st.fragment(run_every=EVERY_S, key=f"lab-running-{kind}")
+    def follow() -> None:
+        job: Job | None = _memory(galaxies).get(f"{kind}-running")
+        if job is None or job.is_over:
+            st.rerun(scope="app")
+        with st.container(horizontal=True, vertical_alignment="center", key=f"lab-progress-{kind}"):
+            st.button("Cancel", icon=":material/close:", key=f"lab-cancel-{kind}", on_click=stop)
+            st.progress(job.fraction, text=progress_text(job))
+        if job.task.kind == "sweep" and job.rows:
+            laboratory_sweep.draw_curves(galaxies, job)
+
+    def stop() -> None:
+        job = _memory(galaxies).get(f"{kind}-running")
+        if job is not None:
+            laboratory.cancel(_laboratory(), job, _visitor())
+            if not job.is_over:  # somebody else waits for it too
+                _memory(galaxies)[f"{kind}-running"] = None
+        on_change()
+
+    follow()
+
+
+def progress_text(job: Job) -> str:
+    """What is being done.
+
+    Examples
+    --------
+    >>> progress_text(Job(Task("cluster", "artifacts", "demo")))
+    'Waiting: two other computations are running'
+    """
+    if job.state == WAITING:
+        return "Waiting: two other computations are running"
+    return "Finishing" if job.state == DONE else f"{frame.plain(job.stage or 'Starting')} …"
