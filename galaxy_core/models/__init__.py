@@ -96,6 +96,7 @@ def load_model(folder: str | Path, device: str = "cpu") -> nn.Module:
         raise ModelError(
             f"The weights in {folder} do not fit its {CONFIG_FILE}; restore both or train again."
         ) from error
+    model.weights_sha256 = record["weights_sha256"]
     return model.to(device).eval()
 
 

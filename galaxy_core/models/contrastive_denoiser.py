@@ -1,10 +1,10 @@
 """The contrastive denoiser: one checkpoint that removes noise from an image and places its galaxy in a population.
 
-Three networks share a checkpoint and a training loop. A U-Net (Ronneberger et al. 2015) maps a noisy image and its
+Several networks share a checkpoint and a training loop. A U-Net (Ronneberger et al. 2015) maps a noisy image and its
 noise level to a clean one; it works on 2x2 pixel blocks, told the noise level, as FFDNet does (Zhang, Zuo & Zhang
-2018). A small network estimates that level when nobody says it. A residual encoder (He et al. 2016) turns the galaxy
-into a vector that ignores orientation, apparent size and noise, through a projection head used in training only (Chen
-et al. 2020).
+2018). A small network estimates that level when nobody says it, and another says how sure the result is (see
+`galaxy_core.models.uncertainty_net`). A residual encoder (He et al. 2016) turns the galaxy into a vector that ignores
+orientation, apparent size and noise, through a projection head used in training only (Chen et al. 2020).
 
 The published system reads its embedding from the bottleneck of the denoiser. What a bottleneck must keep to redraw
 every pixel is what an embedding must forget; so the encoder here is its own, and neither task costs the other.
@@ -12,12 +12,15 @@ every pixel is what an embedding must forget; so the encoder here is its own, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from galaxy_core.models.denoising_unet import DenoisingUNet, NoiseEstimator
+from galaxy_core.models.uncertainty_net import UncertaintyNet
 
 
 @dataclass(frozen=True)
@@ -32,81 +35,7 @@ class ContrastiveDenoiserConfig:
     embedding_size: int = 192
     embedding_input_px: int = 64
     contrast_size: int = 64
-
-
-class ResidualConv(nn.Module):
-    """Two 3x3 convolutions around a skip, without normalisation: a denoiser must keep absolute flux."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x)))
-
-
-class DenoisingUNet(nn.Module):
-    """Noisy image and noise map to clean image; predicts the correction on 2x2 pixel blocks."""
-
-    def __init__(self, widths: tuple[int, ...], blocks: int) -> None:
-        super().__init__()
-
-        def stage(width: int) -> nn.Sequential:
-            return nn.Sequential(*(ResidualConv(width) for _ in range(blocks)))
-
-        pairs = list(pairwise(widths))
-        self.stem = nn.Conv2d(13, widths[0], 3, padding=1)
-        self.down_stages = nn.ModuleList(stage(width) for width in widths)
-        self.downs = nn.ModuleList(nn.Conv2d(narrow, wide, 2, stride=2) for narrow, wide in pairs)
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(wide, narrow, 2, stride=2) for narrow, wide in reversed(pairs))
-        self.up_stages = nn.ModuleList(stage(narrow) for narrow, _ in reversed(pairs))
-        self.out = nn.Conv2d(widths[0], 12, 3, padding=1)
-        self.multiple_px = 2 ** len(widths)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, images: Tensor, noise_sigma: Tensor) -> Tensor:
-        height, width = images.shape[-2:]
-        pad_bottom, pad_right = -height % self.multiple_px, -width % self.multiple_px
-        padded = F.pad(images, (0, pad_right, 0, pad_bottom), mode="replicate")
-        x = F.pixel_unshuffle(padded, 2)  # (n, 12, h/2, w/2)
-        # noise of 0.06 is the typical case: scaled so that the map is of order one
-        noise_map = (16 * noise_sigma).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
-        x = self.stem(torch.cat([x, noise_map.to(x.dtype)], dim=1))
-        skips = []
-        for stage, down in zip(self.down_stages[:-1], self.downs, strict=True):
-            x = stage(x)
-            skips.append(x)
-            x = down(F.relu(x))
-        x = self.down_stages[-1](x)
-        for up, stage in zip(self.ups, self.up_stages, strict=True):
-            x = stage(up(F.relu(x)) + skips.pop())
-        correction = F.pixel_shuffle(self.out(F.relu(x)).float(), 2)
-        return images + correction[..., :height, :width]
-
-
-class NoiseEstimator(nn.Module):
-    """Sky noise of an image, from the statistics of its fine structure: mean and spread of learned local features."""
-
-    def __init__(self, width: int = 24) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(12, width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-        )
-        self.head = nn.Sequential(nn.Linear(2 * width, 64), nn.ReLU(), nn.Linear(64, 1))
-        self.typical_log_sigma = -2.8
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Noise sigma in image units, float32 (n,), of images (n, 3, h, w)."""
-        padded = F.pad(images, (0, images.shape[-1] % 2, 0, images.shape[-2] % 2), mode="replicate")
-        features = self.features(F.pixel_unshuffle(padded, 2)).float().flatten(2)
-        pooled = torch.cat([features.mean(dim=2), features.std(dim=2, correction=0)], dim=1)
-        return torch.exp(self.typical_log_sigma + self.head(pooled).squeeze(1).float())
+    uncertainty_widths: tuple[int, ...] = ()  # two widths; none: the model does not say how sure it is
 
 
 class ResidualBlock(nn.Module):
@@ -209,6 +138,7 @@ class ContrastiveDenoiser(nn.Module):
         self.config = config
         self.denoiser = DenoisingUNet(config.denoiser_widths, config.denoiser_blocks)
         self.noise_estimator = NoiseEstimator()
+        self.uncertainty_net = UncertaintyNet(config.uncertainty_widths) if config.uncertainty_widths else None
         self.encoder = GalaxyEncoder(config)
         self.contrast_head = nn.Sequential(
             nn.Linear(config.projection_size, config.projection_size),
@@ -234,6 +164,20 @@ class ContrastiveDenoiser(nn.Module):
         """
         sigma = self.noise_estimator(images) if noise_sigma is None else noise_sigma
         return self.denoiser(images, sigma).float(), sigma
+
+    @property
+    def uncertainty(self) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+        """``uncertainty(images, denoised, noise_sigma)``: how sure the denoised pixels are. None if it was not learned.
+
+        Takes what `denoise` took and gave, and returns one standard deviation, float32 (n, 3, height, width), in units
+        of the images.
+        """
+        return self.uncertainty_net
+
+    @property
+    def interval_factors(self) -> tuple[float, float] | None:
+        """Half widths of the 68 % and the 95 % interval in standard deviations, set on held-out galaxies."""
+        return None if self.uncertainty_net is None else tuple(self.uncertainty_net.interval_factors.tolist())
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit vectors, float32 (n, embedding_size), of stamps (n, 3, P, P), P = ``config.embedding_input_px``.

@@ -1,0 +1,84 @@
+"""The denoiser and the noise estimator: what maps a noisy image to a clean one, and what measures its noise."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ResidualConv(nn.Module):
+    """Two 3x3 convolutions around a skip, without normalisation: a denoiser must keep absolute flux."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(x)))
+
+
+class DenoisingUNet(nn.Module):
+    """Noisy image and noise map to clean image; predicts the correction on 2x2 pixel blocks."""
+
+    def __init__(self, widths: tuple[int, ...], blocks: int) -> None:
+        super().__init__()
+
+        def stage(width: int) -> nn.Sequential:
+            return nn.Sequential(*(ResidualConv(width) for _ in range(blocks)))
+
+        pairs = list(pairwise(widths))
+        self.stem = nn.Conv2d(13, widths[0], 3, padding=1)
+        self.down_stages = nn.ModuleList(stage(width) for width in widths)
+        self.downs = nn.ModuleList(nn.Conv2d(narrow, wide, 2, stride=2) for narrow, wide in pairs)
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(wide, narrow, 2, stride=2) for narrow, wide in reversed(pairs))
+        self.up_stages = nn.ModuleList(stage(narrow) for narrow, _ in reversed(pairs))
+        self.out = nn.Conv2d(widths[0], 12, 3, padding=1)
+        self.multiple_px = 2 ** len(widths)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, images: Tensor, noise_sigma: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        pad_bottom, pad_right = -height % self.multiple_px, -width % self.multiple_px
+        padded = F.pad(images, (0, pad_right, 0, pad_bottom), mode="replicate")
+        x = F.pixel_unshuffle(padded, 2)  # (n, 12, h/2, w/2)
+        # noise of 0.06 is the typical case: scaled so that the map is of order one
+        noise_map = (16 * noise_sigma).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
+        x = self.stem(torch.cat([x, noise_map.to(x.dtype)], dim=1))
+        skips = []
+        for stage, down in zip(self.down_stages[:-1], self.downs, strict=True):
+            x = stage(x)
+            skips.append(x)
+            x = down(F.relu(x))
+        x = self.down_stages[-1](x)
+        for up, stage in zip(self.ups, self.up_stages, strict=True):
+            x = stage(up(F.relu(x)) + skips.pop())
+        correction = F.pixel_shuffle(self.out(F.relu(x)).float(), 2)
+        return images + correction[..., :height, :width]
+
+
+class NoiseEstimator(nn.Module):
+    """Sky noise of an image, from the statistics of its fine structure: mean and spread of learned local features."""
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(12, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+        self.head = nn.Sequential(nn.Linear(2 * width, 64), nn.ReLU(), nn.Linear(64, 1))
+        self.typical_log_sigma = -2.8
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Noise sigma in image units, float32 (n,), of images (n, 3, h, w)."""
+        padded = F.pad(images, (0, images.shape[-1] % 2, 0, images.shape[-2] % 2), mode="replicate")
+        features = self.features(F.pixel_unshuffle(padded, 2)).float().flatten(2)
+        pooled = torch.cat([features.mean(dim=2), features.std(dim=2, correction=0)], dim=1)
+        return torch.exp(self.typical_log_sigma + self.head(pooled).squeeze(1).float())
