@@ -1,26 +1,37 @@
 """Denoise any image with a trained model: one call, one frozen result, the same for the page and the command.
 
 The image is worked on in overlapping tiles whose *corrections* are blended, so memory stays bounded, no seam shows, and
-a model that changes nothing returns the input bit for bit. What linear frames need besides is in `linear_denoising`.
+a model that changes nothing returns the input bit for bit. What linear frames need besides is in `linear_denoising` and
+`frame_survey`; frames too large for memory take the same steps in `frame_files`.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from galaxy_core.errors import ImageError
-from galaxy_core.images import AstroImage, encode_png, encode_png16
-from galaxy_core.linear_denoising import correct_in_sigmas, linear_noise_sigma, sky_map
-from galaxy_core.tiles import TILE_PX, Progress, apply_in_tiles
+from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
+from galaxy_core.images import AstroImage
+from galaxy_core.linear_denoising import correct_in_sigmas
+from galaxy_core.saved_images import encode_result as encode_result
+from galaxy_core.tiles import TILE_PX, Progress, blend_tiles
 
 if TYPE_CHECKING:
     from astropy.io import fits
     from torch import nn
+
+MAX_WORKERS = 4  # tiles under way at once; each takes about 200 MB with the model shipped
+
+# Rows from, and up to, denoised (rows, width), and their standard deviation or None
+WriteRows = Callable[[int, int, np.ndarray, np.ndarray | None], None]
 
 
 @dataclass(frozen=True)
@@ -29,10 +40,11 @@ class DenoiseResult:
 
     Attributes
     ----------
-    image, denoised, residual : ndarray of float32, shape (bands, height, width)
-        In the input's units; ``residual = image - denoised`` exactly. NaN where the input has it.
+    image, denoised : ndarray of float32, shape (bands, height, width)
+        In the input's units. NaN where the input has it.
     noise_sigma : float
-        Standard deviation of the sky noise, in the units of ``image``: as given, or estimated.
+        Standard deviation of the sky noise, in the units of ``image``: as given, or estimated (the root mean square
+        over bands).
     noise_given : bool
         Whether ``noise_sigma`` was given by the caller.
     linear : bool
@@ -41,11 +53,19 @@ class DenoiseResult:
     model_name : str
     seconds : float
         Wall time.
+    uncertainty : ndarray of float32, shape (bands, height, width), or None
+        One standard deviation of the denoised pixel, in the units of ``image``, NaN where that is NaN. None where it
+        was not asked for, or the model does not say.
+    weights_sha256 : str
+        Of the model's file; empty where it is not known.
+    bands : tuple of str
+        What each band is called.
+    noise_sigmas : tuple of float
+        Noise of each group of bands that was denoised together.
     """
 
     image: np.ndarray = field(repr=False)
     denoised: np.ndarray = field(repr=False)
-    residual: np.ndarray = field(repr=False)
     noise_sigma: float
     noise_given: bool
     linear: bool
@@ -55,10 +75,24 @@ class DenoiseResult:
     bits: int
     model_name: str
     seconds: float
+    uncertainty: np.ndarray | None = field(default=None, repr=False)
+    weights_sha256: str = ""
+    bands: tuple[str, ...] = ()
+    noise_sigmas: tuple[float, ...] = ()
+
+    @cached_property
+    def residual(self) -> np.ndarray:
+        """Exactly ``image - denoised``, float32 (bands, height, width)."""
+        with np.errstate(invalid="ignore"):  # infinity minus itself
+            return self.image - self.denoised
 
 
 def denoise_image(
-    image: AstroImage, model: nn.Module, noise_sigma: float | None = None, progress: Progress | None = None
+    image: AstroImage,
+    model: nn.Module,
+    noise_sigma: float | None = None,
+    progress: Progress | None = None,
+    uncertainty: bool = False,
 ) -> DenoiseResult:
     """Denoise one image of any size and number of bands.
 
@@ -70,14 +104,17 @@ def denoise_image(
         With ``name`` and ``denoise(images, noise_sigma)``; see `galaxy_core.models`.
     noise_sigma : float, optional
         Standard deviation of the sky noise in units of ``image.pixels``. Absent, display images leave it to the model
-        and linear ones to `galaxy_core.noise.estimate_noise`.
+        and linear ones to `galaxy_core.frame_survey.survey_frame`.
     progress : callable, optional
-        Called with the fraction done, in [0, 1].
+        Called in this thread with the fraction done, in [0, 1]. What it raises ends the work and is passed on.
+    uncertainty : bool
+        Whether to ask the model how sure it is of each pixel.
 
     Returns
     -------
     DenoiseResult
-        An image without noise (constant, or of zero estimated noise) comes back as it was.
+        An image without noise (constant, or of zero estimated noise) comes back as it was. So do, in linear images,
+        NaN, infinities, saturated pixels and areas that were never observed.
 
     Raises
     ------
@@ -86,35 +123,27 @@ def denoise_image(
     """
     started = time.perf_counter()
     pixels = np.asarray(image.pixels, dtype=np.float32)
-    finite = np.isfinite(pixels)
-    if not finite.any():
+    if not any(np.isfinite(band).any() for band in pixels):
         raise ImageError(f"{image.name} has no finite pixel; there is nothing to denoise.")
-    if noise_sigma is not None and not (np.isfinite(noise_sigma) and noise_sigma > 0):
-        raise ImageError(f"The noise of {image.name} must be a positive number, not {noise_sigma}.")
-    groups = (
-        [slice(0, 3)] if pixels.shape[0] == 3 and not image.linear else [slice(b, b + 1) for b in range(len(pixels))]
-    )
-    denoised, sigmas = pixels.copy(), []
+    check_noise(noise_sigma, image.name)
+    colour = pixels.shape[0] == 3 and not image.linear
+    groups = [slice(0, 3)] if colour else [slice(band, band + 1) for band in range(len(pixels))]
+    sure = uncertainty and says_how_sure(model)
+    denoised, std, sigmas = pixels.copy(), np.zeros_like(pixels) if sure else None, []
     for done, bands in enumerate(groups):
-        report = _part(progress, done, len(groups))
-        values = pixels[bands][finite[bands]]
-        if values.size == 0 or values.min() == values.max():
-            sigma = 0.0  # nothing but one value: nothing to remove
-        elif image.linear:
-            sigma = _denoise_linear(denoised[bands][0], model, noise_sigma, report)
+        report = part_of(progress, done, len(groups))
+        target = denoised[bands], None if std is None else std[bands]
+        if image.linear:
+            survey = survey_frame(_rows_of(pixels[bands][0]), pixels.shape[1:], image.header)
+            sigmas.append(_fill_linear(pixels[bands][0], target, survey, model, noise_sigma, report))
         else:
-            sigma = _denoise_display(denoised[bands], model, noise_sigma, report)
-        sigmas.append(sigma)
-    with np.errstate(invalid="ignore"):  # infinity minus itself
-        residual = pixels - denoised
+            sigmas.append(_fill_display(pixels[bands], target, model, noise_sigma, report))
     if progress:
         progress(1.0)
-    sigma = float(np.sqrt(np.mean(np.square(sigmas)))) if noise_sigma is None else float(noise_sigma)
     return DenoiseResult(
         image=pixels,
         denoised=denoised,
-        residual=residual,
-        noise_sigma=sigma,
+        noise_sigma=mean_noise(sigmas) if noise_sigma is None else float(noise_sigma),
         noise_given=noise_sigma is not None,
         linear=image.linear,
         header=image.header,
@@ -123,78 +152,73 @@ def denoise_image(
         bits=image.bits,
         model_name=str(model.name),
         seconds=time.perf_counter() - started,
+        uncertainty=std,
+        weights_sha256=weights_sha256(model),
+        bands=band_names(image.header, len(pixels), colour),
+        noise_sigmas=tuple(sigmas),
     )
 
 
-def encode_result(result: DenoiseResult, as_fits: bool = False) -> dict[str, bytes]:
-    """Files to save, by name: the denoised image and the residual in the input's kind of format.
+def denoise_band(
+    rows: Rows,
+    survey: FrameSurvey,
+    model: nn.Module,
+    noise_sigma: float | None,
+    write: WriteRows,
+    report: Progress,
+    uncertainty: bool = False,
+) -> float:
+    """Denoise one linear band, read and written in strips of rows; the noise sigma used, in its units.
 
-    FITS and float TIFF become FITS with header and HISTORY; 16-bit grey stays 16-bit; all else is 8-bit PNG. In a
-    picture of the residual zero is mid-grey, black and white are -1 and +1 of full scale; with ``as_fits`` pictures
-    become FITS too, in [0, 1] and unrounded.
+    Parameters
+    ----------
+    rows : callable
+        Rows from, and up to: float32 (rows, width).
+    survey : FrameSurvey
+        Of the same rows.
+    model, noise_sigma, uncertainty : see `denoise_image`
+    write : callable
+        Called with each row once, from top to bottom.
+    report : callable
     """
-    stem = PurePath(result.name).name
-    for suffix in (".gz", ".fz", PurePath(stem.removesuffix(".gz").removesuffix(".fz")).suffix):
-        stem = stem.removesuffix(suffix) if suffix else stem
-    if result.linear or as_fits:
-        from galaxy_core.fits_images import encode_fits
+    sigma = survey.sigma if noise_sigma is None or survey.sigma == 0 else float(noise_sigma)
+    sure = uncertainty and says_how_sure(model)
+    units = np.float32(sigma)
 
-        return {
-            f"{stem}_denoised.fits": encode_fits(result.denoised, result.header, _history(result, "denoised")),
-            f"{stem}_residual.fits": encode_fits(result.residual, result.header, _history(result, "residual")),
-        }
-    pictures = {f"{stem}_denoised.png": result.denoised, f"{stem}_residual.png": 0.5 + 0.5 * result.residual}
-    deep = result.bits == 16 and result.image.shape[0] == 1
-    return {name: encode_png16(values) if deep else encode_png(values) for name, values in pictures.items()}
+    def read(top: int, bottom: int) -> np.ndarray:
+        return np.stack([rows(top, bottom), survey.sky(top, bottom)])
 
+    def run(tile: np.ndarray, sigma_told: float) -> tuple[np.ndarray, np.ndarray | None]:
+        correction, _, std = run_model(model, tile[None], sigma_told, sure)
+        return correction[0], None if std is None else std[0]
 
-def _history(result: DenoiseResult, what: str) -> list[str]:
-    origin = "given by the user" if result.noise_given else "estimated from the pixels"
-    first = "denoised image" if what == "denoised" else "residual = input - denoised image"
-    return [
-        f"Galaxy Atlas: {first}, model {result.model_name}, sky noise sigma {result.noise_sigma:.4g} {origin}.",
-        "Sky and flux scale are those of the input; NaN and pixels far above the noise are unchanged.",
-    ]
+    def work(tile: np.ndarray) -> np.ndarray:
+        band, sky = tile
+        if sigma == 0:
+            return np.zeros((1 + sure, *band.shape), dtype=np.float32)
+        signal = np.where(survey.untouched(band), np.float32(np.nan), (band - sky) / units)
+        return units * np.stack(correct_in_sigmas(signal, run)[: 1 + sure])
 
+    def keep(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
+        band = original[0]
+        denoised = np.where(survey.untouched(band), band, band + blended[0])
+        write(top, bottom, denoised, np.where(np.isnan(band), band, blended[1]) if sure else None)
 
-def _part(progress: Progress | None, done: int, total: int) -> Progress:
-    """Progress of one of several parts, as progress of the whole."""
-    return (lambda fraction: progress((done + fraction) / total)) if progress else (lambda fraction: None)
-
-
-def _denoise_display(bands: np.ndarray, model: nn.Module, noise_sigma: float | None, report: Progress) -> float:
-    """Denoise one display image (1 or 3 bands, [0, 1]) in place; the noise sigma used."""
-    sigma = _model_noise(bands, model) if noise_sigma is None else noise_sigma
-    if sigma > 0:
-        apply_in_tiles(bands, lambda tile: _run_model(model, tile, sigma)[0], report)
+    blend_tiles(read, survey.shape, work, keep, report, *_workers(model))
     return float(sigma)
 
 
-def _denoise_linear(band: np.ndarray, model: nn.Module, noise_sigma: float | None, report: Progress) -> float:
-    """Denoise one linear band (height, width) in place; the noise sigma used, in its units."""
-    sigma = linear_noise_sigma(band) if noise_sigma is None else noise_sigma
-    if sigma <= 0:
-        return 0.0
-    sky = sky_map(band)
+def run_model(
+    model: nn.Module, tile: np.ndarray, sigma: float | None, uncertainty: bool = False
+) -> tuple[np.ndarray, float, np.ndarray | None]:
+    """Correction of one tile, the noise sigma the model used, and the standard deviation of each denoised pixel.
 
-    def run(tile: np.ndarray, sigma_told: float) -> tuple[np.ndarray, None]:
-        return _run_model(model, tile[None], sigma_told)[0][0], None
+    A grey tile is shown as three equal bands, and what comes out is averaged over them.
 
-    def correct(tile: np.ndarray) -> np.ndarray:
-        correction = np.zeros_like(tile)
-        correction[0] = sigma * correct_in_sigmas((tile[0] - tile[1]) / np.float32(sigma), run)[0]
-        return correction
-
-    stack = np.stack([band, sky])
-    apply_in_tiles(stack, correct, report)
-    band[...] = stack[0]
-    return float(sigma)
-
-
-def _run_model(model: nn.Module, tile: np.ndarray, sigma: float | None) -> tuple[np.ndarray, float]:
-    """Correction of one tile, float32 (1 or 3, height, width), and the noise sigma the model used.
-
-    A grey tile is shown as three equal bands, and their corrections averaged.
+    Parameters
+    ----------
+    tile : ndarray of float32, shape (1 or 3, height, width)
+        In the model's range.
     """
     import torch
 
@@ -202,9 +226,92 @@ def _run_model(model: nn.Module, tile: np.ndarray, sigma: float | None) -> tuple
     colour = np.broadcast_to(tile, (3, *tile.shape[1:])).astype(np.float32)
     told = None if sigma is None else torch.tensor([sigma], dtype=torch.float32, device=device)
     with torch.inference_mode():
-        denoised, used = model.denoise(torch.from_numpy(colour)[None].to(device), told)
-    correction = denoised[0].float().cpu().numpy() - colour
-    return (correction if len(tile) == 3 else correction.mean(axis=0, keepdims=True)), float(used[0])
+        images = torch.from_numpy(colour)[None].to(device)
+        denoised, used = model.denoise(images, told)
+        std = model.uncertainty(images, denoised, used)[0].float().cpu().numpy() if uncertainty else None
+    outputs = [denoised[0].float().cpu().numpy() - colour, std]
+    if len(tile) == 1:
+        outputs = [output if output is None else output.mean(axis=0, keepdims=True) for output in outputs]
+    return outputs[0], float(used[0]), outputs[1]
+
+
+def says_how_sure(model: nn.Module) -> bool:
+    """Whether a model gives the standard deviation of what it denoised."""
+    return callable(getattr(model, "uncertainty", None))
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Hexadecimal sha256 of the file a model's weights came from; empty where it is not known."""
+    return str(getattr(model, "weights_sha256", ""))
+
+
+def check_noise(noise_sigma: float | None, name: str) -> None:
+    """Raise `ImageError` for a noise that is not a positive number."""
+    if noise_sigma is not None and not (np.isfinite(noise_sigma) and noise_sigma > 0):
+        raise ImageError(f"The noise of {name} must be a positive number, not {noise_sigma}.")
+
+
+def mean_noise(sigmas: list[float]) -> float:
+    """One noise for several bands: the root mean square."""
+    return float(np.sqrt(np.mean(np.square(sigmas))))
+
+
+def band_names(header: fits.Header | None, n_bands: int, colour: bool = False) -> tuple[str, ...]:
+    """Names of bands: red, green, blue of a picture, what the header calls them (BAND1, FILTER1, ...), or numbers."""
+    if colour:
+        return ("red", "green", "blue")
+    cards = header or {}
+    if n_bands == 1:
+        return (str(cards.get("FILTER", cards.get("BAND", ""))).strip() or "image",)
+    numbered = range(1, n_bands + 1)
+    said = [str(cards.get(f"BAND{i}", cards.get(f"FILTER{i}", ""))).strip() or f"band {i}" for i in numbered]
+    return tuple(said) if len(set(said)) == n_bands else tuple(f"band {i}" for i in numbered)
+
+
+def part_of(progress: Progress | None, done: int, total: int) -> Progress:
+    """Progress of one of several parts, as progress of the whole."""
+    return (lambda fraction: progress((done + fraction) / total)) if progress else (lambda fraction: None)
+
+
+def _rows_of(band: np.ndarray) -> Rows:
+    return lambda top, bottom: band[top:bottom]
+
+
+def _fill_linear(
+    band: np.ndarray, target: tuple, survey: FrameSurvey, model: nn.Module, sigma: float | None, report: Progress
+) -> float:
+    """Denoise one linear band into ``target``, its denoised bands and their standard deviation or None."""
+
+    def write(top: int, bottom: int, denoised: np.ndarray, std: np.ndarray | None) -> None:
+        target[0][0, top:bottom] = denoised
+        if std is not None:
+            target[1][0, top:bottom] = std
+
+    return denoise_band(_rows_of(band), survey, model, sigma, write, report, target[1] is not None)
+
+
+def _fill_display(
+    bands: np.ndarray, target: tuple, model: nn.Module, noise_sigma: float | None, report: Progress
+) -> float:
+    """Denoise one display image (1 or 3 bands, [0, 1]) into ``target``; the noise sigma used."""
+    if bands.min() == bands.max():
+        return 0.0  # nothing but one value: nothing to remove
+    sigma = _model_noise(bands, model) if noise_sigma is None else float(noise_sigma)
+    if sigma <= 0:
+        return 0.0
+    sure = target[1] is not None
+
+    def work(tile: np.ndarray) -> np.ndarray:
+        correction, _, std = run_model(model, tile, sigma, sure)
+        return correction if std is None else np.concatenate([correction, std])
+
+    def write(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
+        target[0][:, top:bottom] = original + blended[: len(bands)]
+        if sure:
+            target[1][:, top:bottom] = blended[len(bands) :]
+
+    blend_tiles(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], work, write, report, *_workers(model))
+    return sigma
 
 
 def _model_noise(bands: np.ndarray, model: nn.Module) -> float:
@@ -213,4 +320,26 @@ def _model_noise(bands: np.ndarray, model: nn.Module) -> float:
     height, width = bands.shape[1:]
     tops, lefts = (sorted({int(f * max(side - size, 0)) for f in (0, 0.5, 1)}) for side in (height, width))
     windows = [bands[:, top : top + size, left : left + size] for top in tops for left in lefts]
-    return float(np.median([_run_model(model, window, None)[1] for window in windows]))
+    return float(np.median([run_model(model, window, None)[1] for window in windows]))
+
+
+def _workers(model: nn.Module) -> tuple[int, Callable[[], None]]:
+    """How many tiles to work on at once, and what a worker's thread does first.
+
+    Several tiles at once, each on its share of the processor's cores, are faster than one tile on all of them: what is
+    done outside the network would leave cores idle. What comes out is the same to the last bit.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    workers = max(min(threads, os.cpu_count() or 1, MAX_WORKERS), 1)
+
+    def start() -> None:
+        torch.get_num_threads()  # the first question sets this thread's own number, so it must come before
+        torch.set_num_threads(max(threads // workers, 1))
+        # which is also taken for the number of threads that begin later; setting it from another mends that
+        other = threading.Thread(target=torch.set_num_threads, args=(threads,))
+        other.start()
+        other.join()
+
+    return workers, start

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
+from galaxy_core.bright_windows import run_where
 from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise, estimate_sky
 
 NOISE_SPACING_PX = 3  # sees the noise of drizzled frames; galaxies are smooth over it
@@ -25,6 +26,7 @@ MIN_MESH_SIDE_PX = 256  # smaller frames have one sky level: a mesh would swallo
 PEDESTAL = 0.02  # where the sky of linear frames is put: the typical sky of the stamps trained on
 # Brightness, in sigma of the noise, over which the deeper (white at 16) and the shallower (at 32) pass fade out,
 FADE_DEEP, FADE_SHALLOW = (8.0, 14.0), (18.0, 28.0)
+NEARLY_BRIGHT = 0.75  # of where the deeper pass begins to fade: around such pixels the shallower one looks
 # and over which a denoised pixel becomes a source whose flux is kept.
 SOURCE_SIGMA = (0.5, 1.5)
 SOURCE_WINDOW_PX = 9
@@ -89,7 +91,8 @@ def _two_passes(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray | 
     deep, deep_std = _one_pass(signal, run, PUBLISHED_SIGMA)
     if signal.max() < FADE_DEEP[0]:
         return deep, deep_std, np.ones_like(deep)
-    shallow, shallow_std = _one_pass(signal, run, PUBLISHED_SIGMA / 2)
+    needed = np.maximum(signal, signal + deep) > NEARLY_BRIGHT * FADE_DEEP[0]
+    shallow, shallow_std = _one_pass(signal, run_where(run, needed), PUBLISHED_SIGMA / 2)
     # brightness of the denoised neighbourhood: chosen by the noisy pixel itself, high and low noise would fare unlike
     smooth = np.where(signal < FADE_SHALLOW[1], signal + shallow, signal)
     brightness = ndimage.maximum_filter(smooth, size=3, mode="nearest")

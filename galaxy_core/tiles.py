@@ -1,40 +1,76 @@
-"""Work on an image tile by tile, with the overlaps blended, so that any size fits in memory and no seam shows."""
+"""Work on an image tile by tile, with the overlaps blended, so that any size fits in memory and no seam shows.
+
+Rows are read, worked on and written from top to bottom. An image in memory and a frame on disk go through the same
+tiles in the same order, so they come out the same to the last bit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 TILE_PX = 256
 OVERLAP_PX = 32
+AHEAD = 2  # tiles a worker finds waiting
 
 Progress = Callable[[float], None]  # called with the fraction done, in [0, 1]
-Correct = Callable[[np.ndarray], np.ndarray]  # a tile (bands, h, w) to its correction
+Read = Callable[[int, int], np.ndarray]  # rows from, and up to: (bands, rows, width)
+Work = Callable[[np.ndarray], np.ndarray]  # a tile (bands, h, w) to what is blended: (outputs, h, w)
+Write = Callable[[int, int, np.ndarray, np.ndarray], None]  # rows from, up to, as read, and blended
 
 
-def apply_in_tiles(image: np.ndarray, correct: Correct, report: Progress) -> None:
-    """Add to an image, in place, corrections made tile by tile and blended linearly where tiles overlap.
+def blend_tiles(
+    read: Read,
+    shape: tuple[int, int],
+    work: Work,
+    write: Write,
+    report: Progress,
+    workers: int = 1,
+    start_worker: Callable[[], None] | None = None,
+) -> None:
+    """What a function makes of every tile, blended linearly where tiles overlap, in strips from top to bottom.
 
     Parameters
     ----------
-    image : ndarray of float32, shape (bands, height, width)
-    correct : callable
-        Tile (bands, h, w), h and w at most ``TILE_PX``, to its correction of the same shape.
+    read : callable
+        Called from this thread, for strips of at most ``TILE_PX`` rows that overlap by ``OVERLAP_PX``.
+    shape : tuple of int
+        Height and width.
+    work : callable
+        Called from ``workers`` other threads with tiles whose sides are at most ``TILE_PX``.
+    write : callable
+        Called from this thread with each row once, in order.
     report : callable
-        Called with the fraction done after each tile.
+        Called from this thread with the fraction done after each tile; what it raises stops the work.
+    workers : int
+    start_worker : callable, optional
+        Called once in each worker's thread, before its first tile.
     """
-    original = image.copy()
-    tiles = [(row, column) for row in _spans(image.shape[1]) for column in _spans(image.shape[2])]
-    for done, ((top, bottom, down), (left, right, across)) in enumerate(tiles, start=1):
-        tile = np.ascontiguousarray(original[:, top:bottom, left:right])
-        image[:, top:bottom, left:right] += correct(tile) * (down[:, None] * across)
-        report(done / len(tiles))
+    rows, columns = spans(shape[0]), spans(shape[1])
+    blended = carried = None
+    done = 0
+    with ThreadPoolExecutor(workers, "tiles", start_worker) as pool:
+        for row, column, strip, output in _in_order(pool, _tiles(read, rows, columns), work, workers * (1 + AHEAD)):
+            (top, bottom, down), (left, right, across) = rows[row], columns[column]
+            if column == 0:
+                blended = np.zeros((len(output), bottom - top, shape[1]), dtype=np.float32)
+                if carried is not None:
+                    blended[:, : carried.shape[1]] = carried
+            blended[:, :, left:right] += output * (down[:, None] * across)
+            done += 1
+            if column == len(columns) - 1:
+                end = rows[row + 1][0] if row + 1 < len(rows) else bottom
+                write(top, end, strip[:, : end - top], blended[:, : end - top])
+                carried = blended[:, end - top :]
+            report(done / (len(rows) * len(columns)))
 
 
-def _spans(side: int) -> list[tuple[int, int, np.ndarray]]:
+def spans(side: int) -> list[tuple[int, int, np.ndarray]]:
     """Tiles along one axis: start, end, and weights that sum to one at every pixel."""
-    spans = []
+    found = []
     for start in range(0, max(side - OVERLAP_PX, 1), TILE_PX - OVERLAP_PX):
         end = min(start + TILE_PX, side)
         weight = np.ones(end - start, dtype=np.float32)
@@ -43,5 +79,30 @@ def _spans(side: int) -> list[tuple[int, int, np.ndarray]]:
             weight[:OVERLAP_PX] = ramp
         if end < side:
             weight[-OVERLAP_PX:] = ramp[::-1]
-        spans.append((start, end, weight))
-    return spans
+        found.append((start, end, weight))
+    return found
+
+
+def _tiles(read: Read, rows: list, columns: list) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+    """Row and column of each tile, its strip, and its pixels."""
+    for row, (top, bottom, _) in enumerate(rows):
+        strip = read(top, bottom)
+        for column, (left, right, _) in enumerate(columns):
+            yield row, column, strip, np.ascontiguousarray(strip[:, :, left:right])
+
+
+def _in_order(pool: ThreadPoolExecutor, tiles: Iterator, work: Work, depth: int) -> Iterator[tuple]:
+    """Row, column, strip and output of each tile, in order, with at most ``depth`` of them under way."""
+    waiting: deque = deque()
+    try:
+        for row, column, strip, tile in tiles:
+            waiting.append((row, column, strip, pool.submit(work, tile)))
+            if len(waiting) == depth:
+                *place, future = waiting.popleft()
+                yield *place, future.result()
+        while waiting:
+            *place, future = waiting.popleft()
+            yield *place, future.result()
+    finally:
+        for *_, future in waiting:
+            future.cancel()

@@ -1,0 +1,231 @@
+"""What must be known of a whole linear frame before a tile of it is denoised: its noise, its sky, what is saturated.
+
+A frame is read in strips of rows, so one of any size takes little memory, and it makes no difference to the result
+whether the rows come from an array or from a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from galaxy_core.linear_denoising import MIN_MESH_SIDE_PX, SKY_MESH_PX, linear_noise_sigma
+from galaxy_core.noise import estimate_sky
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+WHOLE_PX = 2**20  # frames of at most so many pixels are looked at whole for their noise, larger ones in windows
+WINDOWS, WINDOW_PX = 7, 128  # so many along each side
+BLANK_SHARE, BLANK_TOUCHING = 0.02, 0.8  # of the pixels; of blank pixels, those with blank ones to the right and below
+SATURATED_SIGMA = 10.0  # above the sky: a limit below that is not where this frame saturates
+PLATEAU_PX = 4  # pixels at exactly the highest value that make it a limit of the detector
+# Cards with the value from which pixels are not to be trusted, in the order in which they are believed.
+SATURATION_CARDS = ("SATURATE", "SATLEVEL", "SATURVAL", "MAXLIN", "DATAMAX")
+
+Rows = Callable[[int, int], np.ndarray]  # rows from, and up to: float32 (rows, width)
+
+
+@dataclass(frozen=True)
+class FrameSurvey:
+    """Noise, sky and limits of one linear band, in its units.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Height and width.
+    sigma : float
+        Standard deviation of the noise; 0 for a band of one value, or without a finite pixel.
+    saturated_from : float
+        Pixels at or above are saturated; infinity where nothing says so.
+    blank : float
+        Value of pixels that were never observed, NaN if there is none.
+    any_finite : bool
+    level : ndarray, shape (rows of cells, columns of cells)
+        Sky in a grid of cells.
+    down, across : ndarray, shape (height or width, rows or columns of cells)
+        What interpolates the sky between cells.
+    """
+
+    shape: tuple[int, int]
+    sigma: float
+    saturated_from: float
+    blank: float
+    any_finite: bool
+    level: np.ndarray = field(repr=False)
+    down: np.ndarray = field(repr=False)
+    across: np.ndarray = field(repr=False)
+
+    def sky(self, top: int, bottom: int) -> np.ndarray:
+        """Sky of rows ``top`` up to ``bottom``, float32 (rows, width)."""
+        return (self.down[top:bottom] @ self.level @ self.across.T).astype(np.float32)
+
+    def untouched(self, values: np.ndarray) -> np.ndarray:
+        """Where pixels are no measurement of the sky: NaN, infinite, never observed or saturated; bool."""
+        return ~np.isfinite(values) | (values == np.float32(self.blank)) | (values >= np.float32(self.saturated_from))
+
+
+def survey_frame(rows: Rows, shape: tuple[int, int], header: fits.Header | None = None) -> FrameSurvey:
+    """Read one band once, strip by strip, and say what its tiles need to know.
+
+    The noise of a frame of more than ``WHOLE_PX`` pixels is the median over 49 windows spread evenly over it, each
+    measured by `galaxy_core.linear_denoising.linear_noise_sigma`. The sky is SExtractor's estimate in cells of about
+    64 pixels, a median of 3 x 3 of them, and a natural cubic spline between (Bertin & Arnouts 1996); frames less than
+    256 pixels a side have one level.
+
+    Parameters
+    ----------
+    rows : callable
+    shape : tuple of int
+    header : astropy.io.fits.Header, optional
+        Where it says from what value on pixels are saturated (SATURATE, MAXLIN, ...), that is believed if it lies well
+        above the sky. Without it, four or more pixels at exactly the highest value are saturated.
+    """
+    windows = _windows(rows, shape)
+    blank = _blank_value(windows)
+    windows = [np.where(window == np.float32(blank), np.float32(np.nan), window) for window in windows]
+    sigma = _noise(windows)
+    meshed = min(shape) >= MIN_MESH_SIDE_PX
+    edges = [_cell_edges(side) if meshed else np.array([0, side]) for side in shape]
+    level, extremes = _read_cells(rows, edges, blank, meshed)
+    lowest, highest, at_highest = extremes
+    any_finite = bool(lowest <= highest)
+    if not any_finite or lowest == highest:
+        sigma = 0.0
+    level = _mended(level)
+    limit = _saturated_from(header, float(np.median(level)), sigma, highest, at_highest)
+    weights = [_spline_weights(edge) for edge in edges]
+    return FrameSurvey(tuple(shape), sigma, limit, blank, any_finite, level, *weights)
+
+
+def _windows(rows: Rows, shape: tuple[int, int]) -> list[np.ndarray]:
+    """The whole of a small band, or windows spread evenly over a large one."""
+    height, width = shape
+    if height * width <= WHOLE_PX:
+        return [rows(0, height)]
+    found = []
+    for top in _starts(height):
+        strip = rows(top, min(top + WINDOW_PX, height))
+        found += [np.array(strip[:, left : left + WINDOW_PX]) for left in _starts(width)]
+    return found
+
+
+def _starts(side: int) -> list[int]:
+    last = max(side - WINDOW_PX, 0)
+    return sorted({round(last * step / (WINDOWS - 1)) for step in range(WINDOWS)})
+
+
+def _blank_value(windows: list[np.ndarray]) -> float:
+    """The value that fills what was never observed, as the corners of a mosaic: zero or the lowest; NaN if none.
+
+    Noise is never exactly one value over an area, except in frames of small whole numbers, which are left alone.
+    """
+    finite = [window[np.isfinite(window)] for window in windows]
+    finite = [values for values in finite if values.size]
+    if not finite or all((values == np.rint(values)).all() for values in finite):
+        return np.nan
+    n_pixels = sum(window.size for window in windows)
+    for value in {0.0, float(min(values.min() for values in finite))}:
+        same = [window == np.float32(value) for window in windows]
+        n_same = sum(int(where.sum()) for where in same)
+        if n_same <= BLANK_SHARE * n_pixels:
+            continue
+        inside = sum(int(where[:-1, :-1].sum()) for where in same)
+        touching = sum(int((where[:-1, :-1] & where[1:, :-1] & where[:-1, 1:]).sum()) for where in same)
+        if touching > BLANK_TOUCHING * max(inside, 1):
+            return value
+    return np.nan
+
+
+def _noise(windows: list[np.ndarray]) -> float:
+    """Median over windows of which at least half can be used; over all that can if no window is half usable."""
+    for least in (0.5, 0.0):
+        usable = [window for window in windows if np.isfinite(window).mean() > least]
+        sigmas = [sigma for sigma in map(linear_noise_sigma, usable) if sigma > 0]
+        if sigmas:
+            return float(np.median(sigmas))
+    return 0.0
+
+
+def _cell_edges(side: int) -> np.ndarray:
+    """Borders of cells of about ``SKY_MESH_PX``, none of them narrow."""
+    return np.rint(np.linspace(0, side, max(round(side / SKY_MESH_PX), 1) + 1)).astype(int)
+
+
+def _read_cells(
+    rows: Rows, edges: list[np.ndarray], blank: float, meshed: bool
+) -> tuple[np.ndarray, tuple[float, float, int]]:
+    """Sky of every cell (NaN: too few pixels), and lowest value, highest value and how many pixels have it."""
+    level = np.full((len(edges[0]) - 1, len(edges[1]) - 1), np.nan)
+    lowest, highest, at_highest = np.inf, -np.inf, 0
+    for index, (top, bottom) in enumerate(pairwise(edges[0])):
+        strip = np.ascontiguousarray(rows(int(top), int(bottom)), dtype=np.float32)
+        unusable = ~np.isfinite(strip)
+        finite = strip[~unusable] if unusable.any() else strip
+        if finite.size:
+            lowest, top_value = min(lowest, float(finite.min())), float(finite.max())
+            if top_value >= highest:
+                here = int((finite == np.float32(top_value)).sum())
+                at_highest = here + (at_highest if top_value == highest else 0)
+                highest = top_value
+        unusable |= strip == np.float32(blank)
+        if meshed:
+            level[index] = _cell_levels(np.where(unusable, 0, strip), unusable, edges[1])
+        elif not unusable.all():
+            level[index] = estimate_sky(strip[~unusable]).level
+    return level, (lowest, highest, at_highest)
+
+
+def _cell_levels(strip: np.ndarray, unusable: np.ndarray, edges: np.ndarray) -> list[float]:
+    import sep
+
+    levels = []
+    for left, right in pairwise(edges):
+        cell, hidden = np.ascontiguousarray(strip[:, left:right]), np.ascontiguousarray(unusable[:, left:right])
+        if hidden.mean() > 0.5:
+            levels.append(np.nan)
+            continue
+        found = sep.Background(
+            cell, mask=hidden if hidden.any() else None, bw=cell.shape[1], bh=cell.shape[0], fw=1, fh=1
+        )
+        levels.append(found.globalback if abs(found.globalback) < 1e29 else np.nan)  # sep's mark of a bad cell
+    return levels
+
+
+def _mended(level: np.ndarray) -> np.ndarray:
+    """Cells without a sky take the nearest one's; then the median of 3 x 3, which drops cells full of a galaxy."""
+    bad = ~np.isfinite(level)
+    if bad.all():
+        return np.zeros_like(level)
+    if bad.any():
+        nearest = ndimage.distance_transform_edt(bad, return_distances=False, return_indices=True)
+        level = level[tuple(nearest)]
+    return ndimage.median_filter(level, size=3, mode="nearest") if level.size > 1 else level
+
+
+def _spline_weights(edges: np.ndarray) -> np.ndarray:
+    """Share of each cell's value in each pixel, (side, cells): a natural cubic spline, straight beyond the ends."""
+    side, cells = int(edges[-1]), len(edges) - 1
+    if cells == 1:
+        return np.ones((side, 1))
+    from scipy.interpolate import CubicSpline
+
+    centres = (edges[:-1] + edges[1:] - 1) / 2
+    spline = CubicSpline(centres, np.eye(cells), bc_type="natural")
+    pixels = np.arange(side)
+    inside = np.clip(pixels, centres[0], centres[-1])
+    return spline(inside) + (pixels - inside)[:, None] * spline(inside, 1)
+
+
+def _saturated_from(header: fits.Header | None, sky: float, sigma: float, highest: float, at_highest: int) -> float:
+    """Value from which pixels are saturated: the card's or the plateau's, infinity if there is neither."""
+    believable = sky + SATURATED_SIGMA * sigma
+    said = [(header or {}).get(card) for card in SATURATION_CARDS]
+    said = [float(value) for value in said if isinstance(value, int | float) and believable < value < np.inf]
+    plateau = highest if at_highest >= PLATEAU_PX and highest > believable else np.inf
+    return min([*said[:1], plateau])
