@@ -26,9 +26,10 @@ DETECTION_PX = 2**22  # larger frames are binned before sources are looked for
 FRAME_PX = 512  # from this side on the sky is a mesh; on a stamp a mesh would swallow the galaxy
 STEP = 1 / 255  # of display images
 MIN_AREA_PX = 9
-NEIGHBORHOOD_RADII = 12.0  # side of the part on which a source of a linear frame is stretched and measured
+NEIGHBORHOOD_RADII = 12.0  # side of the part on which a source is stretched and measured
 MIN_SIDE_PX = 8
 CENTRED = 0.1  # of the side: how far from the middle the galaxy of a stamp may lie
+SLACK = 1.3  # a stamp may show this much more or less sky than the catalog's do
 # Layouts whose images show more than the stamps: side of the images as published, and the central share that is used.
 SURVEY_FRAMES = {"gz2": (424, GALAXY_ZOO_FIELD), "kaggle": (424, GALAXY_ZOO_FIELD)}
 
@@ -179,13 +180,13 @@ def measure_framing(stamps: Iterable[np.ndarray]) -> Framing | None:
 def crop_around(image: AstroImage, sources: Sources, place: int, side_in_radii: float) -> Crop:
     """The cutout of one source, its side a multiple of the half-light radius of the light that is displayed.
 
-    Light that is stretched reaches further out than light that is counted, so a source of a linear frame is measured
-    again on its own surroundings, stretched as they would be for the model.
+    Light that is stretched reaches further out than light that is counted; so a source is measured again on its own
+    surroundings, stretched as they would be for the model. ``image`` may be the denoised version of the one that the
+    sources were found on.
     """
     x, y, radius = (float(getattr(sources, name)[place]) for name in ("x", "y", "radius_px"))
-    if image.linear:
-        around = cut(image.pixels, Crop(x, y, max(32, round(NEIGHBORHOOD_RADII * radius))))
-        radius = displayed_radius(to_display(around, True)) or radius
+    around = cut(image.pixels, Crop(x, y, max(32, round(NEIGHBORHOOD_RADII * radius))))
+    radius = displayed_radius(to_display(around, image.linear)) or radius
     return Crop(x, y, max(MIN_SIDE_PX, round(side_in_radii * radius)))
 
 
@@ -207,4 +208,4 @@ def default_crop(
     crop = crop_around(image, sources, 0, framing.typical)
     ratio = framing.typical * min(height, width) / crop.side_px
     is_stamp = max(height, width) <= 1.25 * min(height, width) and np.hypot(x, y) <= CENTRED * min(height, width)
-    return (None if is_stamp and framing.low <= ratio <= framing.high else crop), 1.0
+    return (None if is_stamp and framing.low / SLACK <= ratio <= framing.high * SLACK else crop), 1.0

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from galaxy_core.embedding import find_model
 from galaxy_core.errors import GalaxyError, ImageError
 from galaxy_core.images import AstroImage, decode_image, encode_png, resize_square
 from galaxy_core.stretch import residual_to_display
-from pages.views import words
+from pages.views import loaded_models, words
 from pages.views.card_image import original_of
 from pages.views.gallery import image_html
 from pages.views.readers import Galaxies
@@ -27,9 +26,9 @@ RESIDUAL_SIGMAS = 4
 def draw_model_view(galaxies: Galaxies, row: int, thumbnail: bytes) -> None:
     """What the encoder is given, the model's reconstruction of it, and the residual; or why they cannot be shown."""
     try:
-        folder = find_model(galaxies.manifest.model, galaxies.root)
-        changed = (folder / "weights.safetensors").stat().st_mtime_ns
-        side = _load(folder, changed).config.embedding_input_px
+        folder, changed = loaded_models.model_files(galaxies.manifest.model, galaxies.root)
+        with st.spinner("Loading the model …", show_time=False):
+            side = loaded_models.load_denoiser(folder, changed).config.embedding_input_px
     except GalaxyError as error:
         st.caption(str(error))
         return
@@ -47,9 +46,9 @@ def draw_model_view(galaxies: Galaxies, row: int, thumbnail: bytes) -> None:
     limit, noise = words.number(RESIDUAL_SIGMAS * sigma * scale), words.number(sigma * scale)
     st.html(
         '<div class="model-view">'
-        + _figure("seen by the model", seen, f"{side} px")
-        + _figure("reconstruction", denoised, f"noise found: {noise} {unit}")
-        + _figure("residual", residual, f"blue −{limit}, orange +{limit}" if sigma else "none")
+        + figure_html("seen by the model", seen, f"{side} px")
+        + figure_html("reconstruction", denoised, f"noise found: {noise} {unit}")
+        + figure_html("residual", residual, f"blue −{limit}, orange +{limit}" if sigma else "none")
         + "</div>"
     )
     st.caption(
@@ -62,16 +61,10 @@ def draw_model_view(galaxies: Galaxies, row: int, thumbnail: bytes) -> None:
     )
 
 
-def _figure(title: str, data: bytes, caption: str) -> str:
+def figure_html(title: str, data: bytes, caption: str) -> str:
+    """A picture with its title and a caption below, for a ``div`` of class ``model-view``."""
     image = image_html(title, data, VIEW_PX, VIEW_PX)
     return f"<figure>{image}<figcaption><b>{html.escape(title)}</b><br>{html.escape(caption)}</figcaption></figure>"
-
-
-@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
-def _load(folder: Path, changed: int):
-    from galaxy_core.models import load_model, resolve_device
-
-    return load_model(folder, resolve_device("auto"))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -79,6 +72,6 @@ def _model_view(folder: Path, changed: int, seen: np.ndarray) -> tuple[bytes, by
     """PNG of the input, its reconstruction and the residual, and the noise the model finds, in [0, 1]."""
     from galaxy_core.denoising import denoise_image
 
-    result = denoise_image(AstroImage(seen, False, None, "PNG", "galaxy"), _load(folder, changed))
+    result = denoise_image(AstroImage(seen, False, None, "PNG", "galaxy"), loaded_models.load_denoiser(folder, changed))
     residual = residual_to_display(result.residual, RESIDUAL_SIGMAS * result.noise_sigma or 1.0)
     return encode_png(seen), encode_png(result.denoised), encode_png(residual), result.noise_sigma

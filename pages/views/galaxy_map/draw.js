@@ -69,3 +69,40 @@ function paintDensity(paper, density, side, extent, view, background, tone) {
     for (let u = 0; u < width; u++) if (columns[u] >= 0) words[v * width + u] = table[density[line * side + columns[u]]];
   }
 }
+
+/** A place that is no galaxy of the map: a cross of fixed size with a label, and the circle that says how sure it is. */
+function paintPlace(context, map, { x, y, radius, label, below, faint }, ratio) {
+  const [px, py] = map.toPaper(x[0], y[0]), arm = 9 * ratio, r = radius * map.view.scale;
+  const { accent, background, ink } = map.message;
+  context.globalAlpha = faint ? 0.7 : 1;
+  if (r > arm) {
+    context.beginPath();
+    context.arc(px, py, r, 0, 2 * Math.PI);
+    context.setLineDash([5 * ratio, 4 * ratio]);
+    context.lineWidth = 1.5 * ratio;
+    context.strokeStyle = accent;
+    context.stroke();
+    context.setLineDash([]);
+    if (!faint) { context.fillStyle = `${accent}1c`; context.fill(); }
+  }
+  for (const [colour, width] of [[background, 6], [accent, faint ? 2 : 3]]) {
+    context.beginPath();
+    for (const [dx, dy] of faint ? [[arm, arm], [arm, -arm]] : [[arm, 0], [0, arm]]) {
+      context.moveTo(px - dx, py - dy);
+      context.lineTo(px + dx, py + dy);
+    }
+    context.lineWidth = width * ratio;
+    context.strokeStyle = colour;
+    context.stroke();
+  }
+  context.font = `600 ${13 * ratio}px sans-serif`;
+  const left = Math.min(px + 12 * ratio, context.canvas.width - context.measureText(label).width - 4 * ratio);
+  const top = py + (below ? 22 : -10) * ratio;
+  context.lineWidth = 4 * ratio;
+  context.lineJoin = "round";
+  context.strokeStyle = background;
+  context.strokeText(label, left, top);
+  context.fillStyle = ink;
+  context.fillText(label, left, top);
+  context.globalAlpha = 1;
+}
