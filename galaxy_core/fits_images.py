@@ -6,7 +6,7 @@ import io
 import math
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from astropy.io import fits
@@ -60,7 +60,7 @@ def decode_fits(
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # damage that astropy warns of and repairs is not the user's worry
             pixels = _pixels(data, chosen, name)
-            header, n_dropped = _header(data, chosen)
+            header, n_dropped = header_of(data, chosen)
     except ImageError:
         raise
     except Exception as error:  # astropy raises nearly anything on a damaged file
@@ -111,24 +111,54 @@ def encode_fits(pixels: np.ndarray, header: fits.Header | None, history: list[st
     history : list of str
         One sentence a HISTORY entry.
     """
-    values = np.asarray(pixels, dtype=np.float32)
-    if values.ndim == 3 and values.shape[0] == 1:
-        values = values[0]
+    buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kept = fits.Header() if header is None else header.copy(strip=True)
-        for card in _STORAGE_CARDS:
-            kept.remove(card, ignore_missing=True, remove_all=True)
-        hdu = fits.PrimaryHDU(values, header=kept)
-        for sentence in history:
-            hdu.header.add_history(sentence.encode("ascii", "replace").decode())
-        buffer = io.BytesIO()
-        hdu.writeto(buffer, output_verify="silentfix+ignore")
+        _primary(np.asarray(pixels, dtype=np.float32), header, history).writeto(
+            buffer, output_verify="silentfix+ignore"
+        )
     return buffer.getvalue()
 
 
+def encode_header(shape: tuple[int, int, int], header: fits.Header | None, history: list[str]) -> bytes:
+    """The header of the file that `encode_fits` makes of pixels of this shape (bands, height, width)."""
+    empty = np.broadcast_to(np.float32(0), shape)  # of any size in four bytes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        hdu = _primary(empty, header, history)
+        hdu.verify("silentfix+ignore")
+        return hdu.header.tostring().encode("ascii", "replace")
+
+
+def _primary(values: np.ndarray, header: fits.Header | None, history: list[str]) -> fits.PrimaryHDU:
+    if values.ndim == 3 and values.shape[0] == 1:
+        values = values[0]
+    kept = fits.Header() if header is None else header.copy(strip=True)
+    for card in _STORAGE_CARDS:
+        kept.remove(card, ignore_missing=True, remove_all=True)
+    hdu = fits.PrimaryHDU(values, header=kept)
+    for sentence in history:
+        hdu.header.add_history(sentence.encode("ascii", "replace").decode())
+    return hdu
+
+
 def _choose(data: bytes, name: str, hdu: int | str | None) -> Extension:
-    """The extension to read: the one asked for, or the first with an image."""
+    """The extension to read, within the limits of what is read into memory."""
+    extension = find_extension(data, name, hdu)
+    shape = extension.image_shape
+    check_size(shape[1], shape[2], name, bands=shape[0], bytes_per_value=0)
+    _check_length(extension, len(data), name)
+    return extension
+
+
+def find_extension(data: bytes, name: str, hdu: int | str | None = None) -> Extension:
+    """The extension asked for, by number or EXTNAME, or else the first with an image; `ImageError` without one.
+
+    Parameters
+    ----------
+    data : bytes
+        Or anything that has a length, slices and ``startswith``, as a file read where it is looked at.
+    """
     asked = str(hdu).strip()
     number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else None
     seen = []
@@ -150,35 +180,51 @@ def _choose(data: bytes, name: str, hdu: int | str | None) -> Extension:
             f"Extension {shown_name(asked)} of {shown_name(name)} is {extension.kind}, not an image of two or three"
             " axes; choose another."
         )
-    check_size(shape[1], shape[2], name, bands=shape[0], bytes_per_value=0)
-    if extension.data_end > len(data):
-        raise ImageError(f"{shown_name(name)} is a damaged FITS file (its data are cut short); fetch or save it again.")
     return extension
+
+
+def _check_length(extension: Extension, n_bytes: int, name: str) -> None:
+    if extension.data_end > n_bytes:
+        raise ImageError(f"{shown_name(name)} is a damaged FITS file (its data are cut short); fetch or save it again.")
 
 
 def _pixels(data: bytes, extension: Extension, name: str) -> np.ndarray:
     """Pixels of one extension, float32 (bands, height, width), with BSCALE, BZERO and BLANK undone."""
-    cards, shape = extension.cards, extension.shape
+    strips = tile_strips(data, extension, name) if extension.is_compressed else _plain_strips(data, extension)
+    to_units = units_of(extension, name)
+    pixels = np.empty(extension.shape, dtype=np.float32)
+    for where, raw in strips:
+        to_units(raw, pixels[where])
+    return pixels.reshape(extension.image_shape)
+
+
+def units_of(extension: Extension, name: str) -> Callable[[np.ndarray, np.ndarray], None]:
+    """What turns values as stored into the file's units, float32, in a second array of the same shape."""
+    cards = extension.cards
     scale, zero = (_number(cards, key, default, name) for key, default in (("BSCALE", 1.0), ("BZERO", 0.0)))
     blank = cards.get("ZBLANK", cards.get("BLANK")) if extension.is_compressed else cards.get("BLANK")
-    strips = tile_strips(data, extension, name) if extension.is_compressed else _plain_strips(data, extension)
-    pixels = np.empty(shape, dtype=np.float32)
-    for where, raw in strips:
-        target = pixels[where]
+
+    def to_units(raw: np.ndarray, target: np.ndarray) -> None:
         if scale == 1 and zero == 0:
             target[...] = raw
         else:
             np.copyto(target, raw.astype(np.float64) * scale + zero, casting="unsafe")
         if raw.dtype.kind in "iu" and type(blank) is int:
             target[raw == blank] = np.nan
-    return pixels.reshape(extension.image_shape)
+
+    return to_units
+
+
+def stored_type(extension: Extension) -> np.dtype:
+    """Type of the values of an uncompressed image as they lie in the file."""
+    bitpix = extension.cards["BITPIX"]
+    return np.dtype("u1" if bitpix == 8 else f">{'i' if bitpix > 0 else 'f'}{abs(bitpix) // 8}")
 
 
 def _plain_strips(data: bytes, extension: Extension) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
     """Values as stored, a few megapixels at a time, as views of the file's bytes."""
-    bitpix, shape = extension.cards["BITPIX"], extension.shape
-    kind = "u1" if bitpix == 8 else f">{'i' if bitpix > 0 else 'f'}{abs(bitpix) // 8}"
-    raw = np.frombuffer(data, kind, math.prod(shape), extension.data_start).reshape(shape)
+    shape = extension.shape
+    raw = np.frombuffer(data, stored_type(extension), math.prod(shape), extension.data_start).reshape(shape)
     rows = max(_STRIP_VALUES // shape[-1], 1)
     for front in np.ndindex(*shape[:-2]):
         for top in range(0, shape[-2], rows):
@@ -193,7 +239,7 @@ def _number(cards: dict, keyword: str, default: float, name: str) -> float:
     return float(value)
 
 
-def _header(data: bytes, extension: Extension) -> tuple[fits.Header, int]:
+def header_of(data: bytes, extension: Extension) -> tuple[fits.Header, int]:
     """Header with every card that can be read, and how many could not."""
     if extension.is_compressed:
         found = compressed_header(data, extension)
