@@ -16,7 +16,6 @@ KINDS = {
     "gaussian": "Gaussian only",
     "correlated": "Correlated between neighbours",
 }
-MIN_LEVEL, MAX_LEVEL = 0.25, 4.0
 CORRELATION_PX = 1.0  # of the Gaussian kernel that drizzling or resampling a frame amounts to
 
 

@@ -34,9 +34,10 @@ class Reference:
     ----------
     light : ndarray of float32, shape (height, width)
         Grey input.
-    sky : ndarray of float32, shape (height, width), or None
-        Its sky level at every pixel, for all versions of a linear frame. None for display images: noise clipped at
-        black has raised their sky, a denoiser may bring it back, so each version has its own level.
+    sky : ndarray of float32, shape (height, width), or float
+        Level that is subtracted from every version before fluxes are summed: the sky of the input for linear frames.
+        For display images that of the image ``galaxy_of`` names: noise clipped at black has raised the sky of the
+        input but not its galaxy, so its own level would take too much from it.
     sigma : float
         Noise of ``light``; that of the bands over the root of their number, as for independent bands.
     sky_pixels : ndarray of bool, shape (height, width)
@@ -54,7 +55,7 @@ class Reference:
     """
 
     light: np.ndarray = field(repr=False)
-    sky: np.ndarray | None = field(repr=False)
+    sky: np.ndarray | float = field(repr=False)
     sigma: float
     sky_pixels: np.ndarray = field(repr=False)
     galaxy: np.ndarray | None = field(repr=False)
@@ -130,12 +131,14 @@ def make_reference(
     grey_clean = None if clean is None else _grey(clean)
     galaxy = None if linear else foreground(denoised if clean is None else clean)
     galaxy = galaxy if galaxy is not None and galaxy.any() else None
-    sky = sky_map(light) if linear else None
-    sources = _detect(light, sigma, estimate_sky(light).level if sky is None else sky)
+    sky = sky_map(light) if linear else 0.0
+    sources = _detect(light, sigma, sky if linear else estimate_sky(light).level)
     apertures = np.clip(APERTURE_RADII * np.nan_to_num(sources.radius_px), *APERTURE_PX).astype(np.float32)
     sky_pixels = np.isfinite(light) & ~_covered(light.shape, sources, 1.5 * apertures)
     if galaxy is not None:
         sky_pixels &= ~galaxy
+    if not linear:
+        sky = _level(_grey(denoised if clean is None else clean), sky_pixels)
     return Reference(
         light=light,
         sky=sky,
@@ -146,7 +149,7 @@ def make_reference(
         sources=sources,
         apertures=apertures,
         clean=grey_clean,
-        clean_sources=None if grey_clean is None else _detect(grey_clean, sigma, _sky(grey_clean, sky, sky_pixels)),
+        clean_sources=None if grey_clean is None else _detect(grey_clean, sigma, sky),
         linear=linear,
     )
 
@@ -159,9 +162,9 @@ def measure_version(reference: Reference, pixels: np.ndarray) -> Measured:
     pixels : ndarray, shape (bands, height, width)
     """
     light = _grey(pixels)
-    sky = _sky(light, reference.sky, reference.sky_pixels)
-    flat = light - sky
+    flat = light - np.float32(reference.sky)
     values = flat[reference.sky_pixels & np.isfinite(flat)]
+    sky = reference.sky if reference.linear else _level(light, reference.sky_pixels)
     found = _detect(light, reference.sigma, sky)
     here, there = match(found, reference.sources)
     ratio = _divide(found.radius_px[here], reference.sources.radius_px[there])
@@ -214,10 +217,8 @@ def _detect(light: np.ndarray, sigma: float, sky: np.ndarray | float) -> Sources
     return detect(light, sigma, THRESHOLD, MIN_AREA_PX, sky=sky)
 
 
-def _sky(light: np.ndarray, sky: np.ndarray | None, sky_pixels: np.ndarray) -> np.ndarray | float:
-    """The sky of a version: that of the input where there is one for all, else the median of its sky pixels."""
-    if sky is not None:
-        return sky
+def _level(light: np.ndarray, sky_pixels: np.ndarray) -> float:
+    """Median of the sky pixels; a robust guess where there are few."""
     values = light[sky_pixels & np.isfinite(light)]
     return float(np.median(values) if values.size >= MIN_SKY_PX else estimate_sky(light).level)
 

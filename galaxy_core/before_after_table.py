@@ -90,7 +90,9 @@ def _source_lines(line: Callable, before: Measured, n_sources: int, limit: str) 
         return f"{_percent(float(np.median(changes)))} ({_percent(float(low))} to {_percent(float(high))})"
 
     def shape(value: float, change: str, measured: Measured) -> str:
-        return _digits(value) if measured is before or value != value else f"{_digits(value)} ({change})"
+        if measured is before:
+            return _digits(value)
+        return f"{change} ({measured.n_pairs:,})" if measured.n_pairs else NOTHING
 
     sources = "source" if n_sources == 1 else "sources"
     return [
@@ -102,12 +104,12 @@ def _source_lines(line: Callable, before: Measured, n_sources: int, limit: str) 
         ),
         line(
             "Half-light radius [px]",
-            "median of the sources found here and in the input; median of their changes",
+            "median of the sources of the input; then the median change of those found in both, and their number",
             lambda m: shape(m.radius_px, _percent(m.radius_change), m),
         ),
         line(
             "Ellipticity",
-            "1 - b/a, of the same sources",
+            "1 - b/a, in the same way",
             lambda m: shape(m.ellipticity, f"{m.ellipticity_change:+.3f}", m),
         ),
     ]

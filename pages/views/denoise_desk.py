@@ -74,6 +74,7 @@ class Desk:
         self._wanted: dict[str, list[str]] = {}
         self._seen: dict[str, float] = {}
         self._results: OrderedDict[str, Any] = OrderedDict()
+        self._sizes: dict[str, int] = {}
         self._workers, self._alive, self._number = workers, 0, 0
         self._max_bytes, self._is_here, self._clock = max_bytes, is_here, clock
 
@@ -168,10 +169,11 @@ class Desk:
                 if not any(task.key in keys and self._present(v) for v, keys in list(self._wanted.items())):
                     raise StoppedError
 
-        state, error, result = DONE, "", None
+        state, error, result, size = DONE, "", None, 0
         try:
             report(0.0)
             result = task.run(report)
+            size = result.nbytes
         except StoppedError:
             state = STOPPED
         except GalaxyError as problem:
@@ -186,13 +188,13 @@ class Desk:
             entry.state, entry.error, entry.task = state, error, None
             entry.seconds = self._clock() - entry.started
             if state == DONE:
-                self._keep(task.key, result)
+                self._keep(task.key, result, size)
             if state == STOPPED and self._entries.get(task.key) is entry:
                 del self._entries[task.key]
             self._change.notify_all()
 
-    def _keep(self, key: str, result: Any) -> None:
-        self._results[key] = result
+    def _keep(self, key: str, result: Any, size: int) -> None:
+        self._results[key], self._sizes[key] = result, size
         self._results.move_to_end(key)
-        while len(self._results) > 1 and sum(kept.nbytes for kept in self._results.values()) > self._max_bytes:
-            self._results.popitem(last=False)
+        while len(self._results) > 1 and sum(self._sizes.values()) > self._max_bytes:
+            del self._sizes[self._results.popitem(last=False)[0]]

@@ -11,6 +11,8 @@ from pages.views import frame, selection
 from pages.views.readers import Galaxies
 
 STEPS = {"ArrowRight": 1, "ArrowLeft": -1}
+MAP_HELP = """For a meeting: no menus, large type. Click the map, then arrow keys open the next galaxy: of the
+selection where there is one, else of the catalog."""
 STYLE = Path(__file__).with_name("presenting.css")
 
 
@@ -24,15 +26,14 @@ def height(pixels: int) -> int:
     return round(1.15 * pixels) if is_on() else pixels
 
 
-def draw_switch() -> None:
+def draw_switch(how: str = MAP_HELP) -> None:
     """The way into presentation mode in the sidebar, and out of it at the top of the page."""
     with st.sidebar:
         st.toggle(
             "Present",
             key="present",
             bind="query-params",
-            help="For a meeting: no menus, large type. Click the map, then arrow keys open the next galaxy: of the"
-            " selection where there is one, else of the catalog.",
+            help=how,
         )
     if is_on():
         st.html(STYLE)

@@ -1,0 +1,205 @@
+"""The files in hand: how far each is, which is looked at, stopping and going on, and all results as one zip file."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from galaxy_core.saved_images import encode_result
+from pages.views import denoise_work, frame
+from pages.views.denoise_desk import DONE, FAILED, RUNNING, STOPPED, WAITING, Desk, Standing, Task
+
+POLL_S = 1.0
+PATIENCE_S = 0.4  # a small image is waited for: it appears at once, without a flicker
+LIST_HEIGHT_PX = 210
+ICONS = {
+    WAITING: ":material/hourglass_empty:",
+    RUNNING: ":material/progress_activity:",
+    DONE: ":material/check_circle:",
+    FAILED: ":material/error:",
+    STOPPED: ":material/block:",
+}
+
+
+def chosen_place(n_files: int) -> int:
+    """Which file is looked at."""
+    return min(st.session_state.get("denoise-chosen", 0), n_files - 1)
+
+
+def work_on(tasks: Sequence[Task], first: Sequence[Task]) -> None:
+    """Ask for everything this visitor wants, ``first`` before the rest, but for what was stopped; wait a moment."""
+    desk, stopped = denoise_work.desk(), st.session_state.setdefault("denoise-stopped", set())
+    ordered = {task.key: task for task in (*first, *tasks) if task.key not in stopped}
+    desk.want(denoise_work.visitor(), list(ordered.values()), {task.key for task in first})
+    if first:
+        desk.wait(first[0].key, PATIENCE_S)
+
+
+def follow(tasks: Sequence[Task], first: Sequence[Task], place: int) -> None:
+    """Progress and the list of files, redrawn while something is under way."""
+    desk = denoise_work.desk()
+    pending = tuple(task.key for task in (*first, *tasks) if _under_way(desk, task.key))
+    draw = st.fragment(_draw_progress, run_every=POLL_S if pending else None)
+    draw([(task.key, task.name) for task in tasks], [(task.key, task.name) for task in first], place, pending)
+
+
+def _under_way(desk: Desk, key: str) -> bool:
+    return desk.standing(key).state in (WAITING, RUNNING)
+
+
+def _draw_progress(files: list, first: list, place: int, pending: tuple[str, ...]) -> None:
+    desk = denoise_work.desk()
+    standings = {key: desk.standing(key) for key, _ in (*files, *first)}
+    looked_at = {key for key, _ in first}
+    ended = [key for key in pending if standings[key].state not in (WAITING, RUNNING)]
+    if looked_at.intersection(ended) or (pending and len(ended) == len(pending)):
+        st.rerun(scope="app")
+    names = dict((*files, *first))
+    if pending:
+        _draw_bar(standings, names, first[0][0], files)
+    elif any(standing.state == STOPPED for standing in standings.values()):
+        left, right = st.columns([3, 1], vertical_alignment="center")
+        left.info("Stopped; what was done by then is kept.", icon=":material/block:")
+        right.button("Go on", icon=":material/play_arrow:", on_click=go_on, width="stretch", key="denoise-go-on")
+    if len(files) > 1:
+        _draw_list([(name, standings[key]) for key, name in files], place)
+
+
+def _draw_bar(standings: dict[str, Standing], names: dict[str, str], looked_at: str, files: list) -> None:
+    running = [key for key, standing in standings.items() if standing.state == RUNNING]
+    key = looked_at if standings[looked_at].state == RUNNING or not running else running[0]
+    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    left.progress(min(standings[key].fraction, 1.0), progress_text(frame.plain(names[key]), standings[key]))
+    unfinished = tuple(key for key, standing in standings.items() if standing.state in (WAITING, RUNNING))
+    right.button(
+        "Cancel", icon=":material/close:", on_click=stop, args=(unfinished,), width="stretch", key="denoise-cancel"
+    )
+    if len(files) > 1:
+        n_done = sum(standings[key].state == DONE for key, _ in files)
+        st.caption(f"{n_done} of {len(files)} files done")
+
+
+def progress_text(name: str, standing: Standing) -> str:
+    """What the bar says: how much is done, and about how long it still takes.
+
+    Examples
+    --------
+    >>> progress_text("m31.fits", Standing("running", 0.25, 10.0))
+    'm31.fits: 25 %, about 30 s left'
+    >>> progress_text("m31.fits", Standing("waiting"))
+    'm31.fits waits for its turn …'
+    """
+    if standing.state == WAITING:
+        return f"{name} waits for its turn …"
+    if standing.fraction < 0.03 or standing.seconds < 1:
+        return f"{name}: {100 * standing.fraction:.0f} %"
+    left = standing.seconds * (1 - standing.fraction) / standing.fraction
+    text = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} minutes"
+    return f"{name}: {100 * standing.fraction:.0f} %, about {text} left"
+
+
+def _draw_list(files: list[tuple[str, Standing]], place: int) -> None:
+    with st.container(height=LIST_HEIGHT_PX if len(files) > 5 else "content", border=True, key="denoise-list"):
+        for number, (name, standing) in enumerate(files):
+            st.button(
+                f"**{frame.plain(name)}** · {frame.plain(state_text(standing))}",
+                icon=ICONS[standing.state],
+                type="secondary" if number == place else "tertiary",
+                on_click=choose,
+                args=(number,),
+                key=f"denoise-file-{number}",
+                width="stretch",
+            )
+
+
+def state_text(standing: Standing) -> str:
+    """State of a file in words.
+
+    Examples
+    --------
+    >>> state_text(Standing("running", 0.5)), state_text(Standing("done", 1.0, 2.345))
+    ('50 %', 'done in 2.3 s')
+    """
+    if standing.state == RUNNING:
+        return f"{100 * standing.fraction:.0f} %"
+    return f"done in {standing.seconds:.2g} s" if standing.state == DONE else standing.error or standing.state
+
+
+def draw_errors(task: Task, classical: dict[str, Task]) -> None:
+    """What went wrong with the image that is looked at, or with a classical method on it: a sentence each."""
+    desk = denoise_work.desk()
+    for one in (task, *classical.values()):
+        standing = desk.standing(one.key)
+        if standing.state == FAILED:
+            st.error(standing.error, icon=":material/build:")
+
+
+def choose(number: int) -> None:
+    """Look at another file."""
+    st.session_state["denoise-chosen"] = number
+
+
+def stop(keys: tuple[str, ...]) -> None:
+    """Give up what is not finished."""
+    st.session_state.setdefault("denoise-stopped", set()).update(keys)
+    denoise_work.desk().want(denoise_work.visitor(), [])
+
+
+def go_on() -> None:
+    """Take up what was stopped."""
+    st.session_state["denoise-stopped"] = set()
+
+
+def draw_download_all(tasks: Sequence[Task]) -> None:
+    """All results as one zip file, made when somebody clicks."""
+    desk = denoise_work.desk()
+    done = [task for task in tasks if desk.standing(task.key).state == DONE]
+    if len(tasks) < 2 or not done:
+        return
+    rest = "" if len(done) == len(tasks) else f" of {len(tasks)} files"
+    st.download_button(
+        f"Download all ({len(done)}{rest})",
+        zip_maker(done, denoise_work.visitor()),
+        "denoised.zip",
+        "application/zip",
+        icon=":material/folder_zip:",
+        on_click="ignore",
+        help="The denoised image and the residual of every file that is done.",
+    )
+
+
+def zip_maker(tasks: Sequence[Task], visitor: str) -> Callable[[], bytes]:
+    """A function that makes the zip file, outside of any page; a result that is no longer kept is made again."""
+    desk = denoise_work.desk()
+
+    def make() -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            taken: set[str] = set()
+            for task in tasks:
+                work = desk.result(task.key) or task.run(lambda done: None)
+                for name, data in encode_result(work.result).items():
+                    archive.writestr(unused_name(name, taken), data)
+        return buffer.getvalue()
+
+    return make
+
+
+def unused_name(name: str, taken: set[str]) -> str:
+    """A name for a file in the zip that no other has; it is taken from then on.
+
+    Examples
+    --------
+    >>> taken = set()
+    >>> [unused_name(name, taken) for name in ("a.fits", "a.fits", "b.fits")]
+    ['a.fits', 'a (2).fits', 'b.fits']
+    """
+    stem, dot, ending = name.rpartition(".")
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{stem} ({number}){dot}{ending}", number + 1
+    taken.add(free)
+    return free

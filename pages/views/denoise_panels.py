@@ -1,0 +1,243 @@
+"""One denoised image on the page: the viewer, what to compare it with, the table, and what can be downloaded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from galaxy_core.before_after import Measured
+from galaxy_core.before_after_table import Line, make_table
+from galaxy_core.classical import METHODS, TITLES
+from galaxy_core.denoise_report import Report, make_report, sha256_of, table_html
+from galaxy_core.denoising import DenoiseResult
+from galaxy_core.saved_images import encode_part, encode_result, stem_of
+from pages.views import denoise_work
+from pages.views.denoise_desk import Task
+from pages.views.denoise_work import Item, Options, Version, Work
+from pages.views.image_viewer import component
+from pages.views.image_viewer.payload import Shown
+from pages.views.words import number
+
+MODEL_TITLE = "Galaxy Atlas"
+MODEL_KEY = "model"
+LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than 30 times above the noise are left
+as they are, so bright cores and saturated stars do not change; below that, check the residual before measuring."""
+
+
+def choose_options(
+    item: Item, added: tuple[str, float] | None, noise_place: DeltaGenerator, hdu_place: DeltaGenerator
+) -> Options:
+    """FITS extension and sky noise of the image that is looked at; both stay with the image."""
+    unit, extensions = _facts().get(item.digest, ("", ()))
+    noise_place.number_input(
+        f"Sky noise{f' in {unit}' if unit else ''}, if you know it",
+        0.0,
+        None,
+        None,
+        placeholder="estimated",
+        key=f"denoise-noise-{item.digest}",
+        persist_state="session",
+        help="Standard deviation of one pixel of blank sky.",
+    )
+    if len(extensions) > 1:
+        names = {
+            index: f"{index} {name} · {' x '.join(map(str, shape[::-1]))}".replace("  ", " ")
+            for index, name, shape in extensions
+        }
+        hdu_place.selectbox(
+            "FITS extension",
+            list(names),
+            format_func=names.get,
+            key=f"denoise-hdu-{item.digest}",
+            persist_state="session",
+        )
+    return options_of(item, added)
+
+
+def options_of(item: Item, added: tuple[str, float] | None) -> Options:
+    """What was chosen for an image, whether or not it is looked at."""
+    _, extensions = _facts().get(item.digest, ("", ()))
+    hdu = st.session_state.get(f"denoise-hdu-{item.digest}")
+    first = not extensions or hdu == extensions[0][0]
+    return Options(None if first else hdu, st.session_state.get(f"denoise-noise-{item.digest}") or None, added)
+
+
+def _facts() -> dict[str, tuple[str, tuple]]:
+    """Unit and FITS extensions of each image known so far."""
+    return st.session_state.setdefault("denoise-facts", {})
+
+
+def remember_facts(item: Item, work: Work) -> None:
+    """Keep what the choices above the image need to know of it; draw them again where that is news."""
+    known, _facts()[item.digest] = _facts().get(item.digest), (work.unit, work.extensions)
+    if known != _facts()[item.digest]:
+        st.rerun()
+
+
+def classical_tasks(work_key: str, work: Work | None) -> dict[str, Task]:
+    """Tasks of the classical methods asked for on this image, by method; none before the image is denoised."""
+    if work is None:
+        return {}
+    wanted = {*_methods(work_key), st.session_state.get("denoise-version", MODEL_KEY)}
+    return {method: denoise_work.classical_task(work_key, work, method) for method in METHODS if method in wanted}
+
+
+def _methods(work_key: str) -> list[str]:
+    return st.session_state.setdefault("denoise-methods", {}).setdefault(work_key, [])
+
+
+def choose_version(work_key: str) -> str:
+    """The right-hand image: the model's or a classical method's, which is run when it is first chosen."""
+    titles = {MODEL_KEY: MODEL_TITLE} | {method: TITLES[method] for method in METHODS}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.segmented_control(
+            "Compare the input with",
+            list(titles),
+            format_func=titles.get,
+            default=MODEL_KEY,
+            required=True,
+            key="denoise-version",
+            persist_state="session",
+            on_change=_want_method,
+            args=(work_key,),
+            help="The classical methods are told the same noise, and nothing else.",
+        )
+        if len(_methods(work_key)) < len(METHODS):
+            st.button("Run all", icon=":material/table_rows:", on_click=_want_all, args=(work_key,))
+    return chosen
+
+
+def _want_method(work_key: str) -> None:
+    chosen = st.session_state["denoise-version"]
+    if chosen != MODEL_KEY and chosen not in _methods(work_key):
+        _methods(work_key).append(chosen)
+
+
+def _want_all(work_key: str) -> None:
+    _methods(work_key)[:] = list(METHODS)
+
+
+def draw_viewer(work_key: str, work: Work, version: Version | None) -> None:
+    """Before and after, residual, uncertainty."""
+    result = work.result
+    measured = work.after if version is None else version.measured
+    title = MODEL_TITLE if version is None else TITLES[version.method]
+    component.draw_viewer(
+        Shown(
+            viewer_id="denoise",
+            stamp=work_key,
+            right="model" if version is None else version.method,
+            name=result.name,
+            stem=stem_of(result.name),
+            before=result.image,
+            after=result.denoised if version is None else version.pixels,
+            uncertainty=result.uncertainty if version is None else None,
+            titles={
+                "before": "Input" if work.clean is None else "Input, noise added",
+                "after": title,
+                "residual": "Residual: input - " + title,
+                "uncertainty": "Uncertainty of each pixel",
+            },
+            unit=work.unit,
+            scale=work.scale,
+            sigma=result.noise_sigma,
+            linear=result.linear,
+            fits=result.file_format == "FITS",
+            marks={"kept": measured.kept, "gained": measured.gained, "lost": measured.lost},
+        )
+    )
+
+
+def draw_facts(work: Work) -> None:
+    """Noise, size and time in large type."""
+    result = work.result
+    with st.container(key="denoise-facts"):
+        facts = st.columns(4)
+    how = "given" if result.noise_given else "estimated"
+    noise = f"{number(result.noise_sigma * work.scale)} {work.unit}"
+    facts[0].metric(f"Sky noise, {how}", noise, help="Standard deviation of one pixel of blank sky, one band.")
+    facts[1].metric("Size", " x ".join(str(side) for side in result.image.shape[:0:-1]) + " px")
+    facts[2].metric("Time", f"{result.seconds:.2g} s", help="Of the model alone.")
+    if work.clean is not None:
+        before, after = (number(measured.error * work.scale) for measured in (work.before, work.after))
+        facts[3].metric("Error", f"{after} {work.unit}", help=f"Root mean square of the grey image; {before} before.")
+    else:
+        gained, lost = len(work.after.gained), len(work.after.lost)
+        text = "Sources above 5 sigma of the input's noise, found only after, and only before."
+        facts[3].metric("Detections", f"+{gained}, −{lost}", help=text)
+
+
+def table_of(work: Work, versions: list[Version]) -> tuple[list[Line], list[str]]:
+    """Lines of the table, and the titles of its columns."""
+    columns: dict[str, Measured] = {"Input": work.before, MODEL_TITLE: work.after}
+    columns |= {TITLES[version.method]: version.measured for version in versions}
+    return make_table(work.reference, columns, work.unit, work.scale), list(columns)
+
+
+def draw_table(work: Work, versions: list[Version]) -> None:
+    """Before and after in numbers, and on what each was measured."""
+    st.subheader("Before and after")
+    st.html(f'<div class="before-after-box">{table_html(*table_of(work, versions))}</div>')
+
+
+def draw_downloads(work: Work, version: Version | None, versions: list[Version], options: Options) -> None:
+    """The image on the right as FITS or PNG, its residual and uncertainty, and the report; made when clicked."""
+    result, mark = work.result, ""
+    if version is not None:
+        result, mark = denoise_work.as_result(work, version, TITLES[version.method]), f"_{version.method}"
+    with st.container(horizontal=True):
+        as_fits = result.linear or st.toggle("Download as FITS", help="Floats without rounding, in place of 8-bit PNG.")
+    stem, ending = stem_of(result.name) + mark, "fits" if as_fits else "png"
+    files = {f"{stem}_{what}.{ending}": (result, what) for what in ("denoised", "residual")}
+    if result.uncertainty is not None:
+        files[f"{stem}_uncertainty.fits"] = (result, "uncertainty")
+    with st.container(horizontal=True, key="denoise-downloads"):
+        for name, (saved, what) in files.items():
+            st.download_button(
+                f"Download {name}", _maker(saved, what, as_fits), name, icon=":material/download:", on_click="ignore"
+            )
+        st.download_button(
+            "Report (HTML)",
+            report_maker(work, versions, options),
+            f"{stem_of(result.name)}_report.html",
+            "text/html",
+            icon=":material/html:",
+            on_click="ignore",
+            help="One page with images, table, settings and the model's checksum; opens without a network.",
+        )
+
+
+def _maker(result: DenoiseResult, what: str, as_fits: bool):
+    """A function that makes one of the files, outside of any page."""
+    if as_fits or what == "uncertainty":
+        return lambda: encode_part(result, what)
+    return lambda: next(data for name, data in encode_result(result).items() if f"_{what}." in name)
+
+
+def report_maker(work: Work, versions: list[Version], options: Options):
+    """A function that makes the report, outside of any page."""
+
+    def make() -> bytes:
+        lines, titles = table_of(work, versions)
+        settings = {}
+        if options.added:
+            settings["Noise added"] = f"{options.added[0]}, {options.added[1]:g} times the published level, seed 0"
+        if options.hdu is not None:
+            settings["FITS extension"] = str(options.hdu)
+        report = Report(
+            result=work.result,
+            unit=work.unit,
+            scale=work.scale,
+            model_title=MODEL_TITLE,
+            measured=work.after,
+            lines=lines,
+            titles=titles,
+            others={TITLES[version.method]: version.pixels for version in versions},
+            settings=settings,
+            sha256=work.result.weights_sha256 or sha256_of(work.model_file),
+        )
+        return make_report(report, datetime.now(UTC))
+
+    return make

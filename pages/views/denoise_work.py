@@ -1,0 +1,238 @@
+"""What is done in the background on the Denoise page: decode, denoise, measure; and the desk all visitors share."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from streamlit.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from galaxy_core import fits_images
+from galaxy_core.added_noise import add_noise
+from galaxy_core.before_after import Measured, Reference, make_reference, measure_version
+from galaxy_core.denoising import DenoiseResult, denoise_image
+from galaxy_core.embedding import find_model
+from galaxy_core.images import AstroImage, decode_image
+from galaxy_core.tiles import blend_tiles
+from pages.views import loaded_models
+from pages.views.denoise_desk import Desk, Report, Task
+
+MODEL = "contrastive_denoiser"
+SEED = 0
+WHOLE_PX = 2**21  # a classical method works on images up to this many pixels at once, on larger ones in tiles
+DENOISED = 0.9  # of the work, when measuring begins
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to denoise; ``digest`` says which, and stays the same as long as its pixels do."""
+
+    digest: str
+    name: str
+    read: Callable[[int | None], AstroImage] = field(repr=False)
+    data: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an image is taken.
+
+    Attributes
+    ----------
+    hdu : int or None
+        FITS extension; the first image where absent.
+    noise : float or None
+        Sky noise in the unit that is shown; estimated where absent.
+    added : tuple of str and float, or None
+        Kind and level of noise that is added first.
+    """
+
+    hdu: int | None = None
+    noise: float | None = None
+    added: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """A denoised image and what was measured on it."""
+
+    result: DenoiseResult
+    clean: np.ndarray | None = field(repr=False)
+    reference: Reference = field(repr=False)
+    before: Measured = field(repr=False)
+    after: Measured = field(repr=False)
+    extensions: tuple = ()
+    model_file: Path = Path()
+
+    @property
+    def unit(self) -> str:
+        """Of the numbers shown."""
+        if not self.result.linear:
+            return "counts"
+        return str((self.result.header or {}).get("BUNIT", "")).strip() or "image units"
+
+    @property
+    def scale(self) -> float:
+        """Pixel values times this are in that unit."""
+        return 1.0 if self.result.linear else 2.0**self.result.bits - 1
+
+    @property
+    def image(self) -> AstroImage:
+        """What was denoised."""
+        result = self.result
+        return AstroImage(result.image, result.linear, result.header, result.file_format, result.name, result.bits)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        arrays = (self.result.image, self.result.denoised, self.result.image, self.result.uncertainty)
+        maps = (self.clean, self.reference.light, self.reference.sky, self.reference.sky_pixels)
+        return sum(array.nbytes for array in (*arrays, *maps) if isinstance(array, np.ndarray))
+
+
+@dataclass(frozen=True)
+class Version:
+    """The same image denoised by a classical method."""
+
+    method: str
+    pixels: np.ndarray = field(repr=False)
+    measured: Measured = field(repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return self.pixels.nbytes
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """The desk of this process, shared by all visitors."""
+    _set_aside()
+    return Desk(is_here=_is_here)
+
+
+def visitor() -> str:
+    """Who is looking."""
+    context = get_script_run_ctx()
+    return context.session_id if context else "nobody"
+
+
+def _is_here(session: str) -> bool:
+    return not Runtime.exists() or Runtime.instance().is_active_session(session)
+
+
+def denoise_task(item: Item, options: Options, root: Path) -> Task:
+    """The task of denoising an image; raises `ModelError` where there is no model."""
+    weights = find_model(MODEL, root) / "weights.safetensors"
+    stamp = weights.stat().st_mtime_ns
+    key = _key(item.digest, item.name, [options.hdu, options.noise, options.added], str(weights), stamp)
+    return Task(key, item.name, lambda report: _denoise(item, options, weights, stamp, report))
+
+
+def classical_task(work_key: str, work: Work, method: str) -> Task:
+    """The task of denoising the same image with a classical method."""
+    return Task(_key(work_key, method), work.result.name, lambda report: _classical(work, method, report))
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha1(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+@lru_cache(maxsize=2)
+def _load(folder: Path, stamp: int):
+    """The model, as other pages have it; and once it is there, what was loaded with it is set aside."""
+    model = loaded_models.load_denoiser(folder, stamp)
+    _set_aside()
+    return model
+
+
+def _set_aside() -> None:
+    """Keep what is loaded by now out of garbage collection, which Streamlit starts after every run of a page.
+
+    With PyTorch loaded it would look at 300,000 objects each time, a third of a second in which no other thread works.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def _denoise(item: Item, options: Options, weights: Path, stamp: int, report: Report) -> Work:
+    image, clean = item.read(options.hdu), None
+    extensions = _extensions(item)
+    report(0.02)
+    if options.added:
+        noisy = add_noise(image, *options.added, SEED)
+        image, clean = noisy, image.pixels
+    scale = 1.0 if image.linear else 2.0**image.bits - 1
+    sigma = options.noise / scale if options.noise else None
+    model = _load(weights.parent, stamp)
+    result = denoise_image(image, model, sigma, lambda done: report(0.02 + (DENOISED - 0.02) * done), uncertainty=True)
+    reference = make_reference(result.image, result.denoised, result.noise_sigma, image.linear, clean)
+    report(0.95)
+    before, after = (measure_version(reference, pixels) for pixels in (result.image, result.denoised))
+    return Work(result, clean, reference, before, after, extensions, weights)
+
+
+def _extensions(item: Item) -> tuple:
+    """Images of a FITS file: index, name and shape of each."""
+    is_fits = item.data.startswith((b"SIMPLE  =", b"\x1f\x8b"))
+    list_images = getattr(fits_images, "list_images", None)
+    return tuple(list_images(item.data, item.name)) if is_fits and list_images else ()
+
+
+def _classical(work: Work, method: str, report: Report) -> Version:
+    from galaxy_core.classical import METHODS
+
+    image, sigma = work.result.image, work.result.noise_sigma
+    if not sigma > 0:
+        pixels = image  # nothing to remove
+    elif image[0].size <= WHOLE_PX:
+        pixels = METHODS[method](image, sigma).astype(np.float32, copy=False)
+    else:
+        pixels = _in_tiles(image, lambda tile: METHODS[method](tile, sigma), report)
+    report(DENOISED)
+    return Version(method, pixels, measure_version(work.reference, pixels))
+
+
+def _in_tiles(image: np.ndarray, denoise: Callable[[np.ndarray], np.ndarray], report: Report) -> np.ndarray:
+    """A large image denoised tile by tile, as the model's is; float32 of the same shape."""
+    pixels = np.empty_like(image)
+
+    def write(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
+        pixels[:, top:bottom] = original + blended
+
+    def correct(tile: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):  # infinity minus itself
+            return np.nan_to_num(denoise(tile) - tile, nan=0.0, posinf=0.0, neginf=0.0)
+
+    blend_tiles(
+        lambda top, bottom: image[:, top:bottom],
+        image.shape[1:],
+        correct,
+        write,
+        lambda done: report(DENOISED * done),
+    )
+    return pixels
+
+
+def as_result(work: Work, version: Version, title: str) -> DenoiseResult:
+    """What a classical method made, to save like any other."""
+    return replace(work.result, denoised=version.pixels, model_name=title, uncertainty=None, weights_sha256="")
+
+
+def upload_item(digest: str, name: str, data: bytes) -> Item:
+    """An uploaded file."""
+    return Item(digest, name, lambda hdu: decode_image(data, name, *([] if hdu is None else [hdu])), data)
+
+
+def pixels_item(pixels: np.ndarray, name: str) -> Item:
+    """A display image in memory."""
+    digest = hashlib.sha1(pixels.tobytes()).hexdigest()
+    return Item(digest, name, lambda hdu: AstroImage(pixels, False, None, "PNG", name))

@@ -1,0 +1,106 @@
+"""Before and after in numbers, against what was put into the images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from galaxy_core.before_after import flux_changes, make_reference, measure_version
+from galaxy_core.before_after_table import NOTHING, make_table
+
+PLACES = [(30.0, 40.0), (100.0, 30.0), (60.0, 110.0), (150.0, 150.0), (40.0, 160.0)]
+
+
+def field(places=PLACES, flux: float = 3000.0, width: float = 2.0, size: int = 190) -> np.ndarray:
+    y, x = np.mgrid[:size, :size]
+    image = np.full((size, size), 100.0)
+    for a, b in places:
+        image += flux / (2 * np.pi * width**2) * np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * width**2))
+    return image[None].astype(np.float32)
+
+
+def noisy_field(seed: int = 0, sigma: float = 5.0) -> np.ndarray:
+    return field() + np.random.default_rng(seed).normal(0, sigma, (1, 190, 190)).astype(np.float32)
+
+
+def measured(image, after, sigma=5.0, linear=True, clean=None):
+    reference = make_reference(image, after, sigma, linear, clean)
+    return reference, measure_version(reference, image), measure_version(reference, after)
+
+
+def test_the_input_against_itself_changes_nothing():
+    image = noisy_field()
+    _, before, after = measured(image, image)
+    assert before.n_detected == len(PLACES) == len(before.kept) == after.n_pairs
+    assert len(after.gained) == len(after.lost) == 0
+    assert np.all(flux_changes(before, after) == 0) and after.radius_change == 0 == after.ellipticity_change
+    assert before.sky_noise == pytest.approx(5, rel=0.03)
+
+
+def test_perfect_denoising_keeps_flux_and_shape_and_has_no_noise():
+    _, before, after = measured(noisy_field(), field())
+    assert after.sky_noise < 0.05 * before.sky_noise
+    assert abs(np.median(flux_changes(before, after))) < 0.03
+    assert after.radius_px == pytest.approx(2.0 * np.sqrt(2 * np.log(2)), rel=0.05), "half of a Gaussian's light"
+    assert after.ellipticity < 0.1 and len(after.lost) == 0
+
+
+def test_a_source_wiped_out_is_lost_and_one_made_up_is_gained():
+    clean = field()
+    wiped = field([*PLACES[1:], (120.0, 80.0)])
+    _, _, after = measured(noisy_field(), wiped, clean=clean)
+    assert after.lost[:, :2] == pytest.approx(np.array([PLACES[0]]), abs=0.5)
+    assert after.gained[:, :2] == pytest.approx(np.array([[120.0, 80.0]]), abs=0.5)
+    assert after.invented == 1, "the clean image does not have it"
+
+
+def test_dimmer_and_broader_shows_as_such():
+    image, dimmed = field(), 100 + 0.9 * (field() - 100)
+    _, before, after = measured(image, dimmed, sigma=1.0)
+    assert np.median(flux_changes(before, after)) == pytest.approx(-0.1, abs=0.005)
+    _, _, after = measured(field(flux=20_000), field(flux=20_000, width=3.0))
+    assert after.radius_change == pytest.approx(0.5, abs=0.05)
+
+
+def test_display_image_is_measured_against_the_clean_one():
+    rng = np.random.default_rng(1)
+    clean = np.clip(np.repeat((field([(95.0, 95.0)], 1000.0, 12.0) - 100) * 3 / 4, 3, axis=0), 0, 1)
+    noisy = np.clip(clean + rng.normal(0, 0.06, clean.shape), 0, 1).astype(np.float32)
+    reference, before, after = measured(noisy, clean, 0.06, linear=False, clean=clean)
+    assert reference.sigma == pytest.approx(0.06 * np.sqrt(0.299**2 + 0.587**2 + 0.114**2))
+    assert after.strict_ssim == pytest.approx(1) and before.strict_ssim < 0.95
+    assert after.error == 0 and after.flux_bias == 0 and after.psnr_db == pytest.approx(120)
+    assert before.galaxy_flux == pytest.approx(after.galaxy_flux, rel=0.02), "a sky clipped at black is not taken off"
+    assert reference.galaxy_of == "clean image"
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 2), (3, 7, 7), (1, 40, 3), (2, 9, 9), (5, 12, 12)])
+@pytest.mark.parametrize("linear", [True, False])
+def test_small_and_flat_images_have_nothing_to_measure(shape, linear):
+    image = np.full(shape, 0.3, np.float32)
+    reference, before, after = measured(image, image.copy(), 0.01, linear, image.copy())
+    assert before.n_detected == 0 and len(after.gained) == 0
+    for line in make_table(reference, {"Input": before, "Model": after}, "counts", 255.0):
+        assert len(line.cells) == 2
+
+
+def test_no_noise_and_gaps():
+    image = noisy_field()
+    image[0, :20] = np.nan
+    image[0, 100, 100] = np.inf
+    _, before, after = measured(image, image)
+    assert np.isfinite(before.sky_noise) and len(after.lost) == 0
+    _, before, _ = measured(image, image, sigma=0.0)
+    assert before.n_detected == 0
+
+
+def test_table_says_what_each_line_was_measured_on():
+    clean = field()
+    reference, before, after = measured(noisy_field(), clean, clean=clean)
+    lines = {line.quantity: line for line in make_table(reference, {"Input": before, "Model": after}, "adu", 1.0)}
+    assert all(line.measured_on and len(line.cells) == 2 for line in lines.values())
+    assert lines["Sky noise [adu]"].cells[0].startswith(("4.9", "5.0", "5.1"))
+    assert "5 sources" in lines["Flux of sources, change"].measured_on
+    assert lines["Flux of sources, change"].cells[0] == NOTHING and "%" in lines["Flux of sources, change"].cells[1]
+    assert lines["Gained, lost"].cells == (NOTHING, "+0, −0") and lines["Not in the clean image"].cells[1] == "0"
+    assert "Strict SSIM" not in lines, "defined for images in [0, 1] only"
