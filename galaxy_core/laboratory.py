@@ -30,7 +30,7 @@ AT_ONCE = 2
 REMEMBERED = 32
 """Finished tasks whose result is kept, the latest ones."""
 SPACES_KEPT = 12
-TIME_LIMITS_S = {"cluster": 120, "sweep": 1_800, "save": 7_200, "remove": 7_200}
+TIME_LIMITS_S = {"cluster": 600, "sweep": 1_800, "save": 7_200, "remove": 7_200}
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 
 

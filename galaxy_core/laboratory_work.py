@@ -272,7 +272,7 @@ def main() -> None:
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
     if hasattr(os, "nice"):
-        os.nice(5)  # the pages come first
+        os.nice(2)  # the pages come first
     try:
         run_task(task, report, Path(task["folder"]))
     except GalaxyError as error:
