@@ -7,8 +7,6 @@ a model that changes nothing returns the input bit for bit. What linear frames n
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from galaxy_core.denoiser_calls import run_model, says_how_sure, tile_workers, weights_sha256
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
 from galaxy_core.images import AstroImage
@@ -27,8 +26,6 @@ from galaxy_core.tiles import TILE_PX, Progress, blend_tiles
 if TYPE_CHECKING:
     from astropy.io import fits
     from torch import nn
-
-MAX_WORKERS = 4  # tiles under way at once; each takes about 200 MB with the model shipped
 
 # Rows from, and up to, denoised (rows, width), and their standard deviation or None
 WriteRows = Callable[[int, int, np.ndarray, np.ndarray | None], None]
@@ -204,45 +201,8 @@ def denoise_band(
         denoised = np.where(survey.untouched(band), band, band + blended[0])
         write(top, bottom, denoised, np.where(np.isnan(band), band, blended[1]) if sure else None)
 
-    blend_tiles(read, survey.shape, work, keep, report, *_workers(model))
+    blend_tiles(read, survey.shape, work, keep, report, *tile_workers())
     return float(sigma)
-
-
-def run_model(
-    model: nn.Module, tile: np.ndarray, sigma: float | None, uncertainty: bool = False
-) -> tuple[np.ndarray, float, np.ndarray | None]:
-    """Correction of one tile, the noise sigma the model used, and the standard deviation of each denoised pixel.
-
-    A grey tile is shown as three equal bands, and what comes out is averaged over them.
-
-    Parameters
-    ----------
-    tile : ndarray of float32, shape (1 or 3, height, width)
-        In the model's range.
-    """
-    import torch
-
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    colour = np.broadcast_to(tile, (3, *tile.shape[1:])).astype(np.float32)
-    told = None if sigma is None else torch.tensor([sigma], dtype=torch.float32, device=device)
-    with torch.inference_mode():
-        images = torch.from_numpy(colour)[None].to(device)
-        denoised, used = model.denoise(images, told)
-        std = model.uncertainty(images, denoised, used)[0].float().cpu().numpy() if uncertainty else None
-    outputs = [denoised[0].float().cpu().numpy() - colour, std]
-    if len(tile) == 1:
-        outputs = [output if output is None else output.mean(axis=0, keepdims=True) for output in outputs]
-    return outputs[0], float(used[0]), outputs[1]
-
-
-def says_how_sure(model: nn.Module) -> bool:
-    """Whether a model gives the standard deviation of what it denoised."""
-    return callable(getattr(model, "uncertainty", None))
-
-
-def weights_sha256(model: nn.Module) -> str:
-    """Hexadecimal sha256 of the file a model's weights came from; empty where it is not known."""
-    return str(getattr(model, "weights_sha256", ""))
 
 
 def check_noise(noise_sigma: float | None, name: str) -> None:
@@ -310,7 +270,7 @@ def _fill_display(
         if sure:
             target[1][:, top:bottom] = blended[len(bands) :]
 
-    blend_tiles(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], work, write, report, *_workers(model))
+    blend_tiles(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], work, write, report, *tile_workers())
     return sigma
 
 
@@ -321,25 +281,3 @@ def _model_noise(bands: np.ndarray, model: nn.Module) -> float:
     tops, lefts = (sorted({int(f * max(side - size, 0)) for f in (0, 0.5, 1)}) for side in (height, width))
     windows = [bands[:, top : top + size, left : left + size] for top in tops for left in lefts]
     return float(np.median([run_model(model, window, None)[1] for window in windows]))
-
-
-def _workers(model: nn.Module) -> tuple[int, Callable[[], None]]:
-    """How many tiles to work on at once, and what a worker's thread does first.
-
-    Several tiles at once, each on its share of the processor's cores, are faster than one tile on all of them: what is
-    done outside the network would leave cores idle. What comes out is the same to the last bit.
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    workers = max(min(threads, os.cpu_count() or 1, MAX_WORKERS), 1)
-
-    def start() -> None:
-        torch.get_num_threads()  # the first question sets this thread's own number, so it must come before
-        torch.set_num_threads(max(threads // workers, 1))
-        # which is also taken for the number of threads that begin later; setting it from another mends that
-        other = threading.Thread(target=torch.set_num_threads, args=(threads,))
-        other.start()
-        other.join()
-
-    return workers, start

@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from galaxy_core.errors import ImageError
-from galaxy_core.images import as_counts, encode_png, encode_png16
+from galaxy_core.images import as_counts, encode_png
 
 if TYPE_CHECKING:
     from galaxy_core.denoising import DenoiseResult
@@ -31,7 +31,7 @@ WHAT = {
 def encode_result(result: DenoiseResult, as_fits: bool = False) -> dict[str, bytes]:
     """Files to save, by name: the denoised image, the residual, and the uncertainty where there is one.
 
-    FITS and float TIFF become FITS with header and HISTORY; 16-bit grey stays 16-bit; all else is 8-bit PNG. In a
+    FITS and float TIFF become FITS with header and HISTORY; 16 bits stay 16 bits; all else is 8-bit PNG. In a
     picture of the residual zero is mid-grey, black and white are -1 and +1 of full scale; with ``as_fits`` pictures
     become FITS too, in [0, 1] and unrounded. An uncertainty is always FITS.
     """
@@ -40,8 +40,8 @@ def encode_result(result: DenoiseResult, as_fits: bool = False) -> dict[str, byt
     if result.linear or as_fits:
         return {f"{stem}_{what}.fits": encode_part(result, what) for what in ("denoised", "residual")} | extra
     pictures = {f"{stem}_denoised.png": result.denoised, f"{stem}_residual.png": 0.5 + 0.5 * result.residual}
-    deep = result.bits == 16 and result.image.shape[0] == 1
-    return {name: encode_png16(values) if deep else encode_png(values) for name, values in pictures.items()} | extra
+    encode = encode_png_deep if result.bits == 16 else encode_png
+    return {name: encode(values) for name, values in pictures.items()} | extra
 
 
 def encode_part(result: DenoiseResult, what: str) -> bytes:
@@ -134,9 +134,12 @@ def encode_png_deep(image: np.ndarray) -> bytes:
 
 
 def _carried(source: bytes) -> dict[str, object]:
-    """EXIF, colour profile and resolution of a picture, as far as they still hold."""
-    with Image.open(io.BytesIO(source)) as picture:
-        info, mode = dict(picture.info), picture.mode
+    """EXIF, colour profile and resolution of a picture, as far as they can be read and still hold."""
+    try:
+        with Image.open(io.BytesIO(source)) as picture:
+            info, mode = dict(picture.info), picture.mode
+    except Exception:  # of a damaged file: its pixels were read another way
+        return {}
     kept = {key: info[key] for key in KEPT if info.get(key)}
     if mode not in ("L", "RGB"):
         kept.pop("icc_profile", None)  # of palettes, CMYK and the like: the pixels are RGB or grey now
