@@ -1,6 +1,8 @@
 """Train a recipe on one or more catalogs and write its model folder; a stopped run goes on where it was.
 
 Example: python scripts/train.py contrastive_denoiser folder:data/gz_clean5 synthetic:6000
+One phase alone, on a model that exists:
+python scripts/train.py contrastive_denoiser folder:data/gz_clean5 --phases uncertainty --start-from artifacts/models/m
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="passes over the training galaxies in every phase")
     parser.add_argument("--denoise-epochs", type=int, help="passes in the denoising phase (default: the recipe's)")
     parser.add_argument("--contrast-epochs", type=int, help="passes in the contrastive phase (default: the recipe's)")
+    parser.add_argument("--noise-epochs", type=int, help="passes in the phase of the noise estimator")
+    parser.add_argument("--uncertainty-epochs", type=int, help="passes in the phase of the uncertainty network")
+    parser.add_argument("--phases", nargs="+", metavar="PHASE", help="train these phases only (default: all)")
+    parser.add_argument("--start-from", type=Path, metavar="FOLDER", help="model to start from (default: a new one)")
     parser.add_argument("--batch-size", type=int, help="galaxies a step, in every phase (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
@@ -45,11 +51,11 @@ def parse_arguments() -> argparse.Namespace:
 def configure(module, arguments: argparse.Namespace):
     """The recipe's configuration with the command line's changes."""
     config = replace(module.Config(), seed=arguments.seed)
-    epochs = {"contrast": arguments.contrast_epochs, "denoise": arguments.denoise_epochs, "noise": None}
-    for phase in ("contrast", "denoise", "noise"):
+    for phase in module.PHASES:
         fit = getattr(config, phase)
-        if epochs[phase] or arguments.epochs:
-            fit = replace(fit, epochs=epochs[phase] or arguments.epochs)
+        epochs = getattr(arguments, f"{phase}_epochs") or arguments.epochs
+        if epochs:
+            fit = replace(fit, epochs=epochs)
         if arguments.batch_size:
             fit = replace(fit, batch_size=arguments.batch_size)
         config = replace(config, **{phase: fit})
@@ -81,7 +87,14 @@ def run(arguments: argparse.Namespace) -> None:
 
     started = time.perf_counter()
     module.train(
-        catalogs, folder, configure(module, arguments), resolve_device(arguments.device), report, report_decoding
+        catalogs,
+        folder,
+        configure(module, arguments),
+        resolve_device(arguments.device),
+        report,
+        report_decoding,
+        arguments.phases or module.PHASES,
+        arguments.start_from,
     )
     for bar in bars.values():
         bar.close()

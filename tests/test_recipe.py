@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError, ModelError
-from galaxy_core.models import load_model
-from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig
+from galaxy_core.models import load_model, save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.uncertainty_net import CALIBRATED_LEVELS
 from galaxy_core.noise import PUBLISHED_SIGMA
 from galaxy_core.recipes import RECIPES, find_recipe
 from galaxy_core.recipes.contrastive_denoiser import (
@@ -22,14 +24,16 @@ from galaxy_core.recipes.contrastive_denoiser import (
     standardised_shapes,
     train,
 )
+from galaxy_core.recipes.contrastive_denoiser_uncertainty import error_ratios
 from galaxy_core.stamps import make_stamps
 from galaxy_core.training import FitConfig
 
 SMALL = Config(
-    model=ContrastiveDenoiserConfig((8, 8, 8), 1, (8, 8, 8), (1, 1, 1), 8, 8, 64, 4),
+    model=ContrastiveDenoiserConfig((8, 8, 8), 1, (8, 8, 8), (1, 1, 1), 8, 8, 64, 4, (8, 8)),
     contrast=FitConfig(2, 16, 1e-3),
     denoise=FitConfig(2, 16, 1e-3),
     noise=FitConfig(1, 16, 1e-3),
+    uncertainty=FitConfig(1, 16, 1e-3),
 )
 
 
@@ -57,6 +61,7 @@ def test_a_trained_folder_is_complete(trained):
         ("denoise", 0),
         ("denoise", 1),
         ("noise", 0),
+        ("uncertainty", 0),
     ]
     about = json.loads((trained / "config.json").read_text())["about"]
     assert about["catalogs"] == ["synthetic:60"] and about["training"]["seed"] == 0
@@ -65,7 +70,7 @@ def test_a_trained_folder_is_complete(trained):
 
 def test_a_killed_training_resumes_to_the_same_weights(catalog, trained, tmp_path):
     folder = tmp_path / "contrastive_denoiser"
-    for phase_to_kill, step_to_kill in (("contrast", 3), ("denoise", 3), ("noise", 1)):
+    for phase_to_kill, step_to_kill in (("contrast", 3), ("denoise", 3), ("noise", 1), ("uncertainty", 1)):
 
         def report(phase, step, n_steps, losses, where=(phase_to_kill, step_to_kill)):
             if (phase, step) == where:
@@ -76,6 +81,70 @@ def test_a_killed_training_resumes_to_the_same_weights(catalog, trained, tmp_pat
     train([catalog], folder, SMALL)
     whole, resumed = load_model(trained).state_dict(), load_model(folder).state_dict()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_uncertainty_alone_is_trained_on_a_finished_model(catalog, trained, tmp_path):
+    first = tmp_path / "first"
+
+    def report(phase, step, n_steps, losses):
+        if step == 2:
+            raise Killed
+
+    longer = dataclasses.replace(SMALL, uncertainty=FitConfig(2, 16, 1e-3), seed=5)
+    with pytest.raises(Killed):
+        train([catalog], first, longer, report=report, phases=["uncertainty"], start_from=trained)
+    train([catalog], first, longer, phases=["uncertainty"], start_from=trained)
+    old, new = load_model(trained).state_dict(), load_model(first).state_dict()
+    changed = {key for key in old if not torch.equal(old[key], new[key])}
+    assert changed and all(key.startswith("uncertainty_net.") for key in changed)
+    about = json.loads((first / "config.json").read_text())["about"]
+    assert about["training"]["seed"] == 0
+    assert [(then["phases"], then["training"]["seed"]) for then in about["then"]] == [(["uncertainty"], 5)]
+    phases = [json.loads(line)["phase"] for line in (first / "history.jsonl").read_text().splitlines()]
+    assert phases == ["contrast", "contrast", "denoise", "denoise", "noise", "uncertainty", "uncertainty"]
+    again = tmp_path / "again"  # and in place, from a model that has one already: the same numbers
+    shutil.copytree(first, again)
+    train([catalog], again, longer, phases=["uncertainty"], start_from=again)
+    whole = load_model(again).state_dict()
+    assert all(torch.equal(whole[key], new[key]) for key in whole)
+
+
+def test_a_model_without_uncertainty_can_be_given_one(catalog, tmp_path):
+    torch.manual_seed(0)
+    plain = dataclasses.replace(SMALL.model, uncertainty_widths=())
+    save_model(tmp_path / "old", ContrastiveDenoiser(plain))
+    assert load_model(tmp_path / "old").uncertainty is None
+    model = train([catalog], tmp_path / "new", SMALL, phases=["uncertainty"], start_from=tmp_path / "old")
+    assert model.uncertainty is not None
+    narrow, wide = model.interval_factors
+    assert 0 < narrow < wide
+
+
+def test_calibration_makes_intervals_hold_what_they_say(catalog, trained, tmp_path):
+    stamps = make_stamps([catalog], 128, tmp_path)
+    model, rows = load_model(trained), stamps.rows("validation")
+    for level in CALIBRATED_LEVELS:
+        ratios = error_ratios(model, stamps, rows, level, SMALL, "cpu")
+        narrow, wide = np.mean(ratios <= 1) - 0.68, np.mean(ratios <= 1.96) - 0.95
+        assert narrow * wide <= 1e-3  # too wide one way, too narrow the other, where both cannot be had
+    everywhere = np.concatenate([error_ratios(model, stamps, rows, at, SMALL, "cpu") for at in CALIBRATED_LEVELS])
+    for factor, share in zip(model.interval_factors, (0.68, 0.95), strict=True):
+        assert np.mean(everywhere <= factor) == pytest.approx(share, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("phases", "start", "sentence"),
+    [
+        (["polish"], True, "no phase 'polish'"),
+        ([], True, "choose among"),
+        (["noise"], False, "which to start from"),
+        (["denoise"], True, "out of date"),
+    ],
+)
+def test_phases_that_make_no_sense_are_one_sentence(catalog, trained, tmp_path, phases, start, sentence):
+    with pytest.raises(ModelError, match=sentence):
+        train([catalog], tmp_path / "m", SMALL, phases=phases, start_from=trained if start else None)
+    assert not (tmp_path / "m").exists()
 
 
 def test_test_galaxies_are_never_read_by_the_training(catalog, tmp_path):

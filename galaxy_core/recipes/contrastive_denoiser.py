@@ -18,46 +18,41 @@ views) sets the ingredients. What differs here, and why:
 
 from __future__ import annotations
 
-import math
+import json
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from galaxy_core.augment import (
-    ViewConfig,
-    linear_noise,
-    published_noise,
-    random_crop,
-    random_dihedral,
-    random_view,
-)
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.augment import ViewConfig, random_view
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.losses import (
     darkening_loss,
     flux_loss,
-    luminance,
     masked_ssim_loss,
     nt_xent_loss,
     total_variation_loss,
 )
-from galaxy_core.models import load_model, save_model
+from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from galaxy_core.noise import PUBLISHED_SIGMA
 from galaxy_core.recipes.contrastive_denoiser_scores import evaluate
+from galaxy_core.recipes.contrastive_denoiser_uncertainty import calibrate, uncertainty_losses
+from galaxy_core.recipes.noisy_galaxies import noisy_batch
 from galaxy_core.shape import DESCRIPTORS
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
 
 STAMP_PX = 128
+PHASES = ("contrast", "denoise", "noise", "uncertainty")
 
-__all__ = ["Config", "evaluate", "train"]
+__all__ = ["PHASES", "Config", "evaluate", "train"]
 
 
 @dataclass(frozen=True)
@@ -65,11 +60,14 @@ class Config:
     """Everything that decides a training run. Weights multiply the losses of the same name."""
 
     seed: int = 0
-    model: ContrastiveDenoiserConfig = field(default_factory=ContrastiveDenoiserConfig)
+    model: ContrastiveDenoiserConfig = field(
+        default_factory=lambda: ContrastiveDenoiserConfig(uncertainty_widths=(32, 48))
+    )
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: FitConfig = field(default_factory=lambda: FitConfig(24, 384, 2e-3, 1e-2))
     denoise: FitConfig = field(default_factory=lambda: FitConfig(10, 64, 1e-3, 1e-4))
     noise: FitConfig = field(default_factory=lambda: FitConfig(1, 64, 2e-3, 1e-4))
+    uncertainty: FitConfig = field(default_factory=lambda: FitConfig(3, 64, 2e-3, 1e-4, average_decay=0.99))
     temperature: float = 0.2
     shape_weight: float = 1.0
     crop_px: int = 64
@@ -93,6 +91,8 @@ def train(
     device: str = "cpu",
     report: Report | None = None,
     report_decoding: Callable[[int, int], None] | None = None,
+    phases: Collection[str] = PHASES,
+    start_from: str | Path | None = None,
 ) -> ContrastiveDenoiser:
     """Train on the training split of ``catalogs`` and write the model's folder; resumes a run that was stopped.
 
@@ -102,21 +102,29 @@ def train(
         No label is read. Galaxies of the validation split choose the epoch; those of the test split are not touched.
     folder : path
         Where weights, configuration and history go; the state of an unfinished run is in ``folder/.state``.
+    phases : collection of str
+        Which of `PHASES` to train. What the others train stays as it is in ``start_from``.
+    start_from : path, optional
+        Folder of the model to start from, which may be ``folder`` itself. Its networks keep their sizes.
     """
     config = config or Config()
     folder = Path(folder)
-    state_folder = folder / ".state"
-    history_path = folder / "history.jsonl"
+    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    torch.manual_seed(config.seed)
+    model = starting_model(config, phases, start_from).to(device, memory_format=torch.channels_last)
     if not state_folder.exists():
-        history_path.unlink(missing_ok=True)
+        _begin_history(history_path, phases, start_from)
     stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     if len(stamps.rows(VALIDATION)) < 2:
         raise ModelError("Too few galaxies to hold any out for validation; train on a hundred or more.")
-    torch.manual_seed(config.seed)
-    model = ContrastiveDenoiser(config.model).to(device, memory_format=torch.channels_last)
     for phase in _phases(model, stamps, config, device):
-        fit(phase, state_folder, history_path, config.seed, report)
-    model.eval().encoder.spread(features_of_training_galaxies(model, stamps, config, device))
+        if phase.name in phases:
+            fit(phase, state_folder, history_path, config.seed, report)
+    model.eval()
+    if "contrast" in phases:
+        model.encoder.spread(features_of_training_galaxies(model, stamps, config, device))
+    if "uncertainty" in phases and model.uncertainty_net is not None:
+        calibrate(model, stamps, stamps.rows(VALIDATION)[: config.n_validation_max], config, device)
     about = {
         "recipe": ContrastiveDenoiser.name,
         "training": asdict(config),
@@ -125,9 +133,51 @@ def train(
         "n_validation": len(stamps.rows(VALIDATION)),
         "torch": torch.__version__,
     }
+    if start_from is not None:
+        before = read_model_config(start_from).get("about", {})
+        about = before | {"then": [*before.get("then", []), {"phases": sorted(phases, key=PHASES.index), **about}]}
     save_model(folder, model, about)
     shutil.rmtree(state_folder)
     return load_model(folder, device)
+
+
+def starting_model(config: Config, phases: Collection[str], start_from: str | Path | None) -> ContrastiveDenoiser:
+    """The model before training: new, or that of a folder, with a new uncertainty network if that is to be trained.
+
+    Raises
+    ------
+    ModelError
+        If a phase does not exist, or what is asked for would leave a part untrained or out of date.
+    """
+    unknown = set(phases) - set(PHASES)
+    if unknown or not phases:
+        raise ModelError(f"There is no phase '{', '.join(sorted(unknown))}'; choose among {', '.join(PHASES)}.")
+    if start_from is None:
+        if set(phases) != set(PHASES):
+            raise ModelError("Some phases alone can be trained only on a model that exists; say which to start from.")
+        return ContrastiveDenoiser(config.model)
+    old = load_model(start_from)
+    if "uncertainty" not in phases:
+        if "denoise" in phases and old.uncertainty_net is not None:
+            raise ModelError("With a new denoiser its uncertainty is out of date; train the phase uncertainty too.")
+        return old
+    widths = config.model.uncertainty_widths
+    if not widths:
+        raise ModelError("The uncertainty network has no size in this configuration; give uncertainty_widths.")
+    model = ContrastiveDenoiser(replace(old.config, uncertainty_widths=widths))
+    kept = {key: value for key, value in old.state_dict().items() if not key.startswith("uncertainty_net.")}
+    model.load_state_dict(kept, strict=False)
+    return model
+
+
+def _begin_history(path: Path, phases: Collection[str], start_from: str | Path | None) -> None:
+    """Begin a history with what is known of the phases that are not trained now."""
+    earlier = Path(start_from) / path.name if start_from is not None else path
+    lines = earlier.read_text(encoding="utf-8").splitlines() if start_from is not None and earlier.exists() else []
+    kept = [line for line in lines if json.loads(line)["phase"] not in phases]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
 def features_of_training_galaxies(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> Tensor:
@@ -178,6 +228,9 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
             estimate = model.noise_estimator(noisy)
         return {"loss": (estimate / sigma).log().square().mean()}
 
+    def sureness_losses(indices, generator: Generator) -> dict[str, Tensor]:
+        return uncertainty_losses(model, noisy_batch(stamps, indices, config, generator), device)
+
     def on_validation(losses: Callable, name: str) -> Callable[[], dict[str, float]]:
         def validate() -> dict[str, float]:
             parts = losses(validation_rows, Generator().manual_seed(config.seed + 1))
@@ -186,13 +239,16 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
 
         return validate
 
+    parts = [
+        ("contrast", contrast, contrast_losses, config.contrast),
+        ("denoise", model.denoiser, denoise_losses, config.denoise),
+        ("noise", model.noise_estimator, noise_losses, config.noise),
+    ]
+    if model.uncertainty_net is not None:
+        parts.append(("uncertainty", model.uncertainty_net, sureness_losses, config.uncertainty))
     return [
         Phase(name, module, train_rows, losses, on_validation(losses, name), fit_config)
-        for name, module, losses, fit_config in (
-            ("contrast", contrast, contrast_losses, config.contrast),
-            ("denoise", model.denoiser, denoise_losses, config.denoise),
-            ("noise", model.noise_estimator, noise_losses, config.noise),
-        )
+        for name, module, losses, fit_config in parts
     ]
 
 
@@ -205,34 +261,6 @@ def standardised_shapes(shapes: np.ndarray, train_rows: np.ndarray) -> np.ndarra
     mean, scatter = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
     standard = np.clip((shapes - mean) / np.maximum(scatter, 1e-6), -3, 3)
     return np.nan_to_num(standard, nan=0.0).astype(np.float32)
-
-
-def noisy_batch(stamps: Stamps, indices, config: Config, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Clean, noisy images (n, 3, crop, crop), foreground (n, 1, crop, crop) and noise sigma (n,).
-
-    The first half of the batch is grey, with the same noise in all bands; the rest is colour. A share of each is
-    linear: neither clipped nor cut to whole counts.
-    """
-    images, foreground = stamps.batch(indices)
-    planes = torch.cat([images, foreground.float()], dim=1)
-    planes = random_dihedral(random_crop(planes, config.crop_px, generator), generator)
-    clean, foreground = planes[:, :3], planes[:, 3:].bool()
-    n, n_grey = len(clean), len(clean) // 2
-    level = torch.empty(n).uniform_(
-        math.log(config.noise_level_min), math.log(config.noise_level_max), generator=generator
-    )
-    published = torch.rand(n, generator=generator) < config.published_level_share
-    level = torch.where(published, torch.ones(n), level.exp())
-    grey = luminance(clean[:n_grey])
-    parts = [(grey, level[:n_grey]), (clean[n_grey:], level[n_grey:])]
-    noisy = []
-    for part, part_level in parts:
-        is_linear = torch.rand(len(part), generator=generator) < config.linear_share
-        clipped = published_noise(part, part_level, generator)
-        free = linear_noise(part, part_level, generator)
-        noisy.append(torch.where(is_linear.view(-1, 1, 1, 1), free, clipped).expand(-1, 3, -1, -1))
-    clean = torch.cat([grey.expand(-1, 3, -1, -1), clean[n_grey:]])
-    return clean, torch.cat(noisy), foreground, level * PUBLISHED_SIGMA
 
 
 def denoising_losses(output: Tensor, clean: Tensor, foreground: Tensor, config: Config) -> dict[str, Tensor]:
