@@ -67,7 +67,7 @@ class Config:
     contrast: FitConfig = field(default_factory=lambda: FitConfig(24, 384, 2e-3, 1e-2))
     denoise: FitConfig = field(default_factory=lambda: FitConfig(10, 64, 1e-3, 1e-4))
     noise: FitConfig = field(default_factory=lambda: FitConfig(1, 64, 2e-3, 1e-4))
-    uncertainty: FitConfig = field(default_factory=lambda: FitConfig(3, 64, 2e-3, 1e-4, average_decay=0.99))
+    uncertainty: FitConfig = field(default_factory=lambda: FitConfig(5, 64, 2e-3, 1e-4, average_decay=0.99))
     temperature: float = 0.2
     shape_weight: float = 1.0
     crop_px: int = 64
