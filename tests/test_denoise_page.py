@@ -1,8 +1,10 @@
-"""The Denoise page: uploads good and bad, a galaxy of the catalog, the example, and a missing or broken model."""
+"""The Denoise page: one upload and many, good and bad, a galaxy of the catalog, the example, a missing model."""
 
 from __future__ import annotations
 
 import io
+import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 
 PAGE = "pages/4_Denoise.py"
+PATIENCE_S = 60
 
 
 @pytest.fixture
@@ -23,95 +26,206 @@ def model_root(broken_root):
     return broken_root
 
 
-def fits_bytes():
-    noisy = np.random.default_rng(0).normal(100, 5, (70, 80)).astype(np.float32)
-    hdu = fits.PrimaryHDU(noisy)
-    hdu.header["BUNIT"] = "adu"
+def fits_bytes(*more: np.ndarray, level: float = 100.0) -> bytes:
+    noisy = np.random.default_rng(0).normal(level, 5, (70, 80)).astype(np.float32)
+    primary = fits.PrimaryHDU(noisy)
+    primary.header["BUNIT"] = "adu"
     buffer = io.BytesIO()
-    hdu.writeto(buffer)
+    fits.HDUList([primary, *(fits.ImageHDU(pixels, name=f"EXTRA{n}") for n, pixels in enumerate(more))]).writeto(buffer)
     return buffer.getvalue()
 
 
-def png_bytes():
-    counts = np.random.default_rng(1).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+def png_bytes(seed: int = 1, size: tuple[int, int] = (40, 50)) -> bytes:
+    counts = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(counts).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
-def upload(app, name, data):
-    app.get("file_uploader")[0].set_value((name, data, "application/octet-stream")).run()
+def finished(app):
+    """The page once nothing is under way."""
+    until = time.monotonic() + PATIENCE_S
+    while any(button.key == "denoise-cancel" for button in app.button) and time.monotonic() < until:
+        time.sleep(0.05)
+        app.run()
+    assert not app.exception and not any(button.key == "denoise-cancel" for button in app.button)
+    return app
+
+
+def upload(app, *files):
+    app.get("file_uploader")[0].set_value([(name, data, "application/octet-stream") for name, data in files]).run()
+    return metrics(finished(app))
+
+
+def metrics(app) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
 
 def choose(app, source):
-    return app.get("button_group")[0].set_value(source).run()
+    return finished(app.get("button_group")[0].set_value(source).run())
 
 
 def downloads(app):
-    return [button.label.removeprefix("Download ") for button in app.get("download_button")]
+    labels = [button.label for button in app.get("download_button")]
+    return [label.removeprefix("Download ") for label in labels if label.startswith("Download ")]
+
+
+def states(app) -> list[str]:
+    """What the list says of each file."""
+    return [button.label for button in app.button if (button.key or "").startswith("denoise-file-")]
+
+
+def widget(app, kind, label):
+    return next(one for one in app.get(kind) if one.label.startswith(label))
 
 
 def test_opens_without_reading_a_model(open_app, tmp_path):
     """Nothing to denoise yet, so neither a catalog nor a model is needed."""
     app = open_app(tmp_path, PAGE)
     assert not app.exception and not app.error
-    assert app.get("button_group")[0].options == ["Your image", "Example"]
+    assert app.get("button_group")[0].options == ["Your images", "Example"]
 
 
 def test_upload_fits_and_png(open_app, model_root):
     app = open_app(model_root, PAGE)
-    facts = upload(app, "field.fits", fits_bytes())
-    assert not app.exception and not app.error
+    facts = upload(app, ("field.fits", fits_bytes()))
+    assert not app.error
     value, unit = facts["Sky noise, estimated"].split()
     assert float(value) == pytest.approx(5, rel=0.1) and unit == "adu" and facts["Size"] == "80 x 70 px"
     assert downloads(app) == ["field_denoised.fits", "field_residual.fits"]
-    assert [title.value for title in app.subheader] == ["Input", "Denoised", "Residual"]
-    facts = upload(app, "photo.png", png_bytes())
+    table = next(block.proto.body for block in app.get("html") if "before-after" in block.proto.body)
+    assert "Sky noise [adu]" in table and "sky pixels" in table and "Galaxy Atlas" in table
+    facts = upload(app, ("photo.png", png_bytes()))
     assert facts["Sky noise, estimated"].endswith("counts") and facts["Size"] == "50 x 40 px"
     assert downloads(app) == ["photo_denoised.png", "photo_residual.png"]
-    app.toggle[0].set_value(True).run()
+    widget(app, "toggle", "Download as FITS").set_value(True).run()
     assert downloads(app) == ["photo_denoised.fits", "photo_residual.fits"]
+
+
+def test_many_files_with_a_bad_one_among_them(open_app, model_root):
+    app = open_app(model_root, PAGE)
+    files = [
+        ("a.png", png_bytes(1)),
+        ("broken.png", b"Dear astronomer"),
+        ("b*.fits", fits_bytes()),
+        ("a.png", png_bytes(2)),
+    ]
+    upload(app, *files)
+    said = states(app)
+    assert len(said) == 4 and sum("done in" in text for text in said) == 3
+    assert said[1].startswith("**broken") and "not an image" in said[1] and "\n" not in said[1]
+    assert metrics(app)["Size"] == "50 x 40 px" and not app.error
+    app.button(key="denoise-file-1").click().run()
+    assert metrics(app) == {} and len(app.error) == 1 and "broken.png" in app.error[0].value
+    app.button(key="denoise-file-2").click().run()
+    assert metrics(app)["Size"] == "80 x 70 px" and not app.error
+    labels = [button.label for button in app.get("download_button")]
+    assert "Download all (3 of 4 files)" in labels
+
+
+def test_all_results_in_one_zip_file(open_app, model_root):
+    from pages.views import denoise_files, denoise_work
+
+    items = [denoise_work.upload_item(name, "a.png", png_bytes(seed)) for seed, name in enumerate(("one", "two"))]
+    tasks = [denoise_work.denoise_task(item, denoise_work.Options(), model_root) for item in items]
+    archive = zipfile.ZipFile(io.BytesIO(denoise_files.zip_maker(tasks, "anybody")()))
+    assert sorted(archive.namelist()) == sorted(
+        f"a_{what}{again}.png" for what in ("denoised", "residual") for again in ("", " (2)")
+    )
+    assert all(Image.open(io.BytesIO(archive.read(name))).size == (50, 40) for name in archive.namelist())
 
 
 @pytest.mark.parametrize("data", [b"", b"Dear astronomer", png_bytes()[:90], fits_bytes()[:3000]])
 def test_bad_upload_is_one_sentence_and_the_page_goes_on(open_app, model_root, data):
     app = open_app(model_root, PAGE)
-    assert upload(app, "broken.png", data) == {}
-    assert not app.exception and len(app.error) == 1 and "broken.png" in app.error[0].value
-    assert upload(app, "photo.png", png_bytes()) and not app.error
+    assert upload(app, ("broken.png", data)) == {}
+    assert len(app.error) == 1 and "broken.png" in app.error[0].value and "\n" not in app.error[0].value
+    assert upload(app, ("photo.png", png_bytes())) and not app.error
 
 
-def test_a_given_noise_is_used(open_app, model_root):
+def test_a_given_noise_is_used_and_stays_with_its_file(open_app, model_root):
     app = open_app(model_root, PAGE)
-    upload(app, "photo.png", png_bytes())
+    upload(app, ("photo.png", png_bytes()), ("other.png", png_bytes(2)))
     app.number_input[0].set_value(12.5).run()
-    assert {metric.label: metric.value for metric in app.metric}["Sky noise, given"] == "12.5 counts"
+    assert metrics(finished(app))["Sky noise, given"] == "12.5 counts"
+    finished(app.button(key="denoise-file-1").click().run())
+    assert "Sky noise, estimated" in metrics(app)
+    finished(app.button(key="denoise-file-0").click().run())
+    assert metrics(app)["Sky noise, given"] == "12.5 counts"
+
+
+def test_a_fits_extension_is_chosen(open_app, model_root):
+    app = open_app(model_root, PAGE)
+    extra = np.random.default_rng(3).normal(0, 2, (30, 44)).astype(np.float32)
+    assert upload(app, ("field.fits", fits_bytes(extra)))["Size"] == "80 x 70 px"
+    extension = widget(app, "selectbox", "FITS extension")
+    extension.set_value(1).run()
+    assert metrics(finished(app))["Size"] == "44 x 30 px"
+
+
+def test_classical_methods_stand_beside_the_model(open_app, model_root):
+    app = open_app(model_root, PAGE)
+    upload(app, ("photo.png", png_bytes()))
+    widget(app, "button_group", "Compare the input with").set_value("total_variation").run()
+    finished(app)
+    table = next(block.proto.body for block in app.get("html") if "before-after" in block.proto.body)
+    assert "Total variation" in table and "Non-local" not in table
+    assert downloads(app)[0] == "photo_total_variation_denoised.png"
+    finished(widget(app, "button", "Run all").click().run())
+    table = next(block.proto.body for block in app.get("html") if "before-after" in block.proto.body)
+    assert "Non-local means" in table and "Wavelets" in table
 
 
 def test_galaxy_of_the_catalog_with_noise(open_app, model_root):
     app = choose(open_app(model_root, PAGE), "A galaxy of the catalog")
-    assert not app.exception and not app.error
-    facts = {metric.label: metric.value for metric in app.metric}
-    assert float(facts["Error"].split()[0]) > 5, "an untrained model leaves the added noise"
+    assert not app.error
+    error = float(metrics(app)["Error"].split()[0])
+    assert error > 5, "an untrained model leaves the added noise"
     assert downloads(app)[0] == "tiny-00000_denoised.png"
-    half = app.slider[0].set_value(0.5).run()
-    assert float({m.label: m.value for m in half.metric}["Error"].split()[0]) < float(facts["Error"].split()[0])
+    half = finished(widget(app, "select_slider", "Strength of that noise").set_value(0.5).run())
+    assert float(metrics(half)["Error"].split()[0]) < error
+    table = next(block.proto.body for block in app.get("html") if "before-after" in block.proto.body)
+    assert "Strict SSIM" in table and "Not in the clean image" in table
+    finished(widget(app, "selectbox", "Noise added first").set_value("").run())
+    assert "Error" not in metrics(app)
 
 
 def test_example(open_app, model_root):
     app = choose(open_app(model_root, PAGE), "Example")
-    assert not app.exception and not app.error and downloads(app)[0] == "example_denoised.png"
+    assert not app.error and downloads(app)[0] == "example_denoised.png"
+
+
+def test_cancelled_work_can_be_taken_up_again(open_app, model_root, monkeypatch):
+    from pages.views import denoise_work
+
+    real, hold = denoise_work.denoise_image, {"yes": True}
+
+    def slow(image, model, sigma, progress, **more):
+        while hold["yes"]:
+            time.sleep(0.01)
+            progress(0.1)
+        return real(image, model, sigma, progress, **more)
+
+    monkeypatch.setattr(denoise_work, "denoise_image", slow)
+    app = open_app(model_root, PAGE)
+    app.get("file_uploader")[0].set_value([("slow.png", png_bytes(77), "image/png")]).run()
+    assert not app.exception and metrics(app) == {}
+    app.button(key="denoise-cancel").click().run()
+    app.run()
+    assert not app.exception and any("Stopped" in info.value for info in app.info)
+    hold["yes"] = False
+    finished(app.button(key="denoise-go-on").click().run())
+    assert metrics(app)["Size"] == "50 x 40 px"
 
 
 def test_missing_and_damaged_model_are_one_sentence(open_app, model_root, tmp_path, monkeypatch):
     weights = model_root / "models" / "contrastive_denoiser" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     app = choose(open_app(model_root, PAGE), "Example")
-    assert not app.exception and len(app.error) == 1 and "weights.safetensors" in app.error[0].value
+    assert len(app.error) == 1 and "weights.safetensors" in app.error[0].value
     weights.unlink()
     app = choose(open_app(model_root, PAGE), "Example")
-    assert not app.exception and not app.error, "a root without a model of its own uses the one that is shipped"
+    assert not app.error, "a root without a model of its own uses the one that is shipped"
     monkeypatch.setattr("galaxy_core.embedding._REPOSITORY_MODELS", tmp_path)
     app = choose(open_app(model_root, PAGE), "Example")
-    assert not app.exception and len(app.error) == 1
+    assert len(app.error) == 1
