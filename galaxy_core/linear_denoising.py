@@ -5,9 +5,12 @@ its sky lies at a small pedestal. What is far above the noise then leaves the mo
 white at 16 and again at 32 sigma of the noise, each pixel takes the deeper result its neighbourhood fits in, and pixels
 brighter than that, where the noise is a few percent and saturation lurks, stay as they were.
 
-A denoiser pulls faint things towards what it expects, and that shows in their summed flux. So around sources the
-correction is kept from changing light on scales of a few pixels: its smoothed part is given back. That returns a fifth
-of the noise there, on those scales alone, and brings aperture fluxes back to those of the input.
+A model trained on white noise takes the blobs of correlated noise (drizzled or resampled frames) for sources. So the
+noise it is told is not that of a pixel but, times `noise_correlation`, what it amounts to over a few pixels.
+
+A denoiser pulls faint things towards what it expects, and that shows in their summed flux. So the correction is kept
+from changing light: on scales of tens of pixels everywhere, which returns next to no noise, and around sources on
+scales from about two pixels, which returns a third of the noise there and brings aperture fluxes back to the input's.
 """
 
 from __future__ import annotations
@@ -30,8 +33,13 @@ NEARLY_BRIGHT = 0.75  # of where the deeper pass begins to fade: around such pix
 # and over which a denoised pixel becomes a source whose flux is kept.
 SOURCE_SIGMA = (0.5, 1.5)
 SOURCE_WINDOW_PX = 9
-FLUX_SCALE_PX = 2.0
-RETURNED_NOISE = 0.19  # share of white noise that comes back with the light: the norm of that smoothing
+SOURCE_EDGE_PX = 2.0  # over which it begins and ends
+FLUX_SCALE_PX = 1.0  # chosen with the two above on KiDS r and EMMI frames, for fluxes in apertures of 3 px and more
+SKY_SCALE_PX = 33
+CORRELATION_LAG_PX, CORRELATION_MAX = 2, 2.5
+CORRELATION_FADE_IN = (1.4, 1.8)  # up to the first it is the faint sources below detection, from the second drizzling
+MIN_SKY_PX = 400  # to measure it on
+RETURNED_NOISE = 0.38  # share of white noise that comes back with the light: the norm of that smoothing
 
 # A tile (height, width) in the model's range and the noise sigma to tell it, to the model's correction of the tile and
 # the standard deviation of each denoised pixel (None: the model does not say), both in the model's range.
@@ -57,6 +65,36 @@ def sky_map(band: np.ndarray) -> np.ndarray:
     return np.full(band.shape, estimate_sky(band).level, dtype=np.float32)
 
 
+def noise_correlation(signal: np.ndarray) -> float:
+    """Noise over a few pixels beside that of white noise of the same scatter: 1 for white noise, 2.5 at most.
+
+    The root of the sum of the autocorrelation over up to 2 pixels, on pixels that belong to no source, with what is
+    smooth over tens of pixels taken off; 1 where fewer than 400 such pixels are left.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (height, width)
+        Finite, sky-subtracted, in units of the noise.
+    """
+    lit = ndimage.gaussian_filter(signal, 1.0, mode="nearest", truncate=3) > 2.5
+    free = ~ndimage.maximum_filter(lit, size=9, mode="nearest") & (signal != 0)
+    if free.sum() < MIN_SKY_PX:
+        return 1.0
+    weight = free.astype(np.float32)
+    values = weight * np.clip(signal, -4, 4)
+    values -= weight * _broad(values) / np.maximum(_broad(weight), 1e-3)
+    variance = float((values**2).sum() / weight.sum())
+    if variance <= 0:
+        return 1.0
+    # mean product of pairs of pixels up to so many rows and columns apart, times the number of such lags
+    side = 2 * CORRELATION_LAG_PX + 1
+    products = (values * ndimage.uniform_filter(values, side, mode="constant")).sum()
+    pairs = (weight * ndimage.uniform_filter(weight, side, mode="constant")).sum()
+    total = side**2 * float(products / pairs) / variance
+    measured = min(np.sqrt(max(total, 1.0)), CORRELATION_MAX)
+    return float(1 + (measured - 1) * _smooth_step(np.float64(measured), *CORRELATION_FADE_IN))
+
+
 def correct_in_sigmas(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray | None]:
     """What to add to a sky-subtracted tile (height, width), and how sure the result is, in units of its noise.
 
@@ -76,17 +114,36 @@ def correct_in_sigmas(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndar
     """
     finite = np.isfinite(signal)
     signal = np.where(finite, signal, 0).astype(np.float32)
-    correction, std, share = _two_passes(signal, run)
+    scale = np.float32(noise_correlation(signal))
+    correction, std = _correct(signal / scale, run, untouched=1 / scale)
+    correction = np.where(finite, scale * correction, 0)
+    return correction, None if std is None else np.where(finite, scale * std, 1).astype(np.float32)
+
+
+def _correct(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndarray, np.ndarray | None]:
+    """Correction and error of a tile in units of the noise over a few pixels; ``untouched`` is a pixel's own noise."""
+    correction, std, share = _two_passes(signal, run, untouched)
     if correction.any():
+        correction = correction - share * _sky_shift(correction, share)
         light, given_back = _light_left_out(signal, correction)
         correction = correction - share * light
         if std is not None:
             std = np.hypot(std, share * given_back * RETURNED_NOISE)
-    correction = np.where(finite, correction, 0)
-    return correction, None if std is None else np.where(finite, std, 1).astype(np.float32)
+    return correction, std
 
 
-def _two_passes(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+def _sky_shift(correction: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Mean of the correction over tens of pixels: noise has none, so it would be a change of the sky."""
+    return _broad(correction * share) / np.maximum(_broad(share), 1e-3)
+
+
+def _broad(values: np.ndarray) -> np.ndarray:
+    """Mean over tens of pixels: a box, twice, since a Gaussian so wide takes as long as a network."""
+    once = ndimage.uniform_filter(values, SKY_SCALE_PX, mode="nearest")
+    return ndimage.uniform_filter(once, SKY_SCALE_PX, mode="nearest")
+
+
+def _two_passes(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Correction and its error from the pass that suits each pixel; the share of it applied: 0 on the brightest."""
     deep, deep_std = _one_pass(signal, run, PUBLISHED_SIGMA)
     if signal.max() < FADE_DEEP[0]:
@@ -102,7 +159,7 @@ def _two_passes(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray | 
     correction = deep_share * deep + shallow_share * shallow
     if deep_std is None or shallow_std is None:
         return correction, None, share
-    return correction, deep_share * deep_std + shallow_share * shallow_std + (1 - share), share
+    return correction, deep_share * deep_std + shallow_share * shallow_std + (1 - share) * untouched, share
 
 
 def _one_pass(signal: np.ndarray, run: Run, sigma: float) -> tuple[np.ndarray, np.ndarray | None]:
@@ -122,7 +179,7 @@ def _light_left_out(signal: np.ndarray, correction: np.ndarray) -> tuple[np.ndar
         return ndimage.gaussian_filter(values, FLUX_SCALE_PX, mode="nearest")
 
     brightest = ndimage.maximum_filter(signal + correction, size=SOURCE_WINDOW_PX, mode="nearest")
-    source = smooth(_smooth_step(brightest, *SOURCE_SIGMA))
+    source = ndimage.gaussian_filter(_smooth_step(brightest, *SOURCE_SIGMA), SOURCE_EDGE_PX, mode="nearest")
     light = smooth(correction)
     return source * (light + smooth(correction - light)), source
 

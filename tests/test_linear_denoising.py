@@ -1,0 +1,138 @@
+"""Linear frames: light is kept, the sky stays, correlated noise is not taken for sources, errors follow the pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from galaxy_core import linear_denoising as linear
+from galaxy_core.linear_denoising import correct_in_sigmas, linear_noise_sigma, noise_correlation, sky_map
+from galaxy_core.noise import PUBLISHED_SIGMA
+
+
+def noise(shape=(128, 128), width=0.0, seed=0):
+    """White noise, or smoothed by a Gaussian of ``width`` pixels, of standard deviation one."""
+    values = np.random.default_rng(seed).standard_normal(shape)
+    values = ndimage.gaussian_filter(values, width, mode="wrap") if width else values
+    return (values / (values.std() or 1)).astype(np.float32)
+
+
+def star(shape=(128, 128), x=64, y=64, peak=6.0, width=2.0):
+    rows, columns = np.indices(shape)
+    return (peak * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * width**2))).astype(np.float32)
+
+
+def smoothing(width=2.0, std=None):
+    """A model that smooths whatever it is shown, and knows as little as ``std`` of its noise."""
+
+    def run(tile, sigma):
+        return ndimage.gaussian_filter(tile, width) - tile, None if std is None else np.full_like(tile, std * sigma)
+
+    return run
+
+
+def test_a_model_that_changes_nothing_gives_no_correction():
+    correction, std = correct_in_sigmas(noise() + star(), lambda tile, sigma: (np.zeros_like(tile), None))
+    assert not correction.any() and std is None
+
+
+def test_white_noise_goes_and_the_light_of_a_source_stays():
+    signal = noise() + star()
+    correction, _ = correct_in_sigmas(signal, smoothing())
+    assert (signal + correction)[:40].std() < 0.25
+    rows, columns = np.indices(signal.shape)
+    for radius in (4, 6, 9):
+        inside = np.hypot(rows - 64, columns - 64) <= radius
+        # a plain smoothing would lose 10 to 40 % of the light out of these circles
+        assert correction[inside].sum() == pytest.approx(0, abs=0.015 * float(star()[inside].sum()) + 0.3 * radius)
+
+
+def test_the_mean_of_the_sky_is_kept():
+    """A model that darkens everything by a tenth of the noise darkens nothing."""
+    correction, _ = correct_in_sigmas(noise(), lambda tile, sigma: (np.full_like(tile, -0.1 * sigma), None))
+    assert np.abs(correction).max() < 1e-4
+
+
+def test_correlation_is_one_for_white_noise_and_grows_with_smoothing():
+    assert noise_correlation(noise()) == 1
+    assert noise_correlation(noise() + star(peak=50)) == 1
+    sequence = [noise_correlation(noise((256, 256), width)) for width in (0.0, 0.55, 0.65, 1.2)]
+    assert sequence == sorted(sequence) and sequence[2] > 1.9 and sequence[3] == linear.CORRELATION_MAX
+
+
+def test_correlation_by_hand():
+    """Smoothed by a Gaussian of w pixels, noise has the autocorrelation exp(-r^2 / 4 w^2)."""
+    width, lags = 0.7, np.arange(-2, 3)
+    spectrum = np.exp(-((2 * np.pi * np.fft.fftfreq(4096)) ** 2) * width**2)
+    along = np.fft.ifft(spectrum).real
+    expected = (along[np.abs(lags)] / along[0]).sum()  # the root of its square, since the kernel is separable
+    assert noise_correlation(noise((512, 512), width)) == pytest.approx(expected, rel=0.06)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 50), (19, 20)])
+def test_too_little_sky_counts_as_white(shape):
+    assert noise_correlation(noise(shape, 0.0)) == 1
+    assert noise_correlation(np.zeros((64, 64), np.float32)) == 1
+
+
+def test_the_model_is_told_what_correlated_noise_amounts_to():
+    """Scaled down by the correlation: the noise of a pixel is then less than the model is told."""
+    seen = []
+
+    def run(tile, sigma):
+        seen.append((sigma, tile.std()))
+        return np.zeros_like(tile), None
+
+    correct_in_sigmas(noise((256, 256), 0.7), run)
+    correct_in_sigmas(noise((256, 256)), run)
+    assert [sigma for sigma, _ in seen] == [PUBLISHED_SIGMA] * 2
+    assert seen[0][1] < 0.5 * seen[1][1] and seen[1][1] == pytest.approx(PUBLISHED_SIGMA, rel=0.05)
+
+
+def test_gaps_get_no_correction_and_are_sky_to_the_model():
+    signal = noise() + star()
+    signal[10:20, 10:20] = np.nan
+    signal[64, 64] = np.inf
+    correction, std = correct_in_sigmas(signal, smoothing(std=0.1))
+    assert np.isfinite(correction).all() and not correction[10:20, 10:20].any() and correction[64, 64] == 0
+    assert (std[10:20, 10:20] == 1).all() and std[64, 64] == 1
+
+
+def test_bright_pixels_stay_as_they_were_with_the_error_of_their_noise():
+    signal = noise() + star(peak=400, width=4)
+    correction, std = correct_in_sigmas(signal, smoothing(std=0.1))
+    core = signal > 60
+    assert core.any() and not correction[core].any()
+    np.testing.assert_allclose(std[core], 1, atol=1e-5)
+
+
+def test_errors_grow_by_the_noise_given_back_around_sources_alone():
+    std = correct_in_sigmas(noise() + star(), smoothing(std=0.1))[1]
+    assert std[5, 5] == pytest.approx(0.1, abs=0.01)
+    assert std[64, 64] == pytest.approx(np.hypot(0.1, linear.RETURNED_NOISE), abs=0.02)
+
+
+def test_noise_given_back_is_the_norm_of_the_smoothing():
+    point = np.zeros((41, 41))
+    point[20, 20] = 1
+    once = ndimage.gaussian_filter(point, linear.FLUX_SCALE_PX)
+    kernel = 2 * once - ndimage.gaussian_filter(once, linear.FLUX_SCALE_PX)
+    assert np.sqrt((kernel**2).sum()) == pytest.approx(linear.RETURNED_NOISE, abs=0.005)
+
+
+def test_noise_of_a_frame_is_measured_with_and_without_correlation():
+    assert linear_noise_sigma(5 * noise((300, 300)) + 1000) == pytest.approx(5, rel=0.03)
+    assert linear_noise_sigma(5 * noise((300, 300), 0.7) + 1000) == pytest.approx(5, rel=0.05)
+    assert linear_noise_sigma(np.full((40, 40), 3.0)) == 0
+
+
+def test_sky_follows_a_slope_in_frames_and_is_one_number_in_stamps():
+    slope = np.linspace(0, 200, 300, dtype=np.float32)[None] + 1000 + noise((300, 300))
+    level = sky_map(slope)
+    assert level.dtype == np.float32 and np.abs(level - slope).mean() < 2
+    stamp = sky_map(slope[:100, :100])
+    assert (stamp == stamp[0, 0]).all()
+    holed = slope.copy()
+    holed[100:110] = np.nan
+    assert np.isfinite(sky_map(holed)).all()
