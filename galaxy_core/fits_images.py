@@ -68,9 +68,9 @@ def decode_fits(
         raise ImageError(f"{shown} is a damaged FITS file ({reason(error)}); fetch or save it again.") from None
     if not np.isfinite(pixels).any():
         raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be shown or denoised.")
-    notes = [f"{n_dropped} damaged cards of the header were left out."] if n_dropped else []
+    notes = [f"Damaged cards of the header that were left out: {n_dropped}."] if n_dropped else []
     if hdu is None and chosen.index > 0:
-        label = f" ({shown_name(chosen.name)})" if chosen.name else ""
+        label = f" ({shown_name(chosen.name, 40)})" if chosen.name else ""
         notes.insert(0, f"Extension {chosen.index}{label} is shown, the first that holds an image.")
     return pixels, header, abs(chosen.cards.get("ZBITPIX", chosen.cards["BITPIX"])), tuple(notes)
 
@@ -168,16 +168,16 @@ def find_extension(data: bytes, name: str, hdu: int | str | None = None) -> Exte
             break
         seen.append(f"{extension.index}{' ' + extension.name if extension.name else ''}: {extension.kind}")
     else:
-        listed = shown_name("; ".join(seen))
+        listed = shown_name("; ".join(seen), 110)
         if hdu is not None:
-            raise ImageError(f"{shown_name(name)} has no extension {shown_name(asked)!r}; choose one of: {listed}.")
+            raise ImageError(f"{shown_name(name)} has no extension {shown_name(asked, 40)!r}; choose one of: {listed}.")
         raise ImageError(
             f"{shown_name(name)} is a FITS file without an image of two or three axes ({listed}); choose another file."
         )
     shape = extension.image_shape
     if shape is None:
         raise ImageError(
-            f"Extension {shown_name(asked)} of {shown_name(name)} is {extension.kind}, not an image of two or three"
+            f"Extension {shown_name(asked, 40)} of {shown_name(name)} is {extension.kind}, not an image of two or three"
             " axes; choose another."
         )
     return extension
@@ -226,9 +226,9 @@ def _plain_strips(data: bytes, extension: Extension) -> Iterator[tuple[tuple[sli
     shape = extension.shape
     raw = np.frombuffer(data, stored_type(extension), math.prod(shape), extension.data_start).reshape(shape)
     rows = max(_STRIP_VALUES // shape[-1], 1)
-    for front in np.ndindex(*shape[:-2]):
-        for top in range(0, shape[-2], rows):
-            where = (*front, slice(top, min(top + rows, shape[-2])))
+    for band in range(shape[0]):
+        for top in range(0, shape[1], rows):
+            where = (band, slice(top, min(top + rows, shape[1])))
             yield where, raw[where]
 
 

@@ -59,6 +59,8 @@ class Extension:
     @property
     def kind(self) -> str:
         """What it is, as a sentence says it."""
+        if self.shape is not None and len(self.shape) > 4:
+            return f"data of {len(self.shape)} axes"
         if self.shape is not None:
             return f"{' x '.join(str(side) for side in reversed(self.shape))} pixels"
         if self.cards.get("XTENSION", "IMAGE") != "IMAGE":
@@ -126,16 +128,16 @@ def _read_cards(data: bytes, start: int, name: str) -> tuple[dict[str, int | flo
 
 
 def _value(text: bytes) -> int | float | bool | str | None:
-    """Value of a card from what follows ``=``; None where it has none that can be read."""
+    """Value of a card from what follows ``=``: as written where it cannot be read, None where there is none."""
     text = text.strip()
     if text.startswith(b"'"):
         end = re.match(rb"'((?:[^']|'')*)'", text)
-        return end[1].replace(b"''", b"'").decode("ascii", "replace").rstrip() if end else None
+        return (end[1].replace(b"''", b"'") if end else text[1:]).decode("ascii", "replace").rstrip()
     text = text.partition(b"/")[0].strip()
     if text in (b"T", b"F"):
         return text == b"T"
     if not _NUMBER.fullmatch(text):
-        return None
+        return text.decode("ascii", "replace") or None
     digits = text.upper().replace(b"D", b"E")
     return int(digits) if digits.lstrip(b"+-").isdigit() else float(digits)
 

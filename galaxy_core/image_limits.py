@@ -22,7 +22,6 @@ MAX_DECODED_BYTES = 1_150 * 10**6  # of the decoder's pixels and the float32 one
 MAX_NAME = 150  # characters of a file name: with what a download appends, below the 255 bytes of file systems
 READABLE = "PNG, JPEG, TIFF, WebP or FITS"
 
-_SHOWN_NAME = 80
 _PIECE = 2**18  # bytes of packed data taken at a time
 _FORBIDDEN = frozenset('<>:"|?*')  # in file names, by Windows; separators are cut at first
 # How files begin that are often dropped here by mistake.
@@ -90,10 +89,10 @@ def safe_name(name: str) -> str:
     return kept or "image"
 
 
-def shown_name(name: str) -> str:
+def shown_name(name: str, longest: int = 80) -> str:
     """Name of a file as a sentence has it: on one line, and the middle of a long one left out."""
     text = "".join("_" if _is_unsafe(c) else c for c in str(name)[:2000]).strip() or "image"
-    return text if len(text) <= _SHOWN_NAME else f"{text[: _SHOWN_NAME // 2]}…{text[-_SHOWN_NAME // 2 + 1 :]}"
+    return text if len(text) <= longest else f"{text[: longest // 2]}…{text[-longest // 2 + 1 :]}"
 
 
 def reason(error: Exception) -> str:
@@ -112,7 +111,9 @@ def not_an_image(data: bytes, name: str) -> ImageError:
         kind = "a web page or drawing"
     elif data[4:8] == b"ftyp":
         kind = "a HEIC, AVIF or video file"
-    elif not kind and start and not set(data[:512]) & set(range(9)):
+    elif (
+        not kind and len(start) > 8 and start.isascii() and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start)
+    ):
         kind = "text"
     what, _, advice = kind.partition("; ")
     said = f" ({what})" if what else ""

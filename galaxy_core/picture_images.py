@@ -66,6 +66,8 @@ def decode_picture(data: bytes, name: str) -> tuple[np.ndarray, bool, str, int, 
                     return pixels, False, file_format, bits, notes
         except ImageError:
             raise
+        except Image.UnidentifiedImageError:
+            raise ImageError(f"{shown_name(name)} is damaged or of an unusual kind; save it again as PNG.") from None
         except MemoryError:
             raise ImageError(f"{shown_name(name)} needs more memory than is free; cut out a smaller region.") from None
         except Exception as error:  # decoders raise nearly anything on damaged input: all of it means one thing

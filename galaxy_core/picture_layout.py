@@ -81,7 +81,9 @@ def read_png(data: bytes, name: str) -> Picture:
             if zlib.crc32(body[4:-4]) != int.from_bytes(body[-4:], "big"):
                 raise ImageError(f"{damaged} (a checksum is wrong); fetch or save it again.")
             if kind == b"IHDR":
-                header = header or _png_header(bytes(body[8:-4]), name, damaged)
+                if header is not None:
+                    raise ImageError(f"{damaged} (of two headers); fetch or save it again.")
+                header = _png_header(bytes(body[8:-4]), name, damaged)
             kept.append(body)
         elif kind == b"eXIf" and length < 2**16:
             orientation = orientation_of(data[place + 8 : end - 4])
@@ -108,7 +110,7 @@ def _png_header(body: bytes, name: str, damaged: str) -> tuple[int, int, int, in
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour)
     if channels is None or bits not in _BITS or (bits < 8 and colour not in (0, 3)) or (bits == 16 and colour == 3):
         raise ImageError(f"{damaged} ({bits} bits of colour type {colour}); save it again.")
-    check_size(height, width, name, channels, bytes_per_value=1)
+    check_size(height, width, name, min(channels, 3), bytes_per_value=1)
     return width, height, bits, channels
 
 
@@ -123,7 +125,8 @@ def read_jpeg(data: bytes, name: str) -> Picture:
     kept, place, orientation, frame, n_bytes = [data[:2]], 2, 1, None, 0
     for _ in range(_MAX_SEGMENTS):
         if data[place : place + 1] != b"\xff" or place + 4 > len(data):
-            raise ImageError(f"{damaged} ({'cut short' if place + 4 > len(data) else 'rubbish between its parts'}).")
+            what = "cut short" if place + 4 > len(data) else "rubbish between its parts"
+            raise ImageError(f"{damaged} ({what}); fetch or save it again.")
         marker = data[place + 1]
         if marker == 0xFF:  # padding
             place += 1
@@ -167,7 +170,7 @@ def _jpeg_frame(body: bytes, name: str, damaged: str) -> tuple[int, int, int]:
         raise ImageError(f"{shown_name(name)} is a JPEG of {bits} bits, which is not read; save it as PNG or TIFF.")
     if channels not in (1, 3, 4):
         raise ImageError(f"{damaged} ({channels} colours); save it again.")
-    check_size(height, width, name, channels, bytes_per_value=1)
+    check_size(height, width, name, min(channels, 3), bytes_per_value=1)
     return height, width, channels
 
 
@@ -187,7 +190,7 @@ def read_webp(data: bytes, name: str) -> Picture:
         body = data[place + 8 : place + 8 + min(length, 30)]
         found = _webp_size(kind, body)
         if found and (kind != b"VP8X" or size is None):
-            check_size(found[1], found[0], name, 4, bytes_per_value=1)
+            check_size(found[1], found[0], name, 3, bytes_per_value=1)
             size = size or found
         frames += kind == b"ANMF"
         if kind == b"EXIF" and length < 2**16:

@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from galaxy_core import fits_images
 from galaxy_core.errors import ImageError
-from galaxy_core.fits_images import encode_fits
+from galaxy_core.fits_images import encode_fits, list_images
 from galaxy_core.images import decode_image
 
 RNG = np.random.default_rng(0)
@@ -134,3 +134,113 @@ def test_fits_round_trip_keeps_cards_and_drops_storage():
     assert image.header["HISTORY"][0] == "first sentence" and len(image.header["HISTORY"]) == 2
     cube = np.stack([FLUX] * 3)
     np.testing.assert_array_equal(decode_image(encode_fits(cube, None, []), "x").pixels, cube)
+
+
+def several():
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "E", array=[1.0, 2.0])])
+    rice = fits.CompImageHDU(np.rint(FLUX).astype(np.int32), name="PACKED")
+    cube = np.stack([FLUX, -FLUX])
+    return saved_fits(fits.PrimaryHDU(), table, fits.ImageHDU(FLUX, name="SCI"), fits.ImageHDU(cube, name="ERR"), rice)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_images_are_listed_and_chosen(pack):
+    data = pack(several())
+    assert list_images(data, "x") == [(2, "SCI", (1, 12, 17)), (3, "ERR", (2, 12, 17)), (4, "PACKED", (1, 12, 17))]
+    first = decode_image(data, "x")
+    np.testing.assert_array_equal(first.pixels[0], FLUX)
+    assert first.notes == ("Extension 2 (SCI) is shown, the first that holds an image.",)
+    for hdu in (3, "3", "ERR", "err "):
+        chosen = decode_image(data, "x", hdu)
+        np.testing.assert_array_equal(chosen.pixels, np.stack([FLUX, -FLUX]))
+        assert chosen.header["EXTNAME"] == "ERR" and chosen.notes == ()
+    np.testing.assert_array_equal(decode_image(data, "x", "PACKED").pixels[0], np.rint(FLUX))
+    for hdu, words in (
+        (1, "a table"),
+        (0, "empty"),
+        (9, "2 SCI: 17 x 12 pixels"),
+        ("WHT", "choose one of"),
+        (-1, "no"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            decode_image(data, "x", hdu)
+
+
+def test_a_list_ends_where_the_damage_begins():
+    data = several()
+    cut = data[: data.index(b"EXTNAME = 'ERR")]
+    assert [index for index, _, _ in list_images(cut, "x")] == [2]
+    np.testing.assert_array_equal(decode_image(cut, "x").pixels[0], FLUX)
+    with pytest.raises(ImageError, match="no end"):
+        decode_image(cut, "x", "ERR")
+    with pytest.raises(ImageError, match="no end"):
+        list_images(data[:300], "x")
+
+
+def test_axes_of_length_one_are_dropped():
+    cube = np.stack([FLUX, FLUX + 1])
+    for shape in ((1, 1, 2, 12, 17), (2, 1, 12, 17), (1, 2, 1, 12, 17)):
+        np.testing.assert_array_equal(decode_image(saved_fits(fits.PrimaryHDU(cube.reshape(shape))), "x").pixels, cube)
+    with pytest.raises(ImageError, match="17 x 12 x 2 x 2 pixels"):
+        decode_image(saved_fits(fits.PrimaryHDU(np.stack([cube, cube]))), "x")
+
+
+@pytest.mark.parametrize("kind", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1", "NOCOMPRESS"])
+@pytest.mark.parametrize("dtype", ["i2", "u2", "i4", "f4", "f8"])
+def test_compressed_images_are_what_astropy_reads(kind, dtype):
+    values = RNG.normal(500, 30, (37, 50)).astype(dtype)
+    if dtype[0] == "f":
+        values[3, 4:9] = np.nan
+    for tile in (None, (16, 50), (37, 50)):
+        data = saved_fits(fits.PrimaryHDU(), fits.CompImageHDU(values, compression_type=kind, tile_shape=tile))
+        with fits.open(io.BytesIO(data)) as hdus:
+            want = hdus[1].data.astype(np.float32)
+        np.testing.assert_array_equal(decode_image(data, "x").pixels[0], want)
+
+
+def test_an_hcompress_tile_is_never_read_behind_its_end():
+    """Bytes behind the last tile are zeros of the reader's own, whatever its bit planes claim to need."""
+    data = bytearray(
+        saved_fits(fits.PrimaryHDU(), fits.CompImageHDU(BYTES.astype("i4"), compression_type="HCOMPRESS_1"))
+    )
+    place = data.index(b"\xdd\x99")
+    data[place + 22 : place + 25] = b"\x3f\x3f\x3f"
+    with pytest.raises(ImageError, match="damaged"):
+        decode_image(bytes(data), "x")
+
+
+@pytest.mark.parametrize("card", ["BSCALE", "BZERO"])
+@pytest.mark.parametrize("value", ["NaN", "'2'", "1E999"])
+def test_a_scale_that_is_no_number_is_refused(card, value):
+    with pytest.raises(ImageError, match=card):
+        decode_image(
+            fits_header(("SIMPLE", "T"), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 5), ("NAXIS2", 5), (card, value)), "x"
+        )
+
+
+def test_extremes_of_scale_and_type():
+    def read(values, **cards):
+        data = bytearray(saved_fits(fits.PrimaryHDU(values)))
+        place = data.index(b"END     ")
+        text = "".join(f"{key:<8}= {value:>20}".ljust(80) for key, value in cards.items()) + "END".ljust(80)
+        data[place : place + len(text)] = text.encode()
+        return decode_image(bytes(data), "x").pixels[0]
+
+    large = np.array([[2**62, -(2**62)], [0, 5]], dtype=">i8")
+    np.testing.assert_array_equal(read(large), large.astype(np.float32))
+    np.testing.assert_allclose(read(large, BZERO=2**63), large.astype(float) + 2.0**63, rtol=1e-6)
+    blank = read(np.array([[1, 2], [3, 2]], dtype=">i8"), BLANK=2)
+    np.testing.assert_array_equal(blank, [[1, np.nan], [3, np.nan]])
+    np.testing.assert_allclose(
+        read(np.array([[1, 2], [3, 4]], dtype=">i2"), BSCALE="1.5D-30"), [[1.5e-30, 3e-30], [4.5e-30, 6e-30]]
+    )
+    assert np.isinf(read(np.array([[1e300, 1.0]]))).tolist() == [[True, False]]
+
+
+def test_cards_that_cannot_be_read_are_left_out():
+    data = saved_fits(fits.PrimaryHDU(FLUX))
+    end = data.index(b"END     ")
+    bad = b"BUNIT   = adu per \xb5s".ljust(80) + b"END".ljust(80)
+    image = decode_image(data[:end] + bad + data[end + len(bad) :], "x")
+    assert "BUNIT" not in image.header and image.notes == ("Damaged cards of the header that were left out: 1.",)
+    np.testing.assert_array_equal(decode_image(encode_fits(image.pixels, image.header, []), "x").pixels, image.pixels)
