@@ -7,6 +7,7 @@ comes out is the same to the last bit wherever both are possible.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from galaxy_core.errors import ImageError
 from galaxy_core.fits_images import encode_header, find_extension, header_of, stored_type, units_of
 from galaxy_core.fits_layout import BLOCK, Extension
 from galaxy_core.frame_survey import Rows, survey_frame
+from galaxy_core.image_limits import reason
 from galaxy_core.saved_images import history
 from galaxy_core.tiles import Progress
 
@@ -120,11 +122,16 @@ def open_frame(path: str | Path, hdu: int | str | None = None) -> FrameFile | No
                 raise ImageError(
                     f"{path.name} is a damaged FITS file (its data are cut short); fetch or save it again."
                 )
-            header, _ = header_of(data, extension)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of cards that break a rule and are kept
+                header, _ = header_of(data, extension)
             return FrameFile(path, extension, header, extension.image_shape)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"Cannot read {path}: {reason}; check the path and its permissions.") from None
+    except ImageError:
+        raise
+    except OSError as error:
+        raise ImageError(f"Cannot read {path}: {error.strerror}; check the path and its permissions.") from None
+    except Exception as error:  # astropy raises nearly anything on a damaged header
+        raise ImageError(f"{path.name} is a damaged FITS file ({reason(error)}); fetch or save it again.") from None
 
 
 def denoise_frame(

@@ -1,9 +1,11 @@
-"""Denoise images with the shipped model: PNG, JPEG, TIFF or FITS in, the denoised image and the residual out.
+"""Denoise images with the shipped model: what comes out has the name, format, bit depth and size of what went in.
 
     python scripts/denoise.py galaxy.fits *.jpg --out denoised/ --json report.json
+    python scripts/denoise.py survey/ "night2/**/*.fits" --out denoised/ --residual
 
-FITS stays FITS, in its units and with its header and WCS; pictures become PNG, 16-bit grey stays 16-bit. A file that
-cannot be read is named in one sentence, the others go on, and the exit code is 1.
+IN is a file, a folder (with its subfolders) or a pattern. FITS keeps its units, header and WCS, and HISTORY says which
+model did what; frames of any size are read and written in strips. A file that cannot be read is named in one sentence,
+the others go on, and the exit code is 1. A second run makes only what is missing or out of date.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts.files import atomic_path, write_json
-from galaxy_core.denoising import denoise_image, encode_result
+from tqdm import tqdm
+
+from galaxy_core.artifacts.files import write_json
+from galaxy_core.denoise_jobs import Job, Ledger, check_folders, claim, describe, find_jobs, remove_leftovers
+from galaxy_core.denoise_run import denoise_job
+from galaxy_core.denoiser_calls import says_how_sure, weights_sha256
 from galaxy_core.embedding import find_model
-from galaxy_core.errors import GalaxyError, ImageError
-from galaxy_core.images import read_image
+from galaxy_core.errors import ArtifactError, GalaxyError, ModelError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,74 +34,89 @@ def positive_number(text: str) -> float:
     return float(text)
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[Job], dict[str, str]]:
+    """Options, what there is to do, and inputs that hold no image."""
     summary, _, rest = __doc__.partition("\n\n")
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=summary, epilog=rest, formatter_class=style)
-    parser.add_argument("inputs", metavar="IN", nargs="+", type=Path, help="image files")
-    parser.add_argument("--out", required=True, type=Path, help="folder for <name>_denoised and <name>_residual")
-    parser.add_argument("--json", type=Path, help="write noise, units and timing of every file here")
+    parser.add_argument("inputs", metavar="IN", nargs="+", help="image files, folders or patterns")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write noise, units and timing of every file here")
+    form_help = "fits: floats without rounding, from pictures too, as <name>.fits (default: the format of the input)"
+    parser.add_argument("--format", choices=("same", "fits"), default="same", help=form_help)
+    parser.add_argument("--residual", action="store_true", help="write input - denoised as <name>_residual.fits too")
+    parser.add_argument("--uncertainty", action="store_true", help="write one sigma as <name>_uncertainty.fits too")
     noise_help = "standard deviation of the sky noise in counts of the file (FITS: its unit); else estimated"
-    parser.add_argument("--noise", metavar="SIGMA_COUNTS", type=positive_number, help=noise_help)
+    parser.add_argument("--noise", metavar="SIGMA", type=positive_number, help=noise_help)
+    parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
     parser.add_argument("--model", default="contrastive_denoiser", help="name of a model under ARTIFACTS/models")
     parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    jobs, problems = find_jobs(options.inputs, options.out, options.format == "fits")
+    try:
+        check_folders(jobs, options.out)
+    except ArtifactError as error:
+        parser.error(str(error))
+    return options, jobs, problems
 
 
-def denoise_file(path: Path, options: argparse.Namespace, model: object, written: set[str]) -> dict[str, object]:
-    """Denoise one file and write what comes out; its entry in the report."""
-    image = read_image(path)
-    scale = 1.0 if image.linear else float(2**image.bits - 1)  # counts of full scale
-    result = denoise_image(image, model, noise_sigma=options.noise and options.noise / scale)
-    files = encode_result(result)
-    taken = sorted(written & files.keys())
-    if taken:
-        raise ImageError(f"{path} would replace {taken[0]} of another input of this run; rename one of the two.")
-    for name, data in files.items():
-        with atomic_path(options.out / name) as temporary:
-            temporary.write_bytes(data)
-        written.add(name)
-    written = str((image.header or {}).get("BUNIT", "")).strip() or "image units"
-    unit = written if image.linear else f"counts of {scale:.0f}"
-    noise = result.noise_sigma * scale
-    print(f"{path} -> {options.out / next(iter(files))}  sky noise {noise:.3g} {unit}, {result.seconds:.1f} s")
-    return {
-        "input": str(path),
-        "outputs": [str(options.out / name) for name in files],
-        "noise_sigma": noise,
-        "noise_unit": unit,
-        "noise_estimated": not result.noise_given,
-        "shape": list(result.image.shape),
-        "linear": result.linear,
-        "model": result.model_name,
-        "seconds": round(result.seconds, 3),
-    }
+def denoise_or_keep(job: Job, options: argparse.Namespace, model: object, ledger: Ledger, claimed: dict) -> dict:
+    extras = [what for what in ("residual", "uncertainty") if getattr(options, what)]
+    claim(job, extras, claimed)
+    for path in (job.target, *(job.extra(what) for what in extras)):
+        remove_leftovers(path)
+    kept = ledger.find(job)
+    if kept is not None:
+        print(f"{job.source} -> {job.target}  up to date")
+        return {**kept, "up_to_date": True}
+    source, as_fits = describe(job.source), options.format == "fits"
+    with tqdm(total=100, unit="%", desc=job.source.name[:40], delay=2, leave=False, disable=None) as bar:
+
+        def show(done: float) -> None:
+            bar.update(100 * done - bar.n)
+
+        report, written = denoise_job(job, model, options.noise, options.hdu, as_fits, extras, show)
+    ledger.add(job, source, written, report)
+    noise = f"sky noise {report['noise_sigma']:.3g} {report['noise_unit']}"
+    print(f"{job.source} -> {job.target}  {noise}, {report['seconds']:.1f} s")
+    return {**report, "up_to_date": False}
 
 
-def denoise_all(options: argparse.Namespace) -> int:
+def denoise_all(options: argparse.Namespace, jobs: list[Job], problems: dict[str, str]) -> int:
     from galaxy_core.models import load_model, resolve_device
 
     model = load_model(find_model(options.model, options.artifacts)).to(resolve_device(options.device))
-    entries, written = [], set()
-    for path in options.inputs:
+    if options.uncertainty and not says_how_sure(model):
+        raise ModelError(f"The model {options.model} does not say how sure it is; leave out --uncertainty.")
+    names = ("format", "residual", "uncertainty", "noise", "hdu", "device")
+    made_with = {"weights_sha256": weights_sha256(model), **{name: getattr(options, name) for name in names}}
+    ledger, claimed = Ledger(options.out, made_with), {}
+    entries = [{"input": text, "error": problem} for text, problem in problems.items()]
+    for problem in problems.values():
+        print(problem, file=sys.stderr)
+    for job in jobs:
         try:
-            entries.append(denoise_file(path, options, model, written))
-        except GalaxyError as error:
-            print(error, file=sys.stderr)
-            entries.append({"input": str(path), "error": str(error)})
+            entries.append(denoise_or_keep(job, options, model, ledger, claimed))
+        except (GalaxyError, OSError, MemoryError) as error:
+            said = " ".join(str(error).split()) or f"{job.source} does not fit in memory."
+            print(said, file=sys.stderr)
+            entries.append({"input": str(job.source), "error": said})
     if options.json:
         write_json(options.json, {"files": entries})
     return 1 if any("error" in entry for entry in entries) else 0
 
 
 def main() -> int:
-    options = parse()
+    options, jobs, problems = parse()
     try:
-        return denoise_all(options)
+        return denoise_all(options, jobs, problems)
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped; what is done stays, and the same command goes on from there.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -3,74 +3,23 @@
 from __future__ import annotations
 
 import io
-import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from astropy.io import fits
+from denoiser_stand_ins import Identity, Smooth, display, frame, linear
 from PIL import Image
-from torch import nn
-from torch.nn import functional as F
 
 from galaxy_core.denoising import denoise_image, encode_result
 from galaxy_core.errors import ImageError
-from galaxy_core.images import AstroImage, decode_image, read_image
+from galaxy_core.images import decode_image, read_image
 from galaxy_core.linear_denoising import linear_noise_sigma
-from galaxy_core.models import load_model, save_model
-from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models import load_model
 from galaxy_core.tiles import OVERLAP_PX, TILE_PX, blend_tiles
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-class Identity(nn.Module):
-    """Changes nothing; remembers the noise it was told and the sizes it saw."""
-
-    name = "identity"
-
-    def __init__(self):
-        super().__init__()
-        self.told, self.sizes = [], []
-
-    def denoise(self, images, noise_sigma=None):
-        self.told.append(None if noise_sigma is None else float(noise_sigma[0]))
-        self.sizes.append(tuple(images.shape))
-        return images.clone(), torch.full((len(images),), 0.05) if noise_sigma is None else noise_sigma
-
-
-class Smooth(Identity):
-    """Gaussian smoothing with a kernel of 9 pixels: keeps flux, and a seam would show."""
-
-    name = "smooth"
-
-    def denoise(self, images, noise_sigma=None):
-        _, sigma = super().denoise(images, noise_sigma)
-        kernel = torch.exp(-0.5 * (torch.arange(-4, 5) / 1.5) ** 2)
-        kernel = (kernel / kernel.sum()).repeat(3, 1)
-        padded = F.pad(images, (4, 4, 4, 4), mode="replicate")
-        rows = F.conv2d(padded, kernel.view(3, 1, 9, 1), groups=3)
-        return F.conv2d(rows, kernel.view(3, 1, 1, 9), groups=3), sigma
-
-
-def display(pixels, **kwargs):
-    return AstroImage(np.asarray(pixels, np.float32), False, None, "PNG", "galaxy.png", **kwargs)
-
-
-def linear(pixels, header=None):
-    return AstroImage(np.asarray(pixels, np.float32), True, header, "FITS", "frame.fits.gz", 32)
-
-
-def frame(shape=(300, 280), sky=1000.0, sigma=20.0, seed=0, stars=((150, 140, 300.0),), width=2.5):
-    """Sky, white noise, and Gaussian sources (row, column, peak) of ``width`` pixels sigma."""
-    rows, columns = np.indices(shape)
-    clean = np.full(shape, sky)
-    for row, column, peak in stars:
-        clean += peak * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * width**2))
-    return clean, clean + np.random.default_rng(seed).normal(0, sigma, shape)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (3, 300, 290), (1, 257, 33), (5, 40, 40), (2, 30, 300)])
@@ -293,59 +242,3 @@ def test_shipped_model_on_a_real_frame():
     assert np.std(change / error) < 1.0, "the scatter stays below the input's own noise"
     quiet = np.abs(before) < 2 * result.noise_sigma
     assert after[quiet].std() < 0.4 * before[quiet].std()
-
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory):
-    """Artifacts with a small untrained model: its first correction is zero, so it returns what it is given."""
-    root = tmp_path_factory.mktemp("artifacts")
-    config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
-    save_model(root / "models" / "contrastive_denoiser", ContrastiveDenoiser(config))
-    return root
-
-
-def run_script(monkeypatch, *arguments):
-    """Exit code of ``scripts/denoise.py``, run in this process: torch is slow to start."""
-    monkeypatch.setattr(sys, "argv", ["denoise.py", *map(str, arguments)])
-    main = runpy.run_path(str(ROOT / "scripts" / "denoise.py"), run_name="script")["main"]
-    try:
-        return main()
-    except SystemExit as stop:
-        return stop.code
-
-
-def test_script_one_bad_file_does_not_stop_the_others(tmp_path, untrained, monkeypatch, capsys):
-    _, noisy = frame(shape=(60, 60), stars=((30, 30, 300.0),))
-    fits.writeto(tmp_path / "a.fits", noisy.astype(np.float32))
-    (tmp_path / "b.png").write_text("no image at all")
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)).save(tmp_path / "c.jpg")
-    Image.new("L", (9, 9)).save(tmp_path / "c.png")
-    inputs = [tmp_path / name for name in ("a.fits", "b.png", "c.jpg", "missing.png", "c.png")]
-    options = ("--out", tmp_path / "out", "--json", tmp_path / "r.json", "--artifacts", untrained)
-    assert run_script(monkeypatch, *inputs, *options) == 1
-    said = capsys.readouterr().err
-    assert "b.png" in said and "missing.png" in said and "would replace" in said and len(said.splitlines()) == 3
-    names = [f"{stem}_{what}" for stem in ("a", "c") for what in ("denoised", "residual")]
-    assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == names
-    with fits.open(tmp_path / "out" / "a_denoised.fits") as hdus:
-        np.testing.assert_array_equal(hdus[0].data, noisy.astype(np.float32))
-    report = json.loads((tmp_path / "r.json").read_text())
-    assert report["files"][0]["noise_sigma"] == pytest.approx(20, rel=0.15)
-    assert [("error" in entry) for entry in report["files"]] == [False, True, False, True, True]
-
-
-def test_script_good_files_and_given_noise(tmp_path, untrained, monkeypatch):
-    Image.new("L", (9, 9), 7).save(tmp_path / "c.png")
-    options = ("--out", tmp_path / "out", "--json", tmp_path / "r.json", "--artifacts", untrained, "--noise", 12.5)
-    assert run_script(monkeypatch, tmp_path / "c.png", *options) == 0
-    entry = json.loads((tmp_path / "r.json").read_text())["files"][0]
-    assert entry["noise_sigma"] == pytest.approx(12.5) and not entry["noise_estimated"]
-
-
-def test_script_usage_and_missing_model(tmp_path, monkeypatch, capsys):
-    assert run_script(monkeypatch) == 2
-    assert run_script(monkeypatch, "x.png", "--out", tmp_path, "--noise", "-3") == 2
-    capsys.readouterr()
-    assert run_script(monkeypatch, "x.png", "--out", tmp_path / "o", "--artifacts", tmp_path / "nowhere") == 1
-    assert len(capsys.readouterr().err.strip().splitlines()) == 1
-    assert not (tmp_path / "o").exists()
