@@ -148,9 +148,10 @@ class ImageViewer {
     this.resting = setTimeout(() => {
       const panel = this.panels[0];
       if (!panel || this.scaleOf(panel) * message.factor < 1.2) return;
-      const [ax, ay] = this.toImage(panel, 0, 0), [bx, by] = this.toImage(panel, panel.canvas.width, panel.canvas.height);
-      const clip = (value, size) => Math.min(Math.max(Math.round(value), 0), size);
-      const seen = [clip(ax, message.full_width), clip(Math.min(ay, by), message.full_height), clip(bx, message.full_width), clip(Math.max(ay, by), message.full_height)];
+      const corners = this.panels.flatMap((one) => [this.toImage(one, 0, 0), this.toImage(one, one.canvas.width, one.canvas.height)]);
+      const edge = (axis, size, pick) => Math.min(Math.max(Math.round(pick(...corners.map((corner) => corner[axis]))), 0), size);
+      const sides = [[0, message.full_width], [1, message.full_height]];
+      const seen = [Math.min, Math.max].flatMap((pick) => sides.map(([axis, size]) => edge(axis, size, pick)));
       const { detail } = this, wanted = 1 / this.scaleOf(panel);
       const covered = detail && detail.x0 <= seen[0] && detail.y0 <= seen[1] && detail.x0 + detail.width * detail.factor >= seen[2] - detail.factor
         && detail.y0 + detail.height * detail.factor >= seen[3] - detail.factor && (detail.factor === 1 || detail.factor <= wanted * 1.5);
@@ -181,8 +182,9 @@ class ImageViewer {
     for (const kind of ["before", "after", "residual", "uncertainty"]) {
       const fine = this.detail && valuesAt(this.detail, kind, x, y, message);
       const values = fine ?? valuesAt(this.overview, kind, x, y, message);
+      if (!values) continue;
       factor = fine ? this.detail.factor : this.overview.factor;
-      if (values) parts.push(`${message.words[kind]} ${values.map(digits).join(" / ")}`);
+      parts.push(`${message.words[kind]} ${values.map(digits).join(" / ")}`);
     }
     said.textContent = `${parts.join(" · ")} ${message.unit}${factor > 1 ? `, mean of ${factor} x ${factor} px` : ""}`;
   }

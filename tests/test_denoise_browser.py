@@ -1,0 +1,144 @@
+"""Denoising in a real Chromium: an upload, the line between before and after, zoom in all panels, cancel, a phone."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from conftest import make_catalog
+
+from galaxy_core.models import save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+
+pytestmark = pytest.mark.browser
+
+SCALES = """() => {
+    const {viewer} = document.querySelector('.iv'), {full_width, full_height} = viewer.message;
+    return viewer.panels.map((panel) => {
+        const {width, height} = panel.canvas;
+        return viewer.scaleOf(panel) / Math.min(width / full_width, height / full_height);
+    });
+}"""
+PIXEL = """() => {
+    const canvas = document.querySelector('.iv-panel canvas'), {width, height} = canvas;
+    return canvas.getContext('2d').getImageData(width / 2 | 0, height / 4 | 0, 1, 1).data.slice(0, 3).join();
+}"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Artifacts with a catalog and a small untrained model."""
+    root = tmp_path_factory.mktemp("artifacts")
+    make_catalog(root, n=12)
+    config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
+    save_model(root / "models" / "contrastive_denoiser", ContrastiveDenoiser(config))
+    return root
+
+
+def frame_file(name: str, height: int, width: int) -> dict:
+    pixels = np.random.default_rng(0).normal(100, 5, (height, width)).astype(np.float32)
+    pixels[height // 2 - 3 : height // 2 + 3, width // 2 - 3 : width // 2 + 3] += 500
+    hdu = fits.PrimaryHDU(pixels)
+    hdu.header["BUNIT"] = "adu"
+    buffer = io.BytesIO()
+    hdu.writeto(buffer)
+    return {"name": name, "mimeType": "application/fits", "buffer": buffer.getvalue()}
+
+
+def opened(visit, height: int, width: int, **context):
+    """The page with an upload in the viewer."""
+    page = visit("/Denoise", **context)
+    page.locator("input[type=file]").set_input_files([frame_file("field.fits", height, width)])
+    page.wait_for_selector(".iv[data-drawn]")
+    page.get_by_role("heading", name="Before and after").wait_for()
+    page.locator(".iv").scroll_into_view_if_needed()
+    return page
+
+
+def centre_of(page, selector: str) -> tuple[float, float]:
+    box = page.locator(selector).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_line_zoom_values_and_stretch(visit):
+    page = opened(visit, 300, 420)
+    divider = page.locator(".iv-divider")
+    x, y = centre_of(page, ".iv-divider")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 150, y, steps=4)
+    page.mouse.up()
+    page.wait_for_function("+document.querySelector('.iv-divider').getAttribute('aria-valuenow') < 45")
+    divider.press("ArrowRight")
+    divider.press("End")
+    page.wait_for_function("document.querySelector('.iv-divider').getAttribute('aria-valuenow') === '100'")
+
+    x, y = centre_of(page, ".iv-residual canvas")
+    page.mouse.move(x, y)
+    values = page.locator(".iv-values")
+    page.wait_for_function("document.querySelector('.iv-values').innerText.includes('residual')")
+    text = values.inner_text()
+    assert re.search(r"x \d+, y \d+ · input [-\d.]+ · galaxy atlas [-\d.]+ · residual [-\d.]+ adu", text), text
+    page.mouse.wheel(0, -240)
+    page.wait_for_function(f"({SCALES})()[0] > 1.3")
+    scales = page.evaluate(SCALES)
+    assert len(scales) == 2 and scales[0] == pytest.approx(scales[1]), "all panels show the same part"
+    page.locator(".iv-compare canvas").press("0")
+    page.wait_for_function(f"({SCALES})()[0] === 1")
+    page.locator(".iv-compare canvas").press("+")
+    page.wait_for_function(f"({SCALES})()[0] > 1.3")
+    page.locator(".iv-compare canvas").dblclick(position={"x": 200, "y": 200})
+    page.wait_for_function(f"({SCALES})()[0] === 1")
+
+    before = page.evaluate(PIXEL)
+    page.get_by_label("Invert").check()
+    page.wait_for_function(f"({PIXEL})() !== '{before}'")
+    page.get_by_label("Invert").uncheck()
+    page.wait_for_function(f"({PIXEL})() === '{before}'")
+    page.get_by_role("button", name="Side by side").click()
+    page.wait_for_function("document.querySelectorAll('.iv-panel').length === 3")
+    page.locator(".iv-legend button").first.click()
+    assert page.locator(".iv-legend button").first.get_attribute("aria-pressed") == "true"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save what you see as PNG").click()
+    assert download.value.suggested_filename == "field_view.png"
+
+
+def test_zooming_into_a_large_frame_brings_its_own_pixels(visit):
+    page = opened(visit, 1240, 1300)
+    assert page.evaluate("document.querySelector('.iv').viewer.message.factor") == 2
+    x, y = centre_of(page, ".iv-residual canvas")
+    page.mouse.move(x, y)
+    page.wait_for_function("document.querySelector('.iv-values').innerText.includes('mean of 2 x 2 px')")
+    for _ in range(6):
+        page.mouse.wheel(0, -240)
+    page.wait_for_function("(document.querySelector('.iv').dataset.detail || '').endsWith(',1')")
+    page.wait_for_function("!document.querySelector('.iv-values').innerText.includes('mean of')")
+
+
+def test_work_is_cancelled_and_the_page_stays_awake(visit):
+    page = visit("/Denoise")
+    page.locator("input[type=file]").set_input_files([frame_file("huge.fits", 5000, 5000)])
+    cancel = page.get_by_role("button", name="Cancel")
+    cancel.click()
+    page.get_by_text("Stopped; what was done by then is kept.").wait_for()
+    assert page.locator(".iv").count() == 0
+    page.get_by_text("Example", exact=True).click()
+    page.wait_for_selector(".iv[data-drawn]")
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_phone(visit, scheme):
+    options = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme, "has_touch": True, "is_mobile": True}
+    page = opened(visit, 200, 200, **options)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = page.locator(".iv-compare").bounding_box()
+    assert 300 <= box["width"] <= 390 and 300 <= box["height"] <= 600
+    page.locator(".iv-compare canvas").tap(position={"x": 60, "y": 150})
+    page.wait_for_function("document.querySelector('.iv-values').innerText.includes('residual')")
+    page.get_by_role("button", name="Zoom in (+)").tap()
+    page.wait_for_function(f"({SCALES})()[0] > 1.3")
