@@ -65,14 +65,14 @@ class Config:
     )
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: FitConfig = field(default_factory=lambda: FitConfig(24, 384, 2e-3, 1e-2))
-    denoise: FitConfig = field(default_factory=lambda: FitConfig(10, 64, 1e-3, 1e-4))
+    denoise: FitConfig = field(default_factory=lambda: FitConfig(40, 64, 1e-3, 1e-4))
     noise: FitConfig = field(default_factory=lambda: FitConfig(1, 64, 2e-3, 1e-4))
     uncertainty: FitConfig = field(default_factory=lambda: FitConfig(5, 64, 2e-3, 1e-4, average_decay=0.99))
     temperature: float = 0.2
     shape_weight: float = 1.0
     crop_px: int = 64
     squared_error_weight: float = 10.0
-    ssim_weight: float = 0.02
+    ssim_weight: float = 0.05
     flux_weight: float = 0.002
     total_variation_weight: float = 0.001
     darkening_weight: float = 0.0
