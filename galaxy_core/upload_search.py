@@ -154,16 +154,17 @@ def percentile_of(similarities: np.ndarray, neighbor_similarities: np.ndarray) -
 
 def unusual_sentence(match: UploadMatch, n_galaxies: int) -> str:
     """How unusual the upload is among the catalog's galaxies, in words."""
-    nearest = f"similarity to the nearest {match.similarities[0]:.3f}"
+    nearest = f"similarity to the nearest: {match.similarities[0]:.3f}"
     if not np.isfinite(match.percentile):
-        return f"The catalog is too small to say how unusual this is; {nearest}."
+        return f"The catalog is too small to say how unusual this is ({nearest})."
     share = "fewer than 0.1 %" if match.percentile < 0.1 else f"{match.percentile:.3g} %"
-    measured = f"Of this catalog's {n_galaxies:,} galaxies, {share} are as far from their own nearest ({nearest})"
+    k = len(match.rows)
+    measured = f"{share} of this catalog's {n_galaxies:,} galaxies are no closer to their own {k} nearest ({nearest})"
     if match.percentile < UNLIKE:
-        return f"This is unlike anything here. {measured}: no galaxy of its kind, or no galaxy at all."
+        return f"Unlike anything here: {measured}. It is of a kind this catalog lacks, or no galaxy."
     if match.percentile < UNUSUAL:
-        return f"This is unusual here. {measured}."
-    return f"{measured}: the catalog has its like."
+        return f"Unusual here: {measured}."
+    return f"Like galaxies of this catalog: {measured}."
 
 
 def check_model(model: Embedder, stamps: Iterable[np.ndarray], vectors: np.ndarray) -> float:

@@ -152,7 +152,7 @@ def test_model_view_without_torch_is_one_sentence(folder_root, monkeypatch):
 
     (folder_root / "models" / MODEL.name).mkdir(parents=True)
     (folder_root / "models" / MODEL.name / "weights.safetensors").write_bytes(b"")
-    monkeypatch.setattr(model_view, "_load", no_torch)
+    monkeypatch.setattr(model_view.loaded_models, "load_denoiser", no_torch)
     app = open_card(folder_root)
     app.toggle(key="card-model").set_value(True).run()
     assert "pip install" in words_of(app) and not app.exception

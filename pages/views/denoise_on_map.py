@@ -101,11 +101,10 @@ def _draw_map(
     look = replace(map_choices.look_of(galaxies, projection, colouring.title, None, "on-map"), group=GROUP)
     component.forget_maps()
     component.draw_map(galaxies, look, colouring, None, (colour, colouring.names), HEIGHT)
-    opened = opened_row(galaxies)
+    coordinates = np.stack(galaxies.coordinates(projection), axis=1)[match.rows]
+    marks = marks_of(projection, coordinates, places, shown)
     with st.container(key="map-channels"):
-        component.draw_marks(
-            galaxies, GROUP, opened, np.sort(match.rows), marks_of(projection, places, shown), _on_events(galaxies)
-        )
+        component.draw_marks(galaxies, GROUP, opened_row(galaxies), np.sort(match.rows), marks, _on_events(galaxies))
         _draw_hover(galaxies)
         _draw_view(galaxies)
     place = places[shown]
@@ -113,15 +112,20 @@ def _draw_map(
     st.caption(frame.plain(placement_sentence(place, words.name_of(projection)) if place else missing))
 
 
-def marks_of(projection: str, places: dict[str, Placement | None], shown: str) -> list[dict]:
-    """What the map component draws for both versions: the one that is shown with its circle, above the other."""
-    marks = []
-    for name, place in sorted(places.items(), key=lambda item: item[0] == shown):
-        if place is None:
-            continue
+def marks_of(projection: str, coordinates: np.ndarray, places: dict[str, Placement | None], shown: str) -> list[dict]:
+    """What the map component draws: rings around the nearest galaxies, and a cross for each version of the image.
+
+    ``coordinates``, shape (k, 2), are those of the nearest galaxies. The version that is shown has its circle, and is
+    drawn above the other; the label of the lower one stands below it, so that labels do not meet.
+    """
+    near = coordinates[np.isfinite(coordinates).all(axis=1)].astype(float)
+    marks = [{"map": projection, "kind": "rings", "x": near[:, 0].tolist(), "y": near[:, 1].tolist()}]
+    known = {name: place for name, place in places.items() if place}
+    lowest = min(known, key=lambda name: known[name].y, default=None)
+    for name, place in sorted(known.items(), key=lambda item: item[0] == shown):
+        mark = {"map": projection, "kind": "place", "x": [place.x], "y": [place.y], "label": name}
         circle = place.spread if name == shown else 0.0
-        mark = {"map": projection, "x": [place.x], "y": [place.y], "radius": circle, "label": name}
-        marks.append(mark | {"faint": name != shown, "below": name != shown})
+        marks.append(mark | {"radius": circle, "faint": name != shown, "below": name == lowest and len(known) > 1})
     return marks
 
 

@@ -1,4 +1,4 @@
-"""Search by id, by a part of an id, or by a place on the sky."""
+"""Search by id, by a part of an id, by a place on the sky, or by a picture."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from galaxy_core.errors import PositionError
+from galaxy_core.embedding import find_model
+from galaxy_core.errors import ModelError, PositionError
 from galaxy_core.sky import SkyQuery, cone_search, parse_position, sexagesimal
 from pages.views import frame, selection, words
 from pages.views.readers import Galaxies
 from pages.views.selection_gallery import pictures
 
 N_SHOWN = 24
+FILE_TYPES = ["png", "jpg", "jpeg", "tif", "tiff", "webp", "fits", "fit", "fts", "gz", "fz"]
+BY_PICTURE = """The galaxies that look most like your own image: the model that embedded this catalog embeds it too. The
+image is worked on here and kept nowhere. On the Denoise page noise can be taken out first, which finds more."""
 ID_TAIL = 12
 HOW = """A galaxy's **id**, or any part of it; or a **place on the sky**, ICRS, right ascension first:
 
@@ -61,12 +65,18 @@ def draw_search(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) ->
         help=HOW,
     ).strip()
     if not text:
+        draw_picture_search(galaxies, on_open)
         return
     try:
         found = search(galaxies, text)
     except PositionError as error:
         st.warning(frame.plain(str(error)), icon=":material/explore:")
         return
+    draw_found(galaxies, found, f"search “{text}”", on_open)
+
+
+def draw_found(galaxies: Galaxies, found: Found, how: str, on_open: Callable[[Galaxies, int], None]) -> None:
+    """What was found in a sentence and pictures, and a button that selects it, calling the selection ``how``."""
     st.caption(frame.plain(found.sentence))
     if len(found.rows):
         with frame.panel():
@@ -76,13 +86,56 @@ def draw_search(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) ->
             key="select-found",
             icon=":material/select_all:",
             on_click=select_found,
-            args=(galaxies, found.rows, text),
+            args=(galaxies, found.rows, how),
         )
 
 
-def select_found(galaxies: Galaxies, rows: np.ndarray, text: str) -> None:
+def draw_picture_search(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) -> None:
+    """A place to drop an image, and the galaxies that look most like it; nothing where the model is not here."""
+    try:
+        find_model(galaxies.manifest.model, galaxies.root)
+    except ModelError:
+        return
+    with st.popover("Search by picture", icon=":material/image_search:", key="find-by-picture"):
+        file = st.file_uploader(
+            "An image of a galaxy", FILE_TYPES, key=f"find-picture-{galaxies.name}", help=BY_PICTURE
+        )
+        found = None
+        if file is not None:
+            with frame.panel():
+                found = search_picture(galaxies, file.getvalue(), file.name)
+    if found is not None:
+        draw_found(galaxies, found, f"most like the picture “{file.name[:60]}”", on_open)
+
+
+def search_picture(galaxies: Galaxies, data: bytes, name: str) -> Found:
+    """The galaxies most like an image, after the choice of the part to compare and its view as the model saw it.
+
+    Raises
+    ------
+    ImageError, ModelError, VectorError
+        It is no image, or not one to compare; or the model does not fit the catalog.
+    """
+    # these bring PyTorch's neighbours along, which a search by text never needs
+    from galaxy_core.images import encode_png
+    from galaxy_core.upload_search import unusual_sentence
+    from pages.views import upload_choice, upload_search
+    from pages.views.model_view import figure_html
+
+    image = upload_search.decoded(data, name)
+    base = upload_search.search_base(galaxies)
+    crop, fraction = upload_choice.choose_part(image, image, base, galaxies.manifest.layout, "find")
+    match = upload_search.find_match(galaxies, base, image, crop, fraction)
+    seen = figure_html("your picture", encode_png(match.seen), f"as the model saw it, {match.seen.shape[-1]} px")
+    st.html(f'<div class="model-view">{seen}</div>')
+    sentence = f"The {len(match.rows)} most like {image.name}, with their similarity. "
+    captions = tuple(upload_search.similarity_captions(match))
+    return Found(match.rows, sentence + unusual_sentence(match, len(galaxies)), captions)
+
+
+def select_found(galaxies: Galaxies, rows: np.ndarray, how: str) -> None:
     """Make what was found the selection."""
-    selection.select_rows(galaxies, np.sort(rows).astype(np.int32), how=f"search “{text}”")
+    selection.select_rows(galaxies, np.sort(rows).astype(np.int32), how=how)
     st.rerun(["card", "below"])
 
 

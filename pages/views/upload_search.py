@@ -70,6 +70,16 @@ def digest_of(image: AstroImage) -> str:
     return digest
 
 
+def decoded(data: bytes, name: str) -> AstroImage:
+    """An uploaded file as an image; the same bytes are decoded once."""
+    return _decoded(hashlib.blake2b(data, digest_size=16).hexdigest(), name, data)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the image …")
+def _decoded(digest: str, name: str, _data: bytes) -> AstroImage:
+    return decode_image(_data, name)
+
+
 @st.cache_resource(max_entries=16, show_spinner="Looking for sources …")
 def sources_of(digest: str, _image: AstroImage) -> Sources:
     """Sources of an image of that digest, the central one first."""

@@ -106,3 +106,20 @@ function paintPlace(context, map, { x, y, radius, label, below, faint }, ratio) 
   context.fillText(label, left, top);
   context.globalAlpha = 1;
 }
+
+/** A small ring around each of some galaxies. */
+function paintRings(context, map, { x, y }, ratio) {
+  for (const [colour, width] of [[map.message.background, 3.5], [map.message.ink, 1.5]]) {
+    context.lineWidth = width * ratio;
+    context.strokeStyle = colour;
+    x.forEach((value, k) => {
+      const [px, py] = map.toPaper(value, y[k]);
+      context.beginPath();
+      context.arc(px, py, 4.5 * ratio, 0, 2 * Math.PI);
+      context.stroke();
+    });
+  }
+}
+
+const PAINT_MARK = { place: paintPlace, rings: paintRings };
+const paintOutlineOf = (context, map, outline, ratio) => map.paintOutline(context, outline, ratio, false);

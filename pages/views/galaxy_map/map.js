@@ -190,7 +190,7 @@ class GalaxyMap {
       context.strokeStyle = colour;
       context.stroke();
     };
-    for (const outline of this.outlines || []) outline.label ? paintPlace(context, this, outline, ratio) : this.paintOutline(context, outline, ratio, false);
+    for (const outline of this.outlines || []) (PAINT_MARK[outline.kind] || paintOutlineOf)(context, this, outline, ratio);
     if (this.drawing) this.paintOutline(context, this.drawing, ratio, true);
     const hover = this.placeOf(this.hoverRow);
     if (hover) ring(hover, 7, 1.5, this.message.ink);

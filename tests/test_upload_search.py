@@ -1,0 +1,246 @@
+"""Search by upload: a galaxy finds itself, is put near its own point, and what is no galaxy is said to be none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import PROJECT, blob
+
+from galaxy_core import artifacts
+from galaxy_core.embedding import find_model, load_embedder
+from galaxy_core.errors import ImageError, ModelError
+from galaxy_core.images import AstroImage, decode_image, resize_square
+from galaxy_core.map_placement import fit_linear_map, place_among, place_on_map, placement_sentence
+from galaxy_core.projection import fit_projection
+from galaxy_core.similarity import nearest_neighbors
+from galaxy_core.upload_framing import (
+    Crop,
+    Framing,
+    as_seen,
+    crop_around,
+    cut,
+    default_crop,
+    displayed_radius,
+    find_sources,
+    measure_framing,
+)
+from galaxy_core.upload_search import (
+    check_model,
+    nearest_galaxies,
+    percentile_of,
+    sample_similarities,
+    search_upload,
+    unusual_sentence,
+)
+from galaxy_core.vectors import VectorError
+
+REAL = PROJECT / "artifacts" / "gz_clean5"
+
+
+def picture(pixels, linear=False):
+    return AstroImage(np.asarray(pixels, dtype=np.float32), linear, None, "PNG", "upload.png")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_embedder(find_model("contrastive_denoiser", PROJECT / "artifacts"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def generated(model):
+    """Pictures of 60 made-up galaxies, and their vectors as the pipeline makes them."""
+    pictures = [blob(i, 128) for i in range(60)]
+    return pictures, model.embed(np.stack([resize_square(image, model.input_px) for image in pictures]))
+
+
+@pytest.fixture(scope="module")
+def real():
+    """Rows, pictures and vectors of some galaxies of a survey, with its maps."""
+    if not REAL.is_dir():
+        pytest.skip("the catalog gz_clean5 is not here")
+    _, vectors = artifacts.read_embedding(REAL.parent, REAL.name, "contrastive_denoiser")
+    rows = np.sort(np.random.default_rng(5).choice(len(vectors), 12, replace=False))
+    pictures = [decode_image(p, "p").pixels for p in artifacts.read_thumbnails(REAL.parent, REAL.name, rows.tolist())]
+    maps = artifacts.read_table(REAL.parent, REAL.name, "projections")
+    usual = artifacts.read_neighbors(REAL.parent, REAL.name, "contrastive_denoiser")[1]
+    return rows, pictures, vectors, maps, usual
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_generated_galaxy_finds_itself(model, generated, turns):
+    pictures, vectors = generated
+    flat = fit_projection("pca", vectors, 0).coordinates
+    for row in (0, 17, 41):
+        found = search_upload(picture(np.rot90(pictures[row], turns, (1, 2))), vectors, model, coordinates=flat)
+        assert found.rows[0] == row and found.similarities[0] > 0.98
+        assert found.rows.shape == found.similarities.shape == (12,)
+        assert (np.diff(found.similarities) <= 0).all()
+        assert np.hypot(*(flat[row] - (found.placement.x, found.placement.y))) < 0.1 * np.ptp(flat)
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_galaxy_of_a_survey_finds_itself(model, real, turns):
+    rows, pictures, vectors, maps, usual = real
+    for row, pixels in zip(rows, pictures, strict=True):
+        for name, near in (("tsne", 0.03), ("umap", 0.03)):
+            flat = maps[[f"{name}_x", f"{name}_y"]].to_numpy()
+            upload = picture(np.rot90(pixels, turns, (1, 2)))
+            found = search_upload(upload, vectors, model, neighbor_similarities=usual, coordinates=flat)
+            away = np.hypot(found.placement.x - flat[row, 0], found.placement.y - flat[row, 1])
+            assert found.rows[0] == row and found.similarities[0] > 0.98
+            assert away < near * np.ptp(flat, axis=0).max()
+
+
+def test_linear_maps_of_a_survey_are_found_again(real):
+    rows, _, vectors, maps, _ = real
+    for name, linear in (("pca", True), ("lda", True), ("umap", False)):
+        flat = maps[[f"{name}_x", f"{name}_y"]].to_numpy()
+        found = fit_linear_map(vectors, flat)
+        assert (found is not None) == linear
+        if linear:
+            place = place_on_map(vectors[rows[0]], rows[:1], np.ones(1), flat, found)
+            assert place.exact and np.allclose((place.x, place.y), flat[rows[0]], atol=1e-3)
+
+
+def test_noise_of_half_the_published_strength_keeps_it_among_the_twenty_nearest(model, real):
+    """Of 200 galaxies 89 % are; here most of twelve."""
+    rows, pictures, vectors, _, usual = real
+    rng, kept = np.random.default_rng(0), 0
+    for row, pixels in zip(rows, pictures, strict=True):
+        counts = pixels * 255
+        noise = rng.poisson(counts + 150) - 150 - counts + rng.normal(0, 10, counts.shape)
+        noisy = np.clip(np.rint(counts + 0.5 * noise), 0, 255) / 255
+        kept += row in search_upload(picture(noisy), vectors, model, 20, neighbor_similarities=usual).rows
+    assert kept > len(rows) / 2
+
+
+def test_what_is_no_galaxy_is_said_to_be_unlike_anything(model, real):
+    *_, vectors, _, usual = real
+    y, x = np.mgrid[:64, :64] - 31.5
+    star = np.exp(-(x**2 + y**2) / (2 * 1.5**2))[None].repeat(3, 0)
+    sky = np.random.default_rng(0).normal(0.02, 0.015, (3, 64, 64)).clip(0, 1)
+    for pixels in (star, sky):
+        found = search_upload(picture(pixels), vectors, model, neighbor_similarities=usual)
+        assert found.percentile < 1
+        assert unusual_sentence(found, len(vectors)).startswith("Unlike anything here")
+    with pytest.raises(ImageError, match="same brightness everywhere"):
+        search_upload(picture(np.full((3, 40, 40), 0.4)), vectors, model, neighbor_similarities=usual)
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((1, 1, 1)), np.full((3, 9, 9), np.nan), np.full((1, 30, 4), 7.0)], ids=["one", "nan", "grey"]
+)
+@pytest.mark.parametrize("linear", [False, True])
+def test_nothing_to_see_is_one_sentence(pixels, linear):
+    with pytest.raises(ImageError, match=r"^The picture has the same brightness everywhere.*\.$"):
+        as_seen(picture(pixels, linear), 64)
+    assert len(find_sources(picture(pixels, linear))) == 0
+
+
+def test_seen_as_the_pipeline_sees_it():
+    """Grey is repeated, the central part taken, linear frames stretched after they are cut."""
+    grey = blob(3, 80)[:1]
+    seen, shown = as_seen(picture(grey), 40, None, 0.5)
+    assert np.array_equal(seen, np.repeat(grey[:, 20:60, 20:60], 3, 0)) and np.array_equal(seen, shown)
+    linear = picture(1000 * grey + 50, True)
+    whole, part = as_seen(linear, 40)[0], as_seen(linear, 40, Crop(39.5, 39.5, 40))[0]
+    assert whole.max() == pytest.approx(1, abs=0.1) and part.max() == pytest.approx(1, abs=0.1)
+
+
+def test_cutouts_stay_inside_the_frame():
+    pixels = np.arange(20 * 30, dtype=np.float32).reshape(1, 20, 30)
+    assert np.array_equal(cut(pixels, Crop(0, 0, 8)), pixels[:, :8, :8])
+    assert np.array_equal(cut(pixels, Crop(29, 19, 8)), pixels[:, -8:, -8:])
+    assert cut(pixels, Crop(15, 10, 500)).shape == (1, 20, 20)
+    assert cut(pixels, Crop(15, 10, 1)).item() == pixels[0, 10, 15]
+
+
+def test_a_source_of_a_frame_is_cut_as_the_catalog_cuts():
+    """A galaxy pasted into a wide frame: found, and cut to about the size of its own stamp."""
+    stamps = [blob(i, 64) for i in range(30)]
+    framing = measure_framing(stamps)
+    assert framing.n == 30 and framing.low < framing.typical < framing.high
+    frame = np.random.default_rng(1).normal(0.03, 0.01, (3, 300, 360)).clip(0, 1)
+    frame[:, 30:94, 40:104], frame[:, 130:194, 150:214] = stamps[1], stamps[4]
+    upload = picture(frame)
+    sources = find_sources(upload)
+    assert np.allclose((sources.x[0], sources.y[0]), (181.5, 161.5), atol=2)
+    crop, fraction = default_crop(upload, sources, framing)
+    assert fraction == 1
+    other = int(np.argmin(np.hypot(sources.x - 71.5, sources.y - 61.5)))
+    for stamp, found in ((stamps[4], crop), (stamps[1], crop_around(upload, sources, other, framing.typical))):
+        assert found.side_px == pytest.approx(framing.typical * displayed_radius(stamp), rel=0.2)
+    assert crop_around(picture(frame * 900 + 40, True), sources, 0, 5.0).side_px > 5 * displayed_radius(stamps[4]) * 0.6
+
+
+def test_stamps_are_taken_whole_and_survey_frames_as_the_catalog_cuts_them():
+    stamp = picture(blob(4, 64))
+    sources = find_sources(stamp)
+    framing = measure_framing([blob(i, 64) for i in range(30)])
+    assert default_crop(stamp, sources, framing) == (None, 1.0)
+    assert default_crop(stamp, sources, Framing(2.0, 1.9, 2.1, 9))[0] is not None
+    assert default_crop(stamp, sources, None) == (None, 1.0)
+    survey = picture(np.zeros((3, 424, 424)))
+    assert default_crop(survey, find_sources(survey), framing, "gz2") == (None, 256 / 424)
+
+
+def test_nearest_galaxies_by_a_naive_calculation():
+    rng = np.random.default_rng(2)
+    vectors, asked = rng.normal(size=(50, 7)).astype(np.float32), rng.normal(size=7).astype(np.float32)
+    vectors[9], vectors[11] = 0, vectors[10]
+    asked /= np.linalg.norm(asked)
+    rows, similarity = nearest_galaxies(asked, vectors, 50)
+    naive = [float(v @ asked / np.linalg.norm(v)) if v.any() else 0.0 for v in vectors]
+    assert np.allclose(similarity, np.sort(naive)[::-1], atol=1e-5) and sorted(rows) == list(range(50))
+    assert list(rows).index(11) == list(rows).index(10) + 1, "equal ones are in the order of the catalog"
+    with pytest.raises(VectorError, match="no galaxy"):
+        nearest_galaxies(asked, np.empty((0, 7)), 3)
+    with pytest.raises(VectorError, match="not of one model"):
+        nearest_galaxies(asked, np.ones((3, 5)), 3)
+
+
+def test_percentile():
+    usual = np.array([[0.9, 0.7], [0.5, 0.3], [0.2, 0.0], [1.0, 1.0]])  # means 0.8, 0.4, 0.1, 1
+    assert percentile_of(np.array([0.6, 0.4]), usual) == 50
+    assert percentile_of(np.array([0.1, -0.1]), usual) == 0
+    assert np.isnan(percentile_of(np.array([0.6]), np.empty((1, 0))))
+    vectors = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    assert np.array_equal(sample_similarities(vectors, 3), nearest_neighbors(vectors, 3)[1])
+
+
+def test_one_galaxy_is_a_catalog_too(model, generated):
+    pictures, vectors = generated
+    found = search_upload(picture(pictures[0]), vectors[:1], model, coordinates=np.array([[2.0, 3.0]]))
+    assert found.rows.tolist() == [0] and np.isnan(found.percentile)
+    assert (found.placement.x, found.placement.y) == (2, 3)
+    assert "too small to say" in unusual_sentence(found, 1)
+    assert "Only one" in placement_sentence(found.placement, "UMAP")
+
+
+def test_a_stray_neighbour_does_not_drag_the_place():
+    group = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.5]], dtype=float)
+    near, similarity = np.vstack([group, [[100, 100]]]), np.full(6, 0.9)
+    place = place_among(near, similarity)
+    assert np.allclose((place.x, place.y), 0.5) and place.n_agreeing == 5 and place.n_used == 6
+    assert place.spread == pytest.approx(np.sqrt(0.5)) and place.n_held == 5
+    assert "the other 1 lie elsewhere" in placement_sentence(place, "UMAP")
+    halves = place_among(np.array([[0, 0]] * 3 + [[9, 9]] * 3, dtype=float), np.full(6, 0.9))
+    assert (halves.x, halves.y) in ((0, 0), (9, 9)), "not in the empty space between"
+    itself = place_among(near[::-1], np.array([1.0, *[0.8] * 5]))
+    assert (itself.x, itself.y) == (100, 100), "its own point counts more than all its neighbours"
+    unknown = np.full((6, 2), np.nan)
+    assert place_on_map(np.ones(3), np.arange(6), similarity, unknown) is None
+
+
+def test_a_model_that_changed_is_noticed(model, generated):
+    pictures, vectors = generated
+    assert check_model(model, pictures[:3], vectors[:3]) > 0.99
+    with pytest.raises(ModelError, match="has changed since"):
+        check_model(model, pictures[:3], vectors[30:33] * np.float32([[1], [-1], [-1]]))
+    with pytest.raises(ModelError, match="has changed since"):
+        check_model(model, pictures[:3], vectors[:3, :8])
+    broken = replace(model, embed=lambda images: np.full((1, model.size), np.nan))
+    with pytest.raises(ModelError, match="not numbers"):
+        check_model(broken, pictures[:1], vectors[:1])
