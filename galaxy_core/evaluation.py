@@ -8,7 +8,7 @@ so do the noisy input and total variation, the baselines any model has to beat.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from skimage.metrics import structural_similarity
@@ -75,6 +75,22 @@ def noisy_luminance(image: np.ndarray, level: float, rng: np.random.Generator) -
     return clean, add_published_noise(clean * FULL_SCALE, rng, level).astype(np.float64) / FULL_SCALE
 
 
+def noisy_colour(image: np.ndarray, level: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Clean and noisy image, float64 (3, height, width) in [0, 1]: the published noise, its own in each band."""
+    clean = np.asarray(image, dtype=np.float64)
+    return clean, add_published_noise(clean * FULL_SCALE, rng, level).astype(np.float64) / FULL_SCALE
+
+
+def measure_colour(clean: np.ndarray, restored: np.ndarray, galaxy: np.ndarray) -> Restoration:
+    """`measure_restoration` of each band of (3, height, width), averaged, but for bands that are black there."""
+    rows = [
+        measure_restoration(one, other, galaxy) for one, other in zip(clean, restored, strict=True) if one[galaxy].any()
+    ]
+    return Restoration(
+        **{item.name: float(np.mean([getattr(row, item.name) for row in rows])) for item in fields(Restoration)}
+    )
+
+
 def total_variation(noisy: np.ndarray) -> np.ndarray:
     """The classical baseline: Chambolle's total variation at the weight that suits the published noise best."""
     return denoise_tv_chambolle(noisy, weight=0.1)
@@ -85,6 +101,7 @@ def measure_denoising(
     denoisers: dict[str, Callable[[np.ndarray], np.ndarray]],
     level: float,
     seed: int,
+    colour: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Mean quality of several denoisers on the same noisy galaxies.
 
@@ -93,11 +110,13 @@ def measure_denoising(
     images : iterable of ndarray, float32 (3, height, width)
         Clean images in [0, 1]; those without a foreground are passed over.
     denoisers : dict
-        Name to function from a noisy (height, width) to a restored (height, width).
+        Name to function from a noisy (height, width) to a restored (height, width); (3, height, width) in colour.
     level : float
         Multiple of the published noise.
     seed : int
         The noise of image ``i`` is drawn from ``(seed, i)``.
+    colour : bool
+        Whether to add noise to, and judge, the three bands rather than the luminance.
 
     Returns
     -------
@@ -110,9 +129,10 @@ def measure_denoising(
         galaxy = foreground(image)
         if not galaxy.any():
             continue
-        clean, noisy = noisy_luminance(image, level, np.random.default_rng([seed, index]))
+        add_noise, measure = (noisy_colour, measure_colour) if colour else (noisy_luminance, measure_restoration)
+        clean, noisy = add_noise(image, level, np.random.default_rng([seed, index]))
         for name, denoise in denoisers.items():
-            measured[name].append(measure_restoration(clean, np.clip(denoise(noisy), 0, 1), galaxy))
+            measured[name].append(measure(clean, np.clip(denoise(noisy), 0, 1), galaxy))
     return {name: _means(rows) for name, rows in measured.items()}
 
 

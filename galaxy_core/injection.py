@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, optimize
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from galaxy_core.detection import Sources, detect
@@ -23,6 +23,7 @@ PROFILE_PX = 49
 DEFAULT_FWHM_PX = 3.0  # where a frame has no star to measure
 MATCH_PX = 3.0
 NOISE_LAGS_PX = 6
+LOGIT_RIDGE, LOGIT_STEPS = 0.02, 50  # the first keeps a curve without a single exception from getting infinitely steep
 
 
 @dataclass(frozen=True)
@@ -220,14 +221,18 @@ def half_depth(snr: np.ndarray, found: np.ndarray) -> float:
     x, found = np.log(np.asarray(snr, dtype=np.float64)), np.asarray(found, dtype=bool)
     if found.all() or not found.any():
         return float("nan")
-
-    def minus_log_likelihood(parameters: np.ndarray) -> float:
-        z = (x - parameters[0]) / np.exp(parameters[1])
-        return float(np.sum(np.logaddexp(0, np.where(found, -z, z))))
-
-    start = np.array([0.5 * (x[found].mean() + x[~found].mean()), -1.5])
-    best = optimize.minimize(minus_log_likelihood, start, bounds=((-3, 6), (-4, 2)), method="L-BFGS-B")
-    return float(np.exp(best.x[0]))
+    centre = x.mean()
+    design = np.column_stack([np.ones(len(x)), x - centre])
+    weights, ridge = np.zeros(2), np.diag([0.0, LOGIT_RIDGE])
+    for _ in range(LOGIT_STEPS):  # Newton's method
+        share = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        slope = design.T @ (found - share) - ridge @ weights
+        bend = (design * (share * (1 - share))[:, None]).T @ design + ridge + 1e-9 * np.eye(2)
+        step = np.linalg.solve(bend, slope)
+        weights += step * min(1.0, 5 / np.abs(step).max())
+        if np.abs(step).max() < 1e-6:
+            break
+    return float(np.exp(centre - weights[0] / weights[1])) if weights[1] > 0 else float("nan")
 
 
 def depth_gain_mag(
