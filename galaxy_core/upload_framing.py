@@ -19,7 +19,7 @@ from galaxy_core.images import AstroImage, resize_square
 from galaxy_core.linear_denoising import linear_noise_sigma, sky_map
 from galaxy_core.masks import luminance
 from galaxy_core.noise import estimate_sky
-from galaxy_core.stretch import to_display
+from galaxy_core.stretch import stretch_image, to_display
 
 MAX_SOURCES = 40  # offered of one frame, the brightest
 DETECTION_PX = 2**22  # larger frames are binned before sources are looked for
@@ -57,7 +57,11 @@ class Framing:
 
 
 def as_seen(
-    image: AstroImage, input_px: int, crop: Crop | None = None, field_fraction: float = 1.0
+    image: AstroImage,
+    input_px: int,
+    crop: Crop | None = None,
+    field_fraction: float = 1.0,
+    reference: AstroImage | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """An image as a model is given it, by the steps of the pipeline: cut, stretch where linear, three bands, resize.
 
@@ -69,6 +73,9 @@ def as_seen(
         Absent: the whole image, whose central square is taken.
     field_fraction : float
         Of a whole image: the central share of each side that the catalog uses.
+    reference : AstroImage, optional
+        Whose sky and noise set the stretch of a linear image: for a denoised one the image it was made of, since the
+        stretch follows the noise, and a catalog's stamps have theirs.
 
     Returns
     -------
@@ -82,12 +89,12 @@ def as_seen(
         What is left has the same brightness everywhere.
     """
     if crop is None:
-        shown = central_part(to_display(image.pixels, image.linear), field_fraction)
+        shown = central_part(_displayed(image.pixels, image, reference and reference.pixels), field_fraction)
         side = min(shown.shape[1:])
         top, left = (shown.shape[1] - side) // 2, (shown.shape[2] - side) // 2
         shown = shown[:, top : top + side, left : left + side]
     else:
-        shown = to_display(cut(image.pixels, crop), image.linear)
+        shown = _displayed(cut(image.pixels, crop), image, reference and cut(reference.pixels, crop))
     seen = resize_square(shown, input_px)
     if float(np.ptp(seen, axis=(1, 2)).max()) < STEP:
         what = "This part of the picture" if crop else "The picture"
@@ -95,6 +102,12 @@ def as_seen(
             f"{what} has the same brightness everywhere, so there is no galaxy to look for; choose another."
         )
     return seen, shown
+
+
+def _displayed(pixels: np.ndarray, image: AstroImage, reference: np.ndarray | None) -> np.ndarray:
+    if reference is None or not image.linear:
+        return to_display(pixels, image.linear)
+    return stretch_image(pixels, "lupton" if len(pixels) >= 3 else "asinh", reference=reference)
 
 
 def cut(pixels: np.ndarray, crop: Crop) -> np.ndarray:

@@ -62,6 +62,7 @@ def search_upload(
     *,
     crop: Crop | None = None,
     field_fraction: float = 1.0,
+    reference: AstroImage | None = None,
     neighbor_similarities: np.ndarray | None = None,
     coordinates: np.ndarray | None = None,
     linear: LinearMap | None = None,
@@ -76,7 +77,7 @@ def search_upload(
     model : galaxy_core.embedding.Embedder
     k : int
         Galaxies to find; all of them where there are fewer.
-    crop, field_fraction
+    crop, field_fraction, reference
         See `galaxy_core.upload_framing.as_seen` and ``default_crop``.
     neighbor_similarities : array, shape (n_galaxies, m), optional
         Of the catalog's galaxies to their own nearest, the nearest first; computed for a sample where absent.
@@ -90,7 +91,7 @@ def search_upload(
     VectorError
         The catalog has no galaxies, or its embedding is not by a model of this length.
     """
-    seen, _ = as_seen(image, model.input_px, crop, field_fraction)
+    seen, _ = as_seen(image, model.input_px, crop, field_fraction, reference)
     vector = embed_one(model, seen)
     rows, similarities = nearest_galaxies(vector, vectors, k)
     if neighbor_similarities is None:

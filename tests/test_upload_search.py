@@ -149,6 +149,16 @@ def test_seen_as_the_pipeline_sees_it():
     assert whole.max() == pytest.approx(1, abs=0.1) and part.max() == pytest.approx(1, abs=0.1)
 
 
+def test_a_denoised_frame_is_stretched_like_the_frame_it_was_made_of():
+    """By its own noise, which is nearly gone, its sky would be brightened."""
+    clean = 1000 * blob(3, 80)[:1]
+    noisy = picture(clean + np.random.default_rng(0).normal(0, 60, clean.shape), True)
+    denoised, crop = picture(clean, True), Crop(40, 40, 60)
+    own, same = as_seen(denoised, 60, crop)[0], as_seen(denoised, 60, crop, reference=noisy)[0]
+    assert np.median(np.abs(same - as_seen(noisy, 60, crop)[0])) < np.median(np.abs(own - as_seen(noisy, 60, crop)[0]))
+    assert own[0, :5].mean() > same[0, :5].mean()
+
+
 def test_cutouts_stay_inside_the_frame():
     pixels = np.arange(20 * 30, dtype=np.float32).reshape(1, 20, 30)
     assert np.array_equal(cut(pixels, Crop(0, 0, 8)), pixels[:, :8, :8])

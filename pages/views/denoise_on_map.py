@@ -59,9 +59,10 @@ def _draw_panel(root: Path, names: list[str], image: AstroImage, denoised: Astro
         base = upload_search.search_base(galaxies)
         left, right = st.columns([3, 2], gap="medium")
         with right:
-            crop, fraction = upload_choice.choose_part(image, denoised, base, galaxies.manifest.layout, "on-map")
+            measured = image if image.linear else denoised  # what is stretched by its noise is measured with it
+            crop, fraction = upload_choice.choose_part(image, measured, base, galaxies.manifest.layout, "on-map")
         matches = {
-            name: upload_search.find_match(galaxies, base, version, crop, fraction)
+            name: upload_search.find_match(galaxies, base, version, crop, fraction, image)
             for name, version in ((DENOISED, denoised), (UPLOADED, image))
         }
         match = matches[shown]

@@ -105,17 +105,25 @@ def cut_around(digest: str, place: int, side_in_radii: float, _image: AstroImage
 
 
 def find_match(
-    galaxies: Galaxies, base: SearchBase, image: AstroImage, crop: Crop | None, fraction: float
+    galaxies: Galaxies,
+    base: SearchBase,
+    image: AstroImage,
+    crop: Crop | None,
+    fraction: float,
+    reference: AstroImage | None = None,
 ) -> UploadMatch:
-    """The galaxies most like an image; the same pixels, cut alike, are embedded once."""
-    seen, _ = as_seen(image, base.model.input_px, crop, fraction)
+    """The galaxies most like an image; the same pixels, seen alike, are embedded once.
+
+    ``reference`` sets the stretch, see `galaxy_core.upload_framing.as_seen`.
+    """
+    seen, _ = as_seen(image, base.model.input_px, crop, fraction, reference)
     digest = hashlib.blake2b(seen.tobytes(), digest_size=16).hexdigest()
     where = (galaxies.root, galaxies.name, galaxies.stamp, base.model.fingerprint)
-    return _match(*where, digest, crop, fraction, galaxies, base, image)
+    return _match(*where, digest, crop, fraction, galaxies, base, image, reference)
 
 
 @st.cache_resource(max_entries=128, show_spinner="Comparing with every galaxy …")
-def _match(root, name, stamp, fingerprint, digest, crop, fraction, _galaxies, _base, _image) -> UploadMatch:
+def _match(root, name, stamp, fingerprint, digest, crop, fraction, _galaxies, _base, _image, _reference) -> UploadMatch:
     try:
         usual = readers.neighbors(_galaxies)[1]
     except ArtifactError:
@@ -126,6 +134,7 @@ def _match(root, name, stamp, fingerprint, digest, crop, fraction, _galaxies, _b
         _base.model,
         crop=crop,
         field_fraction=fraction,
+        reference=_reference,
         neighbor_similarities=usual,
     )
 
