@@ -1,0 +1,249 @@
+"""Adapt a denoiser to one noisy image, without a clean one, and keep what it learned only if it helps.
+
+The shipped weights are the start. Random pixels are hidden and predicted from the rest (Noise2Self, Batson & Royer
+2019; Noise2Void, Krull et al. 2019), and what comes out where nothing is hidden, which is what is used, is kept near
+that prediction. One pixel in sixteen is never learned from: it decides which weights are kept, and whether they beat
+the shipped ones.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from galaxy_core.blind_spots import (
+    CORRELATED,
+    Errors,
+    Plane,
+    held_out,
+    hide,
+    measure_errors,
+    plane_noise,
+    planes_of,
+    random_spots,
+    sky_correlation,
+    squared_differences,
+)
+from galaxy_core.denoising import run_model
+from galaxy_core.errors import ModelError
+from galaxy_core.images import AstroImage
+
+CROP_PX = 64
+BATCH = 8
+LEARNING_RATE = 2e-4
+AVERAGE_DECAY = 0.97
+STEPS_BETWEEN_LOOKS = 20  # at the pixels held out
+CROPS_LOOKED_AT = 32
+STANDARD_ERRORS = 2.0  # by so many the held-out error must fall
+CORRELATED_NOTE = (
+    "Neighbouring pixels share {:.0%} of their noise, so a hidden one can be guessed from it and an adapted model may "
+    "keep noise as if it were light."
+)
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class AdaptedModel:
+    """A denoiser adapted to one image, or the shipped one where that is no worse; used as any model is.
+
+    Attributes
+    ----------
+    improved : bool
+        Whether the adapted weights are better on the pixels held out, beyond chance; if not, the shipped ones are used.
+    error_before, error_after : float
+        Of shipped and adapted weights on the pixels held out, in units of the noise told: the root mean square error
+        with the noise of the pixels themselves, about 1, added in quadrature (`galaxy_core.blind_spots.Errors`).
+    n_steps : int
+        Steps taken; the adapted weights are those of the best look at the pixels held out.
+    seconds : float
+    warning : str
+        A sentence where the noise breaks what the method assumes; else empty.
+    """
+
+    name: str
+    improved: bool
+    error_before: float
+    error_after: float
+    n_steps: int
+    seconds: float
+    warning: str
+    shipped: nn.Module = field(repr=False)
+    denoiser: nn.Module = field(repr=False)
+
+    def denoise(self, images: Tensor, noise_sigma: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Denoised images and the noise level used, as `ContrastiveDenoiser.denoise`."""
+        sigma = self.shipped.noise_estimator(images) if noise_sigma is None else noise_sigma
+        return self.denoiser(images, sigma).float(), sigma
+
+    @property
+    def uncertainty(self) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+        """That of the shipped model; None once adapted, since it was not measured on these weights."""
+        return None if self.improved else getattr(self.shipped, "uncertainty", None)
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the shipped model's file."""
+        return str(getattr(self.shipped, "weights_sha256", ""))
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Weights of the denoiser in use."""
+        return self.denoiser.parameters()
+
+
+def adapt(
+    image: AstroImage,
+    model: nn.Module,
+    seconds: float = 60.0,
+    progress: Progress | None = None,
+    seed: int = 0,
+    max_steps: int | None = None,
+) -> AdaptedModel:
+    """Adapt a model to the noise and the look of one image; the model itself stays as it is.
+
+    Parameters
+    ----------
+    image : AstroImage
+        NaN, infinite, saturated and never observed pixels are neither learned from nor judged by.
+    model : nn.Module
+        With ``denoiser`` and ``noise_estimator``, as `ContrastiveDenoiser`.
+    seconds : float
+        Wall time after which it ends with the best weights so far.
+    progress : callable, optional
+        Called in this thread with the fraction done, in [0, 1]. What it raises ends the work and is passed on.
+    seed : int
+        With ``max_steps`` reached before ``seconds``, the same seed gives the same weights on the same computer.
+    max_steps : int, optional
+
+    Raises
+    ------
+    ImageError
+        If the image is too small or has no noise.
+    ModelError
+        If the model has no denoiser to adapt.
+    """
+    if not (hasattr(model, "denoiser") and hasattr(model, "noise_estimator")):
+        raise ModelError("This model cannot be adapted; use the one that is shipped.")
+    started = time.perf_counter()
+    planes = planes_of(image, 0.0 if image.linear else display_noise(image, model))
+    work = _Frame(planes, next(model.denoiser.parameters()).device, seed)
+    denoiser = copy.deepcopy(model.denoiser)
+    before = after = work.look(denoiser)
+    best, n_steps = None, 0
+
+    def fraction() -> float:
+        by_steps = n_steps / max_steps if max_steps else 0.0
+        return min(max((time.perf_counter() - started) / max(seconds, 1e-9), by_steps), 1.0)
+
+    for average in work.learn(denoiser):
+        n_steps += 1
+        if n_steps % STEPS_BETWEEN_LOOKS == 0 or n_steps == max_steps:
+            errors = work.look(average)
+            if errors.mean < after.mean:
+                best, after = copy.deepcopy(average.state_dict()), errors
+        if progress:
+            progress(fraction())
+        if fraction() >= 1:
+            break
+    chance = (before.squares - after.squares).std() / np.sqrt(before.squares.size)
+    improved = bool(best) and before.mean - after.mean > STANDARD_ERRORS * chance
+    denoiser.load_state_dict(best if improved else model.denoiser.state_dict())
+    correlation = max(sky_correlation(plane) for plane in planes)
+    return AdaptedModel(
+        name=f"{model.name}, adapted to this image ({n_steps} steps, seed {seed})" if improved else str(model.name),
+        improved=improved,
+        error_before=float(np.sqrt(before.mean)),
+        error_after=float(np.sqrt(after.mean)),
+        n_steps=n_steps,
+        seconds=time.perf_counter() - started,
+        warning=CORRELATED_NOTE.format(correlation) if correlation > CORRELATED else "",
+        shipped=model,
+        denoiser=denoiser.eval(),
+    )
+
+
+def display_noise(image: AstroImage, model: nn.Module) -> float:
+    """Noise the model sees in a display image: the median over nine windows and bands, in [0, 1]."""
+    height, width = image.pixels.shape[1:]
+    size = 2 * CROP_PX
+    parts = [image.pixels] if len(image.pixels) == 3 else [band[None] for band in image.pixels]
+    corners = [
+        (int(f * max(height - size, 0)), int(g * max(width - size, 0))) for f in (0, 0.5, 1) for g in (0, 0.5, 1)
+    ]
+    windows = {
+        corner: [part[:, corner[0] :][:, :size, corner[1] :][..., :size] for part in parts] for corner in corners
+    }
+    return float(np.median([run_model(model, window, None)[1] for found in windows.values() for window in found]))
+
+
+class _Frame:
+    """Planes to learn from, their pixels held out, and where everything random comes from."""
+
+    def __init__(self, planes: list[Plane], device: torch.device, seed: int) -> None:
+        self.device, self.seed = device, seed
+        rng = np.random.default_rng(seed)
+        shape = planes[0].usable.shape
+        held = held_out(shape, rng)  # the same in all bands and at all scales: no band tells of another
+        self.planes = planes
+        self.judging = [plane.usable & held for plane in planes]
+        self.learning = [plane.usable & ~held for plane in planes]
+        self.side = tuple(min(CROP_PX, side) for side in shape)
+        places = [(p, *self._corner(rng)) for p in np.arange(CROPS_LOOKED_AT) % len(planes)]
+        squares = [(plane_noise(plane) / plane.sigma) ** 2 for plane in planes]
+        self.noise_square = float(np.mean([squares[p] for p, *_ in places]))
+        self.looked_at = self._crops(places, self.judging)
+        self.rng = rng
+
+    def _corner(self, rng: np.random.Generator) -> tuple[int, int]:
+        shape = self.planes[0].usable.shape
+        return tuple(int(rng.integers(full - side + 1)) for full, side in zip(shape, self.side, strict=True))
+
+    def _crops(self, places: list, masks: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+        """Pixels (n, 3, side, side), where they count (n, 1, side, side), and the noise told (n,)."""
+        images, counted = [], []
+        for index, top, left in places:
+            window = np.s_[..., top : top + self.side[0], left : left + self.side[1]]
+            images.append(np.broadcast_to(self.planes[index].pixels[window], (3, *self.side)))
+            counted.append(masks[index][window][None])
+        sigma = torch.tensor([self.planes[index].sigma for index, *_ in places], dtype=torch.float32)
+        parts = torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(counted)), sigma
+        return tuple(part.to(self.device) for part in parts)
+
+    def look(self, denoiser: nn.Module) -> Errors:
+        """Errors of the pixels held out, hidden the same way every time."""
+        images, spots, sigma = self.looked_at
+        hidden = hide(images, spots, Generator().manual_seed(self.seed))
+        batches = [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
+        with torch.inference_mode():
+            blind, seen = (
+                torch.cat([denoiser(shown[part], sigma[part]) for part in batches]) for shown in (hidden, images)
+            )
+        return measure_errors(images, blind, seen, spots, sigma, self.noise_square)
+
+    def learn(self, denoiser: nn.Module) -> Iterator[nn.Module]:
+        """Steps of learning, without end; each gives the running average of the weights."""
+        average = copy.deepcopy(denoiser)
+        optimizer = torch.optim.Adam(denoiser.parameters(), lr=LEARNING_RATE)
+        generator = Generator().manual_seed(self.seed + 1)
+        while True:
+            chosen = self.rng.integers(len(self.planes), size=BATCH)
+            images, usable, sigma = self._crops([(p, *self._corner(self.rng)) for p in chosen], self.learning)
+            spots = random_spots(BATCH, *self.side, generator).to(self.device) & usable
+            shown = torch.cat([hide(images, spots, generator), images])
+            blind, seen = denoiser(shown, sigma.repeat(2)).chunk(2)
+            squares = squared_differences(blind, images, sigma) + squared_differences(seen, blind, sigma)
+            loss = (squares * spots).sum() / spots.sum().clamp(min=1)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
+            optimizer.step()
+            with torch.no_grad():
+                for kept, new in zip(average.parameters(), denoiser.parameters(), strict=True):
+                    kept.lerp_(new, 1 - AVERAGE_DECAY)
+            yield average

@@ -1,0 +1,200 @@
+"""Hide pixels of a noisy image and ask a network for them: an error that needs no clean image.
+
+What a network predicts for a pixel it does not see cannot copy that pixel's noise. So where noise is independent from
+pixel to pixel, the squared error of the prediction against the hidden pixel is the squared error against the truth plus
+the variance of the noise, which no network changes (Batson & Royer 2019, eq. 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from galaxy_core.errors import ImageError
+from galaxy_core.frame_survey import survey_frame
+from galaxy_core.images import AstroImage
+from galaxy_core.linear_denoising import FADE_DEEP, FADE_SHALLOW, PEDESTAL
+from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise
+
+CELL_PX = 4  # one pixel in a cell of so many squared is hidden
+LEAST_SIDE_PX = 32
+NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+CORRELATED = 0.2  # share of the noise's variance; white noise of a small frame stays below
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One image in the model's range, as the model is shown it.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32, shape (1 or 3, height, width)
+        Finite.
+    usable : ndarray of bool, shape (height, width)
+        Where a pixel is a measurement, and one whose denoised value is used.
+    sigma : float
+        Noise the model is told.
+    """
+
+    pixels: np.ndarray
+    usable: np.ndarray
+    sigma: float
+
+
+def planes_of(image: AstroImage, display_sigma: float) -> list[Plane]:
+    """What a model is shown of an image: colour at once, linear bands one by one, each at both of its scales.
+
+    Raises
+    ------
+    ImageError
+        If it is too small, or has no noise to learn from.
+    """
+    if min(image.pixels.shape[1:]) < LEAST_SIDE_PX:
+        raise ImageError(f"{image.name} is too small to adapt to; give at least {LEAST_SIDE_PX} pixels a side.")
+    planes = []
+    if image.linear:
+        for band in image.pixels:
+            planes += _linear_planes(band, image)
+    elif display_sigma > 0 and image.pixels.min() < image.pixels.max():
+        colour = len(image.pixels) == 3
+        parts = [image.pixels] if colour else [band[None] for band in image.pixels]
+        planes = [Plane(part, _inside(part), display_sigma) for part in parts]
+    if not any(plane.usable.any() for plane in planes):
+        raise ImageError(f"{image.name} shows no noise, so there is nothing to adapt to.")
+    return planes
+
+
+def _linear_planes(band: np.ndarray, image: AstroImage) -> list[Plane]:
+    survey = survey_frame(lambda top, bottom: band[top:bottom], band.shape, image.header)
+    if not survey.sigma > 0:
+        return []
+    untouched = survey.untouched(band)
+    with np.errstate(invalid="ignore"):
+        signal = (band - survey.sky(0, len(band))) / np.float32(survey.sigma)
+    signal = np.where(untouched, 0, signal).astype(np.float32)
+    return [
+        Plane(
+            np.minimum(signal * np.float32(sigma) + np.float32(PEDESTAL), 1)[None], ~untouched & (signal < top), sigma
+        )
+        for sigma, top in ((PUBLISHED_SIGMA, FADE_DEEP[1]), (PUBLISHED_SIGMA / 2, FADE_SHALLOW[1]))
+    ]
+
+
+def _inside(bands: np.ndarray) -> np.ndarray:
+    """Where a display image is not saturated: there it says nothing of the noise."""
+    return (bands < 1).all(axis=0)
+
+
+def held_out(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """One random pixel of every whole cell, bool of ``shape``: those that judge, and are never learned from."""
+    mask = np.zeros(shape, dtype=bool)
+    rows, columns = (CELL_PX * np.arange(side // CELL_PX) for side in shape)
+    down, across = (rng.integers(CELL_PX, size=(len(rows), len(columns))) for _ in range(2))
+    mask[rows[:, None] + down, columns[None] + across] = True
+    return mask
+
+
+def random_spots(n: int, height: int, width: int, generator: Generator) -> Tensor:
+    """The same for a batch of crops, drawn anew: bool (n, 1, height, width)."""
+    place = torch.randint(0, CELL_PX**2, (n, height // CELL_PX, width // CELL_PX), generator=generator)
+    cells = torch.nn.functional.one_hot(place, CELL_PX**2).bool()
+    cells = cells.view(n, height // CELL_PX, width // CELL_PX, CELL_PX, CELL_PX).transpose(2, 3)
+    spots = torch.zeros(n, 1, height, width, dtype=torch.bool)
+    spots[:, 0, : height // CELL_PX * CELL_PX, : width // CELL_PX * CELL_PX] = cells.reshape(
+        n, height // CELL_PX * CELL_PX, width // CELL_PX * CELL_PX
+    )
+    return spots
+
+
+def hide(images: Tensor, spots: Tensor, generator: Generator) -> Tensor:
+    """Images with each hidden pixel replaced by a random one of its eight neighbours (Krull et al. 2019, section 3.2).
+
+    Parameters
+    ----------
+    images : Tensor, float32 (n, bands, height, width)
+    spots : Tensor, bool (n, 1, height, width)
+        The same pixel is hidden in all bands.
+    """
+    height, width = images.shape[-2:]
+    around = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="reflect")
+    choice = torch.randint(0, len(NEIGHBOURS), spots.shape, generator=generator).to(images.device)
+    hidden = images
+    for index, (dy, dx) in enumerate(NEIGHBOURS):
+        shifted = around[..., 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+        hidden = torch.where(spots & (choice == index), shifted, hidden)
+    return hidden
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of a denoiser at pixels held out, in units of the noise, without the truth.
+
+    With ``x`` the noisy pixel, ``b`` its prediction when it is hidden and ``f`` what comes out when it is not: the
+    noise of ``x`` is independent of ``b``, and the mean square of ``f - truth``, plus the variance of the noise, is
+    that of ``x - b`` plus that of ``f - b``, less twice the mean of ``(truth - b)(f - b)``, which is what looking at
+    the pixel gains.
+
+    Attributes
+    ----------
+    squares : ndarray of float64, shape (n,)
+        ``(x - b)^2 + (f - b)^2``, mean over bands.
+    gained : float
+        What looking at the pixels gains, mean.
+    """
+
+    squares: np.ndarray
+    gained: float
+
+    @property
+    def mean(self) -> float:
+        """Mean square error plus the variance of the noise."""
+        return float(self.squares.mean()) - self.gained
+
+
+def measure_errors(
+    images: Tensor, blind: Tensor, seen: Tensor, spots: Tensor, sigma: Tensor, noise_square: float
+) -> Errors:
+    """Errors at ``spots`` of what came out with them hidden (``blind``) and not (``seen``).
+
+    If ``f - b`` follows the share ``a`` of ``x - b``, looking gains ``2 a`` times the square error of ``b``. That is
+    ``a`` times the square of ``x - b`` where the share is the best one, and never more than noise leaves of it.
+
+    Parameters
+    ----------
+    images, blind, seen : Tensor, float32 (n, bands, height, width)
+    spots : Tensor, bool (n, 1, height, width)
+    sigma : Tensor, float32 (n,)
+        The unit of each image.
+    noise_square : float
+        About how large the variance of the noise is in that unit.
+    """
+    missed, followed = squared_differences(images, blind, sigma)[spots], squared_differences(seen, blind, sigma)[spots]
+    scale = sigma.view(-1, 1, 1, 1)
+    common = ((images - blind) * (seen - blind) / scale**2).mean(dim=1, keepdim=True)[spots]
+    square = max(float(missed.mean()), 1e-12)
+    share = max(float(common.mean()) / square, 0.0)
+    gained = 2 * share * max(min(share * square, square - noise_square), 0.0)
+    return Errors((missed + followed).cpu().numpy().astype(np.float64), gained)
+
+
+def squared_differences(first: Tensor, second: Tensor, sigma: Tensor) -> Tensor:
+    """Mean over bands of the squared difference in units of the noise, float32 (n, 1, height, width)."""
+    return ((first - second) / sigma.view(-1, 1, 1, 1)).square().mean(dim=1, keepdim=True)
+
+
+def sky_correlation(plane: Plane) -> float:
+    """Share of the noise's variance that a pixel has in common with its neighbours; about 0 for white noise.
+
+    From the noise seen between neighbours and between pixels three apart, by `galaxy_core.noise.estimate_noise`, to
+    which smooth light is invisible.
+    """
+    near, far = (plane_noise(plane, spacing) for spacing in (1, 3))
+    return max(1 - (near / far) ** 2, 0.0) if far > 0 else 0.0
+
+
+def plane_noise(plane: Plane, spacing_px: int = 3) -> float:
+    """Noise of the usable pixels of a plane, in its own units."""
+    return estimate_noise(np.where(plane.usable, plane.pixels, np.nan), spacing_px)
