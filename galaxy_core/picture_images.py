@@ -88,7 +88,9 @@ def _decode_tiff(data: bytes, name: str) -> tuple[np.ndarray, bool, str, int, tu
             raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be shown or denoised.")
         return deep[0], deep[1], "TIFF", deep[2], notes
     bits = max(page.tags.get(258) or (1,))
-    picture = Picture(page.data, page.tags[256][0], page.tags[257][0], page.tags.get(277, (1,))[0], bits)
+    if page.tags.get(338, ())[:1] == (1,):  # colours multiplied by alpha: pillow divides, which needs whole values
+        bits = min(bits, 8)
+    picture = Picture(page.file, page.tags[256][0], page.tags[257][0], page.tags.get(277, (1,))[0], bits)
     pixels, linear, bits, more = _load(picture, "TIFF", name)
     if linear and not np.isfinite(pixels).any():
         raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be shown or denoised.")
@@ -114,13 +116,14 @@ def _notes(orientation: int, frames: int, file_format: str) -> tuple[str, ...]:
 
 def _load(picture: Picture, file_format: str, name: str) -> tuple[np.ndarray, bool, int, tuple[str, ...]]:
     """Pixels, whether they are linear, bits per value, and notes."""
-    loaded = _open(picture.data, file_format, name, (picture.width, picture.height))
+    loaded = _open(picture.file, file_format, name, (picture.width, picture.height))
     if picture.grey_alpha:
         return _from_bytes(loaded), False, 16, ("Transparent pixels are shown on black.",)
     low = None
     deep = picture.bits == 16 and loaded.mode in ("RGB", "RGBA", "CMYK") and file_format in ("PNG", "TIFF")
     if deep:
-        low = _open(picture.data, file_format, name, (picture.width, picture.height), other_byte=True)
+        low = _open(picture.file, file_format, name, (picture.width, picture.height), other_byte=True)
+    picture.file.close()
     notes = ()
     if picture.bits == 16 and loaded.info.pop("transparency", None) is not None:  # 8 bits of it would hit other colours
         notes = ("The colour that the file declares transparent is shown as it is.",)
@@ -136,9 +139,12 @@ def _load(picture: Picture, file_format: str, name: str) -> tuple[np.ndarray, bo
     return pixels, linear, (16 if deep or loaded.mode.startswith("I;16") else 32 if linear else 8), notes
 
 
-def _open(data: bytes, file_format: str, name: str, size: tuple[int, int], other_byte: bool = False) -> Image.Image:
+def _open(
+    file: io.BytesIO, file_format: str, name: str, size: tuple[int, int], other_byte: bool = False
+) -> Image.Image:
     """The picture, decoded by pillow."""
-    with Image.open(io.BytesIO(data), formats=(file_format,)) as picture:
+    file.seek(0)
+    with Image.open(file, formats=(file_format,)) as picture:
         check_size(picture.height, picture.width, name)
         if picture.size != size:
             raise ImageError(f"{shown_name(name)} is damaged (it gives two sizes); fetch or save it again.")

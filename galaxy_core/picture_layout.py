@@ -9,6 +9,7 @@ Sources: PNG specification (W3C, third edition), ITU-T T.81 (JPEG) annex B, WebP
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -33,8 +34,8 @@ class Picture:
 
     Attributes
     ----------
-    data : bytes
-        The file without what is not pixels.
+    file : io.BytesIO
+        The file without what is not pixels; close it once pixels are decoded, and its memory is free.
     width, height : int
     channels : int
     bits : int
@@ -47,7 +48,7 @@ class Picture:
         16-bit grey with transparency, which is handed on as 8-bit RGBA: the bytes of both, most significant first.
     """
 
-    data: bytes = field(repr=False)
+    file: io.BytesIO = field(repr=False)
     width: int
     height: int
     channels: int = 3
@@ -99,7 +100,7 @@ def read_png(data: bytes, name: str) -> Picture:
     if grey_alpha:
         changed = struct.pack(">4sIIBBBBB", b"IHDR", width, height, 8, 6, 0, 0, kept[1][20])
         kept[1] = struct.pack(">I", 13) + changed + struct.pack(">I", zlib.crc32(changed))
-    return Picture(b"".join(kept), width, height, channels, bits, orientation, frames, grey_alpha)
+    return Picture(io.BytesIO(b"".join(kept)), width, height, channels, bits, orientation, frames, grey_alpha)
 
 
 def _png_header(body: bytes, name: str, damaged: str) -> tuple[int, int, int, int]:
@@ -158,7 +159,7 @@ def read_jpeg(data: bytes, name: str) -> Picture:
     if n_scans > 3 and n_scans * height * width > MAX_SCAN_PIXELS:
         raise ImageError(f"{shown_name(name)} is drawn in {n_scans} scans, too many for its size; save it again.")
     kept.append(memoryview(data)[place:])
-    return Picture(b"".join(kept), width, height, channels, 8, orientation)
+    return Picture(io.BytesIO(b"".join(kept)), width, height, channels, 8, orientation)
 
 
 def _jpeg_frame(body: bytes, name: str, damaged: str) -> tuple[int, int, int]:
@@ -200,7 +201,7 @@ def read_webp(data: bytes, name: str) -> Picture:
         raise damaged
     if size is None:
         raise damaged
-    return Picture(data, *size, 3, 8, orientation, max(frames, 1))
+    return Picture(io.BytesIO(data), *size, 3, 8, orientation, max(frames, 1))
 
 
 def _webp_size(kind: bytes, body: bytes) -> tuple[int, int] | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import tifffile
 
@@ -35,7 +33,7 @@ def decode_deep(page: TiffPage, name: str) -> tuple[np.ndarray, bool, int] | Non
         Over the limits, of complex values, or packed in a way that is not read.
     """
     check_packing(page, name)
-    with tifffile.TiffFile(io.BytesIO(page.data)) as file:
+    with tifffile.TiffFile(page.file) as file:
         first = file.pages[0]
         if first.dtype is None or first.dtype.itemsize == 1 or first.compression not in _UNCOMPRESSED_OR_ZIP:
             return None
@@ -47,8 +45,9 @@ def decode_deep(page: TiffPage, name: str) -> tuple[np.ndarray, bool, int] | Non
             raise ImageError(f"{shown_name(name)} is a TIFF of unusual colours; save it as grey or RGB.")
         values, axes = first.asarray(maxworkers=1), first.axes
         photometric, extra = int(first.photometric), tuple(int(kind) for kind in first.extrasamples)
+    page.file.close()
     if values.dtype.kind not in "iuf" or values.ndim not in (2, 3):
-        return None
+        raise ImageError(f"{shown_name(name)} is a TIFF of unusual values; save it as integers or floats.")
     bands = np.atleast_3d(values) if axes[-1] == "S" or values.ndim == 2 else np.moveaxis(values, 0, -1)
     display = values.dtype == np.uint16
     pixels = np.empty((bands.shape[2], *bands.shape[:2]), dtype=np.float32)
@@ -68,7 +67,7 @@ def check_packing(page: TiffPage, name: str) -> None:
         )
     width, height = page.tags[256][0], page.tags[257][0]
     n_strips = max(len(page.strips), 1)
-    if packing == 7 and page.data.count(b"\xff\xda") / n_strips * width * height > MAX_SCAN_PIXELS:
+    if packing == 7 and page.file.getvalue().count(b"\xff\xda") / n_strips * width * height > MAX_SCAN_PIXELS:
         raise ImageError(f"{shown_name(name)} is drawn in too many scans for its size; save it again.")
     sides = (page.tags.get(322) or (width,))[0], (page.tags.get(323) or page.tags.get(278) or (height,))[0]
     if page.tags.get(322) or page.tags.get(323):
@@ -77,8 +76,9 @@ def check_packing(page: TiffPage, name: str) -> None:
         bits = max(page.tags.get(258) or (1,))
         samples = 1 if (page.tags.get(284) or (1,))[0] == 2 else page.tags.get(277, (1,))[0]
         limit = -(-min(sides[0], 2 * width + 512) * bits * samples // 8) * min(sides[1], 2 * height + 512) + 4096
+        view = memoryview(page.file.getvalue())
         for start, n_bytes in page.strips:
-            if not inflates_within(memoryview(page.data)[start : start + n_bytes], limit, 15):
+            if not inflates_within(view[start : start + n_bytes], limit, 15):
                 raise ImageError(f"{shown_name(name)} has a strip that unpacks to more than its pixels; save it again.")
 
 

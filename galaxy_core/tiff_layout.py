@@ -8,6 +8,7 @@ Source: TIFF revision 6.0 (1992), section 2; BigTIFF as libtiff has it.
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import dataclass, field
 
@@ -57,8 +58,8 @@ class TiffPage:
 
     Attributes
     ----------
-    data : bytes
-        The file with one page, and without the tags that are not about pixels.
+    file : io.BytesIO
+        The file with one page, and without the tags that are not about pixels; close it once pixels are decoded.
     tags : dict of int to tuple of int
         Those that describe pixels and hold integers.
     strips : list of (int, int)
@@ -69,7 +70,7 @@ class TiffPage:
         Whether the file has further pages.
     """
 
-    data: bytes = field(repr=False)
+    file: io.BytesIO = field(repr=False)
     tags: dict[int, tuple[int, ...]]
     strips: list[tuple[int, int]] = field(repr=False)
     orientation: int
@@ -114,7 +115,7 @@ def read_tiff(data: bytes, name: str) -> TiffPage:
     head = data[:8] + struct.pack(order + "Q", start) if big else data[:4] + struct.pack(order + "I", start)
     page = b"".join((head, memoryview(data)[len(head) :], bytes(start - len(data)), table))
     orientation = (tags.get(_ORIENTATION) or (1,))[0]
-    return TiffPage(page, tags, strips, orientation if 1 <= orientation <= 8 else 1, following != 0)
+    return TiffPage(io.BytesIO(page), tags, strips, orientation if 1 <= orientation <= 8 else 1, following != 0)
 
 
 def orientation_of(exif: bytes) -> int:
