@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 MARGIN_PX = 16
-SIDES_PX = (32, 48, 64, 96, 128, 192)  # few shapes: a network prepares anew for each
+SIDES_PX = (48, 64, 96, 128)  # of square windows; few, because a network prepares anew for each shape
 CALL_PX = 4000  # what calling a network costs, in pixels worked on in that time
 
 Run = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray | None]]
@@ -46,12 +46,10 @@ def run_where(run: Run, needed: np.ndarray) -> Run:
 def bright_windows(needed: np.ndarray) -> list[tuple[slice, slice]]:
     """Windows (rows, columns) that hold every needed pixel and ``MARGIN_PX`` around it, as far as the tile goes."""
     near = ndimage.maximum_filter(needed, size=2 * MARGIN_PX + 1, mode="constant")
-    found = ndimage.find_objects(ndimage.label(near)[0])
-    return [tuple(map(_widened, box, needed.shape)) for box in found]
-
-
-def _widened(part: slice, side: int) -> slice:
-    """The smallest of the usual lengths that holds ``part``, moved to lie within ``side``."""
-    length = next((usual for usual in SIDES_PX if usual >= part.stop - part.start and usual < side), side)
-    start = min(part.start, side - length)
-    return slice(start, start + length)
+    windows = []
+    for box in ndimage.find_objects(ndimage.label(near)[0]):
+        longest = max(part.stop - part.start for part in box)
+        length = next((usual for usual in SIDES_PX if usual >= longest), max(needed.shape))
+        starts = [max(min(part.start, side - length), 0) for part, side in zip(box, needed.shape, strict=True)]
+        windows.append(tuple(slice(start, start + length) for start in starts))
+    return windows

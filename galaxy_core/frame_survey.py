@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from astropy.io import fits
 
 WHOLE_PX = 2**20  # frames of at most so many pixels are looked at whole for their noise, larger ones in windows
-WINDOWS, WINDOW_PX = 7, 128  # so many along each side
+WINDOWS, WINDOW_PX = 5, 128  # so many along each side
 BLANK_SHARE, BLANK_TOUCHING = 0.02, 0.8  # of the pixels; of blank pixels, those with blank ones to the right and below
 SATURATED_SIGMA = 10.0  # above the sky: a limit below that is not where this frame saturates
 PLATEAU_PX = 4  # pixels at exactly the highest value that make it a limit of the detector
@@ -73,7 +73,7 @@ class FrameSurvey:
 def survey_frame(rows: Rows, shape: tuple[int, int], header: fits.Header | None = None) -> FrameSurvey:
     """Read one band once, strip by strip, and say what its tiles need to know.
 
-    The noise of a frame of more than ``WHOLE_PX`` pixels is the median over 49 windows spread evenly over it, each
+    The noise of a frame of more than ``WHOLE_PX`` pixels is the median over 25 windows spread evenly over it, each
     measured by `galaxy_core.linear_denoising.linear_noise_sigma`. The sky is SExtractor's estimate in cells of about
     64 pixels, a median of 3 x 3 of them, and a natural cubic spline between (Bertin & Arnouts 1996); frames less than
     256 pixels a side have one level.
