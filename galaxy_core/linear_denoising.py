@@ -10,7 +10,7 @@ noise it is told is not that of a pixel but, times `noise_correlation`, what it 
 
 A denoiser pulls faint things towards what it expects, and that shows in their summed flux. So the correction is kept
 from changing light: on scales of tens of pixels everywhere, which returns next to no noise, and around sources on
-scales from about two pixels, which returns a third of the noise there and brings aperture fluxes back to the input's.
+scales from about two pixels, which returns half of the noise there and brings aperture fluxes back to the input's.
 """
 
 from __future__ import annotations
@@ -34,12 +34,16 @@ NEARLY_BRIGHT = 0.75  # of where the deeper pass begins to fade: around such pix
 SOURCE_SIGMA = (0.5, 1.5)
 SOURCE_WINDOW_PX = 9
 SOURCE_EDGE_PX = 2.0  # over which it begins and ends
-FLUX_SCALE_PX = 1.0  # chosen with the two above on KiDS r and EMMI frames, for fluxes in apertures of 3 px and more
-SKY_SCALE_PX = 33
-CORRELATION_LAG_PX, CORRELATION_MAX = 2, 2.5
+FLUX_SCALE_PX, FLUX_PASSES = (
+    1.0,
+    3,
+)  # chosen with the two above on KiDS r and EMMI frames, for fluxes in apertures of 3 px and more
+SKY_SCALE_PX = 17
+CORRELATION_LAGS_PX, CORRELATION_MAX, CORRELATION_SKY_PX = (2, 4), 2.5, 33
+COMPACT = (1.15, 1.3)  # growth of the correlation from the first lag to the second over which it is no longer believed
 CORRELATION_FADE_IN = (1.4, 1.8)  # up to the first it is the faint sources below detection, from the second drizzling
 MIN_SKY_PX = 400  # to measure it on
-RETURNED_NOISE = 0.38  # share of white noise that comes back with the light: the norm of that smoothing
+RETURNED_NOISE = 0.44  # share of white noise that comes back with the light: the norm of that smoothing
 
 # A tile (height, width) in the model's range and the noise sigma to tell it, to the model's correction of the tile and
 # the standard deviation of each denoised pixel (None: the model does not say), both in the model's range.
@@ -69,7 +73,9 @@ def noise_correlation(signal: np.ndarray) -> float:
     """Noise over a few pixels beside that of white noise of the same scatter: 1 for white noise, 2.5 at most.
 
     The root of the sum of the autocorrelation over up to 2 pixels, on pixels that belong to no source, with what is
-    smooth over tens of pixels taken off; 1 where fewer than 400 such pixels are left.
+    smooth over tens of pixels taken off. 1 where fewer than 400 such pixels are left, and where the sum goes on growing
+    to 4 pixels: drizzling and resampling reach no farther, so that is unresolved light or the grain of a plate, and
+    stronger smoothing would lose sources (as a matched filter does there).
 
     Parameters
     ----------
@@ -82,17 +88,22 @@ def noise_correlation(signal: np.ndarray) -> float:
         return 1.0
     weight = free.astype(np.float32)
     values = weight * np.clip(signal, -4, 4)
-    values -= weight * _broad(values) / np.maximum(_broad(weight), 1e-3)
+    values -= weight * _broad(values, CORRELATION_SKY_PX) / np.maximum(_broad(weight, CORRELATION_SKY_PX), 1e-3)
     variance = float((values**2).sum() / weight.sum())
     if variance <= 0:
         return 1.0
-    # mean product of pairs of pixels up to so many rows and columns apart, times the number of such lags
-    side = 2 * CORRELATION_LAG_PX + 1
+    near, far = (_autocorrelation_sum(values, weight, lag) / variance for lag in CORRELATION_LAGS_PX)
+    measured = np.sqrt(np.clip(near, 1.0, CORRELATION_MAX**2))
+    believed = _smooth_step(measured, *CORRELATION_FADE_IN) * (1 - _smooth_step(far / max(near, 1e-3), *COMPACT))
+    return float(1 + (measured - 1) * believed)
+
+
+def _autocorrelation_sum(values: np.ndarray, weight: np.ndarray, lag_px: int) -> float:
+    """Mean product of pairs of pixels up to so many rows and columns apart, times the number of such lags."""
+    side = 2 * lag_px + 1
     products = (values * ndimage.uniform_filter(values, side, mode="constant")).sum()
     pairs = (weight * ndimage.uniform_filter(weight, side, mode="constant")).sum()
-    total = side**2 * float(products / pairs) / variance
-    measured = min(np.sqrt(max(total, 1.0)), CORRELATION_MAX)
-    return float(1 + (measured - 1) * _smooth_step(np.float64(measured), *CORRELATION_FADE_IN))
+    return side**2 * float(products / pairs)
 
 
 def correct_in_sigmas(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray | None]:
@@ -125,8 +136,8 @@ def _correct(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndarray
     correction, std, share = _two_passes(signal, run, untouched)
     if correction.any():
         correction = correction - share * _sky_shift(correction, share)
-        light, given_back = _light_left_out(signal, correction)
-        correction = correction - share * light
+        light, given_back = _light_left_out(signal, correction, share)
+        correction = correction - light
         if std is not None:
             std = np.hypot(std, share * given_back * RETURNED_NOISE)
     return correction, std
@@ -134,13 +145,12 @@ def _correct(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndarray
 
 def _sky_shift(correction: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Mean of the correction over tens of pixels: noise has none, so it would be a change of the sky."""
-    return _broad(correction * share) / np.maximum(_broad(share), 1e-3)
+    return _broad(correction * share, SKY_SCALE_PX) / np.maximum(_broad(share, SKY_SCALE_PX), 1e-3)
 
 
-def _broad(values: np.ndarray) -> np.ndarray:
+def _broad(values: np.ndarray, side_px: int) -> np.ndarray:
     """Mean over tens of pixels: a box, twice, since a Gaussian so wide takes as long as a network."""
-    once = ndimage.uniform_filter(values, SKY_SCALE_PX, mode="nearest")
-    return ndimage.uniform_filter(once, SKY_SCALE_PX, mode="nearest")
+    return ndimage.uniform_filter(ndimage.uniform_filter(values, side_px, mode="nearest"), side_px, mode="nearest")
 
 
 def _two_passes(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
@@ -169,10 +179,11 @@ def _one_pass(signal: np.ndarray, run: Run, sigma: float) -> tuple[np.ndarray, n
     return correction / np.float32(sigma), None if std is None else std / np.float32(sigma)
 
 
-def _light_left_out(signal: np.ndarray, correction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _light_left_out(signal: np.ndarray, correction: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Part of the correction that changes the flux of sources, and how much of it counts here, 0 to 1.
 
-    The part is the smoothed correction, smoothed twice to be nearer whole.
+    The part is the smoothed correction, smoothed three times to be nearer whole. Pixels left as they were can give
+    nothing back, so smoothing is over the others alone: else the wings of bright stars would keep what is the cores'.
     """
 
     def smooth(values: np.ndarray) -> np.ndarray:
@@ -180,8 +191,11 @@ def _light_left_out(signal: np.ndarray, correction: np.ndarray) -> tuple[np.ndar
 
     brightest = ndimage.maximum_filter(signal + correction, size=SOURCE_WINDOW_PX, mode="nearest")
     source = ndimage.gaussian_filter(_smooth_step(brightest, *SOURCE_SIGMA), SOURCE_EDGE_PX, mode="nearest")
-    light = smooth(correction)
-    return source * (light + smooth(correction - light)), source
+    part = share / np.maximum(smooth(share), 0.05)
+    left = correction
+    for _ in range(FLUX_PASSES):
+        left = left - part * smooth(left)
+    return source * (correction - left), source
 
 
 def _smooth_step(values: np.ndarray, low: float, high: float) -> np.ndarray:
