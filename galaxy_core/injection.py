@@ -216,7 +216,7 @@ def half_depth(snr: np.ndarray, found: np.ndarray) -> float:
     Returns
     -------
     float
-        NaN where all or none are found, so that nothing is known of the limit.
+        NaN where the limit lies outside what was injected, and where all or none are found.
     """
     x, found = np.log(np.asarray(snr, dtype=np.float64)), np.asarray(found, dtype=bool)
     if found.all() or not found.any():
@@ -232,7 +232,8 @@ def half_depth(snr: np.ndarray, found: np.ndarray) -> float:
         weights += step * min(1.0, 5 / np.abs(step).max())
         if np.abs(step).max() < 1e-6:
             break
-    return float(np.exp(centre - weights[0] / weights[1])) if weights[1] > 0 else float("nan")
+    depth = centre - weights[0] / weights[1] if weights[1] > 0 else np.inf
+    return float(np.exp(depth)) if x.min() <= depth <= x.max() else float("nan")
 
 
 def depth_gain_mag(

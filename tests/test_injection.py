@@ -150,4 +150,6 @@ def test_depth_at_half_completeness_is_found_again():
 def test_depth_is_unknown_where_all_or_none_are_found():
     snr = np.array([2.0, 5.0, 9.0])
     assert np.isnan(half_depth(snr, np.ones(3, bool))) and np.isnan(half_depth(snr, np.zeros(3, bool)))
+    few = np.arange(50) % 10 == 0  # a tenth are found at any strength
+    assert np.isnan(half_depth(np.geomspace(1, 20, 50), few))
     assert half_depth(np.array([2.0, 8.0]), np.array([False, True])) == pytest.approx(4, rel=0.3)
