@@ -72,10 +72,18 @@ def _draw_bar(standings: dict[str, Standing], names: dict[str, str], looked_at: 
     running = [key for key, standing in standings.items() if standing.state == RUNNING]
     key = looked_at if standings[looked_at].state == RUNNING or not running else running[0]
     left, right = st.columns([5, 1], vertical_alignment="bottom")
-    left.progress(min(standings[key].fraction, 1.0), progress_text(frame.plain(names[key]), standings[key]))
+    name, stopping = frame.plain(names[key]), key in st.session_state.get("denoise-stopped", ())
+    text = f"{name}: stopping …" if stopping else progress_text(name, standings[key])
+    left.progress(min(standings[key].fraction, 1.0), text)
     unfinished = tuple(key for key, standing in standings.items() if standing.state in (WAITING, RUNNING))
     right.button(
-        "Cancel", icon=":material/close:", on_click=stop, args=(unfinished,), width="stretch", key="denoise-cancel"
+        "Cancel",
+        icon=":material/close:",
+        on_click=stop,
+        args=(unfinished,),
+        width="stretch",
+        key="denoise-cancel",
+        disabled=stopping,
     )
     if len(files) > 1:
         n_done = sum(standings[key].state == DONE for key, _ in files)
