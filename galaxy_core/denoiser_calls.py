@@ -61,7 +61,8 @@ def tile_workers() -> tuple[int, Callable[[], None]]:
     import torch
 
     threads = torch.get_num_threads()
-    workers = max(min(threads, os.cpu_count() or 1, MAX_WORKERS), 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, MAX_WORKERS)
 
     def start() -> None:
         torch.get_num_threads()  # the first question sets this thread's own number, so it must come before
