@@ -8,6 +8,7 @@ from pages.views import (
     cluster_cards,
     frame,
     laboratory,
+    links,
     map_events,
     readers,
     score_table,
@@ -105,10 +106,7 @@ def draw_verdict(galaxies, left, right):
 @st.fragment(key=BELOW)
 def draw_below(galaxies, left, right, projection):
     """What is one step away: the clusters, their silhouettes, agreement, every score, clustering anew."""
-    panel = st.segmented_control(
-        "Panel", list(PANELS), default="cards", required=True, format_func=PANELS.get, key="clusters-panel",
-        bind="query-params", label_visibility="collapsed",
-    )  # fmt: skip
+    panel = links.choose_panel(PANELS, "clusters-panel")
     with frame.panel():
         if panel == "cards":
             cluster_cards.draw_cards(galaxies, left, show_galaxy, on_name)

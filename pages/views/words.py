@@ -8,7 +8,7 @@ import re
 from galaxy_core.clustering import UNCLUSTERED
 
 NAMES = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA", "lda": "LDA", "hdbscan": "HDBSCAN", "kmeans": "k-means"}
-NAMES |= {"dbscan": "DBSCAN", "gmm": "Gaussian mixture"}
+NAMES |= {"dbscan": "DBSCAN", "gmm": "Gaussian mixture", "agglomerative": "Agglomerative"}
 MAP_HELP = {
     "umap": "UMAP keeps close galaxies close. Distances between far groups, and the axes themselves, mean nothing.",
     "tsne": "t-SNE keeps close galaxies close. Sizes of groups and gaps between them, and the axes, mean nothing.",
