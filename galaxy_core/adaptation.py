@@ -36,14 +36,15 @@ from galaxy_core.images import AstroImage
 
 CROP_PX = 64
 BATCH = 8
-LEARNING_RATE = 2e-4
+LEARNING_RATE = 1e-4
 AVERAGE_DECAY = 0.97
 STEPS_BETWEEN_LOOKS = 20  # at the pixels held out
 CROPS_LOOKED_AT = 32
-STANDARD_ERRORS = 2.0  # by so many the held-out error must fall
+STANDARD_ERRORS = 2.0  # by so many the held-out mean square must fall,
+LEAST_GAIN = 0.02  # and by this share: what looking at a pixel gains is known to one or two per cent of it
 CORRELATED_NOTE = (
-    "Neighbouring pixels share {:.0%} of their noise, so a hidden one can be guessed from it and an adapted model may "
-    "keep noise as if it were light."
+    "Neighbouring pixels share {:.0%} of their noise, so a hidden one can be guessed from it; a model adapted to that "
+    "would keep noise as if it were light, so the shipped one is used."
 )
 
 Progress = Callable[[float], None]
@@ -56,7 +57,8 @@ class AdaptedModel:
     Attributes
     ----------
     improved : bool
-        Whether the adapted weights are better on the pixels held out, beyond chance; if not, the shipped ones are used.
+        Whether the adapted weights are clearly better on the pixels held out (see `LEAST_GAIN`), no worse on those of
+        blank sky, and the noise is not correlated; if not, the shipped ones are used.
     error_before, error_after : float
         Of shipped and adapted weights on the pixels held out, in units of the noise told: the root mean square error
         with the noise of the pixels themselves, about 1, added in quadrature (`galaxy_core.blind_spots.Errors`).
@@ -145,16 +147,17 @@ def adapt(
         n_steps += 1
         if n_steps % STEPS_BETWEEN_LOOKS == 0 or n_steps == max_steps:
             errors = work.look(average)
-            if errors.mean < after.mean:
+            if errors.mean < after.mean and not work.sky_is_worse(before, errors):
                 best, after = copy.deepcopy(average.state_dict()), errors
         if progress:
             progress(fraction())
         if fraction() >= 1:
             break
     chance = (before.squares - after.squares).std() / np.sqrt(before.squares.size)
-    improved = bool(best) and before.mean - after.mean > STANDARD_ERRORS * chance
-    denoiser.load_state_dict(best if improved else model.denoiser.state_dict())
+    least = max(STANDARD_ERRORS * chance, LEAST_GAIN * before.mean)
     correlation = max(sky_correlation(plane) for plane in planes)
+    improved = bool(best) and bool(before.mean - after.mean > least) and correlation <= CORRELATED
+    denoiser.load_state_dict(best if improved else model.denoiser.state_dict())
     return AdaptedModel(
         name=f"{model.name}, adapted to this image ({n_steps} steps, seed {seed})" if improved else str(model.name),
         improved=improved,
@@ -198,6 +201,7 @@ class _Frame:
         squares = [(plane_noise(plane) / plane.sigma) ** 2 for plane in planes]
         self.noise_square = float(np.mean([squares[p] for p, *_ in places]))
         self.looked_at = self._crops(places, self.judging)
+        self.sky = self._crops(places, [plane.sky for plane in planes])[1][self.looked_at[1]].cpu().numpy()
         self.rng = rng
 
     def _corner(self, rng: np.random.Generator) -> tuple[int, int]:
@@ -216,15 +220,20 @@ class _Frame:
         return tuple(part.to(self.device) for part in parts)
 
     def look(self, denoiser: nn.Module) -> Errors:
-        """Errors of the pixels held out, hidden the same way every time."""
+        """Errors of the pixels held out."""
         images, spots, sigma = self.looked_at
-        hidden = hide(images, spots, Generator().manual_seed(self.seed))
+        hidden = hide(images, spots, None)
         batches = [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
         with torch.inference_mode():
             blind, seen = (
                 torch.cat([denoiser(shown[part], sigma[part]) for part in batches]) for shown in (hidden, images)
             )
         return measure_errors(images, blind, seen, spots, sigma, self.noise_square)
+
+    def sky_is_worse(self, before: Errors, after: Errors) -> bool:
+        """Whether blank sky among the pixels held out came out worse than before, beyond chance."""
+        worse = (after.squares - before.squares)[self.sky]
+        return worse.size > 0 and bool(worse.mean() > worse.std() / np.sqrt(worse.size))
 
     def learn(self, denoiser: nn.Module) -> Iterator[nn.Module]:
         """Steps of learning, without end; each gives the running average of the weights."""

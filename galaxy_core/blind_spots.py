@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Generator, Tensor
 
 from galaxy_core.errors import ImageError
@@ -21,6 +22,7 @@ from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise
 
 CELL_PX = 4  # one pixel in a cell of so many squared is hidden
 LEAST_SIDE_PX = 32
+SKY_SIGMA = 1.0  # the neighbours of a pixel of sky are together less than this above it
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 CORRELATED = 0.2  # share of the noise's variance; white noise of a small frame stays below
 
@@ -35,12 +37,15 @@ class Plane:
         Finite.
     usable : ndarray of bool, shape (height, width)
         Where a pixel is a measurement, and one whose denoised value is used.
+    sky : ndarray of bool, shape (height, width)
+        Where the neighbours of a pixel show no source.
     sigma : float
         Noise the model is told.
     """
 
     pixels: np.ndarray
     usable: np.ndarray
+    sky: np.ndarray
     sigma: float
 
 
@@ -61,7 +66,7 @@ def planes_of(image: AstroImage, display_sigma: float) -> list[Plane]:
     elif display_sigma > 0 and image.pixels.min() < image.pixels.max():
         colour = len(image.pixels) == 3
         parts = [image.pixels] if colour else [band[None] for band in image.pixels]
-        planes = [Plane(part, _inside(part), display_sigma) for part in parts]
+        planes = [_display_plane(part, display_sigma) for part in parts]
     if not any(plane.usable.any() for plane in planes):
         raise ImageError(f"{image.name} shows no noise, so there is nothing to adapt to.")
     return planes
@@ -75,17 +80,25 @@ def _linear_planes(band: np.ndarray, image: AstroImage) -> list[Plane]:
     with np.errstate(invalid="ignore"):
         signal = (band - survey.sky(0, len(band))) / np.float32(survey.sigma)
     signal = np.where(untouched, 0, signal).astype(np.float32)
+    # by the neighbours: chosen by the pixel itself, its noise would not average to nothing
+    around = mean_around(signal)
+    limits = ((PUBLISHED_SIGMA, -np.inf, FADE_DEEP[1]), (PUBLISHED_SIGMA / 2, FADE_DEEP[0], FADE_SHALLOW[1]))
+    scaled = [np.minimum(signal * np.float32(sigma) + np.float32(PEDESTAL), 1)[None] for sigma, _, _ in limits]
     return [
-        Plane(
-            np.minimum(signal * np.float32(sigma) + np.float32(PEDESTAL), 1)[None], ~untouched & (signal < top), sigma
-        )
-        for sigma, top in ((PUBLISHED_SIGMA, FADE_DEEP[1]), (PUBLISHED_SIGMA / 2, FADE_SHALLOW[1]))
+        Plane(pixels, ~untouched & (around > low) & (around < high), around < SKY_SIGMA, sigma)
+        for pixels, (sigma, low, high) in zip(scaled, limits, strict=True)
     ]
 
 
-def _inside(bands: np.ndarray) -> np.ndarray:
-    """Where a display image is not saturated: there it says nothing of the noise."""
-    return (bands < 1).all(axis=0)
+def _display_plane(bands: np.ndarray, sigma: float) -> Plane:
+    """A display image: where it is saturated it says nothing of the noise."""
+    around = mean_around(bands.mean(axis=0))
+    return Plane(bands, (bands < 1).all(axis=0), around < np.median(around) + SKY_SIGMA * sigma, sigma)
+
+
+def mean_around(band: np.ndarray) -> np.ndarray:
+    """Mean of the 24 pixels around each, without itself."""
+    return (25 * ndimage.uniform_filter(band, 5, mode="mirror") - band) / 24
 
 
 def held_out(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -109,7 +122,7 @@ def random_spots(n: int, height: int, width: int, generator: Generator) -> Tenso
     return spots
 
 
-def hide(images: Tensor, spots: Tensor, generator: Generator) -> Tensor:
+def hide(images: Tensor, spots: Tensor, generator: Generator | None) -> Tensor:
     """Images with each hidden pixel replaced by a random one of its eight neighbours (Krull et al. 2019, section 3.2).
 
     Parameters
@@ -117,13 +130,17 @@ def hide(images: Tensor, spots: Tensor, generator: Generator) -> Tensor:
     images : Tensor, float32 (n, bands, height, width)
     spots : Tensor, bool (n, 1, height, width)
         The same pixel is hidden in all bands.
+    generator : Generator or None
+        None: their mean is put in, which brings least noise of its own, as Batson & Royer (2019) do.
     """
     height, width = images.shape[-2:]
     around = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="reflect")
+    ring = [around[..., 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in NEIGHBOURS]
+    if generator is None:
+        return torch.where(spots, torch.stack(ring).mean(dim=0), images)
     choice = torch.randint(0, len(NEIGHBOURS), spots.shape, generator=generator).to(images.device)
     hidden = images
-    for index, (dy, dx) in enumerate(NEIGHBOURS):
-        shifted = around[..., 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+    for index, shifted in enumerate(ring):
         hidden = torch.where(spots & (choice == index), shifted, hidden)
     return hidden
 
@@ -196,5 +213,5 @@ def sky_correlation(plane: Plane) -> float:
 
 
 def plane_noise(plane: Plane, spacing_px: int = 3) -> float:
-    """Noise of the usable pixels of a plane, in its own units."""
-    return estimate_noise(np.where(plane.usable, plane.pixels, np.nan), spacing_px)
+    """Noise of the blank sky of a plane, in its own units; 0 where there is none."""
+    return estimate_noise(np.where(plane.usable & plane.sky, plane.pixels, np.nan), spacing_px)
