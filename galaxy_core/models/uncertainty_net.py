@@ -80,10 +80,10 @@ class UncertaintyNet(nn.Module):
 
 
 def interval_loss(error: Tensor, log_scale: Tensor, least_error: float = 1e-4) -> Tensor:
-    """How far intervals of 1 and 1.96 standard deviations are from holding 68 % and 95 % of the errors.
+    """How far intervals of 1 and 1.96 standard deviations are from holding 68 % and 95 % of the errors, per pixel.
 
-    The pinball loss of those quantiles (Koenker & Bassett 1978), on logarithms, so that it is the same in any unit and
-    a few huge errors, which rule a Gaussian likelihood, count no more than others.
+    The pinball loss of those quantiles (Koenker & Bassett 1978, eq. 3.1), on logarithms, so that it is the same in any
+    unit and a few huge errors, which rule a Gaussian likelihood, count no more than others.
 
     Parameters
     ----------
@@ -91,10 +91,14 @@ def interval_loss(error: Tensor, log_scale: Tensor, least_error: float = 1e-4) -
         Denoised minus clean, and the logarithm of its standard deviation.
     least_error : float
         Smaller errors count as this.
+
+    Returns
+    -------
+    Tensor, same shape
     """
     log_error = error.abs().clamp(min=least_error).log()
-    loss = 0.0
+    loss = torch.zeros_like(log_error)
     for n_sigma, coverage in zip(N_SIGMAS, COVERAGES, strict=True):
         beyond = log_error - log_scale - math.log(n_sigma)
-        loss = loss + torch.maximum(coverage * beyond, (coverage - 1) * beyond).mean()
+        loss = loss + torch.maximum(coverage * beyond, (coverage - 1) * beyond)
     return loss
