@@ -8,8 +8,6 @@ views) sets the ingredients. What differs here, and why:
 - Squared error joins the foreground SSIM, and a small penalty on each galaxy's total flux, since SSIM does not see a
   change of brightness. The pull of the sky towards black is kept as an option and is off: it biases faint outskirts.
 - The noise level is an input and varies, in grey and in colour, clipped as in 8-bit files and free as in linear frames.
-- Squared error alone leaves galaxies a little too smooth. The last passes of the denoiser ("polish") weigh SSIM more,
-  and every galaxy alike, as the score does; before, large galaxies count by their area.
 - Beside the contrast, the embedding must predict classical shape measures of the clean galaxy (axis ratio,
   concentration, asymmetry, ...) through one linear layer. They come from the pixels, not from people, and make what
   astronomers measure linear in the embedding.
@@ -52,7 +50,7 @@ from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
 
 STAMP_PX = 128
-PHASES = ("contrast", "denoise", "polish", "noise", "uncertainty")
+PHASES = ("contrast", "denoise", "noise", "uncertainty")
 
 __all__ = ["PHASES", "Config", "evaluate", "train"]
 
@@ -68,7 +66,6 @@ class Config:
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: FitConfig = field(default_factory=lambda: FitConfig(24, 384, 2e-3, 1e-2))
     denoise: FitConfig = field(default_factory=lambda: FitConfig(40, 64, 1e-3, 1e-4))
-    polish: FitConfig = field(default_factory=lambda: FitConfig(8, 64, 4e-4, 1e-4))
     noise: FitConfig = field(default_factory=lambda: FitConfig(1, 64, 2e-3, 1e-4))
     uncertainty: FitConfig = field(default_factory=lambda: FitConfig(5, 64, 2e-3, 1e-4, average_decay=0.99))
     temperature: float = 0.2
@@ -76,7 +73,6 @@ class Config:
     crop_px: int = 64
     squared_error_weight: float = 10.0
     ssim_weight: float = 0.05
-    polish_ssim_weight: float = 0.3
     flux_weight: float = 0.002
     total_variation_weight: float = 0.001
     darkening_weight: float = 0.0
@@ -162,7 +158,7 @@ def starting_model(config: Config, phases: Collection[str], start_from: str | Pa
         return ContrastiveDenoiser(config.model)
     old = load_model(start_from)
     if "uncertainty" not in phases:
-        if {"denoise", "polish"} & set(phases) and old.uncertainty_net is not None:
+        if "denoise" in phases and old.uncertainty_net is not None:
             raise ModelError("With a new denoiser its uncertainty is out of date; train the phase uncertainty too.")
         return old
     widths = config.model.uncertainty_widths
@@ -220,18 +216,11 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
         loss = contrast_loss + config.shape_weight * shape_loss
         return {"loss": loss, "contrast": contrast_loss, "shape": shape_loss}
 
-    def denoise(indices, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def denoise_losses(indices, generator: Generator) -> dict[str, Tensor]:
         clean, noisy, foreground, sigma = (part.to(device) for part in noisy_batch(stamps, indices, config, generator))
         with precise():
             output = model.denoiser(noisy.contiguous(memory_format=torch.channels_last), sigma).float()
-        return output, clean, foreground
-
-    def denoise_losses(indices, generator: Generator) -> dict[str, Tensor]:
-        return denoising_losses(*denoise(indices, generator), config)
-
-    def polish_losses(indices, generator: Generator) -> dict[str, Tensor]:
-        polishing = replace(config, ssim_weight=config.polish_ssim_weight)
-        return denoising_losses(*denoise(indices, generator), polishing, per_galaxy=True)
+        return denoising_losses(output, clean, foreground, config)
 
     def noise_losses(indices, generator: Generator) -> dict[str, Tensor]:
         _, noisy, _, sigma = (part.to(device) for part in noisy_batch(stamps, indices, config, generator))
@@ -253,7 +242,6 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
     parts = [
         ("contrast", contrast, contrast_losses, config.contrast),
         ("denoise", model.denoiser, denoise_losses, config.denoise),
-        ("polish", model.denoiser, polish_losses, config.polish),
         ("noise", model.noise_estimator, noise_losses, config.noise),
     ]
     if model.uncertainty_net is not None:
@@ -275,14 +263,12 @@ def standardised_shapes(shapes: np.ndarray, train_rows: np.ndarray) -> np.ndarra
     return np.nan_to_num(standard, nan=0.0).astype(np.float32)
 
 
-def denoising_losses(
-    output: Tensor, clean: Tensor, foreground: Tensor, config: Config, per_galaxy: bool = False
-) -> dict[str, Tensor]:
+def denoising_losses(output: Tensor, clean: Tensor, foreground: Tensor, config: Config) -> dict[str, Tensor]:
     """The parts of the denoiser's loss, and their weighted sum as ``"loss"``."""
     sky = ~foreground
     parts = {
         "squared_error": (output - clean).square().mean(),
-        "ssim": masked_ssim_loss(output, clean, foreground, per_galaxy),
+        "ssim": masked_ssim_loss(output, clean, foreground),
         "flux": flux_loss(output, clean, foreground),
         "total_variation": total_variation_loss(output, sky.expand_as(output)),
         "darkening": darkening_loss(output, sky),
