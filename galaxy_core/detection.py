@@ -61,6 +61,7 @@ def detect(
     *,
     sky: float | np.ndarray | None = None,
     kernel: np.ndarray | None = None,
+    photometry: bool = True,
 ) -> Sources:
     """Sources of a band: at least ``min_area_px`` connected pixels above ``threshold`` times the noise.
 
@@ -78,6 +79,8 @@ def detect(
     kernel : ndarray, odd sides, optional
         Searched through this matched filter [2]_, in units of the filtered noise if that is white; then
         ``ellipticity`` is that of the filtered light. Unfiltered where absent.
+    photometry : bool
+        Whether to measure ``flux`` and ``radius_px``, which takes most of the time; NaN otherwise.
 
     Returns
     -------
@@ -111,7 +114,7 @@ def detect(
         found = _extract(light, noise, unusable, threshold, min_area_px)
     else:
         found = _extract(_filtered(light, noise, unusable, kernel), 1.0, unusable, threshold, min_area_px)
-    return _measure(light, unusable, found)
+    return _measure(light, unusable, found, photometry)
 
 
 def _filtered(light: np.ndarray, noise: np.ndarray, unusable: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -139,16 +142,24 @@ def _extract(light, noise, unusable, threshold: float, min_area_px: int) -> np.n
     return sep.extract(light, threshold, err=noise, mask=unusable, minarea=min_area_px, filter_kernel=None)
 
 
-def _measure(light: np.ndarray, unusable: np.ndarray, found: np.ndarray) -> Sources:
-    """Photometry of detections in the manner of SExtractor's AUTO and FLUX_RADIUS."""
-    import sep
-
+def _measure(light: np.ndarray, unusable: np.ndarray, found: np.ndarray, photometry: bool) -> Sources:
+    """Detections with their shapes and, in the manner of SExtractor's AUTO and FLUX_RADIUS, their photometry."""
     if len(found) == 0:
         return Sources(*np.zeros((len(fields(Sources)), 0)))
     x, y, theta = (found[name].astype(np.float64) for name in ("x", "y", "theta"))
     theta = np.clip(theta, -np.pi / 2, np.pi / 2)
     # one lit pixel has no moments: it is as wide as a pixel
     major, minor = (np.maximum(np.nan_to_num(found[name].astype(np.float64)), 12**-0.5) for name in ("a", "b"))
+    flux = radius = np.full(len(x), np.nan)
+    if photometry:
+        flux, radius = _photometry(light, unusable, x, y, major, minor, theta)
+    return Sources(x, y, flux, radius, 1 - minor / major, light[found["ypeak"], found["xpeak"]].astype(np.float64))
+
+
+def _photometry(light, unusable, x, y, major, minor, theta) -> tuple[np.ndarray, np.ndarray]:
+    """Flux in Kron ellipses, and the radius that holds half of it, float64 (n,)."""
+    import sep
+
     ellipse = (x, y, major, minor, theta)
     kron, _ = sep.kron_radius(light, *ellipse, 6.0, mask=unusable)
     kron = np.where(np.isfinite(kron) & (kron > 0), np.minimum(kron, 6.0), 0.0)
@@ -157,14 +168,7 @@ def _measure(light: np.ndarray, unusable: np.ndarray, found: np.ndarray) -> Sour
     circle, _, _ = sep.sum_circle(light, x, y, KRON_RADIUS_MIN_PX, mask=unusable, subpix=5)
     flux = np.where(small, circle, flux)
     radius, _ = sep.flux_radius(light, x, y, 6.0 * major, 0.5, normflux=flux, subpix=5, mask=unusable)
-    return Sources(
-        x,
-        y,
-        flux,
-        np.asarray(radius, dtype=np.float64),
-        1 - minor / major,
-        light[found["ypeak"], found["xpeak"]].astype(np.float64),
-    )
+    return flux, np.asarray(radius, dtype=np.float64)
 
 
 def aperture_flux(band: np.ndarray, x: np.ndarray, y: np.ndarray, radius_px: float | np.ndarray) -> np.ndarray:

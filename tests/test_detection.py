@@ -38,6 +38,13 @@ def test_a_point_source_is_where_it_is_with_its_light_size_and_roundness():
     assert found.peak[0] == pytest.approx(5000 / (2 * np.pi * 1.5**2), rel=0.05)
 
 
+def test_without_photometry_the_rest_is_the_same():
+    band = sky() + star((200, 200), 120.3, 60.7, 5000.0)
+    full, quick = detect(band, SIGMA), detect(band, SIGMA, photometry=False)
+    assert quick.x == full.x and quick.ellipticity == full.ellipticity and quick.peak == full.peak
+    assert np.isnan(quick.flux).all() and np.isnan(quick.radius_px).all()
+
+
 def test_an_elongated_source_is_elongated():
     rows, columns = np.indices((200, 200))
     band = sky() + 200 * np.exp(-((columns - 100) ** 2) / (2 * 6**2) - (rows - 100) ** 2 / (2 * 3**2))

@@ -42,8 +42,9 @@ DEFINITIONS = {
     "frames": "sources above 5 sigma (5 pixels) of the input; apertures of 2 half-light radii, 3 to 12 px; bias: median"
     " of output over input flux minus one; scatter: of their difference over the input's own, seen in empty apertures",
     "blank_sky": "noise without a source; sep, 5 connected pixels above threshold x the INPUT's noise",
-    "injection": "signal to noise: flux / (sigma x root of the profile's noise-equivalent area), white-noise optimum;"
-    " every method's threshold gives the same rate of false detections on noise with the frame's own power spectrum",
+    "injection": "signal to noise: flux / (sigma x root of the profile's noise-equivalent area), sigma as a filter"
+    " matched to point sources sees it; every method's threshold gives the same rate of false detections on the frame"
+    " with its source-free sky replaced by noise of the same scatter and power spectrum",
 }
 
 

@@ -214,7 +214,8 @@ def _count_blank(bands: list[np.ndarray]) -> dict[str, dict[str, int]]:
     counts = {}
     for threshold in BLANK_THRESHOLDS:
         upright, inverted = (
-            sum(len(detect(sign * (band - 1000), 20.0, threshold, 5, sky=0.0)) for band in bands) for sign in (1, -1)
+            sum(len(detect(sign * (band - 1000), 20.0, threshold, 5, sky=0.0, photometry=False)) for band in bands)
+            for sign in (1, -1)
         )
         counts[f"{threshold:g}"] = {"positive": upright, "negative": inverted}
     return counts

@@ -1,10 +1,13 @@
 """Completeness, purity and depth: sources of known light put into real frames, looked for before and after denoising.
 
-Every method gets the threshold that lets the same number of false detections through on sky of the frame's own noise
-(its scatter and its power spectrum, without a source), so nobody gains depth by being less pure. That noise is drawn
-twice: once to set the thresholds, once to count what is false. Of the input both the plain search and the one through a
-filter matched to the point source are shown; the second is the fair rival (cf. Roscani et al. 2020, A&A 643, A43, who
-compare denoisers on simulated surveys in this way).
+Every method gets the threshold that lets the same number of false detections through, so nobody gains depth by being
+less pure. What is false is counted on the frame itself with its source-free sky replaced by noise of the same scatter
+and power spectrum: methods that adapt to the whole image then meet the image they will meet. That noise is drawn twice,
+once to set the thresholds, once to count. Of the input both the plain search and the one through a filter matched to
+the point source are shown; the second is the fair rival (cf. Roscani et al. 2020, A&A 643, A43, who compare denoisers
+on simulated surveys in this way).
+
+The noise that signal to noise refers to is what that filter sees on the frame, so correlated noise counts as it should.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy import ndimage
+from scipy.signal import fftconvolve
 
 from galaxy_core.detection import Sources, aperture_flux, detect
 from galaxy_core.injection import (
@@ -33,7 +38,8 @@ SNR_BINS = (1, 2, 3, 4, 5, 6, 8, 10, 14, 20)
 FALSE_PER_MEGAPIXEL = 20.0
 THRESHOLDS = tuple(np.geomspace(0.08, 14, 64))
 MIN_AREA_PX = 5
-BLANK_PX, N_BLANK = 256, 6  # sky to set thresholds on, and as much to count on
+FALSE_SKY_PX, MAX_BLANKS = 300_000, 40  # sky to set thresholds on, and as much to count on; frames it may take
+EDGE_PX = 3  # from the edge of the replaced sky nothing is counted
 MAX_SIDE_PX, N_PER_FRAME, MIN_PLACES, N_FRAMES = 320, 240, 25, 2
 APART_PX = 14.0
 POINT_SHARE = 0.4
@@ -98,25 +104,43 @@ def _choose_frames(frames: Sequence[Frame], seed: int) -> dict[str, list[Frame]]
 
 
 def search_frame(frame: Frame, searches: dict[str, Search], seed: int) -> tuple[Injected, dict[str, Outcome], float]:
-    """What was injected, what each search made of it, and how much sky false detections were counted on, in frames."""
-    scenes = make_scenes(frame, seed)
-    light = frame.band - frame.sky
-    blanks = [
-        noise_like(light, frame.free, (BLANK_PX, BLANK_PX), np.random.default_rng([seed, 3, index]))
-        + np.median(frame.sky)
-        for index in range(2 * N_BLANK)
-    ]
+    """What was injected, what each search made of it, and how much more sky false detections were counted on."""
+    blanks = make_blanks(frame, seed)
+    scenes = make_scenes(frame, filtered_sigma(frame, seed), seed)
     outcomes = {}
     for name, search in searches.items():
         prepare = search.denoise or (lambda band: band)
-        images = [prepare(band.astype(np.float32)) for band, _ in scenes]
-        calm = [prepare(band.astype(np.float32)) for band in blanks]
+        images = [prepare(band) for band, _ in scenes]
+        calm = [prepare(band) for band in blanks]
         outcomes[name] = _search(frame, search, images, [injected for _, injected in scenes], calm)
-    area = N_BLANK * BLANK_PX**2 / (len(scenes) * frame.free.sum())
+    area = len(blanks) // 2 * countable(frame).sum() / (len(scenes) * frame.free.sum())
     return _joined([injected for _, injected in scenes]), outcomes, float(area)
 
 
-def make_scenes(frame: Frame, seed: int) -> list[tuple[np.ndarray, Injected]]:
+def make_blanks(frame: Frame, seed: int) -> list[np.ndarray]:
+    """An even number of copies of a frame whose source-free sky is noise like its own: all found there is false."""
+    needed = -(-FALSE_SKY_PX // max(int(countable(frame).sum()), 1))
+    light, blanks = frame.band - frame.sky, []
+    for index in range(2 * min(needed, MAX_BLANKS)):
+        noise = noise_like(light, frame.free, frame.band.shape, np.random.default_rng([seed, 3, index]))
+        blanks.append(np.where(frame.free, frame.sky + noise, frame.band).astype(np.float32))
+    return blanks
+
+
+def countable(frame: Frame) -> np.ndarray:
+    """Source-free sky away from its edges: bool (height, width)."""
+    return ndimage.binary_erosion(frame.free, iterations=EDGE_PX)
+
+
+def filtered_sigma(frame: Frame, seed: int) -> float:
+    """Noise of a pixel of white noise in which a filter matched to the point source sees what it sees on this frame."""
+    profile = point_profile(frame.fwhm_px).astype(np.float64)
+    shape = tuple(max(side, 128) for side in frame.band.shape)
+    noise = noise_like(frame.band - frame.sky, frame.free, shape, np.random.default_rng([seed, 4]))
+    return float(fftconvolve(noise, profile, mode="valid").std() / np.sqrt((profile**2).sum()))
+
+
+def make_scenes(frame: Frame, sigma: float, seed: int) -> list[tuple[np.ndarray, Injected]]:
     """Copies of a frame with sources at fresh places, until there are `N_PER_FRAME`; signal to noise log-uniform."""
     scenes, total = [], 0
     while total < N_PER_FRAME and len(scenes) < 10:
@@ -124,7 +148,7 @@ def make_scenes(frame: Frame, seed: int) -> list[tuple[np.ndarray, Injected]]:
         places = choose_places(frame.free, 60, max(APART_PX, 4 * frame.fwhm_px), rng)
         snr = np.exp(rng.uniform(np.log(SNR_BINS[0]), np.log(SNR_BINS[-1]), len(places)))
         is_point = rng.random(len(places)) < POINT_SHARE
-        scenes.append(inject(frame.band, frame.sigma, frame.fwhm_px, places, snr, is_point, seed * 1000 + len(scenes)))
+        scenes.append(inject(frame.band, sigma, frame.fwhm_px, places, snr, is_point, seed * 1000 + len(scenes)))
         total += len(places)
     return scenes
 
@@ -136,30 +160,37 @@ def _search(frame: Frame, search: Search, images: list, injected: list[Injected]
         cut = slice(middle - KERNEL_HALF_PX, middle + KERNEL_HALF_PX + 1)
         kernel = point_profile(frame.fwhm_px)[cut, cut]
 
-    def find(band: np.ndarray, threshold: float, sky: np.ndarray | float) -> Sources:
-        return detect(band, frame.sigma, threshold, MIN_AREA_PX, sky=sky, kernel=kernel)
+    def find(band: np.ndarray, threshold: float) -> Sources:
+        return detect(band, frame.sigma, threshold, MIN_AREA_PX, sky=frame.sky, kernel=kernel, photometry=False)
 
-    level = float(np.median(frame.sky))
-    threshold = matched_threshold(lambda value: sum(len(find(band, value, level)) for band in blanks[:N_BLANK]))
-    false = [_measured_snr(frame, band, level, find(band, threshold, level)) for band in blanks[N_BLANK:]]
+    count_on, half = countable(frame), len(blanks) // 2
+
+    def false_ones(band: np.ndarray, threshold: float) -> Sources:
+        found = find(band, threshold)
+        return found.take(count_on[np.round(found.y).astype(int), np.round(found.x).astype(int)])
+
+    allowed = FALSE_PER_MEGAPIXEL * half * count_on.sum() / 1e6
+    threshold = matched_threshold(lambda value: sum(len(false_ones(band, value)) for band in blanks[:half]), allowed)
+    false = [_measured_snr(frame, band, false_ones(band, threshold)) for band in blanks[half:]]
     hits, true = [], []
     for band, sources in zip(images, injected, strict=True):
-        hit = recovered(sources, find(band, threshold, frame.sky))
+        hit = recovered(sources, find(band, threshold))
         hits.append(hit)
         places = Sources(sources.x[hit], sources.y[hit], *np.zeros((4, int(hit.sum()))))
-        true.append(_measured_snr(frame, band, frame.sky, places))
+        true.append(_measured_snr(frame, band, places))
     return Outcome(threshold, np.concatenate(hits), np.concatenate(true), np.concatenate(false))
 
 
-def matched_threshold(count_false: Callable[[float], int]) -> float:
-    """The lowest threshold, in sigma of the input, that lets no more than the allowed rate of false detections through.
+def matched_threshold(count_false: Callable[[float], int], allowed: float) -> float:
+    """The lowest threshold, in sigma of the input, that lets no more false detections through than are allowed.
 
     Parameters
     ----------
     count_false : callable
         Threshold to number of detections on the sky that thresholds are set on.
+    allowed : float
+        So many of them.
     """
-    allowed = FALSE_PER_MEGAPIXEL * N_BLANK * BLANK_PX**2 / 1e6
     passed = len(THRESHOLDS) - 1
     for stride in (4, 1):  # from above: far below the noise detections merge, and there are few of them again
         for index in range(passed, -1, -stride):
@@ -169,9 +200,9 @@ def matched_threshold(count_false: Callable[[float], int]) -> float:
     return float(THRESHOLDS[passed])
 
 
-def _measured_snr(frame: Frame, band: np.ndarray, sky: np.ndarray | float, found: Sources) -> np.ndarray:
+def _measured_snr(frame: Frame, band: np.ndarray, found: Sources) -> np.ndarray:
     """Light within one full width of a point source, over the input's white noise there."""
-    flux = aperture_flux(band - sky, found.x, found.y, frame.fwhm_px)
+    flux = aperture_flux(band - frame.sky, found.x, found.y, frame.fwhm_px)
     return flux / (frame.sigma * np.sqrt(np.pi) * frame.fwhm_px)
 
 
