@@ -158,7 +158,7 @@ def starting_model(config: Config, phases: Collection[str], start_from: str | Pa
         return ContrastiveDenoiser(config.model)
     old = load_model(start_from)
     if "uncertainty" not in phases:
-        if {"denoise", "polish"} & set(phases) and old.uncertainty_net is not None:
+        if "denoise" in phases and old.uncertainty_net is not None:
             raise ModelError("With a new denoiser its uncertainty is out of date; train the phase uncertainty too.")
         return old
     widths = config.model.uncertainty_widths
