@@ -65,7 +65,8 @@ def denoise_job(
         data = encode_like(result, job.source.read_bytes()) if same else encode_part(result, what)
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
-    return _report(job, result, result.image.shape, outputs, scale, image.bits), list(outputs.values())
+    report = _report(job, result, result.image.shape, outputs, scale, image.bits)
+    return report | ({"notes": list(image.notes)} if image.notes else {}), list(outputs.values())
 
 
 def _report(

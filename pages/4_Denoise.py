@@ -7,7 +7,16 @@ from pathlib import Path
 import streamlit as st
 
 from galaxy_core import artifacts
-from pages.views import denoise_files, denoise_on_map, denoise_panels, denoise_sources, denoise_work, frame, presenting
+from pages.views import (
+    denoise_adapt,
+    denoise_files,
+    denoise_on_map,
+    denoise_panels,
+    denoise_sources,
+    denoise_work,
+    frame,
+    presenting,
+)
 from pages.views.denoise_desk import Task
 from pages.views.denoise_sources import CATALOG, EXAMPLE, UPLOAD
 from pages.views.denoise_work import Item, Options
@@ -38,31 +47,32 @@ def denoise_tasks(items: list[Item], added: tuple[str, float] | None, root: Path
 
 
 def work_on(tasks: list[Task], task: Task, place: int) -> dict[str, Task]:
-    """Have everything done that is wanted, with progress; the classical methods' tasks on the image looked at."""
+    """Have everything done that is wanted, with progress; the tasks of the other versions of the image looked at."""
     desk, before = denoise_work.desk(), None
     work = desk.result(task.key)
     while True:
-        classical = denoise_panels.classical_tasks(task.key, work)
-        denoise_files.work_on(tasks, [task, *classical.values()])
+        others = denoise_panels.version_tasks(task.key, work)
+        denoise_files.work_on(tasks, [task, *others.values()])
         before, work = work, desk.result(task.key)
-        if work is before or not denoise_panels.classical_tasks(task.key, work):
+        if work is before or not denoise_panels.version_tasks(task.key, work):
             break
-    denoise_files.follow(tasks, [task, *classical.values()], place)
-    return classical
+    denoise_files.follow(tasks, [task, *others.values()], place)
+    return others
 
 
-def show(item: Item, task: Task, classical: dict[str, Task], options: Options, root: Path) -> None:
+def show(item: Item, task: Task, others: dict[str, Task], options: Options, root: Path) -> None:
     """Everything about one denoised image."""
     desk = denoise_work.desk()
     work = desk.result(task.key)
     if work is None:
         return
     denoise_panels.remember_facts(item, work)
-    chosen = denoise_panels.choose_version(task.key)
-    versions = [version for version in (desk.result(one.key) for one in classical.values()) if version]
+    chosen = denoise_panels.choose_version(task.key, work)
+    versions = [version for version in (desk.result(one.key) for one in others.values()) if version]
     version = next((version for version in versions if version.method == chosen), None)
     denoise_panels.draw_viewer(task.key, work, version)
     denoise_panels.draw_facts(work)
+    denoise_adapt.draw(task.key, work)
     denoise_panels.draw_downloads(work, version, versions, options)
     denoise_panels.draw_table(work, versions)
     denoise_on_map.draw(root, work.image, work.result)
@@ -78,7 +88,7 @@ with frame.panel():
         items, options, place = choose_items(root)
     if items:
         tasks = denoise_tasks(items, options.added, root)
-        classical = work_on(tasks, tasks[place], place)
-        denoise_files.draw_errors(tasks[place], classical)
-        show(items[place], tasks[place], classical, options, root)
+        others = work_on(tasks, tasks[place], place)
+        denoise_files.draw_errors(tasks[place], others)
+        show(items[place], tasks[place], others, options, root)
         denoise_files.draw_download_all(tasks)

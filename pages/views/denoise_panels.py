@@ -13,7 +13,7 @@ from galaxy_core.classical import METHODS, TITLES
 from galaxy_core.denoise_report import Report, make_report, sha256_of, table_html
 from galaxy_core.denoising import DenoiseResult
 from galaxy_core.saved_images import encode_part, encode_result, stem_of
-from pages.views import denoise_work
+from pages.views import denoise_adapt, denoise_work, frame
 from pages.views.denoise_desk import Task
 from pages.views.denoise_work import Item, Options, Version, Work
 from pages.views.image_viewer import component
@@ -22,6 +22,7 @@ from pages.views.words import number
 
 MODEL_TITLE = "Galaxy Atlas"
 MODEL_KEY = "model"
+VERSIONS = TITLES | {denoise_adapt.METHOD: denoise_adapt.TITLE}
 LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than 30 times above the noise are left
 as they are, so bright cores and saturated stars do not change; below that, check the residual before measuring."""
 
@@ -76,21 +77,30 @@ def remember_facts(item: Item, work: Work) -> None:
         st.rerun()
 
 
-def classical_tasks(work_key: str, work: Work | None) -> dict[str, Task]:
-    """Tasks of the classical methods asked for on this image, by method; none before the image is denoised."""
+def version_tasks(work_key: str, work: Work | None) -> dict[str, Task]:
+    """Tasks of the other versions asked for of this image, by method; none before the image is denoised.
+
+    They are the classical methods', and that of the model adapted to the image.
+    """
     if work is None:
         return {}
     wanted = {*_methods(work_key), st.session_state.get("denoise-version", MODEL_KEY)}
-    return {method: denoise_work.classical_task(work_key, work, method) for method in METHODS if method in wanted}
+    tasks = {method: denoise_work.classical_task(work_key, work, method) for method in METHODS if method in wanted}
+    return tasks | denoise_adapt.tasks(work_key, work)
 
 
 def _methods(work_key: str) -> list[str]:
     return st.session_state.setdefault("denoise-methods", {}).setdefault(work_key, [])
 
 
-def choose_version(work_key: str) -> str:
-    """The right-hand image: the model's or a classical method's, which is run when it is first chosen."""
-    titles = {MODEL_KEY: MODEL_TITLE} | {method: TITLES[method] for method in METHODS}
+def choose_version(work_key: str, work: Work) -> str:
+    """The right-hand image: the model's, the adapted one's, or a classical method's, run when it is first chosen."""
+    titles = {MODEL_KEY: MODEL_TITLE}
+    if denoise_adapt.tasks(work_key, work):
+        titles[denoise_adapt.METHOD] = denoise_adapt.TITLE
+    elif st.session_state.get("denoise-version") == denoise_adapt.METHOD:
+        st.session_state["denoise-version"] = MODEL_KEY  # it was chosen for another image
+    titles |= {method: TITLES[method] for method in METHODS}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.segmented_control(
             "Compare the input with",
@@ -111,7 +121,7 @@ def choose_version(work_key: str) -> str:
 
 def _want_method(work_key: str) -> None:
     chosen = st.session_state["denoise-version"]
-    if chosen != MODEL_KEY and chosen not in _methods(work_key):
+    if chosen in METHODS and chosen not in _methods(work_key):
         _methods(work_key).append(chosen)
 
 
@@ -123,7 +133,7 @@ def draw_viewer(work_key: str, work: Work, version: Version | None) -> None:
     """Before and after, residual, uncertainty."""
     result = work.result
     measured = work.after if version is None else version.measured
-    title = MODEL_TITLE if version is None else TITLES[version.method]
+    title = MODEL_TITLE if version is None else VERSIONS[version.method]
     component.draw_viewer(
         Shown(
             viewer_id="denoise",
@@ -151,7 +161,7 @@ def draw_viewer(work_key: str, work: Work, version: Version | None) -> None:
 
 
 def draw_facts(work: Work) -> None:
-    """Noise, size and time in large type."""
+    """Noise, size and time in large type, and what is to be known of how the file was read."""
     result = work.result
     with st.container(key="denoise-facts"):
         facts = st.columns(4)
@@ -167,12 +177,14 @@ def draw_facts(work: Work) -> None:
         gained, lost = len(work.after.gained), len(work.after.lost)
         text = "Sources above 5 sigma of the input's noise, found only after, and only before."
         facts[3].metric("Detections", f"+{gained}, −{lost}", help=text)
+    for note in work.notes:
+        st.caption(frame.plain(note))
 
 
 def table_of(work: Work, versions: list[Version]) -> tuple[list[Line], list[str]]:
     """Lines of the table, and the titles of its columns."""
     columns: dict[str, Measured] = {"Input": work.before, MODEL_TITLE: work.after}
-    columns |= {TITLES[version.method]: version.measured for version in versions}
+    columns |= {VERSIONS[version.method]: version.measured for version in versions}
     return make_table(work.reference, columns, work.unit, work.scale), list(columns)
 
 
@@ -186,7 +198,7 @@ def draw_downloads(work: Work, version: Version | None, versions: list[Version],
     """The image on the right as FITS or PNG, its residual and uncertainty, and the report; made when clicked."""
     result, mark = work.result, ""
     if version is not None:
-        result, mark = denoise_work.as_result(work, version, TITLES[version.method]), f"_{version.method}"
+        result, mark = denoise_work.as_result(work, version, VERSIONS[version.method]), f"_{version.method}"
     with st.container(horizontal=True):
         as_fits = result.linear or st.toggle("Download as FITS", help="Floats without rounding, in place of 8-bit PNG.")
     stem, ending = stem_of(result.name) + mark, "fits" if as_fits else "png"
@@ -234,7 +246,7 @@ def report_maker(work: Work, versions: list[Version], options: Options):
             measured=work.after,
             lines=lines,
             titles=titles,
-            others={TITLES[version.method]: version.pixels for version in versions},
+            others={VERSIONS[version.method]: version.pixels for version in versions},
             settings=settings,
             sha256=work.result.weights_sha256 or sha256_of(work.model_file),
         )

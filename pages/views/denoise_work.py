@@ -71,6 +71,7 @@ class Work:
     after: Measured = field(repr=False)
     extensions: tuple = ()
     model_file: Path = Path()
+    notes: tuple[str, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -100,7 +101,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Version:
-    """The same image denoised by a classical method."""
+    """The same image denoised by a classical method, or by the model adapted to it."""
 
     method: str
     pixels: np.ndarray = field(repr=False)
@@ -177,14 +178,13 @@ def _denoise(item: Item, options: Options, weights: Path, stamp: int, report: Re
     reference = make_reference(result.image, result.denoised, result.noise_sigma, image.linear, clean)
     report(0.95)
     before, after = (measure_version(reference, pixels) for pixels in (result.image, result.denoised))
-    return Work(result, clean, reference, before, after, extensions, weights)
+    return Work(result, clean, reference, before, after, extensions, weights, image.notes)
 
 
 def _extensions(item: Item) -> tuple:
     """Images of a FITS file: index, name and shape of each."""
     is_fits = item.data.startswith((b"SIMPLE  =", b"\x1f\x8b"))
-    list_images = getattr(fits_images, "list_images", None)
-    return tuple(list_images(item.data, item.name)) if is_fits and list_images else ()
+    return tuple(fits_images.list_images(item.data, item.name)) if is_fits else ()
 
 
 def _classical(work: Work, method: str, report: Report) -> Version:
@@ -223,7 +223,7 @@ def _in_tiles(image: np.ndarray, denoise: Callable[[np.ndarray], np.ndarray], re
 
 
 def as_result(work: Work, version: Version, title: str) -> DenoiseResult:
-    """What a classical method made, to save like any other."""
+    """What another method made, to save like any other."""
     return replace(work.result, denoised=version.pixels, model_name=title, uncertainty=None, weights_sha256="")
 
 
