@@ -66,7 +66,7 @@ class Config:
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: FitConfig = field(default_factory=lambda: FitConfig(24, 384, 2e-3, 1e-2))
     denoise: FitConfig = field(default_factory=lambda: FitConfig(40, 64, 1e-3, 1e-4))
-    noise: FitConfig = field(default_factory=lambda: FitConfig(1, 64, 2e-3, 1e-4))
+    noise: FitConfig = field(default_factory=lambda: FitConfig(12, 64, 2e-3, 1e-4))
     uncertainty: FitConfig = field(default_factory=lambda: FitConfig(5, 64, 2e-3, 1e-4, average_decay=0.99))
     temperature: float = 0.2
     shape_weight: float = 1.0
