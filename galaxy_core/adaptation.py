@@ -2,8 +2,12 @@
 
 The shipped weights are the start. Random pixels are hidden and predicted from the rest (Noise2Self, Batson & Royer
 2019; Noise2Void, Krull et al. 2019), and what comes out where nothing is hidden, which is what is used, is kept near
-that prediction. One pixel in sixteen is never learned from: it decides which weights are kept, and whether they beat
-the shipped ones.
+that prediction. One pixel in sixteen is never learned from: it decides which weights are kept.
+
+Guessing hidden pixels is not what a denoiser is used for, and one can get better at it alone. So before adapted weights
+are used they must be better at pixels that are seen, too: with noise z of the image's own strength, what is made of
+``y + z / 2`` is compared with ``y - 2 z``, whose noise is uncorrelated with that of the first (Pang et al. 2021, CVPR,
+"Recorrupted-to-Recorrupted", eq. 5, D = 1/2). Squared differences then differ between denoisers as squared errors do.
 """
 
 from __future__ import annotations
@@ -40,11 +44,17 @@ LEARNING_RATE = 1e-4
 AVERAGE_DECAY = 0.97
 STEPS_BETWEEN_LOOKS = 20  # at the pixels held out
 CROPS_LOOKED_AT = 32
-STANDARD_ERRORS = 2.0  # by so many the held-out mean square must fall,
-LEAST_GAIN = 0.02  # and by this share: what looking at a pixel gains is known to one or two per cent of it
+STANDARD_ERRORS = 2.0  # by so many the held-out mean square must fall, and by this share,
+LEAST_GAIN = 0.02  # since what looking at a pixel gains is known to one or two per cent of it
+RECORRUPTION = 0.5  # noise added, in units of the image's own
 CORRELATED_NOTE = (
     "Neighbouring pixels share {:.0%} of their noise, so a hidden one can be guessed from it; a model adapted to that "
     "would keep noise as if it were light, so the shipped one is used."
+)
+CLIPPED = 0.02  # share of pixels cut at black above which the noise is no longer zero in the mean
+CLIPPED_NOTE = (
+    "{:.0%} of the pixels are cut off at black, so the noise does not average to zero and a model adapted to it would "
+    "brighten the sky; the shipped one knows of that and is used."
 )
 
 Progress = Callable[[float], None]
@@ -57,13 +67,13 @@ class AdaptedModel:
     Attributes
     ----------
     improved : bool
-        Whether the adapted weights are clearly better on the pixels held out (see `LEAST_GAIN`), no worse on those of
-        blank sky, and the noise is not correlated; if not, the shipped ones are used.
+        Whether the adapted weights are clearly better on the pixels held out (see `LEAST_GAIN`), hidden and seen, no
+        worse on those of blank sky, and the noise is neither correlated nor cut off; if not, the shipped ones are used.
     error_before, error_after : float
         Of shipped and adapted weights on the pixels held out, in units of the noise told: the root mean square error
         with the noise of the pixels themselves, about 1, added in quadrature (`galaxy_core.blind_spots.Errors`).
     n_steps : int
-        Steps taken; the adapted weights are those of the best look at the pixels held out.
+        Steps taken, none where there is a warning; adapted weights are those of the best look at the pixels held out.
     seconds : float
     warning : str
         A sentence where the noise breaks what the method assumes; else empty.
@@ -120,7 +130,7 @@ def adapt(
     progress : callable, optional
         Called in this thread with the fraction done, in [0, 1]. What it raises ends the work and is passed on.
     seed : int
-        With ``max_steps`` reached before ``seconds``, the same seed gives the same weights on the same computer.
+        With ``max_steps`` reached first, the same seed gives the same weights on the same computer.
     max_steps : int, optional
 
     Raises
@@ -143,7 +153,8 @@ def adapt(
         by_steps = n_steps / max_steps if max_steps else 0.0
         return min(max((time.perf_counter() - started) / max(seconds, 1e-9), by_steps), 1.0)
 
-    for average in work.learn(denoiser):
+    warning = _broken_assumption(planes, image.linear)
+    for average in work.learn(denoiser) if not warning else ():
         n_steps += 1
         if n_steps % STEPS_BETWEEN_LOOKS == 0 or n_steps == max_steps:
             errors = work.look(average)
@@ -155,8 +166,10 @@ def adapt(
             break
     chance = (before.squares - after.squares).std() / np.sqrt(before.squares.size)
     least = max(STANDARD_ERRORS * chance, LEAST_GAIN * before.mean)
-    correlation = max(sky_correlation(plane) for plane in planes)
-    improved = bool(best) and bool(before.mean - after.mean > least) and correlation <= CORRELATED
+    improved = bool(best) and bool(before.mean - after.mean > least) and not warning
+    if improved:
+        denoiser.load_state_dict(best)
+        improved = work.sees_better(model.denoiser, denoiser)
     denoiser.load_state_dict(best if improved else model.denoiser.state_dict())
     return AdaptedModel(
         name=f"{model.name}, adapted to this image ({n_steps} steps, seed {seed})" if improved else str(model.name),
@@ -165,10 +178,19 @@ def adapt(
         error_after=float(np.sqrt(after.mean)),
         n_steps=n_steps,
         seconds=time.perf_counter() - started,
-        warning=CORRELATED_NOTE.format(correlation) if correlation > CORRELATED else "",
+        warning=warning,
         shipped=model,
         denoiser=denoiser.eval(),
     )
+
+
+def _broken_assumption(planes: list[Plane], linear: bool) -> str:
+    """A sentence where the noise is not what the method needs: independent between pixels, and zero in the mean."""
+    clipped = 0.0 if linear else max(float(np.mean(plane.pixels == 0)) for plane in planes)
+    correlation = max(sky_correlation(plane) for plane in planes)
+    if clipped > CLIPPED:
+        return CLIPPED_NOTE.format(clipped)
+    return CORRELATED_NOTE.format(correlation) if correlation > CORRELATED else ""
 
 
 def display_noise(image: AstroImage, model: nn.Module) -> float:
@@ -234,6 +256,26 @@ class _Frame:
         """Whether blank sky among the pixels held out came out worse than before, beyond chance."""
         worse = (after.squares - before.squares)[self.sky]
         return worse.size > 0 and bool(worse.mean() > worse.std() / np.sqrt(worse.size))
+
+    def sees_better(self, shipped: nn.Module, adapted: nn.Module) -> bool:
+        """Whether pixels held out that are seen come out clearly nearer the truth than from the shipped weights."""
+        gain = self.recorrupted(shipped) - self.recorrupted(adapted)
+        return gain.size > 1 and bool(gain.mean() > STANDARD_ERRORS * gain.std() / np.sqrt(gain.size))
+
+    def recorrupted(self, denoiser: nn.Module) -> np.ndarray:
+        """Squared differences at the pixels held out to a copy of the image with noise of its own, float64 (n,)."""
+        images, spots, sigma = self.looked_at
+        own = sigma * float(np.sqrt(self.noise_square))
+        noise = torch.randn(images.shape, generator=Generator().manual_seed(self.seed + 2)).to(self.device)
+        if all(len(plane.pixels) == 1 for plane in self.planes):
+            noise = noise[:, :1].expand_as(images)  # a grey plane is shown as three equal bands
+        noise = noise * own.view(-1, 1, 1, 1)
+        told = torch.hypot(sigma, RECORRUPTION * own)
+        batches = [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
+        with torch.inference_mode():
+            seen = torch.cat([denoiser(images[part] + RECORRUPTION * noise[part], told[part]) for part in batches])
+        squares = squared_differences(seen, images - noise / RECORRUPTION, sigma)
+        return squares[spots].cpu().numpy().astype(np.float64)
 
     def learn(self, denoiser: nn.Module) -> Iterator[nn.Module]:
         """Steps of learning, without end; each gives the running average of the weights."""

@@ -131,7 +131,7 @@ def test_errors_without_the_truth_are_those_with_it():
 
 
 def test_time_is_kept_and_progress_can_stop_it():
-    noisy = display(scene(64) + 0.1 * np.random.default_rng(5).normal(size=(64, 64)))
+    noisy = display(scene(96) + 0.1 * np.random.default_rng(5).normal(size=(96, 96)))
     fractions: list[float] = []
     adapted = adapt(noisy, untrained(), 0.3, fractions.append)
     assert fractions == sorted(fractions) and fractions[-1] == 1 and adapted.n_steps == len(fractions)
@@ -219,7 +219,35 @@ def test_correlated_noise_is_seen_and_said(quick):
     assert correlation(np.zeros((96, 96))) == pytest.approx(0, abs=1)
     adapted = adapt(display(scene() + 0.1 * smooth / smooth.std()), untrained(), 60, max_steps=40)
     assert adapted.warning.startswith("Neighbouring pixels share") and adapted.warning.count(".") == 1
-    assert not adapted.improved and adapted.error_after < adapted.error_before  # hidden pixels alone would be fooled
+    assert not adapted.improved and adapted.n_steps == 0
+
+
+def test_noise_cut_off_at_black_is_not_learned_from(quick):
+    """The mean of clipped noise is above the truth: a model that learned it would brighten the sky."""
+    noisy = np.clip(scene() + 0.1 * np.random.default_rng(11).normal(size=(96, 96)), 0, 1)
+    adapted = adapt(display(noisy), untrained(), 60, max_steps=40)
+    assert "cut off at black" in adapted.warning and adapted.warning.count(".") == 1 and not adapted.improved
+
+
+def test_better_at_hidden_pixels_alone_is_not_enough(quick, monkeypatch):
+    noisy = display(scene() + 0.1 * np.random.default_rng(12).normal(size=(96, 96)))
+    assert adapt(noisy, untrained(), 60, max_steps=40).improved
+    monkeypatch.setattr(adaptation._Frame, "sees_better", lambda self, shipped, adapted: False)
+    kept = adapt(noisy, untrained(), 60, max_steps=40)
+    assert not kept.improved and kept.error_after < kept.error_before
+
+
+def test_recorrupted_difference_is_that_of_the_true_squared_errors():
+    """Two denoisers, one that changes nothing and one that halves the contrast, judged without the truth."""
+    clean = scene(128)
+    noisy = clean + 0.1 * np.random.default_rng(13).normal(size=clean.shape)
+    planes = planes_of(display(noisy), 0.1)
+    frame_of = adaptation._Frame(planes, torch.device("cpu"), 0)
+    same, halved = (lambda images, sigma: images), (lambda images, sigma: images / 2)
+    found = (frame_of.recorrupted(same) - frame_of.recorrupted(halved)).mean()
+    seen = noisy + 0.05 * np.random.default_rng(14).normal(size=clean.shape)  # what they are given, with more noise
+    true = (np.mean((seen - clean) ** 2) - np.mean((seen / 2 - clean) ** 2)) / 0.1**2
+    assert found == pytest.approx(true, rel=0.35)
 
 
 def test_planes_of_a_linear_frame_are_in_the_range_of_the_model():
