@@ -267,6 +267,7 @@ def test_two_maps_share_the_open_galaxy_and_the_selection(visit, root):
     assert np.allclose(
         page.evaluate("window.galaxyAtlas.maps.get('map-1').openPlace"), places(root, "tiny", "pca")[row], atol=1e-5
     )
+    settle(page)
     page.locator('[data-tool="box"]').first.click()
     drag(page, corners(page))
     wait_marked(page, 90)

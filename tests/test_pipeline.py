@@ -179,7 +179,8 @@ def test_killed_again_and_again_it_still_gets_there(nursery, images, made, tmp_p
     """What is finished is not done again, so runs that are each killed at a third of the way come to an end."""
     codes = []
     while 0 not in codes and len(codes) < 30:
-        codes.append(run_apart(nursery, images, tmp_path, length_s / 3))
+        share = min(1 / 3 + len(codes) / 60, 2 / 3)  # a busy machine needs longer, and still never the whole
+        codes.append(run_apart(nursery, images, tmp_path, length_s * share))
     assert codes[0] == -signal.SIGKILL and codes[-1] == 0
     assert hashes(tmp_path) == hashes(made)
 
