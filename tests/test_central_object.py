@@ -212,7 +212,7 @@ def test_a_galaxy_that_fills_the_frame_and_one_at_the_border_keep_it():
 
 def test_a_ring_counts_with_what_it_encloses():
     y, x = np.indices((424, 424)) - 212
-    ring = np.abs(np.hypot(y, x) - 90) < 6
+    ring = np.abs(np.hypot(y - 6, x) - 90) < 6  # its own centre is farther off than that of what it encloses
     inner = np.hypot(y, x) < 10
     image = np.repeat((ring | inner)[None], 3, axis=0).astype(np.float32)
     assert window_sides(central_boxes(object_mask(image[None])), 424).tolist() == [212], "not the bulge alone"

@@ -81,6 +81,8 @@ def test_who_is_asked_what_in_each_project():
     leads = {answer.key: answer.leads_to for answer in CANDELS.by_key["clump-count"].answers}
     assert leads["1"] == "galaxy-symmetrical" and leads["2"] == "one-clump-brightest", "no pattern of one or two"
     assert leads["3"] == leads["5-plus"] == leads["cant-tell"] == "clump-configuration"
+    ends = [tree.by_key["brightest-clump-central"].answers[1].leads_to for tree in (HUBBLE, CANDELS)]
+    assert ends == ["something-odd", "merging"], "an off-centre clump ends the questions about clumps"
     assert "merging" not in HUBBLE.by_key and "something-odd" not in CANDELS.by_key
     assert len(HUBBLE.by_key["bulge-size"].answers) == 4 and len(CANDELS.by_key["bulge-size"].answers) == 3
     assert {q.task for q in CANDELS.questions} == set(range(17)) and {q.task for q in HUBBLE.questions} == set(
