@@ -125,7 +125,7 @@ def check_votes(
     known = np.nan_to_num(full)
     found = {
         "duplicate": (names.duplicated().to_numpy(), "come again under the same id"),
-        "missing": (missing | ~np.isfinite(known).all(axis=1), "lack a number for an answer"),
+        "missing": (missing, "lack a number for an answer"),
         "range": (_out_of_range(known, form), _RANGE["count" if form == "count" else "share"]),
         "empty": (known[:, tree.slices[tree.questions[0].key]].sum(axis=1) <= 0, "got no vote on the first question"),
         "tree": (_breaks(known, form, tree, present, TOLERANCE[form] if tolerance is None else tolerance), _TREE[form]),
