@@ -72,7 +72,7 @@ def test_the_leading_way_is_bold_as_well_as_coloured():
 
 def test_a_star_fades_the_rest_and_says_nobody_was_asked():
     svg = drawn(lay_out_tree(GZ2, CONDITIONAL[0]))
-    assert texts(svg).count("nobody asked") == len(GZ2.questions) - 1 and len(of_class(svg, "share")) == 3
+    assert texts(svg).count("nobody") == len(GZ2.questions) - 1 and len(of_class(svg, "share")) == 3
     faded = [group for group in of_class(svg, "answer") if group.get("opacity")]
     assert len(faded) == 34 and "100 %" in texts(svg)
 

@@ -97,7 +97,7 @@ def _line(line: Branch | Trunk, layout: TreeLayout, left: float, ink: dict[str, 
 
 def _question(question: QuestionNode, left: float, width: float, ink: dict[str, str]) -> str:
     y, asked = _y(question.row) + 4, question.asked
-    said = "" if asked is None else "nobody asked" if asked == 0 else f"{percent(asked)} asked"
+    said = "" if asked is None else "nobody" if asked == 0 else f"{percent(asked)} asked"
     if asked is not None and asked >= 0.995:
         said = "all asked"
     faint = ' opacity="0.6"' if asked == 0 else ""
