@@ -22,7 +22,7 @@ CLASSES = (
     ("in_between_smooth", "Ei"),
     ("cigar_smooth", "Ec"),
     ("edge_on", "Se"),
-    ("spiral", r"SB?[abcd].?[tml]"),
+    ("spiral", r"SB?[abcd][1234+?][tml]"),
     ("disk_without_arms", r"SB?[abcd]"),
     ("artifact", "A"),
 )
@@ -99,6 +99,8 @@ def coarse_class(gz2_class: pd.Series) -> pd.Series:
     --------
     >>> coarse_class(pd.Series(["Er", "Ei(o)", "Ser", "SBc2m", "Sb+t", "SBb", "A"])).tolist()
     ['round_smooth', 'in_between_smooth', 'edge_on', 'spiral', 'spiral', 'disk_without_arms', 'artifact']
+    >>> coarse_class(pd.Series(["Sb(m)", "SBc(l)", "Sc?t(m)"])).tolist()  # in brackets a merger or a lens, not arms
+    ['disk_without_arms', 'disk_without_arms', 'spiral']
     """
 
     def classify(text: object) -> str | None:

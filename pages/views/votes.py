@@ -6,8 +6,11 @@ import html
 
 import streamlit as st
 
+from galaxy_core.tree_layout import TreeLayout, lay_out_tree
+from galaxy_core.vote_tables import find_tree, read_vote_table
 from galaxy_core.votes import GalaxyVotes, QuestionVotes, read_votes
 from pages.views import words
+from pages.views.question_tree import draw_question_tree
 from pages.views.readers import Galaxies
 
 KIND_QUESTIONS = ("smooth-or-featured", "how-rounded", "disk-edge-on", "bar", "has-spiral-arms")
@@ -23,6 +26,23 @@ def draw_votes(galaxies: Galaxies, row: int) -> None:
     if votes.rest:
         with st.expander(f"{words.count(len(votes.rest), 'question', 'questions')} off that path"):
             st.html(votes_html(votes.rest))
+    layout = tree_of(galaxies, row)
+    if layout is not None:
+        with st.expander("The whole question tree"):
+            draw_question_tree(layout, f"Votes on {galaxies.ids[row]}, {layout.tree.title}")
+
+
+def tree_of(galaxies: Galaxies, row: int) -> TreeLayout | None:
+    """The question tree filled with the votes on one galaxy; None where its questions are of no known tree."""
+    columns, kind = galaxies.manifest.answer_columns, galaxies.manifest.answer_kind
+    if find_tree(columns) is None:
+        return None
+    table = galaxies.catalog.iloc[[row]]
+    votes = read_vote_table(table, columns, kind)
+    # who was asked comes from the votes as they were given, where the release has them beside debiased ones
+    given = [name.removesuffix("_debiased") + "_weighted_fraction" for name in columns]
+    known = read_vote_table(table, given, kind) if set(given) <= set(table) else votes
+    return lay_out_tree(votes.tree, votes.conditional[0], known.asked[0])
 
 
 def votes_of(galaxies: Galaxies, row: int) -> GalaxyVotes:
