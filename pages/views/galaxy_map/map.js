@@ -43,6 +43,7 @@ class GalaxyMap {
     this.root.style.setProperty("--atlas-ink", message.ink);
     this.root.style.setProperty("--atlas-mark", message.accent);
     this.find(".atlas-title").textContent = message.title;
+    this.find(".atlas-title").title = message.title;
     this.paper.setAttribute("aria-label", `${message.title}. Arrow keys open the next galaxy, plus and minus zoom.`);
     for (const [side, text] of [["x", message.axis && `${message.axis} 1`], ["y", message.axis && `${message.axis} 2`]]) {
       this.find(`.atlas-axis.${side}`).textContent = text || "";
