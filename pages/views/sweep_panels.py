@@ -34,8 +34,8 @@ def draw_sweeps(galaxies: Galaxies) -> None:
     groups = groups_of(sweeps)
     if not groups:
         st.info(
-            "No sweep is stored for this catalog. These commands fit k-means with 2 to 20 clusters and HDBSCAN with"
-            " growing least cluster sizes, and keep every score:",
+            "No sweep is stored for this catalog. The Laboratory draws these curves at once; these commands fit k-means"
+            " with 2 to 20 clusters and HDBSCAN with growing least cluster sizes, and keep every score:",
             icon=":material/info:",
         )
         st.code("\n".join(commands(galaxies)), language="bash")
