@@ -118,11 +118,13 @@ def asked_enough(conditional: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def fit_strength_factors(
-    concentrations: np.ndarray, conditional: np.ndarray, coverage: float = COVERAGE, least_galaxies: int = 30
+    concentrations: np.ndarray, conditional: np.ndarray, coverage: float = COVERAGE, borrowed: float = 10.0
 ) -> np.ndarray:
     """What to multiply each question's strength by, so that intervals hold ``coverage`` of the observed fractions.
 
-    Found by bisection on the logarithm of the factor, within a factor of `FACTOR_RANGE` either way.
+    Found by bisection on the logarithm of the factor, within a factor of `FACTOR_RANGE` either way. Questions of which
+    few galaxies tell are drawn towards the others: the logarithm is a mean, weighted by the number of galaxies, with
+    that of the factor that suits all questions together.
 
     Parameters
     ----------
@@ -130,28 +132,35 @@ def fit_strength_factors(
         For galaxies nothing was learned from.
     conditional : ndarray, shape (n, 37)
         Observed fractions; NaN where not known or hardly anybody was asked.
-    least_galaxies : int
-        A question with fewer takes the median factor of the others; without others, 1.
+    borrowed : float
+        How many galaxies the factor of all questions counts as.
 
     Returns
     -------
     ndarray of float64, shape (11,)
     """
-    factors = np.full(len(SLICES), np.nan)
+    alpha = np.asarray(concentrations, dtype=np.float64)
+    beta = question_sums(alpha)[:, QUESTION_OF] - alpha
+    known = np.isfinite(conditional)
+    if not known.any():
+        return np.ones(len(SLICES))
+    whole = _log_factor(alpha[known], beta[known], conditional[known], coverage)
+    factors = np.full(len(SLICES), whole)
     for q, part in enumerate(SLICES):
-        rows = np.isfinite(conditional[:, part]).all(axis=1)
-        if rows.sum() < least_galaxies:
-            continue
-        alpha, observed = np.asarray(concentrations, np.float64)[rows, part], conditional[rows, part]
-        low, high = -np.log(FACTOR_RANGE), np.log(FACTOR_RANGE)
-        for _ in range(20):
-            middle = (low + high) / 2
-            scaled = alpha * np.exp(middle)
-            shares = _beta_shares(scaled, scaled.sum(axis=1, keepdims=True) - scaled, coverage)
-            low, high = (middle, high) if held_share(shares, observed) > coverage else (low, middle)
-        factors[q] = np.exp((low + high) / 2)
-    known = factors[np.isfinite(factors)]
-    return np.where(np.isfinite(factors), factors, np.median(known) if known.size else 1.0)
+        rows = known[:, part].all(axis=1)
+        if rows.any():
+            own = _log_factor(alpha[rows, part], beta[rows, part], conditional[rows, part], coverage)
+            factors[q] = (rows.sum() * own + borrowed * whole) / (rows.sum() + borrowed)
+    return np.exp(factors)
+
+
+def _log_factor(alpha: np.ndarray, beta: np.ndarray, observed: np.ndarray, coverage: float) -> float:
+    low, high = -np.log(FACTOR_RANGE), np.log(FACTOR_RANGE)
+    for _ in range(14):  # to half a percent
+        middle = (low + high) / 2
+        held = held_share(_beta_shares(alpha * np.exp(middle), beta * np.exp(middle), coverage), observed)
+        low, high = (middle, high) if held > coverage else (low, middle)
+    return (low + high) / 2
 
 
 def measure_reliability(expected: np.ndarray, observed: np.ndarray, n_bins: int = N_BINS) -> Reliability:

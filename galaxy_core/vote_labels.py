@@ -83,7 +83,8 @@ def read_labels(
     released, cumulative_release = _answers(catalog.table, catalog.answer_columns)
     notes, counts = [], np.zeros((n, N_ANSWERS), np.float32)
     if catalog.answer_kind == "count":
-        counts = np.where(np.isnan(question_sums(released))[:, QUESTION_OF], 0, released)
+        votes = np.where(released >= 0, released, np.nan)
+        counts = np.where(np.isnan(question_sums(votes))[:, QUESTION_OF], 0, votes)
         conditional = to_conditional(counts, least_asked=0.5)
         released = cumulative = to_cumulative(conditional)
         cumulative_release = True

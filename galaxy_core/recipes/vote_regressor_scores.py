@@ -26,7 +26,7 @@ from galaxy_core.vote_intervals import (
     measure_reliability,
 )
 from galaxy_core.vote_labels import Labels, read_labels
-from galaxy_core.vote_tree import CUMULATIVE_COLUMNS, QUESTION_KEYS, SLICES
+from galaxy_core.vote_tree import CUMULATIVE_COLUMNS, QUESTION_KEYS, SLICES, question_sums
 
 N_RESAMPLES = 1000
 Report = Callable[[str, int, int], None]
@@ -41,6 +41,7 @@ DEFINITIONS = {
     "rmse": "root of the mean squared error over all galaxies and columns",
     "r2": "1 - SS_res / SS_tot over all columns together, SS_tot around the one mean of all numbers, as published",
     "r2_by_column": "the same with SS_tot around the mean of each column, which a constant prediction cannot pass",
+    "asked": "the same of conditional fractions, where somebody was asked: no credit for zeros",
     "training_mean": "each column's mean over the training galaxies of this catalog as the prediction",
     "reliability": "conditional fractions of questions somebody was asked, answers of a question together, ten equal "
     "bins of the expected fraction; the error is the mean absolute gap, weighted by numbers",
@@ -161,7 +162,9 @@ def score_votes(told: Morphology, labels: Labels, rows: np.ndarray, train_rows: 
     """
     released = labels.released[rows].astype(np.float64)
     cumulative = bool(labels.cumulative_release[rows[0]])
-    expected = told.cumulative.expected if cumulative else answered_share(told.concentrations)
+    states_zeros = bool((question_sums(labels.released) == 0).any())
+    conditional_expected = answered_share(told.concentrations) if states_zeros else told.conditional.expected
+    expected = told.cumulative.expected if cumulative else conditional_expected
     constant = np.broadcast_to(column_means(labels.released[train_rows]), released.shape)
     conditional, counts = labels.conditional[rows].astype(np.float64), labels.counts[rows]
     asked = asked_enough(conditional, counts)
@@ -174,6 +177,10 @@ def score_votes(told: Morphology, labels: Labels, rows: np.ndarray, train_rows: 
         "n_test": int(labels.has_votes[rows].sum()),
         "model": vote_errors(expected, released, seed),
         "training_mean": vote_errors(constant, released, seed),
+        "asked_model": vote_errors(told.conditional.expected, conditional, seed),
+        "asked_training_mean": vote_errors(
+            np.broadcast_to(column_means(labels.conditional[train_rows]), released.shape), conditional, seed
+        ),
         "cumulative_model": vote_errors(told.cumulative.expected, labels.cumulative[rows].astype(np.float64), seed),
         "reliability": {
             key: {

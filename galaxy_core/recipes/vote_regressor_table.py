@@ -34,7 +34,7 @@ def vote_lines(votes: dict) -> list[str]:
     """Errors beside the mean training galaxy's, then calibration and coverage of each question."""
     lines = [f"votes, {votes['form']} as released, n = {votes['n_test']:,}"]
     lines.append(f"{'':<24}{'RMSE':>10}{'interval':>20}{'R2':>10}{'R2 by column':>15}")
-    for name in ("model", "training_mean"):
+    for name in ("model", "training_mean", "asked_model", "asked_training_mean"):
         row = votes[name]
         interval = "{:.4f} to {:.4f}".format(*row["rmse_interval"])
         lines.append(
