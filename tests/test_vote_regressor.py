@@ -184,8 +184,13 @@ def test_some_views_are_exact():
     images = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     config = dataclasses.replace(SMALL, exact_share=0.5, views=ViewConfig())
     views = training_views(images, config, 16, torch.Generator().manual_seed(1))
+    for share in (0.0, 1.0):
+        config = dataclasses.replace(config, exact_share=share)
+        assert training_views(images, config, 8, torch.Generator()).shape == (8, 3, 8, 8)
     sums = views.sum(dim=(1, 2, 3)) - images.sum(dim=(1, 2, 3))
-    assert views.shape == images.shape and (sums[:4].abs() < 1e-2).all() and (sums[4:].abs() > 0.1).all()
+    exact = sums.abs() < 1e-2  # nothing but turned: the same light
+    assert exact.sum() == 4 and exact[:4].sum() < 4 and (sums[~exact].abs() > 0.1).all()
+    assert views.shape == images.shape
 
 
 def test_test_galaxies_are_never_read(catalogs, tmp_path, monkeypatch):

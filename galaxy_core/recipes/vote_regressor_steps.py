@@ -51,10 +51,16 @@ def shrink(images: Tensor, size_px: int) -> Tensor:
 
 
 def training_views(images: Tensor, config: Config, size_px: int, generator: Generator) -> Tensor:
-    """One view of each galaxy, float32 (n, 3, size_px, size_px): the first of the batch exact, the others resampled."""
-    n_exact = round(config.exact_share * len(images))
-    exact = random_dihedral(shrink(images[:n_exact], size_px), generator)
-    return torch.cat([exact, random_view(images[n_exact:], size_px, config.views, generator)])
+    """One view of each galaxy, float32 (n, 3, size_px, size_px): a random share exact, the others resampled."""
+    # a batch comes in the order of the catalogs: its first galaxies are always of the first of them
+    order = torch.randperm(len(images), generator=generator).to(images.device)
+    exact, resampled = order.tensor_split([round(config.exact_share * len(images))])
+    views = images.new_empty(len(images), 3, size_px, size_px)
+    if len(exact):
+        views[exact] = random_dihedral(shrink(images[exact], size_px), generator)
+    if len(resampled):
+        views[resampled] = random_view(images[resampled], size_px, config.views, generator)
+    return views
 
 
 def morphology_losses(
