@@ -76,12 +76,12 @@ def test_a_mixture_keeps_mean_and_total_variance():
     joined = combine_concentrations(members).numpy()
     for row in range(4):
         for part in SLICES:
-            draws = np.concatenate([rng.dirichlet(m[row, part].numpy(), 40_000) for m in members])
+            draws = np.concatenate([rng.dirichlet(m[row, part].numpy(), 10_000) for m in members])
             alpha = joined[row, part]
             mean = alpha / alpha.sum()
-            np.testing.assert_allclose(mean, draws.mean(axis=0), atol=6e-3)
+            np.testing.assert_allclose(mean, draws.mean(axis=0), atol=1.2e-2)
             variance = (mean * (1 - mean) / (alpha.sum() + 1)).sum()
-            assert variance == pytest.approx(draws.var(axis=0).sum(), rel=0.03)
+            assert variance == pytest.approx(draws.var(axis=0).sum(), rel=0.06)
 
 
 def test_agreeing_members_change_nothing_and_quarrelling_ones_widen():

@@ -62,7 +62,7 @@ def test_what_nobody_says_has_zero_in_its_interval():
 
 def test_factors_repair_strengths_that_are_wrong():
     rng = np.random.default_rng(0)
-    truth = rng.gamma(3, 3, (600, 37)) + 0.5
+    truth = rng.gamma(3, 3, (400, 37)) + 0.5
     observed = draw(truth, rng)
     for wrong in (4.0, 0.25):
         factors = fit_strength_factors(truth * wrong, observed)
