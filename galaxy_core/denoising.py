@@ -253,16 +253,20 @@ def _fill_linear(
 def _fill_display(
     bands: np.ndarray, target: tuple, model: nn.Module, noise_sigma: float | None, report: Progress
 ) -> float:
-    """Denoise one display image (1 or 3 bands, [0, 1]) into ``target``; the noise sigma used."""
+    """Denoise one display image (1 or 3 bands, [0, 1]) into ``target``; the noise sigma used.
+
+    A stamp of at most one tile is denoised in eight positions, so that turning it turns the result.
+    """
     if bands.min() == bands.max():
         return 0.0  # nothing but one value: nothing to remove
     sigma = _model_noise(bands, model) if noise_sigma is None else float(noise_sigma)
     if sigma <= 0:
         return 0.0
     sure = target[1] is not None
+    turned = max(bands.shape[1:]) <= TILE_PX  # a stamp takes no time; frames would take eight times theirs
 
     def work(tile: np.ndarray) -> np.ndarray:
-        correction, _, std = run_model(model, tile, sigma, sure)
+        correction, _, std = run_model(model, tile, sigma, sure, turned)
         return correction if std is None else np.concatenate([correction, std])
 
     def write(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:

@@ -31,6 +31,43 @@ def test_identity_model_returns_the_input_bit_for_bit(shape):
         assert not result.residual.any()
 
 
+class Sideways(Identity):
+    """Moves every image one pixel to the right: what a model does that knows left from right."""
+
+    def denoise(self, images, noise_sigma=None):
+        _, sigma = super().denoise(images, noise_sigma)
+        return images.roll(1, dims=3), sigma
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 40), (3, 24, 37), (1, TILE_PX, 100)])
+def test_a_stamp_that_is_turned_gives_the_same_turned(shape):
+    pixels = np.random.default_rng(4).random(shape, dtype=np.float32)
+    upright = denoise_image(display(pixels), Sideways(), 0.05).denoised
+    assert not np.allclose(upright, pixels)
+    for turns in range(4):
+        for mirror in (False, True):
+
+            def turn(image, turns=turns, mirror=mirror):
+                turned = np.rot90(image, turns, axes=(1, 2))
+                return turned[:, :, ::-1] if mirror else turned
+
+            result = denoise_image(display(turn(pixels)), Sideways(), 0.05).denoised
+            np.testing.assert_allclose(result, turn(upright), atol=1e-6)
+
+
+def test_only_stamps_are_denoised_in_eight_positions():
+    """Naive: the mean over the positions of a stamp; one position for what is larger than a tile, and for frames."""
+    pixels = np.random.default_rng(5).random((1, 30, 30), dtype=np.float32)
+    found = denoise_image(display(pixels), Sideways(), 0.05).denoised[0]
+    shifted = [np.roll(pixels[0], step, axis) for axis in (0, 1) for step in (1, -1)]
+    np.testing.assert_allclose(found, np.mean(shifted, axis=0), atol=1e-6)
+    large = np.random.default_rng(6).random((1, TILE_PX + 1, 40), dtype=np.float32)
+    for image in (display(large), linear(pixels * 100)):
+        model = Identity()
+        denoise_image(image, model, 0.05)
+        assert {size[0] for size in model.sizes} == {1}
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_tiles_cover_every_pixel_once(workers):
     """Outputs of one, weighted and blended, add up to one everywhere; every row is written once, in order."""
