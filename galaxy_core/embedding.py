@@ -100,6 +100,8 @@ def load_embedder(folder: str | Path, device: str = "auto") -> Embedder:
 
     folder, device = Path(folder), resolve_device(device)
     model = load_model(folder).to(device).eval().to(memory_format=torch.channels_last)
+    if not hasattr(model, "embed"):
+        raise ModelError(f"{folder} holds a {model.name}, which does not embed; name another model with --model.")
     kind = device.split(":")[0]
     # native bf16 is two to three times faster; emulated bf16 is slower than float32
     native = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and _cpu_multiplies_bf16()

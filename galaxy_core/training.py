@@ -56,6 +56,8 @@ class Phase:
         ``loss_step(indices, generator)`` returns a dict of scalars whose ``"loss"`` is minimised.
     validate : callable
         Returns a dict of floats whose ``"score"`` is the lower the better; called with averaged weights.
+    plateau_epochs : int
+        After so many epochs without a better score the learning rate is halved; 0: it follows its cosine alone.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Phase:
     loss_step: LossStep
     validate: Validate
     config: FitConfig
+    plateau_epochs: int = 0
 
 
 def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report: Report | None = None) -> None:
@@ -94,12 +97,15 @@ def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report:
         if record["finished"]:
             break
         started = time.perf_counter()
-        losses = _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, report)
+        pace = record.get("pace", 1.0)
+        losses = _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, report, pace)
         scores = _validate_average(phase, average)
         better = scores["score"] < record["best_score"]
         if better:
             record.update(best_score=scores["score"], best_epoch=epoch)
             _write_tensors(state_folder / f"{phase.name}_best.safetensors", average)
+        elif phase.plateau_epochs and (epoch - record["best_epoch"]) % phase.plateau_epochs == 0:
+            record["pace"] = pace / 2
         record["epoch"] = epoch + 1
         record["finished"] = record["epoch"] == config.epochs or epoch - record["best_epoch"] >= config.patience_epochs
         seconds = time.perf_counter() - started
@@ -111,7 +117,7 @@ def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report:
     phase.module.load_state_dict(load_file(state_folder / f"{phase.name}_best.safetensors"))
 
 
-def _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, report) -> dict[str, float]:
+def _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, report, pace: float) -> dict[str, float]:
     config, n_steps = phase.config, phase.config.epochs * n_batches
     phase_key = sum(ord(letter) for letter in phase.name)
     order = np.random.default_rng([seed, phase_key, epoch]).permutation(phase.items)
@@ -121,7 +127,7 @@ def _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, re
     for batch in range(n_batches):
         step = epoch * n_batches + batch
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, n_steps, config)
+            group["lr"] = pace * learning_rate(step, n_steps, config)
         # sorted: reads of the memory-mapped stamps go forward through the file
         indices = np.sort(order[batch * config.batch_size : (batch + 1) * config.batch_size])
         losses = phase.loss_step(indices, generator)

@@ -87,6 +87,8 @@ def denoise_all(options: argparse.Namespace, jobs: list[Job], problems: dict[str
     from galaxy_core.models import load_model, resolve_device
 
     model = load_model(find_model(options.model, options.artifacts)).to(resolve_device(options.device))
+    if not hasattr(model, "denoise"):
+        raise ModelError(f"The model {options.model} does not denoise; name a contrastive denoiser with --model.")
     if options.uncertainty and not says_how_sure(model):
         raise ModelError(f"The model {options.model} does not say how sure it is; leave out --uncertainty.")
     names = ("format", "residual", "uncertainty", "noise", "hdu", "device")

@@ -1,6 +1,7 @@
 """Measure a trained model on a catalog: nothing is trained, and only held-out galaxies are scored.
 
 python scripts/evaluate.py contrastive_denoiser folder:data/gz_clean5 --json metrics.json
+python scripts/evaluate.py vote_regressor gz2:data/gz2 --json votes.json
 python scripts/evaluate.py clustering folder:data/gz_clean5 --json clusters.json     # all galaxies, no classes needed
 python scripts/evaluate.py clustering --from-artifacts gz_clean5                     # with the embedding made already
 python scripts/evaluate.py denoising folder:data/gz_clean5 --frames data/frames --json denoising.json
@@ -9,6 +10,7 @@ python scripts/evaluate.py denoising folder:data/gz_clean5 --frames data/frames 
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from pathlib import Path
 
@@ -97,14 +99,15 @@ def score_recipe(arguments: argparse.Namespace) -> dict:
     folder = find_model(arguments.model or arguments.recipe, arguments.artifacts)
     catalog = read_catalog(arguments.catalog)
     report, close = bars_for("galaxy")
+    options = {"n_denoise": arguments.n_denoise, "clusters": not arguments.no_clusters}
+    taken = inspect.signature(module.evaluate).parameters
     scores = module.evaluate(
         folder,
         catalog,
         seed=arguments.seed,
         device=resolve_device(arguments.device),
-        n_denoise=arguments.n_denoise,
-        clusters=not arguments.no_clusters,
         report=report,
+        **{name: value for name, value in options.items() if name in taken},
     )
     close()
     scores["catalog"] = f"{catalog.layout}:{Path(catalog.source).name}"
@@ -126,8 +129,14 @@ def run(arguments: argparse.Namespace) -> None:
         scores = score_denoiser(arguments)
         print("\n" + "\n".join(table_lines(scores)))
     else:
+        from galaxy_core.recipes import find_recipe
+
         scores = score_recipe(arguments)
-        print_scores(scores)
+        module = find_recipe(arguments.recipe).module()
+        if hasattr(module, "table_lines"):
+            print("\n" + "\n".join(module.table_lines(scores)))
+        else:
+            print_scores(scores)
     if arguments.json:
         print(f"\nWritten: {write_json(arguments.json, scores)}")
 

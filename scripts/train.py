@@ -1,6 +1,8 @@
 """Train a recipe on one or more catalogs and write its model folder; a stopped run goes on where it was.
 
 Example: python scripts/train.py contrastive_denoiser folder:data/gz_clean5 synthetic:6000
+Votes and classes together, from what was learned without labels:
+python scripts/train.py vote_regressor folder:data/gz_clean5 gz2:data/gz2 --start-from artifacts/models/m
 One phase alone, on a model that exists:
 python scripts/train.py contrastive_denoiser folder:data/gz_clean5 --phases uncertainty --start-from artifacts/models/m
 """
@@ -29,7 +31,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("recipe", help="what to train")
     parser.add_argument(
-        "catalogs", nargs="+", metavar="LAYOUT:PATH", help="catalogs to learn from; labels are not read"
+        "catalogs",
+        nargs="+",
+        metavar="LAYOUT:PATH",
+        help="catalogs to learn from; labels are read only by recipes that need them",
     )
     parser.add_argument(
         "--artifacts", type=Path, default=Path("artifacts"), help="where models/ is (default: artifacts)"
@@ -43,6 +48,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--phases", nargs="+", metavar="PHASE", help="train these phases only (default: all)")
     parser.add_argument("--start-from", type=Path, metavar="FOLDER", help="model to start from (default: a new one)")
     parser.add_argument("--batch-size", type=int, help="galaxies a step, in every phase (default: the recipe's)")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change the recipe's configuration: whole.epochs=5"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     return parser.parse_args()
@@ -50,10 +58,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def configure(module, arguments: argparse.Namespace):
     """The recipe's configuration with the command line's changes."""
-    config = replace(module.Config(), seed=arguments.seed)
+    from galaxy_core.recipes.options import with_options
+
+    config = replace(with_options(module.Config(), arguments.set), seed=arguments.seed)
     for phase in module.PHASES:
         fit = getattr(config, phase)
-        epochs = getattr(arguments, f"{phase}_epochs") or arguments.epochs
+        epochs = getattr(arguments, f"{phase}_epochs", None) or arguments.epochs
         if epochs:
             fit = replace(fit, epochs=epochs)
         if arguments.batch_size:

@@ -1,6 +1,7 @@
 """The loop learns, stops early, resumes to the same weights, and refuses what cannot work."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,23 @@ def test_it_learns_and_keeps_a_history(tmp_path):
     assert line_phase(module).validate()["score"] < 0.01 * before
     assert [line["epoch"] for line in history] == list(range(60))
     assert all({"loss", "validation", "learning_rate", "galaxies_per_second"} <= set(line) for line in history)
+
+
+def test_a_plateau_halves_the_learning_rate_and_nothing_else_does(tmp_path):
+    def rates(name, plateau_epochs):
+        module, scores = fresh(), iter([1.0, 2.0, 2.0, 0.5, 2.0, 2.0, 2.0, 2.0])
+        config = FitConfig(8, 8, 0.05, warmup_steps=2, patience_epochs=10)
+        phase = replace(
+            line_phase(module, config), validate=lambda: {"score": next(scores)}, plateau_epochs=plateau_epochs
+        )
+        fit(phase, tmp_path / name, tmp_path / f"{name}.jsonl", seed=0)
+        return np.array([json.loads(x)["learning_rate"] for x in (tmp_path / f"{name}.jsonl").read_text().splitlines()])
+
+    plain, halved = rates("plain", 0), rates("halved", 2)
+    np.testing.assert_allclose(
+        plain, [learning_rate(5 * epoch + 4, 40, FitConfig(8, 8, 0.05, warmup_steps=2)) for epoch in range(8)]
+    )
+    np.testing.assert_allclose(halved / plain, [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25])
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path):

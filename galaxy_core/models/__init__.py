@@ -16,9 +16,12 @@ from torch import nn
 from galaxy_core.artifacts.files import atomic_path, sha256_of_file, write_json
 from galaxy_core.errors import ModelError
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.morphology import EnsembleConfig, MorphologyConfig, MorphologyEnsemble, MorphologyNet
 
 MODELS: dict[str, tuple[type[nn.Module], type]] = {
     ContrastiveDenoiser.name: (ContrastiveDenoiser, ContrastiveDenoiserConfig),
+    MorphologyNet.name: (MorphologyNet, MorphologyConfig),
+    MorphologyEnsemble.name: (MorphologyEnsemble, EnsembleConfig),
 }
 WEIGHTS_FILE, CONFIG_FILE = "weights.safetensors", "config.json"
 

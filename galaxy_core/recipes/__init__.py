@@ -32,6 +32,11 @@ RECIPES: dict[str, Recipe] = {
         "Learn, without labels, to denoise galaxy images and to place similar galaxies near each other.",
         "galaxy_core.recipes.contrastive_denoiser",
     ),
+    "vote_regressor": Recipe(
+        "vote_regressor",
+        "Learn, from votes, classes or both, what volunteers would say of a galaxy and of which class it is.",
+        "galaxy_core.recipes.vote_regressor",
+    ),
 }
 
 

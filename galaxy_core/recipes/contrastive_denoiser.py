@@ -157,6 +157,8 @@ def starting_model(config: Config, phases: Collection[str], start_from: str | Pa
             raise ModelError("Some phases alone can be trained only on a model that exists; say which to start from.")
         return ContrastiveDenoiser(config.model)
     old = load_model(start_from)
+    if not isinstance(old, ContrastiveDenoiser):
+        raise ModelError(f"{start_from} holds a {old.name}; start from a contrastive denoiser.")
     if "uncertainty" not in phases:
         if "denoise" in phases and old.uncertainty_net is not None:
             raise ModelError("With a new denoiser its uncertainty is out of date; train the phase uncertainty too.")

@@ -1,0 +1,58 @@
+"""A table of morphologies on disk, CSV or Parquet, written batch after batch: no catalog is ever whole in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.errors import ExportError
+from galaxy_core.morphology import Morphology
+
+SUFFIXES = (".csv", ".parquet")
+
+
+def check_table_path(path: Path) -> None:
+    """Raise `ExportError` for a file name of neither format, or a folder, before hours of work."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ExportError(f"{path} ends in neither {' nor '.join(SUFFIXES)}; choose one of them.")
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder; name a file.")
+
+
+def write_morphologies(path: Path, batches: Iterable[Morphology]) -> int:
+    """Write the table whole or not at all, and return its number of rows; see `Morphology.columns`.
+
+    Raises
+    ------
+    ExportError
+        The name ends in neither ``.csv`` nor ``.parquet``, or there is no galaxy to write.
+    """
+    path = Path(path)
+    check_table_path(path)
+    n_rows, writer = 0, None
+    with atomic_path(path) as temporary:
+        try:
+            for morphology in batches:
+                table = pa.table(morphology.columns())
+                if writer is None:
+                    writer = _open(path, temporary, table.schema)
+                writer.write_table(table)
+                n_rows += len(morphology)
+        finally:
+            if writer is not None:
+                writer.close()
+        if not n_rows:
+            raise ExportError(f"None of the images could be read, so {path} is not written.")
+    return n_rows
+
+
+def _open(path: Path, temporary: Path, schema: pa.Schema):
+    if path.suffix.lower() == ".csv":
+        options = pyarrow.csv.WriteOptions(quoting_style="needed")
+        return pyarrow.csv.CSVWriter(temporary, schema, write_options=options)
+    return pq.ParquetWriter(temporary, schema, compression="zstd")

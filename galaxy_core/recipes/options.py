@@ -1,0 +1,61 @@
+"""Changes to a recipe's configuration, said as text: ``whole.batch_size=64`` for that of the phase ``whole``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
+
+from galaxy_core.errors import ModelError
+
+
+def with_options(config, options: Iterable[str]):
+    """A frozen dataclass with some of its fields, or those of dataclasses in it, changed.
+
+    Parameters
+    ----------
+    options : iterable of str
+        ``NAME=VALUE``, with dots in the name to reach inside; items of a tuple are parted by commas.
+
+    Raises
+    ------
+    ModelError
+        There is no such field, or the value is not of its type.
+
+    Examples
+    --------
+    >>> from galaxy_core.augment import ViewConfig
+    >>> with_options(ViewConfig(), ["scale_min=0.9"]).scale_min
+    0.9
+    """
+    for option in options:
+        name, equals, text = option.partition("=")
+        if not equals:
+            raise ModelError(f"'{option}' is not NAME=VALUE, as in whole.batch_size=64.")
+        config = _changed(config, name.strip().split("."), text.strip(), option)
+    return config
+
+
+def _changed(config, path: list[str], text: str, option: str):
+    known = [item.name for item in fields(config)]
+    if path[0] not in known:
+        raise ModelError(f"'{option}' changes nothing there is; the names there are {', '.join(known)}.")
+    value = getattr(config, path[0])
+    if is_dataclass(value) != (len(path) > 1):
+        raise ModelError(f"'{option}' does not name one value; reach it with dots, as in whole.batch_size=64.")
+    if is_dataclass(value):
+        return replace(config, **{path[0]: _changed(value, path[1:], text, option)})
+    try:
+        return replace(config, **{path[0]: _parse(text, value)})
+    except ValueError:
+        raise ModelError(f"'{option}' has a value of another kind than {value!r}.") from None
+
+
+def _parse(text: str, like):
+    if isinstance(like, bool):
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    if isinstance(like, tuple):
+        item = like[0] if like else ""
+        return tuple(_parse(part.strip(), item) for part in text.split(",") if part.strip())
+    return type(like)(text)

@@ -1,0 +1,256 @@
+"""Recipe `vote_regressor`: what volunteers would say of a galaxy, and its class, from votes, classes or both.
+
+The systems before it learned 37 free numbers from grey images, or classes from a table of clean cases. Here:
+
+- Outputs obey the question tree by construction, and say how sure they are (`galaxy_core.models.morphology`).
+- A batch mixes galaxies of which only the class is known with galaxies of which only votes are. Each counts in the
+  losses it has labels for, and a sum over those is divided by the whole batch, so a galaxy weighs the same in any mix.
+- Numbers of votes are learned by their likelihood. Where a release has only fractions, their squared error leads, in
+  both forms; a likelihood of the votes that many volunteers would have given stands beside it and teaches strengths.
+- Colours stay: views differ in position angle, mirror image, apparent size, place and brightness, and little in colour.
+- From a checkpoint of the contrastive denoiser the heads are trained first, with the encoder as it is, then the whole.
+- At the end the embedding of the encoder is spread over its axes, as that of the contrastive denoiser is.
+- Strengths are set last, on validation galaxies, so that 90 % intervals hold 90 % of what volunteers said.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.augment import ViewConfig
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.errors import ModelError
+from galaxy_core.models import load_model, read_model_config, save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
+from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
+from galaxy_core.recipes.vote_regressor_scores import evaluate
+from galaxy_core.recipes.vote_regressor_steps import (
+    balanced_rows,
+    class_weights,
+    features_of,
+    morphology_losses,
+    set_strengths,
+    shrink,
+    training_views,
+    validation_scores,
+)
+from galaxy_core.recipes.vote_regressor_table import table_lines
+from galaxy_core.splits import TRAIN, VALIDATION
+from galaxy_core.stamps import Stamps, make_stamps
+from galaxy_core.training import FitConfig, Phase, Report, fit
+from galaxy_core.vote_labels import Labels, join_labels, read_labels
+
+STAMP_PX = 128
+PHASES = ("heads", "whole")
+CLASS_NAMES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral")
+
+__all__ = ["PHASES", "Config", "evaluate", "table_lines", "train"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a training run. Weights multiply the losses of the same name.
+
+    Attributes
+    ----------
+    model : MorphologyConfig
+        Of a new network; ``class_names`` are the classes to learn, and sizes of the encoder give way to those of the
+        model that is started from. What no catalog has labels for is left out of the network.
+    classes_beside_votes : bool
+        Whether classes of a catalog that has votes too are learned: those of Galaxy Zoo 2 are cut from its votes.
+    count_weight, assumed_count_weight : float
+        Of the likelihood of votes (over the number of questions), where a release counts them and where it does not.
+    class_weight_power : float
+        A class of share s counts with ``s ** -power`` in the loss, scaled to a mean of 1; 0: all galaxies alike.
+    balance : float
+        How far classes are sampled evenly: galaxies of a class with n members are repeated ``(n_max / n) ** balance``
+        times; 0: as they come, 1: classes alike.
+    vote_repeats : int
+        How often a galaxy with votes comes in an epoch.
+    exact_share : float
+        Share of a batch that is only turned and mirrored, as images are when the model is used.
+    plateau_epochs : int
+        See `galaxy_core.training.Phase`.
+    """
+
+    seed: int = 0
+    model: MorphologyConfig = field(default_factory=lambda: MorphologyConfig(class_names=CLASS_NAMES))
+    views: ViewConfig = field(
+        default_factory=lambda: ViewConfig(
+            scale_min=0.85,
+            scale_max=1.15,
+            brightness_log_sigma=0.1,
+            channel_gain_log_sigma=0.04,
+            grey_probability=0.0,
+            noise_probability=0.2,
+            noise_level_max=0.4,
+        )
+    )
+    heads: FitConfig = field(default_factory=lambda: FitConfig(2, 128, 2e-3, 1e-3))
+    whole: FitConfig = field(default_factory=lambda: FitConfig(12, 128, 1e-3, 2e-2))
+    classes_beside_votes: bool = True
+    count_weight: float = 1.0
+    assumed_count_weight: float = 0.1
+    cumulative_weight: float = 1.0
+    conditional_weight: float = 0.3
+    class_weight: float = 1.0
+    class_weight_power: float = 0.0
+    label_smoothing: float = 0.0
+    balance: float = 0.5
+    vote_repeats: int = 1
+    exact_share: float = 0.25
+    plateau_epochs: int = 3
+    n_validation_max: int = 4096
+    n_spread_max: int = 8192
+
+
+def train(
+    catalogs: Sequence[Catalog],
+    folder: str | Path,
+    config: Config | None = None,
+    device: str = "cpu",
+    report: Report | None = None,
+    report_decoding: Callable[[int, int], None] | None = None,
+    phases: Collection[str] = PHASES,
+    start_from: str | Path | None = None,
+) -> MorphologyNet:
+    """Train on the training split of ``catalogs`` and write the model's folder; resumes a run that was stopped.
+
+    Parameters
+    ----------
+    catalogs : sequence of Catalog
+        With votes, with classes, or with both. Validation galaxies choose the epoch, the learning rate and how wide
+        intervals are; those of the test split are not touched.
+    phases : collection of str
+        Which of `PHASES` to train. Without ``start_from`` the heads are not trained alone: there is nothing to keep.
+    start_from : path, optional
+        Folder of a contrastive denoiser, whose encoder is taken over, or of another morphology net.
+    """
+    config = config or Config()
+    folder = Path(folder)
+    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    if set(phases) - set(PHASES) or not phases:
+        raise ModelError(f"There is no such phase among {', '.join(phases) or 'none'}; choose among {PHASES}.")
+    labels, notes = labels_of(catalogs, config)
+    torch.manual_seed(config.seed)
+    model = starting_model(config, labels, start_from).to(device, memory_format=torch.channels_last).eval()
+    if not state_folder.exists():
+        with atomic_path(history_path) as temporary:
+            temporary.write_text("")
+    stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
+    labelled = np.flatnonzero(labels.has_votes | (labels.classes >= 0))
+    train_rows, validation_rows = (np.intersect1d(stamps.rows(split), labelled) for split in (TRAIN, VALIDATION))
+    if len(validation_rows) < 2:
+        raise ModelError("Too few labelled galaxies to hold any out for validation; train on a hundred or more.")
+    validation_rows = np.sort(
+        np.random.default_rng(config.seed).permutation(validation_rows)[: config.n_validation_max]
+    )
+    for phase in _phases(model, stamps, labels, (train_rows, validation_rows), config, device):
+        if phase.name in phases and (phase.name == "whole" or start_from is not None):
+            fit(phase, state_folder, history_path, config.seed, report)
+    model.eval()
+    model.encoder.spread(features_of(model, stamps, train_rows, config, device))
+    if model.config.votes:
+        set_strengths(model, stamps, labels, validation_rows[labels.has_votes[validation_rows]], device)
+    about = {
+        "recipe": "vote_regressor",
+        "training": asdict(config),
+        "phases": sorted(phases, key=PHASES.index),
+        "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
+        "notes": notes,
+        "n_train": len(train_rows),
+        "n_train_with_votes": int(labels.has_votes[train_rows].sum()),
+        "n_train_with_class": int((labels.classes[train_rows] >= 0).sum()),
+        "n_validation": len(validation_rows),
+        "torch": torch.__version__,
+    }
+    if start_from is not None:
+        before = read_model_config(start_from)
+        about["started_from"] = {key: before.get(key) for key in ("model", "weights_sha256", "about")}
+    save_model(folder, model, about)
+    shutil.rmtree(state_folder)
+    return load_model(folder, device)
+
+
+def labels_of(catalogs: Sequence[Catalog], config: Config) -> tuple[Labels, list[str]]:
+    """Labels of all galaxies, catalog after catalog, and what could not be used; an error where nothing is known."""
+    made = [read_labels(catalog, config.model.class_names, config.classes_beside_votes) for catalog in catalogs]
+    labels = join_labels([part for part, _ in made])
+    notes = [
+        f"{catalog.layout}:{Path(catalog.source).name}: {note}"
+        for catalog, (_, told) in zip(catalogs, made, strict=True)
+        for note in told
+    ]
+    if not (labels.has_votes | (labels.classes >= 0)).any():
+        raise ModelError(
+            f"No galaxy of these catalogs has votes or one of the classes {', '.join(config.model.class_names)};"
+            " give a catalog with either, or name its classes in the configuration (model.class_names)."
+        )
+    return labels, notes
+
+
+def starting_model(config: Config, labels: Labels, start_from: str | Path | None) -> MorphologyNet:
+    """A net with the outputs that can be learned from ``labels``; what fits of ``start_from`` is taken over."""
+    names = config.model.class_names if (labels.classes >= 0).any() else ()
+    wanted = replace(config.model, class_names=names, votes=bool(labels.has_votes.any()))
+    if start_from is None:
+        return MorphologyNet(wanted)
+    old = load_model(start_from)
+    if not isinstance(old, (ContrastiveDenoiser, MorphologyNet)):
+        raise ModelError(f"{start_from} holds a {old.name}; start from a contrastive denoiser or a morphology net.")
+    sizes = ("encoder_widths", "encoder_blocks", "projection_size", "embedding_size")
+    wanted = replace(wanted, **{name: getattr(old.config, name) for name in sizes})
+    model = MorphologyNet(wanted)
+    model.encoder.load_state_dict(old.encoder.state_dict())
+    for name, head in old.heads.items() if isinstance(old, MorphologyNet) else ():
+        same = name in model.heads and (name == "votes" or old.config.class_names == names)
+        if same and old.config.hidden_size == wanted.hidden_size:
+            model.heads[name].load_state_dict(head.state_dict())
+    return model
+
+
+def _phases(
+    model: MorphologyNet,
+    stamps: Stamps,
+    labels: Labels,
+    rows: tuple[np.ndarray, np.ndarray],
+    config: Config,
+    device: str,
+) -> list[Phase]:
+    items = balanced_rows(rows[0], labels, config)
+    size, weights = model.config.input_px, None
+    if model.config.class_names:
+        table = class_weights(labels.classes[items], len(model.config.class_names), config.class_weight_power)
+        weights = torch.from_numpy(table).to(device)
+
+    def features(images: Tensor) -> Tensor:
+        with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
+            return model.encoder.features(images.contiguous(memory_format=torch.channels_last))
+
+    def outputs(images: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return model.from_features(features(shrink(images.to(device), size)))
+
+    def losses(indices, generator: Generator, learn_encoder: bool) -> dict[str, Tensor]:
+        images = stamps.batch(indices)[0].to(device)
+        views = training_views(images, config, size, generator)
+        # dropout draws from torch's own generator: seeded here, a resumed run drops the same
+        torch.manual_seed(int(torch.randint(0, 2**31, (1,), generator=generator)))
+        with torch.set_grad_enabled(learn_encoder):
+            known = features(views)
+        return morphology_losses(*model.from_features(known), labels, indices, config, weights)
+
+    def validate() -> dict[str, float]:
+        return validation_scores(outputs, stamps, labels, rows[1], config, weights)
+
+    return [
+        Phase("heads", model.heads, items, lambda i, g: losses(i, g, False), validate, config.heads, 0),
+        Phase("whole", model, items, lambda i, g: losses(i, g, True), validate, config.whole, config.plateau_epochs),
+    ]

@@ -1,0 +1,250 @@
+"""How the recipe `vote_regressor` is judged, on galaxies of the test split alone, through the code users run.
+
+Every number stands beside what it costs nothing to reach: the votes of the mean training galaxy, the largest class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.errors import CatalogError
+from galaxy_core.models import load_model
+from galaxy_core.models.morphology import net_config
+from galaxy_core.morphology import Morphology, catalog_items, classify_items, join_morphologies
+from galaxy_core.probes import wilson_interval
+from galaxy_core.splits import TEST, TRAIN, split_of
+from galaxy_core.vote_intervals import (
+    LEAST_ASKED,
+    Shares,
+    answered_share,
+    asked_enough,
+    held_share,
+    measure_reliability,
+)
+from galaxy_core.vote_labels import Labels, read_labels
+from galaxy_core.vote_tree import CUMULATIVE_COLUMNS, QUESTION_KEYS, SLICES, question_sums
+
+N_RESAMPLES = 1000
+Report = Callable[[str, int, int], None]
+
+DEFINITIONS = {
+    "split": "sha1(galaxy_id) mod 10: 0 test, 1 validation, 2-9 training; only those were learned from",
+    "prediction": "mean over the eight turned and mirrored views, and over the members of an ensemble",
+    "accuracy_interval": "95 %, Wilson 1927",
+    "macro_f1": "mean of the F1 of the classes among the test galaxies; 95 % interval of 1000 bootstrap resamples",
+    "released": "the 37 columns as the catalog states them; where it states 0 for questions that nobody was asked, the "
+    "prediction is the conditional fraction times the chance that one of 40 volunteers is asked",
+    "rmse": "root of the mean squared error over all galaxies and columns",
+    "r2": "1 - SS_res / SS_tot over all columns together, SS_tot around the one mean of all numbers, as published",
+    "r2_by_column": "the same with SS_tot around the mean of each column, which a constant prediction cannot pass",
+    "asked": "the same of conditional fractions, where somebody was asked: no credit for zeros",
+    "training_mean": "each column's mean over the training galaxies of this catalog as the prediction",
+    "reliability": "conditional fractions of questions somebody was asked, answers of a question together, ten equal "
+    "bins of the expected fraction; the error is the mean absolute gap, weighted by numbers",
+    "coverage": "share of observed fractions within their 90 % interval: central, of the Beta distribution of a share "
+    "in the question's Dirichlet (cumulative: of the Beta with the moments of the product), whose strength was set on "
+    "validation galaxies; bounds within half a vote of 40 are 0 or 1. Conditional: where "
+    f"{LEAST_ASKED} or more were asked",
+}
+
+
+def evaluate(
+    folder: str | Path,
+    catalog: Catalog,
+    seed: int = 0,
+    device: str = "cpu",
+    report: Report | None = None,
+) -> dict:
+    """Metrics of a trained model on the test split of a catalog with votes, classes or both; nothing is trained.
+
+    Returns
+    -------
+    dict
+        ``definitions``, ``n_galaxies``, ``n_test``, ``classes`` and ``votes``, the last two where both the catalog and
+        the model have them. Without NaN: what cannot be measured is None.
+    """
+    model = load_model(folder, device)
+    config = net_config(model)
+    splits = np.array([split_of(str(key)) for key in catalog.split_keys])
+    rows = np.flatnonzero(splits == TEST)
+    if not len(rows):
+        raise CatalogError(
+            f"None of the {len(catalog):,} galaxies falls into the test split; evaluate on a larger catalog."
+        )
+    labels, notes = read_labels(catalog, config.class_names)
+    told, rows_read = classify_rows(model, catalog, rows, report)
+    scores: dict = {"definitions": DEFINITIONS, "n_galaxies": len(catalog), "n_test": len(rows), "notes": notes}
+    scores["n_unreadable"] = len(rows) - len(rows_read)
+    known = labels.classes[rows_read] >= 0
+    if told.class_names and known.any():
+        truth = labels.classes[rows_read][known]
+        scores["classes"] = score_classes(told.class_probabilities[known], truth, told.class_names, seed)
+    if told.concentrations is not None and labels.has_votes[rows_read].any():
+        scores["votes"] = score_votes(told, labels, rows_read, np.flatnonzero(splits == TRAIN), seed)
+    if "classes" not in scores and "votes" not in scores:
+        raise CatalogError(
+            f"{catalog.layout}:{catalog.source} has no labels for what this model tells; evaluate on another catalog."
+        )
+    return scores
+
+
+def classify_rows(
+    model, catalog: Catalog, rows: np.ndarray, report: Report | None = None
+) -> tuple[Morphology, np.ndarray]:
+    """What a model says of rows of a catalog, and the rows whose image could be read."""
+    done, made = 0, []
+
+    def progress(n: int) -> None:
+        nonlocal done
+        done += n
+        if report:
+            report("classify", done, len(rows))
+
+    for part, _ in classify_items(catalog_items(catalog, rows), model, progress):
+        made += [part] if part is not None else []
+    if not made:
+        raise CatalogError(f"No image of the {len(rows):,} test galaxies could be read; check the image files.")
+    places = {str(catalog.galaxy_ids[row]): row for row in rows}
+    told = join_morphologies(made)
+    return told, np.array([places[key] for key in told.galaxy_ids])
+
+
+def score_classes(probabilities: np.ndarray, truth: np.ndarray, class_names: Sequence[str], seed: int) -> dict:
+    """Accuracy, macro-F1 and the confusion matrix (rows: truth, columns: prediction)."""
+    n_classes = len(class_names)
+    predicted = probabilities.argmax(axis=1)
+    confusion = confusion_matrix(truth, predicted, n_classes)
+    n, n_right = len(truth), int((predicted == truth).sum())
+    rng = np.random.default_rng(seed)
+    # a resample of galaxies is a draw of how many fall into each cell
+    draws = rng.multinomial(n, confusion.ravel() / n, size=N_RESAMPLES).reshape(-1, n_classes, n_classes)
+    reliability = measure_reliability(probabilities.max(axis=1), (predicted == truth).astype(float))
+    recall, precision = (np.diag(confusion) / np.maximum(confusion.sum(axis=axis), 1) for axis in (1, 0))
+    return {
+        "n_test": n,
+        "class_names": list(class_names),
+        "accuracy": n_right / n,
+        "accuracy_interval": list(wilson_interval(n_right, n)),
+        "largest_class_share": float(confusion.sum(axis=1).max() / n),
+        "macro_f1": macro_f1(confusion),
+        "macro_f1_interval": np.percentile([macro_f1(draw) for draw in draws], (2.5, 97.5)).tolist(),
+        "recall": dict(zip(class_names, recall.tolist(), strict=True)),
+        "precision": dict(zip(class_names, precision.tolist(), strict=True)),
+        "n_by_class": dict(zip(class_names, confusion.sum(axis=1).tolist(), strict=True)),
+        "confusion": confusion.tolist(),
+        "expected_calibration_error": reliability.expected_calibration_error,
+    }
+
+
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """Number of galaxies, int64 (n_classes, n_classes), of each true class (row) and predicted one (column)."""
+    return np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """Mean of 2 TP / (2 TP + FP + FN) over the classes that a galaxy is of."""
+    there = confusion.sum(axis=1) > 0
+    doubled = 2 * np.diag(confusion)
+    return float((doubled / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1))[there].mean())
+
+
+def score_votes(told: Morphology, labels: Labels, rows: np.ndarray, train_rows: np.ndarray, seed: int) -> dict:
+    """Errors of the released columns beside the mean training galaxy's, reliability by question, coverage.
+
+    Parameters
+    ----------
+    told : Morphology
+        Of the galaxies in ``rows``, in that order.
+    """
+    released = labels.released[rows].astype(np.float64)
+    cumulative = bool(labels.cumulative_release[rows[0]])
+    states_zeros = bool((question_sums(labels.released) == 0).any())
+    conditional_expected = answered_share(told.concentrations) if states_zeros else told.conditional.expected
+    expected = told.cumulative.expected if cumulative else conditional_expected
+    constant = np.broadcast_to(column_means(labels.released[train_rows]), released.shape)
+    conditional, counts = labels.conditional[rows].astype(np.float64), labels.counts[rows]
+    asked = asked_enough(conditional, counts)
+    curves = {
+        key: measure_reliability(told.conditional.expected[:, part], conditional[:, part])
+        for key, part in zip(QUESTION_KEYS, SLICES, strict=True)
+    }
+    scores = {
+        "form": "cumulative" if cumulative else "conditional",
+        "n_test": int(labels.has_votes[rows].sum()),
+        "model": vote_errors(expected, released, seed),
+        "training_mean": vote_errors(constant, released, seed),
+        "asked_model": vote_errors(told.conditional.expected, conditional, seed),
+        "asked_training_mean": vote_errors(
+            np.broadcast_to(column_means(labels.conditional[train_rows]), released.shape), conditional, seed
+        ),
+        "cumulative_model": vote_errors(told.cumulative.expected, labels.cumulative[rows].astype(np.float64), seed),
+        "reliability": {
+            key: {
+                "expected_calibration_error": curve.expected_calibration_error,
+                "expected": curve.expected.tolist(),
+                "observed": curve.observed.tolist(),
+                "n_values": curve.n_values.tolist(),
+            }
+            for key, curve in curves.items()
+        },
+        "coverage_90": {
+            "conditional": coverages(told.conditional, asked),
+            "cumulative": coverages(told.cumulative, labels.cumulative[rows]),
+        },
+        "rmse_by_column": dict(zip(CUMULATIVE_COLUMNS, column_rmse(expected, released), strict=True)),
+    }
+    scores["model"]["rmse_below_training_mean"] = 1 - scores["model"]["rmse"] / scores["training_mean"]["rmse"]
+    return without_nan(scores)
+
+
+def vote_errors(expected: np.ndarray, observed: np.ndarray, seed: int) -> dict:
+    """RMSE with a bootstrap interval over galaxies, and both kinds of R2, over all columns together; NaN left out."""
+    known = np.isfinite(expected) & np.isfinite(observed)
+    squared = np.where(known, np.where(known, expected, 0.0) - np.where(known, observed, 0.0), 0.0) ** 2
+    by_galaxy, n_by_galaxy = squared.sum(axis=1), known.sum(axis=1)
+    picks = np.random.default_rng(seed).integers(0, len(squared), (N_RESAMPLES, len(squared)))
+    resampled = np.sqrt(by_galaxy[picks].sum(axis=1) / np.maximum(n_by_galaxy[picks].sum(axis=1), 1))
+    values, n_by_column = np.where(known, observed, 0.0), np.maximum(known.sum(axis=0), 1)
+    n = max(int(known.sum()), 1)
+    around_one = np.where(known, observed - values.sum() / n, 0.0) ** 2
+    around_each = np.where(known, observed - values.sum(axis=0) / n_by_column, 0.0) ** 2
+    return {
+        "rmse": float(np.sqrt(squared.sum() / n)),
+        "rmse_interval": np.percentile(resampled, (2.5, 97.5)).tolist(),
+        "r2": float(1 - squared.sum() / max(around_one.sum(), 1e-12)),
+        "r2_by_column": float(1 - squared.sum() / max(around_each.sum(), 1e-12)),
+    }
+
+
+def column_means(values: np.ndarray) -> np.ndarray:
+    """Mean of what is known of each column; NaN where nothing is."""
+    known = np.isfinite(values)
+    sums = np.where(known, values, 0.0).sum(axis=0, dtype=np.float64)
+    return np.where(known.any(axis=0), sums / np.maximum(known.sum(axis=0), 1), np.nan)
+
+
+def column_rmse(expected: np.ndarray, observed: np.ndarray) -> list[float]:
+    """RMSE of each column; NaN where nothing is known."""
+    return np.sqrt(column_means((expected - observed) ** 2)).tolist()
+
+
+def coverages(shares: Shares, observed: np.ndarray) -> dict:
+    """Share of observed fractions within their intervals: of all columns together, and of each question's."""
+    scores = {"all": held_share(shares, observed)}
+    for key, part in zip(QUESTION_KEYS, SLICES, strict=True):
+        cut = Shares(*(getattr(shares, name)[:, part] for name in ("expected", "low", "high")))
+        scores[key] = held_share(cut, observed[:, part])
+    return scores
+
+
+def without_nan(value):
+    """The same nested dicts and lists with None for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

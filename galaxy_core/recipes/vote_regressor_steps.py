@@ -1,0 +1,153 @@
+"""What a step of the recipe `vote_regressor` does (which galaxies, which views, which losses), and its validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from galaxy_core.augment import random_dihedral, random_view
+from galaxy_core.models.morphology import MorphologyNet, conditional_shares, cumulative_shares
+from galaxy_core.stamps import Stamps
+from galaxy_core.vote_intervals import asked_enough, fit_strength_factors
+from galaxy_core.vote_labels import Labels
+from galaxy_core.vote_losses import class_loss, dirichlet_multinomial_loss, fraction_loss
+from galaxy_core.vote_tree import N_ANSWERS, N_QUESTIONS, QUESTION_OF
+
+if TYPE_CHECKING:
+    from galaxy_core.recipes.vote_regressor import Config
+
+TYPICAL_VARIANCE = 0.04  # of a vote fraction, so that the squared error of a useless prediction is about 1
+BATCH = 256
+
+
+def balanced_rows(rows: np.ndarray, labels: Labels, config: Config) -> np.ndarray:
+    """Training rows of an epoch, int64, in which galaxies of rare classes, and those with votes, come repeatedly."""
+    classes = labels.classes[rows]
+    counts = np.bincount(classes[classes >= 0], minlength=1)
+    repeats = np.ones(len(rows))
+    if config.balance and counts.max() > 0:
+        gains = (counts.max() / np.maximum(counts, 1)) ** config.balance
+        repeats = np.where(classes >= 0, gains[np.maximum(classes, 0)], 1.0)
+    repeats = np.where(labels.has_votes[rows], np.maximum(repeats, config.vote_repeats), repeats)
+    chance = np.random.default_rng([config.seed, 7]).random(len(rows))
+    return np.repeat(rows, np.floor(repeats + chance).astype(np.int64))
+
+
+def class_weights(classes: np.ndarray, n_classes: int, power: float) -> np.ndarray:
+    """Weight of each class in the loss, float32, such that the mean over galaxies is 1."""
+    counts = np.bincount(classes[classes >= 0], minlength=n_classes).astype(np.float64)
+    weights = np.where(counts > 0, np.maximum(counts, 1) ** -power, 0.0)
+    return (weights * counts.sum() / max((weights * counts).sum(), 1e-12)).astype(np.float32)
+
+
+def shrink(images: Tensor, size_px: int) -> Tensor:
+    """Stamps as the model sees them in use: means over pixels."""
+    return images if images.shape[-1] == size_px else F.interpolate(images, size=size_px, mode="area")
+
+
+def training_views(images: Tensor, config: Config, size_px: int, generator: Generator) -> Tensor:
+    """One view of each galaxy, float32 (n, 3, size_px, size_px): a random share exact, the others resampled."""
+    # a batch comes in the order of the catalogs: its first galaxies are always of the first of them
+    order = torch.randperm(len(images), generator=generator).to(images.device)
+    exact, resampled = order.tensor_split([round(config.exact_share * len(images))])
+    views = images.new_empty(len(images), 3, size_px, size_px)
+    if len(exact):
+        views[exact] = random_dihedral(shrink(images[exact], size_px), generator)
+    if len(resampled):
+        views[resampled] = random_view(images[resampled], size_px, config.views, generator)
+    return views
+
+
+def morphology_losses(
+    concentrations: Tensor | None,
+    logits: Tensor | None,
+    labels: Labels,
+    rows: np.ndarray,
+    config: Config,
+    weights: Tensor | None,
+) -> dict[str, Tensor]:
+    """The parts of the loss, each a sum over the galaxies with that label over all of the batch, and their sum."""
+    device = (concentrations if concentrations is not None else logits).device
+    parts: dict[str, Tensor] = {}
+    if concentrations is not None:
+        counts, conditional, cumulative, counted = (
+            torch.from_numpy(values[rows]).to(device)
+            for values in (labels.counts, labels.conditional, labels.cumulative, labels.counted)
+        )
+        likelihood = dirichlet_multinomial_loss(counts, concentrations).sum(dim=1) / N_QUESTIONS
+        parts["count"] = config.count_weight * (likelihood * counted).mean()
+        parts["assumed_count"] = config.assumed_count_weight * (likelihood * ~counted).mean()
+        shares = conditional_shares(concentrations)
+        scale = (~counted).float() / (TYPICAL_VARIANCE * N_ANSWERS)
+        squared = fraction_loss(cumulative_shares(shares), cumulative), fraction_loss(shares, conditional)
+        parts["cumulative"] = config.cumulative_weight * (scale * squared[0]).mean()
+        parts["conditional"] = config.conditional_weight * (scale * squared[1]).mean()
+    if logits is not None:
+        classes = torch.from_numpy(labels.classes[rows]).to(device)
+        parts["class"] = config.class_weight * class_loss(logits, classes, weights, config.label_smoothing).mean()
+    return {"loss": sum(parts.values()), **parts}
+
+
+def validation_scores(
+    outputs: Callable[[Tensor], tuple[Tensor | None, Tensor | None]],
+    stamps: Stamps,
+    labels: Labels,
+    rows: np.ndarray,
+    config: Config,
+    weights: Tensor | None,
+) -> dict[str, float]:
+    """The losses of galaxies as the model sees them in use, one view each, with accuracy and RMSE where known.
+
+    Parameters
+    ----------
+    outputs : callable
+        Stamps, float32 (n, 3, size, size), to concentrations and logits.
+    """
+    totals: dict[str, float] = {}
+    right, squared = [], []
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        concentrations, logits = outputs(stamps.batch(batch)[0])
+        for name, value in morphology_losses(concentrations, logits, labels, batch, config, weights).items():
+            totals[name] = totals.get(name, 0.0) + float(value) * len(batch) / len(rows)
+        if logits is not None:
+            known = labels.classes[batch] >= 0
+            right.append((logits.argmax(dim=1).cpu().numpy() == labels.classes[batch])[known])
+        if concentrations is not None:
+            error = cumulative_shares(conditional_shares(concentrations)).cpu().numpy() - labels.cumulative[batch]
+            squared.append(error[np.isfinite(error)] ** 2)
+    scores = {"score": totals["loss"], **totals}
+    for name, values, finish in (("accuracy", right, float), ("cumulative_rmse", squared, np.sqrt)):
+        if sum(len(part) for part in values):
+            scores[name] = float(finish(np.concatenate(values).mean()))
+    return scores
+
+
+def features_of(model: MorphologyNet, stamps: Stamps, rows: np.ndarray, config: Config, device: str) -> Tensor:
+    """Encoder features, float32 (n, n_features), of up to ``n_spread_max`` of some rows."""
+    rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.n_spread_max])
+    features = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), BATCH):
+            images = shrink(stamps.batch(rows[start : start + BATCH])[0].to(device), model.config.input_px)
+            features.append(model.encoder.features(images.contiguous(memory_format=torch.channels_last)))
+    return torch.cat(features)
+
+
+def set_strengths(model: MorphologyNet, stamps: Stamps, labels: Labels, rows: np.ndarray, device: str) -> None:
+    """Set the model's ``strength_factors`` on held-out galaxies with votes; see `fit_strength_factors`."""
+    made = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), BATCH):
+            images = stamps.batch(rows[start : start + BATCH])[0].to(device)
+            made.append(model.predict(shrink(images, model.config.input_px))[0].cpu().numpy())
+    if made:
+        observed = asked_enough(labels.conditional[rows], labels.counts[rows])
+        learned = np.concatenate(made) / model.strength_factors.cpu().numpy()[QUESTION_OF]
+        factors = fit_strength_factors(learned, observed)
+        model.strength_factors.copy_(torch.from_numpy(factors))

@@ -1,0 +1,55 @@
+"""The headline numbers of `vote_regressor` as lines of text."""
+
+from __future__ import annotations
+
+
+def table_lines(scores: dict) -> list[str]:
+    """What evaluate.py prints of the scores of `galaxy_core.recipes.vote_regressor_scores.evaluate`."""
+    lines = [f"Measured on the {scores['n_test']:,} test galaxies of {scores['n_galaxies']:,}: {scores['catalog']}"]
+    lines += [f"note: {note}" for note in scores["notes"]]
+    if "classes" in scores:
+        lines += ["", *class_lines(scores["classes"])]
+    if "votes" in scores:
+        lines += ["", *vote_lines(scores["votes"])]
+    return lines
+
+
+def class_lines(classes: dict) -> list[str]:
+    """Accuracy, macro-F1, and the confusion matrix with recall."""
+    (low, high), (f1_low, f1_high) = classes["accuracy_interval"], classes["macro_f1_interval"]
+    lines = [
+        f"classes: accuracy {classes['accuracy']:.4f} ({low:.4f} to {high:.4f}), "
+        f"macro-F1 {classes['macro_f1']:.4f} ({f1_low:.4f} to {f1_high:.4f}), "
+        f"largest class alone {classes['largest_class_share']:.4f}, "
+        f"calibration error {classes['expected_calibration_error']:.4f}, n = {classes['n_test']:,}",
+    ]
+    names = classes["class_names"]
+    lines.append(f"{'true class':<20}" + "".join(f"{name[:17]:>19}" for name in names) + f"{'recall':>10}")
+    for name, row in zip(names, classes["confusion"], strict=True):
+        lines.append(f"{name:<20}" + "".join(f"{number:>19,}" for number in row) + f"{classes['recall'][name]:>10.3f}")
+    return lines
+
+
+def vote_lines(votes: dict) -> list[str]:
+    """Errors beside the mean training galaxy's, then calibration and coverage of each question."""
+    lines = [f"votes, {votes['form']} as released, n = {votes['n_test']:,}"]
+    lines.append(f"{'':<24}{'RMSE':>10}{'interval':>20}{'R2':>10}{'R2 by column':>15}")
+    for name in ("model", "training_mean", "asked_model", "asked_training_mean"):
+        row = votes[name]
+        interval = "{:.4f} to {:.4f}".format(*row["rmse_interval"])
+        lines.append(
+            f"{name.replace('_', ' '):<24}{row['rmse']:>10.4f}{interval:>20}{row['r2']:>10.4f}"
+            f"{row['r2_by_column']:>15.4f}"
+        )
+    lines.append(f"RMSE below that of the training mean: {votes['model']['rmse_below_training_mean']:.1%}")
+    coverage = votes["coverage_90"]
+    lines += ["", f"{'question':<24}{'calibration error':>20}{'in 90 %':>12}{'cumulative':>12}"]
+    for key, curve in votes["reliability"].items():
+        values = (curve["expected_calibration_error"], coverage["conditional"][key], coverage["cumulative"][key])
+        error, conditional, cumulative = ("-" if value is None else f"{value:.4f}" for value in values)
+        lines.append(f"{key:<24}{error:>20}{conditional:>12}{cumulative:>12}")
+    conditional, cumulative = (
+        "-" if coverage[form]["all"] is None else f"{coverage[form]['all']:.4f}" for form in coverage
+    )
+    lines.append(f"{'all':<24}{'':>20}{conditional:>12}{cumulative:>12}")
+    return lines

@@ -1,0 +1,194 @@
+"""What is known of each galaxy of a catalog, as arrays a network learns from: votes in every form, and its class.
+
+Releases state votes as numbers, as shares of those asked, or multiplied down the tree; a catalog of classes has none.
+Here they all become the same 37 columns (`galaxy_core.vote_tree`), with NaN for what is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.galaxy_zoo import read_column
+from galaxy_core.vote_tree import (
+    N_ANSWERS,
+    QUESTION_OF,
+    SLICES,
+    asked_share,
+    place_of,
+    question_sums,
+    to_conditional,
+    to_cumulative,
+)
+
+N_VOLUNTEERS = 40  # who look at a galaxy, where a release does not say: Galaxy Zoo 2 asked 36 to 52
+TREE_TOLERANCE = 0.05  # the answers of a question may add up to so much more or less than they should
+_DEBIASED, _AS_GIVEN = "_debiased", "_weighted_fraction"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of the galaxies of one or more catalogs, row by row.
+
+    Attributes
+    ----------
+    conditional : ndarray of float32, shape (n, 37)
+        Vote fractions among those asked, as released: debiased ones need not add up to 1. NaN where not known and where
+        nobody was asked.
+    cumulative : ndarray of float32, shape (n, 37)
+        Multiplied down the tree, which they obey. NaN where not known.
+    released : ndarray of float32, shape (n, 37)
+        As the catalog states them, its zeros for questions nobody was asked included.
+    counts : ndarray of float32, shape (n, 37)
+        Numbers of votes; where a release has only fractions, those of ``n_volunteers`` who answer so. 0 if unknown.
+    counted : ndarray of bool, shape (n,)
+        Whether ``counts`` are real.
+    cumulative_release : ndarray of bool, shape (n,)
+        Whether ``released`` is multiplied down the tree.
+    classes : ndarray of int64, shape (n,)
+        Place in the list of class names; -1 where there is none, or one not on the list.
+    """
+
+    conditional: np.ndarray
+    cumulative: np.ndarray
+    released: np.ndarray
+    counts: np.ndarray
+    counted: np.ndarray
+    cumulative_release: np.ndarray
+    classes: np.ndarray
+
+    @property
+    def has_votes(self) -> np.ndarray:
+        """Bool, shape (n,): whether the answers to any question are known."""
+        return np.isfinite(self.conditional).any(axis=1)
+
+
+def read_labels(
+    catalog: Catalog, class_names: Sequence[str] = (), classes_beside_votes: bool = True
+) -> tuple[Labels, list[str]]:
+    """Labels of a catalog, and sentences about what in it could not be used.
+
+    Parameters
+    ----------
+    class_names : sequence of str
+        Classes to number; galaxies of others are told and keep only their votes.
+    classes_beside_votes : bool
+        Whether to read classes of a catalog that has votes.
+    """
+    n = len(catalog)
+    released, cumulative_release = _answers(catalog.table, catalog.answer_columns)
+    notes, counts = [], np.zeros((n, N_ANSWERS), np.float32)
+    if catalog.answer_kind == "count":
+        votes = np.where(released >= 0, released, np.nan)
+        counts = np.where(np.isnan(question_sums(votes))[:, QUESTION_OF], 0, votes)
+        conditional = to_conditional(counts, least_asked=0.5)
+        released = cumulative = to_cumulative(conditional)
+        cumulative_release = True
+    else:
+        debiased = any(column.endswith(_DEBIASED) for column in catalog.answer_columns)
+        conditional, cumulative, notes = _fractions(released, cumulative_release, debiased)
+        counts = _pseudo_counts(catalog, conditional, cumulative)
+    classes = np.full(n, -1, dtype=np.int64)
+    if class_names and "class" in catalog.table and (classes_beside_votes or not np.isfinite(conditional).any()):
+        classes, more = number_classes(catalog.table["class"], class_names)
+        notes += more
+    return (
+        Labels(
+            conditional=conditional.astype(np.float32),
+            cumulative=cumulative.astype(np.float32),
+            released=released.astype(np.float32),
+            counts=counts.astype(np.float32),
+            counted=np.full(n, catalog.answer_kind == "count"),
+            cumulative_release=np.full(n, cumulative_release),
+            classes=classes,
+        ),
+        notes,
+    )
+
+
+def join_labels(parts: Sequence[Labels]) -> Labels:
+    """Labels of several catalogs, one after the other."""
+    return Labels(
+        **{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Labels)}
+    )
+
+
+def number_classes(names: pd.Series, class_names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """Place of each class in ``class_names``, int64 (n,), -1 for others, and a sentence about the others.
+
+    Examples
+    --------
+    >>> number_classes(pd.Series(["spiral", None, "blob"]), ["edge_on", "spiral"])
+    (array([ 1, -1, -1]), ['1 galaxies are of classes that are not learned (blob) and count for their votes alone'])
+    """
+    places = {name: place for place, name in enumerate(class_names)}
+    known = names.notna().to_numpy() & (names.astype("str").str.strip() != "").to_numpy()
+    found = np.array([places.get(str(name), -1) if is_name else -1 for name, is_name in zip(names, known, strict=True)])
+    others = names[known & (found < 0)].astype("str")
+    if others.empty:
+        return found.astype(np.int64), []
+    told = ", ".join(sorted(others.unique())[:5])
+    return found.astype(np.int64), [
+        f"{len(others):,} galaxies are of classes that are not learned ({told}) and count for their votes alone"
+    ]
+
+
+def _answers(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, bool]:
+    """Values of the 37 answers, float64 (n, 37), and whether they are cumulative; of each question one survey's."""
+    found: dict[tuple[int, str], dict[int, str]] = {}
+    cumulative = False
+    for name in columns:
+        column = read_column(name)
+        place = place_of(column)
+        if place is not None:
+            found.setdefault((int(QUESTION_OF[place]), column.survey), {})[place] = name
+            cumulative |= column.cumulative
+    values = np.full((len(table), N_ANSWERS), np.nan)
+    for (question, _), places in found.items():
+        part = SLICES[question]
+        # a survey that offers other answers asks another question: the shares of the rest would mean something else
+        if len(places) == part.stop - part.start and np.isnan(values[:, part]).all():
+            for place, name in places.items():
+                values[:, place] = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    return values, cumulative
+
+
+def _fractions(released: np.ndarray, is_cumulative: bool, debiased: bool) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Both forms of released fractions; a question whose answers break the tree is not known."""
+    values = np.where((released >= 0) & (released <= 1), released, np.nan)
+    sums = question_sums(values)
+    if is_cumulative:
+        asked = asked_share(np.nan_to_num(values, nan=1.0))
+    else:
+        # debiasing moves each answer alone (sums from 0.2 to 2.4 in Hart et al. 2016), so there is no rule to break
+        asked = sums if debiased else (sums > 0).astype(float)
+    broken = np.abs(sums - asked) > TREE_TOLERANCE
+    values[(broken | np.isnan(sums))[:, QUESTION_OF]] = np.nan
+    if is_cumulative:
+        conditional, cumulative = to_conditional(values), values
+    else:
+        conditional = np.where(question_sums(values)[:, QUESTION_OF] > 0, values, np.nan)
+        cumulative = to_cumulative(to_conditional(conditional))
+    n_broken = int(broken.any(axis=1).sum())
+    notes = [f"{n_broken:,} galaxies have answers that break the question tree; those questions were left out"]
+    return conditional, cumulative, notes if n_broken else []
+
+
+def _pseudo_counts(catalog: Catalog, conditional: np.ndarray, cumulative: np.ndarray) -> np.ndarray:
+    """Votes that the volunteers of each galaxy would have given, float (n, 37)."""
+    given = cumulative
+    columns = [column.removesuffix(_DEBIASED) + _AS_GIVEN for column in catalog.answer_columns]
+    if columns and all(column.endswith(_AS_GIVEN) and column in catalog.table for column in columns):
+        # debiasing moves shares, not people: who was asked is what was answered as it was given
+        weighted, _ = _answers(catalog.table, columns)
+        given = to_cumulative(to_conditional(weighted))
+    volunteers = np.full(len(catalog), float(N_VOLUNTEERS))
+    if "total_classifications" in catalog.table:
+        told = pd.to_numeric(catalog.table["total_classifications"], errors="coerce").to_numpy(float, na_value=np.nan)
+        volunteers = np.where(np.isfinite(told) & (told > 0), told, volunteers)
+    counts = to_conditional(conditional) * asked_share(given)[:, QUESTION_OF] * volunteers[:, None]
+    return np.nan_to_num(counts)

@@ -1,0 +1,111 @@
+"""Tell what kind of galaxy each image shows: its class, and what volunteers of Galaxy Zoo would say of it.
+
+    python scripts/classify.py galaxy.jpg stamps/ "night2/**/*.fits" --out morphology.csv
+    python scripts/classify.py gz2:data/gz2 --out gz2.parquet
+    python scripts/classify.py sdss_424px/ --field-fraction 0.6 --out kaggle.csv --model first second third
+
+IN is a file, a folder (with its subfolders), a pattern, or a catalog LAYOUT:PATH. A row an image: galaxy_id; class and
+probability_<class>; Class1.1 to Class11.6, the expected vote fractions as shares of all volunteers;
+<question>_<answer>_fraction, as shares of those who would be asked; and the 90 % interval of each of these, _low and
+_high. An image that cannot be read is named in one sentence, the others go on, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tqdm import tqdm
+
+from galaxy_core.catalogs import LAYOUTS, read_catalog
+from galaxy_core.denoise_jobs import find_jobs
+from galaxy_core.errors import GalaxyError
+from galaxy_core.morphology import (
+    DEFAULT_CLASSIFIER,
+    Morphology,
+    catalog_items,
+    classify_items,
+    file_items,
+    load_classifier,
+)
+from galaxy_core.morphology_table import check_table_path, write_morphologies
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def share(text: str) -> float:
+    if not 0 < float(text) <= 1:
+        raise ValueError(text)
+    return float(text)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    summary, _, rest = __doc__.partition("\n\n")
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=summary, epilog=rest, formatter_class=style)
+    parser.add_argument("inputs", metavar="IN", nargs="+", help="image files, folders, patterns or LAYOUT:PATH")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="table to write: .csv or .parquet")
+    parser.add_argument(
+        "--model", nargs="+", default=[DEFAULT_CLASSIFIER], help="name or folder; several speak as one (%(default)s)"
+    )
+    field_help = "central share of each side of the files that is looked at, e.g. 0.6 for 424 px of Galaxy Zoo"
+    parser.add_argument("--field-fraction", type=share, default=1.0, metavar="F", help=f"{field_help} (%(default)s)")
+    parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    return parser.parse_args(arguments)
+
+
+def is_catalog(text: str) -> bool:
+    layout, colon, source = text.partition(":")
+    return bool(colon and source) and layout in LAYOUTS and not Path(text).exists()
+
+
+def find_items(options: argparse.Namespace) -> tuple[Iterator, int, list[str]]:
+    """What to classify, how many there are, and a sentence for each input that gives none."""
+    jobs, problems = find_jobs([text for text in options.inputs if not is_catalog(text)], options.out)
+    paths = list({job.source.resolve(): job.source for job in jobs}.values())
+    catalogs = [read_catalog(text) for text in options.inputs if is_catalog(text)]
+    parts = [file_items(paths, options.field_fraction), *map(catalog_items, catalogs)]
+    return itertools.chain(*parts), len(paths) + sum(map(len, catalogs)), list(problems.values())
+
+
+def run(options: argparse.Namespace) -> int:
+    check_table_path(options.out)
+    model = load_classifier(options.model, options.artifacts, options.device)
+    items, total, problems = find_items(options)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    bar = tqdm(total=total, unit="image", desc="classify", delay=2, disable=None)
+
+    def good() -> Iterator[Morphology]:
+        for made, bad in classify_items(items, model, bar.update):
+            for problem in bad:
+                bar.write(problem, file=sys.stderr)
+                problems.append(problem)
+            if made is not None:
+                yield made
+
+    with bar:
+        n_rows = write_morphologies(options.out, good())
+    print(f"{options.out}  {n_rows:,} of {total:,} images")
+    return 1 if problems else 0
+
+
+def main() -> int:
+    try:
+        return run(parse())
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; nothing was written.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

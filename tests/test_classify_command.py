@@ -1,0 +1,214 @@
+"""The classify command: a row an image, bad files named, the table whole or not there; and the service behind it."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from astropy.io import fits
+from PIL import Image
+
+from galaxy_core import morphology
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.errors import ExportError
+from galaxy_core.models import save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
+from galaxy_core.morphology import classify_images, classify_items, file_items, join_morphologies
+from galaxy_core.morphology_table import write_morphologies
+from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS, asked_share, question_sums
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral")
+
+
+def small_net(seed: int = 0, **changes) -> MorphologyNet:
+    torch.manual_seed(seed)
+    options = {"input_px": 32, "hidden_size": 16, "class_names": NAMES} | changes
+    return MorphologyNet(MorphologyConfig((8, 8), (1, 1), 8, 8, **options)).eval()
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory):
+    """Artifacts with two small untrained nets, and a denoiser."""
+    root = tmp_path_factory.mktemp("artifacts")
+    save_model(root / "models" / "vote_regressor", small_net())
+    save_model(root / "models" / "second", small_net(1))
+    save_model(root / "models" / "votes_alone", small_net(2, class_names=()))
+    config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
+    save_model(root / "models" / "denoiser", ContrastiveDenoiser(config))
+    return root
+
+
+@pytest.fixture
+def command(tmp_path, artifacts, monkeypatch):
+    """Exit code of ``scripts/classify.py``, run in this process and in a folder of its own: torch is slow to start."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, out="out.csv", root=artifacts):
+        line = ["classify.py", *map(str, arguments), "--out", str(out), "--artifacts", str(root), "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", line)
+        try:
+            return runpy.run_path(str(ROOT / "scripts" / "classify.py"), run_name="script")["main"]()
+        except SystemExit as stop:
+            return stop.code
+
+    return run
+
+
+def save_picture(path: Path, seed: int = 0, side: int = 64) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    y, x = np.mgrid[:side, :side] - side / 2
+    light = 200 * np.exp(-(x**2 + (y * (1 + seed % 3)) ** 2) / side)
+    noise = np.random.default_rng(seed).normal(10, 3, (side, side, 3))
+    Image.fromarray((light[..., None] + noise).clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+def read(path: str) -> pd.DataFrame:
+    if path.endswith(".parquet"):
+        return pd.read_parquet(path).set_index("galaxy_id")
+    return pd.read_csv(path, dtype={"galaxy_id": str}).set_index("galaxy_id")
+
+
+def test_a_row_an_image_with_everything_in_it(command, tmp_path):
+    for seed in range(3):
+        save_picture(tmp_path / "in" / f"{seed}.png", seed)
+    linear = np.random.default_rng(0).normal(5, 1, (40, 40)).astype(np.float32)
+    linear[15:25, 15:25] += 80
+    (tmp_path / "in" / "deep").mkdir()
+    fits.writeto(tmp_path / "in" / "deep" / "frame.fits", linear)
+    assert command("in") == 0
+    table = read("out.csv")
+    assert sorted(table.index) == ["0", "1", "2", "frame"]
+    probabilities = table[[f"probability_{name}" for name in NAMES]].to_numpy()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (table["class"] == [NAMES[i] for i in probabilities.argmax(axis=1)]).all()
+    cumulative = table[list(CUMULATIVE_COLUMNS)].to_numpy()
+    np.testing.assert_allclose(question_sums(cumulative), asked_share(cumulative), atol=1e-5)
+    np.testing.assert_allclose(question_sums(table[list(CONDITIONAL_COLUMNS)].to_numpy()), 1, atol=1e-5)
+    for name in (*CUMULATIVE_COLUMNS, *CONDITIONAL_COLUMNS):
+        assert (table[f"{name}_low"] <= table[f"{name}_high"]).all()
+        assert table[[f"{name}_low", f"{name}_high"]].min(axis=None) >= 0
+    assert len(table.columns) == 1 + 5 + 3 * 74 and not table.isna().any(axis=None)
+
+
+def test_csv_and_parquet_files_and_catalog_say_the_same(command, tmp_path):
+    paths = [save_picture(tmp_path / "in" / f"{seed}.png", seed) for seed in range(3)]
+    assert command(*paths, out="a.csv") == 0
+    assert command("in/*.png", "in", out="b.parquet") == 0  # each file once, however often it is named
+    assert command("folder:in", out="c.parquet") == 0
+    first, second, third = (read(name).sort_index() for name in ("a.csv", "b.parquet", "c.parquet"))
+    pd.testing.assert_frame_equal(first, second, check_dtype=False, rtol=1e-4, atol=1e-5)
+    pd.testing.assert_frame_equal(second, third)
+
+
+def test_bad_files_are_named_and_stop_nobody(command, tmp_path, capsys):
+    save_picture(tmp_path / "good.png")
+    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8 not a picture")
+    (tmp_path / "empty.png").touch()
+    fits.writeto(tmp_path / "nan.fits", np.full((20, 20), np.nan, np.float32))
+    assert command("bad.jpg", "good.png", "empty.png", "nan.fits", "gone.png", "*.tif") == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if line.strip() and "image/s" not in line]
+    assert len(said) == 5
+    assert all(any(name in line for line in said) for name in ("bad", "empty", "nan", "gone", "*.tif"))
+    assert list(read("out.csv").index) == ["good"]
+
+
+def test_nothing_readable_writes_nothing_and_keeps_what_was_there(command, tmp_path, capsys):
+    (tmp_path / "bad.jpg").write_bytes(b"no")
+    (tmp_path / "out.csv").write_text("before")
+    assert command("bad.jpg") == 1
+    assert "None of the images could be read" in capsys.readouterr().err
+    assert (tmp_path / "out.csv").read_text() == "before" and len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out", "sentence"),
+    [
+        (["a.png"], "out.txt", "ends in neither .csv nor .parquet"),
+        (["nowhere:x.png"], "out.csv", "nowhere:x.png"),
+        (["gz2:nowhere"], "out.csv", "does not exist"),
+        (["a.png", "--model", "denoiser"], "out.csv", "does not tell morphology"),
+        (["a.png", "--model", "vote_regressor", "votes_alone"], "out.csv", "same classes"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(command, tmp_path, capsys, arguments, out, sentence):
+    save_picture(tmp_path / "a.png")
+    assert command(*arguments, out=out) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert any(sentence in line for line in said) and "Traceback" not in "".join(said)
+    assert not (tmp_path / out).exists()
+
+
+def test_without_a_model_the_command_that_trains_one_is_told(command, tmp_path, capsys, monkeypatch):
+    save_picture(tmp_path / "a.png")
+    assert command("a.png", "--model", "not_trained_yet", root=tmp_path / "none") == 1
+    said = capsys.readouterr().err.strip()
+    assert "\n" not in said and "python scripts/train.py vote_regressor" in said
+
+
+def test_an_ensemble_and_a_net_of_votes_alone(command, tmp_path):
+    save_picture(tmp_path / "a.png")
+    for number, models in enumerate((["vote_regressor"], ["second"], ["vote_regressor", "second"])):
+        assert command("a.png", "--model", *models, out=f"{number}.csv") == 0
+    one, two, both = (read(f"{number}.csv")[list(CONDITIONAL_COLUMNS)] for number in range(3))
+    np.testing.assert_allclose((one + two) / 2, both, atol=1e-4)
+    assert command("a.png", "--model", "votes_alone", out="votes.csv") == 0
+    assert not [name for name in read("votes.csv").columns if name.startswith(("probability", "class"))]
+
+
+def test_the_field_is_cut_as_asked(command, tmp_path):
+    path = save_picture(tmp_path / "a.png", side=80)
+    Image.open(path).crop((16, 16, 64, 64)).save(tmp_path / "b.png")
+    assert command("a.png", "--field-fraction", "0.6", out="a.csv") == 0 and command("b.png", out="b.csv") == 0
+    np.testing.assert_allclose(
+        read("a.csv").loc["a", CUMULATIVE_COLUMNS[0]], read("b.csv").loc["b", CUMULATIVE_COLUMNS[0]]
+    )
+    assert command("a.png", "--field-fraction", "1.5") == 2
+
+
+def test_batches_make_no_difference(tmp_path):
+    catalog, model = read_catalog("synthetic:7"), small_net()
+    items = list(morphology.catalog_items(catalog))
+    whole, *_ = (made for made, _ in classify_items(items, model))
+    parts = join_morphologies([made for made, _ in classify_items(items, model, batch=3)])
+    assert parts.galaxy_ids.tolist() == catalog.galaxy_ids.tolist() == whole.galaxy_ids.tolist()
+    np.testing.assert_allclose(parts.concentrations, whole.concentrations, rtol=1e-3)
+    assert whole.out_of_distribution is None and len(whole) == 7
+    write_morphologies(tmp_path / "a.parquet", iter([parts]))
+    write_morphologies(tmp_path / "b.parquet", (made for made, _ in classify_items(items, model, batch=3)))
+    first, second = (pd.read_parquet(tmp_path / name) for name in ("a.parquet", "b.parquet"))
+    pd.testing.assert_frame_equal(first, second, rtol=1e-3, atol=1e-4)
+
+
+def test_turning_an_image_changes_nothing_but_rounding():
+    stamps = np.random.default_rng(0).random((2, 3, 32, 32)).astype(np.float32)
+    one = classify_images(stamps, small_net(), ["a", "b"])
+    other = classify_images(np.rot90(stamps, axes=(2, 3)).copy(), small_net(), ["a", "b"])
+    np.testing.assert_allclose(other.class_probabilities, one.class_probabilities, atol=1e-5)
+    np.testing.assert_allclose(other.cumulative.high, one.cumulative.high, atol=1e-3)
+
+
+def test_a_killed_write_leaves_nothing(tmp_path):
+    def batches():
+        yield classify_images(np.zeros((1, 3, 32, 32), np.float32), small_net(), ["a"])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_morphologies(tmp_path / "a.csv", batches())
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ExportError, match="is a folder"):
+        (tmp_path / "b.csv").mkdir()
+        write_morphologies(tmp_path / "b.csv", iter(()))
+
+
+def test_files_of_one_name_keep_their_folders(tmp_path):
+    paths = [save_picture(tmp_path / folder / "x.png") for folder in ("a", "b")]
+    names = [name for name, _ in file_items(paths)]
+    assert len(set(names)) == 2 and all(name.endswith(("a/x", "b/x")) for name in names)

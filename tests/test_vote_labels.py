@@ -1,0 +1,101 @@
+"""Labels of a catalog: every release becomes the same columns, and what cannot be used is told."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.catalogs.catalog import Catalog, ReadReport
+from galaxy_core.vote_labels import N_VOLUNTEERS, join_labels, number_classes, read_labels
+from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS, QUESTION_OF, SLICES, question_sums
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def catalog_of(table: dict, columns, kind: str) -> Catalog:
+    frame = pd.DataFrame(table)
+    frame.insert(0, "galaxy_id", [f"g{i}" for i in range(len(frame))])
+    report = ReadReport(len(frame), len(frame))
+    return Catalog(frame, lambda i: None, "test", "x", report, answer_columns=tuple(columns), answer_kind=kind)
+
+
+@pytest.fixture(scope="module")
+def synthetic():
+    return read_catalog("synthetic:80")
+
+
+def test_shares_numbers_and_products_of_the_same_votes_agree(synthetic):
+    labels, _ = read_labels(synthetic)
+    names = [column.removesuffix("_fraction") for column in CONDITIONAL_COLUMNS]
+    rounded = np.rint(labels.counts)  # whole votes, of which all three forms are made
+    counted, _ = read_labels(catalog_of(dict(zip(names, rounded.T, strict=True)), names, "count"))
+    cumulative = dict(zip(CUMULATIVE_COLUMNS, counted.cumulative.T, strict=True))
+    product, _ = read_labels(catalog_of(cumulative, CUMULATIVE_COLUMNS, "fraction"))
+    assert counted.counted.all() and not product.counted.any() and product.cumulative_release.all()
+    np.testing.assert_allclose(product.conditional, counted.conditional, atol=1e-5)
+    np.testing.assert_allclose(product.cumulative, counted.cumulative, atol=1e-6)
+    np.testing.assert_array_equal(counted.counts, rounded)
+    asked = question_sums(rounded)[:, QUESTION_OF] > 0
+    assert (np.isfinite(counted.conditional) == asked).all()
+
+
+def test_pseudo_counts_are_those_of_the_people_who_were_asked(synthetic):
+    labels, _ = read_labels(synthetic)
+    sums = question_sums(labels.counts)
+    np.testing.assert_allclose(sums[:, 0], N_VOLUNTEERS, rtol=1e-5)
+    np.testing.assert_allclose(sums[:, 1], labels.counts[:, 1], atol=1e-3)  # asked of those who said features
+    told = dataclasses.replace(synthetic, table=synthetic.table.assign(total_classifications=np.arange(80.0)))
+    np.testing.assert_allclose(question_sums(read_labels(told)[0].counts)[1:, 0], np.arange(1, 80), rtol=1e-5)
+
+
+def test_rows_of_zeros_and_nan_are_not_known():
+    zero = {name: [0.0, np.nan, 0.5, -1.0] for name in CONDITIONAL_COLUMNS}
+    labels, _ = read_labels(catalog_of(zero, CONDITIONAL_COLUMNS, "count"))
+    assert labels.has_votes.tolist() == [False, False, True, False]
+    assert not labels.counts[[0, 1, 3]].any() and np.isfinite(labels.counts).all()
+    labels, _ = read_labels(catalog_of(zero, CONDITIONAL_COLUMNS, "fraction"))
+    assert not labels.has_votes[[0, 1, 3]].any() and np.isfinite(labels.counts).all()
+
+
+def test_answers_that_break_the_tree_are_left_out_and_told(synthetic):
+    table = synthetic.table.copy()
+    table.loc[0, "bar_yes_fraction"] = table.loc[0, "bar_no_fraction"] = 0.9
+    labels, notes = read_labels(dataclasses.replace(synthetic, table=table))
+    assert np.isnan(labels.conditional[0, SLICES[2]]).all() and np.isfinite(labels.conditional[0, SLICES[0]]).all()
+    assert notes == ["1 galaxies have answers that break the question tree; those questions were left out"]
+
+
+def test_a_question_with_other_answers_is_another_question():
+    columns = ["bar_strong_fraction", "bar_weak_fraction", "bar_no_fraction", "disk-edge-on_yes", "disk-edge-on_no"]
+    labels, _ = read_labels(catalog_of({name: [0.5, 0.25] for name in columns}, columns, "fraction"))
+    assert np.isnan(labels.conditional[:, SLICES[2]]).all()
+
+
+def test_unknown_classes_and_gaps():
+    names = pd.Series(["spiral", None, "", "merger", float("nan"), "edge_on"], dtype=object)
+    numbers, notes = number_classes(names, ("edge_on", "spiral"))
+    assert numbers.tolist() == [1, -1, -1, -1, -1, 0] and "1 galaxies" in notes[0] and "merger" in notes[0]
+
+
+def test_classes_beside_votes_can_be_left(synthetic):
+    both, _ = read_labels(synthetic, ("spiral",))
+    votes, _ = read_labels(synthetic, ("spiral",), classes_beside_votes=False)
+    assert (both.classes >= 0).any() and not (votes.classes >= 0).any()
+    joined = join_labels([both, votes])
+    assert len(joined.classes) == 160 and joined.has_votes.all()
+
+
+def test_galaxy_zoo_2_as_released():
+    if not (DATA / "gz2").exists():
+        pytest.skip(f"Galaxy Zoo 2 is not at {DATA / 'gz2'}")
+    catalog = read_catalog(f"gz2:{DATA / 'gz2'}")
+    labels, notes = read_labels(catalog)
+    assert not notes and labels.has_votes.all() and np.isfinite(labels.released).all()
+    nobody = question_sums(labels.released)[:, QUESTION_OF] == 0
+    assert (np.isnan(labels.conditional) == nobody).all() and nobody.any()
+    np.testing.assert_array_equal(labels.conditional[~nobody], labels.released[~nobody])
+    totals = catalog.table["total_classifications"].to_numpy()
+    np.testing.assert_allclose(question_sums(labels.counts)[:, 0], totals, rtol=1e-5)
