@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,8 +52,19 @@ def write_morphologies(path: Path, batches: Iterable[Morphology]) -> int:
     return n_rows
 
 
+def encode_morphologies(morphology: Morphology) -> bytes:
+    """The table as the bytes of a CSV file, as `write_morphologies` writes it."""
+    table, buffer = pa.table(morphology.columns()), io.BytesIO()
+    with _csv_writer(buffer, table.schema) as writer:
+        writer.write_table(table)
+    return buffer.getvalue()
+
+
+def _csv_writer(where, schema: pa.Schema) -> pyarrow.csv.CSVWriter:
+    return pyarrow.csv.CSVWriter(where, schema, write_options=pyarrow.csv.WriteOptions(quoting_style="needed"))
+
+
 def _open(path: Path, temporary: Path, schema: pa.Schema):
     if path.suffix.lower() == ".csv":
-        options = pyarrow.csv.WriteOptions(quoting_style="needed")
-        return pyarrow.csv.CSVWriter(temporary, schema, write_options=options)
+        return _csv_writer(temporary, schema)
     return pq.ParquetWriter(temporary, schema, compression="zstd")

@@ -58,6 +58,13 @@ def test_votes_are_numbers_bars_and_widths():
     assert "all asked" in texts(svg) and any(text.endswith("% asked") for text in texts(svg))
 
 
+def test_shares_below_one_percent_leave_the_drawing_whole():
+    conditional = np.full(GZ2.n_answers, 0.003)
+    conditional[:2] = 0.994, 0.003
+    assert texts(drawn(lay_out_tree(GZ2, conditional))).count("< 1 %") > 5
+    assert "< 1 % asked" in texts(drawn(lay_out_tree(GZ2, conditional)))
+
+
 def test_the_leading_way_is_bold_as_well_as_coloured():
     layout = lay_out_tree(GZ2, CONDITIONAL[1])
     svg = drawn(layout)

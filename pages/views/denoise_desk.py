@@ -182,7 +182,7 @@ class Desk:
             state = FAILED
             error = f"{task.name} does not fit into this computer's memory; cut out a smaller region first."
         except Exception as problem:  # a worker must outlive any mistake, and a page shows no traceback: the log has it
-            LOG.exception("Denoising %s failed", task.name)
+            LOG.exception("Work on %s failed", task.name)
             state, error = FAILED, f"{task.name} could not be worked on ({type(problem).__name__}); the log says more."
         with self._change:
             entry.state, entry.error, entry.task = state, error, None

@@ -24,34 +24,46 @@ ICONS = {
 }
 
 
-def chosen_place(n_files: int) -> int:
+def chosen_place(n_files: int, page: str = "denoise") -> int:
     """Which file is looked at."""
-    return min(st.session_state.get("denoise-chosen", 0), n_files - 1)
+    return min(st.session_state.get(f"{page}-chosen", 0), n_files - 1)
 
 
-def work_on(tasks: Sequence[Task], first: Sequence[Task]) -> None:
+def work_on(tasks: Sequence[Task], first: Sequence[Task], page: str = "denoise") -> None:
     """Ask for everything this visitor wants, ``first`` before the rest, but for what was stopped; wait a moment."""
-    desk, stopped = denoise_work.desk(), st.session_state.setdefault("denoise-stopped", set())
+    desk, stopped = denoise_work.desk(page), st.session_state.setdefault(f"{page}-stopped", set())
     ordered = {task.key: task for task in (*first, *tasks) if task.key not in stopped}
     desk.want(denoise_work.visitor(), list(ordered.values()), {task.key for task in first})
     if first:
         desk.wait(first[0].key, PATIENCE_S)
 
 
-def follow(tasks: Sequence[Task], first: Sequence[Task], place: int) -> None:
-    """Progress and the list of files, redrawn while something is under way."""
-    desk = denoise_work.desk()
+def follow(
+    tasks: Sequence[Task],
+    first: Sequence[Task],
+    place: int,
+    page: str = "denoise",
+    say: Callable[[str, Standing], str] | None = None,
+) -> None:
+    """Progress and the list of files, redrawn while something is under way.
+
+    ``say`` gives the words for the state of a task by its key; those of `state_text` by default.
+    """
+    desk = denoise_work.desk(page)
     pending = tuple(task.key for task in (*first, *tasks) if _under_way(desk, task.key))
     draw = st.fragment(_draw_progress, run_every=POLL_S if pending else None)
-    draw([(task.key, task.name) for task in tasks], [(task.key, task.name) for task in first], place, pending)
+    named = [[(task.key, task.name) for task in some] for some in (tasks, first)]
+    draw(*named, place, pending, page, say or (lambda key, standing: state_text(standing)))
 
 
 def _under_way(desk: Desk, key: str) -> bool:
     return desk.standing(key).state in (WAITING, RUNNING)
 
 
-def _draw_progress(files: list, first: list, place: int, pending: tuple[str, ...]) -> None:
-    desk = denoise_work.desk()
+def _draw_progress(
+    files: list, first: list, place: int, pending: tuple[str, ...], page: str, say: Callable[[str, Standing], str]
+) -> None:
+    desk = denoise_work.desk(page)
     standings = {key: desk.standing(key) for key, _ in (*files, *first)}
     looked_at = {key for key, _ in first}
     ended = [key for key in pending if standings[key].state not in (WAITING, RUNNING)]
@@ -59,20 +71,22 @@ def _draw_progress(files: list, first: list, place: int, pending: tuple[str, ...
         st.rerun(scope="app")
     names = dict((*files, *first))
     if pending:
-        _draw_bar(standings, names, first[0][0], files)
+        _draw_bar(standings, names, first[0][0], files, page)
     elif any(standing.state == STOPPED for standing in standings.values()):
         left, right = st.columns([3, 1], vertical_alignment="center")
         left.info("Stopped; what was done by then is kept.", icon=":material/block:")
-        right.button("Go on", icon=":material/play_arrow:", on_click=go_on, width="stretch", key="denoise-go-on")
+        right.button(
+            "Go on", icon=":material/play_arrow:", on_click=go_on, args=(page,), width="stretch", key=f"{page}-go-on"
+        )
     if len(files) > 1:
-        _draw_list([(name, standings[key]) for key, name in files], place)
+        _draw_list([(name, standings[key], say(key, standings[key])) for key, name in files], place, page)
 
 
-def _draw_bar(standings: dict[str, Standing], names: dict[str, str], looked_at: str, files: list) -> None:
+def _draw_bar(standings: dict[str, Standing], names: dict[str, str], looked_at: str, files: list, page: str) -> None:
     running = [key for key, standing in standings.items() if standing.state == RUNNING]
     key = looked_at if standings[looked_at].state == RUNNING or not running else running[0]
     left, right = st.columns([5, 1], vertical_alignment="bottom")
-    name, stopping = frame.plain(names[key]), key in st.session_state.get("denoise-stopped", ())
+    name, stopping = frame.plain(names[key]), key in st.session_state.get(f"{page}-stopped", ())
     text = f"{name}: stopping …" if stopping else progress_text(name, standings[key])
     left.progress(min(standings[key].fraction, 1.0), text)
     unfinished = tuple(key for key, standing in standings.items() if standing.state in (WAITING, RUNNING))
@@ -80,9 +94,9 @@ def _draw_bar(standings: dict[str, Standing], names: dict[str, str], looked_at: 
         "Cancel",
         icon=":material/close:",
         on_click=stop,
-        args=(unfinished,),
+        args=(unfinished, page),
         width="stretch",
-        key="denoise-cancel",
+        key=f"{page}-cancel",
         disabled=stopping,
     )
     if len(files) > 1:
@@ -109,16 +123,16 @@ def progress_text(name: str, standing: Standing) -> str:
     return f"{name}: {100 * standing.fraction:.0f} %, about {text} left"
 
 
-def _draw_list(files: list[tuple[str, Standing]], place: int) -> None:
-    with st.container(height=LIST_HEIGHT_PX if len(files) > 5 else "content", border=True, key="denoise-list"):
-        for number, (name, standing) in enumerate(files):
+def _draw_list(files: list[tuple[str, Standing, str]], place: int, page: str) -> None:
+    with st.container(height=LIST_HEIGHT_PX if len(files) > 5 else "content", border=True, key=f"{page}-list"):
+        for number, (name, standing, said) in enumerate(files):
             st.button(
-                f"**{frame.plain(name)}** · {frame.plain(state_text(standing))}",
+                f"**{frame.plain(name)}** · {frame.plain(said)}",
                 icon=ICONS[standing.state],
                 type="secondary" if number == place else "tertiary",
                 on_click=choose,
-                args=(number,),
-                key=f"denoise-file-{number}",
+                args=(number, page),
+                key=f"{page}-file-{number}",
                 width="stretch",
             )
 
@@ -136,29 +150,29 @@ def state_text(standing: Standing) -> str:
     return f"done in {standing.seconds:.2g} s" if standing.state == DONE else standing.error or standing.state
 
 
-def draw_errors(task: Task, classical: dict[str, Task]) -> None:
-    """What went wrong with the image that is looked at, or with a classical method on it: a sentence each."""
-    desk = denoise_work.desk()
-    for one in (task, *classical.values()):
+def draw_errors(task: Task, others: dict[str, Task], page: str = "denoise") -> None:
+    """What went wrong with the image that is looked at, or with other work on it: a sentence each."""
+    desk = denoise_work.desk(page)
+    for one in (task, *others.values()):
         standing = desk.standing(one.key)
         if standing.state == FAILED:
             st.error(standing.error, icon=":material/build:")
 
 
-def choose(number: int) -> None:
+def choose(number: int, page: str = "denoise") -> None:
     """Look at another file."""
-    st.session_state["denoise-chosen"] = number
+    st.session_state[f"{page}-chosen"] = number
 
 
-def stop(keys: tuple[str, ...]) -> None:
+def stop(keys: tuple[str, ...], page: str = "denoise") -> None:
     """Give up what is not finished."""
-    st.session_state.setdefault("denoise-stopped", set()).update(keys)
-    denoise_work.desk().want(denoise_work.visitor(), [])
+    st.session_state.setdefault(f"{page}-stopped", set()).update(keys)
+    denoise_work.desk(page).want(denoise_work.visitor(), [])
 
 
-def go_on() -> None:
+def go_on(page: str = "denoise") -> None:
     """Take up what was stopped."""
-    st.session_state["denoise-stopped"] = set()
+    st.session_state[f"{page}-stopped"] = set()
 
 
 def draw_download_all(tasks: Sequence[Task]) -> None:

@@ -51,7 +51,7 @@ def draw(root: Path, image: AstroImage, result: DenoiseResult) -> None:
 def _draw_panel(root: Path, names: list[str], image: AstroImage, denoised: AstroImage) -> None:
     with frame.panel():
         first, second, third = st.columns(3, vertical_alignment="bottom")
-        galaxies = _choose_catalog(root, names, first)
+        galaxies = choose_catalog(root, names, first, "on-map-catalog")
         projection = _choose_map(galaxies, second)
         shown = third.segmented_control(
             "Nearest galaxies of the image", [DENOISED, UPLOADED], default=DENOISED, required=True, key="on-map-version"
@@ -77,12 +77,12 @@ def _draw_panel(root: Path, names: list[str], image: AstroImage, denoised: Astro
         _draw_nearest(galaxies, match, shown, image.name)
 
 
-def _choose_catalog(root: Path, names: list[str], place) -> Galaxies:
+def choose_catalog(root: Path, names: list[str], place, key: str) -> Galaxies:
     """A catalog; the one of the other pages first, real galaxies before simulated ones."""
     names = sorted(names, key=lambda name: name == "demo")
     before = st.session_state.get("catalog") or st.query_params.get("catalog") or st.session_state.get("catalog_before")
     index = names.index(before) if before in names else 0
-    return readers.open_catalog(root, place.selectbox("Among the galaxies of", names, index, key="on-map-catalog"))
+    return readers.open_catalog(root, place.selectbox("Among the galaxies of", names, index, key=key))
 
 
 def _choose_map(galaxies: Galaxies, place) -> str | None:

@@ -23,27 +23,28 @@ only: as strong as that in blank sky, 15.8 counts. Correlated: the same, smoothe
 resampled frame. On a linear frame the noise is Gaussian, in multiples of its own sky noise."""
 
 
-def uploads() -> list[Item]:
-    """Files that were dropped in; they stay while other pages are visited."""
-    fresh = "denoise-upload" not in st.session_state  # this page was just opened: the widget has forgotten its files
+def uploads(page: str = "denoise") -> list[Item]:
+    """Files that were dropped in on a page; they stay while other pages are visited."""
+    upload, kept, shown = f"{page}-upload", f"{page}-kept", f"{page}-kept-shown"
+    fresh = upload not in st.session_state  # this page was just opened: the widget has forgotten its files
     files = st.file_uploader(
         "PNG, JPEG, TIFF, WebP or FITS, one or many",
         FILE_TYPES,
         accept_multiple_files=True,
-        key="denoise-upload",
+        key=upload,
         help="Each up to 200 MB and 64 megapixels. Files are worked on here and kept nowhere.",
     )
-    if files or not (fresh or st.session_state.get("denoise-kept-shown")):
-        st.session_state["denoise-kept"] = [_item(file) for file in files]
-        st.session_state["denoise-kept-shown"] = False
-    elif st.session_state.get("denoise-kept"):
-        st.session_state["denoise-kept-shown"] = True
-        st.button("Put these files away", icon=":material/close:", on_click=_forget, type="tertiary")
-    return st.session_state.get("denoise-kept", [])
+    if files or not (fresh or st.session_state.get(shown)):
+        st.session_state[kept] = [_item(file) for file in files]
+        st.session_state[shown] = False
+    elif st.session_state.get(kept):
+        st.session_state[shown] = True
+        st.button("Put these files away", icon=":material/close:", on_click=_forget, args=(kept,), type="tertiary")
+    return st.session_state.get(kept, [])
 
 
-def _forget() -> None:
-    st.session_state["denoise-kept"] = []
+def _forget(kept: str) -> None:
+    st.session_state[kept] = []
 
 
 def _item(file) -> Item:
@@ -63,7 +64,7 @@ def catalog_galaxy(root: Path, place: DeltaGenerator) -> list[Item]:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _example_galaxy(index: int) -> np.ndarray:
+def example_galaxy(index: int) -> np.ndarray:
     from galaxy_core.catalogs import read_catalog
 
     return read_catalog("synthetic:40").load_image(index)
@@ -72,7 +73,7 @@ def _example_galaxy(index: int) -> np.ndarray:
 def example(place: DeltaGenerator) -> list[Item]:
     """A simulated galaxy; the choice is drawn at ``place``."""
     index = place.slider("Simulated galaxy", 1, 40, 8) - 1
-    return [pixels_item(_example_galaxy(index), "example.png")]
+    return [pixels_item(example_galaxy(index), "example.png")]
 
 
 def added_noise(source: str, place: DeltaGenerator, level_place: DeltaGenerator) -> tuple[str, float] | None:

@@ -113,10 +113,14 @@ class Version:
         return self.pixels.nbytes
 
 
+def desk(page: str = "denoise") -> Desk:
+    """The desk of a page, shared by all visitors; what they want on one page does not end what they want on another."""
+    return _desk(page)
+
+
 @st.cache_resource(show_spinner=False)
-def desk() -> Desk:
-    """The desk of this process, shared by all visitors."""
-    _set_aside()
+def _desk(page: str) -> Desk:
+    set_aside()
     return Desk(is_here=_is_here)
 
 
@@ -151,11 +155,11 @@ def _key(*parts: object) -> str:
 def _load(folder: Path, stamp: int):
     """The model, as other pages have it; and once it is there, what was loaded with it is set aside."""
     model = loaded_models.load_denoiser(folder, stamp)
-    _set_aside()
+    set_aside()
     return model
 
 
-def _set_aside() -> None:
+def set_aside() -> None:
     """Keep what is loaded by now out of garbage collection, which Streamlit starts after every run of a page.
 
     With PyTorch loaded it would look at 300,000 objects each time, a third of a second in which no other thread works.
@@ -166,7 +170,7 @@ def _set_aside() -> None:
 
 def _denoise(item: Item, options: Options, weights: Path, stamp: int, report: Report) -> Work:
     image, clean = item.read(options.hdu), None
-    extensions = _extensions(item)
+    extensions = extensions_of(item)
     report(0.02)
     if options.added:
         noisy = add_noise(image, *options.added, SEED)
@@ -181,7 +185,7 @@ def _denoise(item: Item, options: Options, weights: Path, stamp: int, report: Re
     return Work(result, clean, reference, before, after, extensions, weights, image.notes)
 
 
-def _extensions(item: Item) -> tuple:
+def extensions_of(item: Item) -> tuple:
     """Images of a FITS file: index, name and shape of each."""
     is_fits = item.data.startswith((b"SIMPLE  =", b"\x1f\x8b"))
     return tuple(fits_images.list_images(item.data, item.name)) if is_fits else ()

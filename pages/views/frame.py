@@ -22,6 +22,7 @@ ICONS = {
     "Overview": ":material/planet:",
     "Galaxy map": ":material/scatter_plot:",
     "Clusters": ":material/bubble_chart:",
+    "Morphology": ":material/category:",
     "Denoise": ":material/blur_off:",
 }
 ICON = ":material/chevron_right:"  # of a page that is not listed above

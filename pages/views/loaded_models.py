@@ -31,3 +31,11 @@ def load_denoiser(folder: Path, changed: int) -> nn.Module:
 def load_encoder(folder: Path, changed: int) -> Embedder:
     """The model for embedding: weights of its own, which lie otherwise in memory than those for denoising."""
     return load_embedder(folder)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def load_morphology(folder: Path, changed: int) -> nn.Module:
+    """The model that tells what kind of galaxy it is."""
+    from galaxy_core.morphology import load_classifier
+
+    return load_classifier([folder], folder.parent.parent)

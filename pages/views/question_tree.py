@@ -100,6 +100,7 @@ def _question(question: QuestionNode, left: float, width: float, ink: dict[str, 
     said = "" if asked is None else "nobody" if asked == 0 else f"{percent(asked)} asked"
     if asked is not None and asked >= 0.995:
         said = "all asked"
+    said = html.escape(said)  # "< 1 %"
     faint = ' opacity="0.6"' if asked == 0 else ""
     return (
         f'<g class="question"{faint}><text x="{left}" y="{y:.1f}" font-weight="600">{html.escape(question.text)}</text>'
@@ -123,5 +124,6 @@ def _answer(answer: AnswerNode, left: float, width: float, ink: dict[str, str], 
                 f'<path class="interval" d="M{low:.1f} {y - 3:.1f}v6m0-3H{high:.1f}m0-3v6" fill="none"'
                 f' stroke="{ink["text"]}" stroke-width="1.2"/>'
             )
-        parts.append(f'<text x="{width - 2}" y="{y + 4:.1f}" text-anchor="end"{weight}>{percent(answer.share)}</text>')
+        said = html.escape(percent(answer.share))
+        parts.append(f'<text x="{width - 2}" y="{y + 4:.1f}" text-anchor="end"{weight}>{said}</text>')
     return f'<g class="answer"{faint}>{"".join(parts)}</g>'

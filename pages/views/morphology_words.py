@@ -1,0 +1,201 @@
+"""What a model of morphology says, in words an astronomer uses; pure functions of the numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from galaxy_core.morphology import Morphology
+from galaxy_core.trees import GZ2
+from galaxy_core.turning import EXACT, Turned
+from galaxy_core.vote_forms import FROM_KAGGLE, TO_KAGGLE, asked_shares, cumulative_from_conditional
+from galaxy_core.vote_labels import N_VOLUNTEERS
+from pages.views.question_tree import percent
+
+CLASSES = {
+    "round_smooth": "round, smooth",
+    "in_between_smooth": "in between, smooth",
+    "cigar_smooth": "cigar-shaped, smooth",
+    "edge_on": "disk, edge-on",
+    "spiral": "spiral",
+    "edge_on_rounded_bulge": "edge-on disk, rounded bulge",
+    "edge_on_boxy_bulge": "edge-on disk, boxy bulge",
+    "edge_on_no_bulge": "edge-on disk, no bulge",
+    "disk_without_arms": "disk without spiral arms",
+}
+ANSWERS = [(question, answer) for question in GZ2.questions for answer in question.answers]
+
+
+def class_words(name: str) -> str:
+    """A class as people write it.
+
+    Examples
+    --------
+    >>> class_words("round_smooth"), class_words("ring_galaxy")
+    ('round, smooth', 'ring galaxy')
+    """
+    return CLASSES.get(name, name.replace("_", " "))
+
+
+def answer_words(column: int) -> str:
+    """Question and answer of one of the 37 columns in Kaggle's order.
+
+    Examples
+    --------
+    >>> answer_words(0)
+    'Smooth, or with features or a disk? smooth'
+    """
+    question, answer = ANSWERS[TO_KAGGLE[column]]
+    return f"{question.text} {answer.text}"
+
+
+def in_tree_order(values: np.ndarray) -> np.ndarray:
+    """Values of the 37 answers in Kaggle's order, as the question tree has them."""
+    return values[..., FROM_KAGGLE]
+
+
+def leading_path(told: Morphology) -> list[int]:
+    """Columns, in Kaggle's order, of the leading answers from the first question on."""
+    shares, path, key = in_tree_order(told.conditional.expected[0]), [], GZ2.questions[0].key
+    while key:
+        part = GZ2.slices[key]
+        place = part.start + int(shares[part].argmax())
+        path.append(int(FROM_KAGGLE[place]))
+        key = ANSWERS[place][1].leads_to
+    return path
+
+
+def volunteers_sentences(told: Morphology) -> list[str]:
+    """What 40 volunteers would say: the first question with intervals, then the way most of them would go."""
+    first = [int(FROM_KAGGLE[place]) for place in range(len(GZ2.questions[0].answers))]
+    first.sort(key=lambda column: -told.cumulative.expected[0, column])
+    one, two, three = (f"“{ANSWERS[TO_KAGGLE[column]][1].text}”" for column in first)
+    n_one, n_two, n_three = (_number_of(told, column) for column in first)
+    sentences = [f"Of {N_VOLUNTEERS} volunteers, about {n_one} would say {one}, {n_two} {two} and {n_three} {three}."]
+    shares = in_tree_order(told.conditional.expected)
+    asked = asked_shares(cumulative_from_conditional(shares))[0]  # as the drawing counts them
+    later = [_step_of(column, shares[0], asked) for column in leading_path(told)[1:]]
+    if later:
+        sentences.append(f"Most would go on with {', '.join(later)}.")
+    return sentences
+
+
+def _number_of(told: Morphology, column: int) -> str:
+    low, expected, high = (
+        float(getattr(told.cumulative, name)[0, column]) * N_VOLUNTEERS for name in ("low", "expected", "high")
+    )
+    return f"{round(expected)} ({math.floor(low + 0.5)} to {math.ceil(high - 0.5)})"
+
+
+def _step_of(column: int, conditional: np.ndarray, asked: np.ndarray) -> str:
+    place = int(TO_KAGGLE[column])
+    question, answer = ANSWERS[place]
+    n_asked = N_VOLUNTEERS * asked[GZ2.questions.index(question)]
+    words = f"{answer.text} arms" if question.key == "spiral-arm-count" and answer.key != "cant-tell" else answer.text
+    return f"“{words}” ({round(n_asked * conditional[place])} of {round(n_asked)} asked)"
+
+
+def turning_sentence(turned: Turned, names: tuple[str, ...], leading: int | None) -> str:
+    """By how much the leading class and the most moved answer change from view to view."""
+    parts = []
+    if leading is not None:
+        low, high, spread = turned.spread(turned.class_probabilities[:, leading])
+        parts.append(
+            f"The probability of “{class_words(names[leading])}” runs from {percent(low)} to {percent(high)} over the"
+            f" {len(turned.names)} views; its standard deviation over the {len(EXACT)} exact ones is {spread:.3f}."
+        )
+        n_other = int((turned.class_probabilities.argmax(axis=1) != leading).sum())
+        parts.append(
+            "All of them have the same likeliest class."
+            if n_other == 0
+            else f"Another class is likelier in {n_other} of them."
+        )
+    moved = turned.most_moved()
+    if moved is not None:
+        low, high, spread = turned.spread(turned.cumulative[:, moved])
+        parts.append(
+            f"The answer that moves most is “{answer_words(moved)}”: {percent(low)} to {percent(high)} of all"
+            f" volunteers, standard deviation {spread:.3f}."
+        )
+    return " ".join(parts)
+
+
+def measured_sentences(metrics: dict) -> list[str]:
+    """On what the model was measured and with what result, from its ``metrics.json``; what is missing is left out.
+
+    Examples
+    --------
+    >>> measured_sentences({"catalog": "gz2:data", "votes": {"n_test": 70, "model": {"rmse": 0.1}}})
+    ['Votes: root mean square error 0.100 on 70 galaxies of gz2:data that were not trained on.']
+    >>> measured_sentences({})
+    []
+    """
+    where, sentences = metrics.get("catalog") or "a catalog that is not named", []
+    for title, key, facts in (("Class", "classes", _class_facts), ("Votes", "votes", _vote_facts)):
+        part = metrics.get(key)
+        said = facts(part) if isinstance(part, dict) else []
+        if said:
+            n = part.get("n_test", metrics.get("n_test"))
+            galaxies = f"{n:,} galaxies" if _is_number(n) else "galaxies"
+            sentences.append(f"{title}: {', '.join(said)} on {galaxies} of {where} that were not trained on.")
+    return sentences
+
+
+def _class_facts(part: dict) -> list[str]:
+    said = []
+    if _is_number(part.get("accuracy")):
+        interval = _interval(part.get("accuracy_interval"), lambda value: f"{100 * value:.1f}")
+        said.append(f"{100 * part['accuracy']:.1f} % right{interval}")
+    if _is_number(part.get("largest_class_share")):
+        said.append(f"where the largest class alone gives {100 * part['largest_class_share']:.1f} %")
+    if _is_number(part.get("macro_f1")):
+        said.append(f"macro-F1 {part['macro_f1']:.3f}")
+    if _is_number(part.get("expected_calibration_error")):
+        said.append(f"probabilities off by {part['expected_calibration_error']:.3f} on average")
+    return said
+
+
+def _vote_facts(part: dict) -> list[str]:
+    model, mean, said = part.get("model") or {}, part.get("training_mean") or {}, []
+    if _is_number(model.get("rmse")):
+        beside = f" (the mean galaxy as the answer: {mean['rmse']:.3f})" if _is_number(mean.get("rmse")) else ""
+        said.append(f"root mean square error {model['rmse']:.3f}{beside}")
+    if _is_number(model.get("r2")):
+        said.append(f"R² {model['r2']:.3f}")
+    held = ((part.get("coverage_90") or {}).get("conditional") or {}).get("all")
+    if _is_number(held):
+        said.append(f"the 90 % intervals held {100 * held:.0f} % of the fractions")
+    return said
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _interval(pair: object, text) -> str:
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(_is_number, pair)):
+        return ""
+    return f" ({text(pair[0])} to {text(pair[1])})"
+
+
+def trained_sentence(about: dict) -> str:
+    """What images a model learned from, from the ``about`` of its ``config.json``.
+
+    Examples
+    --------
+    >>> trained_sentence({"catalogs": ["gz2:gz2"], "n_train": 560, "n_train_with_votes": 560})
+    'Trained on 560 galaxies of gz2:gz2 (560 with votes).'
+    >>> trained_sentence({})
+    'It is not recorded which images this model was trained on.'
+    """
+    catalogs = about.get("catalogs")
+    if not isinstance(catalogs, list | tuple) or not catalogs:
+        return "It is not recorded which images this model was trained on."
+    n, counts = about.get("n_train"), []
+    for key, what in (("n_train_with_class", "with a class"), ("n_train_with_votes", "with votes")):
+        if _is_number(about.get(key)) and about[key]:
+            counts.append(f"{about[key]:,} {what}")
+    galaxies = f"{n:,} galaxies" if _is_number(n) else "galaxies"
+    beside = f" ({', '.join(counts)})" if counts else ""
+    return f"Trained on {galaxies} of {' and '.join(map(str, catalogs))}{beside}."

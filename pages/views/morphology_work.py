@@ -1,0 +1,212 @@
+"""What is done in the background on the Morphology page: decode, cut, classify, turn; then cover parts of the image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_core.catalogs.display import central_part
+from galaxy_core.embedding import find_model
+from galaxy_core.errors import ImageError, ModelError
+from galaxy_core.images import AstroImage, resize_square
+from galaxy_core.morphology import DEFAULT_CLASSIFIER, Morphology, classify_images, read_stamp
+from galaxy_core.occlusion import Occlusion, occlude
+from galaxy_core.stretch import to_display
+from galaxy_core.turning import DETAIL, Turned, classify_turned, predict_scores
+from galaxy_core.upload_framing import SURVEY_FRAMES
+from pages.views import denoise_work, loaded_models, upload_search
+from pages.views.denoise_desk import Report, Task
+from pages.views.denoise_work import Item
+
+PAGE = "morphology"
+TRAIN = (
+    f"python scripts/train.py {DEFAULT_CLASSIFIER} LAYOUT:PATH --start-from artifacts/models/contrastive_denoiser"
+    " --artifacts {root}"
+)
+KINDS = ("morphology_net", "morphology_ensemble")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One image as the model was given it, and what the model says.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+        Height and width of the image.
+    side_px : int
+        Of the central square of it that was looked at.
+    square, stamp : ndarray of float32, shape (3, side, side) and (3, P, P)
+        That square in up to `DETAIL` times the model's resolution, and in the model's.
+    told : Morphology
+        One row.
+    turned : Turned
+    notes : tuple of str
+        On how the file was read.
+    extensions : tuple
+        Images of a FITS file: index, name and shape of each.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    side_px: int
+    square: np.ndarray = field(repr=False)
+    stamp: np.ndarray = field(repr=False)
+    told: Morphology
+    turned: Turned
+    notes: tuple[str, ...] = ()
+    extensions: tuple = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory; the image itself is not kept."""
+        return self.square.nbytes + self.stamp.nbytes + self.turned.nbytes
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Of each class, float32 (n_classes,); empty if the model learned none."""
+        return self.told.class_probabilities[0]
+
+    @property
+    def leading(self) -> int | None:
+        """The likeliest class; None if the model learned none."""
+        return int(self.probabilities.argmax()) if len(self.probabilities) else None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the page: its name, folder, and when its weights were written."""
+
+    name: str
+    folder: Path
+    changed: int
+
+
+def model_names(root: Path) -> list[str]:
+    """Models of this root that tell morphology, the recipe's own first; that one alone where there is none."""
+    found = []
+    for config in sorted((root / "models").glob("*/config.json")):
+        try:
+            kind = json.loads(config.read_text(encoding="utf-8")).get("model")
+        except (OSError, ValueError, AttributeError):
+            continue  # what is damaged is said of the model that is chosen
+        if kind in KINDS and config.parent.name != DEFAULT_CLASSIFIER:
+            found.append(config.parent.name)
+    return [DEFAULT_CLASSIFIER, *found] if has_model(DEFAULT_CLASSIFIER, root) or not found else found
+
+
+def has_model(name: str, root: Path) -> bool:
+    """Whether there are weights of that name."""
+    try:
+        find_model(name, root)
+    except ModelError:
+        return False
+    return True
+
+
+def open_model(name: str, root: Path) -> Model:
+    """The files of a model; raises `ModelError` with the command that trains one."""
+    if not has_model(name, root):
+        raise ModelError(
+            f"No model that tells morphology is trained yet; make one with `{TRAIN.format(root=root)}`, where"
+            " LAYOUT:PATH is a catalog with classes or votes."
+        )
+    return Model(name, *loaded_models.model_files(name, root))
+
+
+def seen_task(item: Item, galaxy_id: str, hdu: int | None, fraction: float | None, model: Model) -> Task:
+    """The task of classifying an image.
+
+    ``fraction`` is the central part of each side that is looked at; where it is None, `usual_fraction` of the image.
+    """
+    key = _key("seen", item.digest, item.name, galaxy_id, hdu, fraction, model)
+    return Task(key, item.name, lambda report: _see(item, galaxy_id, hdu, fraction, model, report))
+
+
+def pixels_task(seen_key: str, seen: Seen, model: Model) -> Task:
+    """The task of covering one patch of an image after the other."""
+    return Task(_key("pixels", seen_key), seen.name, lambda report: _cover(seen, model, report))
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha1(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+def net_of(model: Model):
+    """The network, loaded once for all visitors; raises `ModelError` where it cannot be."""
+    try:
+        return _load(model.folder, model.changed)
+    except ImportError:
+        raise ModelError(upload_search.NO_PYTORCH) from None
+
+
+@lru_cache(maxsize=2)
+def _load(folder: Path, changed: int):
+    net = loaded_models.load_morphology(folder, changed)
+    denoise_work.set_aside()
+    return net
+
+
+def usual_fraction(image: AstroImage) -> float:
+    """Central part of an image that models see when nobody says: all, but of Galaxy Zoo's own images as trained."""
+    side, fraction = SURVEY_FRAMES["gz2"]
+    return fraction if image.pixels.shape[1:] == (side, side) and not image.linear else 1.0
+
+
+def _see(item: Item, galaxy_id: str, hdu: int | None, fraction: float | None, model: Model, report: Report) -> Seen:
+    from galaxy_core.models.morphology import net_config
+
+    net = net_of(model)
+    size = net_config(net).input_px
+    report(0.1)
+    image = item.read(hdu)
+    report(0.4)
+    fraction = usual_fraction(image) if fraction is None else fraction
+    shown = central_part(to_display(image.pixels, image.linear), fraction)
+    side = min(shown.shape[1:])
+    _, stamp, problem = read_stamp((image.name, lambda: shown), size)
+    if problem:
+        raise ImageError(problem)
+    told = classify_images(stamp[None], net, [galaxy_id])
+    report(0.7)
+    square = resize_square(shown, min(side, DETAIL * size))
+    return Seen(
+        name=image.name,
+        shape=image.pixels.shape[1:],
+        side_px=side,
+        square=square,
+        stamp=stamp,
+        told=told,
+        turned=classify_turned(stamp, net, square),
+        notes=image.notes,
+        extensions=denoise_work.extensions_of(item),
+    )
+
+
+def _cover(seen: Seen, model: Model, report: Report) -> Occlusion:
+    net = net_of(model)
+    return occlude(seen.stamp, lambda images: predict_scores(images, net), report=report)
+
+
+def records_of(model: Model) -> tuple[dict, dict]:
+    """How a model was made, and how it was measured: empty where that is not recorded, or not of these weights."""
+    config, metrics = (_read_json(model.folder / name) for name in ("config.json", "metrics.json"))
+    weights = metrics.get("weights_sha256")
+    if weights is not None and weights != config.get("weights_sha256"):
+        metrics = {}
+    about = config.get("about")
+    return about if isinstance(about, dict) else {}, metrics
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}

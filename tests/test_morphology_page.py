@@ -1,0 +1,361 @@
+"""The Morphology page: uploads good and bad, a galaxy of the catalog, the example; a model present, absent, corrupt."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import time
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pyarrow.csv
+import pytest
+import torch
+from astropy.io import fits
+from conftest import blob, make_catalog
+from PIL import Image
+
+from galaxy_core import artifacts
+from galaxy_core.embedding import load_embedder
+from galaxy_core.images import decode_image, resize_square
+from galaxy_core.models import save_model
+from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
+from galaxy_core.morphology import classify_images, load_classifier
+from galaxy_core.morphology_table import encode_morphologies, write_morphologies
+from galaxy_core.trees import GZ2
+from galaxy_core.vote_forms import TO_KAGGLE
+from pages.views import morphology_nearest, morphology_pixels, morphology_words, readers
+from pages.views.question_tree import percent
+
+PAGE = "pages/3_Morphology.py"
+NAMES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral")
+ABOUT = {"catalogs": ["gz2:gz2", "folder:x_y"], "n_train": 1234, "n_train_with_votes": 1200}
+PATIENCE_S = 60
+
+
+def small_net(seed: int = 0, **changes) -> MorphologyNet:
+    """Untrained, with weights large enough for images to make a difference."""
+    torch.manual_seed(seed)
+    options = {"input_px": 32, "hidden_size": 16, "class_names": NAMES} | changes
+    net = MorphologyNet(MorphologyConfig((8, 8), (1, 1), 8, 8, **options)).eval()
+    with torch.no_grad():
+        for parameter in net.heads.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    return net
+
+
+@pytest.fixture(autouse=True)
+def no_shipped_model(monkeypatch, tmp_path_factory):
+    monkeypatch.setattr("galaxy_core.embedding._REPOSITORY_MODELS", tmp_path_factory.mktemp("none"))
+
+
+@pytest.fixture
+def model_root(broken_root):
+    """Artifacts with the catalog ``tiny`` and a small untrained model."""
+    save_model(broken_root / "models" / "vote_regressor", small_net(), ABOUT)
+    return broken_root
+
+
+def png_bytes(seed: int = 1, size: tuple[int, int] = (50, 60)) -> bytes:
+    picture = np.zeros((*size, 3), np.uint8)
+    light = np.moveaxis(blob(seed, min(size)), 0, -1)
+    picture[: light.shape[0], : light.shape[1]] = (255 * light).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def fits_bytes(*sides: int) -> bytes:
+    frames = [np.random.default_rng(0).normal(9, 1, (side, side)).astype(np.float32) for side in sides]
+    for frame in frames:
+        middle = slice(len(frame) // 2 - 3, len(frame) // 2 + 3)
+        frame[middle, middle] += 80
+    buffer = io.BytesIO()
+    hdus = [fits.PrimaryHDU(frames[0]), *(fits.ImageHDU(frame, name="MORE") for frame in frames[1:])]
+    fits.HDUList(hdus).writeto(buffer)
+    return buffer.getvalue()
+
+
+def html_of(app) -> str:
+    return "".join(block.proto.body for block in app.get("html") if "<style>" not in block.proto.body)
+
+
+def text_of(app) -> str:
+    kinds = (app.markdown, app.caption, app.info, app.error, app.subheader, app.warning)
+    return " ".join(str(element.value).replace("\\", "").replace("\u00a0", " ") for kind in kinds for element in kind)
+
+
+def finished(app):
+    """The page once nothing is under way, neither classes nor pixels."""
+    until = time.monotonic() + PATIENCE_S
+
+    def under_way() -> bool:
+        pending = any(button.key == "morphology-cancel" for button in app.button)
+        return pending or ("morphology-top" in html_of(app) and "pixel-maps" not in html_of(app) and not app.error)
+
+    while under_way() and time.monotonic() < until:
+        time.sleep(0.05)
+        app.run()
+    assert not app.exception and not under_way()
+    return app
+
+
+def upload(app, *files):
+    app.get("file_uploader")[0].set_value([(name, data, "application/octet-stream") for name, data in files]).run()
+    return finished(app)
+
+
+def choose(app, source):
+    return finished(app.button_group(key="morphology-source").set_value(source).run())
+
+
+def expected(root, pixels):
+    model = load_classifier(["vote_regressor"], root, "cpu")
+    return classify_images(resize_square(pixels, 32)[None], model, ["x"])
+
+
+def heading_of(told) -> str:
+    best = int(told.class_probabilities[0].argmax())
+    return f"{morphology_words.class_words(NAMES[best])} · {percent(float(told.class_probabilities[0, best]))}"
+
+
+def test_an_upload_is_classified_as_the_command_does(open_app, model_root):
+    app = open_app(model_root, PAGE)
+    assert not app.exception and not app.error and not app.subheader
+    upload(app, ("my *galaxy*.png", png_bytes()))
+    told = expected(model_root, decode_image(png_bytes(), "x").pixels)
+    assert app.subheader[0].value.replace("\\", "") == heading_of(told)
+    page = html_of(app)
+    assert "32 x 32 px, from the central 50 x 50 px of 60 x 50 px" in page and page.count('class="turned"') == 1
+    for name, share in zip(NAMES, told.class_probabilities[0], strict=True):
+        text = percent(float(share)).replace("<", "&lt;")
+        assert f'{morphology_words.class_words(name)}</div><div class="value">{text}<' in page
+    svg = ET.fromstring(base64.b64decode(re.search(r"question-tree[^>]*base64,([^\"]+)", page)[1]))
+    shown = [e.text for e in svg.iter() if e.text and e.text.endswith(" %")]
+    conditional = told.conditional.expected[0][np.argsort(TO_KAGGLE)]
+    assert shown == [percent(share) for share in conditional], "in the order of the tree"
+    assert len([e for e in svg.iter() if e.get("class") == "interval"]) == 37
+    text = text_of(app)
+    assert "Of 40 volunteers, about" in text and "over the 13 views" in text
+    assert "nothing covered" in text or "No patch of 4 x 4 px" in text
+    assert "Trained on 1,234 galaxies of gz2:gz2 and folder:x_y (1,200 with votes)." in text
+    assert "It was not measured yet" in text
+    labels = [button.label for button in app.get("download_button")]
+    assert labels == ["Download the row (CSV)", "Save the drawing", "Save the picture (PNG)"]
+
+
+def test_many_files_with_a_bad_one_and_names_in_any_script(open_app, model_root):
+    app = open_app(model_root, PAGE)
+    files = [("Галактика <b>δ.png", png_bytes(1)), ("broken.png", b"Dear astronomer"), ("frame.fits", fits_bytes(40))]
+    upload(app, *files, ("frame.png", png_bytes(2)))
+    said = [button.label.replace("\\", "") for button in app.button if (button.key or "").startswith("morphology-file")]
+    assert len(said) == 4 and "not an image" in said[1] and said[0].startswith("**Галактика")
+    assert all(re.search(r"· [a-z, -]+, \d+ %$", said[number]) for number in (0, 2, 3)), said
+    assert not app.error and "Download all 3 rows (CSV)" in [button.label for button in app.get("download_button")]
+    app.button(key="morphology-file-1").click().run()
+    assert len(app.error) == 1 and "broken.png" in app.error[0].value and not app.subheader
+    finished(app.button(key="morphology-file-2").click().run())
+    assert "from all 40 x 40 px" in html_of(app) and not app.error
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"Dear astronomer", png_bytes()[:90], fits_bytes(30)[:3000], pytest.param(None, id="all NaN")]
+)
+def test_a_bad_upload_is_one_sentence_and_the_page_goes_on(open_app, model_root, data):
+    if data is None:
+        buffer = io.BytesIO()
+        fits.PrimaryHDU(np.full((20, 20), np.nan, np.float32)).writeto(buffer)
+        data = buffer.getvalue()
+    app = open_app(model_root, PAGE)
+    upload(app, ("broken.png", data))
+    assert len(app.error) == 1 and "broken.png" in app.error[0].value and "\n" not in app.error[0].value
+    upload(app, ("good.png", png_bytes()))
+    assert not app.error and app.subheader
+
+
+def test_part_and_extension_are_chosen(open_app, model_root):
+    app = upload(open_app(model_root, PAGE), ("two.fits", fits_bytes(40, 64)))
+    extension = next(box for box in app.selectbox if box.label == "FITS extension")
+    finished(extension.set_value(1).run())
+    assert "from all 64 x 64 px" in html_of(app)
+    finished(app.selectbox(key="morphology-part").set_value(0.5).run())
+    assert "the central 32 x 32 px of 64 x 64 px" in html_of(app)
+    upload(app, ("zoo.png", png_bytes(3, (424, 424))))
+    finished(app.selectbox(key="morphology-part").set_value(0.0).run())
+    assert "the central 256 x 256 px of 424 x 424 px" in html_of(app), "as the model was trained"
+
+
+def test_the_open_galaxy_goes_along(open_app, model_root):
+    app = finished(open_app(model_root, PAGE, catalog="tiny", galaxy="tiny-00004"))
+    assert app.selectbox(key="morphology-galaxy-tiny").value == "tiny-00004" and not app.error
+    assert "its stored thumbnail of 64 px" in text_of(app).lower() and "toy" in app.info[0].value
+    stored = artifacts.read_thumbnails(model_root, "tiny", [4])[0]
+    assert app.subheader[0].value.replace("\\", "") == heading_of(
+        expected(model_root, decode_image(stored, "x").pixels)
+    )
+    finished(app.selectbox(key="morphology-galaxy-tiny").set_value("tiny-00007").run())
+    assert app.query_params["galaxy"] == "tiny-00007", "the chosen one is the open one"
+    app.switch_page("pages/1_Galaxy_map.py").run()
+    assert "tiny-00007" in text_of(app)
+
+
+def test_the_original_is_read_where_it_can_be(open_app, tmp_path):
+    save_model(tmp_path / "models" / "vote_regressor", small_net())
+    from galaxy_core.simulator import simulate
+
+    image = simulate(0, 0, 128).image
+    manifest = make_catalog(tmp_path, "sim", 3, lambda i: resize_square(simulate(i, 0, 128).image, 64), source="3")
+    catalog = artifacts.read_table(tmp_path, "sim", "catalog").assign(galaxy_id=[f"sim-0-{i:06d}" for i in range(3)])
+    artifacts.write_table(tmp_path, "sim", "catalog", catalog)
+    artifacts.write_manifest(tmp_path, "sim", manifest)
+    app = finished(open_app(tmp_path, PAGE, catalog="sim", galaxy="sim-0-000000"))
+    assert "from all 128 x 128 px" in html_of(app) and "thumbnail" not in text_of(app)
+    assert app.subheader[0].value.replace("\\", "") == heading_of(expected(tmp_path, image))
+
+
+def test_a_galaxy_without_a_picture_is_a_sentence(open_app, model_root):
+    manifest = artifacts.read_manifest(model_root, "tiny")
+    ids = artifacts.read_table(model_root, "tiny", "catalog")["galaxy_id"].tolist()
+    artifacts.write_thumbnails(model_root, "tiny", ids, [b""] * len(ids))
+    artifacts.write_manifest(model_root, "tiny", manifest)
+    app = open_app(model_root, PAGE, catalog="tiny", galaxy="tiny-00004")
+    assert not app.exception and len(app.error) == 1 and "no picture of tiny-00004" in app.error[0].value
+
+
+def test_example_and_no_catalog(open_app, tmp_path):
+    save_model(tmp_path / "models" / "vote_regressor", small_net())
+    app = open_app(tmp_path, PAGE)
+    assert app.button_group(key="morphology-source").options == ["Your images", "Example"]
+    choose(app, "Example")
+    assert not app.error and app.subheader and "Nearest labelled galaxies" not in text_of(app)
+
+
+def test_without_a_model_the_command_that_trains_one(open_app, broken_root):
+    app = open_app(broken_root, PAGE)
+    assert not app.exception and len(app.error) == 1 and not app.get("file_uploader")
+    (error,) = app.error
+    assert "python scripts/train.py vote_regressor" in error.value and "\n" not in error.value
+    assert "--start-from artifacts/models/contrastive_denoiser" in error.value
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "config.json"])
+def test_a_corrupt_model_is_one_sentence(open_app, model_root, file):
+    path = model_root / "models" / "vote_regressor" / file
+    path.write_bytes(path.read_bytes()[:-10])
+    app = open_app(model_root, PAGE)
+    assert not app.exception and not app.error, "nothing is asked of it yet"
+    app.get("file_uploader")[0].set_value([("a.png", png_bytes(), "image/png"), ("b.png", png_bytes(2), "")]).run()
+    assert not app.exception and len(app.error) == 1 and file in app.error[0].value and "\n" not in app.error[0].value
+    save_model(model_root / "models" / "vote_regressor", small_net())
+    assert finished(app.run()).subheader and not app.error, "a model that is mended is found"
+
+
+@pytest.mark.parametrize(("missing", "kept"), [("class_names", "Of 40 volunteers"), ("votes", "What changes")])
+def test_a_model_of_votes_or_of_classes_alone(open_app, tmp_path, missing, kept):
+    changes = {"class_names": ()} if missing == "class_names" else {"votes": False}
+    save_model(tmp_path / "models" / "other", small_net(**changes))
+    app = choose(open_app(tmp_path, PAGE), "Example")
+    assert not app.error and kept in text_of(app)
+    assert ("question-tree" in html_of(app)) == (missing == "class_names")
+    assert ("edge-on disk, no bulge" in html_of(app)) == (missing == "class_names")
+
+
+def test_several_models_are_a_choice(open_app, model_root):
+    save_model(model_root / "models" / "second", small_net(1))
+    (model_root / "models" / "broken").mkdir()
+    (model_root / "models" / "broken" / "config.json").write_text("{")
+    app = choose(open_app(model_root, PAGE), "Example")
+    before = app.subheader[0].value
+    assert app.selectbox(key="morphology-model").options == ["vote_regressor", "second"]
+    finished(app.selectbox(key="morphology-model").set_value("second").run())
+    assert not app.error and app.subheader[0].value != before
+
+
+def test_measured_on_these_weights_or_not_said(open_app, model_root):
+    folder = model_root / "models" / "vote_regressor"
+    weights = json.loads((folder / "config.json").read_text())["weights_sha256"]
+    metrics = {"catalog": "gz2:gz2", "n_test": 70, "classes": {"accuracy": 0.951, "accuracy_interval": [0.9, 0.97]}}
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"weights_sha256": weights}))
+    app = choose(open_app(model_root, PAGE), "Example")
+    said = "Class: 95.1 % right (90.0 to 97.0) on 70 galaxies of gz2:gz2 that were not trained on."
+    assert said in text_of(app)
+    for other in (json.dumps(metrics | {"weights_sha256": "0" * 64}), "[]", "{", '{"classes": [], "votes": 3}'):
+        (folder / "metrics.json").write_text(other)
+        app.run()
+        assert not app.exception and "It was not measured yet" in text_of(app)
+
+
+def test_nearest_labelled_galaxies_are_found(open_app, model_root):
+    manifest = artifacts.read_manifest(model_root, "tiny")
+    model = load_embedder(model_root / "models" / "vote_regressor", "cpu")
+    ids, _ = artifacts.read_embedding(model_root, "tiny", "toy")
+    pictures = [decode_image(p, "p").pixels for p in artifacts.read_thumbnails(model_root, "tiny", range(len(ids)))]
+    vectors = model.embed(np.stack([resize_square(image, 32) for image in pictures]))
+    artifacts.write_embedding(model_root, "tiny", "vote_regressor", ids, vectors)
+    changed = manifest.to_dict() | {"model": "vote_regressor", "files": {}}
+    artifacts.write_manifest(model_root, "tiny", artifacts.Manifest(**changed))
+    app = finished(open_app(model_root, PAGE, catalog="tiny", galaxy="tiny-00004"))
+    assert not app.error and not app.info
+    shown = [button for button in app.button if (button.key or "").startswith("morphology-near-")]
+    assert len(shown) == 12 and "morphology-near-4" not in {button.key for button in shown}, "not the galaxy itself"
+    assert "12 nearest labelled galaxies of tiny" in text_of(app)
+    shown[0].click().run()
+    row = int(shown[0].key.rsplit("-", 1)[1])
+    assert not app.exception and app.title[0].value == "Galaxy map" and f"tiny-{row:05d}" in text_of(app)
+
+
+# ---------------------------------------------------------------- what is behind the page
+
+
+def test_few_labelled_galaxies_are_looked_for_until_found(broken_root):
+    manifest = artifacts.read_manifest(broken_root, "tiny")
+    catalog = artifacts.read_table(broken_root, "tiny", "catalog")
+    catalog["class"] = np.where(np.arange(90) % 30 == 7, "spiral", None)
+    catalog[list(manifest.answer_columns)] = np.nan
+    artifacts.write_table(broken_root, "tiny", "catalog", catalog)
+    artifacts.write_manifest(broken_root, "tiny", manifest)
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    vectors = readers.embedding(galaxies)
+    rows, similarities = morphology_nearest.labelled_neighbors(vectors, vectors[7], galaxies)
+    assert rows[0] == 7 and sorted(rows) == [7, 37, 67] and similarities == sorted(similarities, reverse=True)
+    rows, _ = morphology_nearest.labelled_neighbors(vectors, vectors[7], galaxies, itself=7, k=1)
+    assert len(rows) == 1 and rows[0] in (37, 67)
+
+
+def test_the_table_is_that_of_the_command(tmp_path):
+    told = classify_images(np.random.default_rng(0).random((2, 3, 32, 32)).astype("f4"), small_net(), ["a, b", "ж"])
+    write_morphologies(tmp_path / "a.csv", [told])
+    assert encode_morphologies(told) == (tmp_path / "a.csv").read_bytes()
+    assert pyarrow.csv.read_csv(io.BytesIO(encode_morphologies(told)))["galaxy_id"].to_pylist() == ["a, b", "ж"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_volunteers_add_up(seed):
+    told = classify_images(np.random.default_rng(1).random((1, 3, 32, 32)).astype("f4"), small_net(seed), ["a"])
+    first, *later = morphology_words.volunteers_sentences(told)
+    counts = [tuple(map(int, found)) for found in re.findall(r"(\d+) \((\d+) to (\d+)\)", first)]
+    assert len(counts) == 3 and abs(sum(count for count, _, _ in counts) - 40) <= 1 and counts == sorted(counts)[::-1]
+    assert all(low <= count <= high for count, low, high in counts)
+    path = [GZ2.questions[0].key]
+    for column in morphology_words.leading_path(told):
+        question, answer = morphology_words.ANSWERS[TO_KAGGLE[column]]
+        assert question.key == path[-1]
+        path.append(answer.leads_to)
+    pairs = [(int(n), int(of)) for n, of in re.findall(r"\((\d+) of (\d+) asked\)", " ".join(later))]
+    assert path[-1] == "" and len(pairs) == len(path) - 2 and all(n <= of <= 40 for n, of in pairs)
+
+
+def test_colours_diverge_from_zero():
+    mattered = np.array([[0.4, 0.0], [-0.2, -0.4]])
+    for dark in (True, False):
+        picture = morphology_pixels.coloured(mattered, 0.4, dark)
+        zero = np.float32(morphology_pixels.ZERO["dark" if dark else "light"])
+        np.testing.assert_allclose(picture[:, 0, 1], zero)
+        np.testing.assert_allclose(picture[:, 0, 0], np.float32(morphology_pixels.FOR))
+        np.testing.assert_allclose(picture[:, 1, 1], np.float32(morphology_pixels.AGAINST))
+    stamp = np.full((3, 2, 2), 0.5, np.float32)
+    over = morphology_pixels.overlay(stamp, mattered, 0.4)
+    np.testing.assert_allclose(over[:, 0, 1], 0.5, atol=1e-6)
+    assert over[0, 0, 0] > 0.8 > over[0, 1, 1] and "+40<" in morphology_pixels.scale_html(0.4, True)
