@@ -63,9 +63,19 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
-def masked_ssim_loss(output: Tensor, target: Tensor, foreground: Tensor) -> Tensor:
-    """One minus the mean SSIM over foreground pixels, on luminance: the strict SSIM, as a loss."""
-    return 1 - masked_mean(ssim_map(luminance(output), luminance(target)), foreground)
+def masked_ssim_loss(output: Tensor, target: Tensor, foreground: Tensor, per_galaxy: bool = False) -> Tensor:
+    """One minus the mean SSIM over foreground pixels, on luminance: the strict SSIM, as a loss.
+
+    With ``per_galaxy`` the mean is taken over each galaxy's foreground first and then over those that have any, as the
+    strict SSIM is; otherwise over all foreground pixels of the batch.
+    """
+    ssim = ssim_map(luminance(output), luminance(target))
+    if not per_galaxy:
+        return 1 - masked_mean(ssim, foreground)
+    inside = foreground.to(ssim.dtype)
+    area = inside.sum(dim=(1, 2, 3))
+    mean = (ssim * inside).sum(dim=(1, 2, 3)) / area.clamp(min=1)
+    return 1 - mean[area > 0].sum() / (area > 0).sum().clamp(min=1)
 
 
 def total_variation_loss(output: Tensor, mask: Tensor) -> Tensor:

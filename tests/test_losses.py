@@ -52,6 +52,28 @@ def test_masked_ssim_sees_only_the_foreground():
     assert masked_ssim_loss(damaged, clean, ~foreground) > 0.1
 
 
+def test_masked_ssim_per_galaxy_counts_a_small_galaxy_as_much_as_a_large_one():
+    generator = torch.Generator().manual_seed(4)
+    clean, damaged = torch.rand(2, 2, 3, 24, 24, generator=generator, dtype=torch.float64)
+    foreground = torch.zeros(2, 1, 24, 24, dtype=torch.bool)
+    foreground[0, :, 8:10, 8:10] = True
+    foreground[1, :, 2:22, 2:22] = True
+    each = [float(masked_ssim_loss(damaged[i : i + 1], clean[i : i + 1], foreground[i : i + 1])) for i in range(2)]
+    assert float(masked_ssim_loss(damaged, clean, foreground, per_galaxy=True)) == pytest.approx(np.mean(each))
+    by_area = (4 * each[0] + 400 * each[1]) / 404
+    assert float(masked_ssim_loss(damaged, clean, foreground)) == pytest.approx(by_area)
+
+
+def test_masked_ssim_per_galaxy_leaves_out_a_stamp_without_a_galaxy():
+    image = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(5))
+    foreground = torch.ones(2, 1, 16, 16, dtype=torch.bool)
+    foreground[1] = False
+    worse = image * 0.5
+    alone = masked_ssim_loss(worse[:1], image[:1], foreground[:1])
+    assert masked_ssim_loss(worse, image, foreground, per_galaxy=True) == pytest.approx(float(alone))
+    assert masked_ssim_loss(worse, image, foreground & False, per_galaxy=True) == 1
+
+
 def test_masked_ssim_of_an_empty_foreground_is_finite():
     image = random_images(1, 16, 16)
     assert masked_ssim_loss(image, image, torch.zeros(1, 1, 16, 16, dtype=torch.bool)) == 1
