@@ -27,8 +27,8 @@ def run_model(
     tile : ndarray of float32, shape (1 or 3, height, width)
         In the model's range.
     turned : bool
-        Whether to average over the tile's eight turned and mirrored positions, where ``sigma`` is given ("self-ensemble",
-        Lim et al. 2017, CVPR Workshops, section 3.4): a little better, and a tile that is turned gives the same, turned.
+        Whether to average over the tile's eight turned and mirrored positions, where ``sigma`` is given: a little
+        better, and a tile that is turned gives the same, turned ("self-ensemble", Lim et al. 2017, CVPR Workshops).
     """
     import torch
 

@@ -63,9 +63,19 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
-def masked_ssim_loss(output: Tensor, target: Tensor, foreground: Tensor) -> Tensor:
-    """One minus the mean SSIM over foreground pixels, on luminance: the strict SSIM, as a loss."""
-    return 1 - masked_mean(ssim_map(luminance(output), luminance(target)), foreground)
+def masked_ssim_loss(output: Tensor, target: Tensor, foreground: Tensor, per_galaxy: bool = False) -> Tensor:
+    """One minus the mean SSIM over foreground pixels, on luminance: the strict SSIM, as a loss.
+
+    With ``per_galaxy`` the mean is taken over each galaxy's foreground first and then over those that have any, as the
+    strict SSIM is; otherwise over all foreground pixels of the batch.
+    """
+    ssim = ssim_map(luminance(output), luminance(target))
+    if not per_galaxy:
+        return 1 - masked_mean(ssim, foreground)
+    inside = foreground.to(ssim.dtype)
+    area = inside.sum(dim=(1, 2, 3))
+    mean = (ssim * inside).sum(dim=(1, 2, 3)) / area.clamp(min=1)
+    return 1 - mean[area > 0].sum() / (area > 0).sum().clamp(min=1)
 
 
 def total_variation_loss(output: Tensor, mask: Tensor) -> Tensor:
@@ -86,11 +96,23 @@ def darkening_loss(output: Tensor, mask: Tensor) -> Tensor:
 
 def flux_loss(output: Tensor, target: Tensor, foreground: Tensor) -> Tensor:
     """Mean squared relative error of each galaxy's total foreground flux, all bands together."""
+    error, known = _relative_flux_error(output, target, foreground)
+    return error.square().sum() / known.sum().clamp(min=1)
+
+
+def flux_bias_loss(output: Tensor, target: Tensor, foreground: Tensor) -> Tensor:
+    """Square of the mean relative error of the foreground flux: what all galaxies of a batch have wrong alike."""
+    error, known = _relative_flux_error(output, target, foreground)
+    return (error.sum() / known.sum().clamp(min=1)).square()
+
+
+def _relative_flux_error(output: Tensor, target: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
+    """Relative error of each galaxy's flux, 0 where there is none, and where there is one."""
     weight = foreground.to(output.dtype)
     truth = (target * weight).sum(dim=(1, 2, 3))
     error = (output * weight).sum(dim=(1, 2, 3)) - truth
     known = truth > 0
-    return ((error / truth.clamp(min=1e-6)) ** 2 * known).sum() / known.sum().clamp(min=1)
+    return error / truth.clamp(min=1e-6) * known, known
 
 
 def nt_xent_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:

@@ -42,6 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--name", help="name of the model's folder (default: the recipe's)")
     parser.add_argument("--epochs", type=int, help="passes over the training galaxies in every phase")
     parser.add_argument("--denoise-epochs", type=int, help="passes in the denoising phase (default: the recipe's)")
+    parser.add_argument("--polish-epochs", type=int, help="passes in the last phase of the denoiser")
     parser.add_argument("--contrast-epochs", type=int, help="passes in the contrastive phase (default: the recipe's)")
     parser.add_argument("--noise-epochs", type=int, help="passes in the phase of the noise estimator")
     parser.add_argument("--uncertainty-epochs", type=int, help="passes in the phase of the uncertainty network")

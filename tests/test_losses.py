@@ -7,6 +7,7 @@ from skimage.metrics import structural_similarity
 
 from galaxy_core.losses import (
     darkening_loss,
+    flux_bias_loss,
     flux_loss,
     luminance,
     masked_ssim_loss,
@@ -52,6 +53,28 @@ def test_masked_ssim_sees_only_the_foreground():
     assert masked_ssim_loss(damaged, clean, ~foreground) > 0.1
 
 
+def test_masked_ssim_per_galaxy_counts_a_small_galaxy_as_much_as_a_large_one():
+    generator = torch.Generator().manual_seed(4)
+    clean, damaged = torch.rand(2, 2, 3, 24, 24, generator=generator, dtype=torch.float64)
+    foreground = torch.zeros(2, 1, 24, 24, dtype=torch.bool)
+    foreground[0, :, 8:10, 8:10] = True
+    foreground[1, :, 2:22, 2:22] = True
+    each = [float(masked_ssim_loss(damaged[i : i + 1], clean[i : i + 1], foreground[i : i + 1])) for i in range(2)]
+    assert float(masked_ssim_loss(damaged, clean, foreground, per_galaxy=True)) == pytest.approx(np.mean(each))
+    by_area = (4 * each[0] + 400 * each[1]) / 404
+    assert float(masked_ssim_loss(damaged, clean, foreground)) == pytest.approx(by_area)
+
+
+def test_masked_ssim_per_galaxy_leaves_out_a_stamp_without_a_galaxy():
+    image = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(5))
+    foreground = torch.ones(2, 1, 16, 16, dtype=torch.bool)
+    foreground[1] = False
+    worse = image * 0.5
+    alone = masked_ssim_loss(worse[:1], image[:1], foreground[:1])
+    assert masked_ssim_loss(worse, image, foreground, per_galaxy=True) == pytest.approx(float(alone))
+    assert masked_ssim_loss(worse, image, foreground & False, per_galaxy=True) == 1
+
+
 def test_masked_ssim_of_an_empty_foreground_is_finite():
     image = random_images(1, 16, 16)
     assert masked_ssim_loss(image, image, torch.zeros(1, 1, 16, 16, dtype=torch.bool)) == 1
@@ -79,6 +102,16 @@ def test_darkening_is_the_mean_brightness_of_the_sky():
     assert darkening_loss(image, sky) == pytest.approx(0.125)
     sky[..., 0, :] = False
     assert darkening_loss(image, sky) == 0
+
+
+def test_flux_bias_is_what_all_have_wrong_alike():
+    clean = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    foreground = torch.ones(3, 1, 8, 8, dtype=torch.bool)
+    foreground[2] = False  # no galaxy: counts for nothing
+    factors = torch.tensor([1.04, 0.98, 7.0], dtype=torch.float64).view(3, 1, 1, 1)
+    assert float(flux_bias_loss(clean * factors, clean, foreground)) == pytest.approx(0.01**2)
+    assert float(flux_loss(clean * factors, clean, foreground)) == pytest.approx((0.04**2 + 0.02**2) / 2)
+    assert flux_bias_loss(clean, clean, foreground & False) == 0
 
 
 def test_flux_loss_is_the_squared_relative_error_of_each_galaxy():

@@ -11,6 +11,7 @@ import torch
 
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError, ModelError
+from galaxy_core.losses import luminance
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.uncertainty_net import CALIBRATED_LEVELS
@@ -32,6 +33,7 @@ SMALL = Config(
     model=ContrastiveDenoiserConfig((8, 8, 8), 1, (8, 8, 8), (1, 1, 1), 8, 8, 64, 4, (8, 8)),
     contrast=FitConfig(2, 16, 1e-3),
     denoise=FitConfig(2, 16, 1e-3),
+    polish=FitConfig(1, 16, 1e-3),
     noise=FitConfig(1, 16, 1e-3),
     uncertainty=FitConfig(1, 16, 1e-3),
 )
@@ -60,6 +62,7 @@ def test_a_trained_folder_is_complete(trained):
         ("contrast", 1),
         ("denoise", 0),
         ("denoise", 1),
+        ("polish", 0),
         ("noise", 0),
         ("uncertainty", 0),
     ]
@@ -70,7 +73,13 @@ def test_a_trained_folder_is_complete(trained):
 
 def test_a_killed_training_resumes_to_the_same_weights(catalog, trained, tmp_path):
     folder = tmp_path / "contrastive_denoiser"
-    for phase_to_kill, step_to_kill in (("contrast", 3), ("denoise", 3), ("noise", 1), ("uncertainty", 1)):
+    for phase_to_kill, step_to_kill in (
+        ("contrast", 3),
+        ("denoise", 3),
+        ("polish", 1),
+        ("noise", 1),
+        ("uncertainty", 1),
+    ):
 
         def report(phase, step, n_steps, losses, where=(phase_to_kill, step_to_kill)):
             if (phase, step) == where:
@@ -101,7 +110,7 @@ def test_uncertainty_alone_is_trained_on_a_finished_model(catalog, trained, tmp_
     assert about["training"]["seed"] == 0
     assert [(then["phases"], then["training"]["seed"]) for then in about["then"]] == [(["uncertainty"], 5)]
     phases = [json.loads(line)["phase"] for line in (first / "history.jsonl").read_text().splitlines()]
-    assert phases == ["contrast", "contrast", "denoise", "denoise", "noise", "uncertainty", "uncertainty"]
+    assert phases == ["contrast", "contrast", "denoise", "denoise", "polish", "noise", "uncertainty", "uncertainty"]
     again = tmp_path / "again"  # and in place, from a model that has one already: the same numbers
     shutil.copytree(first, again)
     train([catalog], again, longer, phases=["uncertainty"], start_from=again)
@@ -135,7 +144,7 @@ def test_calibration_makes_intervals_hold_what_they_say(catalog, trained, tmp_pa
 @pytest.mark.parametrize(
     ("phases", "start", "sentence"),
     [
-        (["polish"], True, "no phase 'polish'"),
+        (["shine"], True, "no phase 'shine'"),
         ([], True, "choose among"),
         (["noise"], False, "which to start from"),
         (["denoise"], True, "out of date"),
@@ -174,6 +183,18 @@ def test_a_catalog_without_test_galaxies_is_an_error(catalog, trained):
 def test_too_few_galaxies_to_train_on(tmp_path):
     with pytest.raises(ModelError):
         train([read_catalog("synthetic:4")], tmp_path / "m", SMALL)
+
+
+def test_every_galaxy_may_be_grey_wherever_it_stands_in_its_catalog(catalog, tmp_path):
+    stamps = make_stamps([catalog], 128, tmp_path)
+    config, rows = dataclasses.replace(SMALL, crop_px=128), np.arange(8)
+    light = luminance(stamps.batch(rows)[0]).sum(dim=(1, 2, 3))  # that of a whole stamp tells which galaxy it is
+    seen = set()
+    for seed in range(12):
+        clean = noisy_batch(stamps, rows, config, torch.Generator().manual_seed(seed))[0]
+        found = luminance(clean).sum(dim=(1, 2, 3))
+        seen |= {int((light - one).abs().argmin()) for one in found[:4]}
+    assert seen == set(range(8))
 
 
 def test_noisy_batches_hold_grey_and_colour_clipped_and_linear(catalog, tmp_path):

@@ -36,6 +36,7 @@ class ContrastiveDenoiserConfig:
     embedding_input_px: int = 64
     contrast_size: int = 64
     uncertainty_widths: tuple[int, ...] = ()  # two widths; none: the model does not say how sure it is
+    denoiser_fine_blocks: int = 0  # so many more blocks on either side at the finest scale
 
 
 class ResidualBlock(nn.Module):
@@ -136,7 +137,7 @@ class ContrastiveDenoiser(nn.Module):
     def __init__(self, config: ContrastiveDenoiserConfig) -> None:
         super().__init__()
         self.config = config
-        self.denoiser = DenoisingUNet(config.denoiser_widths, config.denoiser_blocks)
+        self.denoiser = DenoisingUNet(config.denoiser_widths, config.denoiser_blocks, config.denoiser_fine_blocks)
         self.noise_estimator = NoiseEstimator()
         self.uncertainty_net = UncertaintyNet(config.uncertainty_widths) if config.uncertainty_widths else None
         self.encoder = GalaxyEncoder(config)

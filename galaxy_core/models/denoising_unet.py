@@ -24,11 +24,18 @@ class ResidualConv(nn.Module):
 class DenoisingUNet(nn.Module):
     """Noisy image and noise map to clean image; predicts the correction on 2x2 pixel blocks."""
 
-    def __init__(self, widths: tuple[int, ...], blocks: int) -> None:
+    def __init__(self, widths: tuple[int, ...], blocks: int, fine_blocks: int = 0) -> None:
         super().__init__()
 
         def stage(width: int) -> nn.Sequential:
             return nn.Sequential(*(ResidualConv(width) for _ in range(blocks)))
+
+        def fine() -> list[ResidualConv]:
+            added = [ResidualConv(widths[0]) for _ in range(fine_blocks)]
+            for block in added:  # the identity at first, so a trained network can be given more of them
+                nn.init.zeros_(block.second.weight)
+                nn.init.zeros_(block.second.bias)
+            return added
 
         pairs = list(pairwise(widths))
         self.stem = nn.Conv2d(13, widths[0], 3, padding=1)
@@ -36,6 +43,8 @@ class DenoisingUNet(nn.Module):
         self.downs = nn.ModuleList(nn.Conv2d(narrow, wide, 2, stride=2) for narrow, wide in pairs)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(wide, narrow, 2, stride=2) for narrow, wide in reversed(pairs))
         self.up_stages = nn.ModuleList(stage(narrow) for narrow, _ in reversed(pairs))
+        self.down_stages[0].extend(fine())
+        self.up_stages[-1].extend(fine())
         self.out = nn.Conv2d(widths[0], 12, 3, padding=1)
         self.multiple_px = 2 ** len(widths)
         nn.init.zeros_(self.out.weight)

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 def noisy_batch(stamps: Stamps, indices, config: Config, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Clean, noisy images (n, 3, crop, crop), foreground (n, 1, crop, crop) and noise sigma (n,).
 
-    The first half of the batch is grey, with the same noise in all bands; the rest is colour. A share of each is
-    linear: neither clipped nor cut to whole counts.
+    The first half of what is returned is grey, with the same noise in all bands; the rest is colour. A share of each is
+    linear: neither clipped nor cut to whole counts. Galaxies are put in a random order first: batches come in the order
+    of the catalogs, and half of the galaxies would always be grey.
     """
     images, foreground = stamps.batch(indices)
-    planes = torch.cat([images, foreground.float()], dim=1)
+    planes = torch.cat([images, foreground.float()], dim=1)[torch.randperm(len(images), generator=generator)]
     planes = random_dihedral(random_crop(planes, config.crop_px, generator), generator)
     clean, foreground = planes[:, :3], planes[:, 3:].bool()
     n, n_grey = len(clean), len(clean) // 2
