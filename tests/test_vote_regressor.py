@@ -26,6 +26,7 @@ from galaxy_core.recipes.vote_regressor_scores import (
     vote_errors,
 )
 from galaxy_core.recipes.vote_regressor_steps import balanced_rows, class_weights, morphology_losses, training_views
+from galaxy_core.splits import split_of
 from galaxy_core.stamps import make_stamps
 from galaxy_core.training import FitConfig
 from galaxy_core.vote_labels import read_labels
@@ -80,6 +81,9 @@ def test_it_beats_the_mean_galaxy_and_the_largest_class(trained):
     assert classes["accuracy"] > classes["largest_class_share"]
     assert 0.75 < votes["coverage_90"]["conditional"]["all"] <= 1
     assert sum(map(sum, classes["confusion"])) == classes["n_test"] <= scores["n_test"] < 60
+    wrong = sum(map(sum, classes["confusion"])) - sum(row[k] for k, row in enumerate(classes["confusion"]))
+    named = [galaxy_id for cell in classes["confused"] for galaxy_id in cell["galaxy_ids"]]
+    assert len(named) == len(set(named)) == wrong and all(split_of(galaxy_id) == "test" for galaxy_id in named)
     json.dumps(scores, allow_nan=False)
     text = "\n".join(table_lines(scores | {"catalog": "synthetic:300@2"}))
     assert "training mean" in text and "spiral-arm-count" in text and "largest class" in text

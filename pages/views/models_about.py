@@ -22,13 +22,17 @@ def draw_published(models: dict[str, ModelFiles]) -> None:
     st.dataframe(
         table,
         hide_index=True,
+        height="content",
         column_config={
-            "system": st.column_config.TextColumn("system", width="medium"),
+            "system": st.column_config.TextColumn("system", pinned=True),
             "ours": st.column_config.TextColumn("ours", help="Read from metrics.json; blank where not measured."),
         },
     )
     n = int((table["ours"] != "").sum())
-    st.caption(f"Of {len(table)} numbers {n} have a counterpart that was measured on a model here.")
+    st.caption(
+        f"Of {len(table)} numbers {n} have a counterpart that was measured on a model here. References were"
+        " measured for this project and published nowhere."
+    )
 
 
 def draw_card(model: ModelFiles) -> None:

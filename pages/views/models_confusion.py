@@ -45,7 +45,7 @@ def draw_confusion(model: ModelFiles, root: Path) -> None:
     config = figures.chart_config(f"{model.name}-confusion") | {"scrollZoom": False}
     with st.container(key="models-confusion-box"):
         st.plotly_chart(figure, key=chart, config=config, on_select=clicked, selection_mode="points")
-    of = models_numbers.measured_on(model.metrics | {"n_test": int(counts.sum())})
+    of = models_numbers.measured_on(model.metrics, int(counts.sum()))
     st.caption(frame.plain(f"Measured on {of}. The colour is the share of the row, the number that of galaxies."))
     if not cells:
         st.caption("No test galaxy was taken for one of another class.")
@@ -109,8 +109,13 @@ def draw_galaxies(model: ModelFiles, root: Path, ids: list[str], n: int, cell: C
     if len(ids) < n:
         st.caption(f"The {len(ids)} surest mistakes of {n:,}.")
     if rows:
+        source, measured = source_of(galaxies.manifest), model.metrics.get("catalog")
+        alike = "" if source == measured else f" ({source}; the ids were measured on {measured})"
         st.caption(
-            frame.plain(f"{words.count(len(rows))} of {galaxies.name}, the surest mistake first; click one: the map.")
+            frame.plain(
+                f"{words.count(len(rows))} of {galaxies.name}{alike}, the surest mistake first. Click one to open it on"
+                " the map."
+            )
         )
         clicked = gallery(galaxies, rows, f"models-confused-{cell[0]}-{cell[1]}")
         if clicked is not None:

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from pages.views import words
 from pages.views.agreement_figures import INK_DARK, INK_LIGHT, MARGIN, SCALE_DARK, SCALE_LIGHT
 from pages.views.colouring import category_colours, grey
 from pages.views.figures import shorten
@@ -18,13 +19,12 @@ ROW_PX = 190
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: its name, its passes and values, and whether it is of galaxies that were learned from."""
+    """One line: what it is of, passes and values, and whether it is of galaxies that were learned from."""
 
     name: str
     epochs: np.ndarray
     values: np.ndarray
     training: bool = False
-    colour: int = 0
 
 
 def curves_figure(panels: dict[str, Sequence[Curve]], best: int | None, title: str, dark: bool) -> go.Figure:
@@ -41,16 +41,13 @@ def curves_figure(panels: dict[str, Sequence[Curve]], best: int | None, title: s
         Pass with the best validation.
     """
     figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.06)
-    n_colours = 1 + max((curve.colour for curves in panels.values() for curve in curves), default=0)
-    colours, shown = category_colours(max(n_colours, 2), dark), set()
+    keys = list(dict.fromkeys(curve.name for curves in panels.values() for curve in curves))
+    colours, shown = dict(zip(keys, category_colours(len(keys), dark), strict=True)), set()
     for row, (unit, curves) in enumerate(panels.items(), 1):
         for curve in curves:
-            figure.add_trace(_line(curve, colours[curve.colour], curve.name not in shown), row, 1)
+            figure.add_trace(_line(curve, colours[curve.name], curve.name not in shown), row, 1)
             shown.add(curve.name)
-        values = np.concatenate([curve.values for curve in curves])
-        figure.update_yaxes(title=unit, type="log" if (values > 0).all() else "linear", row=row, col=1)
-        if np.ptp(np.log10(values)) < 1 if (values > 0).all() else False:
-            figure.update_yaxes(nticks=5, exponentformat="none", row=row, col=1)
+        figure.update_yaxes(title=unit, **axis_of(np.concatenate([curve.values for curve in curves])), row=row, col=1)
         if best is not None:
             figure.add_vline(x=best, line={"dash": "dot", "width": 1.5, "color": grey(dark)}, row=row, col=1)
     if best is not None:
@@ -61,13 +58,34 @@ def curves_figure(panels: dict[str, Sequence[Curve]], best: int | None, title: s
     figure.update_layout(
         title={"text": title},
         height=150 + ROW_PX * len(panels),
-        margin=MARGIN | {"t": 64},
+        margin=MARGIN | {"t": 64, "b": 72},
         dragmode=False,
         hovermode="x unified",
-        showlegend=len(shown) > 1,
-        legend={"orientation": "h", "yanchor": "top", "y": -60 / (ROW_PX * len(panels)), "x": 0},
+        showlegend=any(len({curve.name for curve in curves}) > 1 for curves in panels.values()),
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.01, "x": 0},
     )
     return figure
+
+
+def axis_of(values: np.ndarray) -> dict:
+    """Settings of an axis: logarithmic, with few round ticks, where all values are positive.
+
+    Examples
+    --------
+    >>> axis_of(np.array([0.02, 1.5]))["ticktext"], axis_of(np.array([-1.0, 2.0]))
+    (['0.03', '0.1', '0.3', '1'], {'type': 'linear'})
+    """
+    if not (values > 0).all():
+        return {"type": "linear"}
+    low, high = np.log10([values.min(), values.max()])
+    if high - low < 0.7:  # Plotly's own ticks are even there
+        return {"type": "log", "exponentformat": "none", "nticks": 6}
+    step = max(1, round((high - low) / 4))
+    decades = 10.0 ** np.arange(np.floor(low), np.ceil(high) + 1, step)
+    digits = (1, 2, 5) if high - low < 1.5 else (1, 3) if high - low < 3 else (1,)
+    ticks = np.outer(decades, digits).ravel()
+    ticks = ticks[(ticks >= 0.99 * values.min()) & (ticks <= 1.01 * values.max())]
+    return {"type": "log", "tickvals": ticks.tolist(), "ticktext": [f"{tick:.3g}" for tick in ticks]}
 
 
 def _line(curve: Curve, colour: str, in_legend: bool) -> go.Scatter:
@@ -79,7 +97,7 @@ def _line(curve: Curve, colour: str, in_legend: bool) -> go.Scatter:
         legendgroup=curve.name,
         showlegend=in_legend,
         line={"color": colour, "width": 2, "dash": "dash" if curve.training else "solid"},
-        hovertemplate=f"{curve.name} %{{y:.4g}}<extra></extra>",
+        hovertemplate=f"{curve.name}{', training' if curve.training else ''} %{{y:.4g}}<extra></extra>",
     )
 
 
@@ -179,7 +197,7 @@ def confusion_figure(counts: np.ndarray, names: Sequence[str], title: str, dark:
             unselected={"marker": {"opacity": 1}},
             customdata=np.column_stack([rows, columns]).astype(np.int32),
             text=[
-                f"{true}<br>taken for {other}<br>{counts[i, j]:,} galaxies, {share[i, j]:.3g} % of the row"
+                f"{true}<br>taken for {other}<br>{words.count(int(counts[i, j]))}, {share[i, j]:.3g} % of the row"
                 for (true, other), i, j in zip(said.tolist(), rows, columns, strict=True)
             ],
             hovertemplate="%{text}<extra></extra>",

@@ -10,6 +10,7 @@ import pandas as pd
 from galaxy_core.galaxy_zoo import BY_KEY
 from galaxy_core.model_files import ModelFiles, section
 from galaxy_core.published import PUBLISHED
+from galaxy_core.vote_tree import QUESTION_KEYS
 from pages.views import words
 from pages.views.models_figures import Curve
 from pages.views.morphology_words import class_words
@@ -87,14 +88,14 @@ def curves_of(passes: list[dict]) -> tuple[dict[str, list[Curve]], dict[str, lis
     panels = {"loss": ["loss"], "parts of the loss": shared, "measures": [key for key in parts if key not in shared]}
     learned: dict[str, list[Curve]] = {}
     for panel, keys in panels.items():
-        for number, key in enumerate(keys):
+        for key in keys:
             for training in (False, True):
                 values = table[training].get(key)
                 if values is None or not np.isfinite(values).any() or not np.nanmax(np.abs(values)):
                     continue  # what has no weight in this phase is 0 all along
                 known = np.isfinite(values)
-                name = f"{key.replace('_', ' ')}, {'training' if training else 'validation'}"
-                learned.setdefault(panel, []).append(Curve(name, epochs[known], values[known], training, number))
+                curve = Curve(key.replace("_", " "), epochs[known], values[known], training)
+                learned.setdefault(panel, []).append(curve)
     how = {}
     for key, unit in SPEED.items():
         values = np.array([value_of(row, key) for row in passes])
@@ -183,9 +184,15 @@ def question_text(key: str) -> str:
     return BY_KEY[key].text if key in BY_KEY else key.replace("-", " ")
 
 
+def in_order(questions: Mapping[str, object]) -> dict[str, object]:
+    """Records of questions in the order in which volunteers know them; others after them."""
+    known = [key for key in QUESTION_KEYS if key in questions]
+    return {key: questions[key] for key in dict.fromkeys([*known, *questions])}
+
+
 def calibration_table(votes: dict) -> pd.DataFrame:
     """Calibration error and coverage of the 90 % intervals, question by question."""
-    curves = section(votes, "reliability")
+    curves = in_order(section(votes, "reliability"))
     held = {form: section(votes, "coverage_90", form) for form in ("conditional", "cumulative")}
     keys = [key for key in dict.fromkeys([*curves, *held["conditional"]]) if key != "all"]
     rows = [
@@ -216,13 +223,24 @@ def published_table(models: Mapping[str, ModelFiles]) -> pd.DataFrame:
         rows.append(
             {"system": one.system, "task": one.task, "metric": one.metric, "published": stated}
             | {"ours": "" if ours is None else f"{ours:.3g}", "theirs measured on": one.data}
-            | {"ours measured on": "" if ours is None else measured_on(model.metrics), "remark": one.remark}
+            | {
+                "ours measured on": ""
+                if ours is None
+                else measured_on(model.metrics, one.n_ours(model.metrics), one.what)
+            }
+            | {"remark": one.remark}
         )
     return pd.DataFrame(rows)
 
 
-def measured_on(metrics: dict) -> str:
-    """The catalog numbers were measured on, with its test galaxies."""
-    n, catalog = value_of(metrics, "n_test"), metrics.get("catalog")
-    galaxies = f"{int(n):,} test galaxies" if np.isfinite(n) else "test galaxies"
-    return f"{galaxies} of {catalog}" if isinstance(catalog, str) and catalog else f"{galaxies} of an unnamed catalog"
+def measured_on(metrics: dict, n: float | None, what: str = "test galaxies") -> str:
+    """The catalog numbers were measured on, with how many galaxies of it.
+
+    Examples
+    --------
+    >>> measured_on({"catalog": "gz2:gz2"}, 2000), measured_on({}, None)
+    ('2,000 test galaxies of gz2:gz2', 'test galaxies of an unnamed catalog')
+    """
+    catalog = metrics.get("catalog")
+    counted = f"{int(n):,} {what}" if n is not None and np.isfinite(n) else what
+    return f"{counted} of {catalog}" if isinstance(catalog, str) and catalog else f"{counted} of an unnamed catalog"

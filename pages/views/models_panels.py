@@ -112,7 +112,8 @@ def training_sentence(model: ModelFiles, passes: list[dict], best: int | None) -
     seconds = np.array([value_of(row, "seconds") for row in passes])
     parts = [words.count(len(passes), "pass", "passes")]
     if np.isfinite(seconds).any():
-        parts[0] += f" in {np.nansum(seconds) / 60:.3g} minutes"
+        total = np.nansum(seconds)
+        parts[0] += f" in {words.number(total / 60)} minutes" if total >= 120 else f" in {words.number(total)} seconds"
     parts += [f"validation was best after pass {best}"] if best is not None else []
     on = [
         f"{value_of(about, key):,.0f} {word}"
@@ -123,7 +124,7 @@ def training_sentence(model: ModelFiles, passes: list[dict], best: int | None) -
     measured = (
         f" Measured on {' and '.join(on)} galaxies{' of ' + ' and '.join(map(str, of)) if of else ''}." if on else ""
     )
-    return frame.plain("; ".join(parts) + "." + measured)
+    return frame.plain(f"Solid: validation; dashed: training. {'; '.join(parts)}.{measured}")
 
 
 def draw_numbers(model: ModelFiles) -> None:
@@ -134,7 +135,9 @@ def draw_numbers(model: ModelFiles) -> None:
     if not (len(denoising) or len(probes) or classes or votes):
         return
     st.subheader("Its numbers", anchor=False)
-    st.caption(frame.plain(f"Measured on {models_numbers.measured_on(metrics)}, none of which was learned from."))
+    n = value_of(metrics, "n_test")
+    on = models_numbers.measured_on(metrics, n, "test galaxies, or as many as a table says,")
+    st.caption(frame.plain(f"Measured on {on}; none of them was learned from."))
     if len(denoising):
         st.markdown("**Denoising**, strict numbers first", help=STRICT_HELP)
         _table(denoising)
@@ -145,6 +148,10 @@ def draw_numbers(model: ModelFiles) -> None:
         _draw_classes(classes)
     if votes:
         _draw_votes(votes)
+    if meanings := section(metrics, "definitions"):
+        with st.expander("What each number means"):
+            lines = (f"- **{key.replace('_', ' ')}**: {frame.plain(str(text))}" for key, text in meanings.items())
+            st.markdown("\n".join(lines))
 
 
 def _draw_classes(classes: dict) -> None:
@@ -179,7 +186,7 @@ def _table(table: pd.DataFrame) -> None:
         if pd.api.types.is_float_dtype(table[name])
     }
     if len(table):
-        st.dataframe(table, column_config=config, hide_index=True)
+        st.dataframe(table, column_config=config, hide_index=True, height="content")
 
 
 def draw_reliability(model: ModelFiles) -> None:
@@ -197,14 +204,14 @@ def draw_reliability(model: ModelFiles) -> None:
     config = figures.chart_config(f"{model.name}-reliability-{key}") | {"scrollZoom": False}
     st.plotly_chart(figure, key="models-reliability", config=config)
     known = f" Expected calibration error {words.number(error)}." if np.isfinite(error) else ""
-    of = models_numbers.measured_on(model.metrics)
+    of = models_numbers.measured_on(model.metrics, value_of(section(model.metrics, "votes"), "n_test"))
     st.caption(frame.plain(f"{int(n.sum()):,} fractions of those who were asked, on {of}.{known}"))
 
 
 def reliability_curves(votes: dict) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
     """Expected, observed, number in each bin, and calibration error of each question whose record is whole."""
     found = {}
-    for key, record in section(votes, "reliability").items():
+    for key, record in models_numbers.in_order(section(votes, "reliability")).items():
         try:
             expected, observed = (np.array(record[name], dtype=np.float64) for name in ("expected", "observed"))
             n = np.nan_to_num(np.array(record["n_values"], dtype=np.float64)).astype(np.int64)
