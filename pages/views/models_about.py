@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from galaxy_core.model_files import CARD_FILE, METRICS_FILE, ModelFiles, section
+from galaxy_core.published import PUBLISHED
 from pages.views import frame, models_numbers
 from pages.views.models_numbers import value_of
 
@@ -18,7 +21,7 @@ on before comparing. Ours is blank where nothing comparable was measured on thes
 def draw_published(models: dict[str, ModelFiles]) -> None:
     """Published numbers beside ours; ``models`` are those whose numbers stand for each recipe."""
     st.subheader("Published numbers beside ours", anchor=False, help=PUBLISHED_HELP)
-    table = models_numbers.published_table(models)
+    table = published_table(models)
     st.dataframe(
         table,
         hide_index=True,
@@ -33,6 +36,26 @@ def draw_published(models: dict[str, ModelFiles]) -> None:
         f"Of {len(table)} numbers {n} have a counterpart that was measured on a model here. References were"
         " measured for this project and published nowhere."
     )
+
+
+def published_table(models: Mapping[str, ModelFiles]) -> pd.DataFrame:
+    """Published numbers with ours beside them; blank where nothing comparable was measured on these weights."""
+    rows = []
+    for one in PUBLISHED:
+        model = models.get(one.recipe)
+        ours = one.ours(model.metrics) if model is not None and model.measured == "these" else None
+        stated = one.stated or ("" if one.value is None else f"{one.value:g}")
+        rows.append(
+            {"system": one.system, "task": one.task, "metric": one.metric, "published": stated}
+            | {"ours": "" if ours is None else f"{ours:.3g}", "theirs measured on": one.data}
+            | {
+                "ours measured on": ""
+                if ours is None
+                else models_numbers.measured_on(model.metrics, one.n_ours(model.metrics), one.what)
+            }
+            | {"remark": one.remark}
+        )
+    return pd.DataFrame(rows)
 
 
 def draw_card(model: ModelFiles) -> None:

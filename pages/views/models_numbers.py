@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from galaxy_core.galaxy_zoo import BY_KEY
-from galaxy_core.model_files import ModelFiles, section
-from galaxy_core.published import PUBLISHED
+from galaxy_core.model_files import section
 from galaxy_core.vote_tree import QUESTION_KEYS
 from pages.views import words
 from pages.views.models_figures import Curve
@@ -42,6 +41,11 @@ def percent(value: float) -> str:
     ('95.6 %', '–')
     """
     return f"{100 * value:.1f} %" if np.isfinite(value) else "–"
+
+
+def decimals(value: float) -> str:
+    """A number with three decimals, or a dash."""
+    return f"{value:.3f}" if np.isfinite(value) else "–"
 
 
 def interval(record: Mapping, key: str, show=percent) -> str:
@@ -198,7 +202,7 @@ def calibration_table(votes: dict) -> pd.DataFrame:
     rows = [
         {
             "question": question_text(key),
-            "calibration error": value_of(section(curves, key), "expected_calibration_error"),
+            "calibration error": decimals(value_of(section(curves, key), "expected_calibration_error")),
             "in the 90 % interval, of those asked": percent(value_of(held["conditional"], key)),
             "of all volunteers": percent(value_of(held["cumulative"], key)),
         }
@@ -206,29 +210,9 @@ def calibration_table(votes: dict) -> pd.DataFrame:
     ]
     if rows and any("all" in shares for shares in held.values()):
         rows.append(
-            {"question": "all together", "calibration error": np.nan}
+            {"question": "all together", "calibration error": decimals(np.nan)}
             | {"in the 90 % interval, of those asked": percent(value_of(held["conditional"], "all"))}
             | {"of all volunteers": percent(value_of(held["cumulative"], "all"))}
-        )
-    return pd.DataFrame(rows)
-
-
-def published_table(models: Mapping[str, ModelFiles]) -> pd.DataFrame:
-    """Published numbers with ours beside them; blank where nothing comparable was measured on these weights."""
-    rows = []
-    for one in PUBLISHED:
-        model = models.get(one.recipe)
-        ours = one.ours(model.metrics) if model is not None and model.measured == "these" else None
-        stated = one.stated or ("" if one.value is None else f"{one.value:g}")
-        rows.append(
-            {"system": one.system, "task": one.task, "metric": one.metric, "published": stated}
-            | {"ours": "" if ours is None else f"{ours:.3g}", "theirs measured on": one.data}
-            | {
-                "ours measured on": ""
-                if ours is None
-                else measured_on(model.metrics, one.n_ours(model.metrics), one.what)
-            }
-            | {"remark": one.remark}
         )
     return pd.DataFrame(rows)
 
