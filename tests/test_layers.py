@@ -18,7 +18,7 @@ FORBIDDEN = {
     "pages": {"scripts", "app"},
 }
 HEAVY = ("torch", "umap", "numba", "hdbscan", "sklearn")
-LIGHT_PAGES = ("app.py", "pages/*Galaxy_map.py", "pages/*Clusters.py", "pages/*Morphology.py")
+LIGHT_PAGES = ("app.py", *(f"pages/*{name}.py" for name in ("Galaxy_map", "Clusters", "Morphology", "Models")))
 
 
 def sources(folder: str) -> list[Path]:

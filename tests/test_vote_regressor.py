@@ -18,8 +18,15 @@ from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet, join_
 from galaxy_core.recipes import find_recipe
 from galaxy_core.recipes.options import with_options
 from galaxy_core.recipes.vote_regressor import Config, evaluate, labels_of, starting_model, table_lines, train
-from galaxy_core.recipes.vote_regressor_scores import confusion_matrix, macro_f1, score_classes, vote_errors
+from galaxy_core.recipes.vote_regressor_scores import (
+    confused_galaxies,
+    confusion_matrix,
+    macro_f1,
+    score_classes,
+    vote_errors,
+)
 from galaxy_core.recipes.vote_regressor_steps import balanced_rows, class_weights, morphology_losses, training_views
+from galaxy_core.splits import split_of
 from galaxy_core.stamps import make_stamps
 from galaxy_core.training import FitConfig
 from galaxy_core.vote_labels import read_labels
@@ -74,6 +81,9 @@ def test_it_beats_the_mean_galaxy_and_the_largest_class(trained):
     assert classes["accuracy"] > classes["largest_class_share"]
     assert 0.75 < votes["coverage_90"]["conditional"]["all"] <= 1
     assert sum(map(sum, classes["confusion"])) == classes["n_test"] <= scores["n_test"] < 60
+    wrong = sum(map(sum, classes["confusion"])) - sum(row[k] for k, row in enumerate(classes["confusion"]))
+    named = [galaxy_id for cell in classes["confused"] for galaxy_id in cell["galaxy_ids"]]
+    assert len(named) == len(set(named)) == wrong and all(split_of(galaxy_id) == "test" for galaxy_id in named)
     json.dumps(scores, allow_nan=False)
     text = "\n".join(table_lines(scores | {"catalog": "synthetic:300@2"}))
     assert "training mean" in text and "spiral-arm-count" in text and "largest class" in text
@@ -241,6 +251,26 @@ def test_scores_by_hand():
     assert errors["rmse"] == pytest.approx(np.sqrt(np.nanmean((expected - observed) ** 2)))
     assert errors["r2"] == pytest.approx(0, abs=1e-9) and errors["r2_by_column"] < 0
     assert vote_errors(observed, observed, 0)["r2"] == 1
+
+
+def test_confused_galaxies_are_those_of_the_confusion_matrix():
+    rng = np.random.default_rng(0)
+    truth, probabilities = rng.integers(0, 4, 400), rng.dirichlet(np.ones(4), 400).astype(np.float32)
+    names, ids = ("a", "b", "c", "d"), np.array([f"galaxy-{i}" for i in range(400)])
+    found = confused_galaxies(probabilities, truth, names, ids, n_max=400)
+    confusion = confusion_matrix(truth, probabilities.argmax(axis=1), 4)
+    by_cell = {(names.index(cell["truth"]), names.index(cell["predicted"])): cell["galaxy_ids"] for cell in found}
+    assert {cell: len(them) for cell, them in by_cell.items()} == {
+        (i, j): confusion[i, j] for i in range(4) for j in range(4) if i != j and confusion[i, j]
+    }
+    for (true, said), them in by_cell.items():
+        rows = [int(galaxy_id.removeprefix("galaxy-")) for galaxy_id in them]
+        assert set(truth[rows]) == {true} and set(probabilities[rows].argmax(axis=1)) == {said}
+        assert (np.diff(probabilities[rows].max(axis=1)) <= 0).all(), "the surest mistake first"
+    few = confused_galaxies(probabilities, truth, names, ids, n_max=3)
+    assert [cell["galaxy_ids"] for cell in few] == [cell["galaxy_ids"][:3] for cell in found]
+    assert confused_galaxies(np.eye(4)[truth], truth, names, ids) == [], "no mistake, no cell"
+    assert json.loads(json.dumps(few)) == few
 
 
 def test_macro_f1_is_that_of_scikit_learn():

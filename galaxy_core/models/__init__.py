@@ -15,6 +15,7 @@ from torch import nn
 
 from galaxy_core.artifacts.files import atomic_path, sha256_of_file, write_json
 from galaxy_core.errors import ModelError
+from galaxy_core.model_files import CONFIG_FILE, WEIGHTS_FILE
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import EnsembleConfig, MorphologyConfig, MorphologyEnsemble, MorphologyNet
 
@@ -23,7 +24,6 @@ MODELS: dict[str, tuple[type[nn.Module], type]] = {
     MorphologyNet.name: (MorphologyNet, MorphologyConfig),
     MorphologyEnsemble.name: (MorphologyEnsemble, EnsembleConfig),
 }
-WEIGHTS_FILE, CONFIG_FILE = "weights.safetensors", "config.json"
 
 
 def save_model(folder: str | Path, model: nn.Module, about: dict | None = None) -> Path:

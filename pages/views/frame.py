@@ -24,6 +24,7 @@ ICONS = {
     "Clusters": ":material/bubble_chart:",
     "Morphology": ":material/category:",
     "Denoise": ":material/blur_off:",
+    "Models": ":material/model_training:",
 }
 ICON = ":material/chevron_right:"  # of a page that is not listed above
 ABOUT = """**Galaxy Atlas** shows the galaxies of a survey as a map on which alike galaxies lie close together. Click

@@ -1,0 +1,136 @@
+"""A model's card, what it was made from, its files to take home; and what others published beside our numbers."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from galaxy_core.model_files import CARD_FILE, METRICS_FILE, ModelFiles, section
+from galaxy_core.published import PUBLISHED
+from pages.views import frame, models_numbers
+from pages.views.models_numbers import value_of
+
+PUBLISHED_HELP = """Others measured on other galaxies, often with another definition: read what each number was measured
+on before comparing. Ours is blank where nothing comparable was measured on these weights."""
+
+
+def draw_published(models: dict[str, ModelFiles]) -> None:
+    """Published numbers beside ours; ``models`` are those whose numbers stand for each recipe."""
+    st.subheader("Published numbers beside ours", anchor=False, help=PUBLISHED_HELP)
+    table = published_table(models)
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        column_config={
+            "system": st.column_config.TextColumn("system", pinned=True),
+            "ours": st.column_config.TextColumn("ours", help="Read from metrics.json; blank where not measured."),
+        },
+    )
+    n = int((table["ours"] != "").sum())
+    st.caption(
+        f"Of {len(table)} numbers {n} have a counterpart that was measured on a model here. References were"
+        " measured for this project and published nowhere."
+    )
+
+
+def published_table(models: Mapping[str, ModelFiles]) -> pd.DataFrame:
+    """Published numbers with ours beside them; blank where nothing comparable was measured on these weights."""
+    rows = []
+    for one in PUBLISHED:
+        model = models.get(one.recipe)
+        ours = one.ours(model.metrics) if model is not None and model.measured == "these" else None
+        stated = one.stated or ("" if one.value is None else f"{one.value:g}")
+        rows.append(
+            {"system": one.system, "task": one.task, "metric": one.metric, "published": stated}
+            | {"ours": "" if ours is None else f"{ours:.3g}", "theirs measured on": one.data}
+            | {
+                "ours measured on": ""
+                if ours is None
+                else models_numbers.measured_on(model.metrics, one.n_ours(model.metrics), one.what)
+            }
+            | {"remark": one.remark}
+        )
+    return pd.DataFrame(rows)
+
+
+def draw_card(model: ModelFiles) -> None:
+    """The model's own description."""
+    if model.card:
+        st.subheader("Model card", anchor=False)
+        with st.container(key="models-card", border=True):
+            st.markdown(model.card)
+
+
+def draw_about(model: ModelFiles) -> None:
+    """Where it comes from, how large it is, and its files to take home."""
+    about = section(model.config, "about")
+    st.subheader("Where it comes from", anchor=False)
+    st.markdown("\n".join(f"- **{name}**: {text}" for name, text in facts_of(model).items()))
+    if commands := commands_of(about):
+        st.code("\n".join(commands), language="bash", wrap_lines=True)
+        st.caption("As it was started; settings other than the defaults are below.")
+    if about or section(model.config, "config"):
+        with st.expander("All settings"):
+            st.json({"network": section(model.config, "config"), "about": about}, expanded=1)
+    with st.container(horizontal=True):
+        if model.card:
+            st.download_button(
+                "Download the card", model.card, CARD_FILE, "text/markdown", key="models-get-card", on_click="ignore"
+            )
+        if model.metrics:
+            data = (model.folder / METRICS_FILE).read_bytes() if (model.folder / METRICS_FILE).exists() else b""
+            st.download_button(
+                "Download the metrics",
+                data,
+                METRICS_FILE,
+                "application/json",
+                key="models-get-metrics",
+                on_click="ignore",
+            )
+
+
+def facts_of(model: ModelFiles) -> dict[str, str]:
+    """What is known of a model's origin and size, as Markdown; what is not known is left out."""
+    about = section(model.config, "about")
+    catalogs = about.get("catalogs") if isinstance(about.get("catalogs"), list) else []
+    facts = {"Network": frame.plain(str(model.config["model"]))} if "model" in model.config else {}
+    if catalogs:
+        facts["Trained on"] = " and ".join(f"`{str(name).replace('`', '')}`" for name in catalogs)
+    counted = {"n_train": "training", "n_validation": "validation", "n_train_with_votes": "of those with votes"}
+    counted["n_train_with_class"] = "with a class"
+    known = [(value_of(about, key), word) for key, word in counted.items()]
+    if listed := ", ".join(f"{n:,.0f} {word}" for n, word in known if np.isfinite(n)):
+        facts["Galaxies"] = listed
+    seed = value_of(section(about, "training"), "seed")
+    if np.isfinite(seed):
+        facts["Seed"] = f"{seed:.0f}"
+    if model.weights_bytes is not None:
+        facts["Weights"] = f"{model.weights_bytes / 1e6:.3g} MB"
+    if isinstance(checksum := model.config.get("weights_sha256"), str):
+        facts["sha256 of the weights"] = f"`{checksum.replace('`', '')}`"
+    facts["Folder"] = frame.plain(str(model.folder))
+    return facts
+
+
+def commands_of(about: dict) -> list[str]:
+    """The commands that train such a model: the first run, and those that went on from it."""
+    runs = [about, *(about.get("then") if isinstance(about.get("then"), list) else [])]
+    commands = []
+    for number, run in enumerate(runs):
+        recipe, catalogs = section(run).get("recipe"), section(run).get("catalogs")
+        if not isinstance(recipe, str) or not isinstance(catalogs, list):
+            continue
+        words = ["python", "scripts/train.py", recipe, *map(str, catalogs)]
+        if number and isinstance(run.get("phases"), list):
+            words += ["--phases", *map(str, run["phases"]), "--start-from", "MODEL"]
+        elif started := section(run, "started_from").get("model"):
+            words += ["--start-from", f"artifacts/models/{started}"]
+        seed = value_of(section(run, "training"), "seed")
+        words += ["--seed", f"{seed:.0f}"] if np.isfinite(seed) else []
+        commands.append(shlex.join(words))
+    return commands

@@ -1,0 +1,230 @@
+"""The numbers of a model as tables and sentences: pure functions of its files; what has another form is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from galaxy_core.galaxy_zoo import BY_KEY
+from galaxy_core.model_files import section
+from galaxy_core.vote_tree import QUESTION_KEYS
+from pages.views import words
+from pages.views.models_figures import Curve
+from pages.views.morphology_words import class_words
+
+NOT_CURVES = ("phase", "epoch", "validation", "learning_rate", "seconds", "galaxies_per_second", "score")
+SPEED = {"learning_rate": "learning rate", "galaxies_per_second": "galaxies per second", "seconds": "seconds per pass"}
+METHODS = {
+    "noisy_input": "noisy input",
+    "total_variation": "total variation",
+    "model": "this model, noise estimated",
+    "model_told": "this model, noise given",
+}
+PROBES = {"linear_probe": "linear probe", "knn_probe": "15 nearest neighbours"}
+HELD_OUT = {"test": "test split", "held_out_fifth": "test and validation"}
+
+
+def value_of(record: object, key: str) -> float:
+    """A number of a record; NaN where there is none."""
+    value = record.get(key) if isinstance(record, Mapping) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+
+
+def percent(value: float) -> str:
+    """A share in percent, one decimal.
+
+    Examples
+    --------
+    >>> percent(0.9559), percent(float("nan"))
+    ('95.6 %', '–')
+    """
+    return f"{100 * value:.1f} %" if np.isfinite(value) else "–"
+
+
+def decimals(value: float) -> str:
+    """A number with three decimals, or a dash."""
+    return f"{value:.3f}" if np.isfinite(value) else "–"
+
+
+def interval(record: Mapping, key: str, show=percent) -> str:
+    """An interval of a record in words; empty where there is none."""
+    bounds = record.get(key)
+    if not isinstance(bounds, list) or len(bounds) != 2 or not all(isinstance(b, int | float) for b in bounds):
+        return ""
+    return f"{show(bounds[0]).removesuffix(' %')} to {show(bounds[1]).removesuffix(' %')}"
+
+
+def phases_of(history: tuple[dict, ...]) -> dict[str, list[dict]]:
+    """The passes of each phase, in the order they were trained; of a phase trained anew, the last run."""
+    phases: dict[str, list[dict]] = {}
+    for row in history:
+        if not np.isfinite(epoch := value_of(row, "epoch")):
+            continue
+        passes = phases.setdefault(str(row.get("phase", "training")), [])
+        if passes and epoch <= value_of(passes[-1], "epoch"):
+            passes.clear()
+        passes.append(row)
+    return phases
+
+
+def best_pass(passes: list[dict]) -> int | None:
+    """Number, from 1, of the pass with the lowest validation score, by which the weights were chosen."""
+    scores = np.array([value_of(row.get("validation"), "score") for row in passes])
+    if not np.isfinite(scores).any():
+        return None
+    return int(value_of(passes[int(np.nanargmin(scores))], "epoch")) + 1
+
+
+def curves_of(passes: list[dict]) -> tuple[dict[str, list[Curve]], dict[str, list[Curve]]]:
+    """Panels of what was learned (loss, its parts, other measures), and of how (learning rate, speed)."""
+    epochs = np.array([value_of(row, "epoch") for row in passes]) + 1
+    table = {
+        True: {key: np.array([value_of(row, key) for row in passes]) for key in _keys(passes)},
+        False: {
+            key: np.array([value_of(row.get("validation"), key) for row in passes])
+            for key in _keys([section(row, "validation") for row in passes])
+        },
+    }
+    parts = [key for key in dict.fromkeys([*table[True], *table[False]]) if key != "loss"]
+    shared = [key for key in parts if key in table[True]]
+    panels = {"loss": ["loss"], "parts of the loss": shared, "measures": [key for key in parts if key not in shared]}
+    learned: dict[str, list[Curve]] = {}
+    for panel, keys in panels.items():
+        for key in keys:
+            for training in (False, True):
+                values = table[training].get(key)
+                if values is None or not np.isfinite(values).any() or not np.nanmax(np.abs(values)):
+                    continue  # what has no weight in this phase is 0 all along
+                known = np.isfinite(values)
+                curve = Curve(key.replace("_", " "), epochs[known], values[known], training)
+                learned.setdefault(panel, []).append(curve)
+    how = {}
+    for key, unit in SPEED.items():
+        values = np.array([value_of(row, key) for row in passes])
+        if np.isfinite(values).any():
+            known = np.isfinite(values)
+            how[unit] = [Curve(unit, epochs[known], values[known])]
+    return learned, how
+
+
+def _keys(rows: list[dict]) -> list[str]:
+    return list(dict.fromkeys(k for row in rows for k in row if k not in NOT_CURVES and np.isfinite(value_of(row, k))))
+
+
+def denoising_table(metrics: dict) -> pd.DataFrame:
+    """One row a method and noise level: strict numbers first, those as published last."""
+    rows = []
+    levels = section(metrics, "denoising")
+    for level in sorted(levels, key=lambda name: (name != "noise_x1", name)):
+        for key, name in METHODS.items():
+            if scores := section(levels, level, key):
+                bias = value_of(scores, "flux_bias")
+                rows.append(
+                    {
+                        "noise": "as published"
+                        if level == "noise_x1"
+                        else level.removeprefix("noise_x") + " times that",
+                        "method": name,
+                        "strict SSIM": value_of(scores, "strict_ssim"),
+                        "PSNR [dB]": value_of(scores, "psnr_db"),
+                        "foreground PSNR [dB]": value_of(scores, "foreground_psnr_db"),
+                        "flux bias": f"{100 * bias:+.2f} %" if np.isfinite(bias) else "–",
+                        "SSIM as published": value_of(scores, "published_ssim"),
+                        "galaxies": value_of(scores, "n_galaxies"),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def probe_table(metrics: dict) -> pd.DataFrame:
+    """What classes can be read off the frozen embedding."""
+    rows = []
+    for split, where in HELD_OUT.items():
+        for key, name in PROBES.items():
+            if scores := section(metrics, "embedding", split, key):
+                row = {"held-out galaxies": where, "probe": name, "accuracy": percent(value_of(scores, "accuracy"))}
+                row |= {"95 %": interval(scores, "interval"), "galaxies": value_of(scores, "n_test")}
+                recall = section(scores, "recall")
+                row |= {f"found: {class_words(kind)}": percent(value_of(recall, kind)) for kind in recall}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def class_table(classes: dict) -> pd.DataFrame:
+    """Recall and precision of each class."""
+    recall, precision, n = (section(classes, key) for key in ("recall", "precision", "n_by_class"))
+    return pd.DataFrame(
+        {
+            "class": class_words(name),
+            "recall": percent(value_of(recall, name)),
+            "precision": percent(value_of(precision, name)),
+            "test galaxies": value_of(n, name),
+        }
+        for name in (classes.get("class_names") if isinstance(classes.get("class_names"), list) else recall)
+        if isinstance(name, str)
+    )
+
+
+def votes_table(votes: dict) -> pd.DataFrame:
+    """Errors of the model beside those of the mean training galaxy."""
+    pairs = {
+        "as the catalog states them": ("model", "training_mean"),
+        "where somebody was asked": ("asked_model", "asked_training_mean"),
+    }
+    rows = []
+    for fractions, keys in pairs.items():
+        for key, name in zip(keys, ("this model", "mean training galaxy"), strict=True):
+            if scores := section(votes, key):
+                row = {"vote fractions": fractions, "prediction": name, "RMSE": value_of(scores, "rmse")}
+                row |= {"95 %": interval(scores, "rmse_interval", words.number), "R2": value_of(scores, "r2")}
+                rows.append(row | {"R2 by column": value_of(scores, "r2_by_column")})
+    return pd.DataFrame(rows)
+
+
+def question_text(key: str) -> str:
+    """A question as volunteers are asked it."""
+    return BY_KEY[key].text if key in BY_KEY else key.replace("-", " ")
+
+
+def in_order(questions: Mapping[str, object]) -> dict[str, object]:
+    """Records of questions in the order in which volunteers know them; others after them."""
+    known = [key for key in QUESTION_KEYS if key in questions]
+    return {key: questions[key] for key in dict.fromkeys([*known, *questions])}
+
+
+def calibration_table(votes: dict) -> pd.DataFrame:
+    """Calibration error and coverage of the 90 % intervals, question by question."""
+    curves = in_order(section(votes, "reliability"))
+    held = {form: section(votes, "coverage_90", form) for form in ("conditional", "cumulative")}
+    keys = [key for key in dict.fromkeys([*curves, *held["conditional"]]) if key != "all"]
+    rows = [
+        {
+            "question": question_text(key),
+            "calibration error": decimals(value_of(section(curves, key), "expected_calibration_error")),
+            "in the 90 % interval, of those asked": percent(value_of(held["conditional"], key)),
+            "of all volunteers": percent(value_of(held["cumulative"], key)),
+        }
+        for key in keys
+    ]
+    if rows and any("all" in shares for shares in held.values()):
+        rows.append(
+            {"question": "all together", "calibration error": decimals(np.nan)}
+            | {"in the 90 % interval, of those asked": percent(value_of(held["conditional"], "all"))}
+            | {"of all volunteers": percent(value_of(held["cumulative"], "all"))}
+        )
+    return pd.DataFrame(rows)
+
+
+def measured_on(metrics: dict, n: float | None, what: str = "test galaxies") -> str:
+    """The catalog numbers were measured on, with how many galaxies of it.
+
+    Examples
+    --------
+    >>> measured_on({"catalog": "gz2:gz2"}, 2000), measured_on({}, None)
+    ('2,000 test galaxies of gz2:gz2', 'test galaxies of an unnamed catalog')
+    """
+    catalog = metrics.get("catalog")
+    counted = f"{int(n):,} {what}" if n is not None and np.isfinite(n) else what
+    return f"{counted} of {catalog}" if isinstance(catalog, str) and catalog else f"{counted} of an unnamed catalog"
