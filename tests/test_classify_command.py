@@ -189,7 +189,7 @@ def test_what_is_new_to_the_model_is_flagged(command, tmp_path):
     assert command("grey.png", "busy.png", "--model", "gauged", out="a.csv") == 0
     first = read("a.csv")
     assert first["out_of_distribution"].dtype == bool
-    assert first.loc["grey", "novelty"] < 0.1 < first.loc["busy", "novelty"]
+    assert first.loc["grey", "novelty"] < 0.1 * first.loc["busy", "novelty"]
     model = gauged_net(threshold=4.0 * float(first["novelty"].mean()))  # between the two
     save_model(tmp_path / "model", model)
     assert command("grey.png", "busy.png", "--model", "model", out="b.csv") == 0
