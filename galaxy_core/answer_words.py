@@ -24,6 +24,7 @@ _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("has-spiral-arms", ("sign", "spiral")),
     ("odd-feature", ("odd", "features")),
     ("something-odd", ("anything", "odd")),
+    ("odd-feature", ("what", "odd")),
 )
 
 

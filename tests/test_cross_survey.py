@@ -25,7 +25,7 @@ from galaxy_core.recipes.cross_survey_scores import auc_of, by_question, evaluat
 from galaxy_core.recipes.cross_survey_table import table_lines
 from galaxy_core.splits import split_mask
 from galaxy_core.trees import GZ2
-from galaxy_core.vote_tree import COLUMN_OF, CONDITIONAL_COLUMNS
+from galaxy_core.vote_tree import COLUMN_OF
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT.parent / "shared" / "data" / "gz_examples"
@@ -213,4 +213,3 @@ def test_the_examples_of_galaxy_zoo_are_on_the_tree():
         (key, choice) in COLUMN_OF
         for key, choice in answers.loc[answers["choice"].notna(), ["key", "choice"]].to_numpy()
     )
-    assert len(COLUMN_OF) == len(CONDITIONAL_COLUMNS)
