@@ -153,6 +153,7 @@ def test_a_survey_that_is_new_stands_apart(folder, tmp_path, monkeypatch):
     scores = evaluate(tmp_path / "m", catalog, against)
     hst, sloan = scores["surveys"]["hst"], scores["surveys"]["sloan"]
     assert hst["flagged"] == 1.0 and hst["auc"]["auc"] == 1.0 and not hst["is_sdss"]
+    assert sloan["auc_here"]["auc"] == 0.5 and hst["auc_here"]["auc"] == scores["others"]["auc_here"]["auc"] == 1.0
     assert sloan["is_sdss"] and sloan["auc"]["auc"] <= 1 and scores["others"]["n_images"] == 3
     assert scores["against"]["n"] == min(5, split_mask(against.galaxy_ids, "test").sum())
     json.dumps(scores, allow_nan=False)
@@ -164,6 +165,7 @@ def test_a_survey_that_is_new_stands_apart(folder, tmp_path, monkeypatch):
         "How many clumps",
         "sloan (SDSS)",
         "all but SDSS",
+        "AUC here",
         "smooth-or-featured",
     ):
         assert said in text

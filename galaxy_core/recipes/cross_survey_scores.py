@@ -23,7 +23,7 @@ from galaxy_core.recipes.vote_regressor_scores import classify_rows
 from galaxy_core.splits import TEST, split_mask
 from galaxy_core.vote_tree import COLUMN_OF, QUESTION_KEYS, SLICES
 
-SDSS = ("sloan", "sdss")  # how names of surveys with its images begin
+SDSS = ("sloan", "sdss")  # names of its colour images; those of others made of them begin so
 N_AGAINST = 1000
 N_RESAMPLES = 300
 Report = Callable[[str, int, int], None]
@@ -36,6 +36,8 @@ DEFINITIONS = {
     "auc": "chance that an image of the survey has more novelty than a galaxy of the catalog compared with; 95 % "
     "interval of bootstrap resamples of both. Surveys whose name begins with sloan or sdss are no other survey, and "
     "stand as a control: what sets them apart is not the telescope but framing, choice and bands",
+    "auc_here": "the same against the images of this very catalog whose survey is named sloan or sdss: framed and "
+    "chosen in the same way, so what is left sets surveys apart",
 }
 
 
@@ -77,6 +79,8 @@ def evaluate(
         base = other.novelty
         scores["against"] = {"n": len(read)} | flagged_share(base)
     judged = judge(answers[answers["row"].isin(rows)], told, rows) if told.conditional is not None else None
+    own = np.intersect1d(answers.loc[answers["survey"].str.lower().isin(SDSS), "row"], rows)
+    here = np.array([novelty[row] for row in own.tolist()]) if novelty is not None else None
     scores["surveys"] = {}
     for survey, part in answers.groupby("survey"):
         images = [row for row in part["row"].unique().tolist() if novelty is None or row in novelty]
@@ -86,9 +90,10 @@ def evaluate(
             "is_sdss": is_sdss(survey),
             **flagged_share(values),
             "auc": auc_of(base, values, seed),
+            "auc_here": auc_of(here, values, seed),
             "questions": None if judged is None else by_question(judged[judged["survey"] == survey]),
         }
-    scores["others"] = score_others(answers, novelty, base, judged, seed)
+    scores["others"] = score_others(answers, novelty, (base, here), judged, seed)
     return scores
 
 
@@ -157,16 +162,22 @@ def accuracy_of(judged: pd.DataFrame) -> dict | None:
 
 
 def score_others(
-    answers: pd.DataFrame, novelty: dict[int, float] | None, base: np.ndarray | None, judged: pd.DataFrame | None, seed
+    answers: pd.DataFrame,
+    novelty: dict[int, float] | None,
+    bases: tuple[np.ndarray | None, np.ndarray | None],
+    judged: pd.DataFrame | None,
+    seed: int,
 ) -> dict:
-    """All surveys but SDSS together."""
+    """All surveys but SDSS together; ``bases`` are the novelties of the two sets they are compared with."""
     others = answers[~answers["survey"].map(is_sdss)]
     rows = [row for row in others["row"].unique().tolist() if novelty is None or row in novelty]
     values = None if novelty is None else np.array([novelty[row] for row in rows])
     questions = None
     if judged is not None:
         questions = by_question(judged[~judged["survey"].map(is_sdss)])
-    return {"n_images": len(rows), **flagged_share(values), "auc": auc_of(base, values, seed), "questions": questions}
+    auc, auc_here = (auc_of(base, values, seed) for base in bases)
+    scores = {"n_images": len(rows), **flagged_share(values), "auc": auc, "auc_here": auc_here}
+    return scores | {"questions": questions}
 
 
 def flagged_share(novelty: np.ndarray | None) -> dict:

@@ -29,17 +29,22 @@ def novelty_lines(scores: dict, against: dict | None) -> list[str]:
     lines = []
     if against is not None:
         lines.append(f"AUC against {against['n']:,} test galaxies of {against['catalog']}")
-    lines.append(f"{'survey':<24}{'images':>8}{'flagged':>10}{'interval':>18}{'AUC':>8}{'interval':>18}")
+    lines.append("AUC here: against the SDSS images of this catalog, framed and chosen alike")
+    lines.append(
+        f"{'survey':<24}{'images':>8}{'flagged':>10}{'interval':>18}{'AUC':>8}{'interval':>18}"
+        f"{'AUC here':>10}{'interval':>18}"
+    )
     rows = list(scores["surveys"].items())
     if against is not None:
-        rows.append(("test galaxies", {"n_images": against["n"], **against, "auc": None}))
+        rows.append(("test galaxies", {"n_images": against["n"], **against, "auc": None, "auc_here": None}))
     rows.append(("all but SDSS", scores["others"]))
     for name, row in rows:
-        told = row["auc"] or {"auc": None, "auc_interval": None}
+        told, here = (row[name] or {"auc": None, "auc_interval": None} for name in ("auc", "auc_here"))
         label = f"{name} (SDSS)" if row.get("is_sdss") else name
         lines.append(
             f"{label:<24}{row['n_images']:>8,}{_number(row['flagged']):>10}{_interval(row['flagged_interval']):>18}"
             f"{_number(told['auc']):>8}{_interval(told['auc_interval']):>18}"
+            f"{_number(here['auc']):>10}{_interval(here['auc_interval']):>18}"
         )
     return lines
 
