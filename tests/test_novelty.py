@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import runpy
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,8 @@ from galaxy_core.morphology import catalog_items, classify_items, join_morpholog
 from galaxy_core.recipes.vote_regressor import train
 from galaxy_core.splits import TRAIN, VALIDATION, split_mask
 from galaxy_core.training import FitConfig
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def correlated(n: int, seed: int = 0, n_features: int = 6) -> np.ndarray:
@@ -147,6 +152,16 @@ def test_a_finished_model_is_given_a_gauge_and_changes_in_nothing_else(catalog, 
     save_model(tmp_path / "two", join_models([net(), net(1)]))
     both = train([unlabelled], tmp_path / "both", config, phases=["novelty"], start_from=tmp_path / "two")
     assert told_of(both, catalog, rows[:3]).novelty.shape == (3,)
+
+
+def test_the_train_command_reaches_a_finished_model(tmp_path, monkeypatch, capsys):
+    save_model(tmp_path / "models" / "m", net())
+    line = ["train.py", "vote_regressor", "synthetic:60", "--phases", "novelty", "--name", "m", "--device", "cpu"]
+    line += ["--start-from", str(tmp_path / "models" / "m"), "--artifacts", str(tmp_path), "--epochs", "1"]
+    monkeypatch.setattr(sys, "argv", line)
+    script = runpy.run_path(str(ROOT / "scripts" / "train.py"), run_name="script")
+    script["run"](script["parse_arguments"]())
+    assert load_model(tmp_path / "models" / "m").gauge is not None and str(tmp_path) in capsys.readouterr().out
 
 
 def test_what_cannot_be_given_a_gauge_is_one_sentence(catalog, tmp_path):
