@@ -1,10 +1,13 @@
 """How unlike the galaxies a network learned from an image is: a distance between features, 1 at the threshold.
 
 The distance is that of Mahalanobis: features are whitened by the mean and covariance of training galaxies. Lee et al.
-(2018) measure it from the mean of each class. Here one mean serves: with features of the contrastive denoiser, 531
+(2018) measure it from the mean of each class. Here one mean serves: with features of the contrastive denoiser, 533
 images of six other surveys stand apart from 800 test galaxies of SDSS with an area under the ROC curve of 0.989 from
 one mean, from five class means, and by the distance to the 10th nearest of 1,000 whitened galaxies alike. By that
 between unit vectors (Sun et al. 2022) it is 0.89 to 0.95, with the softness of the whitening.
+
+What is told apart is the picture, not the telescope alone: pictures of SDSS that show another part of the field, or odd
+galaxies, are new as well, and against such ones, framed as those of the other surveys, that area is 0.87.
 
 References
 ----------
