@@ -22,6 +22,8 @@ from galaxy_core.embedding import find_model
 from galaxy_core.errors import GalaxyError, ImageError, ModelError
 from galaxy_core.images import read_image, resize_square
 from galaxy_core.stretch import to_display
+from galaxy_core.vote_classes import EIGHT_CLASSES, eight_class_shares
+from galaxy_core.vote_forms import FROM_KAGGLE
 from galaxy_core.vote_intervals import Shares, conditional_intervals, cumulative_intervals
 from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS
 
@@ -45,8 +47,11 @@ class Morphology:
     cumulative, conditional : Shares or None
         Expected fractions with 90 % intervals: of all volunteers (columns ``Class1.1`` to ``Class11.6``), and of those
         who would be asked the question.
+    novelty : ndarray of float32, shape (n,), or None
+        How far the image's features lie from those of training galaxies, 1 at the threshold beyond which few galaxies
+        of the same surveys lie; None where the model cannot tell. See `galaxy_core.models.novelty`.
     out_of_distribution : ndarray of bool, shape (n,), or None
-        Whether the image is unlike all the model learned from; None where the model cannot tell.
+        Whether the image is unlike all the model learned from: novelty above 1.
     """
 
     galaxy_ids: np.ndarray
@@ -55,16 +60,26 @@ class Morphology:
     concentrations: np.ndarray | None = None
     cumulative: Shares | None = None
     conditional: Shares | None = None
+    novelty: np.ndarray | None = None
     out_of_distribution: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.galaxy_ids)
 
+    @property
+    def eight_class_shares(self) -> np.ndarray | None:
+        """Expected share of volunteers whose answers lead to each of `EIGHT_CLASSES`, float64 (n, 8), or None.
+
+        What is left to 1 see a star or an artifact.
+        """
+        return None if self.conditional is None else eight_class_shares(self.conditional.expected[:, FROM_KAGGLE])
+
     def columns(self) -> dict[str, np.ndarray]:
         """The result as the columns of a table.
 
-        ``galaxy_id``; ``class``, the likeliest, and ``probability_<class>``; ``Class1.1`` to ``Class11.6``; the
-        conditional form as ``<question>_<answer>_fraction``; and each of these 74 with ``_low`` and ``_high``.
+        ``galaxy_id``; ``class``, the likeliest, and ``probability_<class>``; ``probability_of_8_<class>``, of the eight
+        that votes make; ``Class1.1`` to ``Class11.6``; the conditional form as ``<question>_<answer>_fraction``; each
+        of these 74 with ``_low`` and ``_high``; ``novelty`` and ``out_of_distribution``.
         """
         table = {"galaxy_id": self.galaxy_ids.astype(object)}
         if self.class_names:
@@ -72,12 +87,17 @@ class Morphology:
             table |= {
                 f"probability_{name}": p for name, p in zip(self.class_names, self.class_probabilities.T, strict=True)
             }
+        if self.eight_class_shares is not None:
+            shares = self.eight_class_shares.astype(np.float32)
+            table |= {f"probability_of_8_{name}": p for name, p in zip(EIGHT_CLASSES, shares.T, strict=True)}
         forms = ((CUMULATIVE_COLUMNS, self.cumulative), (CONDITIONAL_COLUMNS, self.conditional))
         for what, ending in (("expected", ""), ("low", "_low"), ("high", "_high")):
             for names, shares in forms:
                 if shares is not None:
                     values = getattr(shares, what).astype(np.float32)
                     table |= {f"{name}{ending}": column for name, column in zip(names, values.T, strict=True)}
+        if self.novelty is not None:
+            table["novelty"] = self.novelty
         if self.out_of_distribution is not None:
             table["out_of_distribution"] = self.out_of_distribution
         return table
@@ -150,7 +170,7 @@ def classify_images(images: np.ndarray, model, galaxy_ids: Sequence[str]) -> Mor
     config = net_config(model)
     device = next(model.parameters()).device
     with torch.inference_mode():
-        concentrations, probabilities = model.predict(torch.from_numpy(np.ascontiguousarray(images)).to(device))
+        concentrations, probabilities, novelty = model.tell(torch.from_numpy(np.ascontiguousarray(images)).to(device))
     made = {
         "galaxy_ids": np.asarray(galaxy_ids, dtype=object),
         "class_names": config.class_names,
@@ -162,6 +182,9 @@ def classify_images(images: np.ndarray, model, galaxy_ids: Sequence[str]) -> Mor
         alpha = concentrations.cpu().numpy()
         made |= {"concentrations": alpha, "cumulative": cumulative_intervals(alpha)}
         made["conditional"] = conditional_intervals(alpha)
+    if novelty is not None:
+        made["novelty"] = novelty.cpu().numpy()
+        made["out_of_distribution"] = made["novelty"] > 1
     return Morphology(**made)
 
 

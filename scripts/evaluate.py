@@ -5,6 +5,7 @@ python scripts/evaluate.py vote_regressor gz2:data/gz2 --json votes.json
 python scripts/evaluate.py clustering folder:data/gz_clean5 --json clusters.json     # all galaxies, no classes needed
 python scripts/evaluate.py clustering --from-artifacts gz_clean5                     # with the embedding made already
 python scripts/evaluate.py denoising folder:data/gz_clean5 --frames data/frames --json denoising.json
+python scripts/evaluate.py cross_survey folder:data/gz_examples --against folder:data/gz_clean5
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from scripts.evaluation_reports import bars_for, print_scores
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", help="whose model is measured, e.g. contrastive_denoiser; or: clustering, denoising")
+    parser.add_argument(
+        "recipe", help="whose model is measured, e.g. contrastive_denoiser; or: clustering, denoising, cross_survey"
+    )
     parser.add_argument("catalog", metavar="LAYOUT:PATH", nargs="?", help="images to measure it on")
     parser.add_argument("--from-artifacts", metavar="NAME", help="clustering: this catalog's embedding, as it is")
     parser.add_argument("--frames", type=Path, nargs="+", help="denoising: FITS frames, or folders of them")
+    parser.add_argument("--against", metavar="LAYOUT:PATH", help="cross_survey: SDSS galaxies to tell surveys from")
     parser.add_argument("--refits", type=int, default=10, help="clustering: bootstrap samples, 0 or more (%(default)s)")
     parser.add_argument("--redraws", type=int, default=10, help="those that make the space anew: slow (%(default)s)")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="where models/ is (%(default)s)")
@@ -42,6 +46,8 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--from-artifacts is for clustering; a recipe needs the images: LAYOUT:PATH")
     if options.frames and options.recipe != "denoising":
         parser.error("--frames is for denoising")
+    if options.against and options.recipe != "cross_survey":
+        parser.error("--against is for cross_survey")
     if options.n_denoise is None:
         options.n_denoise = 300 if options.recipe == "denoising" else 1000
     if options.n_denoise < 1:
@@ -89,6 +95,25 @@ def score_denoiser(arguments: argparse.Namespace) -> dict:
     return scores
 
 
+def score_surveys(arguments: argparse.Namespace) -> dict:
+    """A morphology net on images of surveys it never saw."""
+    from galaxy_core.catalogs import read_catalog
+    from galaxy_core.embedding import find_model
+    from galaxy_core.models import read_model_config, resolve_device
+    from galaxy_core.recipes.cross_survey_scores import evaluate
+
+    folder = find_model(arguments.model or "vote_regressor", arguments.artifacts)
+    catalog = read_catalog(arguments.catalog)
+    against = read_catalog(arguments.against) if arguments.against else None
+    report, close = bars_for("image")
+    scores = evaluate(folder, catalog, against, arguments.seed, resolve_device(arguments.device), report)
+    close()
+    scores["catalog"] = f"{catalog.layout}:{Path(catalog.source).name}"
+    if against is not None:
+        scores["against"]["catalog"] = f"{against.layout}:{Path(against.source).name}"
+    return scores | {"model": folder.name, "weights_sha256": read_model_config(folder)["weights_sha256"]}
+
+
 def score_recipe(arguments: argparse.Namespace) -> dict:
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model
@@ -127,6 +152,11 @@ def run(arguments: argparse.Namespace) -> None:
         from galaxy_core.recipes.denoising_table import table_lines
 
         scores = score_denoiser(arguments)
+        print("\n" + "\n".join(table_lines(scores)))
+    elif arguments.recipe == "cross_survey":
+        from galaxy_core.recipes.cross_survey_table import table_lines
+
+        scores = score_surveys(arguments)
         print("\n" + "\n".join(table_lines(scores)))
     else:
         from galaxy_core.recipes import find_recipe

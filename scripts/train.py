@@ -5,6 +5,7 @@ Votes and classes together, from what was learned without labels:
 python scripts/train.py vote_regressor folder:data/gz_clean5 gz2:data/gz2 --start-from artifacts/models/m
 One phase alone, on a model that exists:
 python scripts/train.py contrastive_denoiser folder:data/gz_clean5 --phases uncertainty --start-from artifacts/models/m
+python scripts/train.py vote_regressor folder:data/gz_clean5 --phases novelty --start-from artifacts/models/m --name m
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def configure(module, arguments: argparse.Namespace):
 
     config = replace(with_options(module.Config(), arguments.set), seed=arguments.seed)
     for phase in module.PHASES:
-        fit = getattr(config, phase)
+        fit = getattr(config, phase, None)
+        if fit is None:  # a phase that measures, and has no epochs
+            continue
         epochs = getattr(arguments, f"{phase}_epochs", None) or arguments.epochs
         if epochs:
             fit = replace(fit, epochs=epochs)

@@ -21,6 +21,7 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, Contras
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 from galaxy_core.morphology import classify_images, classify_items, file_items, join_morphologies
 from galaxy_core.morphology_table import write_morphologies
+from galaxy_core.vote_classes import EIGHT_CLASSES
 from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS, asked_share, question_sums
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,12 +34,23 @@ def small_net(seed: int = 0, **changes) -> MorphologyNet:
     return MorphologyNet(MorphologyConfig((8, 8), (1, 1), 8, 8, **options)).eval()
 
 
+def gauged_net(seed: int = 0, threshold: float = 1.0) -> MorphologyNet:
+    """With a gauge of plain distance between features, from where those of an even grey image lie."""
+    model = small_net(seed)
+    gauge = model.add_gauge()
+    with torch.inference_mode():
+        gauge.centre.copy_(model.encoder.features(torch.full((1, 3, 32, 32), 0.5))[0])
+    gauge.threshold.fill_(threshold)
+    return model
+
+
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
     """Artifacts with two small untrained nets, and a denoiser."""
     root = tmp_path_factory.mktemp("artifacts")
     save_model(root / "models" / "vote_regressor", small_net())
     save_model(root / "models" / "second", small_net(1))
+    save_model(root / "models" / "gauged", gauged_net(threshold=4.0))
     save_model(root / "models" / "votes_alone", small_net(2, class_names=()))
     config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
     save_model(root / "models" / "denoiser", ContrastiveDenoiser(config))
@@ -95,7 +107,12 @@ def test_a_row_an_image_with_everything_in_it(command, tmp_path):
     for name in (*CUMULATIVE_COLUMNS, *CONDITIONAL_COLUMNS):
         assert (table[f"{name}_low"] <= table[f"{name}_high"]).all()
         assert table[[f"{name}_low", f"{name}_high"]].min(axis=None) >= 0
-    assert len(table.columns) == 1 + 5 + 3 * 74 and not table.isna().any(axis=None)
+    eight = table[[f"probability_of_8_{name}" for name in EIGHT_CLASSES]]
+    np.testing.assert_allclose(eight.sum(axis=1), 1 - table["Class1.3"], atol=1e-5)  # the rest: stars and artifacts
+    np.testing.assert_allclose(eight["probability_of_8_cigar_smooth"], table["Class7.3"], atol=1e-5)
+    np.testing.assert_allclose(eight["probability_of_8_spiral"], table["Class4.1"], atol=1e-5)
+    np.testing.assert_allclose(eight["probability_of_8_edge_on_boxy_bulge"], table["Class9.2"], atol=1e-5)
+    assert len(table.columns) == 1 + 5 + 8 + 3 * 74 and not table.isna().any(axis=None)
 
 
 def test_csv_and_parquet_files_and_catalog_say_the_same(command, tmp_path):
@@ -160,7 +177,31 @@ def test_an_ensemble_and_a_net_of_votes_alone(command, tmp_path):
     one, two, both = (read(f"{number}.csv")[list(CONDITIONAL_COLUMNS)] for number in range(3))
     np.testing.assert_allclose((one + two) / 2, both, atol=1e-4)
     assert command("a.png", "--model", "votes_alone", out="votes.csv") == 0
-    assert not [name for name in read("votes.csv").columns if name.startswith(("probability", "class"))]
+    names = read("votes.csv").columns
+    assert not [name for name in names if name.startswith(("probability", "class")) and "_of_8_" not in name]
+    assert sum("_of_8_" in name for name in names) == 8
+
+
+def test_what_is_new_to_the_model_is_flagged(command, tmp_path):
+    for name, contrast in (("grey", 0.0), ("busy", 120.0)):
+        noise = np.random.default_rng(0).uniform(-1, 1, (32, 32, 3))
+        Image.fromarray((127.5 + contrast * noise).clip(0, 255).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    assert command("grey.png", "busy.png", "--model", "gauged", out="a.csv") == 0
+    first = read("a.csv")
+    assert first["out_of_distribution"].dtype == bool
+    assert first.loc["grey", "novelty"] < 0.1 * first.loc["busy", "novelty"]
+    model = gauged_net(threshold=4.0 * float(first["novelty"].mean()))  # between the two
+    save_model(tmp_path / "model", model)
+    assert command("grey.png", "busy.png", "--model", "model", out="b.csv") == 0
+    told = read("b.csv")
+    assert told["out_of_distribution"].to_dict() == {"grey": False, "busy": True}
+    np.testing.assert_allclose(told["novelty"], first["novelty"] / first["novelty"].mean(), rtol=1e-3)
+    assert command("grey.png", "--model", "vote_regressor", out="c.csv") == 0  # a checkpoint of before gauges
+    assert not {"novelty", "out_of_distribution"} & set(read("c.csv").columns)
+    assert command("busy.png", "--model", "model", "model", out="d.csv") == 0
+    assert read("d.csv").loc["busy", "novelty"] == pytest.approx(told.loc["busy", "novelty"], rel=1e-4)
+    assert command("busy.png", "--model", "model", "second", out="e.csv") == 0
+    assert "novelty" not in read("e.csv").columns  # one of the two cannot tell
 
 
 def test_the_field_is_cut_as_asked(command, tmp_path):

@@ -123,7 +123,7 @@ def test_the_encoder_is_taken_over(catalogs, denoiser, trained):
     model, old = starting_model(SMALL, labels, denoiser), load_model(denoiser)
     assert all(torch.equal(value, old.encoder.state_dict()[key]) for key, value in model.encoder.state_dict().items())
     again, first = starting_model(SMALL, labels, trained), load_model(trained)
-    kept = [key for key in first.state_dict() if not key.startswith("strength")]
+    kept = [key for key in first.state_dict() if not key.startswith(("strength", "gauge"))]
     assert all(torch.equal(first.state_dict()[key], again.state_dict()[key]) for key in kept)
     fewer = dataclasses.replace(SMALL, model=dataclasses.replace(SMALL.model, class_names=("spiral",)))
     assert len(starting_model(fewer, labels_of(catalogs, fewer)[0], trained).heads["classes"][-1].bias) == 1

@@ -7,20 +7,22 @@ to them, whatever the weights are; a strength says how sure they are. The classe
 configuration keeps.
 
 A galaxy has no up and no handedness that matters here: predictions are the mean over its eight turned and mirrored
-views, and over the members of an ensemble.
+views, and over the members of an ensemble. A gauge, set after the training, says how unlike all training galaxies an
+image is; nets of before have none.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
 
 from galaxy_core.errors import ModelError
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig, GalaxyEncoder
+from galaxy_core.models.novelty import NoveltyGauge
 from galaxy_core.vote_tree import N_ANSWERS, N_QUESTIONS, ORDER, PARENT, QUESTION_OF, SLICES
 
 TYPICAL_STRENGTH = 16.0  # votes that an average prediction is worth
@@ -41,6 +43,12 @@ class MorphologyConfig:
     dropout: float = 0.3
     votes: bool = True  # False: no votes were learned from
     class_names: tuple[str, ...] = ()
+    novelty: bool = False  # whether a gauge was set
+
+    @property
+    def n_features(self) -> int:
+        """How many features of the encoder the heads read."""
+        return sum(self.encoder_widths[-2:])
 
     @property
     def embedding_input_px(self) -> int:
@@ -66,6 +74,8 @@ class MorphologyNet(nn.Module):
     ----------
     strength_factors : Tensor, float32 (11,)
         What `predict` multiplies the strength of each question by, set on held-out galaxies after the training.
+    gauge : NoveltyGauge or None
+        See `add_gauge`.
     """
 
     name = "morphology_net"
@@ -81,7 +91,7 @@ class MorphologyNet(nn.Module):
                 embedding_size=config.embedding_size,
             )
         )
-        n_features, hidden = sum(config.encoder_widths[-2:]), config.hidden_size
+        n_features, hidden = config.n_features, config.hidden_size
         heads = {}
         if config.votes:
             heads["votes"] = _head(n_features, hidden, N_ANSWERS + N_QUESTIONS, config.dropout)
@@ -91,6 +101,13 @@ class MorphologyNet(nn.Module):
             raise ModelError("A morphology net predicts votes, classes or both; this configuration names neither.")
         self.heads = nn.ModuleDict(heads)
         self.register_buffer("strength_factors", torch.ones(N_QUESTIONS))
+        self.gauge = NoveltyGauge(n_features) if config.novelty else None
+
+    def add_gauge(self) -> NoveltyGauge:
+        """A new gauge, which knows nothing yet, in place of any there is."""
+        self.config = replace(self.config, novelty=True)
+        self.gauge = NoveltyGauge(self.config.n_features).to(self.strength_factors.device)
+        return self.gauge
 
     def from_features(self, features: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Concentrations, float32 (n, 37), and logits of classes, float32 (n, n_classes); None where not learned."""
@@ -102,10 +119,24 @@ class MorphologyNet(nn.Module):
         """`from_features` of one view of each galaxy; concentrations are not calibrated."""
         return self.from_features(self.encoder.features(images))
 
-    def views(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Concentrations and class probabilities of the eight views; empty lists where not learned."""
-        made = [self(view.contiguous(memory_format=torch.channels_last)) for view in dihedral_views(images)]
+    def view_features(self, images: Tensor) -> Tensor:
+        """Features of the eight views, float32 (8, n, n_features)."""
+        views = dihedral_views(images)
+        return torch.stack([self.encoder.features(v.contiguous(memory_format=torch.channels_last)) for v in views])
+
+    def views(self, features: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Concentrations and class probabilities of `view_features`, a view each; empty lists where not learned."""
+        made = [self.from_features(view) for view in features]
         return [c for c, _ in made if c is not None], [k.softmax(dim=1) for _, k in made if k is not None]
+
+    def novelty(self, features: Tensor) -> Tensor | None:
+        """How new the mean of `view_features` is, float32 (n,), 1 at the threshold; None without a gauge."""
+        return None if self.gauge is None else self.gauge(features.mean(dim=0))
+
+    def tell(self, images: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """What `predict` says, and how new the images are, float32 (n,): above 1 they are flagged."""
+        features = self.view_features(images)
+        return *_mean_of(*self.views(features), self.strength_factors), self.novelty(features)
 
     def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Calibrated concentrations, float32 (n, 37), and class probabilities (n, n_classes); None where not learned.
@@ -113,12 +144,11 @@ class MorphologyNet(nn.Module):
         The mean over the dihedral group, so turning an image by 90 degrees or mirroring it changes nothing but
         rounding.
         """
-        return _mean_of(*self.views(images), self.strength_factors)
+        return self.tell(images)[:2]
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit vectors, float32 (n, embedding_size), of what the heads read: the mean over the dihedral group."""
-        features = [self.encoder.features(view) for view in dihedral_views(images)]
-        return self.encoder.embedding(torch.stack(features).mean(dim=0))
+        return self.encoder.embedding(self.view_features(images).mean(dim=0))
 
 
 @dataclass(frozen=True)
@@ -148,13 +178,21 @@ class MorphologyEnsemble(nn.Module):
             raise ModelError("The models of an ensemble must have the same classes, outputs and input size.")
         self.config, self.members = config, nn.ModuleList(MorphologyNet(member) for member in configs)
 
-    def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """As `MorphologyNet.predict`."""
-        made = [member.views(images) for member in self.members]
+    def tell(self, images: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """As `MorphologyNet.tell`; novelty is the mean of the members', and None if one of them has no gauge."""
+        features = [member.view_features(images) for member in self.members]
+        made = [member.views(part) for member, part in zip(self.members, features, strict=True)]
         factors = torch.stack([member.strength_factors for member in self.members]).log().mean(dim=0).exp()
-        return _mean_of(
+        votes, probabilities = _mean_of(
             [c for concentrations, _ in made for c in concentrations], [p for _, parts in made for p in parts], factors
         )
+        novelty = [member.novelty(part) for member, part in zip(self.members, features, strict=True)]
+        known = all(part is not None for part in novelty)
+        return votes, probabilities, torch.stack(novelty).mean(dim=0) if known else None
+
+    def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """As `MorphologyNet.predict`."""
+        return self.tell(images)[:2]
 
 
 def join_models(models: Sequence[MorphologyNet]) -> MorphologyEnsemble:

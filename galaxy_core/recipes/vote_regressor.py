@@ -10,7 +10,8 @@ The systems before it learned 37 free numbers from grey images, or classes from 
 - Colours stay: views differ in position angle, mirror image, apparent size, place and brightness, and little in colour.
 - From a checkpoint of the contrastive denoiser the heads are trained first, with the encoder as it is, then the whole.
 - At the end the embedding of the encoder is spread over its axes, as that of the contrastive denoiser is.
-- Strengths are set last, on validation galaxies, so that 90 % intervals hold 90 % of what volunteers said.
+- Strengths are set last, on validation galaxies, so that 90 % intervals hold 90 % of what volunteers said; and a gauge
+  of what is new to the model, so that it flags 5 % of them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
+from galaxy_core.recipes.vote_regressor_novelty import add_gauge_to, set_gauge
 from galaxy_core.recipes.vote_regressor_scores import evaluate
 from galaxy_core.recipes.vote_regressor_steps import (
     balanced_rows,
@@ -49,7 +51,7 @@ from galaxy_core.training import FitConfig, Phase, Report, fit
 from galaxy_core.vote_labels import Labels, join_labels, read_labels
 
 STAMP_PX = 128
-PHASES = ("heads", "whole")
+PHASES = ("heads", "whole", "novelty")
 CLASS_NAMES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral")
 
 __all__ = ["PHASES", "Config", "evaluate", "table_lines", "train"]
@@ -79,6 +81,10 @@ class Config:
         Share of a batch that is only turned and mirrored, as images are when the model is used.
     plateau_epochs : int
         See `galaxy_core.training.Phase`.
+    flagged_share : float
+        Of validation galaxies: as many are to be flagged as unlike those learned from.
+    n_novelty_max : int
+        Training galaxies, and validation galaxies, that the gauge is set on; each is seen in eight views.
     """
 
     seed: int = 0
@@ -110,6 +116,8 @@ class Config:
     plateau_epochs: int = 3
     n_validation_max: int = 4096
     n_spread_max: int = 8192
+    flagged_share: float = 0.05
+    n_novelty_max: int = 2048
 
 
 def train(
@@ -131,6 +139,8 @@ def train(
         intervals are; those of the test split are not touched.
     phases : collection of str
         Which of `PHASES` to train. Without ``start_from`` the heads are not trained alone: there is nothing to keep.
+        "novelty" alone trains nothing: it sets the gauge of a finished model, which is kept as it is otherwise. Every
+        training ends with it, since a gauge fits one encoder only.
     start_from : path, optional
         Folder of a contrastive denoiser, whose encoder is taken over, or of another morphology net.
     """
@@ -139,6 +149,8 @@ def train(
     state_folder, history_path = folder / ".state", folder / "history.jsonl"
     if set(phases) - set(PHASES) or not phases:
         raise ModelError(f"There is no such phase among {', '.join(phases) or 'none'}; choose among {PHASES}.")
+    if set(phases) == {"novelty"}:  # nothing to learn, so no labels are needed
+        return add_gauge_to(start_from, catalogs, folder, config, device, report_decoding)
     labels, notes = labels_of(catalogs, config)
     torch.manual_seed(config.seed)
     model = starting_model(config, labels, start_from).to(device, memory_format=torch.channels_last).eval()
@@ -160,6 +172,11 @@ def train(
     model.encoder.spread(features_of(model, stamps, train_rows, config, device))
     if model.config.votes:
         set_strengths(model, stamps, labels, validation_rows[labels.has_votes[validation_rows]], device)
+
+    def load(rows: np.ndarray) -> Tensor:
+        return shrink(stamps.batch(rows)[0], model.config.input_px)
+
+    novelty = set_gauge(model, load, (train_rows, validation_rows), config)
     about = {
         "recipe": "vote_regressor",
         "training": asdict(config),
@@ -170,6 +187,7 @@ def train(
         "n_train_with_votes": int(labels.has_votes[train_rows].sum()),
         "n_train_with_class": int((labels.classes[train_rows] >= 0).sum()),
         "n_validation": len(validation_rows),
+        "novelty": novelty,
         "torch": torch.__version__,
     }
     if start_from is not None:
