@@ -1,7 +1,7 @@
 """Measure a trained model on a catalog: nothing is trained, and only held-out galaxies are scored.
 
 python scripts/evaluate.py contrastive_denoiser folder:data/gz_clean5 --json metrics.json
-python scripts/evaluate.py vote_regressor gz2:data/gz2 --json votes.json
+python scripts/evaluate.py vote_regressor folder:data/gz_clean5 --votes gz2:data/gz2 --json metrics.json
 python scripts/evaluate.py clustering folder:data/gz_clean5 --json clusters.json     # all galaxies, no classes needed
 python scripts/evaluate.py clustering --from-artifacts gz_clean5                     # with the embedding made already
 python scripts/evaluate.py denoising folder:data/gz_clean5 --frames data/frames --json denoising.json
@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core lives beside scripts/
 
-from galaxy_core.errors import GalaxyError
+from galaxy_core.errors import CatalogError, GalaxyError
 from scripts.evaluation_reports import bars_for, print_scores
 
 
@@ -29,6 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("catalog", metavar="LAYOUT:PATH", nargs="?", help="images to measure it on")
     parser.add_argument("--from-artifacts", metavar="NAME", help="clustering: this catalog's embedding, as it is")
     parser.add_argument("--frames", type=Path, nargs="+", help="denoising: FITS frames, or folders of them")
+    parser.add_argument("--votes", metavar="LAYOUT:PATH", help="vote_regressor: measure votes on this catalog instead")
     parser.add_argument("--against", metavar="LAYOUT:PATH", help="cross_survey: SDSS galaxies to tell surveys from")
     parser.add_argument("--refits", type=int, default=10, help="clustering: bootstrap samples, 0 or more (%(default)s)")
     parser.add_argument("--redraws", type=int, default=10, help="those that make the space anew: slow (%(default)s)")
@@ -48,6 +49,8 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--frames is for denoising")
     if options.against and options.recipe != "cross_survey":
         parser.error("--against is for cross_survey")
+    if options.votes and options.recipe != "vote_regressor":
+        parser.error("--votes is for vote_regressor")
     if options.n_denoise is None:
         options.n_denoise = 300 if options.recipe == "denoising" else 1000
     if options.n_denoise < 1:
@@ -122,20 +125,30 @@ def score_recipe(arguments: argparse.Namespace) -> dict:
 
     module = find_recipe(arguments.recipe).module()
     folder = find_model(arguments.model or arguments.recipe, arguments.artifacts)
-    catalog = read_catalog(arguments.catalog)
-    report, close = bars_for("galaxy")
     options = {"n_denoise": arguments.n_denoise, "clusters": not arguments.no_clusters}
     taken = inspect.signature(module.evaluate).parameters
-    scores = module.evaluate(
-        folder,
-        catalog,
-        seed=arguments.seed,
-        device=resolve_device(arguments.device),
-        report=report,
-        **{name: value for name, value in options.items() if name in taken},
-    )
-    close()
-    scores["catalog"] = f"{catalog.layout}:{Path(catalog.source).name}"
+
+    def measure(spec: str) -> dict:
+        catalog = read_catalog(spec)
+        report, close = bars_for("galaxy")
+        scores = module.evaluate(
+            folder,
+            catalog,
+            seed=arguments.seed,
+            device=resolve_device(arguments.device),
+            report=report,
+            **{name: value for name, value in options.items() if name in taken},
+        )
+        close()
+        return scores | {"catalog": f"{catalog.layout}:{Path(catalog.source).name}"}
+
+    scores = measure(arguments.catalog)
+    if arguments.votes:
+        of_votes = measure(arguments.votes)
+        if "votes" not in of_votes:
+            raise CatalogError(f"{arguments.votes} has no votes this model tells; name a catalog that has.")
+        scores["votes"] = of_votes["votes"] | {"catalog": of_votes["catalog"]}
+        scores["notes"] = [*scores["notes"], *of_votes["notes"]]
     scores["weights_sha256"] = read_model_config(folder)["weights_sha256"]
     return scores
 

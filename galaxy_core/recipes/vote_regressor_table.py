@@ -32,7 +32,8 @@ def class_lines(classes: dict) -> list[str]:
 
 def vote_lines(votes: dict) -> list[str]:
     """Errors beside the mean training galaxy's, then calibration and coverage of each question."""
-    lines = [f"votes, {votes['form']} as released, n = {votes['n_test']:,}"]
+    of = f" of {votes['catalog']}" if "catalog" in votes else ""
+    lines = [f"votes, {votes['form']} as released, n = {votes['n_test']:,}{of}"]
     lines.append(f"{'':<24}{'RMSE':>10}{'interval':>20}{'R2':>10}{'R2 by column':>15}")
     for name in ("model", "training_mean", "asked_model", "asked_training_mean"):
         row = votes[name]

@@ -51,7 +51,9 @@ def published_table(models: Mapping[str, ModelFiles]) -> pd.DataFrame:
             | {
                 "ours measured on": ""
                 if ours is None
-                else models_numbers.measured_on(model.metrics, one.n_ours(model.metrics), one.what)
+                else models_numbers.measured_on(
+                    model.metrics, one.n_ours(model.metrics), one.what, part="votes" if one.task == "votes" else ""
+                )
             }
             | {"remark": one.remark}
         )

@@ -217,14 +217,14 @@ def calibration_table(votes: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def measured_on(metrics: dict, n: float | None, what: str = "test galaxies") -> str:
-    """The catalog numbers were measured on, with how many galaxies of it.
+def measured_on(metrics: dict, n: float | None, what: str = "test galaxies", part: str = "") -> str:
+    """The catalog that numbers, or those of a part of the metrics, were measured on, with how many galaxies of it.
 
     Examples
     --------
     >>> measured_on({"catalog": "gz2:gz2"}, 2000), measured_on({}, None)
     ('2,000 test galaxies of gz2:gz2', 'test galaxies of an unnamed catalog')
     """
-    catalog = metrics.get("catalog")
+    catalog = section(metrics, part).get("catalog") or metrics.get("catalog") if part else metrics.get("catalog")
     counted = f"{int(n):,} {what}" if n is not None and np.isfinite(n) else what
     return f"{counted} of {catalog}" if isinstance(catalog, str) and catalog else f"{counted} of an unnamed catalog"

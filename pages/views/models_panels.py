@@ -171,7 +171,9 @@ def _draw_votes(votes: dict) -> None:
     n, form = value_of(votes, "n_test"), votes.get("form")
     _table(models_numbers.votes_table(votes))
     if np.isfinite(n):
-        st.caption(f"On {words.count(int(n), 'test galaxy', 'test galaxies')} with votes, stated in {form} form.")
+        of = f" of {votes['catalog']}" if isinstance(votes.get("catalog"), str) else ""
+        counted = words.count(int(n), "test galaxy", "test galaxies")
+        st.caption(frame.plain(f"On {counted}{of} with votes, stated in {form} form."))
     table = models_numbers.calibration_table(votes)
     if len(table):
         st.markdown("**Calibration**, question by question")
@@ -204,7 +206,8 @@ def draw_reliability(model: ModelFiles) -> None:
     config = figures.chart_config(f"{model.name}-reliability-{key}") | {"scrollZoom": False}
     st.plotly_chart(figure, key="models-reliability", config=config)
     known = f" Expected calibration error {words.number(error)}." if np.isfinite(error) else ""
-    of = models_numbers.measured_on(model.metrics, value_of(section(model.metrics, "votes"), "n_test"))
+    n = value_of(section(model.metrics, "votes"), "n_test")
+    of = models_numbers.measured_on(model.metrics, n, part="votes")
     st.caption(frame.plain(f"{int(n.sum()):,} fractions of those who were asked, on {of}.{known}"))
 
 

@@ -131,11 +131,12 @@ def measured_sentences(metrics: dict) -> list[str]:
     >>> measured_sentences({})
     []
     """
-    where, sentences = metrics.get("catalog") or "a catalog that is not named", []
+    sentences = []
     for title, key, facts in (("Class", "classes", _class_facts), ("Votes", "votes", _vote_facts)):
         part = metrics.get(key)
         said = facts(part) if isinstance(part, dict) else []
         if said:
+            where = part.get("catalog") or metrics.get("catalog") or "a catalog that is not named"
             n = part.get("n_test", metrics.get("n_test"))
             galaxies = f"{n:,} galaxies" if _is_number(n) else "galaxies"
             sentences.append(f"{title}: {', '.join(said)} on {galaxies} of {where} that were not trained on.")
