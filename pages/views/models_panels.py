@@ -206,8 +206,8 @@ def draw_reliability(model: ModelFiles) -> None:
     config = figures.chart_config(f"{model.name}-reliability-{key}") | {"scrollZoom": False}
     st.plotly_chart(figure, key="models-reliability", config=config)
     known = f" Expected calibration error {words.number(error)}." if np.isfinite(error) else ""
-    n = value_of(section(model.metrics, "votes"), "n_test")
-    of = models_numbers.measured_on(model.metrics, n, part="votes")
+    n_galaxies = value_of(section(model.metrics, "votes"), "n_test")
+    of = models_numbers.measured_on(model.metrics, n_galaxies, part="votes")
     st.caption(frame.plain(f"{int(n.sum()):,} fractions of those who were asked, on {of}.{known}"))
 
 
