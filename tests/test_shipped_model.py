@@ -11,6 +11,7 @@ from galaxy_core.catalogs import read_catalog
 from galaxy_core.embedding import load_embedder
 from galaxy_core.images import resize_square
 from galaxy_core.models import load_model
+from galaxy_core.morphology import catalog_items, classify_items, join_morphologies, load_classifier
 from galaxy_core.recipes.contrastive_denoiser_scores import score_denoising
 from galaxy_core.splits import split_mask
 
@@ -36,6 +37,34 @@ def test_the_metrics_are_of_these_weights():
         f"{100 * metrics['embedding']['test']['knn_probe']['accuracy']:.1f} %",
     ):
         assert number in card and number in (PROJECT / "README.md").read_text()
+
+
+def test_the_metrics_of_the_classifier_are_of_its_weights_and_on_its_card():
+    folder = FOLDER.with_name("vote_regressor")
+    metrics, weights = json.loads((folder / "metrics.json").read_text()), folder / "weights.safetensors"
+    assert metrics["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert sum(file.stat().st_size for file in FOLDER.parent.rglob("weights.safetensors")) < 30e6
+    classes, votes = metrics["classes"], metrics["votes"]
+    assert metrics["catalog"] == "folder:gz_clean5" and votes["catalog"] == "gz2:gz2"
+    card, readme = (folder / "card.md").read_text(), (PROJECT / "README.md").read_text()
+    for number in (
+        f"{100 * classes['accuracy']:.1f} %",
+        f"{classes['macro_f1']:.3f}",
+        f"{votes['model']['r2']:.3f}",
+        f"{votes['model']['rmse']:.3f}",
+    ):
+        assert number in card and number in readme
+    assert "kaggle" not in json.dumps(json.loads((folder / "config.json").read_text())["about"]["catalogs"])
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs the Galaxy Zoo 2 stamps of ../shared/data/gz_clean5")
+def test_the_classifier_on_real_galaxies_it_never_saw():
+    catalog, model = read_catalog(f"folder:{REAL}"), load_classifier(["vote_regressor"], FOLDER.parents[1], "cpu")
+    rows = np.flatnonzero(split_mask(catalog.galaxy_ids, "test"))[-120:]
+    told = join_morphologies([part for part, _ in classify_items(catalog_items(catalog, rows), model)])
+    names = np.array(told.class_names)[told.class_probabilities.argmax(axis=1)]
+    assert np.mean(names == catalog.table["class"].to_numpy()[rows]) > 0.88
+    assert told.out_of_distribution.mean() < 0.2
 
 
 def test_simulated_galaxies_come_out_cleaner_and_as_bright(model):
