@@ -76,7 +76,7 @@ def look_of(galaxies: Galaxies, projection: str, colour: str, keep: np.ndarray |
         map_id=map_id,
         group=galaxies.name,
         projection=projection,
-        title=f"{words.name_of(projection)} of {words.count(n_shown)}, by {colour}",
+        title=f"{words.name_of(projection)} by {colour}, {words.count(n_shown)}",  # what may be cut off comes last
         axis="" if projection in words.ARBITRARY_AXES else words.name_of(projection),
         source=source,
         file=f"{galaxies.name}-{projection}",
