@@ -25,7 +25,7 @@ MODEL_KEY = "model"
 VERSIONS = TITLES | {denoise_adapt.METHOD: denoise_adapt.TITLE}
 LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than 30 times above the noise are left
 as they are, so bright cores and saturated stars do not change. On nine sets of real frames (EMMI, KiDS, SDSS, HST, HSC,
-M67) the flux of sources above 5 sigma changed by at most 0.13 % in the median; some of them set the method's constants,
+M67) the flux of sources above 5 sigma changed by at most 0.17 % in the median; some of them set the method's constants,
 so check the residual before measuring."""
 
 
