@@ -223,8 +223,13 @@ def test_wheel_zooms_drag_moves_and_double_click_shows_all(visit, root):
     assert np.allclose(page.evaluate(f"{MAP}.pixelOf({row})"), [x, y], atol=0.6)  # what is under the mouse stays there
     drag(page, [(x, y), (x + 60, y - 40)])
     assert np.allclose(page.evaluate(f"{MAP}.pixelOf({row})"), [x + 60, y - 40], atol=1)
-    page.mouse.dblclick(*corners(page)[0])
-    page.wait_for_function(f"(scale) => Math.abs({MAP}.view.scale - scale) < 1e-6 * scale", arg=whole)
+    for _ in range(20):  # the map may be drawn anew just then, in another size
+        page.mouse.dblclick(*corners(page)[0])
+        if page.evaluate(f"Math.abs({MAP}.view.scale / {MAP}.viewOf({MAP}.message.extent).scale - 1) < 1e-6"):
+            break
+        page.wait_for_timeout(500)
+    else:
+        pytest.fail("a double click does not show the whole map")
 
 
 def test_pictures_lie_on_their_galaxies_and_open_them(visit, root):
