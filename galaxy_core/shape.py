@@ -151,3 +151,14 @@ def _two_fold(along: np.ndarray, across: np.ndarray, flux: np.ndarray, where: np
         return 0.0
     phase = np.exp(2j * np.arctan2(across[where], along[where]))
     return float(np.abs((flux[where] * phase).sum()) / flux[where].sum())
+
+
+def standardised_shapes(shapes: np.ndarray, train_rows: np.ndarray) -> np.ndarray:
+    """Shapes in units of the training galaxies' scatter around their mean, float32; unknown ones count as the mean.
+
+    Outliers are pulled in to 3 sigma, so that a few odd stamps do not rule the loss.
+    """
+    known = shapes[train_rows]
+    mean, scatter = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
+    standard = np.clip((shapes - mean) / np.maximum(scatter, 1e-6), -3, 3)
+    return np.nan_to_num(standard, nan=0.0).astype(np.float32)

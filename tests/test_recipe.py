@@ -22,10 +22,10 @@ from galaxy_core.recipes.contrastive_denoiser import (
     denoising_losses,
     evaluate,
     noisy_batch,
-    standardised_shapes,
     train,
 )
 from galaxy_core.recipes.contrastive_denoiser_uncertainty import error_ratios
+from galaxy_core.shape import standardised_shapes
 from galaxy_core.stamps import make_stamps
 from galaxy_core.training import FitConfig
 

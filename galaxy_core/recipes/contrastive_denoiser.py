@@ -48,7 +48,7 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, Contras
 from galaxy_core.recipes.contrastive_denoiser_scores import evaluate
 from galaxy_core.recipes.contrastive_denoiser_uncertainty import calibrate, uncertainty_losses
 from galaxy_core.recipes.noisy_galaxies import noisy_batch
-from galaxy_core.shape import DESCRIPTORS
+from galaxy_core.shape import DESCRIPTORS, standardised_shapes
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
@@ -276,17 +276,6 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
         Phase(name, module, train_rows, losses, on_validation(losses, name), fit_config)
         for name, module, losses, fit_config in parts
     ]
-
-
-def standardised_shapes(shapes: np.ndarray, train_rows: np.ndarray) -> np.ndarray:
-    """Shapes in units of the training galaxies' scatter around their mean, float32; unknown ones count as the mean.
-
-    Outliers are pulled in to 3 sigma, so that a few odd stamps do not rule the loss.
-    """
-    known = shapes[train_rows]
-    mean, scatter = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
-    standard = np.clip((shapes - mean) / np.maximum(scatter, 1e-6), -3, 3)
-    return np.nan_to_num(standard, nan=0.0).astype(np.float32)
 
 
 def denoising_losses(
