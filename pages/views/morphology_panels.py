@@ -41,7 +41,7 @@ def draw_answer(seen: Seen) -> None:
     st.html(f'<div class="morphology-top">{picture_html(seen)}{class_html(seen.told)}</div>')
     if leading is not None and seen.probabilities[leading] < UNSURE:
         st.caption("No class is likelier than all others together.")
-    if seen.told.out_of_distribution is not None and seen.told.out_of_distribution[0]:
+    if is_unlike(seen):
         st.warning(
             "This image is unlike all the model learned from; trust nothing it says of it.", icon=":material/help:"
         )
@@ -176,4 +176,10 @@ def state_words(seen: Seen | None, otherwise: str) -> str:
         return otherwise
     if seen.leading is None:
         return "done"
-    return f"{class_words(seen.told.class_names[seen.leading])}, {percent(float(seen.probabilities[seen.leading]))}"
+    said = f"{class_words(seen.told.class_names[seen.leading])}, {percent(float(seen.probabilities[seen.leading]))}"
+    return f"{said}, but unlike all the model learned from" if is_unlike(seen) else said
+
+
+def is_unlike(seen: Seen) -> bool:
+    """Whether the model says that the image is unlike all it learned from."""
+    return seen.told.out_of_distribution is not None and bool(seen.told.out_of_distribution[0])
