@@ -19,7 +19,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.display import central_part, load_display
 from galaxy_core.catalogs.image_files import image_ids
 from galaxy_core.embedding import find_model
-from galaxy_core.errors import GalaxyError, ImageError, ModelError
+from galaxy_core.errors import CatalogError, GalaxyError, ImageError, ModelError
 from galaxy_core.images import read_image, resize_square
 from galaxy_core.stretch import to_display
 from galaxy_core.vote_classes import EIGHT_CLASSES, eight_class_shares
@@ -118,13 +118,16 @@ def join_morphologies(parts: Sequence[Morphology]) -> Morphology:
     return Morphology(class_names=names, **{name: joined(values) for name, values in made.items()})
 
 
-def load_classifier(names: Sequence[str | Path], root: str | Path, device: str = "auto"):
+def load_classifier(names: Sequence[str | Path], root: str | Path, device: str = "auto", reading: str | None = None):
     """The model that tells morphology: of one folder, or an ensemble of several.
 
     Parameters
     ----------
     names : sequence of str or path
         Names under ``<root>/models``, or paths of models' folders.
+    reading : str, optional
+        Which votes it tells; see `galaxy_core.models.morphology.set_reading`. By default those of the challenge where
+        the model learned both forms.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def load_classifier(names: Sequence[str | Path], root: str | Path, device: str =
         One sentence with the command that trains one.
     """
     from galaxy_core.models import load_model, resolve_device
-    from galaxy_core.models.morphology import MorphologyNet, join_models, net_config
+    from galaxy_core.models.morphology import MorphologyNet, join_models, net_config, set_reading
 
     models = []
     for name in names:
@@ -145,11 +148,12 @@ def load_classifier(names: Sequence[str | Path], root: str | Path, device: str =
             ) from None
         models.append(load_model(folder, resolve_device(device)))
         net_config(models[-1])  # an error of one sentence for a model of another kind
-    if len(models) == 1:
-        return models[0]
-    if not all(isinstance(model, MorphologyNet) for model in models):
+    if len(models) > 1 and not all(isinstance(model, MorphologyNet) for model in models):
         raise ModelError("An ensemble is made of single models; name the members of an ensemble themselves.")
-    return join_models(models)
+    model = models[0] if len(models) == 1 else join_models(models)
+    if reading is not None:
+        set_reading(model, reading)
+    return model
 
 
 def classify_images(images: np.ndarray, model, galaxy_ids: Sequence[str]) -> Morphology:
@@ -230,6 +234,27 @@ def classify_items(
         if progress:
             progress(len(stamps))
         yield made, [problem for _, _, problem in stamps if problem is not None]
+
+
+def classify_rows(
+    model, catalog: Catalog, rows: np.ndarray, report: Callable[[str, int, int], None] | None = None
+) -> tuple[Morphology, np.ndarray]:
+    """What a model says of rows of a catalog, and the rows whose image could be read."""
+    done, made = 0, []
+
+    def progress(n: int) -> None:
+        nonlocal done
+        done += n
+        if report:
+            report("classify", done, len(rows))
+
+    for part, _ in classify_items(catalog_items(catalog, rows), model, progress):
+        made += [part] if part is not None else []
+    if not made:
+        raise CatalogError(f"No image of the {len(rows):,} galaxies could be read; check the image files.")
+    places = {str(catalog.galaxy_ids[row]): row for row in rows}
+    told = join_morphologies(made)
+    return told, np.array([places[key] for key in told.galaxy_ids])
 
 
 def read_stamp(item: Item, size_px: int) -> tuple[str, np.ndarray | None, str | None]:

@@ -95,7 +95,7 @@ def predict_scores(images: np.ndarray, model) -> np.ndarray:
     """
     import torch
 
-    from galaxy_core.models.morphology import conditional_shares
+    from galaxy_core.models.vote_outputs import conditional_shares
 
     device = next(model.parameters()).device
     with torch.inference_mode():
@@ -122,7 +122,7 @@ def single_views(images: np.ndarray, model) -> tuple[np.ndarray, np.ndarray | No
     """
     import torch
 
-    from galaxy_core.models.morphology import conditional_shares
+    from galaxy_core.models.vote_outputs import conditional_shares
 
     members = list(getattr(model, "members", [model]))
     device = next(model.parameters()).device

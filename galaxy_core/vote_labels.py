@@ -68,7 +68,7 @@ class Labels:
 
 
 def read_labels(
-    catalog: Catalog, class_names: Sequence[str] = (), classes_beside_votes: bool = True
+    catalog: Catalog, class_names: Sequence[str] = (), classes_beside_votes: bool = True, form: str = "released"
 ) -> tuple[Labels, list[str]]:
     """Labels of a catalog, and sentences about what in it could not be used.
 
@@ -78,9 +78,13 @@ def read_labels(
         Classes to number; galaxies of others are told and keep only their votes.
     classes_beside_votes : bool
         Whether to read classes of a catalog that has votes.
+    form : {"released", "cast", "debiased"}
+        Which votes, where a table states them debiased and as they were cast: those its reader chose, or one form.
+        Debiased ones are unknown where a table has one form only; that form counts as cast.
     """
     n = len(catalog)
-    released, cumulative_release = _answers(catalog.table, catalog.answer_columns)
+    columns, as_cast = _columns(catalog, form)
+    released, cumulative_release = _answers(catalog.table, columns)
     notes, counts = [], np.zeros((n, N_ANSWERS), np.float32)
     if catalog.answer_kind == "count":
         votes = np.where(released >= 0, released, np.nan)
@@ -89,9 +93,11 @@ def read_labels(
         released = cumulative = to_cumulative(conditional)
         cumulative_release = True
     else:
-        debiased = any(column.endswith(_DEBIASED) for column in catalog.answer_columns)
+        debiased = any(column.endswith(_DEBIASED) for column in columns)
         conditional, cumulative, notes = _fractions(released, cumulative_release, debiased)
         counts = _pseudo_counts(catalog, conditional, cumulative)
+    # shares of votes as cast, of a known number of volunteers, are numbers of votes
+    counted = catalog.answer_kind == "count" or (as_cast and "total_classifications" in catalog.table)
     classes = np.full(n, -1, dtype=np.int64)
     if class_names and "class" in catalog.table and (classes_beside_votes or not np.isfinite(conditional).any()):
         classes, more = number_classes(catalog.table["class"], class_names)
@@ -102,12 +108,33 @@ def read_labels(
             cumulative=cumulative.astype(np.float32),
             released=released.astype(np.float32),
             counts=counts.astype(np.float32),
-            counted=np.full(n, catalog.answer_kind == "count"),
+            counted=np.full(n, counted),
             cumulative_release=np.full(n, cumulative_release),
             classes=classes,
         ),
         notes,
     )
+
+
+def has_both_forms(catalog: Catalog) -> bool:
+    """Whether a catalog states votes debiased and, beside them, as they were cast."""
+    return bool(_cast_columns(catalog))
+
+
+def _cast_columns(catalog: Catalog) -> list[str]:
+    """The columns with votes as cast of a catalog whose answers are debiased; none where one of them is missing."""
+    names = [c.removesuffix(_DEBIASED) + _AS_GIVEN for c in catalog.answer_columns if c.endswith(_DEBIASED)]
+    return names if names and all(name in catalog.table for name in names) else []
+
+
+def _columns(catalog: Catalog, form: str) -> tuple[list[str], bool]:
+    """Answer columns in a form, and whether they were chosen as those of the votes as cast."""
+    cast = _cast_columns(catalog)
+    if form == "cast" and cast:
+        return cast, True
+    if form == "debiased" and not cast:
+        return [], False
+    return list(catalog.answer_columns), False
 
 
 def join_labels(parts: Sequence[Labels]) -> Labels:
@@ -180,11 +207,10 @@ def _fractions(released: np.ndarray, is_cumulative: bool, debiased: bool) -> tup
 
 def _pseudo_counts(catalog: Catalog, conditional: np.ndarray, cumulative: np.ndarray) -> np.ndarray:
     """Votes that the volunteers of each galaxy would have given, float (n, 37)."""
-    given = cumulative
-    columns = [column.removesuffix(_DEBIASED) + _AS_GIVEN for column in catalog.answer_columns]
-    if columns and all(column.endswith(_AS_GIVEN) and column in catalog.table for column in columns):
+    given, cast = cumulative, _cast_columns(catalog)
+    if cast:
         # debiasing moves shares, not people: who was asked is what was answered as it was given
-        weighted, _ = _answers(catalog.table, columns)
+        weighted, _ = _answers(catalog.table, cast)
         given = to_cumulative(to_conditional(weighted))
     volunteers = np.full(len(catalog), float(N_VOLUNTEERS))
     if "total_classifications" in catalog.table:

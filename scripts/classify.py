@@ -57,6 +57,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     field_help = "central share of each side of the files that is looked at, e.g. 0.6 for 424 px of Galaxy Zoo"
     parser.add_argument("--field-fraction", type=share, default=1.0, metavar="F", help=f"{field_help} (%(default)s)")
+    votes_help = "which votes to tell: as the Kaggle challenge states them, as cast, or debiased (default: challenge)"
+    parser.add_argument("--votes", choices=("challenge", "cast", "debiased"), help=votes_help)
     parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return parser.parse_args(arguments)
@@ -78,7 +80,7 @@ def find_items(options: argparse.Namespace) -> tuple[Iterator, int, list[str]]:
 
 def run(options: argparse.Namespace) -> int:
     check_table_path(options.out)
-    model = load_classifier(options.model, options.artifacts, options.device)
+    model = load_classifier(options.model, options.artifacts, options.device, options.votes)
     items, total, problems = find_items(options)
     for problem in problems:
         print(problem, file=sys.stderr)

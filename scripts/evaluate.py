@@ -147,7 +147,9 @@ def score_recipe(arguments: argparse.Namespace) -> dict:
         of_votes = measure(arguments.votes)
         if "votes" not in of_votes:
             raise CatalogError(f"{arguments.votes} has no votes this model tells; name a catalog that has.")
-        scores["votes"] = of_votes["votes"] | {"catalog": of_votes["catalog"]}
+        for name in ("votes", "votes_as_cast"):
+            if name in of_votes:
+                scores[name] = of_votes[name] | {"catalog": of_votes["catalog"]}
         scores["notes"] = [*scores["notes"], *of_votes["notes"]]
     scores["weights_sha256"] = read_model_config(folder)["weights_sha256"]
     return scores

@@ -1,5 +1,7 @@
 """The morphology net: the tree holds whatever the weights are, orientation says nothing, a folder rebuilds it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -8,22 +10,27 @@ from galaxy_core.embedding import load_embedder
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.morphology import (
-    LEAST_SHARE,
+    READINGS,
     MorphologyConfig,
     MorphologyEnsemble,
     MorphologyNet,
+    dihedral_views,
+    join_models,
+    net_config,
+    set_reading,
+)
+from galaxy_core.models.vote_outputs import (
+    LEAST_SHARE,
     combine_concentrations,
     concentrations_of,
     conditional_shares,
     cumulative_shares,
-    dihedral_views,
-    join_models,
-    net_config,
 )
 from galaxy_core.vote_intervals import cumulative_moments
 from galaxy_core.vote_tree import N_ANSWERS, SLICES, asked_share, question_sums, to_cumulative
 
 SMALL = MorphologyConfig((8, 8, 8), (1, 1, 1), 8, 8, 32, 16, 0.3, True, ("spiral", "edge_on", "round_smooth"))
+BOTH = dataclasses.replace(SMALL, debiased=True)
 
 
 def net(seed: int = 0, config: MorphologyConfig = SMALL) -> MorphologyNet:
@@ -138,6 +145,40 @@ def test_an_ensemble_is_the_mean_of_its_members():
     with torch.inference_mode():
         one = join_models(members[:1]).predict(images())[0]
     torch.testing.assert_close(one, alone[0][0])
+
+
+def test_each_reading_tells_its_own_votes(tmp_path):
+    model = net(config=BOTH)
+    model.debiased_factors.fill_(3.0)
+    assert model.reading == "challenge", "where both forms were learned, the mixture is the usual reading"
+    told = {}
+    with torch.inference_mode():
+        for reading in READINGS:
+            set_reading(model, reading)
+            told[reading] = model.predict(images())[0]
+        cast, debiased = told["cast"], told["debiased"]
+        assert not torch.allclose(conditional_shares(cast), conditional_shares(debiased), atol=0.02)
+        torch.testing.assert_close(told["challenge"], combine_concentrations([cast, debiased]))
+        mean = (conditional_shares(cast) + conditional_shares(debiased)) / 2
+        torch.testing.assert_close(conditional_shares(told["challenge"]), mean)
+        cumulative = cumulative_shares(conditional_shares(told["challenge"])).numpy()
+        np.testing.assert_allclose(question_sums(cumulative), asked_share(cumulative), atol=1e-6)
+        save_model(tmp_path / "m", model)
+        assert load_model(tmp_path / "m").reading == "challenge", "a reading is chosen anew each time"
+        ensemble = join_models([model, net(1, BOTH)])
+        set_reading(ensemble, "debiased")
+        one = join_models([model])
+        set_reading(one, "debiased")
+        torch.testing.assert_close(one.predict(images())[0], debiased)
+        torch.testing.assert_close(
+            ensemble.members[0](images())[0], model.from_features(model.encoder.features(images()))[0]["debiased"]
+        )
+    with pytest.raises(ModelError, match="choose among challenge, cast, debiased"):
+        set_reading(model, "weighted")
+    with pytest.raises(ModelError, match="one form only"):
+        set_reading(net(), "debiased")
+    with pytest.raises(ModelError, match="same classes, outputs"):
+        join_models([net(), net(config=BOTH)])
 
 
 def test_models_that_do_not_fit_are_no_ensemble():

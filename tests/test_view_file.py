@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PATIENCE_MS, make_catalog
+from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from galaxy_core import artifacts, map_layers
@@ -106,7 +107,7 @@ def test_points_hover_click_and_gallery_work_without_a_network(tiny, open_file):
     page.wait_for_selector(".atlas-tip b")
     assert f"tiny-{row:05d}\n{tiny.catalog['class'][row].replace('_', ' ')}\n" in page.inner_text(".atlas-tip")
     page.mouse.click(x, y)
-    page.wait_for_function("(id) => document.querySelector('#card h2').innerText === id", arg=f"tiny-{row:05d}")
+    expect(page.locator("#card h2")).to_have_text(f"tiny-{row:05d}")
     ra = f"{tiny.catalog['ra_deg'][row]:.5f}°"
     assert ra in page.inner_text("#card") and page.evaluate("document.querySelector('#card img').naturalWidth") == 64
 
@@ -128,7 +129,7 @@ def test_points_hover_click_and_gallery_work_without_a_network(tiny, open_file):
 def test_outlines_in_the_file_select_and_the_saved_selection_comes_back(tiny, open_file):
     view = view_on(tiny, maps=("umap", "pca"), dark=False, selected=SELECTED)
     page = open_file(make_view_file(tiny, view), viewport={"width": 390, "height": 844})
-    page.wait_for_function("document.querySelectorAll('.atlas-map[data-drawn]').length === 2")
+    expect(page.locator(".atlas-map[data-drawn]")).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(252, 251, 248)"
     page.locator('[data-tool="box"]').first.click()
@@ -174,7 +175,7 @@ def test_names_that_look_like_html_stay_text(hostile, open_file):
     page.wait_for_selector(".atlas-tip b")
     assert page.inner_text(".atlas-tip b") == f"{HOSTILE}{row}"
     page.mouse.click(*page.evaluate(f"{MAP}.pixelOf({row})"))
-    page.wait_for_function("(id) => document.querySelector('#card h2').innerText === id", arg=f"{HOSTILE}{row}")
+    expect(page.locator("#card h2")).to_have_text(f"{HOSTILE}{row}")
     assert HOSTILE in page.inner_text("#provenance") and HOSTILE in page.inner_text(".atlas-legend")
     assert page.evaluate("window.hacked") is None
 

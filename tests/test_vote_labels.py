@@ -9,7 +9,7 @@ import pytest
 
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.catalogs.catalog import Catalog, ReadReport
-from galaxy_core.vote_labels import N_VOLUNTEERS, join_labels, number_classes, read_labels
+from galaxy_core.vote_labels import N_VOLUNTEERS, has_both_forms, join_labels, number_classes, read_labels
 from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS, QUESTION_OF, SLICES, question_sums
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -99,3 +99,43 @@ def test_galaxy_zoo_2_as_released():
     np.testing.assert_array_equal(labels.conditional[~nobody], labels.released[~nobody])
     totals = catalog.table["total_classifications"].to_numpy()
     np.testing.assert_allclose(question_sums(labels.counts)[:, 0], totals, rtol=1e-5)
+
+
+def hart(n: int = 6) -> Catalog:
+    """Two questions with votes as cast, which obey the tree, and debiased ones, which need not."""
+    rng = np.random.default_rng(0)
+    names = ("t01_smooth_or_features_a01_smooth", "t01_smooth_or_features_a02_features_or_disk")
+    names += ("t01_smooth_or_features_a03_star_or_artifact", "t02_edgeon_a04_yes", "t02_edgeon_a05_no")
+    cast = np.hstack([rng.dirichlet(np.ones(3), n), rng.dirichlet(np.ones(2), n)])
+    table = {"total_classifications": np.arange(n) + 30}
+    table |= {f"{name}_weighted_fraction": cast[:, k] for k, name in enumerate(names)}
+    table |= {f"{name}_debiased": rng.random(n) for name in names}
+    return catalog_of(table, [f"{name}_debiased" for name in names], "fraction")
+
+
+def test_votes_as_cast_and_debiased_ones_are_told_apart():
+    catalog = hart()
+    assert has_both_forms(catalog) and not has_both_forms(read_catalog("synthetic:5"))
+    cast, debiased, released = (read_labels(catalog, form=form)[0] for form in ("cast", "debiased", "released"))
+    for name in ("conditional", "cumulative", "counts", "counted"):
+        np.testing.assert_array_equal(getattr(debiased, name), getattr(released, name))
+    assert cast.counted.all() and not debiased.counted.any(), "shares of a known number are numbers"
+    first = catalog.table["t01_smooth_or_features_a01_smooth_weighted_fraction"].to_numpy()
+    np.testing.assert_allclose(cast.conditional[:, 0], first, rtol=1e-6)
+    np.testing.assert_allclose(cast.counts[:, 0], first * np.arange(30, 36), rtol=1e-5)
+    np.testing.assert_allclose(
+        debiased.conditional[:, 0], catalog.table["t01_smooth_or_features_a01_smooth_debiased"], rtol=1e-6
+    )
+    np.testing.assert_allclose(question_sums(debiased.counts)[:, 0], np.arange(30, 36), rtol=1e-5)
+
+
+def test_a_table_of_one_form_is_as_cast(synthetic):
+    cast, released = read_labels(synthetic, form="cast")[0], read_labels(synthetic)[0]
+    np.testing.assert_array_equal(cast.conditional, released.conditional)
+    assert not read_labels(synthetic, form="debiased")[0].has_votes.any()
+    fewer = hart()
+    table = fewer.table.drop(columns="t02_edgeon_a05_no_weighted_fraction")
+    assert not has_both_forms(dataclasses.replace(fewer, table=table)), "both forms of every answer, or of none"
+    numbers = hart()
+    numbers = dataclasses.replace(numbers, table=numbers.table.drop(columns="total_classifications"))
+    assert not read_labels(numbers, form="cast")[0].counted.any(), "nobody knows of how many volunteers"

@@ -17,15 +17,15 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, Contras
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet, join_models
 from galaxy_core.recipes import find_recipe
 from galaxy_core.recipes.options import with_options
-from galaxy_core.recipes.vote_regressor import Config, evaluate, labels_of, starting_model, table_lines, train
+from galaxy_core.recipes.vote_regressor import Config, evaluate, labels_by_form, starting_model, table_lines, train
 from galaxy_core.recipes.vote_regressor_scores import (
     confused_galaxies,
     confusion_matrix,
     macro_f1,
     score_classes,
-    vote_errors,
 )
 from galaxy_core.recipes.vote_regressor_steps import balanced_rows, class_weights, morphology_losses, training_views
+from galaxy_core.recipes.vote_scores import vote_errors
 from galaxy_core.splits import split_of
 from galaxy_core.stamps import make_stamps
 from galaxy_core.training import FitConfig
@@ -119,14 +119,14 @@ def test_a_killed_training_resumes_to_the_same_weights(catalogs, denoiser, tmp_p
 
 
 def test_the_encoder_is_taken_over(catalogs, denoiser, trained):
-    labels, _ = labels_of(catalogs, SMALL)
+    labels, _ = labels_by_form(catalogs, SMALL)
     model, old = starting_model(SMALL, labels, denoiser), load_model(denoiser)
     assert all(torch.equal(value, old.encoder.state_dict()[key]) for key, value in model.encoder.state_dict().items())
     again, first = starting_model(SMALL, labels, trained), load_model(trained)
     kept = [key for key in first.state_dict() if not key.startswith(("strength", "gauge"))]
     assert all(torch.equal(first.state_dict()[key], again.state_dict()[key]) for key in kept)
     fewer = dataclasses.replace(SMALL, model=dataclasses.replace(SMALL.model, class_names=("spiral",)))
-    assert len(starting_model(fewer, labels_of(catalogs, fewer)[0], trained).heads["classes"][-1].bias) == 1
+    assert len(starting_model(fewer, labels_by_form(catalogs, fewer)[0], trained).heads["classes"][-1].bias) == 1
 
 
 def test_an_ensemble_is_no_beginning(catalogs, trained, tmp_path):
@@ -139,26 +139,26 @@ def test_an_ensemble_is_no_beginning(catalogs, trained, tmp_path):
 
 
 def test_only_what_has_labels_is_learned(catalogs, tmp_path):
-    votes, _ = labels_of(catalogs[:1], SMALL)
+    votes, _ = labels_by_form(catalogs[:1], SMALL)
     assert set(starting_model(SMALL, votes, None).heads) == {"votes"}
-    classes, _ = labels_of(catalogs[1:], SMALL)
+    classes, _ = labels_by_form(catalogs[1:], SMALL)
     assert set(starting_model(SMALL, classes, None).heads) == {"classes"}
     model = train(catalogs[1:], tmp_path / "m", BRIEF)
     assert model.config.votes is False
     with pytest.raises(ModelError, match="No galaxy of these catalogs has votes"):
-        labels_of([without(catalogs[0], "votes", "class")], SMALL)
+        labels_by_form([without(catalogs[0], "votes", "class")], SMALL)
     with pytest.raises(CatalogError, match="no labels for what this model tells"):
         evaluate(tmp_path / "m", catalogs[0])
 
 
 def test_each_galaxy_counts_only_where_it_has_labels(catalogs):
-    labels, _ = labels_of(catalogs, SMALL)
+    labels, _ = labels_by_form(catalogs, SMALL)
     model = MorphologyNet(SMALL.model).eval()
     images = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     rows = np.array([0, 1, 2, 240, 241, 242])
 
     def parts(chosen):
-        outputs = model(images[chosen])
+        outputs = model.from_features(model.encoder.features(images[chosen]))
         made = morphology_losses(*outputs, labels, rows[chosen], SMALL, None)
         return {name: value.item() for name, value in made.items()}
 
@@ -166,8 +166,9 @@ def test_each_galaxy_counts_only_where_it_has_labels(catalogs):
     assert votes["class"] == classes["cumulative"] == classes["conditional"] == classes["assumed_count"] == 0
     for name in whole:
         assert whole[name] == pytest.approx((votes[name] + classes[name]) / 2, rel=1e-4, abs=1e-6)
-    counted = dataclasses.replace(labels, counted=np.ones_like(labels.counted))
-    other = morphology_losses(*model(images), counted, rows, SMALL, None)
+    counted = dataclasses.replace(labels["cast"], counted=np.ones_like(labels["cast"].counted))
+    outputs = model.from_features(model.encoder.features(images))
+    other = morphology_losses(*outputs, {"cast": counted}, rows, SMALL, None)
     assert other["count"].item() > 0 and other["cumulative"].item() == other["assumed_count"].item() == 0
 
 
@@ -184,7 +185,7 @@ def test_rare_classes_come_more_often_and_nobody_is_lost():
 
 
 def test_votes_can_be_repeated(catalogs):
-    labels, _ = labels_of(catalogs, SMALL)
+    labels = labels_by_form(catalogs, SMALL)[0]["cast"]
     rows = np.arange(len(labels.classes))
     often = balanced_rows(rows, labels, dataclasses.replace(SMALL, balance=0.0, vote_repeats=3))
     assert (np.bincount(often)[:240] == 3).all() and (np.bincount(often)[240:] == 1).all()

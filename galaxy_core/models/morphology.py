@@ -1,10 +1,14 @@
 """The morphology net: what volunteers would say of a galaxy, and of which class it is.
 
-The encoder is that of the contrastive denoiser, so it may begin with what was learned there without a label. Two heads
+The encoder is that of the contrastive denoiser, so it may begin with what was learned there without a label. Heads
 read its features. The votes are one Dirichlet distribution a question (Walmsley et al. 2022, MNRAS 509, 3966): a
 softmax gives the expected shares, so that answers add up to 1 and, multiplied down the tree, to the answer that leads
 to them, whatever the weights are; a strength says how sure they are. The classes are a softmax over names that the
 configuration keeps.
+
+Releases state votes as they were cast, or corrected for what distance hides ("debiased": Willett et al. 2013, MNRAS
+435, 2835; Hart et al. 2016, MNRAS 461, 3663). The two differ a lot: of 700 galaxies of Galaxy Zoo 2, volunteers said
+"features or disk" in 31 % as cast, and in 58 % debiased. Each form has its own head, and `reading` says which is told.
 
 A galaxy has no up and no handedness that matters here: predictions are the mean over its eight turned and mirrored
 views, and over the members of an ensemble. A gauge, set after the training, says how unlike all training galaxies an
@@ -13,7 +17,6 @@ image is; nets of before have none.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -23,11 +26,13 @@ from torch import Tensor, nn
 from galaxy_core.errors import ModelError
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig, GalaxyEncoder
 from galaxy_core.models.novelty import NoveltyGauge
-from galaxy_core.vote_tree import N_ANSWERS, N_QUESTIONS, ORDER, PARENT, QUESTION_OF, SLICES
+from galaxy_core.models.vote_outputs import combine_concentrations, concentrations_of
+from galaxy_core.vote_tree import N_ANSWERS, N_QUESTIONS, QUESTION_OF
 
-TYPICAL_STRENGTH = 16.0  # votes that an average prediction is worth
-LOG_STRENGTH_RANGE = 3.5  # a strength is at most so many e-folds from the typical one
-LEAST_SHARE = 1e-3  # of a question, spread over its answers: no answer is ever impossible
+FORMS = (("cast", "votes"), ("debiased", "debiased"))  # forms of votes, and the head that tells each
+# which votes are told: those of the Kaggle challenge lie between the other two (debiased for the first question, nearer
+# to as cast for bars and arms), and an even mixture of both predictions is nearest to its table
+READINGS = ("challenge", "cast", "debiased")
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class MorphologyConfig:
     votes: bool = True  # False: no votes were learned from
     class_names: tuple[str, ...] = ()
     novelty: bool = False  # whether a gauge was set
+    debiased: bool = False  # whether debiased votes were learned beside those as cast
 
     @property
     def n_features(self) -> int:
@@ -72,8 +78,10 @@ class MorphologyNet(nn.Module):
 
     Attributes
     ----------
-    strength_factors : Tensor, float32 (11,)
+    strength_factors, debiased_factors : Tensor, float32 (11,)
         What `predict` multiplies the strength of each question by, set on held-out galaxies after the training.
+    reading : str
+        One of `READINGS`: which votes are told. Without a debiased head there is only "cast".
     gauge : NoveltyGauge or None
         See `add_gauge`.
     """
@@ -95,12 +103,17 @@ class MorphologyNet(nn.Module):
         heads = {}
         if config.votes:
             heads["votes"] = _head(n_features, hidden, N_ANSWERS + N_QUESTIONS, config.dropout)
+        if config.votes and config.debiased:
+            heads["debiased"] = _head(n_features, hidden, N_ANSWERS + N_QUESTIONS, config.dropout)
         if config.class_names:
             heads["classes"] = _head(n_features, hidden, len(config.class_names), config.dropout)
         if not heads:
             raise ModelError("A morphology net predicts votes, classes or both; this configuration names neither.")
         self.heads = nn.ModuleDict(heads)
+        self.reading = READINGS[0] if "debiased" in heads else "cast"
         self.register_buffer("strength_factors", torch.ones(N_QUESTIONS))
+        if "debiased" in heads:
+            self.register_buffer("debiased_factors", torch.ones(N_QUESTIONS))
         self.gauge = NoveltyGauge(n_features) if config.novelty else None
 
     def add_gauge(self) -> NoveltyGauge:
@@ -109,25 +122,36 @@ class MorphologyNet(nn.Module):
         self.gauge = NoveltyGauge(self.config.n_features).to(self.strength_factors.device)
         return self.gauge
 
-    def from_features(self, features: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Concentrations, float32 (n, 37), and logits of classes, float32 (n, n_classes); None where not learned."""
+    def from_features(self, features: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Concentrations, float32 (n, 37), of each form of votes; logits of classes, (n, n_classes), None if unlearned.
+
+        Concentrations are not calibrated.
+        """
         features = features.float()
-        concentrations = concentrations_of(self.heads["votes"](features)) if "votes" in self.heads else None
-        return concentrations, self.heads["classes"](features) if "classes" in self.heads else None
+        votes = {form: concentrations_of(self.heads[head](features)) for form, head in FORMS if head in self.heads}
+        return votes, self.heads["classes"](features) if "classes" in self.heads else None
 
     def forward(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """`from_features` of one view of each galaxy; concentrations are not calibrated."""
-        return self.from_features(self.encoder.features(images))
+        """Concentrations in the net's reading, and logits, of one view of each galaxy; neither is calibrated."""
+        votes, logits = self.from_features(self.encoder.features(images))
+        return read_votes(votes, self.reading), logits
+
+    def factors(self) -> dict[str, Tensor]:
+        """What the strengths of each form are multiplied by."""
+        known = {"cast": self.strength_factors, "debiased": getattr(self, "debiased_factors", None)}
+        return {form: value for form, value in known.items() if value is not None}
 
     def view_features(self, images: Tensor) -> Tensor:
         """Features of the eight views, float32 (8, n, n_features)."""
         views = dihedral_views(images)
         return torch.stack([self.encoder.features(v.contiguous(memory_format=torch.channels_last)) for v in views])
 
-    def views(self, features: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Concentrations and class probabilities of `view_features`, a view each; empty lists where not learned."""
+    def views(self, features: Tensor) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
+        """Concentrations by form, and class probabilities, of `view_features`, a view each; no probabilities if
+        unlearned.
+        """
         made = [self.from_features(view) for view in features]
-        return [c for c, _ in made if c is not None], [k.softmax(dim=1) for _, k in made if k is not None]
+        return [votes for votes, _ in made], [logits.softmax(dim=1) for _, logits in made if logits is not None]
 
     def novelty(self, features: Tensor) -> Tensor | None:
         """How new the mean of `view_features` is, float32 (n,), 1 at the threshold; None without a gauge."""
@@ -136,10 +160,12 @@ class MorphologyNet(nn.Module):
     def tell(self, images: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """What `predict` says, and how new the images are, float32 (n,): above 1 they are flagged."""
         features = self.view_features(images)
-        return *_mean_of(*self.views(features), self.strength_factors), self.novelty(features)
+        return *_mean_of(*self.views(features), self.factors(), self.reading), self.novelty(features)
 
     def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Calibrated concentrations, float32 (n, 37), and class probabilities (n, n_classes); None where not learned.
+        """Calibrated concentrations in the net's reading, float32 (n, 37), and class probabilities (n, n_classes).
+
+        None where not learned.
 
         The mean over the dihedral group, so turning an image by 90 degrees or mirroring it changes nothing but
         rounding.
@@ -174,17 +200,22 @@ class MorphologyEnsemble(nn.Module):
     def __init__(self, config: EnsembleConfig) -> None:
         super().__init__()
         configs = config.configs()
-        if len({(c.class_names, c.votes, c.input_px) for c in configs}) != 1:
+        if len({(c.class_names, c.votes, c.debiased, c.input_px) for c in configs}) != 1:
             raise ModelError("The models of an ensemble must have the same classes, outputs and input size.")
         self.config, self.members = config, nn.ModuleList(MorphologyNet(member) for member in configs)
+        self.reading = self.members[0].reading
 
     def tell(self, images: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """As `MorphologyNet.tell`; novelty is the mean of the members', and None if one of them has no gauge."""
         features = [member.view_features(images) for member in self.members]
         made = [member.views(part) for member, part in zip(self.members, features, strict=True)]
-        factors = torch.stack([member.strength_factors for member in self.members]).log().mean(dim=0).exp()
+        each = [member.factors() for member in self.members]
+        factors = {form: torch.stack([one[form] for one in each]).log().mean(dim=0).exp() for form in each[0]}
         votes, probabilities = _mean_of(
-            [c for concentrations, _ in made for c in concentrations], [p for _, parts in made for p in parts], factors
+            [view for views, _ in made for view in views],
+            [p for _, parts in made for p in parts],
+            factors,
+            self.reading,
         )
         novelty = [member.novelty(part) for member, part in zip(self.members, features, strict=True)]
         known = all(part is not None for part in novelty)
@@ -221,66 +252,38 @@ def dihedral_views(images: Tensor) -> list[Tensor]:
     return [*turned, *(view.flip(3) for view in turned)]
 
 
-def concentrations_of(outputs: Tensor) -> Tensor:
-    """Dirichlet concentrations, float32 (n, 37), of the votes head's outputs (n, 48): shares, then strengths."""
-    logits, strengths = outputs.split([N_ANSWERS, N_QUESTIONS], dim=1)
-    parts = []
-    for part in SLICES:
-        shares = logits[:, part].softmax(dim=1)
-        parts.append((1 - LEAST_SHARE) * shares + LEAST_SHARE / shares.shape[1])
-    log_strength = LOG_STRENGTH_RANGE * torch.tanh(strengths / LOG_STRENGTH_RANGE) + math.log(TYPICAL_STRENGTH)
-    return torch.cat(parts, dim=1) * log_strength.exp()[:, QUESTION_OF]
-
-
-def conditional_shares(concentrations: Tensor) -> Tensor:
-    """Expected share of each answer among those asked, float32 (n, 37)."""
-    return concentrations / _strengths(concentrations)[:, QUESTION_OF]
-
-
-def cumulative_shares(conditional: Tensor) -> Tensor:
-    """Shares multiplied down the tree, float32 (n, 37): of all volunteers."""
-    parts: dict[int, Tensor] = {}
-    for q in ORDER:
-        part, column = conditional[:, SLICES[q]], int(PARENT[q])
-        if column >= 0:
-            above = int(QUESTION_OF[column])
-            part = part * parts[above][:, column - SLICES[above].start, None]
-        parts[q] = part
-    return torch.cat([parts[q] for q in range(N_QUESTIONS)], dim=1)
-
-
-def combine_concentrations(members: Sequence[Tensor]) -> Tensor:
-    """The Dirichlet with the mean and the total variance of an even mixture of Dirichlets, question by question.
-
-    What members disagree about widens it: the variance of a mixture is the mean of the variances plus the variance of
-    the means, and summed over the answers of a Dirichlet of strength A and means m it is ``(1 - sum m^2) / (A + 1)``.
+def set_reading(model: MorphologyNet | MorphologyEnsemble, reading: str) -> None:
+    """Choose which votes a model tells.
 
     Parameters
     ----------
-    members : sequence of Tensor, float32 (n, 37)
+    reading : str
+        One of `READINGS`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such reading, or the model learned votes of one form only and is asked for another.
     """
-    shares = [conditional_shares(member) for member in members]
-    mean = torch.stack(shares).mean(dim=0)
-    second = torch.stack(
-        [
-            _question_sums(share * (1 + member)) / (_strengths(member) + 1)
-            for share, member in zip(shares, members, strict=True)
-        ]
-    ).mean(dim=0)  # sum over answers of E[x^2]
-    squares = _question_sums(mean.square())
-    spread = (second - squares).clamp(min=1e-7)
-    return mean * ((1 - squares) / spread - 1).clamp(min=1e-3)[:, QUESTION_OF]
+    if reading not in READINGS:
+        raise ModelError(f"There is no reading {reading!r} of votes; choose among {', '.join(READINGS)}.")
+    if reading != "cast" and not net_config(model).debiased:
+        raise ModelError("This model learned votes of one form only; it has no other reading than 'cast'.")
+    for net in (model, *getattr(model, "members", ())):
+        net.reading = reading
 
 
-def _question_sums(values: Tensor) -> Tensor:
-    return torch.stack([values[:, part].sum(dim=1) for part in SLICES], dim=1)
-
-
-_strengths = _question_sums
+def read_votes(forms: dict[str, Tensor], reading: str) -> Tensor | None:
+    """Concentrations, float32 (n, 37), of the votes that a reading tells; None where no votes were learned."""
+    if not forms:
+        return None
+    return combine_concentrations(list(forms.values())) if reading == "challenge" else forms[reading]
 
 
 def _mean_of(
-    concentrations: list[Tensor], probabilities: list[Tensor], factors: Tensor
+    views: list[dict[str, Tensor]], probabilities: list[Tensor], factors: dict[str, Tensor], reading: str
 ) -> tuple[Tensor | None, Tensor | None]:
-    votes = combine_concentrations(concentrations) * factors[QUESTION_OF] if concentrations else None
-    return votes, torch.stack(probabilities).mean(dim=0) if probabilities else None
+    votes = {
+        form: combine_concentrations([view[form] for view in views]) * factors[form][QUESTION_OF] for form in views[0]
+    }
+    return read_votes(votes, reading), torch.stack(probabilities).mean(dim=0) if probabilities else None

@@ -17,9 +17,8 @@ from galaxy_core.catalogs.answers import read_answers
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import CatalogError
 from galaxy_core.models import load_model
-from galaxy_core.morphology import Morphology
+from galaxy_core.morphology import Morphology, classify_rows
 from galaxy_core.probes import wilson_interval
-from galaxy_core.recipes.vote_regressor_scores import classify_rows
 from galaxy_core.splits import TEST, split_mask
 from galaxy_core.vote_tree import COLUMN_OF, QUESTION_KEYS, SLICES
 

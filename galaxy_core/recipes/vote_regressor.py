@@ -5,6 +5,7 @@ The systems before it learned 37 free numbers from grey images, or classes from 
 - Outputs obey the question tree by construction, and say how sure they are (`galaxy_core.models.morphology`).
 - A batch mixes galaxies of which only the class is known with galaxies of which only votes are. Each counts in the
   losses it has labels for, and a sum over those is divided by the whole batch, so a galaxy weighs the same in any mix.
+- Votes as they were cast and debiased ones are learned side by side where a release has both.
 - Numbers of votes are learned by their likelihood. Where a release has only fractions, their squared error leads, in
   both forms; a likelihood of the votes that many volunteers would have given stands beside it and teaches strengths.
 - Colours stay: views differ in position angle, mirror image, apparent size, place and brightness, and little in colour.
@@ -48,7 +49,7 @@ from galaxy_core.recipes.vote_regressor_table import table_lines
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
-from galaxy_core.vote_labels import Labels, join_labels, read_labels
+from galaxy_core.vote_labels import Labels, has_both_forms, join_labels, read_labels
 
 STAMP_PX = 128
 PHASES = ("heads", "whole", "novelty")
@@ -151,14 +152,15 @@ def train(
         raise ModelError(f"There is no such phase among {', '.join(phases) or 'none'}; choose among {PHASES}.")
     if set(phases) == {"novelty"}:  # nothing to learn, so no labels are needed
         return add_gauge_to(start_from, catalogs, folder, config, device, report_decoding)
-    labels, notes = labels_of(catalogs, config)
+    labels, notes = labels_by_form(catalogs, config)
+    cast = labels["cast"]
     torch.manual_seed(config.seed)
     model = starting_model(config, labels, start_from).to(device, memory_format=torch.channels_last).eval()
     if not state_folder.exists():
         with atomic_path(history_path) as temporary:
             temporary.write_text("")
     stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
-    labelled = np.flatnonzero(labels.has_votes | (labels.classes >= 0))
+    labelled = np.flatnonzero(cast.has_votes | (cast.classes >= 0))
     train_rows, validation_rows = (np.intersect1d(stamps.rows(split), labelled) for split in (TRAIN, VALIDATION))
     if len(validation_rows) < 2:
         raise ModelError("Too few labelled galaxies to hold any out for validation; train on a hundred or more.")
@@ -171,7 +173,7 @@ def train(
     model.eval()
     model.encoder.spread(features_of(model, stamps, train_rows, config, device))
     if model.config.votes:
-        set_strengths(model, stamps, labels, validation_rows[labels.has_votes[validation_rows]], device)
+        set_strengths(model, stamps, labels, validation_rows, device)
 
     def load(rows: np.ndarray) -> Tensor:
         return shrink(stamps.batch(rows)[0], model.config.input_px)
@@ -184,8 +186,8 @@ def train(
         "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
         "notes": notes,
         "n_train": len(train_rows),
-        "n_train_with_votes": int(labels.has_votes[train_rows].sum()),
-        "n_train_with_class": int((labels.classes[train_rows] >= 0).sum()),
+        "n_train_with_votes": int(cast.has_votes[train_rows].sum()),
+        "n_train_with_class": int((cast.classes[train_rows] >= 0).sum()),
         "n_validation": len(validation_rows),
         "novelty": novelty,
         "torch": torch.__version__,
@@ -198,9 +200,12 @@ def train(
     return load_model(folder, device)
 
 
-def labels_of(catalogs: Sequence[Catalog], config: Config) -> tuple[Labels, list[str]]:
-    """Labels of all galaxies, catalog after catalog, and what could not be used; an error where nothing is known."""
-    made = [read_labels(catalog, config.model.class_names, config.classes_beside_votes) for catalog in catalogs]
+def labels_by_form(catalogs: Sequence[Catalog], config: Config) -> tuple[dict[str, Labels], list[str]]:
+    """Labels of all galaxies, catalog after catalog, by form of votes, and what could not be used.
+
+    The form "debiased" is there where a catalog has it; an error where nothing at all is known.
+    """
+    made = [read_labels(catalog, config.model.class_names, config.classes_beside_votes, "cast") for catalog in catalogs]
     labels = join_labels([part for part, _ in made])
     notes = [
         f"{catalog.layout}:{Path(catalog.source).name}: {note}"
@@ -212,13 +217,17 @@ def labels_of(catalogs: Sequence[Catalog], config: Config) -> tuple[Labels, list
             f"No galaxy of these catalogs has votes or one of the classes {', '.join(config.model.class_names)};"
             " give a catalog with either, or name its classes in the configuration (model.class_names)."
         )
-    return labels, notes
+    forms = {"cast": labels}
+    if any(map(has_both_forms, catalogs)):
+        forms["debiased"] = join_labels([read_labels(catalog, form="debiased")[0] for catalog in catalogs])
+    return forms, notes
 
 
-def starting_model(config: Config, labels: Labels, start_from: str | Path | None) -> MorphologyNet:
+def starting_model(config: Config, labels: dict[str, Labels], start_from: str | Path | None) -> MorphologyNet:
     """A net with the outputs that can be learned from ``labels``; what fits of ``start_from`` is taken over."""
-    names = config.model.class_names if (labels.classes >= 0).any() else ()
-    wanted = replace(config.model, class_names=names, votes=bool(labels.has_votes.any()))
+    names = config.model.class_names if (labels["cast"].classes >= 0).any() else ()
+    votes = bool(labels["cast"].has_votes.any())
+    wanted = replace(config.model, class_names=names, votes=votes, debiased=votes and "debiased" in labels)
     if start_from is None:
         return MorphologyNet(wanted)
     old = load_model(start_from)
@@ -229,7 +238,7 @@ def starting_model(config: Config, labels: Labels, start_from: str | Path | None
     model = MorphologyNet(wanted)
     model.encoder.load_state_dict(old.encoder.state_dict())
     for name, head in old.heads.items() if isinstance(old, MorphologyNet) else ():
-        same = name in model.heads and (name == "votes" or old.config.class_names == names)
+        same = name in model.heads and (name != "classes" or old.config.class_names == names)
         if same and old.config.hidden_size == wanted.hidden_size:
             model.heads[name].load_state_dict(head.state_dict())
     return model
@@ -238,22 +247,22 @@ def starting_model(config: Config, labels: Labels, start_from: str | Path | None
 def _phases(
     model: MorphologyNet,
     stamps: Stamps,
-    labels: Labels,
+    labels: dict[str, Labels],
     rows: tuple[np.ndarray, np.ndarray],
     config: Config,
     device: str,
 ) -> list[Phase]:
-    items = balanced_rows(rows[0], labels, config)
+    items = balanced_rows(rows[0], labels["cast"], config)
     size, weights = model.config.input_px, None
     if model.config.class_names:
-        table = class_weights(labels.classes[items], len(model.config.class_names), config.class_weight_power)
+        table = class_weights(labels["cast"].classes[items], len(model.config.class_names), config.class_weight_power)
         weights = torch.from_numpy(table).to(device)
 
     def features(images: Tensor) -> Tensor:
         with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
             return model.encoder.features(images.contiguous(memory_format=torch.channels_last))
 
-    def outputs(images: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def outputs(images: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
         return model.from_features(features(shrink(images.to(device), size)))
 
     def losses(indices, generator: Generator, learn_encoder: bool) -> dict[str, Tensor]:

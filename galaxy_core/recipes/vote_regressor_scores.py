@@ -14,19 +14,12 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import CatalogError
 from galaxy_core.models import load_model
 from galaxy_core.models.morphology import net_config
-from galaxy_core.morphology import Morphology, catalog_items, classify_items, join_morphologies
+from galaxy_core.morphology import classify_rows
 from galaxy_core.probes import wilson_interval
+from galaxy_core.recipes.vote_scores import choose_reading, score_as_cast, score_votes
 from galaxy_core.splits import TEST, TRAIN, split_of
-from galaxy_core.vote_intervals import (
-    LEAST_ASKED,
-    Shares,
-    answered_share,
-    asked_enough,
-    held_share,
-    measure_reliability,
-)
-from galaxy_core.vote_labels import Labels, read_labels
-from galaxy_core.vote_tree import CUMULATIVE_COLUMNS, QUESTION_KEYS, SLICES, question_sums
+from galaxy_core.vote_intervals import LEAST_ASKED, measure_reliability
+from galaxy_core.vote_labels import has_both_forms, read_labels
 
 N_RESAMPLES = 1000
 N_CONFUSED = 60  # galaxies named for each pair of classes that were taken for one another
@@ -40,6 +33,8 @@ DEFINITIONS = {
     "macro_f1": "mean of the F1 of the classes among the test galaxies; 95 % interval of 1000 bootstrap resamples",
     "released": "the 37 columns as the catalog states them; where it states 0 for questions that nobody was asked, the "
     "prediction is the conditional fraction times the chance that one of 40 volunteers is asked",
+    "reading": "which of the votes that the model tells are compared: as cast, debiased, or the even mixture of both "
+    "(challenge); a table that does not say which it states is read as fits its training galaxies best",
     "rmse": "root of the mean squared error over all galaxies and columns",
     "r2": "1 - SS_res / SS_tot over all columns together, SS_tot around the one mean of all numbers, as published",
     "r2_by_column": "the same with SS_tot around the mean of each column, which a constant prediction cannot pass",
@@ -67,7 +62,8 @@ def evaluate(
     -------
     dict
         ``definitions``, ``n_galaxies``, ``n_test``, ``classes`` and ``votes``, the last two where both the catalog and
-        the model have them. Without NaN: what cannot be measured is None.
+        the model have them, and ``votes_as_cast`` where the votes of the release are debiased and both know those as
+        cast. Without NaN: what cannot be measured is None.
     """
     model = load_model(folder, device)
     config = net_config(model)
@@ -78,6 +74,8 @@ def evaluate(
             f"None of the {len(catalog):,} galaxies falls into the test split; evaluate on a larger catalog."
         )
     labels, notes = read_labels(catalog, config.class_names)
+    train_rows = np.flatnonzero(splits == TRAIN)
+    reading, tried = choose_reading(model, catalog, labels, train_rows, seed)
     told, rows_read = classify_rows(model, catalog, rows, report)
     scores: dict = {"definitions": DEFINITIONS, "n_galaxies": len(catalog), "n_test": len(rows), "notes": notes}
     scores["n_unreadable"] = len(rows) - len(rows_read)
@@ -88,33 +86,15 @@ def evaluate(
         scores["classes"] = score_classes(probabilities, truth, told.class_names, seed)
         scores["classes"]["confused"] = confused_galaxies(probabilities, truth, told.class_names, ids)
     if told.concentrations is not None and labels.has_votes[rows_read].any():
-        scores["votes"] = score_votes(told, labels, rows_read, np.flatnonzero(splits == TRAIN), seed)
+        scores["votes"] = score_votes(told, labels, rows_read, train_rows, seed)
+        scores["votes"] |= {"reading": reading, "rmse_of_readings_on_training": tried}
+        if config.debiased and has_both_forms(catalog):
+            scores["votes_as_cast"] = score_as_cast(model, catalog, rows_read, train_rows, seed)
     if "classes" not in scores and "votes" not in scores:
         raise CatalogError(
             f"{catalog.layout}:{catalog.source} has no labels for what this model tells; evaluate on another catalog."
         )
     return scores
-
-
-def classify_rows(
-    model, catalog: Catalog, rows: np.ndarray, report: Report | None = None
-) -> tuple[Morphology, np.ndarray]:
-    """What a model says of rows of a catalog, and the rows whose image could be read."""
-    done, made = 0, []
-
-    def progress(n: int) -> None:
-        nonlocal done
-        done += n
-        if report:
-            report("classify", done, len(rows))
-
-    for part, _ in classify_items(catalog_items(catalog, rows), model, progress):
-        made += [part] if part is not None else []
-    if not made:
-        raise CatalogError(f"No image of the {len(rows):,} test galaxies could be read; check the image files.")
-    places = {str(catalog.galaxy_ids[row]): row for row in rows}
-    told = join_morphologies(made)
-    return told, np.array([places[key] for key in told.galaxy_ids])
 
 
 def score_classes(probabilities: np.ndarray, truth: np.ndarray, class_names: Sequence[str], seed: int) -> dict:
@@ -179,101 +159,3 @@ def macro_f1(confusion: np.ndarray) -> float:
     there = confusion.sum(axis=1) > 0
     doubled = 2 * np.diag(confusion)
     return float((doubled / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1))[there].mean())
-
-
-def score_votes(told: Morphology, labels: Labels, rows: np.ndarray, train_rows: np.ndarray, seed: int) -> dict:
-    """Errors of the released columns beside the mean training galaxy's, reliability by question, coverage.
-
-    Parameters
-    ----------
-    told : Morphology
-        Of the galaxies in ``rows``, in that order.
-    """
-    released = labels.released[rows].astype(np.float64)
-    cumulative = bool(labels.cumulative_release[rows[0]])
-    states_zeros = bool((question_sums(labels.released) == 0).any())
-    conditional_expected = answered_share(told.concentrations) if states_zeros else told.conditional.expected
-    expected = told.cumulative.expected if cumulative else conditional_expected
-    constant = np.broadcast_to(column_means(labels.released[train_rows]), released.shape)
-    conditional, counts = labels.conditional[rows].astype(np.float64), labels.counts[rows]
-    asked = asked_enough(conditional, counts)
-    curves = {
-        key: measure_reliability(told.conditional.expected[:, part], conditional[:, part])
-        for key, part in zip(QUESTION_KEYS, SLICES, strict=True)
-    }
-    scores = {
-        "form": "cumulative" if cumulative else "conditional",
-        "n_test": int(labels.has_votes[rows].sum()),
-        "model": vote_errors(expected, released, seed),
-        "training_mean": vote_errors(constant, released, seed),
-        "asked_model": vote_errors(told.conditional.expected, conditional, seed),
-        "asked_training_mean": vote_errors(
-            np.broadcast_to(column_means(labels.conditional[train_rows]), released.shape), conditional, seed
-        ),
-        "cumulative_model": vote_errors(told.cumulative.expected, labels.cumulative[rows].astype(np.float64), seed),
-        "reliability": {
-            key: {
-                "expected_calibration_error": curve.expected_calibration_error,
-                "expected": curve.expected.tolist(),
-                "observed": curve.observed.tolist(),
-                "n_values": curve.n_values.tolist(),
-            }
-            for key, curve in curves.items()
-        },
-        "coverage_90": {
-            "conditional": coverages(told.conditional, asked),
-            "cumulative": coverages(told.cumulative, labels.cumulative[rows]),
-        },
-        "rmse_by_column": dict(zip(CUMULATIVE_COLUMNS, column_rmse(expected, released), strict=True)),
-    }
-    scores["model"]["rmse_below_training_mean"] = 1 - scores["model"]["rmse"] / scores["training_mean"]["rmse"]
-    return without_nan(scores)
-
-
-def vote_errors(expected: np.ndarray, observed: np.ndarray, seed: int) -> dict:
-    """RMSE with a bootstrap interval over galaxies, and both kinds of R2, over all columns together; NaN left out."""
-    known = np.isfinite(expected) & np.isfinite(observed)
-    squared = np.where(known, np.where(known, expected, 0.0) - np.where(known, observed, 0.0), 0.0) ** 2
-    by_galaxy, n_by_galaxy = squared.sum(axis=1), known.sum(axis=1)
-    picks = np.random.default_rng(seed).integers(0, len(squared), (N_RESAMPLES, len(squared)))
-    resampled = np.sqrt(by_galaxy[picks].sum(axis=1) / np.maximum(n_by_galaxy[picks].sum(axis=1), 1))
-    values, n_by_column = np.where(known, observed, 0.0), np.maximum(known.sum(axis=0), 1)
-    n = max(int(known.sum()), 1)
-    around_one = np.where(known, observed - values.sum() / n, 0.0) ** 2
-    around_each = np.where(known, observed - values.sum(axis=0) / n_by_column, 0.0) ** 2
-    return {
-        "rmse": float(np.sqrt(squared.sum() / n)),
-        "rmse_interval": np.percentile(resampled, (2.5, 97.5)).tolist(),
-        "r2": float(1 - squared.sum() / max(around_one.sum(), 1e-12)),
-        "r2_by_column": float(1 - squared.sum() / max(around_each.sum(), 1e-12)),
-    }
-
-
-def column_means(values: np.ndarray) -> np.ndarray:
-    """Mean of what is known of each column; NaN where nothing is."""
-    known = np.isfinite(values)
-    sums = np.where(known, values, 0.0).sum(axis=0, dtype=np.float64)
-    return np.where(known.any(axis=0), sums / np.maximum(known.sum(axis=0), 1), np.nan)
-
-
-def column_rmse(expected: np.ndarray, observed: np.ndarray) -> list[float]:
-    """RMSE of each column; NaN where nothing is known."""
-    return np.sqrt(column_means((expected - observed) ** 2)).tolist()
-
-
-def coverages(shares: Shares, observed: np.ndarray) -> dict:
-    """Share of observed fractions within their intervals: of all columns together, and of each question's."""
-    scores = {"all": held_share(shares, observed)}
-    for key, part in zip(QUESTION_KEYS, SLICES, strict=True):
-        cut = Shares(*(getattr(shares, name)[:, part] for name in ("expected", "low", "high")))
-        scores[key] = held_share(cut, observed[:, part])
-    return scores
-
-
-def without_nan(value):
-    """The same nested dicts and lists with None for NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

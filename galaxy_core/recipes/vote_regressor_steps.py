@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from galaxy_core.augment import random_dihedral, random_view
-from galaxy_core.models.morphology import MorphologyNet, conditional_shares, cumulative_shares
+from galaxy_core.models.morphology import MorphologyNet, set_reading
+from galaxy_core.models.vote_outputs import conditional_shares, cumulative_shares
 from galaxy_core.stamps import Stamps
 from galaxy_core.vote_intervals import asked_enough, fit_strength_factors
 from galaxy_core.vote_labels import Labels
@@ -64,39 +65,55 @@ def training_views(images: Tensor, config: Config, size_px: int, generator: Gene
 
 
 def morphology_losses(
-    concentrations: Tensor | None,
+    votes: dict[str, Tensor],
     logits: Tensor | None,
-    labels: Labels,
+    labels: dict[str, Labels],
     rows: np.ndarray,
     config: Config,
     weights: Tensor | None,
 ) -> dict[str, Tensor]:
-    """The parts of the loss, each a sum over the galaxies with that label over all of the batch, and their sum."""
-    device = (concentrations if concentrations is not None else logits).device
+    """The parts of the loss, each a sum over the galaxies with that label over all of the batch, and their sum.
+
+    Parameters
+    ----------
+    votes : dict
+        Concentrations, float32 (n, 37), by form; see `MorphologyNet.from_features`.
+    labels : dict
+        Labels by form; the classes are those of "cast".
+    rows : ndarray of int64, shape (n,)
+    """
     parts: dict[str, Tensor] = {}
-    if concentrations is not None:
-        counts, conditional, cumulative, counted = (
-            torch.from_numpy(values[rows]).to(device)
-            for values in (labels.counts, labels.conditional, labels.cumulative, labels.counted)
-        )
-        likelihood = dirichlet_multinomial_loss(counts, concentrations).sum(dim=1) / N_QUESTIONS
-        parts["count"] = config.count_weight * (likelihood * counted).mean()
-        parts["assumed_count"] = config.assumed_count_weight * (likelihood * ~counted).mean()
-        shares = conditional_shares(concentrations)
-        scale = (~counted).float() / (TYPICAL_VARIANCE * N_ANSWERS)
-        squared = fraction_loss(cumulative_shares(shares), cumulative), fraction_loss(shares, conditional)
-        parts["cumulative"] = config.cumulative_weight * (scale * squared[0]).mean()
-        parts["conditional"] = config.conditional_weight * (scale * squared[1]).mean()
+    for form, concentrations in votes.items():
+        made = vote_losses(concentrations, labels[form], rows, config)
+        parts |= made if form == "cast" else {f"{form}_{name}": value for name, value in made.items()}
     if logits is not None:
-        classes = torch.from_numpy(labels.classes[rows]).to(device)
+        classes = torch.from_numpy(labels["cast"].classes[rows]).to(logits.device)
         parts["class"] = config.class_weight * class_loss(logits, classes, weights, config.label_smoothing).mean()
     return {"loss": sum(parts.values()), **parts}
 
 
+def vote_losses(concentrations: Tensor, labels: Labels, rows: np.ndarray, config: Config) -> dict[str, Tensor]:
+    """The parts of the loss of one form of votes: likelihood where votes were counted, squared errors elsewhere."""
+    counts, conditional, cumulative, counted = (
+        torch.from_numpy(values[rows]).to(concentrations.device)
+        for values in (labels.counts, labels.conditional, labels.cumulative, labels.counted)
+    )
+    likelihood = dirichlet_multinomial_loss(counts, concentrations).sum(dim=1) / N_QUESTIONS
+    shares = conditional_shares(concentrations)
+    scale = (~counted).float() / (TYPICAL_VARIANCE * N_ANSWERS)
+    squared = fraction_loss(cumulative_shares(shares), cumulative), fraction_loss(shares, conditional)
+    return {
+        "count": config.count_weight * (likelihood * counted).mean(),
+        "assumed_count": config.assumed_count_weight * (likelihood * ~counted).mean(),
+        "cumulative": config.cumulative_weight * (scale * squared[0]).mean(),
+        "conditional": config.conditional_weight * (scale * squared[1]).mean(),
+    }
+
+
 def validation_scores(
-    outputs: Callable[[Tensor], tuple[Tensor | None, Tensor | None]],
+    outputs: Callable[[Tensor], tuple[dict[str, Tensor], Tensor | None]],
     stamps: Stamps,
-    labels: Labels,
+    labels: dict[str, Labels],
     rows: np.ndarray,
     config: Config,
     weights: Tensor | None,
@@ -106,23 +123,28 @@ def validation_scores(
     Parameters
     ----------
     outputs : callable
-        Stamps, float32 (n, 3, size, size), to concentrations and logits.
+        Stamps, float32 (n, 3, size, size), to concentrations by form and logits.
     """
     totals: dict[str, float] = {}
-    right, squared = [], []
+    right: list[np.ndarray] = []
+    squared: dict[str, list[np.ndarray]] = {form: [] for form in labels}
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
-        concentrations, logits = outputs(stamps.batch(batch)[0])
-        for name, value in morphology_losses(concentrations, logits, labels, batch, config, weights).items():
+        votes, logits = outputs(stamps.batch(batch)[0])
+        for name, value in morphology_losses(votes, logits, labels, batch, config, weights).items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(batch) / len(rows)
         if logits is not None:
-            known = labels.classes[batch] >= 0
-            right.append((logits.argmax(dim=1).cpu().numpy() == labels.classes[batch])[known])
-        if concentrations is not None:
-            error = cumulative_shares(conditional_shares(concentrations)).cpu().numpy() - labels.cumulative[batch]
-            squared.append(error[np.isfinite(error)] ** 2)
+            truth = labels["cast"].classes[batch]
+            right.append((logits.argmax(dim=1).cpu().numpy() == truth)[truth >= 0])
+        for form, concentrations in votes.items():
+            shares = cumulative_shares(conditional_shares(concentrations)).cpu().numpy()
+            error = shares - labels[form].cumulative[batch]
+            squared[form].append(error[np.isfinite(error)] ** 2)
     scores = {"score": totals["loss"], **totals}
-    for name, values, finish in (("accuracy", right, float), ("cumulative_rmse", squared, np.sqrt)):
+    errors = [
+        ("cumulative_rmse" if form == "cast" else f"{form}_rmse", values, np.sqrt) for form, values in squared.items()
+    ]
+    for name, values, finish in (("accuracy", right, float), *errors):
         if sum(len(part) for part in values):
             scores[name] = float(finish(np.concatenate(values).mean()))
     return scores
@@ -139,15 +161,20 @@ def features_of(model: MorphologyNet, stamps: Stamps, rows: np.ndarray, config: 
     return torch.cat(features)
 
 
-def set_strengths(model: MorphologyNet, stamps: Stamps, labels: Labels, rows: np.ndarray, device: str) -> None:
-    """Set the model's ``strength_factors`` on held-out galaxies with votes; see `fit_strength_factors`."""
-    made = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), BATCH):
-            images = stamps.batch(rows[start : start + BATCH])[0].to(device)
-            made.append(model.predict(shrink(images, model.config.input_px))[0].cpu().numpy())
-    if made:
-        observed = asked_enough(labels.conditional[rows], labels.counts[rows])
-        learned = np.concatenate(made) / model.strength_factors.cpu().numpy()[QUESTION_OF]
-        factors = fit_strength_factors(learned, observed)
-        model.strength_factors.copy_(torch.from_numpy(factors))
+def set_strengths(
+    model: MorphologyNet, stamps: Stamps, labels: dict[str, Labels], rows: np.ndarray, device: str
+) -> None:
+    """Set what the model multiplies strengths by on held-out galaxies with votes; see `fit_strength_factors`."""
+    kept = model.reading
+    for form, factors in model.factors().items():
+        some, made = rows[labels[form].has_votes[rows]], []
+        set_reading(model, form)
+        with torch.inference_mode():
+            for start in range(0, len(some), BATCH):
+                images = stamps.batch(some[start : start + BATCH])[0].to(device)
+                made.append(model.predict(shrink(images, model.config.input_px))[0].cpu().numpy())
+        if made:
+            observed = asked_enough(labels[form].conditional[some], labels[form].counts[some])
+            learned = np.concatenate(made) / factors.cpu().numpy()[QUESTION_OF]
+            factors.copy_(torch.from_numpy(fit_strength_factors(learned, observed)))
+    set_reading(model, kept)

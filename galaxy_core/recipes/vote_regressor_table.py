@@ -11,6 +11,8 @@ def table_lines(scores: dict) -> list[str]:
         lines += ["", *class_lines(scores["classes"])]
     if "votes" in scores:
         lines += ["", *vote_lines(scores["votes"])]
+    if "votes_as_cast" in scores:
+        lines += ["", *vote_lines(scores["votes_as_cast"])]
     return lines
 
 
@@ -33,7 +35,11 @@ def class_lines(classes: dict) -> list[str]:
 def vote_lines(votes: dict) -> list[str]:
     """Errors beside the mean training galaxy's, then calibration and coverage of each question."""
     of = f" of {votes['catalog']}" if "catalog" in votes else ""
-    lines = [f"votes, {votes['form']} as released, n = {votes['n_test']:,}{of}"]
+    lines = [f"votes, {votes['form']} as released, read as {votes['reading']}, n = {votes['n_test']:,}{of}"]
+    tried = votes.get("rmse_of_readings_on_training")
+    if tried:
+        said = ", ".join(f"{reading} {error:.4f}" for reading, error in tried.items())
+        lines.append(f"RMSE of the readings on training galaxies of this table: {said}")
     lines.append(f"{'':<24}{'RMSE':>10}{'interval':>20}{'R2':>10}{'R2 by column':>15}")
     for name in ("model", "training_mean", "asked_model", "asked_training_mean"):
         row = votes[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,12 @@ from pages.views.morphology_work import PAGE, Model
 from pages.views.readers import Galaxies
 
 CHOICE_PX = 340
+READINGS = {"cast": "As volunteers cast them", "debiased": "Debiased for distance", "challenge": "As in the challenge"}
+READINGS_HELP = (
+    """Distance hides features: faint arms and bars look smooth. Galaxy Zoo 2 states votes as they were cast
+and debiased, as if all galaxies were near. The table of the Kaggle challenge lies between: the mean of both."""
+    ""
+)
 PARTS = {0.0: "Automatic", 1.0: "All of it", **{share / 100: f"Central {share} %" for share in range(80, 10, -10)}}
 PART_HELP = """The model knows galaxies that fill a good part of their picture: where yours is small in the middle of a
 wide one, take a smaller part. Automatic: all of it; of the 424 px images of Galaxy Zoo the central 256 px."""
@@ -51,11 +57,23 @@ class Source:
 def choose_model(root: Path) -> Model:
     """The model; a choice only where there are several. Raises `ModelError` where there is none."""
     names = morphology_work.model_names(root)
-    if len(names) == 1:
-        return morphology_work.open_model(names[0], root)
+    name = names[0]
+    if len(names) > 1:
+        with st.sidebar:
+            name = st.selectbox("Model", names, key="morphology-model", help="What tells the kind of a galaxy.")
+    model = morphology_work.open_model(name, root)
+    if not morphology_work.tells_both_forms(model):
+        return model
     with st.sidebar:
-        name = st.selectbox("Model", names, key="morphology-model", help="What tells the kind of a galaxy.")
-    return morphology_work.open_model(name, root)
+        reading = st.selectbox(
+            "Votes",
+            list(READINGS),
+            format_func=READINGS.get,
+            key="morphology-votes",
+            persist_state="session",
+            help=READINGS_HELP,
+        )
+    return replace(model, reading=reading)
 
 
 def choose_sources(root: Path) -> tuple[list[Source], float | None]:

@@ -132,7 +132,8 @@ def measured_sentences(metrics: dict) -> list[str]:
     []
     """
     sentences = []
-    for title, key, facts in (("Class", "classes", _class_facts), ("Votes", "votes", _vote_facts)):
+    parts = (("Class", "classes", _class_facts), ("Votes", "votes", _vote_facts))
+    for title, key, facts in (*parts, ("Votes as cast", "votes_as_cast", _vote_facts)):
         part = metrics.get(key)
         said = facts(part) if isinstance(part, dict) else []
         if said:

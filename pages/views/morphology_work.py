@@ -81,11 +81,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the page: its name, folder, and when its weights were written."""
+    """A model of the page: its name and folder, when its weights were written, the votes it tells (None: usual)."""
 
     name: str
     folder: Path
     changed: int
+    reading: str | None = None
 
 
 def model_names(root: Path) -> list[str]:
@@ -141,14 +142,14 @@ def _key(*parts: object) -> str:
 def net_of(model: Model):
     """The network, loaded once for all visitors; raises `ModelError` where it cannot be."""
     try:
-        return _load(model.folder, model.changed)
+        return _load(model.folder, model.changed, model.reading)
     except ImportError:
         raise ModelError(upload_search.NO_PYTORCH) from None
 
 
-@lru_cache(maxsize=2)
-def _load(folder: Path, changed: int):
-    net = loaded_models.load_morphology(folder, changed)
+@lru_cache(maxsize=3)
+def _load(folder: Path, changed: int, reading: str | None):
+    net = loaded_models.load_morphology(folder, changed, reading)
     denoise_work.set_aside()
     return net
 
@@ -202,6 +203,14 @@ def records_of(model: Model) -> tuple[dict, dict]:
         metrics = {}
     about = config.get("about")
     return about if isinstance(about, dict) else {}, metrics
+
+
+def tells_both_forms(model: Model) -> bool:
+    """Whether a model learned debiased votes beside those as cast."""
+    config = _read_json(model.folder / "config.json").get("config")
+    members = config.get("members") if isinstance(config, dict) else None
+    nets = members if isinstance(members, list) and members else [config]
+    return all(isinstance(net, dict) and net.get("debiased") is True for net in nets)
 
 
 def _read_json(path: Path) -> dict:

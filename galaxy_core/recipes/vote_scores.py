@@ -1,0 +1,164 @@
+"""How right predicted votes are: errors beside those of the mean galaxy, reliability, coverage; and in which reading.
+
+Galaxy Zoo 2 states votes as they were cast and debiased. A table that does not say which it holds, as that of the
+Kaggle challenge, is judged in the reading that fits its training galaxies best, and every reading's error is kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.models.morphology import READINGS, net_config, set_reading
+from galaxy_core.morphology import Morphology, classify_rows
+from galaxy_core.vote_intervals import Shares, answered_share, asked_enough, held_share, measure_reliability
+from galaxy_core.vote_labels import Labels, has_both_forms, read_labels
+from galaxy_core.vote_tree import CUMULATIVE_COLUMNS, QUESTION_KEYS, SLICES, question_sums
+
+N_RESAMPLES = 1000
+N_READING = 300  # training galaxies that tell which reading fits a table
+
+
+def choose_reading(
+    model: nn.Module, catalog: Catalog, labels: Labels, train_rows: np.ndarray, seed: int
+) -> tuple[str, dict | None]:
+    """The reading in which a model is judged on a table, which it is left in, and the RMSE of each if they were tried.
+
+    Parameters
+    ----------
+    labels : Labels
+        Of all galaxies of the catalog, as released.
+    train_rows : ndarray of int64
+        At most `N_READING` of those with votes are classified, none of which is ever judged.
+    """
+    if not net_config(model).debiased:
+        return "cast", None
+    known = train_rows[labels.has_votes[train_rows]]
+    tried = None
+    if has_both_forms(catalog):
+        reading = "debiased"
+    elif catalog.answer_kind == "count" or not len(known):
+        reading = "cast"
+    else:
+        some = np.sort(np.random.default_rng([seed, 5]).permutation(known)[:N_READING])
+        tried = {}
+        for reading in READINGS:
+            set_reading(model, reading)
+            told, rows = classify_rows(model, catalog, some)
+            tried[reading] = vote_errors(released_form(told, labels), labels.released[rows].astype(float), seed)["rmse"]
+        reading = min(tried, key=tried.get)
+    set_reading(model, reading)
+    return reading, tried
+
+
+def score_as_cast(model: nn.Module, catalog: Catalog, rows: np.ndarray, train_rows: np.ndarray, seed: int) -> dict:
+    """`score_votes` of the votes as they were cast, of a catalog that has debiased ones beside them."""
+    labels, _ = read_labels(catalog, form="cast")
+    set_reading(model, "cast")
+    told, rows_read = classify_rows(model, catalog, rows)
+    return score_votes(told, labels, rows_read, train_rows, seed) | {"reading": "cast"}
+
+
+def released_form(told: Morphology, labels: Labels) -> np.ndarray:
+    """Expected values, float64 (n, 37), of what the table of ``labels`` states."""
+    if labels.cumulative_release[0]:
+        return told.cumulative.expected
+    states_zeros = bool((question_sums(labels.released) == 0).any())
+    return answered_share(told.concentrations) if states_zeros else told.conditional.expected
+
+
+def score_votes(told: Morphology, labels: Labels, rows: np.ndarray, train_rows: np.ndarray, seed: int) -> dict:
+    """Errors of the released columns beside the mean training galaxy's, reliability by question, coverage.
+
+    Parameters
+    ----------
+    told : Morphology
+        Of the galaxies in ``rows``, in that order.
+    """
+    released = labels.released[rows].astype(np.float64)
+    cumulative = bool(labels.cumulative_release[rows[0]])
+    expected = released_form(told, labels)
+    constant = np.broadcast_to(column_means(labels.released[train_rows]), released.shape)
+    conditional, counts = labels.conditional[rows].astype(np.float64), labels.counts[rows]
+    asked = asked_enough(conditional, counts)
+    curves = {
+        key: measure_reliability(told.conditional.expected[:, part], conditional[:, part])
+        for key, part in zip(QUESTION_KEYS, SLICES, strict=True)
+    }
+    scores = {
+        "form": "cumulative" if cumulative else "conditional",
+        "n_test": int(labels.has_votes[rows].sum()),
+        "model": vote_errors(expected, released, seed),
+        "training_mean": vote_errors(constant, released, seed),
+        "asked_model": vote_errors(told.conditional.expected, conditional, seed),
+        "asked_training_mean": vote_errors(
+            np.broadcast_to(column_means(labels.conditional[train_rows]), released.shape), conditional, seed
+        ),
+        "cumulative_model": vote_errors(told.cumulative.expected, labels.cumulative[rows].astype(np.float64), seed),
+        "reliability": {
+            key: {
+                "expected_calibration_error": curve.expected_calibration_error,
+                "expected": curve.expected.tolist(),
+                "observed": curve.observed.tolist(),
+                "n_values": curve.n_values.tolist(),
+            }
+            for key, curve in curves.items()
+        },
+        "coverage_90": {
+            "conditional": coverages(told.conditional, asked),
+            "cumulative": coverages(told.cumulative, labels.cumulative[rows]),
+        },
+        "rmse_by_column": dict(zip(CUMULATIVE_COLUMNS, column_rmse(expected, released), strict=True)),
+    }
+    scores["model"]["rmse_below_training_mean"] = 1 - scores["model"]["rmse"] / scores["training_mean"]["rmse"]
+    return without_nan(scores)
+
+
+def vote_errors(expected: np.ndarray, observed: np.ndarray, seed: int) -> dict:
+    """RMSE with a bootstrap interval over galaxies, and both kinds of R2, over all columns together; NaN left out."""
+    known = np.isfinite(expected) & np.isfinite(observed)
+    squared = np.where(known, np.where(known, expected, 0.0) - np.where(known, observed, 0.0), 0.0) ** 2
+    by_galaxy, n_by_galaxy = squared.sum(axis=1), known.sum(axis=1)
+    picks = np.random.default_rng(seed).integers(0, len(squared), (N_RESAMPLES, len(squared)))
+    resampled = np.sqrt(by_galaxy[picks].sum(axis=1) / np.maximum(n_by_galaxy[picks].sum(axis=1), 1))
+    values, n_by_column = np.where(known, observed, 0.0), np.maximum(known.sum(axis=0), 1)
+    n = max(int(known.sum()), 1)
+    around_one = np.where(known, observed - values.sum() / n, 0.0) ** 2
+    around_each = np.where(known, observed - values.sum(axis=0) / n_by_column, 0.0) ** 2
+    return {
+        "rmse": float(np.sqrt(squared.sum() / n)),
+        "rmse_interval": np.percentile(resampled, (2.5, 97.5)).tolist(),
+        "r2": float(1 - squared.sum() / max(around_one.sum(), 1e-12)),
+        "r2_by_column": float(1 - squared.sum() / max(around_each.sum(), 1e-12)),
+    }
+
+
+def column_means(values: np.ndarray) -> np.ndarray:
+    """Mean of what is known of each column; NaN where nothing is."""
+    known = np.isfinite(values)
+    sums = np.where(known, values, 0.0).sum(axis=0, dtype=np.float64)
+    return np.where(known.any(axis=0), sums / np.maximum(known.sum(axis=0), 1), np.nan)
+
+
+def column_rmse(expected: np.ndarray, observed: np.ndarray) -> list[float]:
+    """RMSE of each column; NaN where nothing is known."""
+    return np.sqrt(column_means((expected - observed) ** 2)).tolist()
+
+
+def coverages(shares: Shares, observed: np.ndarray) -> dict:
+    """Share of observed fractions within their intervals: of all columns together, and of each question's."""
+    scores = {"all": held_share(shares, observed)}
+    for key, part in zip(QUESTION_KEYS, SLICES, strict=True):
+        cut = Shares(*(getattr(shares, name)[:, part] for name in ("expected", "low", "high")))
+        scores[key] = held_share(cut, observed[:, part])
+    return scores
+
+
+def without_nan(value):
+    """The same nested dicts and lists with None for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,60 @@
+"""Votes as they were cast beside debiased ones: both are learned, told and judged, each as what it is."""
+
+import dataclasses
+import functools
+import json
+
+import pytest
+import torch
+
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.galaxy_zoo import read_column
+from galaxy_core.models.morphology import MorphologyConfig
+from galaxy_core.recipes.vote_regressor import Config, evaluate, table_lines, train
+from galaxy_core.training import FitConfig
+from galaxy_core.vote_forms import hart_columns
+from galaxy_core.vote_labels import read_labels
+from galaxy_core.vote_tree import QUESTION_OF, place_of, question_sums
+
+SMALL = Config(
+    model=MorphologyConfig((8, 16, 16), (1, 1, 1), 8, 8, 32, 32, 0.1),
+    whole=FitConfig(10, 32, 1e-2, warmup_steps=10, average_decay=0.9),
+)
+
+
+def with_debiased(catalog):
+    """The catalog as Galaxy Zoo 2 states it: votes as cast, and beside them debiased ones, here squared shares, made whole again."""
+    cast = read_labels(catalog)[0].conditional
+    debiased = cast**2 / question_sums(cast**2)[:, QUESTION_OF]
+    table = catalog.table.drop(columns=list(catalog.answer_columns)).assign(total_classifications=40)
+    for name in hart_columns("weighted_fraction"):
+        table[name] = cast[:, place_of(read_column(name))]
+        table[name.replace("weighted_fraction", "debiased")] = debiased[:, place_of(read_column(name))]
+    return dataclasses.replace(catalog, table=table, answer_columns=tuple(hart_columns()))
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    made = read_catalog("synthetic:240")
+    return dataclasses.replace(
+        made, table=made.table.drop(columns="class"), load_image=functools.cache(made.load_image)
+    )
+
+
+def test_both_forms_of_votes_are_learned_and_judged(catalog, tmp_path):
+    model = train([with_debiased(catalog)], tmp_path / "m", SMALL)
+    assert set(model.heads) == {"votes", "debiased"} and model.config.debiased
+    assert not torch.equal(model.debiased_factors, torch.ones(11))
+    record = json.loads((tmp_path / "m" / "history.jsonl").read_text().splitlines()[-1])
+    assert record["count"] > 0 and record["debiased_cumulative"] > 0 and "debiased_rmse" in record["validation"]
+    scores = evaluate(tmp_path / "m", with_debiased(read_catalog("synthetic:300@2")))
+    assert scores["votes"]["reading"] == "debiased" and scores["votes_as_cast"]["reading"] == "cast"
+    assert scores["votes"]["rmse_of_readings_on_training"] is None, "the table says what it states"
+    for part in (scores["votes"], scores["votes_as_cast"]):
+        assert part["asked_model"]["rmse"] < part["asked_training_mean"]["rmse"]
+    unknown = evaluate(tmp_path / "m", read_catalog("synthetic:300@2"))["votes"]
+    tried = unknown["rmse_of_readings_on_training"]
+    assert set(tried) == {"challenge", "cast", "debiased"}
+    assert unknown["reading"] == min(tried, key=tried.get)
+    text = "\n".join(table_lines(scores | {"catalog": "x"}))
+    assert "read as debiased" in text and "read as cast" in text
