@@ -23,7 +23,7 @@ SMALL = Config(
 
 
 def with_debiased(catalog):
-    """The catalog as Galaxy Zoo 2 states it: votes as cast, and beside them debiased ones, here squared shares, made whole again."""
+    """The catalog as Galaxy Zoo 2 states it: votes as cast, and debiased ones, here their squares made whole again."""
     cast = read_labels(catalog)[0].conditional
     debiased = cast**2 / question_sums(cast**2)[:, QUESTION_OF]
     table = catalog.table.drop(columns=list(catalog.answer_columns)).assign(total_classifications=40)
