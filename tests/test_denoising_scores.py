@@ -202,6 +202,11 @@ def test_everything_is_printed_and_stored_without_frames_and_with(folder, monkey
     scores = denoising_scores.evaluate("nowhere", catalog, frames=[folder])
     text = "\n".join(table_lines(json.loads(json.dumps(scores))))
     assert "survey_ü (2), model" in text and "completeness, injected S/N" in text and "purity, measured S/N" in text
+    row = scores["injection"]["survey_ü"]
+    before, after = (row[name]["same_purity"] for name in ("input", "model"))
+    line = text.split("at the same purity", 1)[1].split("survey_ü, model", 1)[1].splitlines()[0]
+    assert f"{before['purity']:.1%} [" in line and f"{after['purity']:.1%} [" in line
+    assert f"{after['gain_mag']['gain']:+.2f}" in line and "found / purity, false per Mpx <=" in text
 
 
 def test_the_command_explains_itself():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from galaxy_core.classical import TITLES
 
 NAMES = {
@@ -119,21 +121,23 @@ def injection_lines(injection: dict) -> list[str]:
 
 
 def _working_points(injection: dict) -> list[str]:
-    """Depth gained over the input at the same purity and at the same threshold, with the purity before and after."""
-    columns = f"{'purity before':>24}{'purity after':>24}{'gain, mag':>24}"
+    """Depth gained over the input at the same purity and at the same threshold, with thresholds and purities of both."""
+    columns = f"{'sigma':>14}{'purity before':>24}{'purity after':>24}{'gain, mag':>24}"
     lines = []
     for key, title in (("same_purity", "at the same purity"), ("same_threshold", "at the input's threshold")):
         lines += ["", f"{title:<50}{columns}"]
         for family, row in injection.items():
             parts = {name: part[key] for name, part in row.items() if isinstance(part, dict) and part[key]}
-            before = _interval(parts.pop("input"))
+            first = parts.pop("input")
             for name, part in parts.items():
                 label = f"{family}, {NAMES.get(name, name)}"
-                lines.append(f"{label:<50}{before:>24}{_interval(part):>24}{_gain(part['gain_mag']):>24}")
-    return [
-        *lines,
-        "purity: counted on other noise than thresholds are set on; threshold: in units of the input's noise",
-    ]
+                sigmas = " -> ".join(f"{median(which['threshold']):.2g}" for which in (first, part))
+                shares = f"{_interval(first):>24}{_interval(part):>24}"
+                lines.append(f"{label:<50}{sigmas:>14}{shares}{_gain(part['gain_mag']):>24}")
+    lines.append(
+        "sigma: thresholds, median over frames, in units of the input's noise; far above 3 it is faint light or"
+    )
+    return [*lines, "crowding that limits the search. Purity: counted on other noise than thresholds are set on"]
 
 
 def _interval(part: dict) -> str:
