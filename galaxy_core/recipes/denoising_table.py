@@ -121,7 +121,7 @@ def injection_lines(injection: dict) -> list[str]:
 
 
 def _working_points(injection: dict) -> list[str]:
-    """Depth gained over the input at the same purity and at the same threshold, with thresholds and purities of both."""
+    """Depth gained over the input at the same purity and at the same threshold, with both thresholds and purities."""
     columns = f"{'sigma':>14}{'purity before':>24}{'purity after':>24}{'gain, mag':>24}"
     lines = []
     for key, title in (("same_purity", "at the same purity"), ("same_threshold", "at the input's threshold")):
