@@ -48,6 +48,29 @@ def run_model(
     return outputs[0], float(used[0]), outputs[1]
 
 
+def run_grey(
+    model: nn.Module, tiles: np.ndarray, sigma: float, uncertainty: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Corrections of grey tiles of one size in one call, and the standard deviation of each denoised pixel or None.
+
+    As `run_model` does it for each: a tile is shown as three equal bands, and what comes out is averaged over them.
+
+    Parameters
+    ----------
+    tiles : ndarray of float32, shape (n, height, width)
+        In the model's range.
+    """
+    import torch
+
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    told = torch.full((len(tiles),), sigma, dtype=torch.float32, device=device)
+    with torch.inference_mode():
+        images = torch.from_numpy(tiles).to(device)[:, None].expand(-1, 3, -1, -1).contiguous()
+        denoised, used = model.denoise(images, told)
+        std = model.uncertainty(images, denoised, used).float().mean(dim=1).cpu().numpy() if uncertainty else None
+        return (denoised.float() - images).mean(dim=1).cpu().numpy(), std
+
+
 def _mean_of_positions(model: nn.Module, images: Tensor, sigma: Tensor) -> Tensor:
     """Mean of what a model makes of images, (1, 3, height, width), in eight positions, each turned back."""
     import torch

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from galaxy_core.denoiser_calls import run_model, says_how_sure, tile_workers, weights_sha256
+from galaxy_core.denoiser_calls import run_grey, run_model, says_how_sure, tile_workers, weights_sha256
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
 from galaxy_core.images import AstroImage
@@ -185,9 +185,8 @@ def denoise_band(
     def read(top: int, bottom: int) -> np.ndarray:
         return np.stack([rows(top, bottom), survey.sky(top, bottom)])
 
-    def run(tile: np.ndarray, sigma_told: float) -> tuple[np.ndarray, np.ndarray | None]:
-        correction, _, std = run_model(model, tile[None], sigma_told, sure)
-        return correction[0], None if std is None else std[0]
+    def run(tiles: np.ndarray, sigma_told: float) -> tuple[np.ndarray, np.ndarray | None]:
+        return run_grey(model, tiles, sigma_told, sure)
 
     def work(tile: np.ndarray) -> np.ndarray:
         band, sky = tile

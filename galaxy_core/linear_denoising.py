@@ -15,12 +15,11 @@ scales from about two pixels, which returns half of the noise there and brings a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy import ndimage
 
-from galaxy_core.bright_windows import run_where
+from galaxy_core.box_filters import box_maximum, box_mean, box_sum
+from galaxy_core.bright_windows import Run, boxes_around, grown, run_where
 from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise, estimate_sky
 
 NOISE_SPACING_PX = 3  # sees the noise of drizzled frames; galaxies are smooth over it
@@ -29,7 +28,7 @@ MIN_MESH_SIDE_PX = 256  # smaller frames have one sky level: a mesh would swallo
 PEDESTAL = 0.02  # where the sky of linear frames is put: the typical sky of the stamps trained on
 # Brightness, in sigma of the noise, over which the deeper (white at 16) and the shallower (at 32) pass fade out,
 FADE_DEEP, FADE_SHALLOW = (8.0, 14.0), (18.0, 28.0)
-NEARLY_BRIGHT = 0.75  # of where the deeper pass begins to fade: around such pixels the shallower one looks
+NEARLY_BRIGHT = 0.75  # of where the deeper pass begins to fade: around denoised pixels like that the shallower looks
 # and over which a denoised pixel becomes a source whose flux is kept.
 SOURCE_SIGMA = (0.5, 1.5)
 SOURCE_WINDOW_PX = 9
@@ -44,10 +43,7 @@ COMPACT = (1.15, 1.3)  # growth of the correlation from the first lag to the sec
 CORRELATION_FADE_IN = (1.4, 1.8)  # up to the first it is the faint sources below detection, from the second drizzling
 MIN_SKY_PX = 400  # to measure it on
 RETURNED_NOISE = 0.44  # share of white noise that comes back with the light: the norm of that smoothing
-
-# A tile (height, width) in the model's range and the noise sigma to tell it, to the model's correction of the tile and
-# the standard deviation of each denoised pixel (None: the model does not say), both in the model's range.
-Run = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray | None]]
+GAUSSIAN_REACH = 4  # widths after which a Gaussian ends
 
 
 def linear_noise_sigma(band: np.ndarray) -> float:
@@ -83,7 +79,7 @@ def noise_correlation(signal: np.ndarray) -> float:
         Finite, sky-subtracted, in units of the noise.
     """
     lit = ndimage.gaussian_filter(signal, 1.0, mode="nearest", truncate=3) > 2.5
-    free = ~ndimage.maximum_filter(lit, size=9, mode="nearest") & (signal != 0)
+    free = ~box_maximum(lit, 9) & (signal != 0)
     if free.sum() < MIN_SKY_PX:
         return 1.0
     weight = free.astype(np.float32)
@@ -101,8 +97,8 @@ def noise_correlation(signal: np.ndarray) -> float:
 def _autocorrelation_sum(values: np.ndarray, weight: np.ndarray, lag_px: int) -> float:
     """Mean product of pairs of pixels up to so many rows and columns apart, times the number of such lags."""
     side = 2 * lag_px + 1
-    products = (values * ndimage.uniform_filter(values, side, mode="constant")).sum()
-    pairs = (weight * ndimage.uniform_filter(weight, side, mode="constant")).sum()
+    products = (values * box_sum(values, side)).sum()
+    pairs = (weight * box_sum(weight, side)).sum()
     return side**2 * float(products / pairs)
 
 
@@ -114,6 +110,7 @@ def correct_in_sigmas(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndar
     signal : ndarray of float32, shape (height, width)
         NaN and infinities are shown to the model as sky, and get no correction.
     run : callable
+        The model: see `galaxy_core.bright_windows.Run`. Tiles, corrections and errors are in its range.
 
     Returns
     -------
@@ -150,7 +147,7 @@ def _sky_shift(correction: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 def _broad(values: np.ndarray, side_px: int) -> np.ndarray:
     """Mean over tens of pixels: a box, twice, since a Gaussian so wide takes as long as a network."""
-    return ndimage.uniform_filter(ndimage.uniform_filter(values, side_px, mode="nearest"), side_px, mode="nearest")
+    return box_mean(box_mean(values, side_px), side_px)
 
 
 def _two_passes(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
@@ -158,11 +155,11 @@ def _two_passes(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndar
     deep, deep_std = _one_pass(signal, run, PUBLISHED_SIGMA)
     if signal.max() < FADE_DEEP[0]:
         return deep, deep_std, np.ones_like(deep)
-    needed = np.maximum(signal, signal + deep) > NEARLY_BRIGHT * FADE_DEEP[0]
+    needed = (signal > FADE_DEEP[0]) | (signal + deep > NEARLY_BRIGHT * FADE_DEEP[0])
     shallow, shallow_std = _one_pass(signal, run_where(run, needed), PUBLISHED_SIGMA / 2)
     # brightness of the denoised neighbourhood: chosen by the noisy pixel itself, high and low noise would fare unlike
     smooth = np.where(signal < FADE_SHALLOW[1], signal + shallow, signal)
-    brightness = ndimage.maximum_filter(smooth, size=3, mode="nearest")
+    brightness = box_maximum(smooth, 3)
     deep_share = 1 - _smooth_step(brightness, *FADE_DEEP)
     shallow_share = (1 - deep_share) * (1 - _smooth_step(brightness, *FADE_SHALLOW))
     share = deep_share + shallow_share
@@ -175,27 +172,47 @@ def _two_passes(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndar
 def _one_pass(signal: np.ndarray, run: Run, sigma: float) -> tuple[np.ndarray, np.ndarray | None]:
     """Correction and its error, in units of the noise, by the model told that the noise is ``sigma`` of its range."""
     scaled = np.minimum(signal * np.float32(sigma) + np.float32(PEDESTAL), 1)
-    correction, std = run(scaled, sigma)
-    return correction / np.float32(sigma), None if std is None else std / np.float32(sigma)
+    correction, std = run(scaled[None], sigma)
+    return correction[0] / np.float32(sigma), None if std is None else std[0] / np.float32(sigma)
 
 
 def _light_left_out(signal: np.ndarray, correction: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Part of the correction that changes the flux of sources, and how much of it counts here, 0 to 1.
 
-    The part is the smoothed correction, smoothed three times to be nearer whole. Pixels left as they were can give
-    nothing back, so smoothing is over the others alone: else the wings of bright stars would keep what is the cores'.
+    Worked out around sources alone, with so much room that it comes out as if it were done everywhere.
+    """
+    brightest = box_maximum(signal + correction, SOURCE_WINDOW_PX)
+    edge_px, room_px = round(GAUSSIAN_REACH * SOURCE_EDGE_PX), round(GAUSSIAN_REACH * FLUX_SCALE_PX) * (FLUX_PASSES + 1)
+    boxes = boxes_around(brightest > SOURCE_SIGMA[0], edge_px)
+    if sum(signal[grown(box, room_px, signal.shape)].size for box in boxes) > signal.size:
+        boxes = [(slice(0, signal.shape[0]), slice(0, signal.shape[1]))]
+    light, source = np.zeros_like(correction), np.zeros_like(correction)
+    for box in boxes:
+        room = grown(box, room_px, signal.shape)
+        inner = tuple(
+            slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(box, room, strict=True)
+        )
+        step = _smooth_step(brightest[room], *SOURCE_SIGMA)
+        source[box] = ndimage.gaussian_filter(step, SOURCE_EDGE_PX, mode="nearest", truncate=GAUSSIAN_REACH)[inner]
+        light[box] = source[box] * _flux_kept(correction[room], share[room])[inner]
+    return light, source
+
+
+def _flux_kept(correction: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The correction smoothed, three times to be nearer whole.
+
+    Pixels left as they were can give nothing back, so smoothing is over the others alone: else the wings of bright
+    stars would keep what is the cores'.
     """
 
     def smooth(values: np.ndarray) -> np.ndarray:
-        return ndimage.gaussian_filter(values, FLUX_SCALE_PX, mode="nearest")
+        return ndimage.gaussian_filter(values, FLUX_SCALE_PX, mode="nearest", truncate=GAUSSIAN_REACH)
 
-    brightest = ndimage.maximum_filter(signal + correction, size=SOURCE_WINDOW_PX, mode="nearest")
-    source = ndimage.gaussian_filter(_smooth_step(brightest, *SOURCE_SIGMA), SOURCE_EDGE_PX, mode="nearest")
     part = share / np.maximum(smooth(share), 0.05)
     left = correction
     for _ in range(FLUX_PASSES):
         left = left - part * smooth(left)
-    return source * (correction - left), source
+    return correction - left
 
 
 def _smooth_step(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galaxy_core.bright_windows import CALL_PX, MARGIN_PX, bright_windows, run_where
+from galaxy_core.bright_windows import CALL_PX, MARGIN_PX, boxes_around, bright_windows, run_where
 
 
 @pytest.mark.parametrize("shape", [(256, 256), (256, 40), (20, 256), (3, 3), (1, 1)])
@@ -26,26 +26,35 @@ def test_only_windows_are_worked_on_and_the_rest_is_zero():
     needed[100, 100], needed[5, 250] = True, True
     seen = []
 
-    def run(tile, sigma):
-        seen.append(tile.shape)
-        return tile + 1, np.full_like(tile, sigma)
+    def run(tiles, sigma):
+        seen.append(tiles.shape)
+        return tiles + 1, np.full_like(tiles, sigma)
 
     tile = np.random.default_rng(0).random((256, 256), dtype=np.float32)
-    correction, std = run_where(run, needed)(tile, 0.5)
-    assert seen == [(48, 48), (48, 48)]
+    (correction,), (std,) = run_where(run, needed)(tile[None], 0.5)
+    assert seen == [(2, 48, 48)]  # one call for windows of one size
     inside = std > 0
     np.testing.assert_array_equal(correction[inside], tile[inside] + 1)
-    assert inside[84:117, 84:117].all() and inside[:22, 234:].all() and not correction[~inside].any()
-    assert run_where(lambda tile, sigma: (tile, None), needed)(tile, 0.5)[1] is None
+    assert inside[88:113, 88:113].all() and inside[:18, 238:].all() and not correction[~inside].any()
+    assert run_where(lambda tiles, sigma: (tiles, None), needed)(tile[None], 0.5)[1] is None
 
 
 def test_nothing_needed_and_everything_needed():
-    def run(tile, sigma):
-        return tile + 1, None
+    def run(tiles, sigma):
+        return tiles + 1, None
 
-    tile = np.zeros((256, 256), np.float32)
+    tile = np.zeros((1, 256, 256), np.float32)
     assert not run_where(run, np.zeros((256, 256), bool))(tile, 1.0)[0].any()
     assert run_where(run, np.ones((256, 256), bool)) is run
     crowded = np.zeros((256, 256), bool)
     crowded[::40, ::40] = True
     assert run_where(run, crowded) is run and 0 < CALL_PX < 256 * 256
+
+
+def test_boxes_fit_tightly_and_pixels_that_share_a_margin_share_one():
+    needed = np.zeros((200, 90), bool)
+    assert boxes_around(needed, 10) == []
+    needed[50, 40], needed[53, 45], needed[150, 89] = True, True, True
+    assert boxes_around(needed, 10) == [(slice(40, 64), slice(30, 56)), (slice(140, 161), slice(79, 90))]
+    needed[65, 52] = True
+    assert len(boxes_around(needed, 10)) == 2

@@ -128,12 +128,13 @@ def test_injection_gains_depth_by_smoothing_and_none_by_scaling(folder, monkeypa
     curve = row["smooth"]["completeness"]
     assert curve[0]["share"] < 0.3 and curve[-1]["share"] > 0.9 and curve[-1]["low"] < curve[-1]["share"]
     assert sum(point["n"] for point in curve) == row["n_injected"] and row["smooth"]["purity"] > 0.5
-
-
-def test_threshold_is_the_lowest_of_the_allowed_rate():
-    threshold = injection_scores.matched_threshold(lambda value: 4 if value > 2 else 5, 4.5)
-    below = [value for value in injection_scores.THRESHOLDS if value <= 2]
-    assert threshold == pytest.approx(injection_scores.THRESHOLDS[len(below)])
+    pure = {name: row[name]["same_purity"] for name in ("input", *scaled)}
+    assert pure["input"]["gain_mag"]["gain"] == 0 and pure["same"] == pure["input"]
+    assert pure["smooth"]["gain_mag"]["gain"] > 0.05 and abs(pure["scaled"]["gain_mag"]["gain"]) < 0.2
+    same = {name: row[name]["same_threshold"] for name in ("input", *scaled)}
+    assert same["smooth"]["threshold"] == same["input"]["threshold"] == row["input"]["threshold"]
+    assert same["scaled"]["share_found"] < same["input"]["share_found"]  # half as bright, at the same threshold
+    assert row["input_matched_filter"]["same_threshold"] is None  # its unit is the filtered noise
 
 
 def test_false_detections_are_counted_on_the_frame_with_its_sky_replaced(folder):
@@ -201,6 +202,11 @@ def test_everything_is_printed_and_stored_without_frames_and_with(folder, monkey
     scores = denoising_scores.evaluate("nowhere", catalog, frames=[folder])
     text = "\n".join(table_lines(json.loads(json.dumps(scores))))
     assert "survey_ü (2), model" in text and "completeness, injected S/N" in text and "purity, measured S/N" in text
+    row = scores["injection"]["survey_ü"]
+    before, after = (row[name]["same_purity"] for name in ("input", "model"))
+    line = text.split("at the same purity", 1)[1].split("survey_ü, model", 1)[1].splitlines()[0]
+    assert f"{before['purity']:.1%} [" in line and f"{after['purity']:.1%} [" in line
+    assert f"{after['gain_mag']['gain']:+.2f}" in line and "found / purity, false per Mpx <=" in text
 
 
 def test_the_command_explains_itself():

@@ -43,8 +43,14 @@ DEFINITIONS = {
     " of output over input flux minus one; scatter: of their difference over the input's own, seen in empty apertures",
     "blank_sky": "noise without a source; sep, 5 connected pixels above threshold x the INPUT's noise",
     "injection": "signal to noise: flux / (sigma x root of the profile's noise-equivalent area), sigma as a filter"
-    " matched to point sources sees it; every method's threshold gives the same rate of false detections on the frame"
-    " with its source-free sky replaced by noise of the same scatter and power spectrum",
+    " matched to point sources sees it; false: found on the frame with its source-free sky replaced by noise of the"
+    " same scatter and power spectrum, so no real source counts as one. The frame as it came is searched at the lowest"
+    " threshold that lets 20 false a megapixel through, every method at the lowest that does so, too",
+    "same_purity": "every search at the lowest threshold at which true / (true + false) of what it finds is at least"
+    " what it is in the frame as it came at 20 false a megapixel; true: injected sources within 3 px of a detection."
+    " Thresholds are set on one half of the replaced sky, purity is reported from the other; gain: over the input so",
+    "same_threshold": "every search at the threshold of the frame as it came, in units of the INPUT's noise",
+    "trade_off": "share of all injected sources found, and purity, by the rate of false detections thresholds allow",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from galaxy_core.classical import TITLES
 
 NAMES = {
@@ -115,7 +117,43 @@ def injection_lines(injection: dict) -> list[str]:
     lines.append(
         "depth: signal to noise at which half are found, at equal rates of false detections; gain over the input"
     )
-    return lines + _curves(injection["all"])
+    return [*lines, *_working_points(injection), *_trade_off(injection["all"]), *_curves(injection["all"])]
+
+
+def _working_points(injection: dict) -> list[str]:
+    """Depth gained over the input at the same purity and at the same threshold, with both thresholds and purities."""
+    columns = f"{'sigma':>14}{'purity before':>24}{'purity after':>24}{'gain, mag':>24}"
+    lines = []
+    for key, title in (("same_purity", "at the same purity"), ("same_threshold", "at the input's threshold")):
+        lines += ["", f"{title:<50}{columns}"]
+        for family, row in injection.items():
+            parts = {name: part[key] for name, part in row.items() if isinstance(part, dict) and part[key]}
+            first = parts.pop("input")
+            for name, part in parts.items():
+                label = f"{family}, {NAMES.get(name, name)}"
+                sigmas = " -> ".join(f"{median(which['threshold']):.2g}" for which in (first, part))
+                shares = f"{_interval(first):>24}{_interval(part):>24}"
+                lines.append(f"{label:<50}{sigmas:>14}{shares}{_gain(part['gain_mag']):>24}")
+    lines.append(
+        "sigma: thresholds, median over frames, in units of the input's noise; far above 3 it is faint light or"
+    )
+    return [*lines, "crowding that limits the search. Purity: counted on other noise than thresholds are set on"]
+
+
+def _interval(part: dict) -> str:
+    low, high = part["purity_interval"]
+    return f"{part['purity']:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def _trade_off(row: dict) -> list[str]:
+    """Completeness and purity over all frames as thresholds fall, by the false detections a megapixel they allow."""
+    rates = [point["false_per_megapixel_allowed"] for point in row["input"]["trade_off"]]
+    lines = ["", f"{'found / purity, false per Mpx <=':<38}" + "".join(f"{rate:>16g}" for rate in rates)]
+    for name, part in row.items():
+        if isinstance(part, dict):
+            points = (f"{point['share_found']:.1%} / {point['purity']:.1%}" for point in part["trade_off"])
+            lines.append(f"{NAMES.get(name, name):<38}" + "".join(f"{point:>16}" for point in points))
+    return lines
 
 
 def _curves(row: dict) -> list[str]:

@@ -1,9 +1,12 @@
 """Completeness, purity and depth: sources of known light put into real frames, looked for before and after denoising.
 
-Every method gets the threshold that lets the same number of false detections through, so nobody gains depth by being
-less pure. What is false is counted on the frame itself with its source-free sky replaced by noise of the same scatter
-and power spectrum: methods that adapt to the whole image then meet the image they will meet. That noise is drawn twice,
-once to set the thresholds, once to count. Of the input both the plain search and the one through a filter matched to
+Nobody shall gain depth by being less pure. So every method is compared with the frame as it came, searched at the
+threshold that lets 20 false detections a megapixel through, in three ways: at the threshold with the same rate of false
+detections, at the threshold at which what it finds is as pure, and at the same threshold in units of the input's noise.
+What is false is counted on the frame itself with its source-free sky replaced by noise of the same scatter and power
+spectrum: methods that adapt to the whole image then meet the image they will meet, and no faint source of the real sky
+that denoising uncovers is taken for an invention. That noise is drawn twice, once to set thresholds, once to count
+(`injection_points`). Of the input both the plain search and the one through a filter matched to
 the point source are shown; the second is the fair rival (cf. Roscani et al. 2020, A&A 643, A43, who compare denoisers
 on simulated surveys in this way).
 
@@ -24,8 +27,6 @@ from galaxy_core.detection import Sources, aperture_flux, detect
 from galaxy_core.injection import (
     Injected,
     choose_places,
-    depth_gain_mag,
-    half_depth,
     inject,
     noise_like,
     point_profile,
@@ -33,10 +34,20 @@ from galaxy_core.injection import (
     wilson_interval,
 )
 from galaxy_core.recipes.frame_scores import Denoisers, Frame, Report
+from galaxy_core.recipes.injection_points import (
+    FALSE_PER_MEGAPIXEL,
+    Sweep,
+    at_false_rate,
+    at_purity,
+    at_threshold,
+    found_at,
+    gain,
+    point_scores,
+    sweep,
+    trade_off,
+)
 
 SNR_BINS = (1, 2, 3, 4, 5, 6, 8, 10, 14, 20)
-FALSE_PER_MEGAPIXEL = 20.0
-THRESHOLDS = tuple(np.geomspace(0.08, 14, 64))
 MIN_AREA_PX = 5
 FALSE_SKY_PX, MAX_BLANKS = 300_000, 40  # sky to set thresholds on, and as much to count on; frames it may take
 EDGE_PX = 3  # from the edge of the replaced sky nothing is counted
@@ -56,10 +67,9 @@ class Search:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one search found: which injected sources, the signal to noise measured of those, and of false ones."""
+    """What one search found; at the allowed rate of false ones, the signal to noise measured of true and false."""
 
-    threshold: float
-    found: np.ndarray
+    swept: Sweep
     true_snr: np.ndarray
     false_snr: np.ndarray
 
@@ -103,8 +113,8 @@ def _choose_frames(frames: Sequence[Frame], seed: int) -> dict[str, list[Frame]]
     return {family: members for family, members in chosen.items() if members}
 
 
-def search_frame(frame: Frame, searches: dict[str, Search], seed: int) -> tuple[Injected, dict[str, Outcome], float]:
-    """What was injected, what each search made of it, and how much more sky false detections were counted on."""
+def search_frame(frame: Frame, searches: dict[str, Search], seed: int) -> tuple[Injected, dict[str, Outcome]]:
+    """What was injected, and what each search made of it."""
     blanks = make_blanks(frame, seed)
     scenes = make_scenes(frame, filtered_sigma(frame, seed), seed)
     outcomes = {}
@@ -113,8 +123,7 @@ def search_frame(frame: Frame, searches: dict[str, Search], seed: int) -> tuple[
         images = [prepare(band) for band, _ in scenes]
         calm = [prepare(band) for band in blanks]
         outcomes[name] = _search(frame, search, images, [injected for _, injected in scenes], calm)
-    area = len(blanks) // 2 * countable(frame).sum() / (len(scenes) * frame.free.sum())
-    return _joined([injected for _, injected in scenes]), outcomes, float(area)
+    return _joined([injected for _, injected in scenes]), outcomes
 
 
 def make_blanks(frame: Frame, seed: int) -> list[np.ndarray]:
@@ -169,35 +178,24 @@ def _search(frame: Frame, search: Search, images: list, injected: list[Injected]
         found = find(band, threshold)
         return found.take(count_on[np.round(found.y).astype(int), np.round(found.x).astype(int)])
 
-    allowed = FALSE_PER_MEGAPIXEL * half * count_on.sum() / 1e6
-    threshold = matched_threshold(lambda value: sum(len(false_ones(band, value)) for band in blanks[:half]), allowed)
+    def count_false(threshold: float) -> tuple[int, int]:
+        counts = [len(false_ones(band, threshold)) for band in blanks]
+        return sum(counts[:half]), sum(counts[half:])
+
+    def hits(threshold: float) -> list[np.ndarray]:
+        parts = zip(images, injected, strict=True)
+        return [recovered(sources, find(band, threshold)) for band, sources in parts]
+
+    megapixels = half * count_on.sum() / 1e6
+    ratio = half * count_on.sum() / (len(images) * frame.free.sum())
+    swept = sweep(lambda threshold: np.concatenate(hits(threshold)), count_false, float(ratio), float(megapixels))
+    threshold = swept.thresholds[at_false_rate(swept, FALSE_PER_MEGAPIXEL)]
     false = [_measured_snr(frame, band, false_ones(band, threshold)) for band in blanks[half:]]
-    hits, true = [], []
-    for band, sources in zip(images, injected, strict=True):
-        hit = recovered(sources, find(band, threshold))
-        hits.append(hit)
+    true = []
+    for band, sources, hit in zip(images, injected, hits(threshold), strict=True):
         places = Sources(sources.x[hit], sources.y[hit], *np.zeros((4, int(hit.sum()))))
         true.append(_measured_snr(frame, band, places))
-    return Outcome(threshold, np.concatenate(hits), np.concatenate(true), np.concatenate(false))
-
-
-def matched_threshold(count_false: Callable[[float], int], allowed: float) -> float:
-    """The lowest threshold, in sigma of the input, that lets no more false detections through than are allowed.
-
-    Parameters
-    ----------
-    count_false : callable
-        Threshold to number of detections on the sky that thresholds are set on.
-    allowed : float
-        So many of them.
-    """
-    passed = len(THRESHOLDS) - 1
-    for stride in (4, 1):  # from above: far below the noise detections merge, and there are few of them again
-        for index in range(passed, -1, -stride):
-            if count_false(THRESHOLDS[index]) > allowed:
-                break
-            passed = index
-    return float(THRESHOLDS[passed])
+    return Outcome(swept, np.concatenate(true), np.concatenate(false))
 
 
 def _measured_snr(frame: Frame, band: np.ndarray, found: Sources) -> np.ndarray:
@@ -212,37 +210,40 @@ def _joined(parts: list[Injected]) -> Injected:
 
 
 def summarise(results: list, searches: dict[str, Search], names: list[str], seed: int) -> dict:
-    """Curves with 95 % binomial intervals, depths, and gains in magnitudes over the two searches of the input."""
-    injected = _joined([part for part, _, _ in results])
-    found = {name: np.concatenate([outcomes[name].found for _, outcomes, _ in results]) for name in searches}
+    """Curves with 95 % binomial intervals, and depths and gains in magnitudes over the input at each working point."""
+    injected = _joined([part for part, _ in results])
+    swept = {name: [outcomes[name].swept for _, outcomes in results] for name in searches}
+    rows = {name: [at_false_rate(part, FALSE_PER_MEGAPIXEL) for part in swept[name]] for name in searches}
+    before = list(zip(swept["input"], rows["input"], strict=True))
+    pure = {
+        name: [at_purity(part, first.purity_set()[row]) for part, (first, row) in zip(swept[name], before, strict=True)]
+        for name in searches
+    }
+    same = {
+        name: [
+            at_threshold(part, first.thresholds[row]) for part, (first, row) in zip(swept[name], before, strict=True)
+        ]
+        for name in searches
+    }
+    found = {name: found_at(swept[name], rows[name]) for name in searches}
+    pure_input = found_at(swept["input"], pure["input"])
+    sources = injected.snr, injected.is_point, seed
     summary = {"frames": names, "n_injected": len(injected.snr), "false_per_megapixel_allowed": FALSE_PER_MEGAPIXEL}
-    for name in searches:
-        outcomes = [outcomes[name] for _, outcomes, _ in results]
-        false = sum(len(outcome.false_snr) / area for outcome, (_, _, area) in zip(outcomes, results, strict=True))
-        depths = {"all": half_depth(injected.snr, found[name])}
-        for kind, chosen in (("point_sources", injected.is_point), ("galaxies", ~injected.is_point)):
-            depths[kind] = half_depth(injected.snr[chosen], found[name][chosen])
-        rng = np.random.default_rng([seed, 5])
-        summary[name] = {
-            "threshold": [outcome.threshold for outcome in outcomes],
-            "depth_snr": {kind: _number(value) for kind, value in depths.items()},
-            "purity": float(found[name].sum() / max(found[name].sum() + false, 1)),
-            "false_expected": float(false),
+    for name, search in searches.items():
+        outcomes = [outcomes[name] for _, outcomes in results]
+        summary[name] = point_scores(swept[name], rows[name], found["input"], *sources) | {
             "completeness": completeness_curve(injected.snr, found[name]),
-            "purity_curve": purity_curve(outcomes, [area for _, _, area in results]),
-            "gain_mag": gain(injected.snr, found["input"], found[name], rng),
-            "gain_over_matched_filter_mag": gain(injected.snr, found["input_matched_filter"], found[name], rng),
+            "purity_curve": purity_curve(outcomes),
+            "gain_over_matched_filter_mag": gain(
+                injected.snr, found["input_matched_filter"], found[name], np.random.default_rng([seed, 5])
+            ),
+            "same_purity": point_scores(swept[name], pure[name], pure_input, *sources),
+            "same_threshold": None
+            if search.matched
+            else point_scores(swept[name], same[name], found["input"], *sources),
+            "trade_off": trade_off(swept[name]),
         }
     return summary
-
-
-def gain(snr: np.ndarray, before: np.ndarray, after: np.ndarray, rng: np.random.Generator) -> dict[str, float | None]:
-    """Depth gained at half completeness, magnitudes, with its 95 % interval."""
-    return dict(zip(("gain", "low", "high"), map(_number, depth_gain_mag(snr, before, after, rng)), strict=True))
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def completeness_curve(snr: np.ndarray, found: np.ndarray) -> list[dict[str, float]]:
@@ -254,16 +255,17 @@ def completeness_curve(snr: np.ndarray, found: np.ndarray) -> list[dict[str, flo
     ]
 
 
-def purity_curve(outcomes: list[Outcome], areas: list[float]) -> list[dict[str, float]]:
+def purity_curve(outcomes: list[Outcome]) -> list[dict[str, float]]:
     """Share of detections that are true, by the signal to noise measured of them.
 
-    False ones are counted on ``areas`` times the sky of the frames, and scaled.
+    False ones are counted on ``sky_ratio`` times the sky of the frames, and scaled.
     """
     rows = []
     for low, high in pairwise(SNR_BINS):
         true = sum(int(((part.true_snr >= low) & (part.true_snr < high)).sum()) for part in outcomes)
-        parts = zip(outcomes, areas, strict=True)
-        false = sum(((part.false_snr >= low) & (part.false_snr < high)).sum() / area for part, area in parts)
+        false = sum(
+            ((part.false_snr >= low) & (part.false_snr < high)).sum() / part.swept.sky_ratio for part in outcomes
+        )
         rows.append(_share(low, high, true, round(true + false)))
     return rows
 

@@ -1,9 +1,10 @@
 """Denoising a frame, as the page and the command do it, against the network alone on the tiles of that frame.
 
 The network alone is called in two ways, with tiles in memory and as many threads as it likes: once for each tile of the
-frame, and as often as the denoiser calls it, which looks twice at what surrounds bright pixels. They are measured in
-turns, and the fastest of each counts: what else runs on the machine slows all. On a machine that is busy, the processor
-time of each is the better measure.
+frame, and as the denoiser calls it, which looks again at windows around bright pixels. The first is what the whole is
+held against. "Network" is the denoising network; with --uncertainty, the one that says how sure each pixel is runs in
+all three. They are measured in turns. What else runs on the machine slows all: the ratio to believe there is that of
+the medians of processor time, with OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sources", type=int, default=200, help="stars in it, from 3 sigma a pixel on (%(default)s)")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="trained model, by name or folder (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+    parser.add_argument("--frame", help="a FITS frame instead, its middle")
+    parser.add_argument("--uncertainty", action="store_true", help="ask how sure each pixel is, too")
     parser.add_argument("--repeats", type=int, default=3, help="turns (%(default)s)")
 
 
@@ -32,18 +35,21 @@ def measure(options: argparse.Namespace) -> dict:
 
     from galaxy_core.denoising import denoise_image
     from galaxy_core.embedding import find_model
-    from galaxy_core.images import AstroImage
+    from galaxy_core.images import AstroImage, read_image
+    from galaxy_core.linear_denoising import linear_noise_sigma
     from galaxy_core.models import load_model, resolve_device
     from galaxy_core.noise import PUBLISHED_SIGMA
     from galaxy_core.tiles import spans
 
     device = resolve_device(options.device)
     model = load_model(find_model(options.model, options.artifacts), device)
-    band = _frame(options.side, options.sources)
+    band = _middle(read_image(options.frame).pixels[0], options.side) if options.frame else None
+    band = _frame(options.side, options.sources) if band is None else band
     image = AstroImage(band[None], True, None, "FITS", "frame.fits", 32)
-    steps = spans(options.side)
-    scaled = torch.from_numpy((band - np.float32(1000)) / np.float32(20) * np.float32(PUBLISHED_SIGMA))
-    tiles = [scaled[a:b, c:d].expand(1, 3, -1, -1).contiguous().to(device) for a, b, _ in steps for c, d, _ in steps]
+    down, across = map(spans, band.shape)
+    units = np.float32(PUBLISHED_SIGMA / linear_noise_sigma(band))
+    scaled = torch.from_numpy(np.nan_to_num((band - np.nanmedian(band)) * units)).clamp(max=1)
+    tiles = [scaled[a:b, c:d].expand(1, 3, -1, -1).contiguous().to(device) for a, b, _ in down for c, d, _ in across]
     told, asked = torch.tensor([PUBLISHED_SIGMA], device=device), []
     denoise = model.denoise
 
@@ -53,14 +59,17 @@ def measure(options: argparse.Namespace) -> dict:
 
     def network(inputs: list) -> None:
         with torch.inference_mode():
-            for tile in inputs:
-                denoise(tile, told)[0].cpu()
+            for images in inputs:
+                denoised, used = denoise(images, told.expand(len(images)))
+                denoised.cpu()
+                if options.uncertainty:
+                    model.uncertainty(images, denoised, used).cpu()
 
     model.denoise = noted  # compiles kernels too
-    denoise_image(image, model)
+    denoise_image(image, model, uncertainty=options.uncertainty)
     model.denoise = denoise
     ways = {
-        "whole": lambda: denoise_image(image, model),
+        "whole": lambda: denoise_image(image, model, uncertainty=options.uncertainty),
         "network": lambda: network(tiles),
         "network_as_asked": lambda: network(asked),
     }
@@ -72,9 +81,11 @@ def measure(options: argparse.Namespace) -> dict:
             run()
             seconds[name].append(time.perf_counter() - started)
             processor[name].append(time.process_time() - cpu_started)
-    best, cpu = ({name: min(times) for name, times in kept.items()} for kept in (seconds, processor))
+    best = {name: min(times) for name, times in seconds.items()}
+    cpu = {name: float(np.median(times)) for name, times in processor.items()}
     peak_mb = peak_memory_gib() * 2**30 / 1e6
-    print(f"{options.side} x {options.side} pixels, {options.sources} stars, {model.name} on {device}")
+    content = options.frame or f"{options.sources} stars"
+    print(f"{band.shape[0]} x {band.shape[1]} pixels, {content}, {model.name} on {device}")
     labels = {"whole": "whole", "network": f"network, {len(tiles)} tiles", "network_as_asked": f"{len(asked)} calls"}
     for name, label in labels.items():
         print(
@@ -85,9 +96,11 @@ def measure(options: argparse.Namespace) -> dict:
     return {
         "benchmark": "denoise",
         "side_px": options.side,
-        "n_sources": options.sources,
+        "frame": content,
+        "uncertainty": options.uncertainty,
         "n_tiles": len(tiles),
         "network_calls": len(asked),
+        "network_megapixels": round(sum(len(images) * images[0, 0].numel() for images in asked) / 1e6, 3),
         "model": model.name,
         "device": device,
         "threads": torch.get_num_threads(),
@@ -97,7 +110,13 @@ def measure(options: argparse.Namespace) -> dict:
         "processor_ratio_of_whole": {name: round(cpu["whole"] / value, 4) for name, value in cpu.items()},
         "peak_memory_mb": round(peak_mb, 1),
         "seconds_of_each_turn": {name: [round(s, 3) for s in times] for name, times in seconds.items()},
+        "processor_seconds_of_each_turn": {name: [round(s, 3) for s in times] for name, times in processor.items()},
     }
+
+
+def _middle(band: np.ndarray, side: int) -> np.ndarray:
+    top, left = (max(length - side, 0) // 2 for length in band.shape)
+    return np.array(band[top : top + side, left : left + side], dtype=np.float32)
 
 
 def _frame(side: int, n_sources: int) -> np.ndarray:
