@@ -132,3 +132,30 @@ def nt_xent_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     logits.fill_diagonal_(float("-inf"))
     partner = torch.arange(2 * n, device=views.device).roll(n)
     return F.cross_entropy(logits, partner)
+
+
+def momentum_contrast_loss(
+    queries: Tensor, keys: Tensor, queue: Tensor, temperature: float, excluded: Tensor | None = None
+) -> Tensor:
+    """Each query must pick its own key among that and those in a queue of keys of other galaxies.
+
+    He et al. 2020 (MoCo), eq. 1, averaged over the queries:
+    ``L_q = -log(exp(q . k+ / T) / sum_i exp(q . k_i / T))``, where i runs over the own key k+ and the queue.
+
+    Parameters
+    ----------
+    queries, keys : Tensor, shape (n, d)
+        Row i of both is the same galaxy. They need not be normalised; no gradient flows into the keys.
+    queue : Tensor, shape (d, n_queue)
+        Keys of unit length, one a column.
+    temperature : float
+    excluded : Tensor of bool, shape (n, n_queue), optional
+        Which of the queue do not count against a query: empty places, and earlier keys of the same galaxy.
+    """
+    queries = F.normalize(queries.float(), dim=1)
+    keys = F.normalize(keys.detach().float(), dim=1)
+    others = queries @ queue.detach().to(queries.dtype)
+    if excluded is not None:
+        others = others.masked_fill(excluded, float("-inf"))
+    logits = torch.cat([(queries * keys).sum(dim=1, keepdim=True), others], dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))

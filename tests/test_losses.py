@@ -11,6 +11,7 @@ from galaxy_core.losses import (
     flux_loss,
     luminance,
     masked_ssim_loss,
+    momentum_contrast_loss,
     nt_xent_loss,
     ssim_map,
     total_variation_loss,
@@ -158,3 +159,39 @@ def test_luminance_weights():
     green = torch.zeros(1, 3, 1, 1)
     green[:, 1] = 1
     assert luminance(green).item() == pytest.approx(0.587)
+
+
+def naive_momentum_contrast(queries, keys, queue, temperature, excluded) -> float:
+    losses = []
+    for i, query in enumerate(queries):
+        query = query / np.linalg.norm(query)
+        own = np.exp(query @ keys[i] / np.linalg.norm(keys[i]) / temperature)
+        others = [np.exp(query @ queue[:, k] / temperature) for k in range(queue.shape[1]) if not excluded[i, k]]
+        losses.append(-np.log(own / (own + sum(others))))
+    return float(np.mean(losses))
+
+
+@pytest.mark.parametrize(("n", "n_queue"), [(1, 1), (2, 5), (6, 30)])
+def test_momentum_contrast_is_equation_one_of_moco(n, n_queue):
+    rng = np.random.default_rng(n)
+    queries, keys, queue = rng.normal(size=(n, 4)), rng.normal(size=(n, 4)), rng.normal(size=(4, n_queue))
+    queue /= np.linalg.norm(queue, axis=0)
+    excluded = rng.random((n, n_queue)) < 0.3
+    tensors = [torch.from_numpy(array) for array in (queries, keys, queue)]
+    ours = float(momentum_contrast_loss(*tensors, 0.2, torch.from_numpy(excluded)))
+    assert ours == pytest.approx(naive_momentum_contrast(queries, keys, queue, 0.2, excluded), rel=1e-4, abs=1e-6)
+    plain = naive_momentum_contrast(queries, keys, queue, 0.5, np.zeros_like(excluded))
+    assert float(momentum_contrast_loss(*tensors, 0.5)) == pytest.approx(plain, rel=1e-4, abs=1e-6)
+
+
+def test_momentum_contrast_with_an_empty_queue_has_nothing_to_tell_apart():
+    queries = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = momentum_contrast_loss(queries, queries.detach(), torch.zeros(4, 5), 0.2, torch.ones(3, 5, dtype=torch.bool))
+    loss.backward()
+    assert loss == 0 and torch.equal(queries.grad, torch.zeros(3, 4))
+
+
+def test_momentum_contrast_teaches_queries_not_keys():
+    queries, keys = (torch.randn(3, 4, generator=torch.Generator().manual_seed(k)).requires_grad_() for k in (0, 1))
+    momentum_contrast_loss(queries, keys, torch.eye(4), 0.2).backward()
+    assert keys.grad is None and queries.grad.abs().sum() > 0

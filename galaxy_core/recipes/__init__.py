@@ -37,6 +37,16 @@ RECIPES: dict[str, Recipe] = {
         "Learn, from votes, classes or both, what volunteers would say of a galaxy and of which class it is.",
         "galaxy_core.recipes.vote_regressor",
     ),
+    "feature_classifier": Recipe(
+        "feature_classifier",
+        "Learn classes, those that votes make or the catalog's own, with a ResNet34 whose 512 features can be mapped.",
+        "galaxy_core.recipes.feature_classifier",
+    ),
+    "moco": Recipe(
+        "moco",
+        "Learn, without labels, to know a galaxy again among others, with a ResNet18 (MoCo v2).",
+        "galaxy_core.recipes.moco",
+    ),
 }
 
 

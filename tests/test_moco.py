@@ -1,0 +1,199 @@
+"""Momentum contrast: its queue and its keys by hand, the recipe end to end, killed and resumed."""
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.errors import CatalogError, ModelError
+from galaxy_core.models import load_model
+from galaxy_core.models.momentum_contrast import MomentumContrast, project
+from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
+from galaxy_core.recipes.moco import Config, evaluate, table_lines, train
+from galaxy_core.training import FitConfig
+
+NET = ResNetConfig(18, 8, 3, 2, False, (), 8, 16, 32)
+SMALL = Config(model=NET, contrast=FitConfig(3, 16, 1e-3), queue_size=40, n_groups=2)
+
+
+class Killed(Exception):
+    """Stands in for a kill between two steps."""
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    made = read_catalog("synthetic:60")
+    return dataclasses.replace(made, load_image=functools.cache(made.load_image))
+
+
+@pytest.fixture(scope="module")
+def trained(catalog, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "moco"
+    train([catalog], folder, SMALL)
+    return folder
+
+
+def contrast(n_queue: int = 10) -> MomentumContrast:
+    torch.manual_seed(0)
+    return MomentumContrast(GalaxyResNet(NET), n_queue)
+
+
+def images(n: int, seed: int) -> torch.Tensor:
+    return torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+
+
+def test_keys_follow_queries():
+    both = contrast()
+    with torch.no_grad():
+        both.query["projection"][0].weight.fill_(1.0)
+        both.key["projection"][0].weight.fill_(0.0)
+    both.follow(0.9)
+    torch.testing.assert_close(both.key["projection"][0].weight, torch.full((64, 64), 0.1))
+    both.follow(0.9)
+    torch.testing.assert_close(both.key["projection"][0].weight, torch.full((64, 64), 0.19))
+    assert not any(p.requires_grad for p in both.key.parameters())
+    assert all(p.requires_grad for p in both.query.parameters())
+
+
+def test_the_queue_replaces_its_oldest_keys():
+    both = contrast(10)
+    expected = [-1] * 10
+    for start in (0, 4, 8, 12):
+        rows = torch.arange(start, start + 4)
+        both.enqueue(rows[:, None].float().repeat(1, 8), rows)
+        for row in rows.tolist():
+            expected[row % 10] = row
+        assert both.queue_rows.tolist() == expected
+        assert [v for v in both.queue[3].tolist() if v] == [v for v in map(float, expected) if v > 0]
+    both.enqueue(torch.arange(25.0)[:, None].repeat(1, 8), torch.arange(25))  # more than the queue holds: the last
+    assert sorted(both.queue_rows.tolist()) == list(range(15, 25))
+
+
+def test_the_loss_of_a_step_by_hand_and_its_keys_in_order():
+    both = contrast(12).eval()  # without batch statistics, so that shuffling changes nothing but the order
+    before, rows = torch.randn(7, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 3])
+    both.enqueue(F.normalize(before, dim=1), torch.tensor([2, 10, 11, 12, 13, 14, 15]))
+    queue = F.normalize(before, dim=1).clone()
+    loss = both.contrast(images(4, 0), images(4, 1), rows, 0.2, 2, torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        queries = F.normalize(project(both.query, images(4, 0)), dim=1)
+        keys = F.normalize(project(both.key, images(4, 1)), dim=1)
+        losses = []
+        for i in range(4):
+            own = torch.exp(queries[i] @ keys[i] / 0.2)
+            others = [torch.exp(queries[i] @ queue[k] / 0.2) for k in range(7) if not (i == 2 and k == 0)]
+            losses.append(-torch.log(own / (own + sum(others))))
+    torch.testing.assert_close(loss, torch.stack(losses).mean(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(both.queue[:, 7:11].T, keys, rtol=1e-4, atol=1e-5)
+    assert both.queue_rows.tolist() == [2, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, -1] and int(both.place) == 11
+    loss.backward()
+    assert all(p.grad is None for p in both.key.parameters())
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in both.query.parameters())
+
+
+def test_a_query_and_its_key_do_not_share_batch_statistics():
+    both = contrast(8)
+    both.key.load_state_dict(both.query.state_dict())
+    bright = torch.cat([images(4, 0), 0.01 * images(4, 1)])  # halves of a batch with statistics of their own
+    both.contrast(bright, bright, torch.arange(8), 0.2, 2, torch.Generator().manual_seed(0))
+    together = torch.cat([project(both.query, part) for part in bright.chunk(2)])
+    similarity = (F.normalize(together, dim=1) * both.queue.T).sum(dim=1)
+    assert similarity.min() < 0.999, "the same images in the same parts would be the same vectors"
+
+
+def test_queue_and_keys_are_part_of_the_state(catalog, tmp_path):
+    folder = tmp_path / "m"
+
+    def report(phase, step, n_steps, losses):
+        if step == 4:  # after the first pass
+            raise Killed
+
+    with pytest.raises(Killed):
+        train([catalog], folder, SMALL, report=report)
+    state = load_file(folder / ".state" / "contrast.safetensors")
+    filled = state["module.queue_rows"] >= 0
+    rows = state["module.queue_rows"][filled].tolist()
+    assert len(rows) == len(set(rows)) == int(state["module.place"]) == 2 * 16, "the batches of one pass"
+    torch.testing.assert_close(state["module.queue"].norm(dim=0), filled.float())
+    query, key = (state[f"module.{part}.encoder.conv1.weight"] for part in ("query", "key"))
+    assert not torch.equal(query, key)
+
+
+def test_a_killed_training_resumes_to_the_same_weights(catalog, trained, tmp_path):
+    folder = tmp_path / "moco"
+    for step_to_kill in (2, 4, 5):
+
+        def report(phase, step, n_steps, losses, where=step_to_kill):
+            if step == where:
+                raise Killed
+
+        with pytest.raises(Killed):
+            train([catalog], folder, SMALL, report=report)
+    train([catalog], folder, SMALL)
+    whole, resumed = load_model(trained).state_dict(), load_model(folder).state_dict()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_a_trained_folder_holds_the_network_of_queries_alone(trained):
+    weights = load_file(trained / "weights.safetensors")
+    assert {name.split(".")[0] for name in weights} == {"encoder", "projection"}
+    about = json.loads((trained / "config.json").read_text())["about"]
+    assert about["recipe"] == "moco" and about["n_train"] + about["n_validation"] < 60
+    history = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in history] == [0, 1, 2] and 0 <= history[0]["validation"]["found_again"] <= 1
+    assert not (trained / ".state").exists()
+    model = load_model(trained)
+    assert not torch.equal(model.encoder.centre, torch.zeros(64)), "the embedding is spread"
+
+
+def test_it_learns_to_find_a_galaxy_again(catalog, tmp_path):
+    config = dataclasses.replace(SMALL, contrast=FitConfig(12, 16, 3e-3, warmup_steps=5, average_decay=0.8))
+    train([catalog], tmp_path / "m", config)
+    history = [json.loads(line)["validation"] for line in (tmp_path / "m/history.jsonl").read_text().splitlines()]
+    assert min(line["contrast_of_views"] for line in history) < history[0]["contrast_of_views"] - 0.1
+
+
+def test_evaluation_probes_test_galaxies_alone(catalog, trained):
+    scores = evaluate(trained, catalog, clusters=False)
+    probe = scores["embedding"]["test"]["linear_probe"]
+    assert 0 <= probe["accuracy"] <= 1 and probe["n_test"] == scores["n_test"] < 20
+    text = "\n".join(table_lines(scores | {"catalog": "synthetic:60"}))
+    assert "test, linear probe" in text and "held out fifth, knn probe" in text
+    json.dumps(scores, allow_nan=False)
+    table = catalog.table.drop(columns="class")
+    unlabelled = evaluate(trained, dataclasses.replace(catalog, table=table), clusters=False)
+    assert "no classes" in unlabelled["embedding"]["note"] and table_lines(unlabelled | {"catalog": "c"})
+
+
+def test_a_catalog_without_test_galaxies_is_an_error(catalog, trained):
+    table = catalog.table.assign(split_group="128132")  # a training id
+    with pytest.raises(CatalogError, match="test split"):
+        evaluate(trained, dataclasses.replace(catalog, table=table))
+
+
+def test_what_makes_no_sense_is_one_sentence(catalog, trained, tmp_path):
+    with pytest.raises(ModelError, match="one phase"):
+        train([catalog], tmp_path / "m", SMALL, phases=["denoise"])
+    for change in ({"queue_size": 0}, {"model": dataclasses.replace(NET, projection_size=0)}):
+        with pytest.raises(ModelError, match="projection head and a queue"):
+            train([catalog], tmp_path / "m", dataclasses.replace(SMALL, **change))
+    wider = dataclasses.replace(SMALL, model=dataclasses.replace(NET, width=16))
+    with pytest.raises(ModelError, match=r"--set model\.width=8"):
+        train([catalog], tmp_path / "m", wider, start_from=trained)
+    assert not (tmp_path / "m").exists()
+    with pytest.raises(ModelError):
+        train([read_catalog("synthetic:4")], tmp_path / "few", SMALL)
+
+
+def test_it_goes_on_from_another_model(catalog, trained, tmp_path):
+    once = dataclasses.replace(SMALL, contrast=FitConfig(1, 16, 1e-9))
+    model = train([catalog], tmp_path / "m", once, start_from=trained)
+    torch.testing.assert_close(model.encoder.conv1.weight, load_model(trained).encoder.conv1.weight, atol=1e-3, rtol=0)
+    about = json.loads((tmp_path / "m" / "config.json").read_text())["about"]
+    assert about["started_from"]["about"]["recipe"] == "moco"
