@@ -37,6 +37,11 @@ RECIPES: dict[str, Recipe] = {
         "Learn, from votes, classes or both, what volunteers would say of a galaxy and of which class it is.",
         "galaxy_core.recipes.vote_regressor",
     ),
+    "cae": Recipe(
+        "cae",
+        "Learn, without labels, to redraw galaxies from a code of 128 numbers, which can be mapped and classified.",
+        "galaxy_core.recipes.cae",
+    ),
 }
 
 
