@@ -106,11 +106,11 @@ def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] |
     >>> [round(bound, 4) for bound in t_interval(np.array([0.4, 0.5, 0.6]))]
     [0.2516, 0.7484]
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if len(values) < 2:
         return None
-    half = t.ppf(0.5 + level / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    half = stdtrit(len(values) - 1, 0.5 + level / 2) * np.std(values, ddof=1) / np.sqrt(len(values))
     middle = float(np.mean(values))
     return max(0.0, middle - float(half)), min(1.0, middle + float(half))
 

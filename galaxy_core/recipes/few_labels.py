@@ -137,12 +137,13 @@ def evaluate(
     if len(records) < len(folders):
         raise ModelError("Two of these models have folders of the same name; rename one.")
     models = {Path(folder).name: load_encoder(folder, device) for folder in folders}
+    checksums = {name: checksum_of(model.encoder) for name, model in models.items()}
     jobs = list(plan.jobs(list(models)))
-    task = make_task(catalog, merges, work, device, report)
-    keys = {job: key_of_job(job, records, task, config) for job in jobs}
+    task = make_task(catalog, merges, work, report)
+    keys = {job: key_of(checksums.get(job[0], job[0]), *job[1:], task, config) for job in jobs}
     done = read_lines(lines)
     wanted = [job for job in jobs if keys[job] not in done]
-    subjects = {name: make_subject(name, models[name], records[name], task, config, report) for name in models}
+    subjects = {name: make_subject(name, models[name], checksums[name], task, config, report) for name in models}
     for number, job in enumerate(wanted):
         row = run_way(subjects.get(job[0]), *job[1:], task, config, device, report)
         done[keys[job]] = row | {"model": job[0], "key": keys[job]}
@@ -150,11 +151,11 @@ def evaluate(
         if report:
             report("results", number + 1, len(wanted))
     # others that were measured alike stand beside those of this plan
-    known = [row for row in done.values() if row["key"] == key_of_job(job_of(row), records, task, config)]
-    about = {name: {"weights_sha256": record["weights_sha256"]} for name, record in records.items()}
-    for name, record in records.items():
-        about[name] |= {"recipe": record["about"].get("recipe", record["model"])}
-        about[name] |= {"catalogs": record["about"].get("catalogs", []), "n_features": models[name].encoder.n_features}
+    known = [
+        row
+        for row in done.values()
+        if row["key"] == key_of(checksums.get(row["model"], row["model"]), *job_of(row)[1:], task, config)
+    ]
     return {
         "schema": SCHEMA,
         "catalog": f"{catalog.layout}:{Path(catalog.source).name}",
@@ -167,7 +168,16 @@ def evaluate(
         "n_by_class": dict(zip(task.class_names, np.bincount(task.classes[task.test]).tolist(), strict=False)),
         "definitions": {"ways": WAYS, **DEFINITIONS},
         "config": asdict(config),
-        "models": about,
+        "models": {
+            name: {
+                "recipe": record["about"].get("recipe", record["model"]),
+                "catalogs": record["about"].get("catalogs", []),
+                "encoder_sha256": checksums[name],
+                "n_features": models[name].encoder.n_features,
+                "input_px": models[name].config.embedding_input_px,
+            }
+            for name, record in records.items()
+        },
         "points": as_points(summarise(known)),
         "results": sorted(known, key=lambda row: (row["way"], row["model"], row["share"], row["seed"])),
     }
@@ -184,7 +194,15 @@ def load_encoder(folder: str | Path, device: str) -> nn.Module:
     return model
 
 
-def make_task(catalog: Catalog, merges: Sequence[str], work: Path, device: str, report: Report | None) -> Task:
+def checksum_of(encoder: nn.Module) -> str:
+    """sha256 of an encoder's weights: other parts of a model may change, and results stay those of this encoder."""
+    digest = hashlib.sha256()
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def make_task(catalog: Catalog, merges: Sequence[str], work: Path, report: Report | None) -> Task:
     """Stamps, classes and splits of a catalog."""
     if "class" not in catalog.table:
         raise CatalogError(f"{catalog.layout}:{catalog.source} has no classes; name a catalog that has.")
@@ -206,21 +224,15 @@ def make_task(catalog: Catalog, merges: Sequence[str], work: Path, device: str, 
 
 
 def make_subject(
-    name: str, model: nn.Module, record: dict, task: Task, config: Config, report: Report | None
+    name: str, model: nn.Module, checksum: str, task: Task, config: Config, report: Report | None
 ) -> Subject:
     """A model with its features of every galaxy, made once."""
-    path = task.work / f"features-{record['weights_sha256'][:16]}-{task.catalog_key}.npy"
+    path = task.work / f"features-{checksum[:16]}-{task.catalog_key}.npy"
     progress = report and (lambda *done: report(f"features of {name}", *done))
     device = str(next(model.parameters()).device)
     features = cached_features(model, task.stamps, path, device, progress)
     unlabelled = task.stamps.rows(TRAIN)  # with a class or without
-    return Subject(name, model, features, soft_whitening(features[unlabelled], config.frozen.softness))
-
-
-def key_of_job(job: tuple[str, str, float, int], records: dict, task: Task, config: Config) -> str:
-    """`key_of` for a model by name."""
-    weights = records[job[0]]["weights_sha256"] if job[0] in records else job[0]
-    return key_of(weights, *job[1:], task, config)
+    return Subject(name, model, checksum, features, soft_whitening(features[unlabelled], config.frozen.softness))
 
 
 def job_of(row: dict) -> tuple[str, str, float, int]:

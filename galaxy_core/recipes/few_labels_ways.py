@@ -61,10 +61,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model, its features of all galaxies (float32 (n, n_features)), and their soft whitening."""
+    """A model, the checksum of its encoder, its features of all galaxies (n, n_features), and their soft whitening."""
 
     name: str
     model: nn.Module
+    checksum: str
     features: np.ndarray
     whitening: tuple[np.ndarray, np.ndarray]
 
@@ -110,7 +111,7 @@ def run_way(
 
 
 def key_of(weights: str, way: str, share: float, seed: int, task: Task, config: Config) -> str:
-    """Changes with whatever may change a result; ``weights`` is the checksum of a model's."""
+    """Changes with whatever may change a result; ``weights`` is the checksum of an encoder."""
     training = None if way == FROZEN else asdict(config.training)
     text = json.dumps([weights, way, share, seed, task.key, training, asdict(config.frozen)])
     return hashlib.sha1(text.encode()).hexdigest()[:20]
@@ -155,7 +156,7 @@ def trained_net(
 ) -> tuple[FewLabelNet, dict]:
     """A net trained in this way, kept in the working folder, and how it was."""
     net = starting_net(subject, share, seed, task, config)
-    weights = subject.model.weights_sha256 if subject else NO_MODEL
+    weights = subject.checksum if subject else NO_MODEL
     kept = task.work / f"net-{key_of(weights, way, share, seed, task, config)}.safetensors"
     if kept.exists():
         net.load_state_dict(load_file(kept))
