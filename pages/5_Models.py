@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from galaxy_core import artifacts
-from pages.views import frame, models_about, models_confusion, models_panels
+from pages.views import frame, models_about, models_confusion, models_label_curve, models_panels
 
 INTRODUCTION = "How each model learned, how right it is on galaxies it never saw, and what others published."
 
@@ -24,6 +24,7 @@ with frame.panel():
         models_confusion.draw_confusion(model, root)
     with right:
         models_panels.draw_reliability(model)
+    models_label_curve.draw_label_curve(root)
     models_about.draw_published(models_panels.by_recipe(models))
     models_about.draw_about(model)
     models_about.draw_card(model)

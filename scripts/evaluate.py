@@ -6,6 +6,7 @@ python scripts/evaluate.py clustering folder:data/gz_clean5 --json clusters.json
 python scripts/evaluate.py clustering --from-artifacts gz_clean5                     # with the embedding made already
 python scripts/evaluate.py denoising folder:data/gz_clean5 --frames data/frames --json denoising.json
 python scripts/evaluate.py cross_survey folder:data/gz_examples --against folder:data/gz_clean5
+python scripts/evaluate.py few_labels folder:data/gz_clean5 --models contrastive_denoiser cae --json few_labels.json
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core lives beside scripts/
 
 from galaxy_core.errors import CatalogError, GalaxyError
+from scripts import evaluation_few_labels
 from scripts.evaluation_reports import bars_for, print_scores
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "recipe", help="whose model is measured, e.g. contrastive_denoiser; or: clustering, denoising, cross_survey"
+        "recipe",
+        help="whose model is measured, e.g. contrastive_denoiser; or: clustering, denoising, cross_survey, few_labels",
     )
     parser.add_argument("catalog", metavar="LAYOUT:PATH", nargs="?", help="images to measure it on")
     parser.add_argument("--from-artifacts", metavar="NAME", help="clustering: this catalog's embedding, as it is")
@@ -40,7 +43,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--no-clusters", action="store_true", help="leave out the clusterings, which take a minute")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    evaluation_few_labels.add_options(parser)
     options = parser.parse_args()
+    evaluation_few_labels.check_options(parser, options)
     if bool(options.catalog) == bool(options.from_artifacts):
         parser.error("name one catalog: LAYOUT:PATH, or for clustering --from-artifacts NAME")
     if options.from_artifacts and options.recipe != "clustering":
@@ -172,6 +177,11 @@ def run(arguments: argparse.Namespace) -> None:
         from galaxy_core.recipes.cross_survey_table import table_lines
 
         scores = score_surveys(arguments)
+        print("\n" + "\n".join(table_lines(scores)))
+    elif arguments.recipe == "few_labels":
+        from galaxy_core.recipes.few_labels_table import table_lines
+
+        scores = evaluation_few_labels.score_few_labels(arguments)
         print("\n" + "\n".join(table_lines(scores)))
     else:
         from galaxy_core.recipes import find_recipe

@@ -16,6 +16,7 @@ from torch import nn
 from galaxy_core.artifacts.files import atomic_path, sha256_of_file, write_json
 from galaxy_core.errors import ModelError
 from galaxy_core.model_files import CONFIG_FILE, WEIGHTS_FILE
+from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import EnsembleConfig, MorphologyConfig, MorphologyEnsemble, MorphologyNet
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
@@ -25,6 +26,7 @@ MODELS: dict[str, tuple[type[nn.Module], type]] = {
     MorphologyNet.name: (MorphologyNet, MorphologyConfig),
     MorphologyEnsemble.name: (MorphologyEnsemble, EnsembleConfig),
     GalaxyResNet.name: (GalaxyResNet, ResNetConfig),
+    GalaxyAutoencoder.name: (GalaxyAutoencoder, AutoencoderConfig),
 }
 
 

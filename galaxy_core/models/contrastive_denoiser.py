@@ -82,9 +82,9 @@ class GalaxyEncoder(nn.Module):
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
         self.to_projection = nn.Linear(width_in, config.projection_size)
-        n_features = sum(widths[-2:])
-        self.register_buffer("centre", torch.zeros(n_features))
-        self.register_buffer("axes", torch.eye(config.embedding_size, n_features))
+        self.n_features = sum(widths[-2:])
+        self.register_buffer("centre", torch.zeros(self.n_features))
+        self.register_buffer("axes", torch.eye(config.embedding_size, self.n_features))
 
     def features(self, images: Tensor) -> Tensor:
         """Means of the last two stages, float32 (n, n_features)."""

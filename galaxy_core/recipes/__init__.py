@@ -47,6 +47,11 @@ RECIPES: dict[str, Recipe] = {
         "Learn, without labels, to know a galaxy again among others, with a ResNet18 (MoCo v2).",
         "galaxy_core.recipes.moco",
     ),
+    "cae": Recipe(
+        "cae",
+        "Learn, without labels, to redraw galaxies from a code of 128 numbers, which can be mapped and classified.",
+        "galaxy_core.recipes.cae",
+    ),
 }
 
 

@@ -1,0 +1,176 @@
+"""Recipe `cae`: redraw a galaxy from a code of 128 numbers, without a label.
+
+The published system trains a convolutional autoencoder on an array of all images and classifies its codes. Here:
+
+- Stamps come batch by batch from a file on disk, in colour, turned, mirrored, shifted and scaled on the batch; each
+  view is its own target.
+- bf16 and channels_last, weights averaged over steps, the best epoch on validation galaxies is kept.
+- At the end the embedding is spread over its axes, as that of the contrastive denoiser is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.augment import ViewConfig, random_dihedral, random_view
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.errors import ModelError
+from galaxy_core.models import load_model, save_model
+from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
+from galaxy_core.models.morphology import dihedral_views
+from galaxy_core.recipes.cae_scores import evaluate, table_lines
+from galaxy_core.recipes.vote_regressor_steps import shrink
+from galaxy_core.splits import TRAIN, VALIDATION
+from galaxy_core.stamps import Stamps, make_stamps
+from galaxy_core.training import FitConfig, Phase, Report, fit
+
+STAMP_PX = 128
+PHASES = ("redraw",)
+BATCH = 256
+
+__all__ = ["PHASES", "Config", "evaluate", "table_lines", "train"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a training run.
+
+    Attributes
+    ----------
+    views : ViewConfig
+        How far views differ from the stamp; noise and grey views are off, since a code would have to redraw them.
+    exact_share : float
+        Share of a batch that is only turned by quarter turns and mirrored, as images are when the model is used.
+    n_validation_max, n_spread_max : int
+        Validation galaxies that choose the epoch, and training galaxies the embedding is spread on.
+    """
+
+    seed: int = 0
+    model: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    views: ViewConfig = field(
+        default_factory=lambda: ViewConfig(
+            scale_min=0.85,
+            scale_max=1.15,
+            brightness_log_sigma=0.1,
+            channel_gain_log_sigma=0.04,
+            grey_probability=0.0,
+            noise_probability=0.0,
+        )
+    )
+    redraw: FitConfig = field(default_factory=lambda: FitConfig(20, 128, 2e-3, 1e-4))
+    exact_share: float = 0.5
+    n_validation_max: int = 1024
+    n_spread_max: int = 8192
+
+
+def train(
+    catalogs: Sequence[Catalog],
+    folder: str | Path,
+    config: Config | None = None,
+    device: str = "cpu",
+    report: Report | None = None,
+    report_decoding: Callable[[int, int], None] | None = None,
+    phases: Collection[str] = PHASES,
+    start_from: str | Path | None = None,
+) -> GalaxyAutoencoder:
+    """Train on the training split of ``catalogs`` and write the model's folder; resumes a run that was stopped.
+
+    Parameters
+    ----------
+    catalogs : sequence of Catalog
+        No label is read. Galaxies of the validation split choose the epoch; those of the test split are not touched.
+    phases : collection of str
+        There is one, "redraw".
+    start_from : path, optional
+        Folder of an autoencoder whose weights, and sizes, are begun with.
+    """
+    config = config or Config()
+    folder = Path(folder)
+    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    if set(phases) != set(PHASES):
+        raise ModelError(f"An autoencoder has no such phases as {', '.join(phases) or 'none'}; its one is {PHASES[0]}.")
+    torch.manual_seed(config.seed)
+    model = starting_model(config, start_from).to(device, memory_format=torch.channels_last)
+    if not state_folder.exists():
+        with atomic_path(history_path) as temporary:
+            temporary.write_text("")
+    stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
+    if len(stamps.rows(VALIDATION)) < 2:
+        raise ModelError("Too few galaxies to hold any out for validation; train on a hundred or more.")
+    fit(redraw_phase(model, stamps, config, device), state_folder, history_path, config.seed, report)
+    model.eval()
+    model.encoder.spread(mean_codes(model, stamps, config, device))
+    about = {
+        "recipe": "cae",
+        "training": asdict(config),
+        "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
+        "n_train": len(stamps.rows(TRAIN)),
+        "n_validation": len(stamps.rows(VALIDATION)),
+        "torch": torch.__version__,
+    }
+    if start_from is not None:
+        about["started_from"] = {"model": Path(start_from).name}
+    save_model(folder, model, about)
+    shutil.rmtree(state_folder)
+    return load_model(folder, device)
+
+
+def starting_model(config: Config, start_from: str | Path | None) -> GalaxyAutoencoder:
+    """A new autoencoder, or the one of a folder."""
+    if start_from is None:
+        return GalaxyAutoencoder(config.model)
+    old = load_model(start_from)
+    if not isinstance(old, GalaxyAutoencoder):
+        raise ModelError(f"{start_from} holds a {old.name}; start from an autoencoder.")
+    return old
+
+
+def redraw_phase(model: GalaxyAutoencoder, stamps: Stamps, config: Config, device: str) -> Phase:
+    """The one phase: squared error between a view and what is redrawn from its code."""
+    size = model.config.input_px
+    validation_rows = np.sort(
+        np.random.default_rng(config.seed).permutation(stamps.rows(VALIDATION))[: config.n_validation_max]
+    )
+
+    def squared_error(views: Tensor) -> Tensor:
+        with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
+            redrawn = model(views.contiguous(memory_format=torch.channels_last))
+        return (redrawn - views).square().mean()
+
+    def losses(indices: np.ndarray, generator: Generator) -> dict[str, Tensor]:
+        images = stamps.batch(indices)[0].to(device)
+        # a batch comes in the order of the catalogs: its first galaxies are always of the first of them
+        order = torch.randperm(len(images), generator=generator).to(images.device)
+        exact, resampled = order.tensor_split([round(config.exact_share * len(images))])
+        parts = [random_dihedral(shrink(images[exact], size), generator)] if len(exact) else []
+        parts += [random_view(images[resampled], size, config.views, generator)] if len(resampled) else []
+        return {"loss": squared_error(torch.cat(parts))}
+
+    def validate() -> dict[str, float]:
+        total = 0.0
+        for start in range(0, len(validation_rows), BATCH):
+            batch = validation_rows[start : start + BATCH]
+            total += float(squared_error(shrink(stamps.batch(batch)[0].to(device), size))) * len(batch)
+        return {"score": total / len(validation_rows), "loss": total / len(validation_rows)}
+
+    return Phase(PHASES[0], model, stamps.rows(TRAIN), losses, validate, config.redraw)
+
+
+def mean_codes(model: GalaxyAutoencoder, stamps: Stamps, config: Config, device: str) -> Tensor:
+    """Mean codes of the eight views, float32 (n, code_size), of up to ``n_spread_max`` training galaxies."""
+    rows = np.sort(np.random.default_rng(config.seed).permutation(stamps.rows(TRAIN))[: config.n_spread_max])
+    made = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), BATCH):
+            images = shrink(stamps.batch(rows[start : start + BATCH])[0].to(device), model.config.input_px)
+            views = [view.contiguous(memory_format=torch.channels_last) for view in dihedral_views(images)]
+            made.append(torch.stack([model.encoder.features(view) for view in views]).mean(dim=0))
+    return torch.cat(made)

@@ -1,0 +1,260 @@
+"""How right a class can be told from few labels: models that learned without any, beside training from scratch.
+
+Labels are drawn from the training split alone, the same share of each class. Frozen features use no other label. What
+is trained with early stopping is given validation labels in the same share, so that a method with 1 % of the labels has
+1 % of them in all. Accuracy and macro-F1 are measured on the whole test split at its natural mix.
+
+Every result is a line of a file as soon as it is there, so a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.errors import CatalogError, ModelError
+from galaxy_core.label_draws import merge_classes
+from galaxy_core.label_efficiency import (
+    FINE_TUNED,
+    FROZEN,
+    NO_MODEL,
+    SCHEMA,
+    SCRATCH,
+    UNLABELLED,
+    WAYS,
+    as_points,
+    summarise,
+)
+from galaxy_core.models import load_model, read_model_config
+from galaxy_core.recipes.few_labels_frozen import FrozenConfig, cached_features, soft_whitening
+from galaxy_core.recipes.few_labels_training import TrainingConfig
+from galaxy_core.recipes.few_labels_ways import Subject, Task, key_of, run_way
+from galaxy_core.splits import TEST, TRAIN, VALIDATION
+from galaxy_core.stamps import make_stamps
+from galaxy_core.vectors import has_class
+
+STAMP_PX = 128
+Report = Callable[[str, int, int], None]
+
+DEFINITIONS = {
+    "split": "sha1(galaxy_id) mod 10: 0 test, 1 validation, 2-9 training",
+    "labels": "the same share of each class of the training split, one galaxy of each at least; a draw a seed",
+    "accuracy": "share of all test galaxies, at their natural mix, that are given their class",
+    "macro_f1": "mean of the F1 of the classes among the test galaxies",
+    "interval": "95 % of the mean over seeds, Student's t; what the choice of test galaxies adds is not in it",
+    FROZEN: "logistic regression on softly whitened features, mean of eight views; its penalty by five-fold "
+    "cross-validation on the drawn labels alone; all labels are one draw, so they have one seed",
+    FINE_TUNED: "begun with that classifier, trained on with the encoder; the epoch is chosen on validation labels, "
+    "drawn in the same share; prediction: mean of eight views",
+    UNLABELLED: "the model fine-tuned again on all training images, towards what the fine-tuned net says of them and "
+    "the labels that were drawn",
+    SCRATCH: "encoder of the contrastive denoiser with random weights and a linear layer, trained and judged likewise",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """How everything is trained; see the classes of its parts."""
+
+    frozen: FrozenConfig = field(default_factory=FrozenConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which results are wanted.
+
+    Attributes
+    ----------
+    shares, n_seeds : tuple of float, int
+        Of the training labels, and draws of each, for frozen features.
+    trained_shares, n_trained_seeds : tuple of float, int
+        The same for ways that train an encoder.
+    ways : tuple of str
+        Of `galaxy_core.label_efficiency.WAYS`.
+    """
+
+    shares: tuple[float, ...] = (0.01, 0.05, 0.1, 1.0)
+    n_seeds: int = 5
+    trained_shares: tuple[float, ...] = (0.01, 0.05, 0.1, 1.0)
+    n_trained_seeds: int = 5
+    ways: tuple[str, ...] = (FROZEN, FINE_TUNED, SCRATCH)
+
+    def jobs(self, models: Sequence[str]) -> Iterator[tuple[str, str, float, int]]:
+        """Model, way, share and seed of each result; cheap ones first, then seed after seed."""
+        unknown = set(self.ways) - set(WAYS)
+        if unknown or not self.ways:
+            raise ModelError(f"There is no way '{', '.join(sorted(unknown))}'; choose among {', '.join(WAYS)}.")
+        if FROZEN in self.ways:
+            for model in models:
+                for share in self.shares:
+                    yield from ((model, FROZEN, share, seed) for seed in range(self.n_seeds if share < 1 else 1))
+        for seed in range(self.n_trained_seeds):
+            for share in self.trained_shares:
+                yield from ((model, FINE_TUNED, share, seed) for model in models if FINE_TUNED in self.ways)
+                yield from ((NO_MODEL, SCRATCH, share, seed) for _ in range(SCRATCH in self.ways))
+                yield from ((model, UNLABELLED, share, seed) for model in models if UNLABELLED in self.ways)
+
+
+def evaluate(
+    folders: Sequence[str | Path],
+    catalog: Catalog,
+    lines: str | Path,
+    work: str | Path,
+    plan: Plan | None = None,
+    config: Config | None = None,
+    merges: Sequence[str] = (),
+    device: str = "cpu",
+    report: Report | None = None,
+) -> dict:
+    """Accuracy against number of labels, of several models and of none.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Of models that learned without labels and have an encoder.
+    lines : path
+        JSONL that results are added to; those that are there and were measured alike are not measured again.
+    work : path
+        Folder of decoded stamps, features and trainings under way; it may be deleted afterwards.
+    merges : sequence of str
+        Classes to count as one; see `galaxy_core.label_draws.merge_classes`.
+
+    Returns
+    -------
+    dict
+        What `galaxy_core.label_efficiency.read_results` reads.
+    """
+    plan, config, work, lines = plan or Plan(), config or Config(), Path(work), Path(lines)
+    records = {Path(folder).name: read_model_config(folder) for folder in folders}
+    if len(records) < len(folders):
+        raise ModelError("Two of these models have folders of the same name; rename one.")
+    models = {Path(folder).name: load_encoder(folder, device) for folder in folders}
+    checksums = {name: checksum_of(model.encoder) for name, model in models.items()}
+    jobs = list(plan.jobs(list(models)))
+    task = make_task(catalog, merges, work, report)
+    keys = {job: key_of(checksums.get(job[0], job[0]), *job[1:], task, config) for job in jobs}
+    done = read_lines(lines)
+    wanted = [job for job in jobs if keys[job] not in done]
+    subjects = {name: make_subject(name, models[name], checksums[name], task, config, report) for name in models}
+    for number, job in enumerate(wanted):
+        row = run_way(subjects.get(job[0]), *job[1:], task, config, device, report)
+        done[keys[job]] = row | {"model": job[0], "key": keys[job]}
+        append_line(lines, done[keys[job]])
+        if report:
+            report("results", number + 1, len(wanted))
+    # others that were measured alike stand beside those of this plan
+    known = [
+        row
+        for row in done.values()
+        if row["key"] == key_of(checksums.get(row["model"], row["model"]), *job_of(row)[1:], task, config)
+    ]
+    return {
+        "schema": SCHEMA,
+        "catalog": f"{catalog.layout}:{Path(catalog.source).name}",
+        "class_names": list(task.class_names),
+        "merged": list(merges),
+        "n_galaxies": len(catalog),
+        "n_train": len(task.train),
+        "n_validation": len(task.validation),
+        "n_test": len(task.test),
+        "n_by_class": dict(zip(task.class_names, np.bincount(task.classes[task.test]).tolist(), strict=False)),
+        "definitions": {"ways": WAYS, **DEFINITIONS},
+        "config": asdict(config),
+        "models": {
+            name: {
+                "recipe": record["about"].get("recipe", record["model"]),
+                "catalogs": record["about"].get("catalogs", []),
+                "encoder_sha256": checksums[name],
+                "n_features": models[name].encoder.n_features,
+                "input_px": models[name].config.embedding_input_px,
+            }
+            for name, record in records.items()
+        },
+        "points": as_points(summarise(known)),
+        "results": sorted(known, key=lambda row: (row["way"], row["model"], row["share"], row["seed"])),
+    }
+
+
+def load_encoder(folder: str | Path, device: str) -> nn.Module:
+    """A model with an encoder that learned without labels, or an error that says why it cannot stand in this curve."""
+    model = load_model(folder, device)
+    name = Path(folder).name
+    if getattr(model.config, "class_names", ()) or getattr(model.config, "votes", False) or hasattr(model, "members"):
+        raise ModelError(f"{name} learned from labels already, so it has no place among those that are given few.")
+    if not hasattr(getattr(model, "encoder", None), "features"):
+        raise ModelError(f"{name} is a {model.name}, which has no encoder to read features from.")
+    return model
+
+
+def checksum_of(encoder: nn.Module) -> str:
+    """sha256 of an encoder's weights: other parts of a model may change, and results stay those of this encoder."""
+    digest = hashlib.sha256()
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def make_task(catalog: Catalog, merges: Sequence[str], work: Path, report: Report | None) -> Task:
+    """Stamps, classes and splits of a catalog."""
+    if "class" not in catalog.table:
+        raise CatalogError(f"{catalog.layout}:{catalog.source} has no classes; name a catalog that has.")
+    names = catalog.table["class"].to_numpy(dtype=object)
+    known = has_class(names)
+    codes = np.full(len(catalog), -1, np.int64)
+    class_names, codes[known] = np.unique(merge_classes(names[known], merges).astype(str), return_inverse=True)
+    stamps = make_stamps([catalog], STAMP_PX, work, report and (lambda *done: report("decode", *done)))
+    parts = [np.intersect1d(stamps.rows(split), np.flatnonzero(known)) for split in (TRAIN, VALIDATION, TEST)]
+    if len(class_names) < 2 or not all(map(len, parts)):
+        raise CatalogError(
+            f"{catalog.layout}:{catalog.source} has {len(class_names)} classes and {len(parts[0])} training,"
+            f" {len(parts[1])} validation and {len(parts[2])} test galaxies with one; name a larger catalog."
+        )
+    ids = hashlib.sha1("|".join(map(str, catalog.galaxy_ids)).encode())
+    catalog_key = ids.hexdigest()[:16]
+    ids.update("|".join(class_names).encode() + codes.tobytes())
+    return Task(stamps, codes, tuple(class_names.tolist()), *parts, catalog_key, ids.hexdigest()[:16], work)
+
+
+def make_subject(
+    name: str, model: nn.Module, checksum: str, task: Task, config: Config, report: Report | None
+) -> Subject:
+    """A model with its features of every galaxy, made once."""
+    path = task.work / f"features-{checksum[:16]}-{task.catalog_key}.npy"
+    progress = report and (lambda *done: report(f"features of {name}", *done))
+    device = str(next(model.parameters()).device)
+    features = cached_features(model, task.stamps, path, device, progress)
+    unlabelled = task.stamps.rows(TRAIN)  # with a class or without
+    return Subject(name, model, checksum, features, soft_whitening(features[unlabelled], config.frozen.softness))
+
+
+def job_of(row: dict) -> tuple[str, str, float, int]:
+    """The job a result is of."""
+    return row["model"], row["way"], row["share"], row["seed"]
+
+
+def read_lines(path: Path) -> dict[str, dict]:
+    """Results by key; a last line that was cut by a kill is passed over."""
+    found = {}
+    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            row = json.loads(text)
+            found[row["key"]] = row
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def append_line(path: Path, row: dict) -> None:
+    """Add a result to the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cut = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(("\n" if cut else "") + json.dumps(row, allow_nan=False) + "\n")

@@ -1,0 +1,185 @@
+"""Networks trained on few labels: an encoder that knows galaxies already, or one that begins with nothing.
+
+Fine-tuning begins with the classifier on frozen features as its last layer, since a random one would bend the features
+before it says anything (Kumar et al. 2022, ICLR, "linear probing then fine-tuning"), and keeps the statistics of the
+normalisation: a few hundred galaxies tell them worse than all did. From scratch both are learned.
+
+Where images without a label may be learned from, the fine-tuned net says what all training images are, and the model
+is fine-tuned once more on that, the labels that are known kept (noisy student, Xie et al. 2020, CVPR).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from galaxy_core.augment import ViewConfig
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig, GalaxyEncoder
+from galaxy_core.models.morphology import dihedral_views
+from galaxy_core.recipes.few_labels_frozen import LinearHead
+from galaxy_core.recipes.vote_regressor_steps import shrink, training_views
+from galaxy_core.stamps import Stamps
+from galaxy_core.training import FitConfig, Phase, Report, fit
+
+BATCH = 256
+LEAST_EPOCHS = 6
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How networks are trained on few labels.
+
+    Attributes
+    ----------
+    views, exact_share : ViewConfig, float
+        As in the recipe `vote_regressor`.
+    fine_tuned, unlabelled, scratch : FitConfig
+        ``epochs`` is the most there are; fewer where ``n_views`` are reached before, but never below `LEAST_EPOCHS`.
+        ``batch_size`` is the most, too: an eighth of the galaxies where that is less, 16 at least.
+    fine_tuned_views, unlabelled_views, scratch_views : int
+        Views of galaxies a training may see in all.
+    """
+
+    views: ViewConfig = field(
+        default_factory=lambda: ViewConfig(
+            scale_min=0.85,
+            scale_max=1.15,
+            brightness_log_sigma=0.1,
+            channel_gain_log_sigma=0.04,
+            grey_probability=0.0,
+            noise_probability=0.2,
+            noise_level_max=0.4,
+        )
+    )
+    exact_share: float = 0.25
+    fine_tuned: FitConfig = field(default_factory=lambda: FitConfig(40, 64, 5e-4, 2e-2, patience_epochs=15))
+    fine_tuned_views: int = 30_000
+    unlabelled: FitConfig = field(default_factory=lambda: FitConfig(6, 128, 7e-4, 2e-2))
+    unlabelled_views: int = 100_000
+    scratch: FitConfig = field(default_factory=lambda: FitConfig(100, 64, 2e-3, 2e-2, patience_epochs=30))
+    scratch_views: int = 60_000
+
+
+class FewLabelNet(nn.Module):
+    """An encoder and one linear layer; galaxy stamps (n, 3, P, P) to logits (n, n_classes)."""
+
+    def __init__(self, encoder: nn.Module, n_classes: int, input_px: int, keep_statistics: bool) -> None:
+        super().__init__()
+        self.encoder, self.input_px, self.keep_statistics = encoder, input_px, keep_statistics
+        self.head = nn.Linear(encoder.n_features, n_classes)
+
+    @torch.no_grad()
+    def set_head(self, head: LinearHead) -> None:
+        """Begin with a classifier that was fitted on the features."""
+        self.head.weight.copy_(torch.from_numpy(head.weight))
+        self.head.bias.copy_(torch.from_numpy(head.bias))
+
+    def train(self, mode: bool = True) -> FewLabelNet:
+        super().train(mode)
+        if mode and self.keep_statistics:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, dtype=torch.bfloat16):
+            features = self.encoder.features(images.contiguous(memory_format=torch.channels_last))
+        return self.head(features.float())
+
+
+def scratch_net(n_classes: int, seed: int) -> FewLabelNet:
+    """The encoder of the contrastive denoiser with random weights, which ``seed`` decides."""
+    torch.manual_seed(seed)
+    config = ContrastiveDenoiserConfig()
+    return FewLabelNet(GalaxyEncoder(config), n_classes, config.embedding_input_px, keep_statistics=False)
+
+
+def fit_config_for(limits: FitConfig, n_views: int, n_items: int) -> FitConfig:
+    """How a training on ``n_items`` galaxies goes; see `TrainingConfig`.
+
+    Examples
+    --------
+    >>> made = fit_config_for(FitConfig(40, 64, 1e-3), 30_000, 2_000)
+    >>> made.epochs, made.batch_size, made.warmup_steps
+    (15, 64, 46)
+    """
+    epochs = int(np.clip(n_views // n_items, min(LEAST_EPOCHS, limits.epochs), limits.epochs))
+    batch_size = min(max(n_items // 8, 16), limits.batch_size, n_items)
+    warmup_steps = epochs * (n_items // batch_size) // 10
+    return replace(limits, epochs=epochs, batch_size=batch_size, warmup_steps=warmup_steps)
+
+
+def train_net(
+    net: FewLabelNet,
+    stamps: Stamps,
+    targets: np.ndarray,
+    items: np.ndarray,
+    validation_rows: np.ndarray,
+    fit_config: FitConfig,
+    config: TrainingConfig,
+    folder: Path,
+    seed: int,
+    device: str = "cpu",
+    report: Report | None = None,
+) -> FewLabelNet:
+    """Train a net; what it is after the epoch with the best validation. A training that was stopped goes on.
+
+    Parameters
+    ----------
+    targets : float32 array, shape (n_stamps, n_classes)
+        Probability of each class: 1 and 0 where the label is known. Rows that are not asked for are ignored.
+    items : int array
+        Rows to learn from, repeated as often as they come in an epoch.
+    validation_rows : int array
+        Whose labels choose the epoch; views are as in use, one each.
+    folder : path
+        State of the training and its history.
+    """
+    net.to(device, memory_format=torch.channels_last)
+
+    def loss_of(images: Tensor, rows: np.ndarray) -> Tensor:
+        return F.cross_entropy(net(images), torch.from_numpy(targets[rows]).to(device))
+
+    def losses(rows: np.ndarray, generator: Generator) -> dict[str, Tensor]:
+        images = stamps.batch(rows)[0].to(device)
+        return {"loss": loss_of(training_views(images, config, net.input_px, generator), rows)}
+
+    def validate() -> dict[str, float]:
+        total = 0.0
+        for start in range(0, len(validation_rows), BATCH):
+            rows = validation_rows[start : start + BATCH]
+            images = shrink(stamps.batch(rows)[0].to(device), net.input_px)
+            total += float(loss_of(images, rows)) * len(rows)
+        return {"score": total / len(validation_rows)}
+
+    phase = Phase("few_labels", net, items, losses, validate, fit_config)
+    fit(phase, folder, folder / "history.jsonl", seed, report)
+    return net.eval()
+
+
+def predict(
+    net: FewLabelNet,
+    stamps: Stamps,
+    rows: np.ndarray,
+    device: str = "cpu",
+    n_views: int = 8,
+    report: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Probability of each class, float32 (n, n_classes): the mean over the first ``n_views`` of the dihedral views."""
+    net.eval()
+    made = []
+    for start in range(0, len(rows), BATCH):
+        images = shrink(stamps.batch(rows[start : start + BATCH])[0].to(device), net.input_px)
+        with torch.inference_mode():
+            views = [net(view).softmax(dim=1) for view in dihedral_views(images)[:n_views]]
+        made.append(torch.stack(views).mean(dim=0).cpu().numpy())
+        if report:
+            report(min(start + BATCH, len(rows)), len(rows))
+    return np.concatenate(made)

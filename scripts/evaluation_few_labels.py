@@ -1,0 +1,71 @@
+"""The part of evaluate.py that measures models given few labels: its options, and its call."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, SCRATCH, WAYS
+from scripts.evaluation_reports import bars_for
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``evaluate.py few_labels``."""
+    group = parser.add_argument_group("few_labels")
+    group.add_argument("--models", nargs="+", metavar="FOLDER", help="models that learned without labels")
+    group.add_argument(
+        "--shares", type=float, nargs="+", default=[0.01, 0.05, 0.1, 1.0], help="of the training labels (%(default)s)"
+    )
+    group.add_argument("--seeds", type=int, default=5, help="draws of each share (%(default)s)")
+    group.add_argument(
+        "--ways", nargs="+", choices=list(WAYS), default=[FROZEN, FINE_TUNED, SCRATCH], help="default: %(default)s"
+    )
+    group.add_argument(
+        "--trained-shares", type=float, nargs="+", help="shares that encoders are trained on; slow (default: all)"
+    )
+    group.add_argument("--trained-seeds", type=int, help="draws that encoders are trained on; slow (default: all)")
+    group.add_argument("--merge", nargs="+", default=[], metavar="CLASS+CLASS", help="classes that are counted as one")
+    group.add_argument("--work", type=Path, help="folder of working files, may be deleted afterwards (beside --json)")
+
+
+def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Say what does not go together, and exit."""
+    if options.recipe != "few_labels":
+        if options.models or options.merge or options.work:
+            parser.error("--models, --merge and --work are for few_labels")
+        return
+    if not options.models or not options.json:
+        parser.error("few_labels needs --models FOLDER [FOLDER ...] and --json FILE")
+    if any(not 0 < share <= 1 for share in [*options.shares, *(options.trained_shares or [])]):
+        parser.error("shares of labels are above 0 and at most 1")
+    if options.seeds < 1 or (options.trained_seeds is not None and options.trained_seeds < 0):
+        parser.error("--seeds takes 1 or more, --trained-seeds 0 or more")
+
+
+def score_few_labels(arguments: argparse.Namespace) -> dict:
+    """Accuracy against number of labels; every result is added to a JSONL beside ``--json`` as soon as it is there."""
+    from galaxy_core.catalogs import read_catalog
+    from galaxy_core.embedding import find_model
+    from galaxy_core.models import resolve_device
+    from galaxy_core.recipes.few_labels import Plan, evaluate
+
+    plan = Plan(
+        tuple(arguments.shares),
+        arguments.seeds,
+        tuple(arguments.trained_shares or arguments.shares),
+        arguments.seeds if arguments.trained_seeds is None else arguments.trained_seeds,
+        tuple(arguments.ways),
+    )
+    report, close = bars_for("step")
+    scores = evaluate(
+        [find_model(model, arguments.artifacts) for model in arguments.models],
+        read_catalog(arguments.catalog),
+        arguments.json.with_suffix(".jsonl"),
+        arguments.work or arguments.json.with_suffix(".work"),
+        plan,
+        merges=arguments.merge,
+        device=resolve_device(arguments.device),
+        report=report,
+    )
+    close()
+    return scores

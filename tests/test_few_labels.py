@@ -1,0 +1,296 @@
+"""Few labels end to end on simulated galaxies: frozen, fine-tuned, with all images, from scratch; stopped, resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.errors import CatalogError, ModelError
+from galaxy_core.label_efficiency import NO_MODEL, WAYS, read_results
+from galaxy_core.models import load_model, save_model
+from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
+from galaxy_core.recipes import few_labels
+from galaxy_core.recipes.few_labels import Config, Plan, evaluate
+from galaxy_core.recipes.few_labels_frozen import (
+    FrozenConfig,
+    cached_features,
+    choose_strength,
+    fit_head,
+    fit_logistic,
+    soft_whitening,
+    stratified_folds,
+    truth_shares,
+)
+from galaxy_core.recipes.few_labels_table import table_lines
+from galaxy_core.recipes.few_labels_training import FewLabelNet, TrainingConfig, fit_config_for, predict, scratch_net
+from galaxy_core.splits import split_of
+from galaxy_core.stamps import make_stamps
+from galaxy_core.training import FitConfig
+
+ROOT = Path(__file__).parents[1]
+BRIEF = FitConfig(2, 16, 1e-3)
+QUICK = Config(
+    FrozenConfig(strengths=(0.1, 1.0), n_folds=2),
+    TrainingConfig(fine_tuned=BRIEF, unlabelled=BRIEF, scratch=BRIEF),
+)
+PLAN = Plan((0.3, 1.0), 2, (0.3,), 1, tuple(WAYS))
+TINY = ContrastiveDenoiserConfig((8, 8), 1, (8, 8), (1, 1), 8, 8, 16)
+
+
+@pytest.fixture(autouse=True)
+def small_scratch_nets(monkeypatch):
+    monkeypatch.setattr("galaxy_core.recipes.few_labels_training.ContrastiveDenoiserConfig", lambda: TINY)
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    made = read_catalog("synthetic:100@3")
+    return dataclasses.replace(made, load_image=functools.cache(made.load_image))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> list[Path]:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models")
+    save_model(folder / "contrastive", ContrastiveDenoiser(TINY))
+    save_model(folder / "cae", GalaxyAutoencoder(AutoencoderConfig((8, 8), 6, 16)))
+    return [folder / "contrastive", folder / "cae"]
+
+
+@pytest.fixture(scope="module")
+def measured(catalog, models, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("few")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("galaxy_core.recipes.few_labels_training.ContrastiveDenoiserConfig", lambda: TINY)
+        return folder, evaluate(models, catalog, folder / "f.jsonl", folder / "work", PLAN, QUICK)
+
+
+def test_every_way_is_measured_on_all_test_galaxies(measured, catalog, tmp_path):
+    scores = measured[1]
+    n_test = sum(split_of(str(key)) == "test" for key in catalog.galaxy_ids)
+    assert scores["n_test"] == n_test and all(row["n_test"] == n_test for row in scores["results"])
+    found = {(row["way"], row["model"]) for row in scores["results"]}
+    trained = {
+        (way, model) for way in ("frozen", "fine_tuned", "fine_tuned_unlabelled") for model in ("contrastive", "cae")
+    }
+    assert found == trained | {("scratch", NO_MODEL)}
+    frozen = [(p["share"], p["n_seeds"]) for p in scores["points"] if p["way"] == "frozen" and p["model"] == "cae"]
+    assert frozen == [(0.3, 2), (1.0, 1)], "all labels are one draw"
+    assert {p["n_seeds"] for p in scores["points"] if p["way"] != "frozen"} == {1}
+    assert all(row["n_labels"] < 0.4 * scores["n_train"] for row in scores["results"] if row["share"] < 1)
+    assert all((row["n_validation_labels"] == 0) == (row["way"] == "frozen") for row in scores["results"])
+    path = tmp_path / "few_labels.json"
+    path.write_text(json.dumps(scores, allow_nan=False))
+    read = read_results(path)
+    assert [vars(point) for point in read.points] == scores["points"]
+    text = "\n".join(table_lines(scores))
+    assert "fine tuned unlabelled" in text and NO_MODEL in text and f"all {n_test} test galaxies" in text
+
+
+def test_what_is_there_is_not_measured_again_and_a_cut_line_is(measured, catalog, models, tmp_path, monkeypatch):
+    folder, scores = measured
+    lines = (folder / "f.jsonl").read_text().splitlines()
+    kept = tmp_path / "f.jsonl"
+    kept.write_text("\n".join(lines[:3]) + "\n" + lines[3][:40])
+    asked = []
+
+    def spy(subject, way, share, seed, *rest):
+        asked.append((subject and subject.name, way, share, seed))
+        row = next(r for r in scores["results"] if job_of(r) == asked[-1])
+        return {key: value for key, value in row.items() if key not in ("model", "key")}
+
+    def job_of(row):
+        return None if row["model"] == NO_MODEL else row["model"], row["way"], row["share"], row["seed"]
+
+    monkeypatch.setattr(few_labels, "run_way", spy)
+    again = evaluate(models, catalog, kept, folder / "work", PLAN, QUICK)
+    assert len(asked) == len(lines) - 3 and again["results"] == scores["results"]
+    asked.clear()
+    assert evaluate(models, catalog, kept, folder / "work", PLAN, QUICK)["points"] == scores["points"] and not asked
+    # fewer are asked for, and all that were measured alike are told; another configuration is another measurement
+    less = evaluate(models, catalog, kept, folder / "work", Plan((0.3,), 1, (), 0, ("frozen",)), QUICK)
+    assert less["points"] == scores["points"]
+    other = dataclasses.replace(QUICK, frozen=FrozenConfig(strengths=(5.0,)))
+    monkeypatch.undo()
+    plan = Plan((0.3,), 1, (), 0, ("frozen",))
+    assert len(evaluate(models, catalog, kept, folder / "work", plan, other)["results"]) == 2
+
+
+def test_the_same_seed_gives_the_same_result(measured, catalog, models, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("galaxy_core.recipes.few_labels_training.ContrastiveDenoiserConfig", lambda: TINY)
+        plan = Plan((0.3,), 1, (0.3,), 1, ("frozen", "scratch"))
+        again = evaluate(models, catalog, tmp_path / "f.jsonl", tmp_path / "work", plan, QUICK)
+    first = {row["key"]: (row["accuracy"], row["macro_f1"]) for row in measured[1]["results"]}
+    assert again["results"] and all(first[r["key"]] == (r["accuracy"], r["macro_f1"]) for r in again["results"])
+
+
+def test_merged_classes_are_one(measured, catalog, models, tmp_path):
+    plan = Plan((1.0,), 1, (), 0, ("frozen",))
+    merges = ["edge_on+cigar_smooth"]
+    scores = evaluate(models[:1], catalog, tmp_path / "f.jsonl", measured[0] / "work", plan, QUICK, merges)
+    before = measured[1]["class_names"]
+    assert len(scores["class_names"]) == len(before) - 1 and "edge_on+cigar_smooth" in scores["class_names"]
+    assert scores["n_test"] == measured[1]["n_test"] and scores["merged"] == merges
+
+
+def test_what_learned_from_labels_or_has_no_encoder_is_refused(catalog, models, tmp_path):
+    net = MorphologyNet(MorphologyConfig((8, 8), (1, 1), 8, 8, 16, 8, class_names=("a", "b")))
+    save_model(tmp_path / "votes", net)
+    with pytest.raises(ModelError, match="votes learned from labels already"):
+        evaluate([tmp_path / "votes"], catalog, tmp_path / "f.jsonl", tmp_path / "w", PLAN, QUICK)
+    save_model(tmp_path / "contrastive", load_model(models[0]))
+    with pytest.raises(ModelError, match="same name"):
+        evaluate([models[0], tmp_path / "contrastive"], catalog, tmp_path / "f.jsonl", tmp_path / "w", PLAN, QUICK)
+    with pytest.raises(ModelError, match="no way 'magic'"):
+        evaluate(models, catalog, tmp_path / "f.jsonl", tmp_path / "w", Plan(ways=("magic",)), QUICK)
+    table = catalog.table.drop(columns="class")
+    with pytest.raises(CatalogError, match="no classes"):
+        evaluate(models, dataclasses.replace(catalog, table=table), tmp_path / "f", tmp_path / "w", PLAN, QUICK)
+    table = catalog.table.assign(**{"class": None})
+    with pytest.raises(CatalogError, match="larger catalog"):
+        evaluate(models, dataclasses.replace(catalog, table=table), tmp_path / "f", tmp_path / "w", PLAN, QUICK)
+    assert not (tmp_path / "f.jsonl").exists()
+
+
+def test_the_command_prints_and_writes(models, tmp_path, monkeypatch, capsys):
+    line = [
+        "evaluate.py",
+        "few_labels",
+        "synthetic:60",
+        "--models",
+        *map(str, models),
+        "--ways",
+        "frozen",
+        "--seeds",
+        "1",
+    ]
+    line += ["--json", str(tmp_path / "few_labels.json"), "--shares", "0.5", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", line)
+    script = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"), run_name="script")
+    script["run"](script["parse_arguments"]())
+    assert "test galaxies of synthetic:60" in capsys.readouterr().out
+    assert len(read_results(tmp_path / "few_labels.json").points) == 2
+    assert len((tmp_path / "few_labels.jsonl").read_text().splitlines()) == 2
+    for wrong in (
+        line[:3],
+        line[:-6],
+        [*line, "--shares", "2"],
+        ["evaluate.py", "cae", "synthetic:9", "--merge", "a+b"],
+    ):
+        monkeypatch.setattr(sys, "argv", wrong)
+        with pytest.raises(SystemExit):
+            script["parse_arguments"]()
+
+
+# ---------------------------------------------------------------- parts
+
+
+def test_features_are_the_mean_over_the_dihedral_group_and_are_kept(catalog, models, tmp_path):
+    stamps, model = make_stamps([catalog], 128, tmp_path), load_model(models[0])
+    stamps.readable[5] = False
+    features = cached_features(model, stamps, tmp_path / "f.npy")
+    image = torch.nn.functional.interpolate(stamps.batch(np.array([7]))[0], size=16, mode="area")
+    views = [torch.rot90(v, k, dims=(2, 3)) for k in range(4) for v in (image, image.flip(3))]
+    with torch.inference_mode():
+        naive = torch.stack([model.encoder.features(view) for view in views]).mean(dim=0)[0].numpy()
+    np.testing.assert_allclose(features[7], naive, rtol=0.05, atol=0.02)  # bf16
+    assert not features[5].any()
+    np.testing.assert_array_equal(cached_features(None, stamps, tmp_path / "f.npy"), features)
+
+
+def test_soft_whitening_evens_out_large_axes_and_spares_small_ones():
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    features = rng.normal(size=(5000, 4)) @ np.diag([1, 1, 1, 1]) + 3 * rng.normal(size=(5000, 1))
+    centre, axes = soft_whitening(features @ turn, 0.5)
+    made = (features @ turn - centre) @ axes.T
+    spread = made.std(axis=0)
+    assert spread[0] == pytest.approx(1, rel=1e-3) and (np.diff(spread) <= 1e-9).all() and spread[-1] < 1
+    np.testing.assert_allclose(np.corrcoef(made.T), np.eye(4), atol=1e-6)
+    centre, axes = soft_whitening(np.ones((3, 2)), 0.5)
+    assert np.isfinite(axes).all() and not ((np.ones((3, 2)) - centre) @ axes.T).any()
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 3])
+def test_the_head_says_what_the_classifier_says(n_classes):
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(1)
+    classes = np.arange(60) % n_classes
+    features = rng.normal(size=(60, 3)) + 2 * np.eye(3)[classes]
+    config = FrozenConfig(strengths=(0.7,))
+    whitening = soft_whitening(features, 0.5)
+    head = fit_head(features, classes, 4, whitening, config, seed=0)
+    logits = head.logits(features)
+    assert logits.shape == (60, 4) and head.strength == 0.7
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    assert shares[:, n_classes:].max() < 1e-6, "a class without a label is never told"
+    if n_classes > 1:
+        values = (features - whitening[0]) @ whitening[1].T
+        naive = LogisticRegression(C=0.7, max_iter=500).fit(values, classes).predict_proba(values)
+        np.testing.assert_allclose(shares[:, :n_classes], naive, atol=1e-5)
+
+
+def test_the_strength_is_the_one_that_tells_held_out_labels_best():
+    rng = np.random.default_rng(2)
+    noise, config = rng.normal(size=(40, 30)), FrozenConfig(strengths=(1e-4, 100.0), n_folds=4)
+    classes = np.arange(40) % 2
+    assert choose_strength(noise, classes, config, seed=0) == 1e-4, "nothing to learn: the strongest penalty"
+    clear = np.hstack([noise[:, :1] * 0.01, 10.0 * (classes[:, None] - 0.5)])
+    assert choose_strength(clear, classes, config, seed=0) == 100.0
+    assert choose_strength(clear[:1], classes[:1], config, seed=0) == 1e-4, "one galaxy chooses nothing"
+
+
+def test_folds_spread_every_class():
+    classes = np.repeat([0, 1, 2], [50, 7, 1])
+    folds = stratified_folds(classes, 5, np.random.default_rng(0))
+    assert np.bincount(folds[classes == 0]).tolist() == [10] * 5
+    assert set(np.bincount(folds[classes == 1], minlength=5)) == {1, 2} and (folds < 5).all()
+
+
+def test_shares_of_the_truth():
+    logits = np.log(np.array([[0.2, 0.8], [0.5, 0.5], [1.0, 1e-12]]))
+    np.testing.assert_allclose(truth_shares(logits, np.array([1, 4]), np.array([4, 2, 4])), [0.8, 1e-6, 1e-6])
+    found, weight, bias = fit_logistic(np.zeros((3, 2)), np.array([5, 5, 5]), 1.0)
+    assert found.tolist() == [5] and weight.shape == (1, 2) and bias.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("n_items", "epochs", "batch_size"), [(209, 40, 26), (2_000, 15, 64), (20_856, 6, 64), (5, 40, 5)]
+)
+def test_how_long_a_training_is(n_items, epochs, batch_size):
+    made = fit_config_for(FitConfig(40, 64, 1e-3), 30_000, n_items)
+    assert (made.epochs, made.batch_size) == (epochs, batch_size) and n_items // made.batch_size >= 1
+
+
+def test_a_fine_tuned_net_begins_as_its_classifier_and_keeps_its_statistics(catalog, models, tmp_path):
+    stamps, model = make_stamps([catalog], 128, tmp_path), load_model(models[0])
+    features = cached_features(model, stamps, tmp_path / "f.npy")
+    classes = np.arange(len(features)) % 3
+    head = fit_head(features, classes, 3, soft_whitening(features, 0.5), QUICK.frozen, 0)
+    net = FewLabelNet(model.encoder, 3, 16, keep_statistics=True)
+    net.set_head(head)
+    rows = np.arange(6)
+    assert net.train().encoder.stages[0][0].norm1.training is False and net.head.training
+    logits = torch.from_numpy(head.logits(features[rows]))
+    told = predict(net, stamps, rows)
+    assert told.shape == (6, 3) and (told.argmax(axis=1) == logits.argmax(dim=1).numpy()).mean() > 0.8
+    np.testing.assert_allclose(told.sum(axis=1), 1, rtol=1e-5)
+    one, other = (scratch_net(3, seed).state_dict() for seed in (1, 2))
+    assert scratch_net(3, 1).train().encoder.stages[0][0].norm1.training
+    again = scratch_net(3, 1).state_dict()
+    assert all(torch.equal(one[key], again[key]) for key in one)
+    assert not torch.equal(one["head.weight"], other["head.weight"])
