@@ -2,7 +2,7 @@
 
 A few stars in a tile are no reason to run a network over all of it again: the second look is at windows around bright
 pixels, those of one size in one call. Pixels `MARGIN_PX` from the border of a window come out as in the whole tile to
-a few hundredths of the noise (root mean square on a KiDS frame), no more than if there were twice as much margin.
+a few hundredths of the noise (root mean square over bright pixels of a KiDS frame), and no better with 16 pixels.
 """
 
 from __future__ import annotations
