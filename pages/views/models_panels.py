@@ -21,6 +21,7 @@ CURVES_HELP = """Dashed: galaxies that are learned from. Solid: validation galax
 are kept (dotted), and are never learned from. Axes are logarithmic where all values are positive."""
 STRICT_HELP = """Strict numbers are measured on the galaxy's own pixels. SSIM as published counts the black sky around
 it, too, by which the noisy input itself looks restored."""
+FORMS = {"cast": " as cast", "debiased": " debiased", "challenge": " as in the challenge"}
 RELIABILITY_HELP = """Each point: all fractions the model expects to be in a tenth of the range, against what volunteers
 really said. On the diagonal the model is right on average; below it, it expects too much."""
 
@@ -148,6 +149,8 @@ def draw_numbers(model: ModelFiles) -> None:
         _draw_classes(classes)
     if votes:
         _draw_votes(votes)
+    if as_cast := section(metrics, "votes_as_cast"):
+        _draw_votes(as_cast)
     if meanings := section(metrics, "definitions"):
         with st.expander("What each number means"):
             lines = (f"- **{key.replace('_', ' ')}**: {frame.plain(str(text))}" for key, text in meanings.items())
@@ -167,7 +170,8 @@ def _draw_classes(classes: dict) -> None:
 
 
 def _draw_votes(votes: dict) -> None:
-    st.markdown("**Votes**, beside the mean training galaxy as the prediction")
+    form_of = FORMS.get(str(votes.get("reading")), "")
+    st.markdown(f"**Votes**{form_of}, beside the mean training galaxy as the prediction")
     n, form = value_of(votes, "n_test"), votes.get("form")
     _table(models_numbers.votes_table(votes))
     if np.isfinite(n):
@@ -193,10 +197,18 @@ def _table(table: pd.DataFrame) -> None:
 
 def draw_reliability(model: ModelFiles) -> None:
     """How often volunteers say what the model expects, for one question; nothing where votes were not measured."""
-    curves = reliability_curves(section(model.metrics, "votes"))
-    if not curves:
+    forms = {part: reliability_curves(section(model.metrics, part)) for part in ("votes", "votes_as_cast")}
+    forms = {part: curves for part, curves in forms.items() if curves}
+    if not forms:
         return
     st.subheader("Reliability", anchor=False, help=RELIABILITY_HELP)
+    part = next(iter(forms))
+    if len(forms) > 1:
+        named = {one: FORMS.get(str(section(model.metrics, one).get("reading")), "").strip() for one in forms}
+        part = st.segmented_control(
+            "Votes", list(forms), format_func=named.get, default=part, required=True, key="models-votes"
+        )
+    curves = forms[part]
     key = st.selectbox(
         "Question", list(curves), format_func=models_numbers.question_text, key="models-question", width=CHOICE_PX
     )
@@ -206,8 +218,8 @@ def draw_reliability(model: ModelFiles) -> None:
     config = figures.chart_config(f"{model.name}-reliability-{key}") | {"scrollZoom": False}
     st.plotly_chart(figure, key="models-reliability", config=config)
     known = f" Expected calibration error {words.number(error)}." if np.isfinite(error) else ""
-    n_galaxies = value_of(section(model.metrics, "votes"), "n_test")
-    of = models_numbers.measured_on(model.metrics, n_galaxies, part="votes")
+    n_galaxies = value_of(section(model.metrics, part), "n_test")
+    of = models_numbers.measured_on(model.metrics, n_galaxies, part=part)
     st.caption(frame.plain(f"{int(n.sum()):,} fractions of those who were asked, on {of}.{known}"))
 
 
