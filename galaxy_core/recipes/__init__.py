@@ -37,6 +37,11 @@ RECIPES: dict[str, Recipe] = {
         "Learn, from votes, classes or both, what volunteers would say of a galaxy and of which class it is.",
         "galaxy_core.recipes.vote_regressor",
     ),
+    "star_galaxy_vae": Recipe(
+        "star_galaxy_vae",
+        "Learn, without labels, to tell stars from galaxies in stamps of 1 to 5 bands; and with labels, to compare.",
+        "galaxy_core.recipes.star_galaxy_vae",
+    ),
 }
 
 
