@@ -31,7 +31,7 @@ class LogOdds:
     prior : ndarray
         Of the share of galaxies at each object's brightness, before its shape is looked at.
     snr : ndarray
-        Signal to noise ratio of the best point source, all bands together.
+        Signal to noise ratio of the best point source in the middle band, r of ugriz.
     """
 
     unlabelled: np.ndarray
@@ -93,7 +93,7 @@ def galaxy_log_odds(
             photometry = model.photometry(fit, noise)
             evidence = model.evidence(fit, photometry)
             supervised = model.supervised_logit(fit, photometry, evidence)
-            made = (evidence.logit, supervised, evidence.log_odds, fit.total_snr)
+            made = (evidence.logit, supervised, evidence.log_odds, fit.snr[:, fit.snr.shape[1] // 2])
             parts.append([part.double().cpu().numpy() for part in made])
     return LogOdds(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 

@@ -5,8 +5,6 @@ Shapes are measured in one band, colours in fixed circles. No network, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from galaxy_core.detection import KRON_FACTOR, KRON_RADIUS_MIN_PX
@@ -101,8 +99,3 @@ def _colours(light: np.ndarray, noise_sigma: np.ndarray, fwhm_px: np.ndarray, x:
         flux = float(sep.sum_circle(plane, [x], [y], radius, subpix=5)[0][0])
         magnitudes.append(_asinh_magnitude(flux, radius) - 2.5 * np.log10(sigma))
     return -np.diff(magnitudes)
-
-
-def feature_table(stamps: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], band: int) -> np.ndarray:
-    """Features of many stamps, float32 (n, n_features); each is (image, noise_sigma, psf_fwhm_px)."""
-    return np.stack([measure_features(*stamp, band) for stamp in stamps])

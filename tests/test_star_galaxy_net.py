@@ -42,22 +42,18 @@ def test_normal_is_the_density_of_normal_numbers():
 
 
 def test_no_extent_is_the_seeing_and_extent_is_a_variance():
-    model, width = net(), torch.tensor([1.4])
-    latents = torch.zeros(1, 2, 4)
-    latents[0, 1, 0] = 2.0
-    point, extended = model.profiles(latents, width)[0].detach()
+    point, extended = net().profiles(torch.tensor([[0.0, 0.4]]), torch.zeros(1, 2, 3), torch.tensor([1.4]))[0].detach()
     torch.testing.assert_close(point, torch.ones_like(point))
     _, ky, kx = low_waves(TINY.stamp_px)
     small = torch.argsort(torch.hypot(ky, kx))[1]  # the longest wave: 1 - G is half the variance times k squared
     variance = float(2 * (1 - extended[small]) / (ky[small] ** 2 + kx[small] ** 2))
-    assert variance == pytest.approx(0.1 * math.sinh(2.0) * 1.4**2, rel=0.05)
+    assert variance == pytest.approx(0.4 * 1.4**2, rel=0.05)
 
 
 def test_shear_keeps_the_area_and_turns_with_its_numbers():
-    model, width = net(), torch.tensor([1.4])
     latents = torch.zeros(1, 2, 4)
-    latents[..., 0], latents[0, 0, 1], latents[0, 1, 1] = 1.5, 0.6, -0.6
-    first, second = model.profiles(latents, width)[0].detach()
+    latents[0, 0, 1], latents[0, 1, 1] = 0.6, -0.6
+    first, second = net().galaxy_profiles(latents, torch.tensor([1.4]))[0].detach()
     _, ky, kx = low_waves(TINY.stamp_px)
     row = torch.nonzero((ky == 0) & (kx > 0)).flatten()[0]
     column = torch.nonzero((kx == 0) & torch.isclose(ky, kx[row])).flatten()[0]
@@ -81,10 +77,11 @@ def test_the_evidence_is_the_integral_over_the_prior(objects):
         ).exp()[:, None]  # fmt: skip
         latents = widths * draws
         latents[..., 0] += centre[:, None]
-        galaxy = torch.logsumexp(model.likelihood(fit, latents), 1) - math.log(6000)
-        latents = torch.zeros(8, 4000, 4)
-        latents[..., 0] = model.log_star_width.exp() * torch.randn(8, 4000, generator=generator)
-        star = torch.logsumexp(model.likelihood(fit, latents), 1) - math.log(4000)
+        profiles = model.galaxy_profiles(latents, fit.psf_sigma_px)
+        galaxy = torch.logsumexp(model.likelihood(fit, profiles), 1) - math.log(6000)
+        extents = model.log_star_width.exp() * torch.randn(8, 4000, generator=generator)
+        profiles = model.profiles(extents, torch.zeros(8, 4000, 3), fit.psf_sigma_px)
+        star = torch.logsumexp(model.likelihood(fit, profiles), 1) - math.log(4000)
     torch.testing.assert_close(evidence.galaxy, galaxy, atol=0.15, rtol=0.05)
     torch.testing.assert_close(evidence.star, star, atol=0.1, rtol=0.02)
 

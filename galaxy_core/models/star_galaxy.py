@@ -2,9 +2,10 @@
 
 The decoder is optics: a symmetric intrinsic profile, made from four latent numbers, times the seeing that the stamp was
 taken with, scaled to its flux in every band. The first latent number is the intrinsic extent, and its prior has two
-peaks: a narrow one at no extent, which is the star by construction and not by a label, and a broad one, the galaxies.
-How wide the peaks are, where that of the galaxies lies at a given signal, and how the share of galaxies depends on
-brightness and colour is learned (`galaxy_core.recipes.star_galaxy_vae` says how). Of 1 to 5 bands any will do.
+peaks: a narrow one at no extent, which is the star by construction and not by a label, and a log-normal one, as the
+sizes of galaxies are distributed. How wide the peaks are, where that of the galaxies lies at a given brightness, and
+how the share of galaxies depends on brightness and colour is learned; `galaxy_core.recipes.star_galaxy_vae` says how.
+Of 1 to 5 bands any will do.
 
 A second, supervised network reads the same, for comparison and for those who have labels.
 """
@@ -21,8 +22,7 @@ from torch import Tensor, nn
 from galaxy_core.models.point_fit import PointFit, fit_points, log_likelihood, low_waves
 
 N_LATENT = 4  # extent, two of the shear, concentration
-EXTENT_UNIT = 0.1  # of the variance of the seeing: extents below it are linear in the latent number
-LADDER = (-0.6, 0.6, 1.5, 2.5, 3.5, 4.5)  # extents of round profiles whose likelihoods the networks are told
+LADDER = (-0.1, 0.05, 0.2, 0.6, 1.8, 5.0)  # extents of round profiles whose likelihoods the networks are told
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class StarGalaxyConfig:
     widths: tuple[int, ...] = (16, 32, 64)
     hidden_size: int = 64
     n_gaussians: int = 6
-    n_samples: int = 16
+    n_samples: int = 16  # draws an object when the model is used
     model_error: float = 0.015
     supervised: bool = False
 
@@ -83,7 +83,7 @@ class StarGalaxyNet(nn.Module):
             nn.Linear(len(c.bands) + 2, c.hidden_size), nn.SiLU(), nn.Linear(c.hidden_size, c.hidden_size), nn.SiLU(),
             nn.Linear(c.hidden_size, 3),
         )  # fmt: skip
-        self.log_star_width = nn.Parameter(torch.tensor(math.log(0.4)))
+        self.log_star_width = nn.Parameter(torch.tensor(math.log(0.04)))
         self.log_shear_width = nn.Parameter(torch.tensor(math.log(0.5)))
         self.supervised = Trunk(c, n_told + len(c.bands) + 7, 1)
         self.register_buffer("photometry_centre", torch.zeros(len(c.bands)))
@@ -98,12 +98,24 @@ class StarGalaxyNet(nn.Module):
 
     # --- the decoder
 
-    def profiles(self, latents: Tensor, psf_sigma_px: Tensor) -> Tensor:
-        """Fourier transforms (n, m, n_waves) of intrinsic profiles of unit flux: latents (n, m, 4), seeing (n,)."""
+    def galaxy_profiles(self, latents: Tensor, psf_sigma_px: Tensor) -> Tensor:
+        """`profiles` of latent numbers (n, m, 4), the first the logarithm of the extent."""
+        return self.profiles(torch.exp(latents[..., 0].clamp(-7, 5)), latents[..., 1:], psf_sigma_px)
+
+    def profiles(self, extent: Tensor, latents: Tensor, psf_sigma_px: Tensor) -> Tensor:
+        """Fourier transforms (n, m, n_waves) of intrinsic profiles of unit flux.
+
+        Parameters
+        ----------
+        extent : Tensor, float32 (n, m)
+            Variance along either axis over that of the seeing; below 0, a seeing sharper than it is thought to be.
+        latents : Tensor, float32 (n, m, 3)
+            Shear along x and along the diagonal, and what decides the concentration.
+        psf_sigma_px : Tensor, float32 (n,)
+        """
         _, ky, kx = (wave.to(latents.device) for wave in low_waves(self.config.stamp_px))
-        # with the seeing's variance as the unit; below no extent, a seeing sharper than it is thought to be
-        extent = EXTENT_UNIT * torch.sinh(latents[..., 0].clamp(-3, 7)) * psf_sigma_px[:, None].square()
-        a, b = latents[..., 1], latents[..., 2]
+        extent = extent * psf_sigma_px[:, None].square()
+        a, b = latents[..., 0], latents[..., 1]
         shear = torch.sqrt(a * a + b * b + 1e-8).clamp(max=2.0)
         along, across = torch.cosh(shear), torch.sinh(shear) / shear
         form = (
@@ -111,7 +123,7 @@ class StarGalaxyNet(nn.Module):
             + (along - a * across)[..., None] * (ky * ky)
             + (2 * b * across)[..., None] * (kx * ky)
         )
-        weights = torch.softmax(self.profile(latents[..., 3:]), -1)
+        weights = torch.softmax(self.profile(latents[..., 2:]), -1)
         scales = torch.exp(self.log_scales)
         mean = (weights * scales).sum(-1, keepdim=True)
         exponent = -0.5 * extent[..., None] * form
@@ -121,9 +133,9 @@ class StarGalaxyNet(nn.Module):
             profile = profile + weights[..., m : m + 1] * torch.exp((exponent * ratio).clamp(-30, 2))
         return profile
 
-    def likelihood(self, fit: PointFit, latents: Tensor) -> Tensor:
-        """Gain in ln L over the point source (n, m) of latents (n, m, 4), held where the seeing is not known well."""
-        gain = log_likelihood(fit, self.profiles(latents, fit.psf_sigma_px))
+    def likelihood(self, fit: PointFit, profiles: Tensor) -> Tensor:
+        """Gain in ln L over the point source (n, m) of profiles (n, m, n_waves), held where the seeing is unsure."""
+        gain = log_likelihood(fit, profiles)
         point = 0.5 * fit.snr.clamp(min=0).square().sum(1, keepdim=True)
         return (gain - point) / (1 + (self.config.model_error * fit.total_snr[:, None]).square())
 
@@ -131,11 +143,14 @@ class StarGalaxyNet(nn.Module):
 
     def ladder(self, fit: PointFit) -> Tensor:
         """Likelihoods of round profiles of fixed extents, compressed, with signal and seeing; float32 (n, n_told)."""
-        latents = fit.snr.new_zeros(len(fit.snr), len(LADDER), N_LATENT)
-        latents[..., 0] = fit.snr.new_tensor(LADDER)
         with torch.no_grad():
-            gains = torch.asinh(self.likelihood(fit, latents))
+            gains = torch.asinh(self.likelihood(fit, self.round_profiles(fit, fit.snr.new_tensor(LADDER))))
         return torch.cat([gains, torch.log1p(fit.total_snr)[:, None], torch.log(fit.psf_sigma_px)[:, None]], 1)
+
+    def round_profiles(self, fit: PointFit, extents: Tensor) -> Tensor:
+        """`profiles` without shear of the same extents (m,) for every object."""
+        n = len(fit.snr)
+        return self.profiles(extents.expand(n, -1), extents.new_zeros(n, len(extents), 3), fit.psf_sigma_px)
 
     def photometry(self, fit: PointFit, noise_sigma: Tensor | None) -> Tensor:
         """Brightness and colours, standardised, and whether they are known: float32 (n, n_bands + 1).
@@ -161,16 +176,15 @@ class StarGalaxyNet(nn.Module):
         """Evidence for a star and for a galaxy; ``draws`` (n, K, 4) are normal numbers, fixed ones by default."""
         told = self.ladder(fit)
         log_odds, centre, log_width = self.gated(fit, photometry)
-        n = len(told)
-        latents = fit.snr.new_zeros(n, len(self.nodes), N_LATENT)
-        latents[..., 0] = self.log_star_width.exp() * self.nodes
-        star = torch.logsumexp(self.likelihood(fit, latents) + self.log_weights, 1)
+        points = self.round_profiles(fit, self.log_star_width.exp() * self.nodes)
+        star = torch.logsumexp(self.likelihood(fit, points) + self.log_weights, 1)
         mean, log_sigma = self.posterior(fit, told)
         if draws is None:
-            draws = self.draws[: 4 * self.config.n_samples].expand(n, -1, -1)
+            draws = self.draws[: self.config.n_samples].expand(len(told), -1, -1)
         latents, log_q = self.proposed(mean, log_sigma, centre, log_width, draws)
         prior = self.galaxy_prior(latents, centre, log_width)
-        galaxy = torch.logsumexp(self.likelihood(fit, latents) + prior - log_q, 1) - math.log(draws.shape[1])
+        gains = self.likelihood(fit, self.galaxy_profiles(latents, fit.psf_sigma_px))
+        galaxy = torch.logsumexp(gains + prior - log_q, 1) - math.log(draws.shape[1])
         return Evidence(star, galaxy, log_odds)
 
     def proposed(self, mean, log_sigma, centre, log_width, draws: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,14 +207,13 @@ class StarGalaxyNet(nn.Module):
     def posterior(self, fit: PointFit, told: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the standard deviation of the latent numbers of a galaxy, float32 (n, 4)."""
         mean, log_sigma = self.encoder(fit.planes, told).chunk(2, 1)
-        offset = mean.new_tensor([2.5, 0.0, 0.0, 0.0])
-        return mean + offset, 4 * torch.tanh(log_sigma / 4) - 0.5
+        return mean, 4 * torch.tanh(log_sigma / 4) - 0.5
 
     def gated(self, fit: PointFit, photometry: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log odds of a galaxy, and centre and log width of the galaxies' extents, at this brightness: (n,)."""
         signal = (torch.log1p(fit.total_snr)[:, None] - 3.5) / 1.0
         odds, centre, log_width = self.gate(torch.cat([photometry, signal], 1)).unbind(1)
-        return odds, 2.5 + centre, 4 * torch.tanh(log_width / 4)
+        return odds, centre - 0.5, 4 * torch.tanh(log_width / 4)
 
     def galaxy_prior(self, latents: Tensor, centre: Tensor, log_width: Tensor) -> Tensor:
         """ln p(z | galaxy), float32 (n, K)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,6 +12,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
 
+from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import CatalogError
 from galaxy_core.models import load_model
@@ -25,7 +27,7 @@ from galaxy_core.vote_intervals import measure_reliability
 
 N_RESAMPLES = 500
 MAGNITUDE_EDGES = (17.0, 19.0, 20.0, 20.5, 21.0, 21.5, 22.0)
-SNR_EDGES = (0.0, 10.0, 15.0, 20.0, 30.0, 50.0, np.inf)
+SNR_EDGES = (-np.inf, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, np.inf)
 HIGH_SNR = 20.0
 Report = Callable[[str, int, int], None]
 
@@ -33,24 +35,36 @@ DEFINITIONS = {
     "split": "sha1(galaxy_id) mod 10: 0 test, 1 validation, 2-9 training; stamps of one frame go by its name together",
     "accuracy": "share told rightly at a probability of 0.5; 95 % interval of Wilson 1927",
     "auc": "area under the ROC curve; 95 % interval of bootstrap resamples",
-    "snr": "signal to noise ratio of the best point source, all bands together",
+    "snr": "signal to noise ratio of the best point source in the middle band, r of ugriz",
     "calibration": "share of galaxies in ten equal bins of the probability; the error is the mean absolute gap",
     "baselines": "gradient-boosted trees that were shown the labels of all other splits, on the columns named",
 }
 
 
 def evaluate(
-    folder: str | Path, catalog: Catalog, seed: int = 0, device: str = "cpu", report: Report | None = None
+    folder: str | Path,
+    catalog: Catalog,
+    seed: int = 0,
+    device: str = "cpu",
+    report: Report | None = None,
+    scratch: str | Path | None = None,
 ) -> dict:
-    """Metrics of a trained model on the test split of a catalog with labels, with baselines; no network is trained."""
+    """Metrics of a trained model on the test split of a catalog with labels, with baselines; no network is trained.
+
+    Parameters
+    ----------
+    scratch : path, optional
+        Where stamps and catalogue features stay, for a second model on the same catalog; else they are thrown away.
+    """
     model = load_model(folder, device)
 
     def decoded(done: int, total: int) -> None:
         if report:
             report("decode", done, total)
 
-    with tempfile.TemporaryDirectory() as scratch:
-        stamps = make_object_stamps(catalog, Path(scratch), decoded)
+    with tempfile.TemporaryDirectory() as thrown_away:
+        folder = Path(scratch or thrown_away)
+        stamps = make_object_stamps(catalog, folder, decoded)
         labelled = (stamps.truth >= 0) & np.isfinite(stamps.noise_sigma).all(axis=1)
         told = np.flatnonzero((stamps.splits == TEST) & labelled)
         if not len(told) or len(set(stamps.truth[told])) < 2:
@@ -58,7 +72,7 @@ def evaluate(
         scores = {"definitions": DEFINITIONS, "n_galaxies": len(catalog), "n_test": len(told)}
         made, snr = network_scores(model, stamps, told)
         learn = np.flatnonzero((stamps.splits != TEST) & labelled)
-        features = catalogue_features(stamps, np.concatenate([learn, told]), report)
+        features = catalogue_features(stamps, np.concatenate([learn, told]), folder, report)
         places = np.arange(len(learn)), len(learn) + np.arange(len(told))
         truth = np.concatenate([stamps.truth[learn], stamps.truth[told]])
         made |= baseline_scores(features, truth, *places, seed)
@@ -82,14 +96,21 @@ def network_scores(
     return made, odds.snr
 
 
-def catalogue_features(stamps: ObjectStamps, rows: np.ndarray, report: Report | None = None) -> np.ndarray:
-    """Catalogue features of rows, float32 (n, n_features), shapes in the middle band."""
-    band, made = stamps.pixels.shape[1] // 2, []
-    for done, row in enumerate(rows):
-        made.append(measure_features(stamps.image(row), stamps.noise_sigma[row], stamps.psf_fwhm_px[row], band))
-        if report:
-            report("measure", done + 1, len(rows))
-    return np.stack(made)
+def catalogue_features(
+    stamps: ObjectStamps, rows: np.ndarray, folder: Path, report: Report | None = None
+) -> np.ndarray:
+    """Catalogue features of rows, float32 (n, n_features), shapes in the middle band; kept in ``folder``."""
+    key = hashlib.sha1("|".join(map(str, stamps.galaxy_ids[rows])).encode()).hexdigest()[:16]
+    path = folder / f"features-{key}.npy"
+    if not path.exists():
+        band, made = stamps.pixels.shape[1] // 2, []
+        for done, row in enumerate(rows):
+            made.append(measure_features(stamps.image(row), stamps.noise_sigma[row], stamps.psf_fwhm_px[row], band))
+            if report:
+                report("measure", done + 1, len(rows))
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, np.stack(made))
+    return np.load(path)
 
 
 def score_probabilities(
@@ -126,7 +147,7 @@ def _in_bins(p, truth, right, values: np.ndarray, edges: tuple[float, ...]) -> l
         if inside.any():
             bins.append(
                 {
-                    "low": low,
+                    "low": None if np.isinf(low) else low,
                     "high": None if np.isinf(high) else high,
                     "n": int(inside.sum()),
                     "galaxy_share": float(truth[inside].mean()),

@@ -30,7 +30,8 @@ def _bin_lines(what: str, names: list[str], bins: list[list[dict]]) -> list[str]
     head = f"| AUC / accuracy by {what} | n | " + " | ".join(names) + " |"
     lines = [head, "|---" * (len(names) + 2) + "|"]
     for row in zip(*bins, strict=True):
-        high = "and more" if row[0]["high"] is None else f"to {row[0]['high']:g}"
+        low, high = row[0]["low"], row[0]["high"]
+        inside = f"above {low:g}" if high is None else f"below {high:g}" if low is None else f"{low:g} to {high:g}"
         cells = (f"{'-' if b['auc'] is None else format(b['auc'], '.3f')} / {100 * b['accuracy']:.1f} %" for b in row)
-        lines.append(f"| {row[0]['low']:g} {high} | {row[0]['n']:,} | " + " | ".join(cells) + " |")
+        lines.append(f"| {inside} | {row[0]['n']:,} | " + " | ".join(cells) + " |")
     return lines

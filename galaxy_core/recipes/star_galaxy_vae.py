@@ -60,7 +60,7 @@ class Config:
 
     seed: int = 0
     model: StarGalaxyConfig = field(default_factory=StarGalaxyConfig)
-    unlabelled: FitConfig = field(default_factory=lambda: FitConfig(8, 128, 2e-3, 1e-4, average_decay=0.99))
+    unlabelled: FitConfig = field(default_factory=lambda: FitConfig(7, 128, 2e-3, 1e-4, average_decay=0.99))
     labelled: FitConfig = field(default_factory=lambda: FitConfig(16, 128, 1.5e-3, 1e-2, average_decay=0.99))
     n_draws: int = 8
     blind_share: float = 0.25
