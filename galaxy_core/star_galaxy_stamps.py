@@ -2,8 +2,8 @@
 
 PSF-aware normalisation: the sky is taken off, each band is divided by the noise of a pixel, and the seeing goes along
 as a number a band; the network divides the flux out (`galaxy_core.models.point_fit`). Where a catalog says neither
-noise nor seeing they are measured: noise on the rim of each stamp, and seeing on all stamps of a frame, whose narrowest
-well-lit objects are stars. No label is looked at for that.
+noise nor seeing they are measured: noise on the rim of each stamp, and seeing on all stamps of a frame, among whose
+narrow objects the stars lie together. No label is looked at for that.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from astropy.stats import sigma_clipped_stats
+from scipy.fft import irfft2, rfft2
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.catalogs.catalog import Catalog
@@ -25,7 +27,10 @@ SIZE_PX = 32
 LABELS = {"star": 0, "galaxy": 1}
 MAX_BANDS = 5
 TYPICAL_FWHM_PX = 3.3
-STAR_WIDTH_SHARE = 0.15  # of a frame's objects, from the narrowest: there the locus of stars is
+WIDTHS_PX = np.geomspace(1.4, 14.0, 28)
+LEAST_SNR = 8.0  # of an object whose width is measured
+LEAST_OBJECTS = 5
+NARROW_SHARE = 0.6  # of a frame's objects, from the narrowest: among these the stars lie together
 
 
 @dataclass(frozen=True)
@@ -187,33 +192,63 @@ def sky_and_noise(plane: np.ndarray) -> tuple[float, float]:
 
 
 def object_width(plane: np.ndarray) -> float:
-    """FWHM in pixels of the object in the middle of a stamp in units of noise: of the circle that holds half its peak.
+    """FWHM in pixels of the likeliest Moffat in the middle of a stamp in units of noise, float32 (32, 32).
 
-    NaN where its peak is below 8 times the noise, or the object is cut off.
+    NaN where its signal to noise ratio is below `LEAST_SNR`, or its top is cut off: three pixels as bright.
     """
-    middle = len(plane) // 2
-    core = plane[middle - 4 : middle + 4, middle - 4 : middle + 4]
-    row, column = np.unravel_index(core.argmax(), core.shape)
-    peak = float(core.max())
-    if peak < 8:
+    spectra, scale = _width_ladder(len(plane))
+    maps = irfft2(rfft2(plane) * spectra, plane.shape)
+    middle = slice(len(plane) // 2 - 4, len(plane) // 2 + 4)
+    core = plane[middle, middle]
+    snr = maps[:, middle, middle].max((1, 2)) / scale
+    best = int(snr.argmax())
+    if snr[best] < LEAST_SNR or (core == core.max()).sum() >= 3:
         return float("nan")
-    y, x = np.ogrid[: len(plane), : len(plane)]
-    near = np.hypot(y - row - middle + 4, x - column - middle + 4) < 8
-    above = int((near & (plane > peak / 2)).sum())
-    return float(2 * np.sqrt(above / np.pi))
+    step = 0.0
+    if 0 < best < len(snr) - 1:  # the top of a parabola through the signal of three neighbouring widths
+        low, top, high = snr[best - 1 : best + 2]
+        step = 0.5 * (low - high) / min(low - 2 * top + high, -1e-9)
+    return float(WIDTHS_PX[best] * (WIDTHS_PX[1] / WIDTHS_PX[0]) ** np.clip(step, -1, 1))
+
+
+@lru_cache(maxsize=2)
+def _width_ladder(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Transforms of Moffats of `WIDTHS_PX`, (n, size, size // 2 + 1), and the noise that passes each as a filter."""
+    import torch
+
+    from galaxy_core.models.point_fit import psf_spectrum, wave_numbers
+
+    spectra = psf_spectrum(torch.from_numpy(WIDTHS_PX.astype(np.float32)), size)
+    scale = (spectra.square() * wave_numbers(size)[2]).sum(1).sqrt()
+    return spectra.numpy().reshape(len(WIDTHS_PX), size, -1), scale.numpy()
 
 
 def seeing_of_frames(widths: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Seeing of every object's frame, float32 (n, bands): where the narrowest well-lit objects of the frame lie."""
+    """Seeing of every object's frame, float32 (n, bands): where the narrower of its well-lit objects lie most densely.
+
+    Frames with fewer than `LEAST_OBJECTS` have the median of the others.
+    """
     seeing = np.full(widths.shape, np.nan, np.float32)
     for frame in np.unique(frames.astype(str)):
         rows = frames.astype(str) == frame
         for band in range(widths.shape[1]):
             known = widths[rows, band][np.isfinite(widths[rows, band])]
-            if known.size >= 5:
-                seeing[rows, band] = np.quantile(known, STAR_WIDTH_SHARE)
+            if known.size >= LEAST_OBJECTS:
+                seeing[rows, band] = np.exp(densest(np.sort(np.log(known))[: int(np.ceil(NARROW_SHARE * known.size))]))
     overall = np.nanmedian(seeing, axis=0) if np.isfinite(seeing).any() else np.full(widths.shape[1], TYPICAL_FWHM_PX)
     return np.where(np.isfinite(seeing), seeing, np.nan_to_num(overall, nan=TYPICAL_FWHM_PX)).astype(np.float32)
+
+
+def densest(values: np.ndarray) -> float:
+    """Half-sample mode of sorted values: the half of them that lies closest together, and again of that half.
+
+    D. R. Bickel and R. Frühwirth, Computational Statistics & Data Analysis 50, 3500 (2006).
+    """
+    while len(values) > 3:
+        n = (len(values) + 1) // 2
+        start = int(np.argmin(values[n - 1 :] - values[: len(values) - n + 1]))
+        values = values[start : start + n]
+    return float(np.mean(values))
 
 
 def _known_seeing(catalog: Catalog, n_bands: int) -> np.ndarray | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from galaxy_core.models.star_galaxy import StarGalaxyConfig
 from galaxy_core.recipes import star_galaxy_vae as recipe
 from galaxy_core.recipes.star_galaxy_scores import area_under_curve, score_probabilities
 from galaxy_core.simulator.light import make_frame, moffat
+from galaxy_core.simulator.star_galaxy import simulate_object
+from galaxy_core.star_galaxy import galaxy_log_odds
 from galaxy_core.star_galaxy_baselines import baseline_scores
 from galaxy_core.star_galaxy_features import SHAPE_FEATURES, feature_names, measure_features
 from galaxy_core.star_galaxy_stamps import make_object_stamps, normalise, object_width, seeing_of_frames, sky_and_noise
@@ -197,6 +201,38 @@ def test_a_catalog_without_noise_or_seeing_is_measured(tmp_path):
     unreadable = replace(catalog, load_image=lambda i: load(12))
     with pytest.raises(CatalogError, match="None of the images"):
         make_object_stamps(unreadable, tmp_path / "other")
+
+
+def test_the_shipped_model_is_the_one_measured_and_still_does_as_measured():
+    """The metrics, the card and the readme are of these weights; 200 other simulated objects are told as well."""
+    root = Path(__file__).resolve().parents[1]
+    folder = root / "artifacts" / "models" / "star_galaxy"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    weights = (folder / "weights.safetensors").read_bytes()
+    assert metrics["weights_sha256"] == hashlib.sha256(weights).hexdigest() and len(weights) < 1.5e6
+    methods, card = metrics["methods"], (folder / "card.md").read_text()
+    for name in ("without labels", "supervised", "trees on the whole catalogue"):
+        assert (
+            f"{methods[name]['auc']:.3f}" in card and f"{methods[name]['auc']:.3f}" in (root / "README.md").read_text()
+        )
+    assert methods["without labels"]["auc"] > methods["trees on the whole catalogue"]["auc"]
+    objects = [simulate_object(i, seed=5) for i in range(200)]
+    pixels = np.stack([o.image / o.noise_sigma[:, None, None] for o in objects])
+    seeing = np.stack([o.psf_fwhm_arcsec for o in objects]) / 0.396
+    noise = np.stack([o.noise_sigma for o in objects])
+    odds = galaxy_log_odds(load_model(folder), pixels, seeing, noise)
+    truth = np.array([int(o.parameters.is_galaxy) for o in objects])
+    assert area_under_curve(odds.unlabelled, truth) > 0.94 and area_under_curve(odds.supervised, truth) > 0.94
+    assert ((odds.unlabelled > 0) == truth).mean() > 0.87
+
+
+def test_the_share_of_galaxies_is_the_one_given(trained):
+    model = load_model(trained)
+    stamps = [simulate_object(i) for i in range(120)]
+    pixels = np.stack([o.image / o.noise_sigma[:, None, None] for o in stamps])
+    seeing = np.stack([o.psf_fwhm_arcsec for o in stamps]) / 0.396
+    odds = galaxy_log_odds(model, pixels, seeing, np.stack([o.noise_sigma for o in stamps]))
+    assert (1 / (1 + np.exp(-odds.unlabelled))).mean() == pytest.approx(SMALL.galaxy_share, abs=0.06)
 
 
 def test_what_cannot_be_trained_is_said(tmp_path):

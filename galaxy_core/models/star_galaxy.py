@@ -88,6 +88,7 @@ class StarGalaxyNet(nn.Module):
         self.supervised = Trunk(c, n_told + len(c.bands) + 7, 1)
         self.register_buffer("photometry_centre", torch.zeros(len(c.bands)))
         self.register_buffer("photometry_scale", torch.ones(len(c.bands)))
+        self.register_buffer("share_shift", torch.zeros(1))
         self.register_buffer("softening", torch.ones(len(c.bands)))
         nodes, weights = np.polynomial.hermite_e.hermegauss(7)
         self.register_buffer("nodes", torch.tensor(nodes, dtype=torch.float32), persistent=False)
@@ -213,7 +214,7 @@ class StarGalaxyNet(nn.Module):
         """Log odds of a galaxy, and centre and log width of the galaxies' extents, at this brightness: (n,)."""
         signal = (torch.log1p(fit.total_snr)[:, None] - 3.5) / 1.0
         odds, centre, log_width = self.gate(torch.cat([photometry, signal], 1)).unbind(1)
-        return odds, centre - 0.5, 4 * torch.tanh(log_width / 4)
+        return odds + self.share_shift, centre - 0.5, 4 * torch.tanh(log_width / 4)
 
     def galaxy_prior(self, latents: Tensor, centre: Tensor, log_width: Tensor) -> Tensor:
         """ln p(z | galaxy), float32 (n, K)."""

@@ -70,6 +70,28 @@ def set_photometry(model: StarGalaxyNet, table: FitTable, n_train: int) -> None:
 
 
 @torch.no_grad()
+def set_share(model: StarGalaxyNet, table: FitTable, n_train: int, share: float, n_max: int, device: str) -> None:
+    """Move the prior odds of all objects alike, so that galaxies are this share of training objects, by bisection.
+
+    The bound learns how the share varies with brightness and colour, and its level with a bias: a star's evidence is
+    exact and a galaxy's a mean over draws, whose logarithm is too low. A proportion from number counts sets the level.
+    """
+    model.share_shift.zero_()
+    if not share:
+        return
+    rows, logits = np.arange(min(n_train, n_max)), []
+    for start in range(0, len(rows), BATCH):
+        some = rows[start : start + BATCH]
+        fits = table.take(some, device)
+        logits.append(model.evidence(fits, model.photometry(fits, table.noise(some, device))).logit)
+    logit, low, high = torch.cat(logits), -8.0, 8.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float(torch.sigmoid(logit + middle).mean()) < share else (low, middle)
+    model.share_shift.fill_((low + high) / 2)
+
+
+@torch.no_grad()
 def summaries(model: StarGalaxyNet, table: FitTable, device: str = "cpu", blind: bool = False) -> Tensor:
     """`StarGalaxyNet.summary` of every row, float32 (n, n_told), on the CPU; ``blind`` hides brightness and colours."""
     parts = []

@@ -12,7 +12,8 @@ the rest is made exact:
 - The first latent number is the intrinsic extent, as the decoder is the seeing of the very stamp. One peak lies at no
   extent: that component is the star because it looks as the seeing does. No label says so, and the two cannot swap.
 - The proportion of galaxies is a prior, learned by the same bound as a function of brightness and colour: where shapes
-  are clear they teach which colours and magnitudes galaxies have, which helps where shapes are lost in noise.
+  are clear they teach which colours and magnitudes galaxies have, which helps where shapes are lost in noise. Its
+  overall level is that of the number counts, one number for all objects (`Config.galaxy_share`).
 
 PSF-aware normalisation is in `galaxy_core.star_galaxy_stamps` and `galaxy_core.models.point_fit`.
 """
@@ -34,7 +35,7 @@ from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
 from galaxy_core.recipes.star_galaxy_scores import evaluate
-from galaxy_core.recipes.star_galaxy_steps import FitTable, fit_table, set_photometry, summaries
+from galaxy_core.recipes.star_galaxy_steps import FitTable, fit_table, set_photometry, set_share, summaries
 from galaxy_core.recipes.star_galaxy_table import table_lines
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.star_galaxy_losses import label_loss, two_peak_bound
@@ -54,6 +55,11 @@ class Config:
     ----------
     n_draws : int
         Draws of the encoder for each object of a batch.
+    galaxy_share : float
+        Proportion of galaxies among the objects, from number counts: the one number that is taken over, as in the third
+        system. 0: what the bound makes of it.
+    n_share_max : int
+        Training objects on which the level of the prior is set to that proportion.
     blind_share : float
         Share of objects whose brightness and colours are hidden, so that stamps without a zero point can be told too.
     """
@@ -61,8 +67,10 @@ class Config:
     seed: int = 0
     model: StarGalaxyConfig = field(default_factory=StarGalaxyConfig)
     unlabelled: FitConfig = field(default_factory=lambda: FitConfig(7, 128, 2e-3, 1e-4, average_decay=0.99))
-    labelled: FitConfig = field(default_factory=lambda: FitConfig(16, 128, 1.5e-3, 1e-2, average_decay=0.99))
+    labelled: FitConfig = field(default_factory=lambda: FitConfig(5, 128, 2e-3, 1e-2, average_decay=0.99))
     n_draws: int = 8
+    galaxy_share: float = 0.68
+    n_share_max: int = 3000
     blind_share: float = 0.25
     n_validation_max: int = 512
 
@@ -115,6 +123,8 @@ def train(
     for phase in _phases(model.to(device), table, n_train, config, device):
         if phase.name in phases and (labelled or phase.name != "labelled"):
             fit(phase, state_folder, history_path, config.seed, report)
+        if phase.name == "unlabelled" and phase.name in phases:
+            set_share(model.eval(), table, n_train, config.galaxy_share, config.n_share_max, device)
     model.config = replace(model.config, supervised=labelled and "labelled" in phases)
     about = {
         "recipe": "star_galaxy_vae",
