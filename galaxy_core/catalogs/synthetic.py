@@ -30,7 +30,7 @@ def read(n: int | str) -> Catalog:
     >>> read("2@7").galaxy_ids.tolist()
     ['sim-7-000000', 'sim-7-000001']
     """
-    number, seed = _parse(n)
+    number, seed = parse_number(n, "synthetic")
     rows = [_row(index, seed) for index in range(number)]
     return Catalog(
         table=pd.DataFrame(rows),
@@ -43,12 +43,13 @@ def read(n: int | str) -> Catalog:
     )
 
 
-def _parse(n: int | str) -> tuple[int, int]:
+def parse_number(n: int | str, layout: str) -> tuple[int, int]:
+    """Number and seed of ``"N"`` or ``"N@seed"``; raises `CatalogError` with the layout's name."""
     match = re.fullmatch(r"([0-9]{1,9})(?:@([0-9]{1,9}))?", str(n).strip(), re.ASCII)
     if match is None or not 1 <= int(match[1]) <= MAX_GALAXIES:
         raise CatalogError(
-            f"synthetic:{n} is not a number of galaxies; give a whole number from 1 to {MAX_GALAXIES:,}, "
-            "as in synthetic:2000, or with a seed, as in synthetic:2000@1."
+            f"{layout}:{n} is not a number of galaxies; give a whole number from 1 to {MAX_GALAXIES:,}, "
+            f"as in {layout}:2000, or with a seed, as in {layout}:2000@1."
         )
     return int(match[1]), int(match[2] or 0)
 

@@ -20,6 +20,7 @@ from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import EnsembleConfig, MorphologyConfig, MorphologyEnsemble, MorphologyNet
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
+from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
 
 MODELS: dict[str, tuple[type[nn.Module], type]] = {
     ContrastiveDenoiser.name: (ContrastiveDenoiser, ContrastiveDenoiserConfig),
@@ -27,6 +28,7 @@ MODELS: dict[str, tuple[type[nn.Module], type]] = {
     MorphologyEnsemble.name: (MorphologyEnsemble, EnsembleConfig),
     GalaxyResNet.name: (GalaxyResNet, ResNetConfig),
     GalaxyAutoencoder.name: (GalaxyAutoencoder, AutoencoderConfig),
+    StarGalaxyNet.name: (StarGalaxyNet, StarGalaxyConfig),
 }
 
 

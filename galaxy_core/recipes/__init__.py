@@ -52,6 +52,11 @@ RECIPES: dict[str, Recipe] = {
         "Learn, without labels, to redraw galaxies from a code of 128 numbers, which can be mapped and classified.",
         "galaxy_core.recipes.cae",
     ),
+    "star_galaxy_vae": Recipe(
+        "star_galaxy_vae",
+        "Learn, without labels, to tell stars from galaxies in stamps of 1 to 5 bands; and with labels, to compare.",
+        "galaxy_core.recipes.star_galaxy_vae",
+    ),
 }
 
 

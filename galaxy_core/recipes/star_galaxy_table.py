@@ -1,0 +1,37 @@
+"""The scores of the recipe `star_galaxy_vae` as lines of Markdown."""
+
+from __future__ import annotations
+
+
+def table_lines(scores: dict) -> list[str]:
+    """One line a method, then AUC by magnitude or signal to noise."""
+    methods = scores["methods"]
+    lines = [
+        f"{scores['n_test']:,} test objects of {scores['n_galaxies']:,}, {100 * scores['galaxy_share']:.0f} % galaxies",
+        "",
+        "| method | accuracy | AUC (95 %) | accuracy, S/N > 20 | calibration error |",
+        "|---|---|---|---|---|",
+    ]
+    for name, s in methods.items():
+        low, high = s["auc_interval"]
+        at_high = "-" if s["accuracy_at_high_snr"] is None else f"{100 * s['accuracy_at_high_snr']:.1f} %"
+        lines.append(
+            f"| {name} | {100 * s['accuracy']:.1f} % | {s['auc']:.3f} ({low:.3f}-{high:.3f}) | {at_high} |"
+            f" {s['expected_calibration_error']:.3f} |"
+        )
+    for key, what in (("by_magnitude", "r magnitude"), ("by_snr", "S/N")):
+        bins = [s[key] for s in methods.values() if key in s]
+        if bins:
+            lines += ["", *_bin_lines(what, list(methods), bins)]
+    return lines
+
+
+def _bin_lines(what: str, names: list[str], bins: list[list[dict]]) -> list[str]:
+    head = f"| AUC / accuracy by {what} | n | " + " | ".join(names) + " |"
+    lines = [head, "|---" * (len(names) + 2) + "|"]
+    for row in zip(*bins, strict=True):
+        low, high = row[0]["low"], row[0]["high"]
+        inside = f"above {low:g}" if high is None else f"below {high:g}" if low is None else f"{low:g} to {high:g}"
+        cells = (f"{'-' if b['auc'] is None else format(b['auc'], '.3f')} / {100 * b['accuracy']:.1f} %" for b in row)
+        lines.append(f"| {inside} | {row[0]['n']:,} | " + " | ".join(cells) + " |")
+    return lines

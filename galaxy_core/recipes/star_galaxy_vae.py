@@ -1,0 +1,193 @@
+"""Recipe `star_galaxy_vae`: tell stars from galaxies without a label, and with labels for comparison.
+
+A variational autoencoder maximises E_q[ln p(x | z)] - KL(q(z | x) || p(z)) with one peak in the prior p(z), N(0, 1).
+That draws all objects to one place, and stars and galaxies part only as far as reconstruction pushes them apart. The
+third system's change was the prior: two peaks along one latent number, in several closed forms (a divergence from each
+peak, or the squared distance between the densities), so that the bound pays for being near either peak and charges what
+lies between. Latent space then has the form that the mixture fitted afterwards assumes. Here the two peaks are kept and
+the rest is made exact:
+
+- The sum over the peaks is taken within the logarithm (`galaxy_core.star_galaxy_losses.two_peak_bound`), as in the
+  joint mixture of Jiang et al. (2017), so clustering is part of the training and not a step after it.
+- The first latent number is the intrinsic extent, as the decoder is the seeing of the very stamp. One peak lies at no
+  extent: that component is the star because it looks as the seeing does. No label says so, and the two cannot swap.
+- The proportion of galaxies is a prior, learned by the same bound as a function of brightness and colour: where shapes
+  are clear they teach which colours and magnitudes galaxies have, which helps where shapes are lost in noise. Its
+  overall level is that of the number counts, one number for all objects (`Config.galaxy_share`).
+
+PSF-aware normalisation is in `galaxy_core.star_galaxy_stamps` and `galaxy_core.models.point_fit`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.errors import ModelError
+from galaxy_core.models import load_model, save_model
+from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
+from galaxy_core.recipes.star_galaxy_scores import evaluate
+from galaxy_core.recipes.star_galaxy_steps import FitTable, fit_table, set_photometry, set_share, summaries
+from galaxy_core.recipes.star_galaxy_table import table_lines
+from galaxy_core.splits import TRAIN, VALIDATION
+from galaxy_core.star_galaxy_losses import label_loss, two_peak_bound
+from galaxy_core.star_galaxy_stamps import make_object_stamps
+from galaxy_core.training import FitConfig, Phase, Report, fit
+
+PHASES = ("unlabelled", "labelled")
+
+__all__ = ["PHASES", "Config", "evaluate", "table_lines", "train"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a training run.
+
+    Attributes
+    ----------
+    n_draws : int
+        Draws of the encoder for each object of a batch.
+    galaxy_share : float
+        Proportion of galaxies among the objects, from number counts: the one number that is taken over, as in the third
+        system. 0: what the bound makes of it.
+    n_share_max : int
+        Training objects on which the level of the prior is set to that proportion.
+    blind_share : float
+        Share of objects whose brightness and colours are hidden, so that stamps without a zero point can be told too.
+    """
+
+    seed: int = 0
+    model: StarGalaxyConfig = field(default_factory=StarGalaxyConfig)
+    unlabelled: FitConfig = field(default_factory=lambda: FitConfig(7, 128, 2e-3, 1e-4, average_decay=0.99))
+    labelled: FitConfig = field(default_factory=lambda: FitConfig(5, 128, 2e-3, 1e-2, average_decay=0.99))
+    n_draws: int = 8
+    galaxy_share: float = 0.68
+    n_share_max: int = 3000
+    blind_share: float = 0.25
+    n_validation_max: int = 512
+
+
+def train(
+    catalogs: Sequence[Catalog],
+    folder: str | Path,
+    config: Config | None = None,
+    device: str = "cpu",
+    report: Report | None = None,
+    report_decoding: Callable[[int, int], None] | None = None,
+    phases: Collection[str] = PHASES,
+    start_from: str | Path | None = None,
+) -> StarGalaxyNet:
+    """Train on the training split of one catalog and write the model's folder; resumes a run that was stopped.
+
+    Parameters
+    ----------
+    catalogs : sequence of one Catalog
+        Labels (``class``: star or galaxy) are read in the phase "labelled" alone, which is left out without them.
+    phases : collection of str
+        Which of `PHASES` to train.
+    start_from : path, optional
+        A star-galaxy model to go on from.
+    """
+    config, folder = config or Config(), Path(folder)
+    if set(phases) - set(PHASES) or not phases:
+        raise ModelError(f"There is no such phase among {', '.join(phases) or 'none'}; choose among {PHASES}.")
+    if len(catalogs) != 1:
+        raise ModelError("Stars and galaxies are learned from one catalog, whose bands are those of the model.")
+    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    torch.manual_seed(config.seed)
+    model = StarGalaxyNet(config.model) if start_from is None else load_model(start_from)
+    if not isinstance(model, StarGalaxyNet):
+        raise ModelError(f"{start_from} is not a star-galaxy model; start from one, or from none.")
+    if not state_folder.exists():
+        with atomic_path(history_path) as temporary:
+            temporary.write_text("")
+    stamps = make_object_stamps(catalogs[0], state_folder, report_decoding)
+    usable = np.isfinite(stamps.noise_sigma).all(axis=1)
+    rows = {split: np.flatnonzero((stamps.splits == split) & usable) for split in (TRAIN, VALIDATION)}
+    rows[VALIDATION] = rows[VALIDATION][: config.n_validation_max]
+    if len(rows[VALIDATION]) < 2:
+        raise ModelError("Too few objects to hold any out for validation; train on a hundred or more.")
+    table = fit_table(stamps, np.concatenate([rows[TRAIN], rows[VALIDATION]]))
+    n_train = len(rows[TRAIN])
+    if start_from is None and table.noise_sigma is not None:
+        set_photometry(model, table, n_train)
+    labelled = bool((table.truth >= 0).all())
+    for phase in _phases(model.to(device), table, n_train, config, device):
+        if phase.name in phases and (labelled or phase.name != "labelled"):
+            fit(phase, state_folder, history_path, config.seed, report)
+        if phase.name == "unlabelled" and phase.name in phases:
+            set_share(model.eval(), table, n_train, config.galaxy_share, config.n_share_max, device)
+    model.config = replace(model.config, supervised=labelled and "labelled" in phases)
+    about = {
+        "recipe": "star_galaxy_vae",
+        "training": asdict(config),
+        "phases": [phase for phase in PHASES if phase in phases and (labelled or phase != "labelled")],
+        "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
+        "n_train": n_train,
+        "n_validation": len(rows[VALIDATION]),
+        "torch": torch.__version__,
+    }
+    save_model(folder, model, about)
+    shutil.rmtree(state_folder)
+    return load_model(folder, device)
+
+
+def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config, device: str) -> list[Phase]:
+    items, held_out = np.arange(n_train), np.arange(n_train, len(table))
+    told: dict[str, Tensor] = {}
+
+    def bound(indices, generator: Generator | None) -> Tensor:
+        fits = table.take(indices, device)
+        photometry = model.photometry(fits, table.noise(indices, device))
+        draws = None
+        if generator is not None:
+            draws = torch.randn(len(indices), config.n_draws, 4, generator=generator).to(device)
+            blind = torch.rand(len(indices), 1, generator=generator).to(device) < config.blind_share
+            photometry = torch.where(blind, torch.zeros_like(photometry), photometry)
+        return two_peak_bound(model.evidence(fits, photometry, draws))
+
+    def labelled(indices, generator: Generator | None) -> Tensor:
+        # made once the first phase is done, whose networks it keeps as they are
+        if not told:
+            told.update(seen=summaries(model, table, device), blind=summaries(model, table, device, blind=True))
+        planes, summary = table.planes(indices, device), told["seen"][indices]
+        if generator is not None:
+            blind = torch.rand(len(indices), 1, generator=generator) < config.blind_share
+            summary = torch.where(blind, told["blind"][indices], summary)
+            flips, turns = (
+                torch.randint(0, 2, (1,), generator=generator),
+                torch.randint(0, 4, (1,), generator=generator),
+            )
+            planes = turned(planes, int(turns), bool(flips))
+        logit = model.supervised(planes, summary.to(device)).squeeze(1)
+        return label_loss(logit, torch.from_numpy(table.truth[indices]).to(device))
+
+    def phase(name: str, module, loss, settings: FitConfig) -> Phase:
+        def validate() -> dict[str, float]:
+            parts = np.array_split(held_out, max(len(held_out) // 256, 1))
+            total = sum(float(loss(part, None)) * len(part) for part in parts)
+            return {"score": total / len(held_out)}
+
+        return Phase(name, module, items, lambda i, g: {"loss": loss(i, g)}, validate, settings)
+
+    return [
+        phase("unlabelled", model, bound, config.unlabelled),
+        phase("labelled", model.supervised, labelled, config.labelled),
+    ]
+
+
+def turned(planes: Tensor, quarters: int, mirrored: bool) -> Tensor:
+    """Planes centred on pixel size // 2, turned by quarters about that pixel; the first row and column wrap around."""
+    out = torch.rot90(planes, quarters, (2, 3))
+    # a turn about the middle of an even stamp moves the central pixel by one
+    shift = {0: (0, 0), 1: (1, 0), 2: (1, 1), 3: (0, 1)}[quarters % 4]
+    out = torch.roll(out, shift, (2, 3))
+    return torch.roll(out.flip(3), 1, 3) if mirrored else out

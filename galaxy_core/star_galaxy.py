@@ -1,0 +1,169 @@
+"""Star or galaxy: the service behind the separate command. Stamps in, the probability of being a galaxy out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.embedding import find_model
+from galaxy_core.errors import ExportError, GalaxyError, ModelError
+from galaxy_core.images import read_image
+from galaxy_core.star_galaxy_stamps import normalise, object_width, seeing_of_frames
+
+DEFAULT_SEPARATOR = "star_galaxy"
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class LogOdds:
+    """Log odds of being a galaxy of n objects, float64 (n,).
+
+    Attributes
+    ----------
+    unlabelled, supervised : ndarray
+        Of the network that saw no label, its prior included, and of the one that did.
+    prior : ndarray
+        Of the share of galaxies at each object's brightness, before its shape is looked at.
+    snr : ndarray
+        Signal to noise ratio of the best point source in the middle band, r of ugriz.
+    """
+
+    unlabelled: np.ndarray
+    supervised: np.ndarray
+    prior: np.ndarray
+    snr: np.ndarray
+
+
+@dataclass(frozen=True)
+class FileStamps:
+    """Stamps read from files: where from, pixels in units of noise (bands, 32, 32), and widths of objects (bands,)."""
+
+    paths: list[Path]
+    pixels: list[np.ndarray]
+    widths: list[np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def load_separator(name: str | Path, root: str | Path, device: str = "auto", supervised: bool = False):
+    """The model that tells stars from galaxies; `ModelError` says in one sentence what it lacks."""
+    from galaxy_core.models import load_model, resolve_device
+    from galaxy_core.models.star_galaxy import StarGalaxyNet
+
+    model = load_model(find_model(name, root), resolve_device(device))
+    if not isinstance(model, StarGalaxyNet):
+        raise ModelError(f"The model {name} does not tell stars from galaxies; name a star-galaxy model with --model.")
+    if supervised and not model.config.supervised:
+        raise ModelError(f"The model {name} learned from no labels; leave out --supervised.")
+    return model
+
+
+def galaxy_log_odds(
+    model, pixels: np.ndarray, psf_fwhm_px: np.ndarray, noise_sigma: np.ndarray | None = None
+) -> LogOdds:
+    """What both networks make of stamps.
+
+    Parameters
+    ----------
+    model : galaxy_core.models.star_galaxy.StarGalaxyNet
+    pixels : ndarray of float32, shape (n, bands, 32, 32)
+        In units of the noise.
+    psf_fwhm_px : ndarray of float32, shape (n, bands)
+    noise_sigma : ndarray of float32, shape (n, bands), optional
+        Nanomaggies; only for the bands that the model learned.
+    """
+    import torch
+
+    from galaxy_core.models.point_fit import fit_points
+
+    device, parts = next(model.parameters()).device, []
+    for start in range(0, len(pixels), BATCH):
+        rows = slice(start, start + BATCH)
+        with torch.inference_mode():
+            given = (np.ascontiguousarray(part[rows], dtype=np.float32) for part in (pixels, psf_fwhm_px))
+            fit = fit_points(*(torch.from_numpy(part).to(device) for part in given))
+            noise = None if noise_sigma is None else torch.from_numpy(noise_sigma[rows]).to(device)
+            photometry = model.photometry(fit, noise)
+            evidence = model.evidence(fit, photometry)
+            supervised = model.supervised_logit(fit, photometry, evidence)
+            made = (evidence.logit, supervised, evidence.log_odds, fit.snr[:, fit.snr.shape[1] // 2])
+            parts.append([part.double().cpu().numpy() for part in made])
+    return LogOdds(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def read_stamps(paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> tuple[FileStamps, list[str]]:
+    """Read and normalise stamps, and a sentence for each file that is none."""
+    good, problems = FileStamps([], [], []), []
+    for path in paths:
+        try:
+            pixels, _ = normalise(read_image(path).pixels)
+            good.paths.append(path)
+            good.pixels.append(pixels)
+            good.widths.append(np.array([object_width(plane) for plane in pixels], np.float32))
+        except (GalaxyError, OSError, ValueError, MemoryError) as error:
+            said = " ".join(str(error).split()) or type(error).__name__
+            problems.append(said if str(path) in said or path.name in said else f"{path}: {said}")
+        if progress:
+            progress(1)
+    return good, problems
+
+
+def separate(
+    model,
+    stamps: FileStamps,
+    psf_fwhm_px: float | None = None,
+    galaxy_share: float | None = None,
+    supervised: bool = False,
+) -> np.ndarray:
+    """Probability of being a galaxy, float64 (n,), of stamps from files.
+
+    Parameters
+    ----------
+    psf_fwhm_px : float, optional
+        Seeing; measured where absent, on the stamps of each folder together (`seeing_of_frames`).
+    galaxy_share : float, optional
+        Proportion of galaxies to expect, in place of what was learned. The supervised network has none to replace: its
+        odds are moved by as much as those of the other's prior would be.
+    """
+    made = np.full(len(stamps), np.nan)
+    n_bands = np.array([len(pixels) for pixels in stamps.pixels])
+    for number in np.unique(n_bands):
+        rows = np.flatnonzero(n_bands == number)
+        widths = np.stack([stamps.widths[row] for row in rows])
+        seeing = np.full(widths.shape, psf_fwhm_px or 0.0, np.float32)
+        if psf_fwhm_px is None:
+            seeing = seeing_of_frames(widths, np.array([str(stamps.paths[row].parent) for row in rows]))
+        odds = galaxy_log_odds(model, np.stack([stamps.pixels[row] for row in rows]), seeing)
+        logit = odds.supervised if supervised else odds.unlabelled
+        if galaxy_share is not None:
+            logit = logit - odds.prior + np.log(galaxy_share / (1 - galaxy_share))
+        made[rows] = 1 / (1 + np.exp(-np.clip(logit, -500, 500)))
+    return made
+
+
+def write_separation(path: Path, stamps: FileStamps, p_galaxy: np.ndarray) -> None:
+    """Write ``file, p_galaxy`` as CSV, whole or not at all.
+
+    Raises
+    ------
+    ExportError
+        The name does not end in ``.csv``, it is a folder, or there is no stamp to write.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".csv" or path.is_dir():
+        raise ExportError(f"{path} is not the name of a .csv file; give one.")
+    if not len(stamps):
+        raise ExportError(f"None of the stamps could be read, so {path} is not written.")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "p_galaxy"))
+    writer.writerows((source.as_posix(), f"{p:.6f}") for source, p in zip(stamps.paths, p_galaxy, strict=True))
+    with atomic_path(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")

@@ -1,0 +1,87 @@
+"""Tell stars from galaxies in stamps: the probability that the object in the middle of each is a galaxy.
+
+    python scripts/separate.py stamps/ --out galaxies.csv
+    python scripts/separate.py "night2/**/*.fits" --psf-fwhm 3.4 --out galaxies.csv --galaxy-share 0.3
+
+IN is a file, a folder (with its subfolders) or a pattern: FITS of 1 to 5 bands in linear units, or pictures. A row a
+stamp: file, p_galaxy. No label was used, unless --supervised asks for the network that was shown some. Noise is taken
+from each stamp, and the seeing from the stamps of each folder together: give --psf-fwhm if it is known, or where there
+are few. A file that cannot be read is named in one sentence, the others go on, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tqdm import tqdm
+
+from galaxy_core.denoise_jobs import find_jobs
+from galaxy_core.errors import GalaxyError
+from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, load_separator, read_stamps, separate, write_separation
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def share(text: str) -> float:
+    if not 0 < float(text) < 1:
+        raise ValueError(text)
+    return float(text)
+
+
+def pixels(text: str) -> float:
+    if not 1 <= float(text) <= 16:
+        raise ValueError(text)
+    return float(text)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    summary, _, rest = __doc__.partition("\n\n")
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=summary, epilog=rest, formatter_class=style)
+    parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders or patterns of stamps")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="table to write, .csv")
+    parser.add_argument(
+        "--psf-fwhm", type=pixels, metavar="PX", help="seeing, pixels, in all bands (default: measured)"
+    )
+    share_help = "share of galaxies to expect before looking (default: what the model learned, by brightness)"
+    parser.add_argument("--galaxy-share", type=share, metavar="F", help=share_help)
+    parser.add_argument("--supervised", action="store_true", help="use the network that was shown labels")
+    parser.add_argument("--model", default=DEFAULT_SEPARATOR, help="name or folder of the model (%(default)s)")
+    parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    return parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> int:
+    model = load_separator(options.model, options.artifacts, options.device, options.supervised)
+    jobs, problems = find_jobs(options.inputs, options.out)
+    paths = list({job.source.resolve(): job.source for job in jobs}.values())
+    said = list(problems.values())
+    with tqdm(total=len(paths), unit="stamp", desc="separate", delay=2, disable=None) as bar:
+        stamps, bad = read_stamps(paths, bar.update)
+    for problem in said + bad:
+        print(problem, file=sys.stderr)
+    p_galaxy = separate(model, stamps, options.psf_fwhm, options.galaxy_share, options.supervised)
+    write_separation(options.out, stamps, p_galaxy)
+    n_galaxies = int((p_galaxy > 0.5).sum())
+    print(f"{options.out}  {n_galaxies:,} galaxies in {len(stamps):,} of {len(paths):,} stamps")
+    return 1 if said or bad else 0
+
+
+def main() -> int:
+    try:
+        return run(parse())
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; nothing was written.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""The separate command: a row a stamp, bad files named, the table whole or not there; and the service behind it."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from astropy.io import fits
+from PIL import Image
+
+from galaxy_core import star_galaxy
+from galaxy_core.errors import ExportError, ModelError
+from galaxy_core.models import save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
+from galaxy_core.simulator.light import make_frame, moffat
+from galaxy_core.star_galaxy import FileStamps, load_separator, read_stamps, separate, write_separation
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def light(fwhm: float, seed: int = 0, bands: int = 1, size: int = 40, flux: float = 1500.0) -> np.ndarray:
+    """A source of this width in noise, float32 (bands, size, size)."""
+    noise = np.random.default_rng(seed).normal(50, 1, (bands, size, size))
+    return (noise + flux * moffat(make_frame(size, 1.0), fwhm, 3.0, 0.5, 0.5)).astype(np.float32)
+
+
+def write(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fits.PrimaryHDU(image.squeeze()).writeto(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory):
+    """Artifacts with a small untrained star-galaxy net, and a denoiser."""
+    root = tmp_path_factory.mktemp("artifacts")
+    torch.manual_seed(0)
+    net = StarGalaxyNet(StarGalaxyConfig(widths=(4, 8, 8), hidden_size=8, n_gaussians=3, n_samples=8))
+    save_model(root / "models" / "star_galaxy", net)
+    config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
+    save_model(root / "models" / "denoiser", ContrastiveDenoiser(config))
+    return root
+
+
+@pytest.fixture
+def command(tmp_path, artifacts, monkeypatch):
+    """Exit code of ``scripts/separate.py``, run in this process and in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, out="out.csv"):
+        line = ["separate.py", *map(str, arguments), "--out", str(out), "--artifacts", str(artifacts)]
+        monkeypatch.setattr(sys, "argv", [*line, "--device", "cpu"])
+        try:
+            return runpy.run_path(str(ROOT / "scripts" / "separate.py"), run_name="script")["main"]()
+        except SystemExit as stop:
+            return stop.code
+
+    return run
+
+
+@pytest.fixture
+def night(tmp_path) -> Path:
+    """A folder of twelve stars, one wide object, one star in three bands and a grey picture."""
+    for i in range(12):
+        write(tmp_path / "night" / f"star{i:02d}.fits", light(3.3, i))
+    write(tmp_path / "night" / "wide.fits", light(6.5, 20))
+    write(tmp_path / "night" / "sub" / "colour.fits", light(3.3, 21, bands=3))
+    Image.fromarray(light(3.3, 22)[0].clip(0, 255).astype(np.uint8)).save(tmp_path / "night" / "ünïcode.png")
+    return tmp_path / "night"
+
+
+def test_a_row_a_stamp_from_folders_patterns_and_pictures(command, night, capsys):
+    assert command("night", "night/star0*.fits") == 0
+    table = pd.read_csv("out.csv")
+    assert list(table.columns) == ["file", "p_galaxy"] and len(table) == 15
+    assert table["p_galaxy"].between(0, 1).all() and table["file"].is_unique
+    of = {Path(name).name: p for name, p in zip(table["file"], table["p_galaxy"], strict=True)}
+    assert of["wide.fits"] > 0.99 and max(of[f"star{i:02d}.fits"] for i in range(12)) < 0.5
+    assert "ünïcode.png" in of
+    assert capsys.readouterr().out.startswith("out.csv  ")
+
+
+def test_bad_files_are_named_and_the_others_go_on(command, night, capsys):
+    (night / "broken.fits").write_bytes(b"SIMPLE  =                    T" + b" " * 50)
+    write(night / "empty.fits", np.zeros((40, 40), np.float32))
+    write(night / "six.fits", np.ones((6, 40, 40), np.float32))
+    assert command("night", "nowhere") == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 4
+    for name in ("broken.fits", "empty.fits", "six.fits", "nowhere"):
+        assert any(name in line for line in said)
+    assert len(pd.read_csv("out.csv")) == 15
+
+
+def test_what_is_asked_wrongly_is_one_sentence_and_no_file(command, night, capsys):
+    assert command("nowhere") == 1
+    assert "None of the stamps" in capsys.readouterr().err
+    assert command("night", out="table.txt") == 1
+    assert command("night", "--model", "denoiser") == 1
+    assert command("night", "--supervised") == 1
+    assert "learned from no labels" in capsys.readouterr().err
+    assert command("night", "--galaxy-share", "1.5") == 2
+    assert command("night", "--psf-fwhm", "0") == 2
+    assert not Path("out.csv").exists()
+
+
+def test_the_share_expected_moves_the_probability(command, night):
+    write(night / "faint.fits", light(3.4, 30, flux=60.0))
+    made = []
+    for share in (0.05, 0.5, 0.95):
+        assert command("night/faint.fits", "--psf-fwhm", "3.3", "--galaxy-share", share) == 0
+        made.append(pd.read_csv("out.csv")["p_galaxy"][0])
+    assert made[0] < made[1] < made[2]
+    odds = [p / (1 - p) for p in made]
+    assert odds[2] / odds[1] == pytest.approx(19, rel=0.01)
+
+
+def test_a_seeing_that_is_given_is_used(command, night):
+    assert command("night/star01.fits", "--psf-fwhm", "3.3") == 0
+    star = pd.read_csv("out.csv")["p_galaxy"][0]
+    assert command("night/star01.fits", "--psf-fwhm", "2.2") == 0
+    assert pd.read_csv("out.csv")["p_galaxy"][0] > max(star, 0.9)  # wider than such a seeing
+
+
+def test_order_and_company_do_not_matter(artifacts, night):
+    model = load_separator("star_galaxy", artifacts, "cpu")
+    paths = sorted(night.glob("star*.fits"))
+    stamps, problems = read_stamps(paths)
+    assert not problems
+    whole = separate(model, stamps, 3.3)
+    back, _ = read_stamps(paths[::-1])
+    np.testing.assert_allclose(separate(model, back, 3.3)[::-1], whole, atol=1e-5)
+    one, _ = read_stamps(paths[:1])
+    np.testing.assert_allclose(separate(model, one, 3.3), whole[:1], atol=1e-5)
+
+
+def test_writing_refuses_what_is_no_table(tmp_path):
+    stamps = FileStamps([Path("a.fits")], [light(3.0)], [np.ones(1)])
+    for path in (tmp_path / "a.txt", tmp_path):
+        with pytest.raises(ExportError):
+            write_separation(path, stamps, np.array([0.5]))
+    with pytest.raises(ExportError, match="None of the stamps"):
+        write_separation(tmp_path / "a.csv", FileStamps([], [], []), np.zeros(0))
+    write_separation(tmp_path / "a.csv", stamps, np.array([0.25]))
+    assert (tmp_path / "a.csv").read_text() == "file,p_galaxy\na.fits,0.250000\n"
+
+
+def test_a_model_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(ModelError):
+        load_separator("nothing", tmp_path, "cpu")
+    assert star_galaxy.DEFAULT_SEPARATOR == "star_galaxy"
