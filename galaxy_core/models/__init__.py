@@ -18,11 +18,13 @@ from galaxy_core.errors import ModelError
 from galaxy_core.model_files import CONFIG_FILE, WEIGHTS_FILE
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import EnsembleConfig, MorphologyConfig, MorphologyEnsemble, MorphologyNet
+from galaxy_core.models.segmenter import Segmenter, SegmenterConfig
 
 MODELS: dict[str, tuple[type[nn.Module], type]] = {
     ContrastiveDenoiser.name: (ContrastiveDenoiser, ContrastiveDenoiserConfig),
     MorphologyNet.name: (MorphologyNet, MorphologyConfig),
     MorphologyEnsemble.name: (MorphologyEnsemble, EnsembleConfig),
+    Segmenter.name: (Segmenter, SegmenterConfig),
 }
 
 

@@ -37,6 +37,11 @@ RECIPES: dict[str, Recipe] = {
         "Learn, from votes, classes or both, what volunteers would say of a galaxy and of which class it is.",
         "galaxy_core.recipes.vote_regressor",
     ),
+    "segmenter": Recipe(
+        "segmenter",
+        "Learn, without pixel labels, to find and outline the objects of a frame.",
+        "galaxy_core.recipes.segmenter",
+    ),
 }
 
 
