@@ -56,7 +56,7 @@ class Config:
     filters: int = 6
     scenes: SceneConfig = field(default_factory=SceneConfig)
     segment: FitConfig = field(
-        default_factory=lambda: FitConfig(12, 16, 1.5e-3, 1e-4, warmup_steps=60, average_decay=0.99)
+        default_factory=lambda: FitConfig(8, 16, 2e-3, 1e-4, warmup_steps=60, average_decay=0.99)
     )
     isophote_sigma: float = 0.35
     reconstruction_weight: float = 0.3
