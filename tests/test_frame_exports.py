@@ -34,7 +34,7 @@ def catalog(tmp_path_factory):
 
 def same(table, catalog) -> bool:
     """Whether every number is the same; what is missing may be masked."""
-    columns = {name: np.ma.filled(np.ma.asarray(table[name]), np.nan) for name in catalog.objects.columns}
+    columns = {name: np.ma.filled(np.ma.asarray(table[name]).astype(float), np.nan) for name in catalog.objects.columns}
     return all(np.allclose(values, catalog.objects[name], equal_nan=True) for name, values in columns.items())
 
 
