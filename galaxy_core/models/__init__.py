@@ -21,6 +21,7 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, Contras
 from galaxy_core.models.morphology import EnsembleConfig, MorphologyConfig, MorphologyEnsemble, MorphologyNet
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
 from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
+from galaxy_core.models.segmenter import Segmenter, SegmenterConfig
 
 MODELS: dict[str, tuple[type[nn.Module], type]] = {
     ContrastiveDenoiser.name: (ContrastiveDenoiser, ContrastiveDenoiserConfig),
@@ -29,6 +30,7 @@ MODELS: dict[str, tuple[type[nn.Module], type]] = {
     GalaxyResNet.name: (GalaxyResNet, ResNetConfig),
     GalaxyAutoencoder.name: (GalaxyAutoencoder, AutoencoderConfig),
     StarGalaxyNet.name: (StarGalaxyNet, StarGalaxyConfig),
+    Segmenter.name: (Segmenter, SegmenterConfig),
 }
 
 

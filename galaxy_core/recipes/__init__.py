@@ -57,6 +57,11 @@ RECIPES: dict[str, Recipe] = {
         "Learn, without labels, to tell stars from galaxies in stamps of 1 to 5 bands; and with labels, to compare.",
         "galaxy_core.recipes.star_galaxy_vae",
     ),
+    "segmenter": Recipe(
+        "segmenter",
+        "Learn, without pixel labels, to find and outline the objects of a frame.",
+        "galaxy_core.recipes.segmenter",
+    ),
 }
 
 

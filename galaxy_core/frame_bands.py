@@ -1,0 +1,255 @@
+"""A frame of the sky as one to many aligned bands, read in rows, with what its header knows of place and brightness.
+
+Bands are planes of one file, or files of the same size. FITS without compression is read where it lies on disk; other
+files are read whole. A colour picture is accepted too: its bands are red, green and blue, its light is stretched, and
+so it is marked as uncalibrated.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from galaxy_core.errors import ImageError
+from galaxy_core.frame_files import open_frame
+from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
+from galaxy_core.images import AstroImage, read_image
+from galaxy_core.saved_images import stem_of
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+ROUNDING_8_BIT = 1 / 255 / np.sqrt(12)  # noise of a picture whose sky is all black
+ZERO_POINT_CARDS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPT", "ZEROPOIN", "PHOTZP", "MAG0", "ZP")
+GAIN_CARDS = ("GAIN", "EGAIN", "CCDGAIN")
+MAX_OFFSET_PX = 0.5  # between bands that say where they lie
+PICTURE_BANDS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a frame.
+
+    Attributes
+    ----------
+    name : str
+        Letters, digits and underscores, its own within the frame.
+    rows : callable
+        Rows from, and up to: float32 (rows, width) in the file's units.
+    survey : galaxy_core.frame_survey.FrameSurvey
+        Sky, noise and saturation.
+    zero_point_mag : float
+        Magnitude of a flux of one; NaN where the header does not say.
+    gain_electrons : float
+        Electrons of one unit of flux; 0 where the header does not say, and then errors hold no shot noise of sources.
+    """
+
+    name: str
+    rows: Rows = field(repr=False)
+    survey: FrameSurvey = field(repr=False)
+    zero_point_mag: float = float("nan")
+    gain_electrons: float = 0.0
+
+
+@dataclass(frozen=True)
+class SkyFrame:
+    """Aligned bands of one place on the sky.
+
+    Attributes
+    ----------
+    name : str
+        Stem of the (first) file.
+    shape : tuple of int
+        Height and width.
+    bands : tuple of Band
+    header : astropy.io.fits.Header or None
+        Of the first band.
+    wcs : astropy.wcs.WCS or None
+        Of the first band; None where its header holds no celestial coordinates.
+    calibrated : bool
+        False for pictures, whose light is stretched.
+    notes : tuple of str
+        What a user ought to know, one sentence each.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    bands: tuple[Band, ...]
+    header: fits.Header | None = field(repr=False)
+    wcs: WCS | None = field(repr=False)
+    calibrated: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def open_sky_frame(
+    sources: Sequence[str | Path | AstroImage], hdu: int | str | None = None, name: str | None = None
+) -> Iterator[SkyFrame]:
+    """A frame whose bands are all the planes of ``sources``, open for reading while the context lasts.
+
+    Parameters
+    ----------
+    sources : sequence of path or galaxy_core.images.AstroImage
+        Files, or images decoded already (an upload), of one field on the same pixels.
+    hdu : int or str, optional
+        Extension of FITS files; absent, the first with an image.
+    name : str, optional
+        Absent, the stem of the first file.
+
+    Raises
+    ------
+    ImageError
+        Unreadable, of unlike shapes, at other places on the sky, or a band without noise.
+    """
+    with ExitStack() as stack:
+        planes, labels, notes, linear = [], [], [], []
+        headers: list[fits.Header | None] = []
+        for source in sources:
+            rows, shape, header, label, is_linear, said = _open(source, hdu, stack)
+            planes += [(read, shape[1:], header, label, is_linear) for read in rows]
+            labels += _band_labels(header, label, len(rows), is_linear)
+            headers.append(header)
+            linear.append(is_linear)
+            notes += said
+        _check_shapes(planes)
+        wcs = [_celestial(header) for header in headers]
+        _check_places(wcs, planes[0][1], [plane[3] for plane in planes])
+        names = _distinct(labels)
+        bands = tuple(_make_band(*plane, band) for plane, band in zip(planes, names, strict=True))
+        if not all(linear):
+            notes.append("A picture has no linear light: positions and shapes hold, fluxes are not calibrated.")
+        stem = stem_of(planes[0][3]) if name is None else name
+        yield SkyFrame(stem, planes[0][1], bands, headers[0], wcs[0], all(linear), tuple(dict.fromkeys(notes)))
+
+
+def _open(source, hdu, stack: ExitStack) -> tuple:
+    """Rows of each plane, shape (bands, height, width), header, name, whether linear, and notes of one source."""
+    frame = None if isinstance(source, AstroImage) else open_frame(source, hdu)
+    if frame is not None:
+        file = stack.enter_context(frame.path.open("rb"))
+        rows = [frame.rows(file, band) for band in range(frame.shape[0])]
+        return rows, frame.shape, frame.header, frame.path.name, True, []
+    image = source if isinstance(source, AstroImage) else read_image(source, hdu)
+
+    def part(band: int, top: int, bottom: int) -> np.ndarray:
+        return image.pixels[band, top:bottom]
+
+    rows = [partial(part, band) for band in range(len(image.pixels))]
+    return rows, image.pixels.shape, image.header, image.name, image.linear, list(image.notes)
+
+
+def _make_band(rows: Rows, shape: tuple[int, int], header, label: str, linear: bool, name: str) -> Band:
+    survey = survey_frame(rows, shape, header)
+    if not survey.any_finite:
+        raise ImageError(f"{label} has no finite pixel in its band {name}; nothing can be found in it.")
+    if survey.sigma <= 0:
+        if linear:
+            raise ImageError(
+                f"{label} has no noise in its band {name} (one value, or saturated all over), so nothing in it can be"
+                " told from the sky; give a frame with some sky."
+            )
+        survey = FrameSurvey(**{**vars(survey), "sigma": ROUNDING_8_BIT})
+    if not linear:
+        return Band(name, rows, survey)
+    return Band(name, rows, survey, zero_point_of(header), _number(header, GAIN_CARDS) or 0.0)
+
+
+def zero_point_of(header: fits.Header | None) -> float:
+    """Magnitude of a flux of one by a frame's header; NaN where it does not say.
+
+    A zero point as such (MAGZERO, MAGZPT, PHOTZP, ...), or PHOTFLAM and PHOTPLAM of the Hubble Space Telescope, which
+    give the AB zero point ``-2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408`` (Sirianni et al. 2005, PASP 117, 1049).
+    """
+    said = _number(header, ZERO_POINT_CARDS)
+    if said is not None and 5 < said < 50:
+        return said
+    flam, plam = _number(header, ("PHOTFLAM",)), _number(header, ("PHOTPLAM",))
+    if flam and plam and flam > 0 and plam > 0:
+        return float(-2.5 * np.log10(flam) - 5 * np.log10(plam) - 2.408)
+    return float("nan")
+
+
+def _number(header, cards: Sequence[str]) -> float | None:
+    for card in cards:
+        value = (header or {}).get(card)
+        if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value) and value > 0:
+            return float(value)
+    return None
+
+
+def _band_labels(header, label: str, n_bands: int, linear: bool) -> list[str]:
+    """What the planes of one file are called: their filter, colours, or the file's own name."""
+    if not linear and n_bands == 3:
+        return list(PICTURE_BANDS)
+    said = (header or {}).get("FILTER") if n_bands == 1 else None
+    stem = str(said) if isinstance(said, str) and said.strip() else stem_of(label)
+    clean = re.sub(r"[^0-9A-Za-z]+", "_", stem).strip("_")[:24] or "band"
+    return [clean] if n_bands == 1 else [f"band_{number}" for number in range(1, n_bands + 1)]
+
+
+def _distinct(labels: list[str]) -> list[str]:
+    """Labels, numbered where two are the same but for their case."""
+    names: list[str] = []
+    for label in labels:
+        name, number = label, 1
+        while name.casefold() in {other.casefold() for other in names}:
+            number += 1
+            name = f"{label}_{number}"
+        names.append(name)
+    return names
+
+
+def _check_shapes(planes: list) -> None:
+    if not planes:
+        raise ImageError("There is no frame to look at; name at least one.")
+    (height, width), first = planes[0][1], planes[0][3]
+    for _, shape, _, label, _ in planes[1:]:
+        if shape != (height, width):
+            raise ImageError(
+                f"{label} is {shape[1]} x {shape[0]} pixels and {first} {width} x {height}; bands of one field must lie"
+                " on the same pixels, so resample one of them first."
+            )
+
+
+def _celestial(header) -> WCS | None:
+    """Celestial coordinates of a header, or None where there are none or they cannot be read."""
+    if header is None:
+        return None
+    from astropy.wcs import WCS
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wcs = WCS(header, naxis=2)
+            if not wcs.has_celestial or not np.isfinite(wcs.all_pix2world([[0.0, 0.0]], 0)).all():
+                return None
+            return wcs
+    except Exception:  # astropy raises nearly anything on a damaged header
+        return None
+
+
+def _check_places(wcs: list, shape: tuple[int, int], labels: list[str]) -> None:
+    """`ImageError` if two bands that say where they lie do not lie at the same place."""
+    known = [(index, one) for index, one in enumerate(wcs) if one is not None]
+    if len(known) < 2:
+        return
+    height, width = shape
+    corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], dtype=np.float64)
+    first, reference = known[0]
+    for index, other in known[1:]:
+        back = np.asarray(reference.wcs_world2pix(other.wcs_pix2world(corners, 0), 0))
+        offset = np.abs(back - corners).max()
+        if not offset <= MAX_OFFSET_PX:
+            raise ImageError(
+                f"{labels[index]} lies up to {offset:.1f} pixels from {labels[first]} by their coordinates; align the"
+                " bands first."
+            )

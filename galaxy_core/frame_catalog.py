@@ -1,0 +1,231 @@
+"""From a frame of the sky to a catalogue and a segmentation map: what the page and the command both call.
+
+A frame is worked on in tiles with wide overlaps, and an object belongs to the tile whose core its centre lies in, so
+memory does not grow with the frame but for the segmentation map, which may lie on disk. Frames of up to 3072 pixels a
+side are one tile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from galaxy_core.denoiser_calls import weights_sha256
+from galaxy_core.frame_bands import SkyFrame
+from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, SKY_PX, Detector, make_detector, noise_of_frame
+from galaxy_core.frame_light import BandLight, Window, read_light, sum_of_bands
+from galaxy_core.frame_measures import flags_of, kron_scale, measure_band
+from galaxy_core.frame_segments import Found, take
+from galaxy_core.frame_table import place_on_sky, table_of
+from galaxy_core.linear_denoising import noise_correlation
+from galaxy_core.tiles import Progress
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from torch import nn
+
+TILE_PX, MARGIN_PX = 3072, 256
+TAKEN = 0.5  # of an object's pixels in others already painted: it is the same object, seen from the next tile
+
+# What says how likely each object is a galaxy: the bands of a tile, its objects in the tile's pixels, and their part
+# of the table, to float64 (n,) in [0, 1]; NaN where it cannot say.
+Probabilities = Callable[[Sequence[BandLight], Found, pd.DataFrame], np.ndarray]
+
+
+@dataclass(frozen=True)
+class FrameConfig:
+    """How a frame is searched.
+
+    Attributes
+    ----------
+    method : {"segmenter", "sep"}
+    false_per_megapixel : float
+        The sensitivity: detections of noise alone that are accepted in a million pixels.
+    deblend_contrast : float or None
+        Share of an island's light that makes a part of it an object of its own; None: the method's.
+    seed : int
+        Of the noise that the threshold is set on.
+    """
+
+    method: str = "segmenter"
+    false_per_megapixel: float = DEFAULT_FALSE_PER_MEGAPIXEL
+    deblend_contrast: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FrameCatalog:
+    """What is in a frame.
+
+    Attributes
+    ----------
+    name : str
+    objects : pandas.DataFrame
+        One row an object; `galaxy_core.frame_table.COLUMNS` says what the columns are, and in which units.
+    segmentation : ndarray of int32, shape (height, width)
+        0 is sky, elsewhere the column ``number`` of the object. On disk where that was asked for.
+    shape : tuple of int
+    header : astropy.io.fits.Header or None
+        Of the frame.
+    band_names : tuple of str
+        The first is the one that columns without a band's name are of.
+    calibrated : bool
+        False for pictures.
+    config : FrameConfig
+    threshold : float
+        Of the method's detection map, at which noise gives the false detections accepted.
+    weights_sha256 : str
+        Of the segmenter; empty for sep.
+    seconds : dict of str to float
+        What finding and measuring took.
+    notes : tuple of str
+    """
+
+    name: str
+    objects: pd.DataFrame = field(repr=False)
+    segmentation: np.ndarray = field(repr=False)
+    shape: tuple[int, int]
+    header: fits.Header | None = field(repr=False)
+    band_names: tuple[str, ...]
+    calibrated: bool
+    config: FrameConfig
+    threshold: float
+    weights_sha256: str
+    seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+
+def catalogue_frame(
+    frame: SkyFrame,
+    config: FrameConfig | None = None,
+    model: nn.Module | None = None,
+    progress: Progress | None = None,
+    probabilities: Probabilities | None = None,
+    scratch: Path | None = None,
+) -> FrameCatalog:
+    """Find, separate and measure the objects of a frame.
+
+    Parameters
+    ----------
+    frame : galaxy_core.frame_bands.SkyFrame
+    config : FrameConfig, optional
+    model : nn.Module, optional
+        A segmenter, for the method of that name.
+    progress : callable, optional
+        Called with the fraction done; what it raises stops the work.
+    probabilities : callable, optional
+        Fills ``p_galaxy``, which is NaN without it.
+    scratch : path, optional
+        File to keep the segmentation map in while it is made and used, for frames larger than memory.
+
+    Raises
+    ------
+    ModelError
+        No such method, or no model for it.
+    """
+    config = config or FrameConfig()
+    started = time.perf_counter()
+    growth, detector = _prepare(frame, config, model)
+    seconds = {"threshold": time.perf_counter() - started, "find": 0.0, "measure": 0.0}
+    segmentation = _empty_map(frame.shape, scratch)
+    cores, parts, n_objects = list(_cores(frame.shape)), [], 0
+    for done, core in enumerate(cores):
+
+        def report(share: float, done: int = done) -> None:
+            if progress:
+                progress((done + share) / len(cores))
+
+        part = _search_tile(frame, core, detector, growth, segmentation, n_objects, report, probabilities, seconds)
+        parts.append(part)
+        n_objects += len(part)
+        report(1.0)
+    objects = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+    names = tuple(band.name for band in frame.bands)
+    shared = (names, frame.calibrated, config, detector.threshold, weights_sha256(model) if model is not None else "")
+    notes = frame.notes if n_objects else (*frame.notes, "No object passes the threshold.")
+    return FrameCatalog(frame.name, objects, segmentation, frame.shape, frame.header, *shared, seconds, notes)
+
+
+def _prepare(frame: SkyFrame, config: FrameConfig, model) -> tuple[list[float], Detector]:
+    """How noise grows over a few pixels in each band, and the detector, from the middle of the frame."""
+    height, width = frame.shape
+    top, left = max(height - SKY_PX, 0) // 2, max(width - SKY_PX, 0) // 2
+    window = Window(top, min(top + SKY_PX, height), left, min(left + SKY_PX, width))
+    lights = [read_light(band, window) for band in frame.bands]
+    growth = [noise_correlation(light.light / light.noise) for light in lights]
+    noise = noise_of_frame(*sum_of_bands(lights), config.seed)
+    return growth, make_detector(config.method, noise, config.false_per_megapixel, model, config.deblend_contrast)
+
+
+def _search_tile(
+    frame, core: Window, detector, growth, segmentation, n_before: int, report, probabilities, seconds
+) -> pd.DataFrame:
+    """Objects whose centre lies in a tile's core, painted into the map and measured."""
+    height, width = frame.shape
+    window = Window(
+        max(core.top - MARGIN_PX, 0),
+        min(core.bottom + MARGIN_PX, height),
+        max(core.left - MARGIN_PX, 0),
+        min(core.right + MARGIN_PX, width),
+    )
+    started = time.perf_counter()
+    lights = [read_light(band, window) for band in frame.bands]
+    signal, unusable = sum_of_bands(lights)
+    found = detector.find(signal, unusable, report)
+    numbers, n_pixels = _paint(found, core, window, segmentation, n_before)
+    found = take(found, numbers - 1)
+    middle = time.perf_counter()
+    at_edge = (window.top == 0, window.bottom == height, window.left == 0, window.right == width)
+    scale = kron_scale(signal, found, numbers, unusable)
+    measures = [
+        measure_band(light, band, found, numbers, scale, more)
+        for light, band, more in zip(lights, frame.bands, growth, strict=True)
+    ]
+    flags = flags_of(found, numbers, scale, lights, at_edge)
+    place = place_on_sky(frame.wcs, found.x + window.left, found.y + window.top, found.theta)
+    names = [band.name for band in frame.bands]
+    table = table_of(found, place, dict(zip(names, measures, strict=True)), flags, n_pixels, n_before)
+    if probabilities is not None and len(table):
+        table["p_galaxy"] = np.asarray(probabilities(lights, found, table), dtype=np.float64)
+    seconds["find"] += middle - started
+    seconds["measure"] += time.perf_counter() - middle
+    return table
+
+
+def _paint(found: Found, core: Window, window: Window, segmentation, n_before: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers in ``found`` of the objects that are the core's, and how many pixels each has; adds them to the map."""
+    place = segmentation[window.top : window.bottom, window.left : window.right]
+    n = len(found)
+    mine = np.zeros(n + 1, dtype=bool)
+    column, row = np.rint(found.x) + window.left, np.rint(found.y) + window.top
+    mine[1:] = (column >= core.left) & (column < core.right) & (row >= core.top) & (row < core.bottom)
+    rows, columns = np.nonzero(found.segmentation)
+    labels = found.segmentation[rows, columns]
+    taken = place[rows, columns] > 0
+    n_pixels = np.bincount(labels, minlength=n + 1)
+    mine &= np.bincount(labels, taken, minlength=n + 1) <= TAKEN * n_pixels
+    mine[0] = False
+    number = np.zeros(n + 1, dtype=np.int32)
+    number[mine] = np.arange(1, int(mine.sum()) + 1) + n_before
+    new = mine[labels] & ~taken
+    place[rows[new], columns[new]] = number[labels[new]]
+    return np.flatnonzero(mine), n_pixels[mine]
+
+
+def _cores(shape: tuple[int, int]) -> Iterator[Window]:
+    height, width = shape
+    for top in range(0, height, TILE_PX):
+        for left in range(0, width, TILE_PX):
+            yield Window(top, min(top + TILE_PX, height), left, min(left + TILE_PX, width))
+
+
+def _empty_map(shape: tuple[int, int], scratch: Path | None) -> np.ndarray:
+    if scratch is None:
+        return np.zeros(shape, dtype=np.int32)
+    return np.lib.format.open_memmap(scratch, mode="w+", dtype=np.int32, shape=shape)

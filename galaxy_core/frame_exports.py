@@ -1,0 +1,210 @@
+"""A frame's catalogue as FITS, VOTable, CSV and Parquet with units and UCDs, its segmentation map, and DS9 regions."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.frame_catalog import FrameCatalog
+from galaxy_core.frame_table import meaning_of
+from galaxy_core.image_limits import shown_name
+
+REGION_RADII = 3.0  # half axes of a region over the dispersions of the light
+ROWS_AT_ONCE = 512
+# Cards of the frame that would be wrong of its segmentation map: units, storage, what lies on a third axis.
+NOT_OF_THE_MAP = (
+    "BSCALE",
+    "BZERO",
+    "BLANK",
+    "BUNIT",
+    "CHECKSUM",
+    "DATASUM",
+    "ZDATASUM",
+    "ZHECKSUM",
+    "DATAMIN",
+    "DATAMAX",
+)
+THIRD_AXIS = re.compile(r"(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CNAME|CROTA)[3-9]|(CD|PC)([3-9]_\d|\d_[3-9])|PV[3-9]_\d+")
+
+
+def provenance_of(catalog: FrameCatalog) -> dict[str, str | int | float]:
+    """What made a catalogue, as pairs that every format keeps."""
+    return {
+        "frame": catalog.name,
+        "bands": ", ".join(catalog.band_names),
+        "flux_of": catalog.band_names[0],
+        "calibrated": "yes" if catalog.calibrated else "no: a picture, its light is stretched",
+        "method": catalog.config.method,
+        "false_per_megapixel": catalog.config.false_per_megapixel,
+        "threshold": catalog.threshold,
+        "weights_sha256": catalog.weights_sha256,
+        "pixel_origin": "0 is the centre of the first pixel",
+        "software": "Galaxy Atlas",
+    }
+
+
+def as_table(catalog: FrameCatalog):
+    """The catalogue as `astropy.table.Table`: units, descriptions, UCDs in ``column.meta["ucd"]``, and provenance."""
+    from astropy.table import Table
+
+    table = Table({name: catalog.objects[name].to_numpy() for name in catalog.objects.columns})
+    for name in table.colnames:
+        meaning = meaning_of(name)
+        table[name].unit = meaning.unit or None
+        table[name].description = meaning.description
+        table[name].meta["ucd"] = meaning.ucd
+    table.meta.update(provenance_of(catalog))
+    return table
+
+
+def fits_bytes(catalog: FrameCatalog) -> bytes:
+    """A FITS binary table with TUNIT, TUCD and TCOMM cards."""
+    from astropy.io import fits
+
+    table = as_table(catalog)
+    codes = {"i2": "I", "i4": "J", "f8": "D"}
+    hdu = fits.BinTableHDU.from_columns(
+        [
+            fits.Column(name, codes[table[name].dtype.str[1:]], unit=meaning_of(name).unit or None, array=table[name])
+            for name in table.colnames
+        ],
+        name="CATALOG",
+    )
+    for place, name in enumerate(table.colnames, start=1):
+        hdu.header[f"TUCD{place}"] = meaning_of(name).ucd
+        hdu.header[f"TCOMM{place}"] = meaning_of(name).description
+    for key, value in table.meta.items():
+        hdu.header.add_history(_ascii(f"{key}: {value}"))
+    out = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(out)
+    return out.getvalue()
+
+
+def votable_bytes(catalog: FrameCatalog) -> bytes:
+    """VOTable with units, UCDs and descriptions; positions in ICRS."""
+    from astropy.io.votable import from_table, tree
+
+    table = as_table(catalog)
+    said, table.meta = dict(table.meta), {}
+    for name in table.colnames:
+        table[name].meta.clear()
+    file = from_table(table)
+    only = file.get_first_table()
+    file.coordinate_systems.append(tree.CooSys(ID="icrs", system="ICRS"))
+    for field in only.fields:
+        field.ucd = meaning_of(field.name).ucd
+        if field.name in ("ra_deg", "dec_deg"):
+            field.ref = "icrs"
+    for key, value in said.items():
+        kind = {"datatype": "double"} if isinstance(value, float) else {"datatype": "unicodeChar", "arraysize": "*"}
+        only.params.append(tree.Param(file, ID=key, name=key, value=value, **kind))
+    out = io.BytesIO()
+    file.to_xml(out, tabledata_format="binary2")
+    return out.getvalue()
+
+
+def csv_bytes(catalog: FrameCatalog) -> bytes:
+    """Comma-separated text; lines of ``#`` before it say what made it, and the unit, UCD and meaning of each column."""
+    lines = [f"# {key}: {value}" for key, value in provenance_of(catalog).items()]
+    for name in catalog.objects.columns:
+        meaning = meaning_of(name)
+        lines.append(f"# column {name} [{meaning.unit or '-'}] {meaning.ucd}: {meaning.description}")
+    head = "".join(" ".join(line.split()) + "\n" for line in lines)
+    return (head + catalog.objects.to_csv(index=False, lineterminator="\n")).encode()
+
+
+def parquet_bytes(catalog: FrameCatalog) -> bytes:
+    """Parquet with unit, UCD and description as metadata of each column."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays, fields = [], []
+    for name in catalog.objects.columns:
+        array = pa.array(catalog.objects[name].to_numpy())
+        meaning = meaning_of(name)
+        about = {"unit": meaning.unit, "ucd": meaning.ucd, "description": meaning.description}
+        fields.append(pa.field(name, array.type, metadata=about))
+        arrays.append(array)
+    schema = pa.schema(fields, metadata={"provenance": json.dumps(provenance_of(catalog))})
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out)
+    return out.getvalue()
+
+
+def region_bytes(catalog: FrameCatalog) -> bytes:
+    """DS9 regions: an ellipse an object, in pixels of the image (DS9 counts from 1), with the object's number."""
+    lines = [
+        "# Region file format: DS9 version 4.1",
+        'global color=green dashlist=8 3 width=1 font="helvetica 10"',
+        "image",
+    ]
+    rows = catalog.objects
+    minor = rows["semi_major"] * (1 - rows["ellipticity"])
+    for number, x, y, major, least, angle in zip(
+        rows["number"], rows["x"], rows["y"], rows["semi_major"], minor, rows["theta_deg"], strict=True
+    ):
+        axes = f"{REGION_RADII * major:.2f},{REGION_RADII * least:.2f}"
+        lines.append(f"ellipse({x + 1:.3f},{y + 1:.3f},{axes},{angle:.1f}) # text={{{number}}}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+WRITERS: dict[str, Callable[[FrameCatalog], bytes]] = {
+    "fits": fits_bytes,
+    "votable": votable_bytes,
+    "csv": csv_bytes,
+    "parquet": parquet_bytes,
+    "regions": region_bytes,
+}
+SUFFIXES = {"fits": ".fits", "votable": ".vot", "csv": ".csv", "parquet": ".parquet", "regions": ".reg"}
+
+
+def segmentation_header(catalog: FrameCatalog):
+    """Header of the segmentation map: int32 pixels, and the cards of the frame, so its coordinates."""
+    from astropy.io import fits
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of cards that break a rule and are kept
+        kept = fits.Header() if catalog.header is None else catalog.header.copy(strip=True)
+        for keyword in {card.keyword for card in kept.cards}:
+            if keyword in NOT_OF_THE_MAP or THIRD_AXIS.fullmatch(keyword):
+                kept.remove(keyword, remove_all=True)
+        if "WCSAXES" in kept:
+            kept["WCSAXES"] = 2
+        empty = np.broadcast_to(np.int32(0), catalog.shape)  # of any size in four bytes
+        header = fits.PrimaryHDU(empty, header=kept).header
+        for key, value in provenance_of(catalog).items():
+            header.add_history(_ascii(f"{key}: {value}"))
+        header.add_history("0 is sky, elsewhere the column number of the catalogue")
+    return header
+
+
+def write_segmentation(catalog: FrameCatalog, path: str | Path) -> Path:
+    """The segmentation map as a FITS file with the frame's coordinates, written in strips, whole or not at all."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        head = segmentation_header(catalog).tostring().encode("ascii", "replace")
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(head)
+        for top in range(0, catalog.shape[0], ROWS_AT_ONCE):
+            file.write(np.asarray(catalog.segmentation[top : top + ROWS_AT_ONCE]).astype(">i4").tobytes())
+        file.write(bytes(-file.tell() % 2880))
+    return Path(path)
+
+
+def write_catalog(catalog: FrameCatalog, path: str | Path, form: str = "fits") -> Path:
+    """The catalogue in one of `WRITERS`' forms, whole or not at all."""
+    data = WRITERS[form](catalog)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    return Path(path)
+
+
+def _ascii(text: str) -> str:
+    return shown_name(text, 400).encode("ascii", "replace").decode()

@@ -1,0 +1,145 @@
+"""One frame from files to files, as `scripts/detect.py` does it, and what is kept to go on where a run stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from galaxy_core.artifacts.files import sha256_of_file, write_json
+from galaxy_core.errors import ImageError
+from galaxy_core.frame_bands import open_sky_frame
+from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, Probabilities, catalogue_frame
+from galaxy_core.frame_exports import SUFFIXES, write_catalog, write_segmentation
+from galaxy_core.frame_measures import FLAG_NAMES
+from galaxy_core.saved_images import stem_of
+from galaxy_core.tiles import Progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+RULES = 1  # raised when the same frames, model and options are to give another result
+IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
+
+
+@dataclass(frozen=True)
+class FrameJob:
+    """Files whose planes are the bands of one field, and where its results go."""
+
+    sources: tuple[Path, ...]
+    out: Path
+
+    @property
+    def stem(self) -> str:
+        """Of the first file, which names the results."""
+        return stem_of(self.sources[0].name)
+
+    @property
+    def ledger(self) -> Path:
+        """Where it is kept what the results were made from."""
+        return self.out / f".{self.stem}.detect.json"
+
+    def target(self, what: str) -> Path:
+        """Where the ``"segmentation"`` goes, or the catalogue in a form of `galaxy_core.frame_exports.WRITERS`."""
+        if what == "segmentation":
+            return self.out / f"{self.stem}_segmentation.fits"
+        return self.out / f"{self.stem}_catalog{SUFFIXES[what]}"
+
+
+def check_targets(jobs: Sequence[FrameJob]) -> None:
+    """`ImageError` if the results of two frames would have the same names."""
+    seen: dict[str, FrameJob] = {}
+    for job in jobs:
+        other = seen.setdefault(job.stem.casefold(), job)
+        if other is not job:
+            raise ImageError(
+                f"{job.sources[0]} and {other.sources[0]} would both be written as {job.stem}; rename one of the two."
+            )
+
+
+def detect_job(
+    job: FrameJob,
+    config: FrameConfig,
+    model: nn.Module | None,
+    forms: Sequence[str],
+    made_with: dict,
+    hdu: int | str | None = None,
+    progress: Progress | None = None,
+    probabilities: Probabilities | None = None,
+) -> dict:
+    """Search one frame and write its catalogue and segmentation map; a frame that was searched before is left alone.
+
+    Returns
+    -------
+    dict
+        What the command's JSON says of the frame; ``"up_to_date"`` where nothing had to be made.
+    """
+    wanted = {"rules": RULES, "forms": sorted(forms), "hdu": hdu, "config": asdict(config), **made_with}
+    wanted["sources"] = [[str(path.resolve()), _sha256(path)] for path in job.sources]
+    kept = _finished(job, wanted)
+    if kept is not None:
+        return {**kept, "up_to_date": True}
+    job.out.mkdir(parents=True, exist_ok=True)
+    scratch = job.out / f".{job.stem}.detect.npy"
+    try:
+        with open_sky_frame(job.sources, hdu, job.stem) as frame:
+            large = frame.shape[0] * frame.shape[1] > IN_MEMORY_PX
+            catalog = catalogue_frame(frame, config, model, progress, probabilities, scratch if large else None)
+        written = [write_catalog(catalog, job.target(form), form) for form in forms]
+        written.append(write_segmentation(catalog, job.target("segmentation")))
+    finally:
+        scratch.unlink(missing_ok=True)
+    report = report_of(catalog) | {
+        "input": [str(path) for path in job.sources],
+        "files": [str(path) for path in written],
+    }
+    files = {path.name: _stamp(path) for path in written}
+    write_json(job.ledger, {"made_with": wanted, "files": files, "report": report})
+    return {**report, "up_to_date": False}
+
+
+def report_of(catalog: FrameCatalog) -> dict:
+    """The numbers of a catalogue that fit in a report."""
+    flags = catalog.objects["flags"].to_numpy()
+    return {
+        "frame": catalog.name,
+        "shape": list(catalog.shape),
+        "bands": list(catalog.band_names),
+        "calibrated": catalog.calibrated,
+        "n_objects": len(catalog.objects),
+        "n_flagged": {said: int(np.sum((flags & bit) > 0)) for bit, said in FLAG_NAMES.items()},
+        "method": catalog.config.method,
+        "false_per_megapixel": catalog.config.false_per_megapixel,
+        "threshold": catalog.threshold if np.isfinite(catalog.threshold) else None,
+        "seconds": {name: round(value, 3) for name, value in catalog.seconds.items()},
+        "notes": list(catalog.notes),
+    }
+
+
+def _finished(job: FrameJob, wanted: dict) -> dict | None:
+    """The report of results that are still what a new run would make."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        record = json.loads(job.ledger.read_text(encoding="utf-8"))
+        same = record["made_with"] == json.loads(json.dumps(wanted))
+        if same and all(_stamp(job.out / name) == stamp for name, stamp in record["files"].items()):
+            return record["report"]
+    return None
+
+
+def _sha256(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            raise ImageError(f"Cannot read {path}: it is no ordinary file; choose a frame.")
+        return sha256_of_file(path)
+    except OSError as error:
+        raise ImageError(f"Cannot read {path}: {error.strerror}; check the path and its permissions.") from None
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
