@@ -85,16 +85,7 @@ def score_reconstruction(
         raise CatalogError("Fewer than two training images could be read; check the image files.")
     mean, axes = principal_components(np.concatenate(known).reshape(-1, 3 * size * size), code_size, seed)
 
-    def redraw(images: np.ndarray) -> np.ndarray:
-        tensor = torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            return model(tensor).cpu().numpy()
-
-    def project(images: np.ndarray) -> np.ndarray:
-        departures = images.reshape(len(images), -1) - mean
-        return (mean + (departures @ axes.T) @ axes).reshape(images.shape)
-
-    methods = {"model": redraw, "pca": project, "mean_image": lambda images: mean.reshape(1, 3, size, size)}
+    methods = redraw_methods(model, mean, axes, device)
     sums = {name: np.zeros(2) for name in methods}
     n_images = n_foreground = 0
     for images, masks in image_batches(catalog, test, size, "redraw", report):
@@ -115,6 +106,24 @@ def score_reconstruction(
     }
     counts = {"n_galaxies": n_images, "n_fitted": sum(map(len, known)), "n_components": len(axes), "size_px": size}
     return {**made, **counts, "code_size": code_size}
+
+
+def redraw_methods(
+    model: GalaxyAutoencoder, mean: np.ndarray, axes: np.ndarray, device: str
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Functions of images (n, 3, size, size) to redrawn ones, by name; the mean image serves for any number."""
+    size = model.config.input_px
+
+    def redraw(images: np.ndarray) -> np.ndarray:
+        tensor = torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            return model(tensor).cpu().numpy()
+
+    def project(images: np.ndarray) -> np.ndarray:
+        departures = images.reshape(len(images), -1) - mean
+        return (mean + (departures @ axes.T) @ axes).reshape(images.shape)
+
+    return {"model": redraw, "pca": project, "mean_image": lambda images: mean.reshape(1, 3, size, size)}
 
 
 def image_batches(

@@ -133,10 +133,7 @@ def evaluate(
         What `galaxy_core.label_efficiency.read_results` reads.
     """
     plan, config, work, lines = plan or Plan(), config or Config(), Path(work), Path(lines)
-    records = {Path(folder).name: read_model_config(folder) for folder in folders}
-    if len(records) < len(folders):
-        raise ModelError("Two of these models have folders of the same name; rename one.")
-    models = {Path(folder).name: load_encoder(folder, device) for folder in folders}
+    models = load_encoders(folders, device)
     checksums = {name: checksum_of(model.encoder) for name, model in models.items()}
     jobs = list(plan.jobs(list(models)))
     task = make_task(catalog, merges, work, report)
@@ -156,8 +153,33 @@ def evaluate(
         for row in done.values()
         if row["key"] == key_of(checksums.get(row["model"], row["model"]), *job_of(row)[1:], task, config)
     ]
-    return {
+    about = {Path(folder).name: describe(folder, models, checksums) for folder in folders}
+    return describe_task(catalog, task, merges) | {
         "schema": SCHEMA,
+        "definitions": {"ways": WAYS, **DEFINITIONS},
+        "config": asdict(config),
+        "models": about,
+        "points": as_points(summarise(known)),
+        "results": sorted(known, key=lambda row: (row["way"], row["model"], row["share"], row["seed"])),
+    }
+
+
+def describe(folder: str | Path, models: dict[str, nn.Module], checksums: dict[str, str]) -> dict:
+    """What a model learned from, and what is read from it."""
+    record, model = read_model_config(folder), models[Path(folder).name]
+    return {
+        "recipe": record["about"].get("recipe", record["model"]),
+        "catalogs": record["about"].get("catalogs", []),
+        "encoder_sha256": checksums[Path(folder).name],
+        "n_features": model.encoder.n_features,
+        "input_px": model.config.embedding_input_px,
+    }
+
+
+def describe_task(catalog: Catalog, task: Task, merges: Sequence[str]) -> dict:
+    """What is told of how many galaxies."""
+    n_by_class = np.bincount(task.classes[task.test], minlength=len(task.class_names)).tolist()
+    return {
         "catalog": f"{catalog.layout}:{Path(catalog.source).name}",
         "class_names": list(task.class_names),
         "merged": list(merges),
@@ -165,22 +187,16 @@ def evaluate(
         "n_train": len(task.train),
         "n_validation": len(task.validation),
         "n_test": len(task.test),
-        "n_by_class": dict(zip(task.class_names, np.bincount(task.classes[task.test]).tolist(), strict=False)),
-        "definitions": {"ways": WAYS, **DEFINITIONS},
-        "config": asdict(config),
-        "models": {
-            name: {
-                "recipe": record["about"].get("recipe", record["model"]),
-                "catalogs": record["about"].get("catalogs", []),
-                "encoder_sha256": checksums[name],
-                "n_features": models[name].encoder.n_features,
-                "input_px": models[name].config.embedding_input_px,
-            }
-            for name, record in records.items()
-        },
-        "points": as_points(summarise(known)),
-        "results": sorted(known, key=lambda row: (row["way"], row["model"], row["share"], row["seed"])),
+        "n_by_class": dict(zip(task.class_names, n_by_class, strict=True)),
     }
+
+
+def load_encoders(folders: Sequence[str | Path], device: str) -> dict[str, nn.Module]:
+    """Models by the name of their folder."""
+    models = {Path(folder).name: load_encoder(folder, device) for folder in folders}
+    if len(models) < len(folders):
+        raise ModelError("Two of these models have folders of the same name; rename one.")
+    return models
 
 
 def load_encoder(folder: str | Path, device: str) -> nn.Module:

@@ -53,7 +53,7 @@ def draw_label_curve(root: Path) -> None:
             "Measure", list(MEASURES), format_func=MEASURES.get, default="accuracy", required=True, key="models-measure"
         )
     results = read[name]
-    title = f"{MEASURES[measure]} on {results.n_test:,} test galaxies of {results.catalog.split(':')[-1]}"
+    title = f"{MEASURES[measure]} on {results.n_test:,} test galaxies of {results.catalog.removeprefix('folder:')}"
     lines = lines_of(results.points)
     figure = models_label_figure.label_figure(lines, measure, figures.shorten(title, 60), frame.is_dark())
     config = figures.chart_config(f"{Path(name).stem}-{measure}") | {"scrollZoom": False}

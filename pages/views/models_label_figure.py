@@ -66,6 +66,7 @@ def _trace(line: Line, measure: str, colour: str) -> go.Scatter:
     values = np.array([getattr(point, measure) for point in line.points])
     bounds = [getattr(point, f"{measure}_interval") or 2 * (getattr(point, measure),) for point in line.points]
     low, high = np.array(bounds).T
+    known = np.array([point.n_seeds > 1 for point in line.points])
     name = shorten(line.name, 48)
     said = [
         f"{words}<br>{point.n_seeds} {'draws' if point.n_seeds > 1 else 'draw, so no interval'}"
@@ -77,8 +78,8 @@ def _trace(line: Line, measure: str, colour: str) -> go.Scatter:
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": 100 * (high - values),
-            "arrayminus": 100 * (values - low),
+            "array": np.where(known, 100 * (high - values), np.nan),
+            "arrayminus": np.where(known, 100 * (values - low), np.nan),
             "thickness": 1.5,
             "width": 4,
         },

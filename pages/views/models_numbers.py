@@ -138,6 +138,25 @@ def denoising_table(metrics: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def redrawn_table(metrics: dict) -> pd.DataFrame:
+    """How well an autoencoder redraws galaxies, beside principal components and the mean image."""
+    scores = section(metrics, "reconstruction")
+    size, components = value_of(scores, "code_size"), value_of(scores, "n_components")
+    names = {"model": f"code of {size:.0f} numbers", "pca": f"{components:.0f} principal components"}
+    names |= {"mean_image": "nothing: the mean image"}
+    return pd.DataFrame(
+        {
+            "redrawn from": name,
+            "error": value_of(section(scores, key), "rmse"),
+            "error on the galaxy": value_of(section(scores, key), "foreground_rmse"),
+            "explained": percent(value_of(section(scores, key), "explained")),
+            "galaxies": value_of(scores, "n_galaxies"),
+        }
+        for key, name in names.items()
+        if section(scores, key)
+    )
+
+
 def probe_table(metrics: dict) -> pd.DataFrame:
     """What classes can be read off the frozen embedding."""
     rows = []

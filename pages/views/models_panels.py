@@ -22,6 +22,8 @@ are kept (dotted), and are never learned from. Axes are logarithmic where all va
 STRICT_HELP = """Strict numbers are measured on the galaxy's own pixels. SSIM as published counts the black sky around
 it, too, by which the noisy input itself looks restored."""
 FORMS = {"cast": " as cast", "debiased": " debiased", "challenge": " as in the challenge"}
+REDRAWN_HELP = """Root mean square error of pixels in [0, 1]. Principal components are the best linear code of that
+length. Explained: share of the squared error of the mean image that is gone."""
 RELIABILITY_HELP = """Each point: all fractions the model expects to be in a tenth of the range, against what volunteers
 really said. On the diagonal the model is right on average; below it, it expects too much."""
 
@@ -132,8 +134,9 @@ def draw_numbers(model: ModelFiles) -> None:
     """Whatever of the metrics there is: denoising, probes, classes, votes."""
     metrics = model.metrics
     denoising, probes = models_numbers.denoising_table(metrics), models_numbers.probe_table(metrics)
+    redrawn = models_numbers.redrawn_table(metrics)
     classes, votes = section(metrics, "classes"), section(metrics, "votes")
-    if not (len(denoising) or len(probes) or classes or votes):
+    if not (len(denoising) or len(redrawn) or len(probes) or classes or votes):
         return
     st.subheader("Its numbers", anchor=False)
     n = value_of(metrics, "n_test")
@@ -142,6 +145,9 @@ def draw_numbers(model: ModelFiles) -> None:
     if len(denoising):
         st.markdown("**Denoising**, strict numbers first", help=STRICT_HELP)
         _table(denoising)
+    if len(redrawn):
+        st.markdown("**Redrawn galaxies**", help=REDRAWN_HELP)
+        _table(redrawn)
     if len(probes):
         st.markdown("**Classes read off the embedding**, the network frozen")
         _table(probes)
