@@ -20,8 +20,8 @@ from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import EnsembleConfig, MorphologyConfig, MorphologyEnsemble, MorphologyNet
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
-from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
 from galaxy_core.models.segmenter import Segmenter, SegmenterConfig
+from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
 
 MODELS: dict[str, tuple[type[nn.Module], type]] = {
     ContrastiveDenoiser.name: (ContrastiveDenoiser, ContrastiveDenoiserConfig),
