@@ -6,7 +6,7 @@ its features. Nothing but the cut differs, and galaxies are compared with themse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,23 +74,7 @@ def evaluate(
             f"37 answers; comparing crops takes at least {LEAST_GALAXIES}, so name a catalog with votes, as gz2:PATH."
         )
     features, sides, rows = features_of_ways(folder, catalog, known, device, report)
-    votes, keys = labels.released[rows].astype(np.float64), catalog.split_keys[rows]
-    is_test = split_mask(keys, TEST)
-    n_test = int(is_test.sum())
-    if not n_test or len(rows) - n_test < LEAST_GALAXIES:
-        raise CatalogError(
-            f"{len(rows) - n_test:,} galaxies to fit on and {n_test:,} to test on are too few; give a larger catalog."
-        )
-    fold = folds_of(keys[~is_test], N_FOLDS, seed)
-    inner, outer = {}, {}
-    for done, way in enumerate(WAYS):
-        inner[way] = predict_folds(features[way][~is_test], votes[~is_test], fold)
-        outer[way], strength = fit_and_predict(features[way][~is_test], votes[~is_test], features[way][is_test])
-        outer[f"{way}_strength"] = strength
-        if report:
-            report("fit", done + 1, len(WAYS))
-    mean = np.tile(column_means(votes[~is_test]), (n_test, 1))
-    return {
+    scores = {
         "definitions": DEFINITIONS,
         "notes": notes,
         "n_galaxies": len(catalog),
@@ -98,10 +82,41 @@ def evaluate(
         "n_unreadable": len(known) - len(rows),
         "field_fraction": catalog.field_fraction,
         "cases": count_cases(sides),
-        "folds": compare_ways(inner, votes[~is_test], seed),
-        "test": compare_ways(outer, votes[is_test], seed) | {"training_mean": vote_errors(mean, votes[is_test], seed)},
-        "strengths": {way: outer[f"{way}_strength"] for way in WAYS},
-        "by_case": by_case(inner, votes[~is_test], sides[~is_test]),
+    }
+    return scores | score_ways(features, labels.released[rows].astype(float), catalog.split_keys[rows], sides, seed)
+
+
+def score_ways(
+    features: dict[str, np.ndarray], votes: np.ndarray, keys: np.ndarray, sides: np.ndarray, seed: int
+) -> dict:
+    """Errors of each way over folds and on the test split, strengths, and errors by case.
+
+    Parameters
+    ----------
+    features : dict of ndarray, shape (n, n_features)
+        By way.
+    votes : ndarray of float64, shape (n, 37)
+    keys : ndarray of str, shape (n,)
+        What the split hashes.
+    sides : ndarray of float, shape (n,)
+        See `cut_ways`.
+    """
+    is_test = split_mask(keys, TEST)
+    n_test = int(is_test.sum())
+    if not n_test or len(keys) - n_test < LEAST_GALAXIES:
+        raise CatalogError(
+            f"{len(keys) - n_test:,} galaxies to fit on and {n_test:,} to test on are too few; give a larger catalog."
+        )
+    known, fold = votes[~is_test], folds_of(keys[~is_test], N_FOLDS, seed)
+    inner = {way: predict_folds(features[way][~is_test], known, fold) for way in WAYS}
+    fitted = {way: fit_and_predict(features[way][~is_test], known, features[way][is_test]) for way in WAYS}
+    mean = np.tile(column_means(known), (n_test, 1))
+    test = compare_ways({way: told for way, (told, _) in fitted.items()}, votes[is_test], seed)
+    return {
+        "folds": compare_ways(inner, known, seed),
+        "test": test | {"training_mean": vote_errors(mean, votes[is_test], seed)},
+        "strengths": {way: strength for way, (_, strength) in fitted.items()},
+        "by_case": by_case(inner, known, sides[~is_test]),
     }
 
 
@@ -128,46 +143,44 @@ def features_of_ways(
     folder: str | Path, catalog: Catalog, rows: np.ndarray, device: str, report: Report | None
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Features, float64 (n, n_features), by way; the share of the frame each object's window has; the rows read."""
-    import torch
-
     from galaxy_core.models import load_model
-    from galaxy_core.models.morphology import dihedral_views
 
     model = load_model(folder, device)
     if not hasattr(model, "encoder"):
         raise ModelError(f"{folder} holds a {model.name}, which has no encoder of galaxies; name a single model.")
-    whole, made, sides, read = replace(catalog, field_fraction=1.0), [], [], []
-
-    def stamps() -> Iterator[np.ndarray]:
-        for done, row in enumerate(rows):
-            try:
-                cut, side = cut_ways(load_display(whole, row), catalog.field_fraction, model.config.embedding_input_px)
-            except ImageError:
-                continue
-            sides.append(side)
-            read.append(row)
+    whole, batch, made, sides, read = replace(catalog, field_fraction=1.0), [], [], [], []
+    for done, row in enumerate(rows):
+        try:
+            cut, side = cut_ways(load_display(whole, row), catalog.field_fraction, model.config.embedding_input_px)
+        except ImageError:
+            continue
+        finally:
             if report:
                 report("galaxy", done + 1, len(rows))
-            yield cut
-
-    def look(batch: list[np.ndarray]) -> np.ndarray:
-        images = torch.from_numpy(np.concatenate(batch)).to(device)
-        views = [view.contiguous(memory_format=torch.channels_last) for view in dihedral_views(images)]
-        features = torch.stack([model.encoder.features(view) for view in views]).mean(dim=0)
-        return features.view(len(batch), len(WAYS), -1).double().cpu().numpy()
-
-    batch: list[np.ndarray] = []
-    with torch.inference_mode():
-        for cut in stamps():
-            batch.append(cut)
-            if len(batch) == BATCH:
-                made.append(look(batch))
-                batch = []
-        made += [look(batch)] if batch else []
+        batch.append(cut)
+        sides.append(side)
+        read.append(row)
+        if len(batch) == BATCH:
+            made.append(look_at(model, np.stack(batch), device))
+            batch = []
+    made += [look_at(model, np.stack(batch), device)] if batch else []
     if not made:
         raise CatalogError(f"No image of the {len(rows):,} galaxies could be read; check the image files.")
     features = np.concatenate(made)
     return {way: features[:, place] for place, way in enumerate(WAYS)}, np.array(sides), np.array(read)
+
+
+def look_at(model, cuts: np.ndarray, device: str) -> np.ndarray:
+    """Features, float64 (n, n_ways, n_features), of cuts, float32 (n, n_ways, 3, P, P): means over eight views."""
+    import torch
+
+    from galaxy_core.models.morphology import dihedral_views
+
+    with torch.inference_mode():
+        images = torch.from_numpy(cuts.reshape(-1, *cuts.shape[2:])).to(device)
+        views = [view.contiguous(memory_format=torch.channels_last) for view in dihedral_views(images)]
+        features = torch.stack([model.encoder.features(view) for view in views]).mean(dim=0)
+    return features.view(*cuts.shape[:2], -1).double().cpu().numpy()
 
 
 def folds_of(keys: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
