@@ -55,22 +55,35 @@ def random_view(images: Tensor, size_px: int, config: ViewConfig, generator: Gen
         [torch.stack([cos * mirror, -sin, shift[:, 0]], dim=1), torch.stack([sin * mirror, cos, shift[:, 1]], dim=1)],
         dim=1,
     )
-    grid = F.affine_grid(theta.to(images.device), [n, 3, size_px, size_px], align_corners=False)
+    grid = _affine_grid(theta.to(images.device), size_px)
     views = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     return _random_photometry(views, config, generator)
 
 
+def _affine_grid(theta: Tensor, size_px: int) -> Tensor:
+    """Where to sample, float32 (n, size_px, size_px, 2): as `affine_grid` gives it, without corners aligned.
+
+    One product of small matrices, with x and y in planes of their own: several times faster on a CPU.
+    """
+    steps = (2 * torch.arange(size_px, device=theta.device, dtype=theta.dtype) + 1) / size_px - 1
+    rows, columns = torch.meshgrid(steps, steps, indexing="ij")
+    places = torch.stack([columns.flatten(), rows.flatten(), torch.ones_like(steps).repeat(size_px)])
+    return (theta.view(-1, 3) @ places).view(-1, 2, size_px, size_px).permute(0, 2, 3, 1)
+
+
 def _random_photometry(views: Tensor, config: ViewConfig, generator: Generator) -> Tensor:
+    """Brightness, colours, grey and noise of views that nobody else holds: they are changed in place."""
     n = views.shape[0]
     log_gain = config.brightness_log_sigma * torch.randn(n, 1, generator=generator)
     log_gain = log_gain + config.channel_gain_log_sigma * torch.randn(n, 3, generator=generator)
-    views = views * torch.exp(log_gain).to(views.device).view(n, 3, 1, 1)
-    grey = (torch.rand(n, generator=generator) < config.grey_probability).to(views.device)
-    views = torch.where(grey.view(n, 1, 1, 1), views.mean(dim=1, keepdim=True), views)
+    views.mul_(torch.exp(log_gain).to(views.device).view(n, 3, 1, 1))
+    grey = torch.flatten(torch.nonzero(torch.rand(n, generator=generator) < config.grey_probability)).to(views.device)
+    if len(grey):
+        views[grey] = views[grey].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
     noisy = torch.rand(n, generator=generator) < config.noise_probability
     sigma = noisy * config.noise_level_max * torch.rand(n, generator=generator) * PUBLISHED_SIGMA
     noise = torch.randn(views.shape, generator=generator).to(views.device)
-    return (views + sigma.to(views.device).view(n, 1, 1, 1) * noise).clamp(0, 1)
+    return views.addcmul_(noise, sigma.to(views.device).view(n, 1, 1, 1)).clamp_(0, 1)
 
 
 def random_dihedral(images: Tensor, generator: Generator) -> Tensor:

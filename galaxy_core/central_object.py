@@ -60,6 +60,7 @@ class CentralObjectConfig:
 
 
 DEFAULT = CentralObjectConfig()
+CROPS = ("centre", "central-object")  # what `cropped` may be asked for
 
 
 def cut_central_object(images: np.ndarray, size_px: int, config: CentralObjectConfig = DEFAULT) -> np.ndarray:
@@ -89,10 +90,28 @@ def cut_central_object(images: np.ndarray, size_px: int, config: CentralObjectCo
     cut = np.empty((len(images), 3, size_px, size_px), dtype=np.float32)
     for side in np.unique(sides):
         chosen = sides == side
-        start = (images.shape[-1] - side) // 2
-        window = images[chosen, :, start : start + side, start : start + side]
+        window = _central(images[chosen], side)
         cut[chosen] = resize_square(window.reshape(-1, side, side), size_px).reshape(-1, 3, size_px, size_px)
     return cut
+
+
+def central_window(image: np.ndarray, config: CentralObjectConfig = DEFAULT) -> np.ndarray:
+    """The window of one image that holds its central object, not scaled, float32 (3, side, side).
+
+    Parameters
+    ----------
+    image : ndarray, shape (3, height, width)
+        In [0, 1]; the central square of it is looked at.
+    """
+    height, width = image.shape[-2:]
+    square = _central(image, min(height, width))[None]
+    sides = window_sides(central_boxes(object_mask(square, config), config), square.shape[-1], config)
+    return _central(square[0], int(sides[0])).astype(np.float32, copy=False)
+
+
+def cropped(image: np.ndarray, crop: str) -> np.ndarray:
+    """An image as it is, or the window of it that holds its central object, for one of `CROPS`."""
+    return image if crop == CROPS[0] else central_window(image)
 
 
 def object_mask(images: np.ndarray, config: CentralObjectConfig = DEFAULT) -> np.ndarray:
@@ -174,6 +193,11 @@ def window_sides(boxes: np.ndarray, side_px: int, config: CentralObjectConfig = 
         inside = (boxes[:, :2] >= start).all(axis=1) & (boxes[:, 2:] <= start + side).all(axis=1)
         sides[inside & (boxes[:, 0] >= 0)] = side
     return sides
+
+
+def _central(image: np.ndarray, side: int) -> np.ndarray:
+    top, left = ((length - side) // 2 for length in image.shape[-2:])
+    return image[..., top : top + side, left : left + side]
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.display import central_part, load_display
 from galaxy_core.catalogs.image_files import image_ids
+from galaxy_core.central_object import CROPS, cropped
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import CatalogError, GalaxyError, ImageError, ModelError
 from galaxy_core.images import read_image, resize_square
@@ -198,17 +199,18 @@ def read_display(path: Path, field_fraction: float = 1.0) -> np.ndarray:
     return central_part(to_display(image.pixels, image.linear), field_fraction)
 
 
-def file_items(paths: Sequence[Path], field_fraction: float = 1.0) -> Iterator[Item]:
+def file_items(paths: Sequence[Path], field_fraction: float = 1.0, crop: str = CROPS[0]) -> Iterator[Item]:
     """Files to classify; a galaxy is called like its file, with folders only where that would not be unique."""
     names = image_ids([path.as_posix() for path in paths])
     for name, path in zip(names, paths, strict=True):
-        yield name, lambda path=path: read_display(path, field_fraction)
+        yield name, lambda path=path: cropped(read_display(path, field_fraction), crop)
 
 
-def catalog_items(catalog: Catalog, rows: Iterable[int] | None = None) -> Iterator[Item]:
-    """Galaxies of a catalog to classify: of all rows, or of some."""
+def catalog_items(catalog: Catalog, rows: Iterable[int] | None = None, crop: str = CROPS[0]) -> Iterator[Item]:
+    """Galaxies of a catalog to classify: of all rows, or of some. The object is looked for in the whole field."""
+    shown = catalog if crop == CROPS[0] else replace(catalog, field_fraction=1.0)
     for row in range(len(catalog)) if rows is None else rows:
-        yield str(catalog.galaxy_ids[row]), lambda row=int(row): load_display(catalog, row)
+        yield str(catalog.galaxy_ids[row]), lambda row=int(row): cropped(load_display(shown, row), crop)
 
 
 def classify_items(

@@ -52,8 +52,16 @@ class Stamps:
 
     def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
         """RGB in [0, 1], float32 (n, 3, size, size), and foreground, bool (n, 1, size, size)."""
-        planes = torch.from_numpy(np.ascontiguousarray(self.pixels[indices]))
-        return planes[:, :3].float() / 255, planes[:, 3:].bool()
+        return split_planes(self.planes(indices))
+
+    def planes(self, indices: np.ndarray) -> Tensor:
+        """Stamps as they are stored, uint8 (n, 4, size, size): a quarter of the memory to cut and turn."""
+        return torch.from_numpy(np.ascontiguousarray(self.pixels[indices]))
+
+
+def split_planes(planes: Tensor) -> tuple[Tensor, Tensor]:
+    """RGB in [0, 1], float32 (n, 3, height, width), and foreground, bool (n, 1, height, width), of stored planes."""
+    return planes[:, :3].float().div_(255), planes[:, 3:].bool()
 
 
 def make_stamps(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,8 @@ from torch import Generator, Tensor, nn
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.errors import ModelError
 
-LossStep = Callable[[np.ndarray, Generator], dict[str, Tensor]]
+Prepare = Callable[[np.ndarray, Generator], Any]
+LossStep = Callable[[Any, Generator], dict[str, Tensor]]
 Validate = Callable[[], dict[str, float]]
 Report = Callable[[str, int, int, dict[str, float]], None]
 
@@ -53,11 +55,14 @@ class Phase:
     items : ndarray of int64, shape (n,)
         Indices the batches are drawn from.
     loss_step : callable
-        ``loss_step(indices, generator)`` returns a dict of scalars whose ``"loss"`` is minimised.
+        ``loss_step(batch, generator)`` returns a dict of scalars whose ``"loss"`` is minimised.
     validate : callable
         Returns a dict of floats whose ``"score"`` is the lower the better; called with averaged weights.
     plateau_epochs : int
         After so many epochs without a better score the learning rate is halved; 0: it follows its cosine alone.
+    prepare : callable, optional
+        ``prepare(indices, generator)`` returns what ``loss_step`` takes: reading and views, which the network is not
+        part of. Without it ``loss_step`` takes the indices themselves.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Phase:
     validate: Validate
     config: FitConfig
     plateau_epochs: int = 0
+    prepare: Prepare | None = None
 
 
 def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report: Report | None = None) -> None:
@@ -130,7 +136,8 @@ def _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, re
             group["lr"] = pace * learning_rate(step, n_steps, config)
         # sorted: reads of the memory-mapped stamps go forward through the file
         indices = np.sort(order[batch * config.batch_size : (batch + 1) * config.batch_size])
-        losses = phase.loss_step(indices, generator)
+        made = indices if phase.prepare is None else phase.prepare(indices, generator)
+        losses = phase.loss_step(made, generator)
         if not torch.isfinite(losses["loss"]):
             raise ModelError(f"Training of {phase.name} diverged at step {step}; lower its learning rate.")
         optimizer.zero_grad(set_to_none=True)
@@ -153,11 +160,11 @@ def learning_rate(step: int, n_steps: int, config: FitConfig) -> float:
 
 @torch.no_grad()
 def _update_average(average: dict[str, Tensor], module: nn.Module, decay: float) -> None:
-    for key, value in module.state_dict().items():
-        if value.dtype.is_floating_point:
-            average[key].lerp_(value, 1 - decay)
-        else:
-            average[key].copy_(value)
+    state = module.state_dict()
+    weights = [key for key, value in state.items() if value.dtype.is_floating_point]
+    torch._foreach_lerp_([average[key] for key in weights], [state[key] for key in weights], 1 - decay)
+    for key in state.keys() - set(weights):
+        average[key].copy_(state[key])
 
 
 def _validate_average(phase: Phase, average: dict[str, Tensor]) -> dict[str, float]:

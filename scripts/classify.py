@@ -3,6 +3,7 @@
     python scripts/classify.py galaxy.jpg stamps/ "night2/**/*.fits" --out morphology.csv
     python scripts/classify.py gz2:data/gz2 --out gz2.parquet
     python scripts/classify.py sdss_424px/ --field-fraction 0.6 --out kaggle.csv --model first second third
+    python scripts/classify.py sdss_424px/ --crop central-object --out cut_as_large_as_they_are.csv
 
 IN is a file, a folder (with its subfolders), a pattern, or a catalog LAYOUT:PATH. A row an image: galaxy_id; class and
 probability_<class>; probability_of_8_<class>, the eight classes that votes make, with stars and artifacts for the rest;
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tqdm import tqdm
 
 from galaxy_core.catalogs import LAYOUTS, read_catalog
+from galaxy_core.central_object import CROPS
 from galaxy_core.denoise_jobs import find_jobs
 from galaxy_core.errors import GalaxyError
 from galaxy_core.morphology import (
@@ -57,6 +59,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     field_help = "central share of each side of the files that is looked at, e.g. 0.6 for 424 px of Galaxy Zoo"
     parser.add_argument("--field-fraction", type=share, default=1.0, metavar="F", help=f"{field_help} (%(default)s)")
+    crop_help = "what is looked at: the centre, or the object there as large as it is, found in the whole field"
+    parser.add_argument("--crop", choices=CROPS, default=CROPS[0], help=f"{crop_help} (%(default)s)")
     votes_help = "which votes to tell: as the Kaggle challenge states them, as cast, or debiased (default: challenge)"
     parser.add_argument("--votes", choices=("challenge", "cast", "debiased"), help=votes_help)
     parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
@@ -74,7 +78,8 @@ def find_items(options: argparse.Namespace) -> tuple[Iterator, int, list[str]]:
     jobs, problems = find_jobs([text for text in options.inputs if not is_catalog(text)], options.out)
     paths = list({job.source.resolve(): job.source for job in jobs}.values())
     catalogs = [read_catalog(text) for text in options.inputs if is_catalog(text)]
-    parts = [file_items(paths, options.field_fraction), *map(catalog_items, catalogs)]
+    parts = [file_items(paths, options.field_fraction, options.crop)]
+    parts += [catalog_items(catalog, crop=options.crop) for catalog in catalogs]
     return itertools.chain(*parts), len(paths) + sum(map(len, catalogs)), list(problems.values())
 
 

@@ -8,6 +8,7 @@ python scripts/evaluate.py denoising folder:data/gz_clean5 --frames data/frames 
 python scripts/evaluate.py cross_survey folder:data/gz_examples --against folder:data/gz_clean5
 python scripts/evaluate.py few_labels folder:data/gz_clean5 --models contrastive_denoiser cae --json few_labels.json
 python scripts/evaluate.py segmenter --frames data/frames --segmaps data/segmaps --json metrics.json   # no catalog
+python scripts/evaluate.py central_object gz2:data/gz2 --json crops.json             # how a frame is best cut
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "recipe",
-        help="whose model is measured, e.g. contrastive_denoiser; or: clustering, denoising, cross_survey, few_labels",
+        help="whose model is measured, e.g. contrastive_denoiser; or: clustering, denoising, cross_survey, few_labels, "
+        "central_object",
     )
     parser.add_argument("catalog", metavar="LAYOUT:PATH", nargs="?", help="images to measure it on")
     parser.add_argument("--from-artifacts", metavar="NAME", help="clustering: this catalog's embedding, as it is")
@@ -142,6 +144,22 @@ def score_surveys(arguments: argparse.Namespace) -> dict:
     return scores | {"model": folder.name, "weights_sha256": read_model_config(folder)["weights_sha256"]}
 
 
+def score_crops(arguments: argparse.Namespace) -> dict:
+    """How well votes follow from galaxies cut out in three ways."""
+    from galaxy_core.catalogs import read_catalog
+    from galaxy_core.embedding import find_model
+    from galaxy_core.models import read_model_config, resolve_device
+    from galaxy_core.recipes.crop_scores import evaluate
+
+    folder = find_model(arguments.model or "contrastive_denoiser", arguments.artifacts)
+    catalog = read_catalog(arguments.catalog)
+    report, close = bars_for("galaxy")
+    scores = evaluate(folder, catalog, arguments.seed, resolve_device(arguments.device), report)
+    close()
+    scores["catalog"] = f"{catalog.layout}:{Path(catalog.source).name}"
+    return scores | {"model": folder.name, "weights_sha256": read_model_config(folder)["weights_sha256"]}
+
+
 def score_recipe(arguments: argparse.Namespace) -> dict:
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model
@@ -207,6 +225,11 @@ def run(arguments: argparse.Namespace) -> None:
         from galaxy_core.recipes.few_labels_table import table_lines
 
         scores = evaluation_few_labels.score_few_labels(arguments)
+        print("\n" + "\n".join(table_lines(scores)))
+    elif arguments.recipe == "central_object":
+        from galaxy_core.recipes.crop_table import table_lines
+
+        scores = score_crops(arguments)
         print("\n" + "\n".join(table_lines(scores)))
     else:
         from galaxy_core.recipes import find_recipe

@@ -9,6 +9,8 @@ from torch import Generator
 
 from galaxy_core.augment import (
     ViewConfig,
+    _affine_grid,
+    _random_photometry,
     linear_noise,
     published_noise,
     random_crop,
@@ -113,3 +115,33 @@ def test_no_noise_at_level_zero_but_the_truncation_to_counts():
     images = torch.rand(1, 3, 20, 20, generator=Generator().manual_seed(0))
     quiet = published_noise(images, torch.zeros(1), Generator().manual_seed(0))
     assert (images - quiet).min() >= -1e-6 and (images - quiet).max() < 1 / 255 + 1e-6
+
+
+@pytest.mark.parametrize(("n", "size"), [(1, 1), (3, 5), (4, 64)])
+def test_where_views_are_sampled_is_the_affine_grid(n, size):
+    theta = torch.randn(n, 2, 3, generator=Generator().manual_seed(n))
+    expected = torch.nn.functional.affine_grid(theta, [n, 3, size, size], align_corners=False)
+    torch.testing.assert_close(_affine_grid(theta, size), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_photometry_is_its_definition_with_the_same_draws():
+    images, config = torch.rand(32, 3, 8, 8, generator=Generator().manual_seed(1)), ViewConfig(grey_probability=0.4)
+    found = _random_photometry(images.clone(), config, Generator().manual_seed(2))
+    generator = Generator().manual_seed(2)
+    log_gain = 0.15 * torch.randn(32, 1, generator=generator) + 0.07 * torch.randn(32, 3, generator=generator)
+    grey = torch.rand(32, generator=generator) < 0.4
+    noisy = torch.rand(32, generator=generator) < 0.3
+    sigma = noisy * 0.6 * torch.rand(32, generator=generator) * PUBLISHED_SIGMA
+    noise = torch.randn(32, 3, 8, 8, generator=generator)
+    for row in range(32):
+        view = images[row] * log_gain[row].exp().view(3, 1, 1)
+        view = view.mean(dim=0, keepdim=True).repeat(3, 1, 1) if grey[row] else view
+        torch.testing.assert_close(found[row], (view + sigma[row] * noise[row]).clamp(0, 1))
+    assert 0 < grey.sum() < 32 and 0 < noisy.sum() < 32
+
+
+def test_views_leave_the_images_as_they_were():
+    images = torch.rand(4, 3, 16, 16, generator=Generator().manual_seed(0))
+    before = images.clone()
+    random_view(images, 16, dataclasses.replace(STILL, noise_probability=1), Generator().manual_seed(0))
+    assert torch.equal(images, before)

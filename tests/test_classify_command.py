@@ -15,7 +15,9 @@ from PIL import Image
 
 from galaxy_core import morphology
 from galaxy_core.catalogs import read_catalog
+from galaxy_core.central_object import central_window
 from galaxy_core.errors import ExportError
+from galaxy_core.images import as_counts, read_image
 from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
@@ -212,6 +214,19 @@ def test_the_field_is_cut_as_asked(command, tmp_path):
         read("a.csv").loc["a", CUMULATIVE_COLUMNS[0]], read("b.csv").loc["b", CUMULATIVE_COLUMNS[0]]
     )
     assert command("a.png", "--field-fraction", "1.5") == 2
+
+
+def test_the_central_object_is_cut_out_if_asked(command, tmp_path):
+    path = save_picture(tmp_path / "in" / "a.png", side=128)
+    window = central_window(read_image(path).pixels)
+    assert window.shape[1] < 128
+    Image.fromarray(as_counts(window).transpose(1, 2, 0)).save(tmp_path / "window.png")
+    assert command("in/a.png", "--crop", "central-object") == 0
+    asked = read("out.csv")
+    assert command("window.png", "in/a.png", out="plain.csv") == 0
+    plain = read("plain.csv")
+    np.testing.assert_allclose(asked.loc["a", "Class1.1"], plain.loc["window", "Class1.1"], rtol=1e-5)
+    assert abs(asked.loc["a", "Class1.1"] / plain.loc["a", "Class1.1"] - 1) > 1e-4
 
 
 def test_batches_make_no_difference(tmp_path):

@@ -90,6 +90,56 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
     assert first == second
 
 
+def test_a_batch_made_apart_trains_the_same(tmp_path):
+    """Reading and views in ``prepare`` draw before the loss does, as they did when both were one."""
+    plain, split = fresh(), fresh()
+    one = line_phase(plain)
+    fit(one, tmp_path / "a", tmp_path / "a.jsonl", seed=3)
+
+    def prepare(indices, generator):
+        x = torch.from_numpy(indices).float().view(-1, 1) / 40
+        return x, 2 * x + 1 + 0.01 * torch.randn(x.shape, generator=generator)
+
+    def loss_step(batch, _):
+        x, y = batch
+        return {"loss": (split(x) - y).square().mean()}
+
+    two = replace(line_phase(split), loss_step=loss_step, prepare=prepare)
+    fit(two, tmp_path / "b", tmp_path / "b.jsonl", seed=3)
+    assert torch.equal(plain.weight, split.weight) and torch.equal(plain.bias, split.bias)
+
+
+def test_a_step_is_adamw_and_the_average_is_the_running_mean(tmp_path):
+    """Against torch's plain optimizer and the average written out, on a module that counts batches too."""
+
+    def module():
+        torch.manual_seed(2)
+        return nn.Sequential(nn.BatchNorm1d(1), nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))
+
+    def phase_of(net):
+        return replace(line_phase(net, replace(CONFIG, epochs=1)), module=net)
+
+    net, naive = module(), module()
+    fit(phase_of(net), tmp_path, tmp_path / "h.jsonl", seed=0)
+    optimizer = torch.optim.AdamW(naive.parameters(), lr=CONFIG.learning_rate, weight_decay=CONFIG.weight_decay)
+    order = np.random.default_rng([0, sum(map(ord, "line")), 0]).permutation(40)
+    generator = torch.Generator().manual_seed(sum(map(ord, "line")) * 1_009)
+    average = {key: value.clone() for key, value in naive.state_dict().items()}
+    for step in range(5):
+        optimizer.param_groups[0]["lr"] = learning_rate(step, 5, CONFIG)
+        loss = phase_of(naive).loss_step(np.sort(order[8 * step : 8 * step + 8]), generator)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(naive.parameters(), CONFIG.gradient_clip)
+        optimizer.step()
+        decay = min(CONFIG.average_decay, (1 + step) / (10 + step))
+        for key, value in naive.state_dict().items():
+            average[key] = decay * average[key] + (1 - decay) * value if value.is_floating_point() else value.clone()
+    for key, value in net.state_dict().items():
+        torch.testing.assert_close(value, average[key], rtol=1e-4, atol=1e-6)
+    assert int(net[0].num_batches_tracked) == 5
+
+
 def test_another_seed_gives_other_weights(tmp_path):
     modules = [fresh(), fresh()]
     for seed, module in enumerate(modules):

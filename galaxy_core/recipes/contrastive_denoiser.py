@@ -218,63 +218,69 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
     def precise() -> torch.autocast:
         return torch.autocast(device, dtype=torch.bfloat16)
 
-    def contrast_losses(indices, generator: Generator) -> dict[str, Tensor]:
+    def two_views(indices, generator: Generator) -> tuple[Tensor, Tensor]:
         images = stamps.batch(indices)[0].to(device)
         size = config.model.embedding_input_px
         views = torch.cat([random_view(images, size, config.views, generator) for _ in range(2)])
+        return views, torch.from_numpy(shapes[indices]).to(device).repeat(2, 1)
+
+    def noisy(indices, generator: Generator) -> tuple[Tensor, ...]:
+        return tuple(part.to(device) for part in noisy_batch(stamps, indices, config, generator))
+
+    def contrast_losses(batch, _: Generator) -> dict[str, Tensor]:
+        views, shape = batch
         with precise():
             projected = model.encoder(views.contiguous(memory_format=torch.channels_last))
         first, second = model.contrast_head(projected.float()).chunk(2)
         contrast_loss = nt_xent_loss(first, second, config.temperature)
-        shape = torch.from_numpy(shapes[indices]).to(device).repeat(2, 1)
         shape_loss = (shape_head(projected.float()) - shape).square().mean()
         loss = contrast_loss + config.shape_weight * shape_loss
         return {"loss": loss, "contrast": contrast_loss, "shape": shape_loss}
 
-    def denoise(indices, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        clean, noisy, foreground, sigma = (part.to(device) for part in noisy_batch(stamps, indices, config, generator))
+    def denoise(batch) -> tuple[Tensor, Tensor, Tensor]:
+        clean, images, foreground, sigma = batch
         with precise():
-            output = model.denoiser(noisy.contiguous(memory_format=torch.channels_last), sigma).float()
+            output = model.denoiser(images.contiguous(memory_format=torch.channels_last), sigma).float().contiguous()
         return output, clean, foreground
 
-    def denoise_losses(indices, generator: Generator) -> dict[str, Tensor]:
-        return denoising_losses(*denoise(indices, generator), config)
+    def denoise_losses(batch, _: Generator) -> dict[str, Tensor]:
+        return denoising_losses(*denoise(batch), config)
 
-    def polish_losses(indices, generator: Generator) -> dict[str, Tensor]:
+    def polish_losses(batch, _: Generator) -> dict[str, Tensor]:
         weights = {"ssim_weight": config.polish_ssim_weight, "flux_weight": config.polish_flux_weight}
-        output, clean, foreground = denoise(indices, generator)
+        output, clean, foreground = denoise(batch)
         parts = denoising_losses(output, clean, foreground, replace(config, **weights), per_galaxy=True)
         parts["flux_bias"] = flux_bias_loss(output, clean, foreground)
         return parts | {"loss": parts["loss"] + config.polish_flux_bias_weight * parts["flux_bias"]}
 
-    def noise_losses(indices, generator: Generator) -> dict[str, Tensor]:
-        _, noisy, _, sigma = (part.to(device) for part in noisy_batch(stamps, indices, config, generator))
+    def noise_losses(batch, _: Generator) -> dict[str, Tensor]:
+        _, images, _, sigma = batch
         with precise():
-            estimate = model.noise_estimator(noisy)
+            estimate = model.noise_estimator(images.contiguous(memory_format=torch.channels_last))
         return {"loss": (estimate / sigma).log().square().mean()}
 
-    def sureness_losses(indices, generator: Generator) -> dict[str, Tensor]:
-        return uncertainty_losses(model, noisy_batch(stamps, indices, config, generator), device)
+    def sureness_losses(batch, _: Generator) -> dict[str, Tensor]:
+        return uncertainty_losses(model, batch, device)
 
-    def on_validation(losses: Callable, name: str) -> Callable[[], dict[str, float]]:
+    def on_validation(prepare: Callable, losses: Callable) -> Callable[[], dict[str, float]]:
         def validate() -> dict[str, float]:
-            parts = losses(validation_rows, Generator().manual_seed(config.seed + 1))
+            parts = losses(prepare(validation_rows, Generator().manual_seed(config.seed + 1)), Generator())
             values = {key: float(value) for key, value in parts.items()}
             return {"score": values["loss"], **values}
 
         return validate
 
     parts = [
-        ("contrast", contrast, contrast_losses, config.contrast),
-        ("denoise", model.denoiser, denoise_losses, config.denoise),
-        ("polish", model.denoiser, polish_losses, config.polish),
-        ("noise", model.noise_estimator, noise_losses, config.noise),
+        ("contrast", contrast, two_views, contrast_losses, config.contrast),
+        ("denoise", model.denoiser, noisy, denoise_losses, config.denoise),
+        ("polish", model.denoiser, noisy, polish_losses, config.polish),
+        ("noise", model.noise_estimator, noisy, noise_losses, config.noise),
     ]
     if model.uncertainty_net is not None:
-        parts.append(("uncertainty", model.uncertainty_net, sureness_losses, config.uncertainty))
+        parts.append(("uncertainty", model.uncertainty_net, noisy, sureness_losses, config.uncertainty))
     return [
-        Phase(name, module, train_rows, losses, on_validation(losses, name), fit_config)
-        for name, module, losses, fit_config in parts
+        Phase(name, module, train_rows, losses, on_validation(prepare, losses), fit_config, prepare=prepare)
+        for name, module, prepare, losses, fit_config in parts
     ]
 
 

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from galaxy_core.augment import linear_noise, published_noise, random_crop, random_dihedral
 from galaxy_core.losses import luminance
 from galaxy_core.noise import PUBLISHED_SIGMA
-from galaxy_core.stamps import Stamps
+from galaxy_core.stamps import Stamps, split_planes
 
 if TYPE_CHECKING:
     from galaxy_core.recipes.contrastive_denoiser import Config
@@ -24,10 +24,9 @@ def noisy_batch(stamps: Stamps, indices, config: Config, generator: Generator) -
     linear: neither clipped nor cut to whole counts. Galaxies are put in a random order first: batches come in the order
     of the catalogs, and half of the galaxies would always be grey.
     """
-    images, foreground = stamps.batch(indices)
-    planes = torch.cat([images, foreground.float()], dim=1)[torch.randperm(len(images), generator=generator)]
-    planes = random_dihedral(random_crop(planes, config.crop_px, generator), generator)
-    clean, foreground = planes[:, :3], planes[:, 3:].bool()
+    order = torch.randperm(len(indices), generator=generator)
+    planes = random_crop(stamps.planes(indices), config.crop_px, generator)[order]
+    clean, foreground = split_planes(random_dihedral(planes, generator))
     n, n_grey = len(clean), len(clean) // 2
     level = torch.empty(n).uniform_(
         math.log(config.noise_level_min), math.log(config.noise_level_max), generator=generator

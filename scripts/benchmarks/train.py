@@ -1,0 +1,238 @@
+"""Each phase of a recipe's training against its bare network step, and that against a naive float32 loop.
+
+The training is the real one: `galaxy_core.training.fit` from its first report to its last, so reading of stamps,
+augmentation, losses, averaging of weights and reports count. The bare step is forward, loss, backward and optimizer on
+one batch in memory. The naive loop is the bare step of the same network and losses in float32, without channels_last.
+
+The three are measured in turns, a few steps each, and medians are compared, so what else runs on the machine slows all
+alike. Processor time is the better measure on a busy machine, wall time on an idle one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+WAYS = ("training", "bare step", "naive loop")
+CLOCKS = {"processor": time.process_time, "wall": time.perf_counter}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument(
+        "catalogs", metavar="CATALOG", nargs="*", default=["synthetic:600"], help="LAYOUT:SOURCE (synthetic:600)"
+    )
+    parser.add_argument("--recipes", nargs="+", metavar="RECIPE", help="which recipes (default: all there are)")
+    parser.add_argument("--phases", nargs="+", metavar="PHASE", help="which phases of them (default: all)")
+    parser.add_argument("--batch-size", type=int, help="galaxies a step (default: the recipe's)")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change the configuration of recipes"
+    )
+    parser.add_argument("--steps", type=int, default=3, help="steps a turn (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="turns (%(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+
+
+def measure(options: argparse.Namespace) -> dict:
+    """Rates of each phase of each recipe in galaxies a second, and their ratios."""
+    import torch
+
+    from galaxy_core.catalogs import read_catalog
+    from galaxy_core.models import resolve_device
+    from galaxy_core.recipes import RECIPES
+
+    device = resolve_device(options.device)
+    machine = {
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
+        "multiplies_bf16": multiplies_bf16(device),
+        "torch": torch.__version__,
+    }
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    catalogs, phases = [read_catalog(spec) for spec in options.catalogs], {}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        for recipe in options.recipes or RECIPES:
+            pair = find_phases(recipe, catalogs, Path(folder) / recipe, options, device)
+            for name, (phase, naive) in pair.items():
+                if options.phases and name not in options.phases:
+                    continue
+                phases[f"{recipe}.{name}"] = measure_phase(phase, naive, Path(folder) / "state", options)
+                print("\n".join(phase_lines(f"{recipe}.{name}", phases[f"{recipe}.{name}"])), flush=True)
+    return {"benchmark": "train", "catalogs": options.catalogs, **machine, "phases": phases}
+
+
+def multiplies_bf16(device: str) -> bool | None:
+    """Whether the hardware multiplies bf16 itself; None if torch does not say."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported()
+    test = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public, so it may go
+    return bool(test()) if test else None
+
+
+class _EnoughError(Exception):
+    """Ends a recipe's training once all of its phases are known."""
+
+
+@contextmanager
+def naive_ways() -> Iterator[None]:
+    """Recipes and networks that say bf16 and channels_last get float32 and the usual order of memory."""
+    import torch
+
+    autocast = torch.autocast
+
+    def never(kind: str, *_, **__):
+        return autocast(kind.split(":")[0], enabled=False)
+
+    with patch.object(torch, "autocast", never), patch.object(torch, "channels_last", torch.contiguous_format):
+        yield
+
+
+def find_phases(recipe: str, catalogs: list, folder: Path, options: argparse.Namespace, device: str) -> dict:
+    """By name of its phases, the one a recipe trains and the same of a naive network.
+
+    Any recipe will do that trains with `fit`: its own `train` runs up to that, and what it would have trained is kept.
+    """
+    from galaxy_core import training
+    from galaxy_core.recipes import find_recipe
+    from galaxy_core.recipes.options import with_options
+
+    module = find_recipe(recipe).module()
+    known = [item.split("=")[0].split(".")[0] for item in options.set]
+    own = [item for item, name in zip(options.set, known, strict=True) if hasattr(module.Config(), name)]
+    config = with_options(module.Config(), own)
+    names = [name for name in module.PHASES if isinstance(getattr(config, name, None), training.FitConfig)]
+
+    def collect() -> dict:
+        found: dict[str, training.Phase] = {}
+
+        def note(phase: training.Phase, *_, **__) -> None:
+            size = options.batch_size or phase.config.batch_size
+            found[phase.name] = replace(phase, config=replace(phase.config, batch_size=size, epochs=1))
+            if phase.name == names[-1]:
+                raise _EnoughError
+
+        users = [m for m in list(sys.modules.values()) if getattr(m, "fit", None) is training.fit and m is not training]
+        try:
+            for user in users:
+                user.fit = note
+            module.train(catalogs, folder, config, device)
+        except _EnoughError:
+            pass
+        finally:
+            for user in users:
+                user.fit = training.fit
+        return found
+
+    fast = collect()
+    with naive_ways():
+        slow = collect()
+    return {name: (phase, slow[name]) for name, phase in fast.items()}
+
+
+def measure_phase(phase, naive, folder: Path, options: argparse.Namespace) -> dict:
+    """Seconds of a step of each way, by clock, and the ratios of their medians."""
+    from galaxy_core.training import fit
+
+    size = phase.config.batch_size
+    training_step = replace(phase, items=np.resize(phase.items, (options.steps + 1) * size), validate=lambda: _SCORE)
+    batch = np.sort(np.resize(phase.items, size))
+    with naive_ways():
+        naive_step = bare_step(naive, batch)
+
+    def naively() -> None:
+        with naive_ways():
+            naive_step()
+
+    steps = {"bare step": bare_step(phase, batch), "naive loop": naively}
+    seconds = {way: {clock: [] for clock in CLOCKS} for way in WAYS}
+    for turn in range(options.repeats):
+        marks: list[dict[str, float]] = []
+        fit(training_step, folder / str(turn), folder / f"{turn}.jsonl", turn, lambda *_, m=marks: m.append(_now()))
+        _keep(seconds["training"], marks)
+        for way, step in steps.items():
+            marks = []
+            for _ in range(options.steps + (turn == 0)):  # the first step of all compiles kernels
+                marks.append(_now())
+                step()
+            _keep(seconds[way], [*marks, _now()][turn == 0 :])
+    medians = {way: {clock: statistics.median(times) for clock, times in by.items()} for way, by in seconds.items()}
+    apart = phase.prepare is not None
+    return {
+        "batch_size": size,
+        "batch_apart": apart,
+        "galaxies_per_second": {w: {c: round(size / s, 1) for c, s in by.items()} for w, by in medians.items()},
+        "training_to_bare_step": {c: _speed(medians, "training", "bare step", c) if apart else None for c in CLOCKS},
+        "bare_step_to_naive_loop": {c: _speed(medians, "bare step", "naive loop", c) for c in CLOCKS},
+        "seconds_of_each_step": {w: {c: [round(s, 4) for s in v] for c, v in by.items()} for w, by in seconds.items()},
+    }
+
+
+_SCORE = {"score": 0.0}
+
+
+def bare_step(phase, indices: np.ndarray) -> Callable[[], None]:
+    """Forward, loss, backward and optimizer on one batch that lies in memory."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    parameters = [p for p in phase.module.parameters() if p.requires_grad]
+    config = phase.config
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    made = indices if phase.prepare is None else phase.prepare(indices, generator)
+
+    def step() -> None:
+        phase.module.train()
+        loss = phase.loss_step(made, generator)["loss"]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if loss.is_cuda:
+            torch.cuda.synchronize()
+
+    return step
+
+
+def _now() -> dict[str, float]:
+    return {clock: read() for clock, read in CLOCKS.items()}
+
+
+def _keep(seconds: dict[str, list[float]], marks: list[dict[str, float]]) -> None:
+    for clock, times in seconds.items():
+        times += [after[clock] - before[clock] for before, after in pairwise(marks)]
+
+
+def _speed(medians: dict, way: str, base: str, clock: str) -> float:
+    return round(medians[base][clock] / medians[way][clock], 4)
+
+
+def phase_lines(name: str, row: dict) -> list[str]:
+    """What is printed of one phase."""
+    lines = [f"{name}, batches of {row['batch_size']}"]
+    for way in WAYS:
+        rates = row["galaxies_per_second"][way]
+        lines.append(
+            f"  {way:<12}{rates['processor']:>10,.1f} galaxies a second of processor, {rates['wall']:,.1f} of wall"
+        )
+    told = row["training_to_bare_step"]
+    if row["batch_apart"]:
+        lines.append(f"  training / bare step {told['processor']:.3f} (wall {told['wall']:.3f}), wanted 0.90")
+    else:
+        lines.append("  reading and views are part of this recipe's loss step, so its bare step cannot be told apart")
+    told = row["bare_step_to_naive_loop"]
+    lines.append(f"  bf16 and channels_last / naive loop {told['processor']:.2f} (wall {told['wall']:.2f}), wanted 2.0")
+    return lines

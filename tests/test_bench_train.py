@@ -1,0 +1,134 @@
+"""The benchmark of training: any recipe's phases are found untrained, and what it measures is what it says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import runpy
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from galaxy_core import recipes, training
+from galaxy_core.training import FitConfig, Phase
+from scripts.benchmarks import train as bench
+
+ROOT = Path(__file__).resolve().parents[1]
+OPTIONS = argparse.Namespace(steps=2, repeats=2, batch_size=None, set=[], phases=None)
+
+
+@dataclass(frozen=True)
+class ToyConfig:
+    width: int = 8
+    first: FitConfig = field(default_factory=lambda: FitConfig(2, 8, 1e-3))
+    second: FitConfig = field(default_factory=lambda: FitConfig(2, 4, 1e-3))
+    measured: float = 0.5
+
+
+def phase_of(name: str, config: FitConfig, width: int = 8, apart: bool = True, delay_s: float = 0.0) -> Phase:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, 1, 3)).to(memory_format=torch.channels_last)
+    net.seen = []
+
+    def prepare(indices, generator):
+        until = time.process_time() + delay_s
+        while time.process_time() < until:
+            pass
+        return torch.rand(len(indices), 3, 16, 16, generator=generator)
+
+    def losses(images, generator):
+        images = images if apart else prepare(images, generator)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            told = net(images.contiguous(memory_format=torch.channels_last))
+        net.seen.append((told.dtype, net[0].weight.is_contiguous()))
+        return {"loss": told.float().square().mean()}
+
+    validate = {"score": 0.0}
+    return Phase(name, net, np.arange(40), losses, lambda: validate, config, prepare=prepare if apart else None)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """A recipe of two phases, which must not be trained, and what happens after them must not happen."""
+    module = ModuleType("toy_recipe")
+    module.Config, module.PHASES, module.fit = ToyConfig, ("first", "second", "measured"), training.fit
+
+    def train(catalogs, folder, config, device):
+        for name in ("first", "second"):
+            module.fit(phase_of(name, getattr(config, name), config.width), folder, folder / "h.jsonl", 0)
+        raise AssertionError("the training went on")
+
+    module.train = train
+    monkeypatch.setitem(sys.modules, "toy_recipe", module)
+    monkeypatch.setitem(recipes.RECIPES, "toy", recipes.Recipe("toy", "A toy.", "toy_recipe"))
+    return module
+
+
+def test_phases_of_any_recipe_are_found_and_none_is_trained(toy, tmp_path):
+    options = argparse.Namespace(**(vars(OPTIONS) | {"batch_size": 5, "set": ["width=16", "of_another_recipe.x=1"]}))
+    found = bench.find_phases("toy", [], tmp_path, options, "cpu")
+    assert list(found) == ["first", "second"] and toy.fit is training.fit and not list(tmp_path.iterdir())
+    for phase, naive in found.values():
+        assert phase.config.batch_size == 5 and phase.module[0].out_channels == 16 and phase.module is not naive.module
+        assert not phase.module[0].weight.is_contiguous() and naive.module[0].weight.is_contiguous()
+
+
+def test_a_naive_loop_is_float32_in_the_usual_order(toy, tmp_path):
+    phase, naive = bench.find_phases("toy", [], tmp_path, OPTIONS, "cpu")["second"]
+    row = bench.measure_phase(phase, naive, tmp_path / "state", OPTIONS)
+    assert set(phase.module.seen) == {(torch.bfloat16, False)} and set(naive.module.seen) == {(torch.float32, True)}
+    assert torch.channels_last is not torch.contiguous_format, "the ways are as before"
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    times = row["seconds_of_each_step"]
+    assert {way: len(times[way]["wall"]) for way in bench.WAYS} == {"training": 4, "bare step": 4, "naive loop": 4}
+    medians = {way: np.median(times[way]["processor"]) for way in bench.WAYS}
+    assert row["bare_step_to_naive_loop"]["processor"] == pytest.approx(
+        medians["naive loop"] / medians["bare step"], rel=0.1
+    )
+
+
+def test_time_spent_on_batches_shows_and_is_told_apart_only_where_it_can_be(tmp_path):
+    config = FitConfig(1, 8, 1e-3)
+    slow = phase_of("p", config, delay_s=0.05)
+    row = bench.measure_phase(slow, slow, tmp_path / "a", OPTIONS)
+    assert row["training_to_bare_step"]["processor"] < 0.5
+    assert min(row["seconds_of_each_step"]["training"]["processor"]) >= 0.05
+    whole = phase_of("p", config, apart=False, delay_s=0.05)
+    row = bench.measure_phase(whole, whole, tmp_path / "b", OPTIONS)
+    assert row["training_to_bare_step"] == {"processor": None, "wall": None}
+    assert "cannot be told apart" in "\n".join(bench.phase_lines("p", row))
+
+
+def test_few_galaxies_are_shown_again(tmp_path):
+    phase = replace(phase_of("p", FitConfig(1, 8, 1e-3)), items=np.arange(3))
+    row = bench.measure_phase(phase, phase, tmp_path / "a", OPTIONS)
+    assert row["batch_size"] == 8 and row["galaxies_per_second"]["training"]["wall"] > 0
+
+
+def test_the_command_names_threads_and_writes(toy, tmp_path, monkeypatch, capsys):
+    line = [
+        "bench.py",
+        "train",
+        "synthetic:2",
+        "--recipes",
+        "toy",
+        "--phases",
+        "first",
+        "--repeats",
+        "1",
+        "--steps",
+        "1",
+    ]
+    monkeypatch.setattr(sys, "argv", [*line, "--json", str(tmp_path / "x.json"), "--device", "cpu"])
+    assert runpy.run_path(str(ROOT / "scripts" / "bench.py"), run_name="script")["main"]() == 0
+    printed, written = capsys.readouterr().out, json.loads((tmp_path / "x.json").read_text())
+    assert f"threads {torch.get_num_threads()}" in printed and "toy.first, batches of 8" in printed
+    assert set(written["phases"]) == {"toy.first"} and written["multiplies_bf16"] in (True, False, None)
