@@ -90,6 +90,7 @@ def test_every_way_is_measured_on_all_test_galaxies(measured, catalog, tmp_path)
     assert {p["n_seeds"] for p in scores["points"] if p["way"] != "frozen"} == {1}
     assert all(row["n_labels"] < 0.4 * scores["n_train"] for row in scores["results"] if row["share"] < 1)
     assert all((row["n_validation_labels"] == 0) == (row["way"] == "frozen") for row in scores["results"])
+    assert all(row["chosen"]["best_epoch"] in (0, 1) for row in scores["results"] if row["way"] != "frozen")
     path = tmp_path / "few_labels.json"
     path.write_text(json.dumps(scores, allow_nan=False))
     read = read_results(path)

@@ -29,6 +29,7 @@ from galaxy_core.training import FitConfig, Phase, Report, fit
 
 BATCH = 256
 LEAST_EPOCHS = 6
+HISTORY = "history.jsonl"
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def train_net(
         return {"score": total / len(validation_rows)}
 
     phase = Phase("few_labels", net, items, losses, validate, fit_config)
-    fit(phase, folder, folder / "history.jsonl", seed, report)
+    fit(phase, folder, folder / HISTORY, seed, report)
     return net.eval()
 
 

@@ -20,7 +20,14 @@ from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.label_draws import draw_labels
 from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, NO_MODEL, SCRATCH
 from galaxy_core.recipes.few_labels_frozen import LinearHead, fit_head
-from galaxy_core.recipes.few_labels_training import FewLabelNet, fit_config_for, predict, scratch_net, train_net
+from galaxy_core.recipes.few_labels_training import (
+    HISTORY,
+    FewLabelNet,
+    fit_config_for,
+    predict,
+    scratch_net,
+    train_net,
+)
 from galaxy_core.recipes.vote_regressor_scores import confusion_matrix, macro_f1
 from galaxy_core.splits import TRAIN
 from galaxy_core.stamps import Stamps
@@ -180,5 +187,13 @@ def trained_net(
     train_net(net, *arguments)
     with atomic_path(kept) as temporary:
         save_file({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}, temporary)
+    chosen = {"epochs": fit_config.epochs, "batch_size": fit_config.batch_size, "n_items": len(items)}
+    chosen["best_epoch"] = best_epoch(folder)
     shutil.rmtree(folder)
-    return net, {"epochs": fit_config.epochs, "batch_size": fit_config.batch_size, "n_items": len(items)}
+    return net, chosen
+
+
+def best_epoch(folder: Path) -> int:
+    """The epoch with the lowest validation loss, counted from 0."""
+    lines = [json.loads(text) for text in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
+    return min(lines, key=lambda line: line["validation"]["score"])["epoch"]
