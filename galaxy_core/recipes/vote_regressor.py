@@ -265,9 +265,12 @@ def _phases(
     def outputs(images: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
         return model.from_features(features(shrink(images.to(device), size)))
 
-    def losses(indices, generator: Generator, learn_encoder: bool) -> dict[str, Tensor]:
+    def prepare(indices, generator: Generator) -> tuple[Tensor, np.ndarray]:
         images = stamps.batch(indices)[0].to(device)
-        views = training_views(images, config, size, generator)
+        return training_views(images, config, size, generator), indices
+
+    def losses(batch, generator: Generator, learn_encoder: bool) -> dict[str, Tensor]:
+        views, indices = batch
         # dropout draws from torch's own generator: seeded here, a resumed run drops the same
         torch.manual_seed(int(torch.randint(0, 2**31, (1,), generator=generator)))
         with torch.set_grad_enabled(learn_encoder):
@@ -278,6 +281,15 @@ def _phases(
         return validation_scores(outputs, stamps, labels, rows[1], config, weights)
 
     return [
-        Phase("heads", model.heads, items, lambda i, g: losses(i, g, False), validate, config.heads, 0),
-        Phase("whole", model, items, lambda i, g: losses(i, g, True), validate, config.whole, config.plateau_epochs),
+        Phase("heads", model.heads, items, lambda b, g: losses(b, g, False), validate, config.heads, 0, prepare),
+        Phase(
+            "whole",
+            model,
+            items,
+            lambda b, g: losses(b, g, True),
+            validate,
+            config.whole,
+            config.plateau_epochs,
+            prepare,
+        ),
     ]
