@@ -18,8 +18,11 @@ SEP_MIN_AREA_PX = 5
 MIN_AREA_PX = 3  # of maps that are smooth
 DEBLEND_LEVELS = 32
 # Share of an island's light that makes a part an object: SExtractor's, and of denoised maps, in which no noise does.
-SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.0005
-ISOPHOTE_SIGMA = 0.12  # down to where denoised objects reach, in the noise of a pixel
+SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.00005
+# In the noise of a pixel: what islands are parted above (lower down, those of a crowded frame are one), and where
+# objects end.
+ISOPHOTE_SIGMA, OUTLINE_SIGMA = 0.5, 0.12
+GROWTH_PX = 40
 NARROWEST_PX = 12**-0.5  # the width of one lit pixel
 
 
@@ -65,6 +68,7 @@ def find_in_maps(
     threshold: float,
     isophote: float = ISOPHOTE_SIGMA,
     contrast: float = MAPS_CONTRAST,
+    outline: float = OUTLINE_SIGMA,
 ) -> Found:
     """Objects of a detection map, with the pixels where the denoised light is above an isophote.
 
@@ -76,13 +80,44 @@ def find_in_maps(
     threshold, isophote : float
     contrast : float
         Share of an island's light that makes a part an object of its own.
+    outline : float
+        Objects grow, where they touch light that is no other's, down to this isophote.
     """
     lit = ((detection >= threshold) | (light >= isophote)) & ~unusable
     # what the detection map alone has found is as faint as an object's edge
     shown = np.where(lit, np.maximum(light, np.float32(1.001 * isophote)), 0).astype(np.float32)
     found, segmentation = _extract(shown, isophote, None, MIN_AREA_PX, contrast)
     strength = _maxima(segmentation, detection, len(found))
-    return _kept(found, segmentation, strength, strength >= threshold)
+    kept = _kept(found, segmentation, strength, strength >= threshold)
+    grow(kept.segmentation, (light >= outline) & ~unusable)
+    return kept
+
+
+def grow(segmentation: np.ndarray, lit: np.ndarray) -> None:
+    """Let objects grow in place, a pixel at a time and all at once, into lit pixels that they touch, up to 40 pixels.
+
+    Parameters
+    ----------
+    segmentation : ndarray of int32, shape (height, width)
+    lit : ndarray of bool, shape (height, width)
+    """
+    rows, columns = np.nonzero(lit & (segmentation == 0))
+    last_row, last_column = (side - 1 for side in segmentation.shape)
+    for _ in range(GROWTH_PX):
+        beside = np.maximum(
+            np.maximum(
+                segmentation[np.maximum(rows - 1, 0), columns], segmentation[np.minimum(rows + 1, last_row), columns]
+            ),
+            np.maximum(
+                segmentation[rows, np.maximum(columns - 1, 0)],
+                segmentation[rows, np.minimum(columns + 1, last_column)],
+            ),
+        )
+        touched = beside > 0
+        if not touched.any():
+            break
+        segmentation[rows[touched], columns[touched]] = beside[touched]
+        rows, columns = rows[~touched], columns[~touched]
 
 
 def find_with_sep(signal: np.ndarray, unusable: np.ndarray, threshold: float, contrast: float = SEP_CONTRAST) -> Found:

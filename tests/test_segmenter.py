@@ -210,3 +210,23 @@ def test_the_service_finds_objects_with_a_segmenter(tmp_path):
         assert np.hypot(found.x - x, found.y - y).min() < 1.5
     with pytest.raises(ModelError, match="needs a trained segmenter"):
         make_detector("segmenter", noise, 5.0, torch.nn.Identity())
+
+
+def test_objects_grow_into_faint_light_and_not_into_each_other():
+    light = np.zeros((20, 40), dtype=np.float32)
+    light[5:15, 3:37] = 0.2
+    light[8:12, 8:12], light[8:12, 28:32] = 5.0, 5.0
+    found = find_in_maps(light, light, np.zeros(light.shape, dtype=bool), 1.0)
+    sizes = np.bincount(found.segmentation.ravel())[1:]
+    assert len(found) == 2 and sizes.sum() == 10 * 34 and abs(int(sizes[0]) - int(sizes[1])) <= 10
+    assert not found.segmentation[light < 0.12].any()
+
+
+def test_a_faint_object_beside_a_bright_one_is_an_object():
+    """On denoised maps what parts an island is not a share of the brightest object's light."""
+    rows, columns = np.indices((80, 80))
+    light = 2000 * np.exp(-((rows - 40) ** 2 + (columns - 30) ** 2) / 2 / 4.0**2)
+    light += 4 * np.exp(-((rows - 40) ** 2 + (columns - 50) ** 2) / 2 / 1.5**2)
+    light = (light + 1.0 * (np.hypot(rows - 40, columns - 40) < 30)).astype(np.float32)
+    found = find_in_maps(light, light, np.zeros(light.shape, dtype=bool), 1.5)
+    assert np.hypot(found.x - 50, found.y - 40).min() < 1.5
