@@ -24,7 +24,14 @@ from galaxy_core.simulator.star_galaxy import simulate_object
 from galaxy_core.star_galaxy import galaxy_log_odds
 from galaxy_core.star_galaxy_baselines import baseline_scores
 from galaxy_core.star_galaxy_features import SHAPE_FEATURES, feature_names, measure_features
-from galaxy_core.star_galaxy_stamps import make_object_stamps, normalise, object_width, seeing_of_frames, sky_and_noise
+from galaxy_core.star_galaxy_stamps import (
+    densest,
+    make_object_stamps,
+    normalise,
+    object_width,
+    seeing_of_frames,
+    sky_and_noise,
+)
 from galaxy_core.training import FitConfig
 
 SMALL = recipe.Config(
@@ -87,6 +94,16 @@ def test_missing_pixels_become_sky():
 def test_the_width_of_a_star_is_its_seeing(fwhm):
     assert object_width(normalise(star(fwhm))[0][0]) == pytest.approx(fwhm, abs=0.45)
     assert np.isnan(object_width(np.zeros((32, 32))))
+
+
+def test_a_top_that_is_cut_off_has_no_width():
+    assert np.isnan(object_width(np.minimum(normalise(star())[0][0], 20.0)))
+
+
+def test_the_densest_values_are_found_beside_a_tail():
+    values = np.sort(np.concatenate([np.linspace(0.0, 0.9, 10), np.linspace(1.0, 1.05, 12), np.linspace(2.0, 9.0, 9)]))
+    assert 1.0 <= densest(values) <= 1.05
+    assert densest(np.array([3.0])) == 3.0 and densest(np.array([1.0, 1.0, 1.0, 1.0])) == 1.0
 
 
 def test_the_seeing_is_that_of_the_narrow_objects_of_each_frame():
@@ -210,11 +227,9 @@ def test_the_shipped_model_is_the_one_measured_and_still_does_as_measured():
     metrics = json.loads((folder / "metrics.json").read_text())
     weights = (folder / "weights.safetensors").read_bytes()
     assert metrics["weights_sha256"] == hashlib.sha256(weights).hexdigest() and len(weights) < 1.5e6
-    methods, card = metrics["methods"], (folder / "card.md").read_text()
+    methods, card, readme = metrics["methods"], (folder / "card.md").read_text(), (root / "README.md").read_text()
     for name in ("without labels", "supervised", "trees on the whole catalogue"):
-        assert (
-            f"{methods[name]['auc']:.3f}" in card and f"{methods[name]['auc']:.3f}" in (root / "README.md").read_text()
-        )
+        assert f"{methods[name]['auc']:.3f}" in card and f"{methods[name]['auc']:.3f}" in readme
     assert methods["without labels"]["auc"] > methods["trees on the whole catalogue"]["auc"]
     objects = [simulate_object(i, seed=5) for i in range(200)]
     pixels = np.stack([o.image / o.noise_sigma[:, None, None] for o in objects])
