@@ -117,22 +117,18 @@ def train(
     names, labels, notes = classes_to_learn(catalogs, config.labels_from, config.model.class_names)
     torch.manual_seed(config.seed)
     model = GalaxyResNet(replace(config.model, class_names=names)).to(device, memory_format=torch.channels_last)
-    if not state_folder.exists():
+    is_new = not state_folder.exists()
+    begun = begin(model, config, folder, start_from, report)
+    if is_new:
         with atomic_path(history_path) as temporary:
             temporary.write_text("")
-    begun = begin(model, config, folder, start_from, report)
     stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     rows = [np.intersect1d(stamps.rows(split), np.flatnonzero(labels >= 0)) for split in (TRAIN, VALIDATION)]
     if len(rows[1]) < 2:
         raise ModelError("Too few galaxies with a class to hold any out for validation; train on a hundred or more.")
     rows[1] = np.sort(np.random.default_rng(config.seed).permutation(rows[1])[: config.n_validation_max])
-    fit(
-        _phase(model, stamps, labels, rows, config, begun["learned"], device),
-        state_folder,
-        history_path,
-        config.seed,
-        report,
-    )
+    phase = _phase(model, stamps, labels, rows, config, begun["learned"], device)
+    fit(phase, state_folder, history_path, config.seed, report)
     model.eval()
     model.encoder.centre.copy_(features_of(model, stamps, rows[0], config, device).mean(dim=0))
     about = {

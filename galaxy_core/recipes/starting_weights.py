@@ -18,6 +18,7 @@ Report = Callable[[str, int, int, dict], None]
 MEGABYTE, TIMEOUT_S, N_TRIES = 1_000_000, 20, 3
 SCRATCH = "Training begins from scratch, without ImageNet weights"
 PUBLISHED_WIDTH = 64
+READOUT = ("centre", "axes")  # set anew by each recipe
 HUGGING_FACE = "https://huggingface.co"
 _PATH = "timm/resnet{depth}.a1_in1k/resolve/{revision}/model.safetensors"
 
@@ -35,7 +36,7 @@ IMAGENET = {
 
 
 def take_encoder(model: GalaxyResNet, start_from: str | Path) -> None:
-    """Copy the encoder of a finished model into ``model``.
+    """Copy the encoder of a finished model into ``model``, but for how it reads its embedding from the features.
 
     Raises
     ------
@@ -45,12 +46,13 @@ def take_encoder(model: GalaxyResNet, start_from: str | Path) -> None:
     old = load_model(start_from)
     if not isinstance(old, GalaxyResNet):
         raise ModelError(f"{start_from} holds a {old.name}; start from a residual network, as moco trains one.")
-    sizes = ("depth", "width", "stem_kernel_px", "stem_stride", "stem_pool", "embedding_size")
+    sizes = ("depth", "width", "stem_kernel_px", "stem_stride", "stem_pool")
     wrong = [name for name in sizes if getattr(old.config, name) != getattr(model.config, name)]
     if wrong:
         told = " ".join(f"model.{name}={getattr(old.config, name)}" for name in wrong)
         raise ModelError(f"The network of {start_from} has other sizes; add --set {told}.")
-    model.encoder.load_state_dict(old.encoder.state_dict())
+    taken = {key: value for key, value in old.encoder.state_dict().items() if key not in READOUT}
+    model.encoder.load_state_dict(taken, strict=False)
 
 
 def origin_of(start_from: str | Path | None) -> dict:
@@ -117,7 +119,7 @@ def load_imagenet(encoder: ResNetEncoder, path: Path) -> list[str]:
         published = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} is not a file of weights; delete it and run the same command again.") from error
-    own = {key: value for key, value in encoder.state_dict().items() if key not in ("centre", "axes")}
+    own = {key: value for key, value in encoder.state_dict().items() if key not in READOUT}
     missing = [key for key in own if key not in published and not key.endswith("num_batches_tracked")]
     left = [key for key in own if key in published and published[key].shape != own[key].shape]
     if missing or set(left) - {"conv1.weight"}:
