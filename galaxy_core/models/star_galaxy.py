@@ -5,9 +5,7 @@ taken with, scaled to its flux in every band. The first latent number is the int
 peaks: a narrow one at no extent, which is the star by construction and not by a label, and a log-normal one, as the
 sizes of galaxies are distributed. How wide the peaks are, where that of the galaxies lies at a given brightness, and
 how the share of galaxies depends on brightness and colour is learned; `galaxy_core.recipes.star_galaxy_vae` says how.
-Of 1 to 5 bands any will do.
-
-A second, supervised network reads the same, for comparison and for those who have labels.
+Of 1 to 5 bands any will do. A second, supervised network reads the same, for comparison and for those who have labels.
 """
 
 from __future__ import annotations
