@@ -21,7 +21,7 @@ from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, SKY_PX, Detector, make_detector, noise_of_frame
 from galaxy_core.frame_light import BandLight, Window, read_light, sum_of_bands
 from galaxy_core.frame_measures import flags_of, kron_scale, measure_band
-from galaxy_core.frame_segments import DEBLEND_CONTRAST, Found, take
+from galaxy_core.frame_segments import Found, take
 from galaxy_core.frame_table import place_on_sky, table_of
 from galaxy_core.linear_denoising import noise_correlation
 from galaxy_core.tiles import Progress
@@ -47,15 +47,15 @@ class FrameConfig:
     method : {"segmenter", "sep"}
     false_per_megapixel : float
         The sensitivity: detections of noise alone that are accepted in a million pixels.
-    deblend_contrast : float
-        Share of an island's light that makes a part of it an object of its own.
+    deblend_contrast : float or None
+        Share of an island's light that makes a part of it an object of its own; None: the method's.
     seed : int
         Of the noise that the threshold is set on.
     """
 
     method: str = "segmenter"
     false_per_megapixel: float = DEFAULT_FALSE_PER_MEGAPIXEL
-    deblend_contrast: float = DEBLEND_CONTRAST
+    deblend_contrast: float | None = None
     seed: int = 0
 
 

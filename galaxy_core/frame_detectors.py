@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from galaxy_core.errors import ModelError
-from galaxy_core.frame_segments import DEBLEND_CONTRAST, Found, find_in_maps, find_with_sep
+from galaxy_core.frame_segments import MAPS_CONTRAST, SEP_CONTRAST, Found, find_in_maps, find_with_sep
 from galaxy_core.injection import DEFAULT_FWHM_PX, noise_like, source_free
 from galaxy_core.tiles import Progress
 
@@ -28,7 +28,7 @@ SKY_PX, NOISE_PX = 384, 720  # window whose sky is looked at, and side of the no
 MIN_FREE_PX = 2000  # with less sky the noise is taken for white
 PEAK_PX, TAIL_PEAKS = 7, 100
 COUNTED = 20.0  # false detections that are counted; fewer are read off the tail
-SEP_THRESHOLDS = tuple(np.geomspace(0.7, 4.0, 18))
+THRESHOLDS = tuple(np.geomspace(0.5, 6.0, 32))
 MIN_COUNT = 4
 
 
@@ -55,7 +55,7 @@ def make_detector(
     noise: np.ndarray,
     false_per_megapixel: float = DEFAULT_FALSE_PER_MEGAPIXEL,
     model: nn.Module | None = None,
-    contrast: float = DEBLEND_CONTRAST,
+    contrast: float | None = None,
 ) -> Detector:
     """A detector with the threshold at which noise like the frame's gives so many detections.
 
@@ -67,6 +67,8 @@ def make_detector(
         Above zero. Fewer than 20 in ``noise`` are read off the tail of its peaks.
     model : nn.Module, optional
         A segmenter, for that method.
+    contrast : float, optional
+        Share of an island's light that makes a part an object of its own; absent, the method's.
 
     Raises
     ------
@@ -81,14 +83,16 @@ def make_detector(
     nothing = np.zeros(noise.shape, dtype=bool)
     if method == "sep":
         threshold = sep_threshold(noise, allowed)
-        return Detector(method, threshold, lambda signal, bad, _: find_with_sep(signal, bad, threshold, contrast))
+        share = SEP_CONTRAST if contrast is None else contrast
+        return Detector(method, threshold, lambda signal, bad, _: find_with_sep(signal, bad, threshold, share))
     if model is None or not hasattr(model, "detection_maps"):
         raise ModelError("The method segmenter needs a trained segmenter; train one, or look with the method sep.")
     threshold = tail_threshold(peaks_of(model.detection_maps(noise, nothing)[0]), allowed)
 
     def find(signal: np.ndarray, unusable: np.ndarray, progress: Progress | None = None) -> Found:
         detection, light = model.detection_maps(signal, unusable, progress)
-        return find_in_maps(detection, light, unusable, threshold, contrast=contrast)
+        share = MAPS_CONTRAST if contrast is None else contrast
+        return find_in_maps(detection, light, unusable, threshold, contrast=share)
 
     return Detector(method, threshold, find)
 
@@ -139,24 +143,29 @@ def tail_threshold(peaks: np.ndarray, allowed: float) -> float:
 
 
 def sep_threshold(noise: np.ndarray, allowed: float) -> float:
-    """Threshold at which SExtractor's default search finds ``allowed`` objects in noise.
+    """Threshold at which SExtractor's default search finds ``allowed`` objects in noise."""
+    nothing = np.zeros(noise.shape, dtype=bool)
+    return counted_threshold(lambda threshold: len(find_with_sep(noise, nothing, threshold)), allowed)
+
+
+def counted_threshold(count: Callable[[float], int], allowed: float) -> float:
+    """Threshold at which a search finds ``allowed`` objects in noise.
 
     Numbers are counted from high thresholds down, and where they get few their logarithm is taken for linear in the
     square of the threshold, as for Gaussian noise.
     """
-    nothing = np.zeros(noise.shape, dtype=bool)
     counted: list[tuple[float, int]] = []
-    for threshold in SEP_THRESHOLDS[::-1]:
-        n = len(find_with_sep(noise, nothing, threshold))
+    for threshold in THRESHOLDS[::-1]:
+        n = count(threshold)
         if n >= MIN_COUNT:
             counted.append((threshold, n))
         if n > max(allowed, 10 * MIN_COUNT):
             break
     if len(counted) < 2:
-        return SEP_THRESHOLDS[0] if not counted else counted[0][0]
+        return THRESHOLDS[0] if not counted else counted[0][0]
     squares = np.array([threshold**2 for threshold, _ in counted])
     logs = np.log([n for _, n in counted])
-    slope, level = np.polyfit(squares, logs, 1)
-    if slope >= 0:
-        return float(counted[0][0])
-    return float(np.sqrt(max((np.log(allowed) - level) / slope, SEP_THRESHOLDS[0] ** 2)))
+    if allowed >= counted[0][1]:
+        return float(np.sqrt(np.interp(np.log(allowed), logs, squares)))
+    slope, level = np.polyfit(squares[:4], logs[:4], 1)
+    return float(np.sqrt((np.log(allowed) - level) / slope)) if slope < 0 else float(counted[0][0])

@@ -16,7 +16,9 @@ from galaxy_core.detection import PIXEL_STACK_MAX, SUB_OBJECTS_MAX
 SEP_KERNEL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=np.float32)
 SEP_MIN_AREA_PX = 5
 MIN_AREA_PX = 3  # of maps that are smooth
-DEBLEND_LEVELS, DEBLEND_CONTRAST = 32, 0.005
+DEBLEND_LEVELS = 32
+# Share of an island's light that makes a part an object: SExtractor's, and of denoised maps, in which no noise does.
+SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.0005
 ISOPHOTE_SIGMA = 0.5  # down to where an object's pixels reach, in the noise of a pixel
 NARROWEST_PX = 12**-0.5  # the width of one lit pixel
 
@@ -62,7 +64,7 @@ def find_in_maps(
     unusable: np.ndarray,
     threshold: float,
     isophote: float = ISOPHOTE_SIGMA,
-    contrast: float = DEBLEND_CONTRAST,
+    contrast: float = MAPS_CONTRAST,
 ) -> Found:
     """Objects of a detection map, with the pixels where the denoised light is above an isophote.
 
@@ -83,9 +85,7 @@ def find_in_maps(
     return _kept(found, segmentation, strength, strength >= threshold)
 
 
-def find_with_sep(
-    signal: np.ndarray, unusable: np.ndarray, threshold: float, contrast: float = DEBLEND_CONTRAST
-) -> Found:
+def find_with_sep(signal: np.ndarray, unusable: np.ndarray, threshold: float, contrast: float = SEP_CONTRAST) -> Found:
     """Objects as SExtractor finds them with its default filter and area, in light in units of its noise."""
     found, segmentation = _extract(
         np.ascontiguousarray(signal, dtype=np.float32), threshold, SEP_KERNEL, SEP_MIN_AREA_PX, contrast, unusable

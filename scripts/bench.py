@@ -5,6 +5,7 @@ python scripts/bench.py embed folder:data/my_galaxies --json embed.json
 python scripts/bench.py map --rows 100000 1000000
 python scripts/bench.py cluster
 python scripts/bench.py denoise --side 2048 --sources 200
+python scripts/bench.py detect --side 2600 --sources 4000
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "embed": ("scripts.benchmarks.embed", "the embedding step against the bare forward pass of its network"),
     "cluster": ("scripts.benchmarks.cluster", "clustering and scoring of many galaxies against the bare library calls"),
     "denoise": ("scripts.benchmarks.denoise", "denoising a frame against the bare network on its tiles"),
+    "detect": ("scripts.benchmarks.detect", "a frame made into a catalogue against sep, and its network alone"),
     "map": ("scripts.benchmarks.map", "the galaxy map in a browser beside a bare Plotly page of the same points"),
     "unusual": ("scripts.benchmarks.unusual", "how soon answers find a rare class, beside chance and the plain score"),
 }

@@ -6,6 +6,7 @@ python scripts/evaluate.py clustering folder:data/gz_clean5 --json clusters.json
 python scripts/evaluate.py clustering --from-artifacts gz_clean5                     # with the embedding made already
 python scripts/evaluate.py denoising folder:data/gz_clean5 --frames data/frames --json denoising.json
 python scripts/evaluate.py cross_survey folder:data/gz_examples --against folder:data/gz_clean5
+python scripts/evaluate.py segmenter --frames data/frames --segmaps data/segmaps --json metrics.json   # no catalog
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("catalog", metavar="LAYOUT:PATH", nargs="?", help="images to measure it on")
     parser.add_argument("--from-artifacts", metavar="NAME", help="clustering: this catalog's embedding, as it is")
-    parser.add_argument("--frames", type=Path, nargs="+", help="denoising: FITS frames, or folders of them")
+    parser.add_argument("--frames", type=Path, nargs="+", help="denoising, segmenter: FITS frames, or folders")
+    parser.add_argument("--segmaps", type=Path, nargs="+", default=[], help="segmenter: folders of vetted outlines")
     parser.add_argument("--votes", metavar="LAYOUT:PATH", help="vote_regressor: measure votes on this catalog instead")
     parser.add_argument("--against", metavar="LAYOUT:PATH", help="cross_survey: SDSS galaxies to tell surveys from")
     parser.add_argument("--refits", type=int, default=10, help="clustering: bootstrap samples, 0 or more (%(default)s)")
@@ -41,6 +43,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     options = parser.parse_args()
+    if options.recipe == "segmenter":
+        if not options.frames or options.catalog:
+            parser.error("a segmenter is measured on frames: --frames, and no catalog")
+        return options
     if bool(options.catalog) == bool(options.from_artifacts):
         parser.error("name one catalog: LAYOUT:PATH, or for clustering --from-artifacts NAME")
     if options.from_artifacts and options.recipe != "clustering":
@@ -95,6 +101,20 @@ def score_denoiser(arguments: argparse.Namespace) -> dict:
     close()
     scores["catalog"] = f"{catalog.layout}:{Path(catalog.source).name}"
     scores["weights_sha256"] = read_model_config(folder)["weights_sha256"]
+    return scores
+
+
+def score_segmenter(arguments: argparse.Namespace) -> dict:
+    """A segmenter on real frames, beside sep and photutils."""
+    from galaxy_core.embedding import find_model
+    from galaxy_core.models import resolve_device
+    from galaxy_core.recipes.segmenter_evaluation import evaluate
+
+    folder = find_model(arguments.model or "segmenter", arguments.artifacts)
+    report, close = bars_for("step")
+    device = resolve_device(arguments.device)
+    scores = evaluate(folder, arguments.frames, arguments.segmaps, arguments.seed, device, report)
+    close()
     return scores
 
 
@@ -165,6 +185,11 @@ def run(arguments: argparse.Namespace) -> None:
         from galaxy_core.recipes.denoising_table import table_lines
 
         scores = score_denoiser(arguments)
+        print("\n" + "\n".join(table_lines(scores)))
+    elif arguments.recipe == "segmenter":
+        from galaxy_core.recipes.segmenter_evaluation import table_lines
+
+        scores = score_segmenter(arguments)
         print("\n" + "\n".join(table_lines(scores)))
     elif arguments.recipe == "cross_survey":
         from galaxy_core.recipes.cross_survey_table import table_lines

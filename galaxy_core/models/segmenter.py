@@ -15,6 +15,7 @@ from galaxy_core.models.denoising_unet import ResidualConv
 from galaxy_core.tiles import Progress
 
 TILE_PX, CONTEXT_PX = 1024, 48  # what is kept of a tile, and what around it the network sees
+FILTER_BLOCKS, FILTER_SIGMA_PX = 9, (0.7, 4.0)  # side in blocks of 2 x 2 pixels; widths the filters begin with
 CLIP_SIGMA, TYPICAL_SIGMA = (-6.0, 20.0), 4.0  # range of the input in which steps are linear, and its scale
 
 
@@ -29,10 +30,13 @@ class SegmenterConfig:
     supervision : {"none", "simulated"}
         With "simulated" the detection map is the logit that a pixel lies above an isophote of the noiseless light;
         without labels it is the denoised light in units of the noise.
+    filters : int
+        Of the first layer: wide linear filters that begin as matched filters for point sources of as many widths.
     """
 
     widths: tuple[int, ...] = (32, 64, 96)
     supervision: str = "simulated"
+    filters: int = 6
 
 
 class Segmenter(nn.Module):
@@ -49,7 +53,8 @@ class Segmenter(nn.Module):
         self.config = config or SegmenterConfig()
         widths = self.config.widths
         pairs = list(pairwise(widths))
-        self.stem = nn.Conv2d(8, widths[0], 3, padding=1)
+        self.filters = nn.Conv2d(4, self.config.filters, FILTER_BLOCKS, padding=FILTER_BLOCKS // 2, bias=False)
+        self.stem = nn.Conv2d(8 + self.config.filters, widths[0], 3, padding=1)
         self.down_stages = nn.ModuleList(ResidualConv(width) for width in widths)
         self.downs = nn.ModuleList(nn.Conv2d(narrow, wide, 2, stride=2) for narrow, wide in pairs)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(wide, narrow, 2, stride=2) for narrow, wide in reversed(pairs))
@@ -58,14 +63,17 @@ class Segmenter(nn.Module):
         self.multiple_px = 2 ** len(widths)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+        self.filters.weight.data = matched_filters(self.config.filters)
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         """Denoised light and logit, float32 (n, 1, h, w) each, of light in units of its noise (n, 1, h, w)."""
         height, width = signal.shape[-2:]
         padded = F.pad(signal, (0, -width % self.multiple_px, 0, -height % self.multiple_px), mode="replicate")
         # faint light linearly, and the range of the bright squeezed
-        shown = torch.cat([padded.clamp(*CLIP_SIGMA) / TYPICAL_SIGMA, torch.asinh(padded)], dim=1)
-        x = self.stem(F.pixel_unshuffle(shown, 2).contiguous(memory_format=torch.channels_last))
+        linear = F.pixel_unshuffle(padded.clamp(*CLIP_SIGMA) / TYPICAL_SIGMA, 2)  # (n, 4, h/2, w/2)
+        squeezed = F.pixel_unshuffle(torch.asinh(padded), 2)
+        x = torch.cat([linear, squeezed, self.filters(linear).to(linear.dtype)], dim=1)
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
         skips = []
         for stage, down in zip(self.down_stages[:-1], self.downs, strict=True):
             x = stage(x)
@@ -113,6 +121,21 @@ class Segmenter(nn.Module):
         device = self.out.weight.device
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
             return self(signal.to(device))
+
+
+def matched_filters(number: int) -> Tensor:
+    """Filters matched to Gaussians, float32 (number, 4, blocks, blocks): their output has the noise of a pixel.
+
+    A block's four pixels are its channels, as `torch.nn.functional.pixel_unshuffle` orders them.
+    """
+    block = torch.arange(FILTER_BLOCKS) - FILTER_BLOCKS // 2
+    within = torch.tensor([-0.5, 0.5])
+    place = 2.0 * block + within[:, None]  # (pixel in block, block), from the middle of the central block
+    widths = torch.from_numpy(np.geomspace(*FILTER_SIGMA_PX, number)).float()
+    curve = torch.exp(-0.5 * (place / widths[:, None, None]) ** 2)  # (number, pixel in block, block)
+    filters = curve[:, :, None, :, None] * curve[:, None, :, None, :]
+    filters = filters.reshape(number, 4, FILTER_BLOCKS, FILTER_BLOCKS)
+    return filters / filters.square().sum(dim=(1, 2, 3), keepdim=True).sqrt()
 
 
 def tiles_of(shape: tuple[int, int]) -> Iterator[tuple]:

@@ -14,8 +14,8 @@ object. The objective here says why that works and makes it unbiased. Two ways t
   odds are what a test between sky and source should compare (Neyman and Pearson).
 
 Squared errors are weighted by ``1 / (1 + (light / 5)^2)``, as absolute errors of faint and relative ones of bright
-light, and without truth by the smoothed input. Nothing of a real frame is seen in training, so every frame is a test. The
-threshold is not part of the model: it is set on each frame for a stated rate of false detections
+light, and without truth by the smoothed input. Nothing of a real frame is seen in training, so every frame is a test.
+The threshold is no part of the model: it is set on each frame for a stated rate of false detections
 (`galaxy_core.frame_detectors`).
 """
 
@@ -53,9 +53,10 @@ class Config:
     seed: int = 0
     supervision: str = "simulated"
     widths: tuple[int, ...] = (32, 64, 96)
+    filters: int = 6
     scenes: SceneConfig = field(default_factory=SceneConfig)
     segment: FitConfig = field(
-        default_factory=lambda: FitConfig(20, 16, 1.5e-3, 1e-4, warmup_steps=100, average_decay=0.99)
+        default_factory=lambda: FitConfig(8, 16, 2e-3, 1e-4, warmup_steps=60, average_decay=0.99)
     )
     isophote_sigma: float = 0.35
     reconstruction_weight: float = 0.3
@@ -91,7 +92,7 @@ def train(
     state_folder = folder / ".state"
     state_folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    network = SegmenterConfig(config.widths, config.supervision)
+    network = SegmenterConfig(config.widths, config.supervision, config.filters)
     model = Segmenter(network) if start_from is None else _earlier(start_from, config)
     model = model.to(device, memory_format=torch.channels_last)
     scenes = make_scenes(n_scenes, config.seed, state_folder, config.scenes, report_decoding)

@@ -54,7 +54,7 @@ class SceneConfig:
     fwhm_px: tuple[float, float] = (1.6, 7.0)
     snr: tuple[float, float] = (1.2, 4000.0)
     slope: float = 0.9
-    sources_per_megapixel: tuple[float, float] = (400.0, 9000.0)
+    sources_per_megapixel: tuple[float, float] = (300.0, 4000.0)
     star_share: float = 0.35
     correlated_share: float = 0.5
     hits_share: float = 0.3
@@ -91,7 +91,7 @@ def _profiles(index: int, seed: int, config: SceneConfig) -> tuple[np.ndarray, l
     galaxies = []
     for number in range(config.galaxies_per_seeing):
         # most as small as faint galaxies are, some that fill a good part of the scene
-        r90 = fwhm * rng.uniform(0.6, 2.0) if rng.random() < 0.7 else min(fwhm * np.exp(rng.uniform(0.7, 2.3)), 28.0)
+        r90 = fwhm * rng.uniform(0.6, 2.0) if rng.random() < 0.8 else min(fwhm * np.exp(rng.uniform(0.7, 2.3)), 28.0)
         side = 2 * int(np.clip(2.2 * r90 + 4 * fwhm, 12, 70)) + 1
         galaxies.append(_galaxy(seed, index * config.galaxies_per_seeing + number, r90, fwhm, side))
     return (point / point.sum()).astype(np.float32), galaxies
@@ -170,7 +170,7 @@ def _cut(scene: np.ndarray, crop: int, generator: Generator) -> Tensor:
 def _kernels(n: int, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
     """What correlates white noise and leaves its variance: Gaussians, or the weights of a resampled pixel."""
     axis = torch.arange(KERNEL_PX) - KERNEL_PX // 2
-    width = _uniform(generator, (n, 2, 1), 0.35, 1.1)
+    width = _uniform(generator, (n, 2, 1), 0.35, 0.9)
     curves = torch.exp(-0.5 * (axis / width) ** 2)
     shift = _uniform(generator, (n, 2, 1), 0.0, 1.0)
     linear = torch.clamp(1 - (axis - shift).abs(), min=0)

@@ -1,0 +1,262 @@
+"""From a frame to a catalogue: known objects come back where they are, as bright and as large, whatever the frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+from sky_scenes import FLUXES, PLACES, SIGMA, SKY, WIDTH_PX, gaussian, header, scene, write
+
+from galaxy_core import frame_catalog
+from galaxy_core.errors import ImageError, ModelError
+from galaxy_core.frame_bands import open_sky_frame
+from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
+from galaxy_core.frame_measures import BLENDED, EDGE, GAPS, SATURATED
+
+SEP = FrameConfig("sep", false_per_megapixel=5.0)
+EMMI = Path(__file__).resolve().parents[2] / "shared" / "data" / "frames" / "sep_emmi"
+
+
+def catalogue(*paths, config=SEP, **options):
+    with open_sky_frame(paths) as frame:
+        return catalogue_frame(frame, config, **options)
+
+
+def nearest(catalog, x, y):
+    """The row of the object nearest to a place, and how far it is."""
+    distance = np.hypot(catalog.objects["x"] - x, catalog.objects["y"] - y)
+    row = catalog.objects.loc[distance.idxmin()]
+    return row.to_dict() | {"flags": int(row["flags"])}, distance.min()
+
+
+def test_objects_come_back_with_their_place_light_and_size(tmp_path):
+    catalog = catalogue(write(tmp_path / "a.fits", scene(), header(MAGZERO=25.0)))
+    assert len(catalog.objects) == 4 and catalog.segmentation.max() == 4
+    for (x, y), flux in zip(PLACES, FLUXES, strict=True):
+        row, distance = nearest(catalog, x, y)
+        assert distance < 0.4
+        assert row["flux"] == pytest.approx(flux, abs=4 * row["flux_err"] + 0.06 * flux)
+        assert row["half_light_radius"] == pytest.approx(1.1774 * WIDTH_PX, rel=0.15)  # of a Gaussian
+        assert row["magnitude"] == pytest.approx(25 - 2.5 * np.log10(row["flux"]))
+        assert row["snr"] == pytest.approx(row["flux"] / row["flux_err"])
+        assert row["magnitude_err"] == pytest.approx(1.0857 / row["snr"], rel=1e-3)
+        assert catalog.segmentation[round(y), round(x)] == row["number"]
+        assert row["n_pixels"] == (catalog.segmentation == row["number"]).sum()
+        assert row["flags"] == 0 and row["ellipticity"] < 0.2
+    assert np.isnan(catalog.objects["p_galaxy"]).all()
+
+
+def test_errors_are_the_scatter_of_the_flux_from_one_noise_to_the_next(tmp_path):
+    fluxes, errors = [], []
+    for seed in range(12):
+        row, _ = nearest(catalogue(write(tmp_path / "a.fits", scene(seed=seed))), *PLACES[0])
+        fluxes.append(row["flux"])
+        errors.append(row["flux_err"])
+    assert 0.5 < np.std(fluxes, ddof=1) / np.mean(errors) < 2.0
+
+
+def test_places_on_the_sky_and_angles_are_those_of_the_header(tmp_path):
+    from astropy.wcs import WCS
+
+    angle = np.radians(30)
+    pixels = scene() + gaussian((160, 150), 75, 80, 30_000, 5.0, 0.4, angle).astype(np.float32)
+    head = header()
+    catalog = catalogue(write(tmp_path / "a.fits", pixels, head))
+    row, _ = nearest(catalog, 75, 80)
+    ra, dec = WCS(head).all_pix2world([[row["x"], row["y"]]], 0)[0]
+    assert (row["ra_deg"], row["dec_deg"]) == pytest.approx((ra, dec), abs=1e-9)
+    assert row["theta_deg"] == pytest.approx(30, abs=3)
+    # x grows to the west, so 30 degrees from x towards north are 60 from north towards west
+    assert row["position_angle_deg"] == pytest.approx(180 - 60, abs=3)
+    assert row["ellipticity"] == pytest.approx(0.6, abs=0.08)
+
+
+def test_a_frame_without_coordinates_has_none_on_the_sky(tmp_path):
+    catalog = catalogue(write(tmp_path / "a.fits", scene()))
+    assert len(catalog.objects) == 4
+    assert catalog.objects[["ra_deg", "dec_deg", "position_angle_deg", "magnitude"]].isna().all(axis=None)
+
+
+def test_tiles_give_what_the_whole_gives(tmp_path, monkeypatch):
+    shape = (300, 280)
+    rng = np.random.default_rng(3)
+    places = [(x, y) for x in range(20, 270, 35) for y in range(20, 290, 35)]
+    pixels = 100 + rng.normal(0, 1, shape)
+    for x, y in places:
+        pixels += gaussian(shape, x + rng.uniform(-0.5, 0.5), y + rng.uniform(-0.5, 0.5), 500, 1.5)
+    path = write(tmp_path / "a.fits", pixels.astype(np.float32))
+    whole = catalogue(path)
+    monkeypatch.setattr(frame_catalog, "TILE_PX", 101)
+    monkeypatch.setattr(frame_catalog, "MARGIN_PX", 40)
+    done = []
+    tiled = catalogue(path, progress=done.append, scratch=tmp_path / "map.npy")
+    assert len(tiled.objects) == len(whole.objects) == len(places)
+    assert done == sorted(done) and done[-1] == pytest.approx(1.0)
+    one, two = (catalog.objects.sort_values(["x", "y"]) for catalog in (whole, tiled))
+    np.testing.assert_allclose(one[["x", "y"]], two[["x", "y"]], atol=0.1)
+    np.testing.assert_allclose(one["flux"], two["flux"], rtol=0.1)
+    assert ((whole.segmentation > 0) != (tiled.segmentation > 0)).mean() < 0.01
+    assert sorted(np.unique(tiled.segmentation)) == list(range(len(places) + 1))
+
+
+def test_neighbours_are_parted_and_flagged(tmp_path):
+    pixels = scene() + gaussian((160, 150), 47, 31, 15_000, WIDTH_PX).astype(np.float32)
+    catalog = catalogue(write(tmp_path / "a.fits", pixels))
+    one, two = nearest(catalog, 40, 30)[0], nearest(catalog, 47, 31)[0]
+    assert one["number"] != two["number"]
+    assert one["flags"] & BLENDED and two["flags"] & BLENDED
+    assert one["flux"] == pytest.approx(20_000, rel=0.12)
+
+
+def test_what_is_saturated_cut_off_or_beside_a_gap_is_flagged(tmp_path):
+    pixels = scene() + gaussian((160, 150), 0, 80, 8_000, WIDTH_PX).astype(np.float32)
+    pixels = np.minimum(pixels, SKY + 400)  # the two brightest saturate
+    pixels[60:63, 104:108] = np.nan
+    catalog = catalogue(write(tmp_path / "a.fits", pixels))
+    assert nearest(catalog, *PLACES[0])[0]["flags"] & SATURATED
+    assert nearest(catalog, *PLACES[1])[0]["flags"] & GAPS
+    assert nearest(catalog, 0, 80)[0]["flags"] & EDGE
+    assert nearest(catalog, *PLACES[3])[0]["flags"] == 0
+
+
+def test_noise_that_varies_does_not_flood_its_loud_half():
+    """A mosaic with an edge three times as noisy has no more false detections there."""
+    from galaxy_core.images import AstroImage
+
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(0, 1, (512, 512)).astype(np.float32)
+    pixels[:, 320:] *= 3
+    with open_sky_frame([AstroImage(pixels[None], True, None, "FITS", "a.fits", 32)]) as frame:
+        catalog = catalogue_frame(frame, replace(SEP, false_per_megapixel=20.0))
+    assert (catalog.objects["x"] > 330).sum() < 15
+
+
+@pytest.mark.parametrize("rate", [20.0, 100.0])
+def test_noise_alone_gives_the_false_detections_that_are_stated(rate):
+    from galaxy_core.images import AstroImage
+
+    noise = ndimage.gaussian_filter(np.random.default_rng(5).normal(0, 1, (1000, 1000)), 0.7)
+    with open_sky_frame([AstroImage(noise[None].astype(np.float32), True, None, "FITS", "a.fits", 32)]) as frame:
+        catalog = catalogue_frame(frame, replace(SEP, false_per_megapixel=rate))
+    assert 0.4 * rate < len(catalog.objects) < 2.2 * rate
+
+
+def test_bands_are_measured_in_the_same_apertures(tmp_path):
+    first = write(tmp_path / "a.fits", scene(), header(FILTER="r"))
+    second = write(tmp_path / "b.fits", (SKY + 2 * (scene(seed=1) - SKY)).astype(np.float32), header(FILTER="g"))
+    catalog = catalogue(first, second)
+    assert catalog.band_names == ("r", "g") and catalog.name == "a"
+    row, _ = nearest(catalog, *PLACES[0])
+    assert row["flux"] == row["flux_r"]
+    assert row["flux_g"] / row["flux_r"] == pytest.approx(2, rel=0.05)
+    assert catalog.objects["detection"].iloc[0] > 0
+
+
+def test_two_bands_reach_deeper_than_one(tmp_path):
+    """Ten sources too faint for one band are found in the sum of four."""
+    shape, rng = (200, 200), np.random.default_rng(2)
+    light = sum(gaussian(shape, 30 + 45 * (i % 4), 30 + 60 * (i // 4), 240, 1.8) for i in range(10))
+    paths = [write(tmp_path / f"{i}.fits", (light + rng.normal(0, SIGMA, shape)).astype(np.float32)) for i in range(4)]
+    assert len(catalogue(*paths).objects) > len(catalogue(paths[0]).objects) + 3
+
+
+def test_probabilities_fill_their_column(tmp_path):
+    seen = []
+
+    def probabilities(bands, found, table):
+        seen.append((len(bands), len(found), list(table["number"])))
+        return np.linspace(0, 1, len(table))
+
+    catalog = catalogue(write(tmp_path / "a.fits", scene()), probabilities=probabilities)
+    assert seen == [(1, 4, [1, 2, 3, 4])]
+    np.testing.assert_allclose(catalog.objects["p_galaxy"], np.linspace(0, 1, 4))
+
+
+def test_empty_sky_has_no_objects_and_says_so(tmp_path):
+    pixels = np.random.default_rng(0).normal(SKY, SIGMA, (120, 120)).astype(np.float32)
+    catalog = catalogue(write(tmp_path / "a.fits", pixels), config=replace(SEP, false_per_megapixel=0.1))
+    assert len(catalog.objects) == 0 and not catalog.segmentation.any()
+    assert "No object passes the threshold." in catalog.notes
+    assert {"x", "flux", "p_galaxy", "flags"} <= set(catalog.objects.columns)
+
+
+@pytest.mark.parametrize("kind", ["one value", "saturated", "no finite pixel"])
+def test_frames_with_nothing_to_measure_are_refused_in_a_sentence(tmp_path, kind):
+    value = {"one value": 7.0, "saturated": 65535.0, "no finite pixel": np.nan}[kind]
+    path = write(tmp_path / "a.fits", np.full((60, 60), value, dtype=np.float32))
+    with pytest.raises(ImageError, match=r"a\.fits has no (noise|finite pixel).*\.$"):
+        catalogue(path)
+
+
+def test_borders_without_pixels_are_passed_over(tmp_path):
+    pixels = np.full((300, 320), np.nan, dtype=np.float32)
+    pixels[70:230, 80:230] = scene()
+    catalog = catalogue(write(tmp_path / "a.fits", pixels))
+    assert len(catalog.objects) == 4
+    assert nearest(catalog, PLACES[0][0] + 80, PLACES[0][1] + 70)[1] < 0.4
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.int32])
+def test_whole_counts_are_as_good_as_floats(tmp_path, kind):
+    catalog = catalogue(write(tmp_path / "a.fits", np.rint(scene()).astype(kind)))
+    assert len(catalog.objects) == 4
+
+
+def test_a_sky_below_zero_is_a_sky(tmp_path):
+    catalog = catalogue(write(tmp_path / "a.fits", scene(sky=-500.0)))
+    assert len(catalog.objects) == 4
+    assert nearest(catalog, *PLACES[0])[0]["flux"] == pytest.approx(FLUXES[0], rel=0.08)
+
+
+def test_bands_of_unlike_shape_or_place_are_refused(tmp_path):
+    one = write(tmp_path / "a.fits", scene(), header())
+    other = write(tmp_path / "b.fits", scene()[:100], header())
+    with pytest.raises(ImageError, match=r"150 x 100 pixels and a\.fits 150 x 160"):
+        catalogue(one, other)
+    moved = write(tmp_path / "c.fits", scene(), header(CRVAL1=150.01))
+    with pytest.raises(ImageError, match="align the bands first"):
+        catalogue(one, moved)
+
+
+def test_a_colour_picture_is_searched_and_marked_as_uncalibrated(tmp_path):
+    light = np.clip((scene() - SKY) / 600 + 0.1, 0, 1)
+    Image.fromarray(np.rint(255 * np.stack([light] * 3, -1)).astype(np.uint8)).save(tmp_path / "a.jpg", quality=98)
+    catalog = catalogue(tmp_path / "a.jpg")
+    assert not catalog.calibrated and any("not calibrated" in note for note in catalog.notes)
+    assert catalog.band_names == ("red", "green", "blue")
+    for place in PLACES[:3]:
+        assert nearest(catalog, *place)[1] < 1
+    assert catalog.objects["magnitude"].isna().all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (2, 2), (9, 9)])
+def test_tiny_frames_give_a_result_or_a_sentence(tmp_path, shape):
+    pixels = np.random.default_rng(0).normal(SKY, SIGMA, shape).astype(np.float32)
+    try:
+        catalog = catalogue(write(tmp_path / "a.fits", pixels))
+    except ImageError as error:
+        assert "\n" not in str(error)
+    else:
+        assert catalog.segmentation.shape == shape
+
+
+def test_methods_that_do_not_exist_are_refused(tmp_path):
+    path = write(tmp_path / "a.fits", scene())
+    with pytest.raises(ModelError, match="choose one of segmenter, sep"):
+        catalogue(path, config=FrameConfig("magic"))
+    with pytest.raises(ModelError, match="needs a trained segmenter"):
+        catalogue(path, config=FrameConfig("segmenter"))
+    with pytest.raises(ModelError, match="above 0"):
+        catalogue(path, config=FrameConfig("sep", false_per_megapixel=0))
+
+
+@pytest.mark.skipif(not EMMI.exists(), reason="needs the real frames at ../shared/data")
+def test_a_real_frame_holds_what_sextractor_found_in_it():
+    catalog = catalogue(EMMI / "image.fits")
+    rows = np.loadtxt(EMMI / "image.cat")
+    bright = rows[rows[:, 15] > 20 * rows[:, 16]] if rows.shape[1] > 16 else rows
+    assert 60 < len(catalog.objects) < 140 and len(bright) > 0
