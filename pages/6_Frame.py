@@ -33,7 +33,7 @@ def show(item: SkyItem, work: SkyWork, root: Path) -> None:
     """Everything about one searched frame: the image with its objects, and what a click on it changes."""
     stamp = f"{item.digest}/{item.hdu}"
     sky_selection.forget_other_frame(stamp)
-    sky_panels.draw_counts(work)
+    sky_panels.draw_counts(work, root)
     with st.container(key="sky-page"):
         component.draw_viewer(work, stamp, item.name, stem_of(work.frame.name))
         draw_linked(work, root)
@@ -70,9 +70,12 @@ def draw_linked(work: SkyWork, root: Path) -> None:
 root = frame.open_page("Frame")
 st.caption(INTRODUCTION)
 with frame.panel():
-    items = sky_sources.choose_items(root)
+    files = st.container()
+    choices = st.container(horizontal=True, vertical_alignment="bottom", key="sky-choices")
+    with files:
+        items = sky_sources.choose_items(root, choices)
     if items:
-        config = sky_panels.choose_config(root)
+        config = sky_panels.choose_config(root, choices)
         tasks = [sky_work.search_task(item, config, root) for item in items]
         place = denoise_files.chosen_place(len(tasks), PAGE)
         denoise_files.work_on(tasks, [tasks[place]], PAGE)

@@ -80,7 +80,11 @@ def diagram(
     figure.update_xaxes(title=x.title, range=[high, low] if x.downwards else [low, high], zeroline=False)
     ends = _reach(np.log10(y.values[rows]) if log_y else y.values[rows])
     figure.update_yaxes(
-        title=y.title, type="log" if log_y else "linear", range=ends[::-1] if y.downwards else ends, zeroline=False
+        title=y.title,
+        type="log" if log_y else "linear",
+        range=ends[::-1] if y.downwards else ends,
+        zeroline=False,
+        **({"dtick": "D2"} if log_y else {}),
     )
     figure.update_layout(
         title={"text": title},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
@@ -36,10 +37,10 @@ FORM_NAMES = {
 }
 
 
-def choose_config(root: Path) -> FrameConfig:
-    """How the frame is searched: the way, where there is a choice, and the sensitivity."""
+def choose_config(root: Path, choices: DeltaGenerator) -> FrameConfig:
+    """How the frame is searched, asked for in ``choices``: the way, where there is a choice, and the sensitivity."""
     best = sky_work.method_of(root)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="sky-choices"):
+    with choices:
         rate = st.select_slider(
             "Sensitivity: false detections in a million pixels",
             RATES,
@@ -48,7 +49,7 @@ def choose_config(root: Path) -> FrameConfig:
             key="sky-rate",
             persist_state="session",
             help=RATE_HELP,
-            width=420,
+            width=360,
         )
         method = best
         if best != "sep":
@@ -62,12 +63,10 @@ def choose_config(root: Path) -> FrameConfig:
                 persist_state="session",
                 help=METHOD_HELP,
             )
-    if best == "sep":
-        st.caption(NO_SEGMENTER)
     return FrameConfig(method, rate)
 
 
-def draw_counts(work: SkyWork) -> None:
+def draw_counts(work: SkyWork, root: Path) -> None:
     """Objects, stars and galaxies, false detections to expect, and what is to be known of the frame."""
     catalog, objects = work.catalog, work.catalog.objects
     probability, flags = objects["p_galaxy"].to_numpy(), objects["flags"].to_numpy()
@@ -84,10 +83,11 @@ def draw_counts(work: SkyWork) -> None:
     facts[3].metric("False, expected", f"{words.number(false, 2)}", help=help_text)
     seconds = sum(catalog.seconds.values())
     facts[4].metric("Time", f"{words.number(seconds, 2)} s", help=seconds_help(catalog))
-    for note in catalog.notes:
-        st.caption(frame.plain(note))
-    if len(objects) and not known.any():
-        st.caption(NOT_TOLD_APART)
+    said = [frame.plain(note) for note in catalog.notes]
+    said += [NO_SEGMENTER] if sky_work.method_of(root) == "sep" else []
+    said += [NOT_TOLD_APART] if len(objects) and not known.any() else []
+    if said:
+        st.caption(" ".join(said))
 
 
 def flag_help(flags: np.ndarray) -> str:

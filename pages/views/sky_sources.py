@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from galaxy_core.image_limits import safe_name
 from galaxy_core.saved_images import stem_of
@@ -20,7 +21,7 @@ UPLOAD, FOLDER = "Your frames", "Frames in the artifacts folder"
 MAX_UPLOAD_MB = 512  # 10,000 x 10,000 pixels of 32 bits are 400 MB
 MAX_KEPT_BYTES = 4 * 2**30  # of uploads on disk; the oldest go first
 COPY_BYTES = 2**22
-BANDS_HELP = """Aligned bands of one field, on the same pixels: they are searched together, and every object has colours.
+BANDS_HELP = """Aligned bands of one field, on the same pixels: they are searched together, and objects have colours.
 Otherwise each file is a frame of its own."""
 HDU_HELP = "Number or EXTNAME of the extension to read. Left empty: the first that holds an image."
 
@@ -38,8 +39,8 @@ class SkyItem:
     hdu: int | str | None = None
 
 
-def choose_items(root: Path) -> list[SkyItem]:
-    """The frames to search, as many as were chosen."""
+def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
+    """The frames to search, as many as were chosen; how they are read is asked for in ``choices``."""
     there = frames_in(root)
     source = UPLOAD
     if there:
@@ -49,12 +50,12 @@ def choose_items(root: Path) -> list[SkyItem]:
     files = _from_folder(there) if source == FOLDER else _uploads()
     if not files:
         return []
-    with st.container(horizontal=True, vertical_alignment="bottom", key="sky-reading"):
+    with choices:
         together = len(files) > 1 and st.toggle(
             "These files are bands of one field", True, key="sky-together", persist_state="session", help=BANDS_HELP
         )
         hdu = st.text_input(
-            "FITS extension", placeholder="the first image", key="sky-hdu", help=HDU_HELP, max_chars=60, width=200
+            "FITS extension", placeholder="the first image", key="sky-hdu", help=HDU_HELP, max_chars=60, width=170
         )
     return items_of(files, together, hdu)
 

@@ -137,7 +137,7 @@ class SkyObjects {
         const [a, b] = [points[i - 1], points[i]];
         if (!a || !b || (a[k] - level) * (b[k] - level) > 0 || a[k] === b[k]) continue;
         const share = (level - a[k]) / (b[k] - a[k]), other = a[1 - k] + share * (b[1 - k] - a[1 - k]);
-        if (other > 0 && other < most) return other;
+        if (other > (k ? 0 : 40 * (window.devicePixelRatio || 1)) && other < most) return other;
       }
       return null;
     };
