@@ -13,6 +13,7 @@ from pages.views import sky_colours
 
 MAX_POINTS = 50_000  # of a diagram, the brightest: more than twice that freeze a browser
 HEIGHT_PX = 400
+ROUND = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]  # on logarithmic axes
 CHOSEN, OPENED = "#ffd166", "#f2b04a"
 
 
@@ -84,7 +85,7 @@ def diagram(
         type="log" if log_y else "linear",
         range=ends[::-1] if y.downwards else ends,
         zeroline=False,
-        **({"dtick": "D2"} if log_y else {}),
+        **({"tickvals": ROUND, "ticktext": [f"{value:g}" for value in ROUND]} if log_y else {}),
     )
     figure.update_layout(
         title={"text": title},
@@ -92,6 +93,7 @@ def diagram(
         showlegend=False,
         hovermode="closest",
         dragmode="lasso",
+        modebar={"orientation": "v"},
         spikedistance=0,
         margin={"l": 8, "r": 8, "t": 48, "b": 8},
     )

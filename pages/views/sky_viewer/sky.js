@@ -113,6 +113,7 @@ class SkyObjects {
     const { message, viewer } = this;
     context.lineWidth = ratio;
     context.font = `${11 * ratio}px sans-serif`;
+    this.labels = [];
     for (const { axis, label, start, length } of message.grid) {
       const points = [];
       for (let i = start; i < start + length; i++) {
@@ -146,9 +147,12 @@ class SkyObjects {
     for (const [where, k, level, most] of tries) {
       const other = crossing(k, level, most);
       if (other === null) continue;
-      const [x, y] = where === "below" ? [other + 4 * ratio, low] : [side, other - 4 * ratio];
+      const [x, y] = where === "below" ? [other + 4 * ratio, low] : [side, other - 4 * ratio], wide = context.measureText(label).width;
+      const meets = this.labels.some(([left, line, size]) => Math.abs(y - line) < 15 * ratio && x < left + size + 8 * ratio && left < x + wide + 8 * ratio);
+      if (meets || x + wide > width) return;
+      this.labels.push([x, y, wide]);
       context.fillStyle = "#0b0e17b0";
-      context.fillRect(x - 3 * ratio, y - 11 * ratio, context.measureText(label).width + 6 * ratio, 15 * ratio);
+      context.fillRect(x - 3 * ratio, y - 11 * ratio, wide + 6 * ratio, 15 * ratio);
       context.fillStyle = "#d3eaff";
       context.fillText(label, x, y);
       return;
