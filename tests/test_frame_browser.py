@@ -11,8 +11,9 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, Contras
 pytestmark = pytest.mark.browser
 
 PLACE = """(row) => {
-    const {viewer} = document.querySelector('.iv'), {message, panels: [panel]} = viewer, i = message.obj_row.indexOf(row);
-    const [x, y] = viewer.toPanel(panel, message.obj_x[i] + 0.5, message.obj_y[i] + 0.5), box = panel.canvas.getBoundingClientRect();
+    const {viewer} = document.querySelector('.iv'), {message, panels: [panel]} = viewer;
+    const i = message.obj_row.indexOf(row), box = panel.canvas.getBoundingClientRect();
+    const [x, y] = viewer.toPanel(panel, message.obj_x[i] + 0.5, message.obj_y[i] + 0.5);
     return [box.x + x / devicePixelRatio, box.y + y / devicePixelRatio];
 }"""
 BRIGHTEST = """() => {

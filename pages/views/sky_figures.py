@@ -57,7 +57,9 @@ def diagram(
     objects: pd.DataFrame, x: Axis, y: Axis, title: str, selected: np.ndarray, opened: int | None, log_y: bool = False
 ) -> go.Figure:
     """Objects as points, those selected and the open one above them; each carries its row as ``customdata``."""
-    good = np.isfinite(x.values) & np.isfinite(y.values) & (~log_y | (y.values > 0))
+    good = np.isfinite(x.values) & np.isfinite(y.values)
+    if log_y:
+        good &= y.values > 0
     rows = np.flatnonzero(good)
     if len(rows) > MAX_POINTS:
         brightest = np.argsort(-objects["flux"].to_numpy()[rows], kind="stable")[:MAX_POINTS]
