@@ -123,7 +123,7 @@ def test_a_diagram_carries_rows_and_shows_the_selection(work):
     objects = work.catalog.objects.assign(p_galaxy=[0.1, np.nan, 0.9, np.nan, 0.5, np.nan, np.nan])
     axes = sky_figures.magnitude_axis(objects), sky_figures.size_axis(objects, 0.36)
     figure = sky_figures.diagram(objects, *axes, "Size", np.array([2, 4]), 5, log_y=True)
-    rows = [sorted(int(row) for row in trace.customdata[:, 0]) for trace in figure.data]
+    rows = [sorted(int(row) for row in trace.customdata) for trace in figure.data]
     assert rows == [[1, 3, 5, 6], [0, 2, 4], [2, 4], [5]]
     assert "arcsec" in figure.layout.yaxis.title.text and figure.layout.xaxis.range[0] > figure.layout.xaxis.range[1]
     json.loads(figure.to_json())

@@ -95,9 +95,9 @@ def diagram(
         showlegend=False,
         hovermode="closest",
         dragmode="lasso",
-        modebar={"orientation": "v"},
+        modebar={"orientation": "v"},  # beside the title it would cover it on a narrow diagram
         spikedistance=0,
-        margin={"l": 8, "r": 8, "t": 48, "b": 8},
+        margin={"l": 8, "r": 40, "t": 48, "b": 8},
     )
     return figure
 
@@ -120,10 +120,11 @@ def _points(objects: pd.DataFrame, x: Axis, y: Axis, rows: np.ndarray, marker: d
         mode="markers",
         marker=marker,
         name=name,
-        customdata=np.column_stack([rows, objects["number"].to_numpy()[rows]]).astype(np.int32),
+        customdata=rows.astype(np.int32),
+        text=objects["number"].to_numpy()[rows],
         selected=whole,
         unselected=whole,
-        hovertemplate="object %{customdata[1]}<br>%{x:.2f}, %{y:.3g}<extra></extra>",
+        hovertemplate="object %{text}<br>%{x:.2f}, %{y:.3g}<extra></extra>",
     )
 
 
