@@ -150,6 +150,11 @@ def test_the_selection_is_of_one_search_and_the_open_object_follows(monkeypatch)
     sky_selection.select("a", [1, 0, 1], "colours")
     assert sky_selection.selected_rows("a").tolist() == [0, 1] and sky_selection.selected_rows("b").tolist() == []
     assert sky_selection.chart_key("sizes") != before, "an outline drawn there is gone"
+    sky_selection.select_in_diagram("a", [], "sizes")
+    assert sky_selection.selected_rows("a").tolist() == [0, 1], "a diagram drawn anew has an empty outline"
+    sky_selection.select_in_diagram("a", [], "colours")
+    assert sky_selection.selected_rows("a").tolist() == []
+    sky_selection.select("a", [1], "colours")
     sky_selection.open_object("a", objects, 1)
     assert sky_selection.opened_row("a", objects) == 1
     assert sky_selection.opened_row("b", objects.iloc[::-1].reset_index(drop=True)) == 0

@@ -148,7 +148,7 @@ def _draw_chart(work: SkyWork, place: str, figure) -> None:
             sky_selection.open_object(work.key, objects, rows[0])
             st.session_state["sky-centre"] = True
         else:
-            sky_selection.select(work.key, rows, place)
+            sky_selection.select_in_diagram(work.key, rows, place)
 
     config = figures.chart_config(f"{stem_of(work.frame.name)}_{place}")
     st.plotly_chart(figure, key=key, config=config, on_select=chosen, selection_mode=("points", "box", "lasso"))

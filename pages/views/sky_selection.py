@@ -26,6 +26,16 @@ def select(key: str, rows: Sequence[int], where: str) -> None:
             _epochs()[place] += 1
 
 
+def select_in_diagram(key: str, rows: Sequence[int], place: str) -> None:
+    """Select what was outlined in a diagram; an empty outline clears only what was selected in the same one.
+
+    A diagram that is drawn anew, since the selection was made elsewhere, tells of an empty outline of its own accord.
+    """
+    where = st.session_state.get("sky-selected", ("", (), ""))[2]
+    if len(rows) or where == place:
+        select(key, rows, place)
+
+
 def clear(key: str) -> None:
     """Forget the selection."""
     select(key, [], "")
