@@ -7,7 +7,7 @@ import json
 import threading
 import weakref
 from collections import OrderedDict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -110,7 +110,8 @@ def _search(key: str, item: SkyItem, config: FrameConfig, weights: Path | None, 
     share = SEARCHED - OPENED
     catalog = catalogue_frame(frame, config, model, lambda done: report(OPENED + share * done), None, scratch)
     if scratch is not None:
-        scratch.unlink(missing_ok=True)  # the map stays readable as long as it is used
+        with suppress(OSError):  # where an open file cannot be deleted, it goes with the folder
+            scratch.unlink()
     picture = make_picture(frame, lambda done: report(SEARCHED + (1 - SEARCHED) * done))
     in_memory = sum(path.stat().st_size for path in item.paths) * 4 if _is_packed(item) else 0
     return SkyWork(key, frame, catalog, picture, in_memory)
