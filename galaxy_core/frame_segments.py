@@ -19,7 +19,7 @@ MIN_AREA_PX = 3  # of maps that are smooth
 DEBLEND_LEVELS = 32
 # Share of an island's light that makes a part an object: SExtractor's, and of denoised maps, in which no noise does.
 SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.0005
-ISOPHOTE_SIGMA = 0.5  # down to where an object's pixels reach, in the noise of a pixel
+ISOPHOTE_SIGMA = 0.12  # down to where denoised objects reach, in the noise of a pixel
 NARROWEST_PX = 12**-0.5  # the width of one lit pixel
 
 

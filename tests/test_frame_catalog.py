@@ -52,7 +52,7 @@ def test_objects_come_back_with_their_place_light_and_size(tmp_path):
 
 def test_errors_are_the_scatter_of_the_flux_from_one_noise_to_the_next(tmp_path):
     fluxes, errors = [], []
-    for seed in range(12):
+    for seed in range(8):
         row, _ = nearest(catalogue(write(tmp_path / "a.fits", scene(seed=seed))), *PLACES[0])
         fluxes.append(row["flux"])
         errors.append(row["flux_err"])
@@ -256,7 +256,7 @@ def test_methods_that_do_not_exist_are_refused(tmp_path):
 
 @pytest.mark.skipif(not EMMI.exists(), reason="needs the real frames at ../shared/data")
 def test_a_real_frame_holds_what_sextractor_found_in_it():
-    catalog = catalogue(EMMI / "image.fits")
-    rows = np.loadtxt(EMMI / "image.cat")
-    bright = rows[rows[:, 15] > 20 * rows[:, 16]] if rows.shape[1] > 16 else rows
-    assert 60 < len(catalog.objects) < 140 and len(bright) > 0
+    from galaxy_core.recipes.segmenter_outlines import score_against_sextractor
+
+    scores = score_against_sextractor(EMMI / "image.fits", EMMI / "image.cat", SEP)
+    assert scores["n_above_5_sigma"] == 61 and scores["n_found_within_1_px_of_either"] >= 57

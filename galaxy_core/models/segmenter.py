@@ -31,7 +31,8 @@ class SegmenterConfig:
         With "simulated" the detection map is the logit that a pixel lies above an isophote of the noiseless light;
         without labels it is the denoised light in units of the noise.
     filters : int
-        Of the first layer: wide linear filters that begin as matched filters for point sources of as many widths.
+        Of the first layer: wide linear filters that begin as matched filters for point sources of as many widths; 0:
+        none.
     """
 
     widths: tuple[int, ...] = (32, 64, 96)
@@ -53,7 +54,10 @@ class Segmenter(nn.Module):
         self.config = config or SegmenterConfig()
         widths = self.config.widths
         pairs = list(pairwise(widths))
-        self.filters = nn.Conv2d(4, self.config.filters, FILTER_BLOCKS, padding=FILTER_BLOCKS // 2, bias=False)
+        self.filters = None
+        if self.config.filters:
+            self.filters = nn.Conv2d(4, self.config.filters, FILTER_BLOCKS, padding=FILTER_BLOCKS // 2, bias=False)
+            self.filters.weight.data = matched_filters(self.config.filters)
         self.stem = nn.Conv2d(8 + self.config.filters, widths[0], 3, padding=1)
         self.down_stages = nn.ModuleList(ResidualConv(width) for width in widths)
         self.downs = nn.ModuleList(nn.Conv2d(narrow, wide, 2, stride=2) for narrow, wide in pairs)
@@ -63,7 +67,6 @@ class Segmenter(nn.Module):
         self.multiple_px = 2 ** len(widths)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
-        self.filters.weight.data = matched_filters(self.config.filters)
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         """Denoised light and logit, float32 (n, 1, h, w) each, of light in units of its noise (n, 1, h, w)."""
@@ -72,7 +75,9 @@ class Segmenter(nn.Module):
         # faint light linearly, and the range of the bright squeezed
         linear = F.pixel_unshuffle(padded.clamp(*CLIP_SIGMA) / TYPICAL_SIGMA, 2)  # (n, 4, h/2, w/2)
         squeezed = F.pixel_unshuffle(torch.asinh(padded), 2)
-        x = torch.cat([linear, squeezed, self.filters(linear).to(linear.dtype)], dim=1)
+        x = torch.cat([linear, squeezed], dim=1)
+        if self.filters is not None:
+            x = torch.cat([x, self.filters(linear).to(x.dtype)], dim=1)
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         skips = []
         for stage, down in zip(self.down_stages[:-1], self.downs, strict=True):

@@ -125,10 +125,16 @@ def _number_of_scenes(catalogs: Sequence[Catalog], config: Config) -> int:
 
 
 def _earlier(folder: str | Path, config: Config) -> Segmenter:
-    model = load_model(folder)
-    if not isinstance(model, Segmenter):
-        raise ModelError(f"{folder} holds a {model.name}; start from a segmenter.")
-    model.config = replace(model.config, supervision=config.supervision)
+    """A trained segmenter, with matched filters added if the configuration has more; they change nothing at first."""
+    old = load_model(folder)
+    if not isinstance(old, Segmenter):
+        raise ModelError(f"{folder} holds a {old.name}; start from a segmenter.")
+    filters = config.filters if old.config.filters == 0 else old.config.filters
+    model = Segmenter(replace(old.config, supervision=config.supervision, filters=filters))
+    kept = old.state_dict()
+    added = filters - old.config.filters
+    kept["stem.weight"] = F.pad(kept["stem.weight"], (0, 0, 0, 0, 0, added))
+    model.load_state_dict(kept, strict=added == 0)
     return model.train()
 
 

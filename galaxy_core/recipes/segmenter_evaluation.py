@@ -59,7 +59,10 @@ def table_lines(scores: dict) -> list[str]:
         lines.append(f"{maps}, {name}: median overlap {row['median_iou']:.3f} ({parts})")
     for name, row in scores.get("sextractor", {}).items():
         found = f"{row['n_found_within_1_px']} of {row['n_above_5_sigma']}"
-        lines.append(f"SExtractor's objects above 5 sigma, {name}: {found} within a pixel")
+        either = row["n_found_within_1_px_of_either"]
+        lines.append(
+            f"SExtractor's objects above 5 sigma, {name}: {found} within a pixel ({either} of either position)"
+        )
     return lines
 
 

@@ -71,6 +71,9 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 def score_against_sextractor(image: str | Path, table: str | Path, config: FrameConfig, model=None) -> dict:
     """How many objects of a SExtractor catalogue above 5 sigma are found within a pixel.
 
+    Of its barycentre, and of either that or its windowed position where the catalogue has one: for objects at an edge
+    or in a blend SExtractor's own two positions are a pixel apart.
+
     Parameters
     ----------
     table : path
@@ -82,11 +85,16 @@ def score_against_sextractor(image: str | Path, table: str | Path, config: Frame
     bright = columns["FLUX_AUTO"] > CATALOG_SNR * columns["FLUXERR_AUTO"]
     places = np.column_stack([columns["X_IMAGE"], columns["Y_IMAGE"]])[bright] - 1
     distance = nearest_px(catalog, places)
+    either = distance
+    if "XWIN_IMAGE" in columns:
+        windowed = np.column_stack([columns["XWIN_IMAGE"], columns["YWIN_IMAGE"]])[bright] - 1
+        either = np.minimum(distance, nearest_px(catalog, windowed))
     missed = [[float(x), float(y), float(d)] for (x, y), d in zip(places, distance, strict=True) if d > FOUND_PX]
     return {
         "n_catalog": len(bright),
         "n_above_5_sigma": int(bright.sum()),
         "n_found_within_1_px": int((distance <= FOUND_PX).sum()),
+        "n_found_within_1_px_of_either": int((either <= FOUND_PX).sum()),
         "median_distance_px": float(np.median(distance)) if len(distance) else None,
         "missed": missed,
         "n_objects": len(catalog.objects),

@@ -6,8 +6,10 @@ cosmic rays, a sky that is not flat) are drawn afresh each time one is shown.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +44,12 @@ class SceneConfig:
         Best signal to noise a source can have; numbers above a flux F fall as ``F ** -slope``.
     sources_per_megapixel : tuple of float
         Evenly in the logarithm.
-    star_share : float
-    correlated_share : float
-        Scenes whose noise is correlated between pixels.
+    star_share, large_share : float
+        Sources that are stars, and galaxies much larger than a star.
+    correlated_share, hits_share : float
+        Scenes whose noise is correlated between pixels, and scenes with hits of single pixels.
+    correlated_width_px : tuple of float
+        Of the Gaussians that correlate it.
     """
 
     side_px: int = 192
@@ -56,7 +61,9 @@ class SceneConfig:
     slope: float = 0.9
     sources_per_megapixel: tuple[float, float] = (300.0, 4000.0)
     star_share: float = 0.35
+    large_share: float = 0.2
     correlated_share: float = 0.5
+    correlated_width_px: tuple[float, float] = (0.35, 0.9)
     hits_share: float = 0.3
 
 
@@ -67,7 +74,8 @@ def make_scenes(
 
     Scene ``i`` of a seed is always the same.
     """
-    path = folder / f"scenes_{seed}_{n_scenes}.npy"
+    said = json.dumps([seed, n_scenes, asdict(replace(config, crop_px=0, correlated_share=0, hits_share=0))])
+    path = folder / f"scenes_{hashlib.sha256(said.encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         library = [_profiles(index, seed, config) for index in range(config.n_seeings)]
         with atomic_path(path) as temporary:
@@ -91,7 +99,8 @@ def _profiles(index: int, seed: int, config: SceneConfig) -> tuple[np.ndarray, l
     galaxies = []
     for number in range(config.galaxies_per_seeing):
         # most as small as faint galaxies are, some that fill a good part of the scene
-        r90 = fwhm * rng.uniform(0.6, 2.0) if rng.random() < 0.8 else min(fwhm * np.exp(rng.uniform(0.7, 2.3)), 28.0)
+        small = rng.random() >= config.large_share
+        r90 = fwhm * rng.uniform(0.6, 2.0) if small else min(fwhm * np.exp(rng.uniform(0.7, 2.3)), 28.0)
         side = 2 * int(np.clip(2.2 * r90 + 4 * fwhm, 12, 70)) + 1
         galaxies.append(_galaxy(seed, index * config.galaxies_per_seeing + number, r90, fwhm, side))
     return (point / point.sum()).astype(np.float32), galaxies
@@ -146,7 +155,7 @@ def show(scenes: np.ndarray, indices: np.ndarray, config: SceneConfig, generator
     """Parts of scenes, turned, mirrored, dimmed or brightened, with noise."""
     n, crop = len(indices), config.crop_px
     light = torch.stack([_cut(scenes[index], crop, generator) for index in indices])[:, None]
-    kernels, growth = _kernels(n, config.correlated_share, generator)
+    kernels, growth = _kernels(n, config, generator)
     light = light * growth * torch.exp(_uniform(generator, (n, 1, 1, 1), -0.4, 0.4))
 
     def correlated() -> Tensor:
@@ -167,16 +176,16 @@ def _cut(scene: np.ndarray, crop: int, generator: Generator) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
 
 
-def _kernels(n: int, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
+def _kernels(n: int, config: SceneConfig, generator: Generator) -> tuple[Tensor, Tensor]:
     """What correlates white noise and leaves its variance: Gaussians, or the weights of a resampled pixel."""
     axis = torch.arange(KERNEL_PX) - KERNEL_PX // 2
-    width = _uniform(generator, (n, 2, 1), 0.35, 0.9)
+    width = _uniform(generator, (n, 2, 1), *config.correlated_width_px)
     curves = torch.exp(-0.5 * (axis / width) ** 2)
     shift = _uniform(generator, (n, 2, 1), 0.0, 1.0)
     linear = torch.clamp(1 - (axis - shift).abs(), min=0)
     curves = torch.where(torch.rand(n, 1, 1, generator=generator) < 0.6, curves, linear)
     white = (axis == 0).float().expand(n, 2, -1)
-    curves = torch.where(torch.rand(n, 1, 1, generator=generator) < share, curves, white)
+    curves = torch.where(torch.rand(n, 1, 1, generator=generator) < config.correlated_share, curves, white)
     kernels = curves[:, 0, :, None] * curves[:, 1, None, :]
     kernels = kernels / kernels.square().sum(dim=(1, 2), keepdim=True).sqrt()
     return kernels[:, None], kernels.sum(dim=(1, 2)).view(n, 1, 1, 1)

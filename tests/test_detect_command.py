@@ -1,0 +1,123 @@
+"""The command detect: files with the names promised, resumed and whole; a bad frame is named and stops nobody."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+from astropy.table import Table
+from sky_scenes import header, scene, write
+
+from galaxy_core.frame_bands import open_sky_frame
+from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
+from galaxy_core.models import load_model, save_model
+from galaxy_core.models.segmenter import Segmenter, SegmenterConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+PROMISED = {
+    "x",
+    "y",
+    "ra_deg",
+    "dec_deg",
+    "flux",
+    "flux_err",
+    "half_light_radius",
+    "ellipticity",
+    "snr",
+    "p_galaxy",
+    "flags",
+}
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory):
+    """Artifacts with a segmenter whose light is its input."""
+    torch.manual_seed(0)
+    root = tmp_path_factory.mktemp("artifacts")
+    save_model(root / "models" / "segmenter", Segmenter(SegmenterConfig((4, 6), "none", 2)))
+    return root
+
+
+@pytest.fixture
+def command(tmp_path, artifacts, monkeypatch):
+    """Exit code and report of ``scripts/detect.py``, run in this process."""
+
+    def run(*arguments):
+        line = ["detect.py", *map(str, arguments), "--out", str(tmp_path / "out"), "--artifacts", str(artifacts)]
+        monkeypatch.setattr(sys, "argv", [*line, "--json", str(tmp_path / "report.json")])
+        try:
+            code = runpy.run_path(str(ROOT / "scripts" / "detect.py"), run_name="script")["main"]()
+        except SystemExit as stop:
+            return stop.code, []
+        report = tmp_path / "report.json"
+        return code, json.loads(report.read_text())["frames"] if report.exists() else []
+
+    return run
+
+
+def test_a_frame_becomes_a_catalogue_and_a_map_as_the_service_makes_them(command, tmp_path, artifacts):
+    path = write(tmp_path / "field.fits", scene(), header())
+    code, (report,) = command(path, "--sensitivity", 2, "--formats", "csv", "regions")
+    assert code == 0 and report["n_objects"] >= 4 and not report["up_to_date"]
+    out = tmp_path / "out"
+    table = Table.read(out / "field_catalog.fits")
+    assert set(table.colnames) >= PROMISED and len(table) == report["n_objects"]
+    assert (out / "field_catalog.csv").exists() and (out / "field_catalog.reg").exists()
+    with open_sky_frame([path]) as frame:
+        same = catalogue_frame(frame, FrameConfig("segmenter", 2.0), load_model(artifacts / "models" / "segmenter"))
+    np.testing.assert_array_equal(table["flux"], same.objects["flux"])
+    np.testing.assert_array_equal(fits.getdata(out / "field_segmentation.fits"), same.segmentation)
+    assert not [left for left in out.iterdir() if left.name.endswith((".tmp", ".npy"))]
+
+
+def test_what_is_done_is_not_done_again_until_something_changes(command, tmp_path):
+    path = write(tmp_path / "field.fits", scene())
+    command(path, "--method", "sep")
+    target = tmp_path / "out" / "field_catalog.fits"
+    before = target.stat().st_mtime_ns
+    _, (report,) = command(path, "--method", "sep")
+    assert report["up_to_date"] and target.stat().st_mtime_ns == before
+    _, (report,) = command(path, "--method", "sep", "--sensitivity", 50)
+    assert not report["up_to_date"]
+    write(path, scene(seed=9))
+    _, (report,) = command(path, "--method", "sep", "--sensitivity", 50)
+    assert not report["up_to_date"]
+    target.unlink()
+    _, (report,) = command(path, "--method", "sep", "--sensitivity", 50)
+    assert not report["up_to_date"] and target.exists()
+
+
+def test_a_bad_frame_is_named_and_the_others_go_on(command, tmp_path, capsys):
+    good = write(tmp_path / "good.fits", scene())
+    bad = tmp_path / "bad.fits"
+    bad.write_bytes(good.read_bytes()[:9000])
+    code, reports = command(bad, tmp_path / "absent.fits", good, "--method", "sep")
+    assert code == 1 and [("error" in report) for report in reports] == [True, True, False]
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 2 and "bad.fits" in said[0] and "absent.fits" in said[1]
+    assert (tmp_path / "out" / "good_catalog.fits").exists() and not list((tmp_path / "out").glob("bad_*"))
+
+
+def test_bands_of_one_field_make_one_catalogue(command, tmp_path):
+    one, two = write(tmp_path / "r.fits", scene()), write(tmp_path / "g.fits", scene(seed=1))
+    code, (report,) = command(one, two, "--bands", "--method", "sep")
+    assert code == 0 and report["bands"] == ["r", "g"]
+    assert {"flux_r", "flux_g"} <= set(Table.read(tmp_path / "out" / "r_catalog.fits").colnames)
+    short = write(tmp_path / "short.fits", scene()[:50])
+    code, (report,) = command(one, short, "--bands", "--method", "sep")
+    assert code == 1 and "resample one of them first" in report["error"]
+
+
+def test_names_that_would_collide_and_models_that_are_not_there_are_refused(command, tmp_path, capsys):
+    (tmp_path / "b").mkdir()
+    one, two = write(tmp_path / "a.fits", scene()), write(tmp_path / "b" / "a.fits", scene())
+    assert command(one, two, "--method", "sep")[0] == 1
+    assert "rename one of the two" in capsys.readouterr().err
+    assert command(one, "--model", "nothing")[0] == 1
+    assert command(one, "--sensitivity", -1)[0] == 2
