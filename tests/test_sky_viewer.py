@@ -146,10 +146,10 @@ def test_the_selection_is_of_one_search_and_the_open_object_follows(monkeypatch)
     state: dict = {}
     monkeypatch.setattr(sky_selection.st, "session_state", state)
     objects = pd.DataFrame({"x": [10.0, 50.0], "y": [10.0, 50.0]})
-    before = sky_selection.chart_key("sizes")
+    before = sky_selection.outline_number("sizes")
     sky_selection.select("a", [1, 0, 1], "colours")
     assert sky_selection.selected_rows("a").tolist() == [0, 1] and sky_selection.selected_rows("b").tolist() == []
-    assert sky_selection.chart_key("sizes") != before, "an outline drawn there is gone"
+    assert sky_selection.outline_number("sizes") != before, "an outline drawn there is gone"
     sky_selection.select_in_diagram("a", [], "sizes")
     assert sky_selection.selected_rows("a").tolist() == [0, 1], "a diagram drawn anew has an empty outline"
     sky_selection.select_in_diagram("a", [], "colours")

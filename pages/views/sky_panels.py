@@ -139,7 +139,8 @@ def _colour_axes(work: SkyWork) -> tuple[sky_figures.Axis, sky_figures.Axis]:
 
 
 def _draw_chart(work: SkyWork, place: str, figure) -> None:
-    key = sky_selection.chart_key(place)
+    key = f"sky-chart-{place}"
+    figure.update_layout(selections=[], selectionrevision=sky_selection.outline_number(place))
 
     def chosen() -> None:
         objects = work.catalog.objects

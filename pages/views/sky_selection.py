@@ -29,7 +29,7 @@ def select(key: str, rows: Sequence[int], where: str) -> None:
 def select_in_diagram(key: str, rows: Sequence[int], place: str) -> None:
     """Select what was outlined in a diagram; an empty outline clears only what was selected in the same one.
 
-    A diagram that is drawn anew, since the selection was made elsewhere, tells of an empty outline of its own accord.
+    A diagram whose outline is taken away, since the selection was made elsewhere, tells of an empty one itself.
     """
     where = st.session_state.get("sky-selected", ("", (), ""))[2]
     if len(rows) or where == place:
@@ -45,9 +45,9 @@ def _epochs() -> dict[str, int]:
     return st.session_state.setdefault("sky-epochs", {})
 
 
-def chart_key(place: str) -> str:
-    """Key of a diagram; it changes when the selection was made elsewhere, so that its own outline is gone."""
-    return f"sky-chart-{place}-{_epochs().setdefault(place, 0)}"
+def outline_number(place: str) -> int:
+    """Changes when the selection was made elsewhere, so that a diagram's own outline goes."""
+    return _epochs().setdefault(place, 0)
 
 
 def opened_row(key: str, objects: pd.DataFrame) -> int | None:
