@@ -54,11 +54,15 @@ def offer(root: Path) -> None:
 
 
 @st.fragment(run_every=1.0)
-def follow(root: str) -> None:
-    """The button, or the progress of the run it started, refreshed every second."""
+def follow(root: str, words: tuple[str, ...] = (), label: str = "Make the demo") -> None:
+    """The button, or the progress of the run it started, refreshed every second.
+
+    ``words`` is the command, by default what makes the demo in the artifacts folder ``root``; with one, ``root`` may
+    be anything that tells this run from others.
+    """
     run = _runs().get(root)
     if run is None:
-        st.button("Make the demo", type="primary", icon=":material/auto_awesome:", on_click=start, args=(root,))
+        st.button(label, type="primary", icon=":material/auto_awesome:", on_click=start, args=(root, words))
         return
     lines = tail(run.log)
     code = run.process.poll()
@@ -74,20 +78,20 @@ def follow(root: str) -> None:
         st.error(
             "Stopped; start again to go on from there." if stopped else (lines or ["It failed without a word."])[-1]
         )
-        st.button("Try again", type="primary", icon=":material/refresh:", on_click=start, args=(root,))
+        st.button("Try again", type="primary", icon=":material/refresh:", on_click=start, args=(root, words))
     if lines:
         st.code("\n".join(lines[-LAST_LINES:]), language=None)
 
 
-def start(root: str) -> None:
-    """Start the pipeline for this artifacts folder, unless it runs already."""
+def start(root: str, words: tuple[str, ...] = ()) -> None:
+    """Start the pipeline, unless it runs already; see `follow`."""
     run = _runs().get(root)
     if run is not None and run.process.poll() is None:
         return
     handle, log = tempfile.mkstemp(prefix="galaxy-atlas-demo-", suffix=".log")
     with os.fdopen(handle, "wb") as out:
         process = subprocess.Popen(
-            command(Path(root)), cwd=PROJECT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            words or command(Path(root)), cwd=PROJECT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
     _runs()[root] = DemoRun(process, Path(log))
 

@@ -25,6 +25,7 @@ ICONS = {
     "Morphology": ":material/category:",
     "Denoise": ":material/blur_off:",
     "Models": ":material/model_training:",
+    "Frame": ":material/crop_free:",
 }
 ICON = ":material/chevron_right:"  # of a page that is not listed above
 ABOUT = """**Galaxy Atlas** shows the galaxies of a survey as a map on which alike galaxies lie close together. Click

@@ -18,9 +18,11 @@ function listenTo(viewer, panel) {
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, placeIn(panel, event));
+    viewer.objects?.press(panel, placeIn(panel, event), fingers.size, event.shiftKey);
     point(viewer, panel, event);
   });
   canvas.addEventListener("pointermove", (event) => {
+    if (viewer.objects?.drag(panel, placeIn(panel, event))) return point(viewer, panel, event);
     const before = fingers.get(event.pointerId), here = placeIn(panel, event);
     if (!before) return point(viewer, panel, event);
     const others = [...fingers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
@@ -35,7 +37,12 @@ function listenTo(viewer, panel) {
     viewer.panTo(viewer.view.x - dx, viewer.view.y - dy);
     point(viewer, panel, event);
   });
-  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => fingers.delete(event.pointerId));
+  for (const name of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(name, (event) => {
+      fingers.delete(event.pointerId);
+      viewer.objects?.release(panel, placeIn(panel, event), name === "pointerup");
+    });
+  }
   canvas.addEventListener("pointerleave", (event) => {
     if (event.pointerType === "touch") return; // the value of the place that was touched stays
     viewer.pointer = viewer.over = null;

@@ -84,9 +84,11 @@ function fillTools(viewer) {
     button.append(`${message[name].length / 3} ${text}`);
     return button;
   }));
+  viewer.objects?.fillLegend(legend);
 }
 
 function setMode(viewer, mode) {
+  if (viewer.message.single) return;
   viewer.mode = mode;
   fillTools(viewer);
   viewer.arrange();

@@ -45,11 +45,11 @@ class ImageViewer {
   /** Panels of the mode that is chosen. */
   arrange() {
     const { message } = this, first = { slider: ["compare"], side: ["before", "after"], blink: ["blink"] }[this.mode];
-    const names = [...first, "residual", ...(message.uncertainty ? ["uncertainty"] : [])];
+    const names = message.single ? ["before"] : [...first, "residual", ...(message.uncertainty ? ["uncertainty"] : [])];
     this.root.dataset.mode = this.mode;
     this.root.dataset.panels = names.length;
     clearInterval(this.blinking);
-    if (this.mode === "blink") this.blinking = setInterval(() => { this.second = !this.second; this.redraw(); }, BLINK_MS);
+    if (this.mode === "blink" && !message.single) this.blinking = setInterval(() => { this.second = !this.second; this.redraw(); }, BLINK_MS);
     if (names.join() !== this.panels.map((panel) => panel.name).join()) {
       this.observer.disconnect();
       this.box.replaceChildren();
@@ -178,6 +178,7 @@ class ImageViewer {
     const [x, y] = pointer.map(Math.floor);
     if (x < 0 || y < 0 || x >= message.full_width || y >= message.full_height) { said.textContent = "outside the image"; return; }
     const parts = [`x ${x + message.first_pixel}, y ${y + message.first_pixel}`];
+    if (this.objects) parts.push(...this.objects.placeOf(pointer));
     let factor = 1;
     for (const kind of ["before", "after", "residual", "uncertainty"]) {
       const fine = this.detail && valuesAt(this.detail, kind, x, y, message);
@@ -223,6 +224,7 @@ function drawPanel(viewer, panel) {
   }
   context.setTransform(1, 0, 0, 1, 0, 0);
   if (panel.name !== "uncertainty") drawMarks(viewer, panel, context, ratio);
+  viewer.objects?.draw(panel, context, ratio);
   if (viewer.pointer) drawCross(viewer, panel, context, ratio);
   panel.title.textContent = viewer.titleOf(panel.name);
   if (panel.divider) {

@@ -1,0 +1,248 @@
+"""Single objects of a frame: their stamps, their radial profiles, and all of them as a catalog of its own.
+
+That catalog is a folder in the layout ``fits-stamps``: ``stamps.fits`` with an extension a galaxy, and ``catalog.csv``
+with what was measured, so the pipeline and every page understand it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.errors import CatalogError
+from galaxy_core.fits_layout import BLOCK
+from galaxy_core.frame_bands import SkyFrame
+from galaxy_core.frame_light import Window, read_light
+from galaxy_core.frame_measures import EDGE, SATURATED
+from galaxy_core.image_limits import safe_name
+
+SIDE_RADII = 8.0  # of a stamp, in half-light radii: about what Galaxy Zoo's stamps show
+MIN_SIDE_PX, MAX_SIDE_PX = 32, 512
+PROFILE_RADII = 4.0  # half-light radii, out to where a profile is measured
+MIN_PROFILE_PX = 6.0
+# Columns of the frame's catalogue that go along, by their names in the new one.
+KEPT = {
+    "x": "x_px",
+    "y": "y_px",
+    "magnitude": "magnitude",
+    "flux": "flux",
+    "flux_err": "flux_err",
+    "snr": "snr",
+    "half_light_radius": "half_light_radius_px",
+    "ellipticity": "ellipticity",
+    "position_angle_deg": "position_angle_deg",
+    "p_galaxy": "p_galaxy",
+    "flags": "flags",
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Light of an object from its centre outwards, in rings of its own ellipse.
+
+    Attributes
+    ----------
+    radius_px : ndarray of float64, shape (n,)
+        Mean semi-major axis of each ring.
+    brightness, error : ndarray of float64, shape (n,)
+        Mean light of a pixel over the sky in units of the frame, and its standard error from the pixels' noise.
+    """
+
+    radius_px: np.ndarray
+    brightness: np.ndarray = field(repr=False)
+    error: np.ndarray = field(repr=False)
+
+
+def stamp_side(half_light_radius: float, semi_major: float) -> int:
+    """Side of an object's stamp in pixels: `SIDE_RADII` half-light radii within limits.
+
+    Examples
+    --------
+    >>> stamp_side(10.0, 6.0), stamp_side(1.0, 1.0), stamp_side(float("nan"), 5.0)
+    (80, 32, 40)
+    """
+    radius = half_light_radius if np.isfinite(half_light_radius) and half_light_radius > 0 else semi_major
+    return int(np.clip(round(SIDE_RADII * radius), MIN_SIDE_PX, MAX_SIDE_PX))
+
+
+def cut_stamp(frame: SkyFrame, x: float, y: float, side_px: int) -> np.ndarray:
+    """A square around a place, float32 (bands, side, side) in the frame's units; NaN outside of the frame."""
+    height, width = frame.shape
+    top, left = corner_of(x, y, side_px)
+    rows = slice(max(top, 0), min(top + side_px, height))
+    columns = slice(max(left, 0), min(left + side_px, width))
+    stamp = np.full((len(frame.bands), side_px, side_px), np.nan, dtype=np.float32)
+    if rows.start < rows.stop and columns.start < columns.stop:
+        inside = np.s_[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        for band, plane in zip(frame.bands, stamp, strict=True):
+            plane[inside] = band.rows(rows.start, rows.stop)[:, columns]
+    return stamp
+
+
+def corner_of(x: float, y: float, side_px: int) -> tuple[int, int]:
+    """First row and column of a square around a place; below zero where it leaves the frame."""
+    return round(y - (side_px - 1) / 2), round(x - (side_px - 1) / 2)
+
+
+def radial_profile(frame: SkyFrame, segmentation: np.ndarray, row: pd.Series, band: int = 0) -> Profile:
+    """Profile of an object in one band; pixels of other objects, and those without a measurement, are left out.
+
+    Rings are one pixel wide along the major axis, and as flat as the object: ``r = sqrt(u^2 + (v / q)^2)`` with u, v
+    along its axes and q its axis ratio.
+
+    Parameters
+    ----------
+    frame : SkyFrame
+    segmentation : ndarray of int, shape (height, width)
+    row : pandas.Series
+        Of the frame's catalogue.
+    """
+    height, width = frame.shape
+    radius = row["half_light_radius"] if np.isfinite(row["half_light_radius"]) else row["semi_major"]
+    reach = max(PROFILE_RADII * float(radius), 2 * float(row["semi_major"]), MIN_PROFILE_PX)
+    reach = min(reach, MAX_SIDE_PX / 2)
+    x, y = float(row["x"]), float(row["y"])
+    top, bottom = int(np.clip(y - reach, 0, height - 1)), int(np.clip(y + reach + 2, 1, height))
+    left, right = int(np.clip(x - reach, 0, width - 1)), int(np.clip(x + reach + 2, 1, width))
+    light = read_light(frame.bands[band], Window(top, bottom, left, right))
+    labels = np.asarray(segmentation[top:bottom, left:right])
+    usable = ~light.unusable & ((labels == 0) | (labels == int(row["number"])))
+    down, across = np.mgrid[top:bottom, left:right]
+    angle, ratio = np.radians(float(row["theta_deg"])), max(1 - float(row["ellipticity"]), 0.1)
+    along = (across - x) * np.cos(angle) + (down - y) * np.sin(angle)
+    aside = -(across - x) * np.sin(angle) + (down - y) * np.cos(angle)
+    distance = np.hypot(along, aside / ratio)
+    usable &= distance < np.floor(reach)
+    ring = distance[usable].astype(int)
+    n = np.bincount(ring)
+    filled = n > 0
+    total, noise = (np.bincount(ring, values[usable])[filled] for values in (light.light, light.noise**2))
+    mean_radius = np.bincount(ring, distance[usable])[filled] / n[filled]
+    return Profile(mean_radius, total / n[filled], np.sqrt(noise) / n[filled])
+
+
+def galaxy_rows(
+    objects: pd.DataFrame, min_snr: float = 10.0, whole: bool = True, min_probability: float = 0.5
+) -> np.ndarray:
+    """Row numbers, int64, of the objects of a catalogue that are worth a stamp.
+
+    Parameters
+    ----------
+    min_snr : float
+    whole : bool
+        Leave out what is cut by the frame's edge, and what is saturated.
+    min_probability : float
+        Of being a galaxy; objects of which that is not known are kept.
+    """
+    probability = objects["p_galaxy"].to_numpy()
+    keep = (objects["snr"].to_numpy() >= min_snr) & ~(probability < min_probability)
+    if whole:
+        keep &= (objects["flags"].to_numpy() & (EDGE | SATURATED)) == 0
+    return np.flatnonzero(keep)
+
+
+def write_stamp_catalog(
+    frame: SkyFrame,
+    objects: pd.DataFrame,
+    rows: Sequence[int],
+    folder: Path,
+    progress: Callable[[float], None] | None = None,
+) -> Path:
+    """Write objects of a frame as a catalog in the layout ``fits-stamps``; each file appears when it is whole.
+
+    Parameters
+    ----------
+    frame : SkyFrame
+    objects : pandas.DataFrame
+        The frame's catalogue.
+    rows : sequence of int
+        Of ``objects``.
+    folder : path
+        Made where it is missing; ``stamps.fits`` and ``catalog.csv`` in it are replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    CatalogError
+        No objects, or the folder cannot be written.
+    """
+    if len(rows) == 0:
+        raise CatalogError("No object of the frame was chosen, so there is no catalog to write; lower the limits.")
+    scale, lines = pixel_scale_of(frame), []
+    stem = safe_name(frame.name) or "frame"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / "stamps.fits") as temporary, temporary.open("wb") as file:
+            file.write(_extension(None, {}))
+            for done, number in enumerate(rows):
+                row = objects.iloc[int(number)]
+                galaxy_id = f"{stem}_{int(row['number']):05d}"
+                side = stamp_side(row["half_light_radius"], row["semi_major"])
+                stamp = cut_stamp(frame, row["x"], row["y"], side)
+                file.write(_extension(stamp, _stamp_cards(frame, row, side, galaxy_id)))
+                line = {"galaxy_id": galaxy_id, "hdu": done + 1, "ra_deg": row["ra_deg"], "dec_deg": row["dec_deg"]}
+                line |= {"split_group": stem, "pixel_scale_arcsec": np.nan if scale is None else scale}
+                lines.append(line | {new: row[old] for old, new in KEPT.items()} | _of_bands(row, frame))
+                if progress:
+                    progress((done + 1) / len(rows))
+        table = pd.DataFrame(lines).dropna(axis="columns", how="all")
+        with atomic_path(folder / "catalog.csv") as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+    except OSError as error:
+        raise CatalogError(f"Cannot write to {folder}: {error.strerror}; choose another folder.") from None
+    return folder
+
+
+def _of_bands(row: pd.Series, frame: SkyFrame) -> dict[str, float]:
+    """Magnitudes of each band, where there are several."""
+    names = [f"magnitude_{band.name}" for band in frame.bands]
+    return {name: row[name] for name in names if name in row}
+
+
+def pixel_scale_of(frame: SkyFrame) -> float | None:
+    """Arcseconds a pixel, the side of a square of its area; None without coordinates."""
+    if frame.wcs is None:
+        return None
+    from astropy.wcs.utils import proj_plane_pixel_area
+
+    scale = float(np.sqrt(proj_plane_pixel_area(frame.wcs.celestial)) * 3600)
+    return round(scale, 6) if np.isfinite(scale) and scale > 0 else None
+
+
+def _stamp_cards(frame: SkyFrame, row: pd.Series, side: int, galaxy_id: str) -> dict[str, object]:
+    """Header cards of a stamp: its name, its place in the frame, and its coordinates."""
+    top, left = corner_of(row["x"], row["y"], side)
+    cards: dict[str, object] = {"EXTNAME": galaxy_id[:60], "FRAME": frame.name[:60], "FRAMEX": left, "FRAMEY": top}
+    unit = (frame.header or {}).get("BUNIT")
+    if isinstance(unit, str) and unit.strip():
+        cards["BUNIT"] = unit.strip()
+    if frame.wcs is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of distortions, which do not matter over a stamp
+            place = frame.wcs.deepcopy()
+            place.wcs.crpix = place.wcs.crpix - np.array([left, top])
+            cards |= {card.keyword: card.value for card in place.to_header().cards}
+    return cards
+
+
+def _extension(stamp: np.ndarray | None, cards: dict[str, object]) -> bytes:
+    """One block of a FITS file: an empty primary one, or a stamp of float32 and its cards."""
+    from astropy.io import fits
+
+    if stamp is None:
+        return fits.PrimaryHDU().header.tostring().encode("ascii")
+    header = fits.ImageHDU(stamp if len(stamp) > 1 else stamp[0]).header
+    for keyword, value in cards.items():
+        header[keyword] = value.encode("ascii", "replace").decode() if isinstance(value, str) else value
+    data = stamp.astype(">f4").tobytes()
+    return header.tostring().encode("ascii") + data + bytes(-len(data) % BLOCK)

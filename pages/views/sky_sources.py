@@ -1,0 +1,170 @@
+"""Frames on the Frame page: files that are dropped in or lie in the artifacts folder; each one field or a band."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from galaxy_core.image_limits import safe_name
+from galaxy_core.saved_images import stem_of
+from pages.views import denoise_files
+from pages.views.denoise_sources import FILE_TYPES
+
+PAGE = "sky"
+UPLOAD, FOLDER = "Your frames", "Frames in the artifacts folder"
+MAX_UPLOAD_MB = 512  # 10,000 x 10,000 pixels of 32 bits are 400 MB
+MAX_KEPT_BYTES = 4 * 2**30  # of uploads on disk; the oldest go first
+COPY_BYTES = 2**22
+BANDS_HELP = """Aligned bands of one field, on the same pixels: they are searched together, and objects have colours.
+Otherwise each file is a frame of its own."""
+HDU_HELP = "Number or EXTNAME of the extension to read. Left empty: the first that holds an image."
+
+
+@dataclass(frozen=True)
+class SkyItem:
+    """One frame: the files its bands are in.
+
+    ``digest`` stays the same as long as their content does.
+    """
+
+    digest: str
+    name: str
+    paths: tuple[Path, ...] = field(repr=False)
+    hdu: int | str | None = None
+
+
+def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
+    """The frames to search, as many as were chosen; how they are read is asked for in ``choices``."""
+    there = frames_in(root)
+    source = UPLOAD
+    if there:
+        source = st.segmented_control(
+            "Frame", [UPLOAD, FOLDER], default=UPLOAD, required=True, key="sky-source", label_visibility="collapsed"
+        )
+    files = _from_folder(there) if source == FOLDER else _uploads()
+    if not files:
+        return []
+    with choices:
+        together = len(files) > 1 and st.toggle(
+            "These files are bands of one field", True, key="sky-together", persist_state="session", help=BANDS_HELP
+        )
+        hdu = st.text_input(
+            "FITS extension", placeholder="the first image", key="sky-hdu", help=HDU_HELP, max_chars=60, width=170
+        )
+    return items_of(files, together, hdu)
+
+
+def items_of(files: list[tuple[str, Path]], together: bool, hdu: str = "") -> list[SkyItem]:
+    """Frames of files, given by digest and path: one of all of them, or one of each."""
+    extension = hdu.strip() or None
+    extension = int(extension) if extension and extension.isdecimal() else extension
+    if together:
+        digest = hashlib.sha1(" ".join(digest for digest, _ in files).encode()).hexdigest()
+        name = f"{stem_of(files[0][1].name)} and {len(files) - 1} more bands" if len(files) > 1 else files[0][1].name
+        return [SkyItem(digest, name, tuple(path for _, path in files), extension)]
+    return [SkyItem(digest, path.name, (path,), extension) for digest, path in files]
+
+
+def frames_in(root: Path) -> list[Path]:
+    """Files of ``<root>/frames`` that may be frames, by name."""
+    folder = root / "frames"
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix.lower().lstrip(".") in FILE_TYPES)
+    except OSError:
+        return []
+
+
+def _from_folder(there: list[Path]) -> list[tuple[str, Path]]:
+    chosen = st.multiselect(
+        "Frames",
+        there,
+        format_func=lambda path: path.name,
+        key="sky-files",
+        placeholder="Choose one, or the bands of one field",
+        help="What lies in the folder `frames` of the artifacts, of any size; uncompressed FITS is read in strips.",
+    )
+    return [(_stamp_of(path), path) for path in chosen]
+
+
+def _stamp_of(path: Path) -> str:
+    """Which content a file on disk has, without reading all of it."""
+    try:
+        status = path.stat()
+    except OSError:
+        return f"{path} is gone"
+    return hashlib.sha1(f"{path} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
+
+
+def _uploads() -> list[tuple[str, Path]]:
+    """Digest and place on disk of what was dropped in; it stays while other pages are visited."""
+    fresh = "sky-upload" not in st.session_state  # this page was just opened: the widget has forgotten its files
+    files = st.file_uploader(
+        "FITS frame of any kind, several aligned bands, or a colour picture",
+        FILE_TYPES,
+        accept_multiple_files=True,
+        key="sky-upload",
+        on_change=denoise_files.choose,
+        args=(0, PAGE),
+        max_upload_size=MAX_UPLOAD_MB,
+        help=f"Each up to {MAX_UPLOAD_MB} MB. Frames beyond 64 megapixels need to be FITS without compression.",
+    )
+    if files or not (fresh or st.session_state.get("sky-kept-shown")):
+        st.session_state["sky-kept"] = [_kept(file) for file in files]
+        st.session_state["sky-kept-shown"] = False
+    elif st.session_state.get("sky-kept"):
+        st.session_state["sky-kept-shown"] = True
+        st.button("Put these files away", icon=":material/close:", on_click=_forget, type="tertiary")
+    return [(digest, path) for digest, path in st.session_state.get("sky-kept", []) if path.exists()]
+
+
+def _forget() -> None:
+    st.session_state["sky-kept"] = []
+
+
+def _kept(file) -> tuple[str, Path]:
+    """An upload on disk, where a frame is read in strips; written once."""
+    known = st.session_state.setdefault("sky-digests", {})
+    if file.file_id not in known or not known[file.file_id][1].exists():
+        view = file.getbuffer()
+        digest = hashlib.sha1(view).hexdigest()
+        path = spool() / digest / safe_name(file.name)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.parent / f".{id(view)}.part"
+            with partial.open("wb") as out:
+                for start in range(0, len(view), COPY_BYTES):
+                    out.write(view[start : start + COPY_BYTES])
+            partial.replace(path)
+            drop_oldest(spool(), path.parent)
+        known[file.file_id] = (digest, path)
+    return known[file.file_id]
+
+
+def spool() -> Path:
+    """Folder of the uploads of all visitors; gone when the app ends."""
+    return Path(_spool().name)
+
+
+@st.cache_resource(show_spinner=False)
+def _spool() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="galaxy-atlas-frames-", ignore_cleanup_errors=True)
+
+
+def drop_oldest(folder: Path, newest: Path, most_bytes: int = MAX_KEPT_BYTES) -> None:
+    """Delete the oldest uploads until the rest is small enough; never ``newest``.
+
+    What is being read goes on: its file is open.
+    """
+    sizes = {one: sum(file.stat().st_size for file in one.iterdir()) for one in folder.iterdir() if one.is_dir()}
+    for one in sorted(sizes, key=lambda one: one.stat().st_mtime):
+        if sum(sizes.values()) <= most_bytes:
+            return
+        if one != newest:
+            shutil.rmtree(one, ignore_errors=True)
+            del sizes[one]

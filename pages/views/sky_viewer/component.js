@@ -1,0 +1,36 @@
+/* What Streamlit calls whenever there is something new: the frame, more of its pixels, or what is marked on it. */
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const message = unpack(data), { id, role } = message;
+  if (role === "detail") {
+    const waited = !VIEWERS.tell.has(id) && VIEWERS.regions.get(id);
+    VIEWERS.tell.set(id, setTriggerValue);
+    if (message.before) VIEWERS.all.get(id)?.takeDetail(message);
+    else if (waited) VIEWERS.all.get(id)?.askForDetail();
+    return () => { if (VIEWERS.tell.get(id) === setTriggerValue) VIEWERS.tell.delete(id); };
+  }
+  if (role === "marks") {
+    const channel = SKY.channels.get(id) ?? {}, waited = !channel.tell;
+    SKY.channels.set(id, channel);
+    channel.tell = setTriggerValue;
+    channel.events = (channel.events ?? []).filter((event) => event.number > message.seen);
+    SKY.marks.set(id, message);
+    VIEWERS.all.get(id)?.objects?.takeMarks(message);
+    if (waited && channel.events.length) channel.tell("events", channel.events);
+    return () => { if (channel.tell === setTriggerValue) channel.tell = undefined; };
+  }
+  let root = parentElement.querySelector(".iv");
+  if (!root) {
+    root = document.createElement("div");
+    root.className = "iv";
+    root.dataset.single = "";
+    parentElement.appendChild(root);
+    root.viewer = new ImageViewer(root);
+    root.viewer.objects = new SkyObjects(root.viewer);
+  }
+  VIEWERS.all.set(id, root.viewer);
+  const marks = SKY.marks.get(id);
+  root.viewer.objects.marks = marks?.stamp === message.objects_stamp ? marks : null;
+  root.viewer.show(message);
+  return () => root.viewer.leave();
+}

@@ -1,0 +1,218 @@
+"""What is done in the background on the Frame page: open a frame, search it, make the picture that is shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import weakref
+from collections import OrderedDict
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_core.embedding import find_model
+from galaxy_core.errors import ModelError
+from galaxy_core.frame_bands import Band, SkyFrame, open_sky_frame
+from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
+from galaxy_core.frame_jobs import IN_MEMORY_PX
+from galaxy_core.frame_survey import Rows
+from pages.views import denoise_work, sky_sources
+from pages.views.denoise_desk import Report, Task
+from pages.views.image_viewer.payload import reduce_mean
+from pages.views.sky_sources import SkyItem
+
+MODEL = "segmenter"
+MAX_VALUES = 1_500_000  # of the picture of the whole frame: height x width x bands
+OPENED, SEARCHED = 0.1, 0.95  # of the work
+KEPT_OPEN = 2
+STRIP_PX = 512
+# Bands from blue to red, by the last word of their name; of others the order in which they come.
+WAVELENGTHS = ("nuv", "u", "blue", "b", "g", "green", "v", "r", "red", "i", "z", "y", "j", "h", "k", "ks")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A frame as it is shown first.
+
+    Attributes
+    ----------
+    bands : tuple of int
+        Which bands of the frame are shown: one, or three of them, red first.
+    factor : int
+        Pixels of the frame along a side of one pixel of the picture.
+    pixels : ndarray of float32, shape (len(bands), height, width)
+    """
+
+    bands: tuple[int, ...]
+    factor: int
+    pixels: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SkyWork:
+    """A frame that was searched. It stays open, so that parts of it can be looked at; ``key`` is its task's."""
+
+    key: str
+    frame: SkyFrame = field(repr=False)
+    catalog: FrameCatalog = field(repr=False)
+    picture: Picture = field(repr=False)
+    in_memory: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        table = int(self.catalog.objects.memory_usage().sum())
+        labels = 0 if isinstance(self.catalog.segmentation, np.memmap) else self.catalog.segmentation.nbytes
+        return self.in_memory + labels + table + self.picture.pixels.nbytes
+
+    @property
+    def unit(self) -> str:
+        """Of the frame's light."""
+        if not self.catalog.calibrated:
+            return "of white"
+        return str((self.frame.header or {}).get("BUNIT", "")).strip() or "frame units"
+
+
+_OPEN: OrderedDict[tuple, SkyFrame] = OrderedDict()
+_OPEN_LOCK = threading.Lock()
+
+
+def method_of(root: Path) -> str:
+    """The way to look for objects: by the trained segmenter where there is one."""
+    try:
+        find_model(MODEL, root)
+    except ModelError:
+        return "sep"
+    return MODEL
+
+
+def search_task(item: SkyItem, config: FrameConfig, root: Path) -> Task:
+    """The task of searching a frame."""
+    weights = find_model(MODEL, root) / "weights.safetensors" if config.method == MODEL else None
+    stamp = weights.stat().st_mtime_ns if weights else 0
+    parts = [item.digest, item.name, item.hdu, vars(config), str(weights), stamp]
+    key = hashlib.sha1(json.dumps(parts, default=str).encode()).hexdigest()
+    return Task(key, item.name, lambda report: _search(key, item, config, weights, stamp, report))
+
+
+def _search(key: str, item: SkyItem, config: FrameConfig, weights: Path | None, stamp: int, report: Report) -> SkyWork:
+    model = _load(weights.parent, stamp) if weights else None
+    report(0.02)
+    frame = _opened(item)
+    report(OPENED)
+    scratch = None
+    if frame.shape[0] * frame.shape[1] > IN_MEMORY_PX:
+        scratch = sky_sources.spool() / f"{key}-{threading.get_ident()}.npy"
+    share = SEARCHED - OPENED
+    catalog = catalogue_frame(frame, config, model, lambda done: report(OPENED + share * done), None, scratch)
+    if scratch is not None:
+        with suppress(OSError):  # where an open file cannot be deleted, it goes with the folder
+            scratch.unlink()
+    picture = make_picture(frame, lambda done: report(SEARCHED + (1 - SEARCHED) * done))
+    in_memory = sum(path.stat().st_size for path in item.paths) * 4 if _is_packed(item) else 0
+    return SkyWork(key, frame, catalog, picture, in_memory)
+
+
+def _is_packed(item: SkyItem) -> bool:
+    """Whether a frame had to be read whole: its pixels are in memory."""
+    from galaxy_core.frame_files import open_frame
+
+    return any(open_frame(path, item.hdu) is None for path in item.paths)
+
+
+@lru_cache(maxsize=1)
+def _load(folder: Path, stamp: int):
+    from galaxy_core.models import load_model, resolve_device
+
+    model = load_model(folder, resolve_device("auto"))
+    denoise_work.set_aside()
+    return model
+
+
+def _opened(item: SkyItem) -> SkyFrame:
+    """A frame that stays open as long as anything shows it; the last ones are kept for another search."""
+    key = (item.digest, item.paths, item.hdu)
+    with _OPEN_LOCK:
+        if key in _OPEN:
+            _OPEN.move_to_end(key)
+            return _OPEN[key]
+    stack, lock = ExitStack(), threading.Lock()
+    try:
+        frame = stack.enter_context(open_sky_frame(item.paths, item.hdu))
+    except BaseException:
+        stack.close()
+        raise
+    bands = tuple(replace(band, rows=partial(_one_at_a_time, lock, band.rows)) for band in frame.bands)
+    frame = replace(frame, bands=bands)
+    weakref.finalize(frame, stack.close)
+    with _OPEN_LOCK:
+        _OPEN[key] = frame
+        while len(_OPEN) > KEPT_OPEN:
+            _OPEN.popitem(last=False)
+    return frame
+
+
+def _one_at_a_time(lock: threading.Lock, rows: Rows, top: int, bottom: int) -> np.ndarray:
+    """Rows of a file that several threads read."""
+    with lock:
+        return rows(top, bottom)
+
+
+def shown_bands(bands: tuple[Band, ...], calibrated: bool = True) -> tuple[int, ...]:
+    """Which bands make the picture: one, or the reddest as red, the middle one as green and the bluest as blue."""
+    if len(bands) == 1:
+        return (0,)
+    if not calibrated:
+        return (0, 1, 2) if len(bands) > 2 else (0,)
+    order = sorted(range(len(bands)), key=lambda band: _wavelength(bands[band].name))
+    return order[-1], order[len(order) // 2], order[0]
+
+
+def by_wavelength(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of bands from blue to red; those that are not known come last, as they came.
+
+    Examples
+    --------
+    >>> by_wavelength(("HSC_I", "HSC_G", "sum", "r"))
+    ('HSC_G', 'r', 'HSC_I', 'sum')
+    """
+    return tuple(sorted(names, key=_wavelength))
+
+
+def _wavelength(name: str) -> int:
+    words = name.lower().replace("_", " ").split()
+    return next((WAVELENGTHS.index(word) for word in reversed(words) if word in WAVELENGTHS), len(WAVELENGTHS))
+
+
+def make_picture(frame: SkyFrame, report: Report = lambda done: None) -> Picture:
+    """The whole frame, reduced by a whole factor where it is large, read in strips."""
+    height, width = frame.shape
+    bands = shown_bands(frame.bands, frame.calibrated)
+    factor = max(1, int(np.ceil(np.sqrt(height * width * len(bands) / MAX_VALUES))))
+    pixels = read_region(frame, bands, (0, 0, width, height), factor, report)
+    return Picture(bands, factor, pixels)
+
+
+def read_region(
+    frame: SkyFrame,
+    bands: tuple[int, ...],
+    region: tuple[int, int, int, int],
+    factor: int,
+    report: Report = lambda done: None,
+) -> np.ndarray:
+    """Means of squares of ``factor`` pixels of a region (left, top, right, bottom), float32 (bands, height, width)."""
+    left, top, right, bottom = region
+    step = max(STRIP_PX // factor, 1) * factor
+    planes = []
+    for done, band in enumerate(bands):
+        strips = []
+        for first in range(top, bottom, step):
+            rows = frame.bands[band].rows(first, min(first + step, bottom))[:, left:right]
+            strips.append(reduce_mean(rows, factor))
+            report((done + (first - top) / max(bottom - top, 1)) / len(bands))
+        planes.append(np.concatenate(strips))
+    return np.stack(planes)

@@ -1,0 +1,242 @@
+"""The Frame page: uploads good and odd, its card, selection, downloads, and a frame that becomes a catalog."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import time
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from sky_frames import (
+    CALIBRATION,
+    SIDE,
+    SOURCES,
+    WCS_CARDS,
+    band_bytes,
+    fits_bytes,
+    jpeg_bytes,
+    sky_pixels,
+    with_gaps,
+)
+
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.models import save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from pages.views import denoise_work, sky_panels, sky_send, sky_sources, sky_work
+
+PAGE = "pages/6_Frame.py"
+PATIENCE_S = 90
+
+
+def finished(app):
+    """The page once nothing is under way."""
+    until = time.monotonic() + PATIENCE_S
+    while any((one.key or "").endswith("-cancel") for one in app.button) and time.monotonic() < until:
+        time.sleep(0.05)
+        app.run()
+    assert not app.exception
+    return app
+
+
+def upload(app, *files):
+    app.get("file_uploader")[0].set_value([(name, data, "application/octet-stream") for name, data in files]).run()
+    return finished(app)
+
+
+def metrics(app) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def said(app) -> str:
+    return " ".join(one.value for kind in (app.caption, app.markdown, app.error, app.info) for one in kind)
+
+
+def texts(app) -> str:
+    return " ".join(block.proto.body for block in app.get("html"))
+
+
+def open_at(app, x: float, y: float):
+    """Open the object at a place, as a click on it does."""
+    app.session_state["sky-opened"] = ("a search", 0, x, y)
+    return finished(app.run())
+
+
+@pytest.fixture(autouse=True)
+def no_segmenter(monkeypatch, request):
+    """Objects are looked for in SExtractor's way, but where a test is about the segmenter."""
+    if "segmenter" not in request.node.name:
+        monkeypatch.setattr(sky_work, "method_of", lambda root: "sep")
+
+
+@pytest.fixture
+def small_model_root(tmp_path):
+    """Artifacts with a small untrained denoiser and no catalog."""
+    config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
+    save_model(tmp_path / "models" / "contrastive_denoiser", ContrastiveDenoiser(config))
+    return tmp_path
+
+
+def test_opens_without_anything(open_app, tmp_path):
+    app = open_app(tmp_path, PAGE)
+    assert not app.exception and not app.error and not app.metric
+
+
+def test_one_band_is_searched_and_an_object_has_its_card(open_app, small_model_root):
+    app = upload(open_app(small_model_root, PAGE), ("field.fits", band_bytes()))
+    assert not app.error
+    assert int(metrics(app)["Objects"]) == len(SOURCES) and metrics(app)["Stars / galaxies"] == "not known"
+    assert "Stars and galaxies are not told apart" in said(app) and "Colours need two bands" in said(app)
+    assert "Click an object" in said(app) and "No trained segmenter is here" in said(app)
+    app = open_at(app, 40.0, 30.0)
+    card = texts(app)
+    x, y = map(float, re.search(r"([\d.]+), ([\d.]+) px", card).groups())
+    assert (x, y) == pytest.approx((41, 31), abs=0.2), "pixels of FITS are counted from 1"
+    assert "187.70" in card and "±" in card and "″" in card
+    assert "denoised" in card and "residual" in card and "not known: no model for it here" in card
+    assert "What kind of galaxy it would be" in said(app)
+    assert "No catalog is here yet" in said(app)
+    app.button(key="sky-close-card").click()
+    assert "Click an object" in said(finished(app.run()))
+
+
+def test_the_sensitivity_changes_what_is_found(open_app, tmp_path):
+    faint = ((x, y, 160.0, 1.6, 1.0, 0.0) for x in range(15, 190, 17) for y in range(15, 150, 17))
+    app = upload(open_app(tmp_path, PAGE), ("field.fits", fits_bytes(sky_pixels(sources=tuple(faint)))))
+    before = int(metrics(app)["Objects"])
+    app.select_slider(key="sky-rate").set_value(1000.0)
+    app = finished(app.run())
+    assert int(metrics(app)["Objects"]) > before
+    assert metrics(app)["False, expected"] == "32"
+
+
+def test_bands_of_one_field_give_colours(open_app, tmp_path):
+    bands = [("g.fits", band_bytes("g", 0.6, 1)), ("r.fits", band_bytes("r")), ("i.fits", band_bytes("i", 1.5, 2))]
+    app = upload(open_app(tmp_path, PAGE), *bands)
+    assert not app.error and int(metrics(app)["Objects"]) == len(SOURCES)
+    charts = [chart.proto.spec for chart in app.get("plotly_chart")]
+    assert len(charts) == 2 and "Two colours" in "".join(charts)
+    assert "g \\u2212 r [mag]" in "".join(charts) or "g − r [mag]" in "".join(charts)
+    app.toggle(key="sky-together").set_value(False)
+    app = finished(app.run())
+    assert len([button for button in app.button if (button.key or "").startswith("sky-file-")]) == 3
+    assert "Colours need two bands" in said(app)
+
+
+FLAT = np.full(SIDE, 100.0, dtype=np.float32)
+ODD = {
+    "no sources": (fits_bytes(sky_pixels(sources=())), True),
+    "all saturated": (fits_bytes(np.full(SIDE, 65535, dtype=np.uint16), SATURATE=60000), False),
+    "borders without a measurement": (fits_bytes(with_gaps()), True),
+    "no coordinates": (fits_bytes(sky_pixels()), True),
+    "broken coordinates": (fits_bytes(sky_pixels(), **(WCS_CARDS | {"CD1_1": 0.0})), True),
+    "whole counts": (fits_bytes(np.rint(sky_pixels()).astype(np.int16), **WCS_CARDS), True),
+    "sky below zero": (fits_bytes(sky_pixels() - 500, **WCS_CARDS, **CALIBRATION), True),
+    "nothing finite": (fits_bytes(np.full(SIDE, np.nan, dtype=np.float32)), False),
+    "one value": (fits_bytes(FLAT), False),
+    "one pixel": (fits_bytes(np.ones((1, 1), dtype=np.float32)), False),
+    "one row": (fits_bytes(sky_pixels()[:1]), None),
+    "a table": (b"a,b\n1,2\n", False),
+    "nothing": (b"", False),
+    "cut short": (band_bytes()[:9000], False),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_uploads_give_a_result_or_one_sentence(open_app, tmp_path, name):
+    data, usable = ODD[name]
+    app = upload(open_app(tmp_path, PAGE), ("odd.fits", data))
+    assert len(app.error) + ("Objects" in metrics(app)) == 1
+    if usable is not None:
+        assert ("Objects" in metrics(app)) == usable
+    if app.error:
+        assert app.error[0].value.endswith(".") and "\n" not in app.error[0].value
+    if name == "no sources" and metrics(app)["Objects"] == "0":
+        assert "No object passes the threshold" in said(app)
+
+
+def test_bands_of_different_shape_are_one_sentence(open_app, tmp_path):
+    files = ("g.fits", band_bytes("g")), ("r.fits", fits_bytes(sky_pixels()[:-3]))
+    app = upload(open_app(tmp_path, PAGE), *files)
+    assert "same pixels" in app.error[0].value and not app.metric
+
+
+def test_a_colour_picture_is_marked_as_uncalibrated(open_app, small_model_root):
+    app = upload(open_app(small_model_root, PAGE), ("photo.jpg", jpeg_bytes()))
+    assert int(metrics(app)["Objects"]) >= 4 and "not calibrated" in said(app)
+    app = open_at(app, 60.0, 110.0)
+    assert "of white" in texts(app) and "denoised" in texts(app)
+
+
+def test_a_segmenter_that_is_damaged_is_named(open_app, tmp_path):
+    folder = tmp_path / "models" / "segmenter"
+    folder.mkdir(parents=True)
+    (folder / "weights.safetensors").write_bytes(b"no weights")
+    app = upload(open_app(tmp_path, PAGE), ("field.fits", band_bytes()))
+    assert len(app.error) == 1 and "segmenter" in app.error[0].value and not app.metric
+    app.get("button_group")[0].set_value("sep")
+    assert int(metrics(finished(app.run()))["Objects"]) == len(SOURCES)
+
+
+def test_nearest_galaxies_where_there_is_a_catalog(open_app, broken_root):
+    """The catalog's model is not here, or the catalog is damaged: one sentence, and the card goes on."""
+    app = upload(open_app(broken_root, PAGE), ("field.fits", band_bytes()))
+    app = open_at(app, 40.0, 30.0)
+    app.toggle(key="sky-nearest").set_value(True)
+    assert "There is no model 'toy'" in said(finished(app.run()))
+    (broken_root / "tiny" / "manifest.json").write_text("{")
+    app = finished(app.run())
+    assert "Objects" in metrics(app) and "Flux" in texts(app)
+
+
+def test_frames_in_the_artifacts_folder_can_be_chosen(open_app, tmp_path):
+    (tmp_path / "frames").mkdir()
+    path = tmp_path / "frames" / "deep field.fits"
+    path.write_bytes(band_bytes())
+    app = open_app(tmp_path, PAGE)
+    app.get("button_group")[0].set_value("Frames in the artifacts folder").run()
+    app.multiselect(key="sky-files").set_value([path]).run()
+    assert int(metrics(finished(app))["Objects"]) == len(SOURCES)
+
+
+def test_downloads_are_the_commands_files(open_app, tmp_path):
+    app = upload(open_app(tmp_path, PAGE), ("field.fits", band_bytes()))
+    names = {button.label for button in app.get("download_button")}
+    assert names == {*sky_panels.FORM_NAMES.values(), "Segmentation map"}
+    work = list(denoise_work.desk(sky_sources.PAGE)._results.values())[-1]
+    with fits.open(io.BytesIO(sky_panels.segmentation_bytes(work.catalog))) as hdus:
+        assert hdus[0].data.shape == SIDE and hdus[0].header["CRVAL1"] == 187.7
+        assert hdus[0].data.max() == len(work.catalog.objects)
+
+
+def test_galaxies_become_a_catalog_of_their_own(open_app, tmp_path):
+    app = upload(open_app(tmp_path, PAGE), ("field.fits", band_bytes()))
+    app.button(key="sky-send-go").click()
+    app = finished(app.run())
+    folder = tmp_path / "frames_on_the_map" / "field"
+    catalog = read_catalog(f"fits-stamps:{folder}")
+    assert len(catalog) == len(SOURCES) and catalog.table["ra_deg"].notna().all()
+    assert catalog.pixel_scale_arcsec == pytest.approx(0.36)
+    assert f"fits-stamps:{folder} --name field --artifacts {tmp_path}" in app.code[0].value
+    assert "Make the map" in [button.label for button in app.button]
+    app.text_input(key="sky-send-name").set_value("../escape")
+    assert len(finished(app.run()).error) == 1
+
+
+def test_command_names_the_default_artifacts_only_where_they_are_others(tmp_path):
+    assert "--artifacts" not in sky_send.command(tmp_path, "a", sky_send.PROJECT / "artifacts")
+
+
+def test_uploads_on_disk_are_bounded(tmp_path):
+    for number in range(4):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "a.fits").write_bytes(bytes(100))
+        time.sleep(0.01)
+    sky_sources.drop_oldest(tmp_path, tmp_path / "3", most_bytes=250)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3"]
+    shutil.rmtree(tmp_path / "2")
+    sky_sources.drop_oldest(tmp_path, tmp_path / "3", most_bytes=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["3"]

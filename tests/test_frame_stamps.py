@@ -1,0 +1,160 @@
+"""Single objects of a frame: stamps at its edges, profiles against the light that was put in, a catalog of stamps."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from sky_frames import NOISE, SIDE, SKY, SOURCES, band_bytes, fits_bytes, sky_pixels
+
+from galaxy_core import frame_stamps as module
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.errors import GalaxyError
+from galaxy_core.frame_bands import open_sky_frame
+from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
+from galaxy_core.frame_measures import EDGE, SATURATED
+from galaxy_core.frame_stamps import (
+    cut_stamp,
+    galaxy_rows,
+    pixel_scale_of,
+    radial_profile,
+    write_stamp_catalog,
+)
+from galaxy_core.images import decode_image
+
+
+@pytest.fixture(scope="module")
+def frame(tmp_path_factory):
+    """Two bands of the simulated frame."""
+    folder = tmp_path_factory.mktemp("frames")
+    paths = []
+    for band, gain in (("g", 0.5), ("r", 1.0)):
+        (folder / f"{band}.fits").write_bytes(band_bytes(band, gain, seed=len(paths)))
+        paths.append(folder / f"{band}.fits")
+    with open_sky_frame(paths) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def catalog(frame):
+    return catalogue_frame(frame, FrameConfig("sep"))
+
+
+def row_at(catalog, x: float, y: float) -> pd.Series:
+    objects = catalog.objects
+    return objects.iloc[int(np.argmin(np.hypot(objects["x"] - x, objects["y"] - y)))]
+
+
+def test_a_stamp_is_the_frame_around_its_centre(frame):
+    stamp = cut_stamp(frame, 40.0, 30.0, 21)
+    assert stamp.shape == (2, 21, 21) and stamp.dtype == np.float32
+    np.testing.assert_array_equal(stamp[1], sky_pixels(1)[20:41, 30:51])
+
+
+@pytest.mark.parametrize("place", [(0, 0), (199, 159), (-3.0, 80.0)])
+def test_a_stamp_is_nan_outside_of_the_frame(frame, place):
+    stamp = cut_stamp(frame, *place, 32)
+    assert stamp.shape == (2, 32, 32) and np.isnan(stamp).any() and np.isfinite(stamp).any()
+    padded = np.pad(sky_pixels(1), 64, constant_values=np.nan)
+    top, left = (round(value - 15.5) + 64 for value in place[::-1])
+    np.testing.assert_array_equal(stamp[1], padded[top : top + 32, left : left + 32])
+
+
+def test_a_stamp_beyond_the_frame_is_nothing_but_nan(frame):
+    assert np.isnan(cut_stamp(frame, -500.0, 900.0, 16)).all()
+
+
+def test_profile_of_a_gaussian(frame, catalog):
+    """A Gaussian seen along its major axis: its surface brightness falls with its own width."""
+    x, y, flux, width, ratio, _ = SOURCES[0]
+    profile = radial_profile(frame, catalog.segmentation, row_at(catalog, x, y), band=1)
+    true = flux / (2 * np.pi * width**2 * ratio) * np.exp(-(profile.radius_px**2) / (2 * width**2))
+    bright = true > 20 * NOISE
+    assert bright.sum() >= 5
+    np.testing.assert_allclose(profile.brightness[bright], true[bright], rtol=0.12)
+    assert (profile.error > 0).all() and profile.error[-1] < NOISE
+
+
+def test_profile_of_a_naive_mean(frame, catalog):
+    """Rings of the profile, pixel by pixel."""
+    row = row_at(catalog, 150.0, 40.0)
+    profile = radial_profile(frame, catalog.segmentation, row, band=1)
+    values, reach = {}, len(profile.radius_px)
+    angle, ratio = np.radians(row["theta_deg"]), 1 - row["ellipticity"]
+    for j in range(20, 61):
+        for i in range(130, 171):
+            dx, dy = i - row["x"], j - row["y"]
+            u, v = dx * np.cos(angle) + dy * np.sin(angle), -dx * np.sin(angle) + dy * np.cos(angle)
+            ring = int(np.hypot(u, v / ratio))
+            if ring < reach and catalog.segmentation[j, i] in (0, row["number"]):
+                values.setdefault(ring, []).append(float(sky_pixels(1)[j, i]) - SKY)
+    naive = np.array([np.mean(values[ring]) for ring in range(reach)])
+    np.testing.assert_allclose(profile.brightness, naive, atol=0.6)  # but for the sky, which the survey measured
+
+
+def test_profile_at_the_corner(frame, catalog):
+    row = catalog.objects.iloc[0].copy()
+    row["x"], row["y"], row["half_light_radius"] = 0.0, 0.0, np.nan
+    profile = radial_profile(frame, catalog.segmentation, row)
+    assert np.isfinite(profile.brightness).all() and len(profile.radius_px) > 2
+
+
+def test_rows_worth_a_stamp():
+    objects = pd.DataFrame(
+        {
+            "snr": [50.0, 5.0, 50.0, 50.0, 50.0, np.nan],
+            "flags": [0, 0, EDGE, SATURATED, 1, 0],
+            "p_galaxy": [np.nan, 0.9, 0.9, 0.9, 0.2, 0.9],
+        }
+    )
+    assert galaxy_rows(objects).tolist() == [0]
+    assert galaxy_rows(objects, whole=False, min_snr=1.0).tolist() == [0, 1, 2, 3]
+    assert galaxy_rows(objects.iloc[:0]).tolist() == []
+
+
+def test_a_frame_becomes_a_catalog(frame, catalog, tmp_path):
+    rows, seen = galaxy_rows(catalog.objects), []
+    folder = write_stamp_catalog(frame, catalog.objects, rows, tmp_path / "field", seen.append)
+    read = read_catalog(f"fits-stamps:{folder}")
+    assert len(read) == len(rows) == len(SOURCES) and seen[-1] == 1.0
+    assert read.linear and read.pixel_scale_arcsec == pytest.approx(0.36)
+    assert set(read.split_keys) == {"g"}, "stamps of one frame go together"
+    first = catalog.objects.iloc[rows[0]]
+    side = module.stamp_side(first["half_light_radius"], first["semi_major"])
+    np.testing.assert_array_equal(read.load_image(0), cut_stamp(frame, first["x"], first["y"], side))
+    assert read.table["magnitude_r"].iloc[0] == pytest.approx(first["magnitude_r"])
+    assert read.table["half_light_radius_px"].iloc[0] == pytest.approx(first["half_light_radius"])
+    with fits.open(folder / "stamps.fits") as hdus:
+        hdus.verify("exception")
+        assert len(hdus) == len(rows) + 1
+        place = WCS(hdus[1].header, naxis=2).wcs_world2pix([[first["ra_deg"], first["dec_deg"]]], 0)[0]
+        assert place == pytest.approx([first["x"] - hdus[1].header["FRAMEX"], first["y"] - hdus[1].header["FRAMEY"]])
+    assert decode_image((folder / "stamps.fits").read_bytes(), "stamps.fits", 1).pixels.shape[1:] == (side, side)
+
+
+def test_a_frame_without_coordinates_and_a_name_in_any_language(tmp_path):
+    path = tmp_path / "Дальнее поле.fits"
+    path.write_bytes(fits_bytes(sky_pixels()))
+    with open_sky_frame([path]) as opened:
+        found = catalogue_frame(opened, FrameConfig("sep"))
+        folder = write_stamp_catalog(opened, found.objects, [0], tmp_path / "one")
+        assert pixel_scale_of(opened) is None
+    read = read_catalog(f"fits-stamps:{folder}")
+    assert len(read) == 1 and read.galaxy_ids[0].startswith("Дальнее поле_") and read.load_image(0).shape[0] == 1
+    assert "ra_deg" not in read.table
+
+
+def test_nothing_to_write_and_nowhere_to_write(frame, catalog, tmp_path):
+    with pytest.raises(GalaxyError, match="No object"):
+        write_stamp_catalog(frame, catalog.objects, [], tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(GalaxyError, match="Cannot write"):
+        write_stamp_catalog(frame, catalog.objects, [0], tmp_path / "file" / "under")
+
+
+def test_examples():
+    assert SIDE == (160, 200) and doctest.testmod(module).failed == 0
