@@ -85,7 +85,7 @@ def test_click_card_lasso_box_and_sensitivity(visit):
 
     page.get_by_role("button", name="Zoom in (+)").click()
     page.wait_for_function("document.querySelector('.iv').viewer.view.zoom > 1.3")
-    page.locator(".st-key-sky-rate [role=slider]").press("ArrowRight")
+    page.locator(".st-key-sky-rate input[type=range]").press("ArrowRight")
     page.wait_for_function("document.querySelector('.iv').viewer.message.objects_stamp !== undefined")
     page.get_by_text("0.96", exact=True).wait_for()
     assert page.evaluate("document.querySelector('.iv').viewer.view.zoom") > 1.3, "the view stays"

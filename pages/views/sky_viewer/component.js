@@ -20,7 +20,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return () => { if (channel.tell === setTriggerValue) channel.tell = undefined; };
   }
   let root = parentElement.querySelector(".iv");
-  if (!root) {
+  const fresh = !root;
+  if (fresh) {
     root = document.createElement("div");
     root.className = "iv";
     root.dataset.single = "";
@@ -32,5 +33,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const marks = SKY.marks.get(id);
   root.viewer.objects.marks = marks?.stamp === message.objects_stamp ? marks : null;
   root.viewer.show(message);
-  return () => root.viewer.leave();
+  // while a frame is searched anew its viewer is gone from the page: the next one looks where it looked
+  const kept = SKY.views.get(id);
+  if (fresh && kept?.stamp === message.stamp) {
+    Object.assign(root.viewer.view, kept.view);
+    root.viewer.redraw();
+    root.viewer.askForDetail();
+  }
+  return () => {
+    SKY.views.set(id, { stamp: message.stamp, view: { ...root.viewer.view } });
+    root.viewer.leave();
+  };
 }

@@ -1,7 +1,7 @@
 /* What lies over a frame: objects as ellipses, the grid of the sky, a box that is drawn, and clicks on objects. */
 
 const CLICK_PX = 5, REACH_PX = 12, MANY = 2500;
-const SKY = (window.galaxyAtlasSky ??= { marks: new Map(), channels: new Map() });
+const SKY = (window.galaxyAtlasSky ??= { marks: new Map(), channels: new Map(), views: new Map() });
 
 /** Tell the server what was done; it is told again until it says it has seen it. */
 function tellSky(id, event) {
