@@ -95,7 +95,7 @@ def test_one_band_is_searched_and_an_object_has_its_card(open_app, small_model_r
     x, y = map(float, re.search(r"([\d.]+), ([\d.]+) px", card).groups())
     assert (x, y) == pytest.approx((41, 31), abs=0.2), "pixels of FITS are counted from 1"
     assert "187.70" in card and "±" in card and "″" in card
-    assert "denoised" in card and "residual" in card and "not known: no model for it here" in card
+    assert "denoised" in card and "residual" in card and "not told on frames yet" in card
     assert "What kind of galaxy it would be" in said(app)
     assert "No catalog is here yet" in said(app)
     app.button(key="sky-close-card").click()

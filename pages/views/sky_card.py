@@ -69,7 +69,7 @@ def main_facts(work: SkyWork, row: pd.Series) -> dict[str, str]:
     facts["Detection"] = f"{row['detection']:.3g} (threshold {work.catalog.threshold:.3g})"
     facts["Pixels"] = f"{int(row['n_pixels']):,}"
     known = np.isfinite(row["p_galaxy"])
-    facts["Probability of a galaxy"] = f"{row['p_galaxy']:.2f}" if known else "not known: no model for it here"
+    facts["Probability of a galaxy"] = f"{row['p_galaxy']:.2f}" if known else "not told on frames yet"
     facts["Flags"] = flag_text(int(row["flags"]))
     return facts
 

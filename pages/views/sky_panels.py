@@ -26,7 +26,7 @@ METHOD_HELP = """The segmenter is a network trained on simulated sky; the other 
 package sep, with its default filter. Both get the threshold at which noise gives the number of false detections chosen
 here."""
 NO_SEGMENTER = """No trained segmenter is here, so objects are looked for in SExtractor's way (package `sep`)."""
-NOT_TOLD_APART = "Stars and galaxies are not told apart here: no model for that is installed, so colours say nothing."
+NOT_TOLD_APART = "Stars and galaxies are not told apart on frames yet; `scripts/separate.py` does so for stamps."
 SIZES, COLOURS = "sizes", "colours"
 FORM_NAMES = {
     "fits": "FITS table",
