@@ -16,6 +16,8 @@ from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
 PROJECT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = "requirements.txt"  # what one machine needs
+CLUSTER_REQUIREMENTS = "scripts/requirements-cluster.txt"  # what several machines need beside it, and the tests
 DEMO_CATALOG = "synthetic:2000"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # Linux wheels of torch without gigabytes of CUDA libraries
 NO_NETWORK = (
@@ -35,10 +37,14 @@ class SetupError(Exception):
     """The machine cannot run Galaxy Atlas yet; the message is one sentence that says what to do."""
 
 
-def prepare(project=PROJECT):
-    """Make everything ready and return the path of the environment's Python; quick when nothing has changed."""
+def prepare(project=PROJECT, lists=(REQUIREMENTS,)):
+    """Make everything ready and return the path of the environment's Python; quick when nothing has changed.
+
+    ``lists`` are the files of requirements to install, within the project.
+    """
     check_python()
-    python = prepare_packages(project)
+    for name in lists:
+        python = prepare_packages(project, name)
     prepare_demo(project, python)
     return python
 
@@ -60,14 +66,15 @@ def environment_python(project):
     return project / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def prepare_packages(project):
-    """Create `.venv` and install requirements.txt, each only when needed."""
+def prepare_packages(project, requirements=REQUIREMENTS):
+    """Create `.venv` and install a file of requirements, each only when needed."""
     python = environment_python(project)
-    stamp = project / ".venv" / "requirements.sha256"
+    listed = project / requirements
+    stamp = project / ".venv" / (listed.stem + ".sha256")
     try:
-        wanted = hashlib.sha256((project / "requirements.txt").read_bytes()).hexdigest()
+        wanted = hashlib.sha256(listed.read_bytes()).hexdigest()
     except OSError as error:
-        raise SetupError(f"requirements.txt cannot be read ({reason(error)}); fetch Galaxy Atlas again.") from error
+        raise SetupError(f"{requirements} cannot be read ({reason(error)}); fetch Galaxy Atlas again.") from error
     if python.exists() and stamp.exists() and stamp.read_text().strip() == wanted:
         return python
 
@@ -76,7 +83,7 @@ def prepare_packages(project):
         create_environment(project, python)
     if stamp.exists():
         stamp.unlink()  # an installation that is cut short must not look finished
-    install(project, python)
+    install(listed, python)
     partial = stamp.with_suffix(".tmp")
     partial.write_text(wanted + "\n")
     os.replace(str(partial), str(stamp))
@@ -136,11 +143,11 @@ def create_environment(project, python):
     )
 
 
-def install(project, python):
-    """Install requirements.txt into the environment, showing what pip is at."""
-    say("Installing the packages of requirements.txt; the first time this takes some minutes ...")
+def install(listed, python):
+    """Install a file of requirements into the environment, showing what pip is at."""
+    say(f"Installing the packages of {listed.name}; the first time this takes some minutes ...")
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", *cpu_wheels()]
-    command = [str(python), "-m", "pip", "install", *options, "-r", str(project / "requirements.txt")]
+    command = [str(python), "-m", "pip", "install", *options, "-r", str(listed)]
     began = time.time()
     lines = []
     running = subprocess.Popen(
@@ -156,7 +163,7 @@ def install(project, python):
         raise
     show_progress("", 0)
     if running.wait() != 0:
-        raise SetupError(explain_pip(lines))
+        raise SetupError(explain_pip(lines, listed.name))
     say(f"Installed in {time.time() - began:.0f} s.")
 
 
@@ -183,7 +190,7 @@ def show_progress(line, seconds):
         sys.stdout.flush()
 
 
-def explain_pip(lines):
+def explain_pip(lines, name=REQUIREMENTS):
     """One sentence on why pip failed, from what it printed."""
     said = "\n".join(lines).lower()
     if any(words in said for words in NO_NETWORK):
@@ -194,7 +201,7 @@ def explain_pip(lines):
     if "no space left" in said:
         return "The disk is full, so the packages are not installed; free about 3 GB and start again."
     errors = [line for line in lines if line.startswith("ERROR:")] or lines[-1:] or ["pip gave no reason"]
-    return "pip could not install requirements.txt ({}); mend that and start again.".format(errors[-1].rstrip("."))
+    return "pip could not install {} ({}); mend that and start again.".format(name, errors[-1].rstrip("."))
 
 
 def prepare_demo(project, python):

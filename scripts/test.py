@@ -8,7 +8,15 @@ import shutil
 import subprocess
 import sys
 
-from environment import PROJECT, SetupError, check_python, prepare, run_or_explain
+from environment import (
+    CLUSTER_REQUIREMENTS,
+    PROJECT,
+    REQUIREMENTS,
+    SetupError,
+    check_python,
+    prepare,
+    run_or_explain,
+)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -28,7 +36,7 @@ def main():
         return 0
     check_python()
     check_browser()
-    python = prepare()
+    python = prepare(lists=(REQUIREMENTS, CLUSTER_REQUIREMENTS))
     return subprocess.call([str(python), "-m", "pytest", *sys.argv[1:]], cwd=str(PROJECT))
 
 

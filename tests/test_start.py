@@ -49,6 +49,7 @@ def project(tmp_path):
         shutil.copy(PROJECT / "scripts" / name, tmp_path / "scripts")
     (tmp_path / "scripts" / "run_pipeline.py").write_text(STUB_PIPELINE)
     (tmp_path / "requirements.txt").write_text("# nothing\n")
+    (tmp_path / "scripts" / "requirements-cluster.txt").write_text("# nothing more\n")
     (tmp_path / "app.py").write_text(APP)
     return tmp_path
 
@@ -60,8 +61,9 @@ def ready(project, environment):
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    digest = environment.hashlib.sha256((project / "requirements.txt").read_bytes()).hexdigest()
-    (project / ".venv" / "requirements.sha256").write_text(digest)
+    for name in (environment.REQUIREMENTS, environment.CLUSTER_REQUIREMENTS):
+        digest = environment.hashlib.sha256((project / name).read_bytes()).hexdigest()
+        (project / ".venv" / Path(name).with_suffix(".sha256").name).write_text(digest)
     (project / "artifacts" / "demo").mkdir(parents=True)
     (project / "artifacts" / "demo" / "manifest.json").write_text("{}")
     return project
@@ -146,7 +148,7 @@ def test_no_network_for_pip_is_one_sentence_and_not_taken_for_done(project, envi
 def test_pip_runs_only_when_the_requirements_changed(project, environment, monkeypatch):
     monkeypatch.setattr(environment, "cpu_wheels", list)
     installed = []
-    monkeypatch.setattr(environment, "install", lambda project, python: installed.append(str(python)))
+    monkeypatch.setattr(environment, "install", lambda listed, python: installed.append(str(python)))
     python = environment.prepare_packages(project)
     assert installed == [str(python)] and subprocess.run([python, "-c", "pass"]).returncode == 0
     with monkeypatch.context() as quiet:
@@ -163,8 +165,20 @@ def test_pip_runs_only_when_the_requirements_changed(project, environment, monke
     assert len(installed) == 3 and python.exists()
 
 
+def test_packages_for_a_cluster_are_installed_for_the_tests_alone(project, environment, monkeypatch):
+    monkeypatch.setattr(environment, "cpu_wheels", list)
+    monkeypatch.setattr(environment, "prepare_demo", lambda project, python: None)
+    installed = []
+    monkeypatch.setattr(environment, "install", lambda listed, python: installed.append(listed.name))
+    environment.prepare(project)
+    assert installed == ["requirements.txt"]
+    environment.prepare(project, (environment.REQUIREMENTS, environment.CLUSTER_REQUIREMENTS))
+    environment.prepare(project)
+    assert installed == ["requirements.txt", "requirements-cluster.txt"]
+
+
 def test_an_interrupted_installation_is_done_again(ready, environment, monkeypatch):
-    def interrupted(project, python):
+    def interrupted(listed, python):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(environment, "has_pip", lambda python: True)
