@@ -1,54 +1,70 @@
 """Where in a tile there is something bright, so that what is done for it is done there alone.
 
 A few stars in a tile are no reason to run a network over all of it again: the second look is at windows around bright
-pixels, those of one size in one call. Pixels `MARGIN_PX` from the border of a window come out as in the whole tile to
-a few hundredths of the noise (root mean square over bright pixels of a KiDS frame), and no better with 16 pixels.
+pixels, those of one size in one call, and those of several tiles together: a call costs as much as a window. Pixels
+`MARGIN_PX` from the border of a window come out as in the whole tile to a few hundredths of the noise (root mean square
+over bright pixels of a KiDS frame), and no better with 16 pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import ndimage
 
 MARGIN_PX = 12
 SIDES_PX = (48, 64, 96, 128)  # of square windows; few, so that many windows share a call
-CALL_PX = 4000  # what calling a network costs, in pixels worked on in that time
+CALL_PX = 500  # what a window costs beside its pixels, in pixels worked on in that time
+MOST_PX = 65536  # in one call: more would be faster by nothing and take memory
 BLOCK_PX = 8  # bright pixels are put together in blocks, which is much faster than pixel by pixel
 
 Box = tuple[slice, slice]  # rows, columns
 # Tiles (n, height, width) and the noise sigma to tell, to their corrections and standard deviations (None: not known)
-Run = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray | None]]
+Passed = tuple[np.ndarray, np.ndarray | None]
+Run = Callable[[np.ndarray, float], Passed]
 
 
-def run_where(run: Run, needed: np.ndarray) -> Run:
-    """A function of one tile that works in windows around the pixels that need it, with zeros outside of them.
+def run_where(run: Run, tiles: Sequence[np.ndarray], needed: Sequence[np.ndarray], sigma: float) -> list[Passed]:
+    """What the model makes of tiles around the pixels that need it, with zeros outside of windows around those.
 
     Parameters
     ----------
     run : callable
-        Called once for all windows of a size.
-    needed : ndarray of bool, shape (height, width)
+        Called with windows of one size, of all the tiles together, and with each tile that takes no longer as a whole.
+    tiles : sequence of ndarray of float32, shape (height, width)
+    needed : sequence of ndarray of bool, of the same shapes
+    sigma : float
+        To tell the model.
+
+    Returns
+    -------
+    list of (correction, std)
+        One a tile, float32 of its shape; ``std`` is None where ``run`` gives none.
     """
-    by_shape: dict[tuple[int, ...], list[Box]] = {}
-    for window in bright_windows(needed):
-        by_shape.setdefault(needed[window].shape, []).append(window)
-    if sum(CALL_PX + len(boxes) * shape[0] * shape[1] for shape, boxes in by_shape.items()) > needed.size:
-        return run  # the whole tile takes no longer
-
-    def run_windows(tiles: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray | None]:
-        correction, std = np.zeros_like(tiles), None
-        for windows in by_shape.values():
-            parts, errors = run(np.stack([tiles[0][window] for window in windows]), sigma)
-            for index, window in enumerate(windows):
-                correction[0][window] = parts[index]
+    made: list[Passed] = [(np.zeros_like(tile), None) for tile in tiles]
+    by_shape: dict[tuple[int, ...], list[tuple[int, Box]]] = {}
+    for index, (tile, where) in enumerate(zip(tiles, needed, strict=True)):
+        windows = bright_windows(where)
+        if sum(CALL_PX + where[window].size for window in windows) > where.size:
+            correction, std = run(tile[None], sigma)
+            made[index] = correction[0], None if std is None else std[0]
+            continue
+        for window in windows:
+            by_shape.setdefault(where[window].shape, []).append((index, window))
+    for shape, places in by_shape.items():
+        at_once = max(MOST_PX // (shape[0] * shape[1]), 1)
+        for start in range(0, len(places), at_once):
+            some = places[start : start + at_once]
+            corrections, errors = run(np.stack([tiles[index][window] for index, window in some]), sigma)
+            for part, (index, window) in enumerate(some):
+                correction, std = made[index]
+                correction[window] = corrections[part]
                 if errors is not None:
-                    std = np.zeros_like(tiles) if std is None else std
-                    std[0][window] = errors[index]
-        return correction, std
-
-    return run_windows
+                    std = np.zeros_like(correction) if std is None else std
+                    std[window] = errors[part]
+                    made[index] = correction, std
+    return made
 
 
 def bright_windows(needed: np.ndarray) -> list[Box]:

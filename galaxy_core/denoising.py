@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from astropy.io import fits
     from torch import nn
 
+TOGETHER = 4  # neighbouring tiles whose bright windows share calls of the model
 # Rows from, and up to, denoised (rows, width), and their standard deviation or None
 WriteRows = Callable[[int, int, np.ndarray, np.ndarray | None], None]
 
@@ -188,19 +189,18 @@ def denoise_band(
     def run(tiles: np.ndarray, sigma_told: float) -> tuple[np.ndarray, np.ndarray | None]:
         return run_grey(model, tiles, sigma_told, sure)
 
-    def work(tile: np.ndarray) -> np.ndarray:
-        band, sky = tile
+    def work(tiles: list[np.ndarray]) -> list[np.ndarray]:
         if sigma == 0:
-            return np.zeros((1 + sure, *band.shape), dtype=np.float32)
-        signal = np.where(survey.untouched(band), np.float32(np.nan), (band - sky) / units)
-        return units * np.stack(correct_in_sigmas(signal, run)[: 1 + sure])
+            return [np.zeros((1 + sure, *tile.shape[1:]), dtype=np.float32) for tile in tiles]
+        signals = [np.where(survey.untouched(band), np.float32(np.nan), (band - sky) / units) for band, sky in tiles]
+        return [units * np.stack(made[: 1 + sure]) for made in correct_in_sigmas(signals, run)]
 
     def keep(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
         band = original[0]
         denoised = np.where(survey.untouched(band), band, band + blended[0])
         write(top, bottom, denoised, np.where(np.isnan(band), band, blended[1]) if sure else None)
 
-    blend_tiles(read, survey.shape, work, keep, report, *tile_workers())
+    blend_tiles(read, survey.shape, work, keep, report, *tile_workers(), TOGETHER)
     return float(sigma)
 
 
@@ -264,9 +264,9 @@ def _fill_display(
     sure = target[1] is not None
     turned = max(bands.shape[1:]) <= TILE_PX  # a stamp takes no time; frames would take eight times theirs
 
-    def work(tile: np.ndarray) -> np.ndarray:
-        correction, _, std = run_model(model, tile, sigma, sure, turned)
-        return correction if std is None else np.concatenate([correction, std])
+    def work(tiles: list[np.ndarray]) -> list[np.ndarray]:
+        made = [run_model(model, tile, sigma, sure, turned) for tile in tiles]
+        return [correction if std is None else np.concatenate([correction, std]) for correction, _, std in made]
 
     def write(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
         target[0][:, top:bottom] = original + blended[: len(bands)]

@@ -15,11 +15,13 @@ scales from about two pixels, which returns half of the noise there and brings a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
 from galaxy_core.box_filters import box_maximum, box_mean, box_sum
-from galaxy_core.bright_windows import Run, boxes_around, grown, run_where
+from galaxy_core.bright_windows import Passed, Run, boxes_around, grown, run_where
 from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise, estimate_sky
 
 NOISE_SPACING_PX = 3  # sees the noise of drizzled frames; galaxies are smooth over it
@@ -102,42 +104,46 @@ def _autocorrelation_sum(values: np.ndarray, weight: np.ndarray, lag_px: int) ->
     return side**2 * float(products / pairs)
 
 
-def correct_in_sigmas(signal: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray | None]:
-    """What to add to a sky-subtracted tile (height, width), and how sure the result is, in units of its noise.
+def correct_in_sigmas(signals: Sequence[np.ndarray], run: Run) -> list[Passed]:
+    """What to add to sky-subtracted tiles (height, width), and how sure the result is, in units of their noise.
 
     Parameters
     ----------
-    signal : ndarray of float32, shape (height, width)
-        NaN and infinities are shown to the model as sky, and get no correction.
+    signals : sequence of ndarray of float32, shape (height, width)
+        Tiles to work on together, which is faster: a call of the model then has more to do. NaN and infinities are
+        shown to the model as sky, and get no correction.
     run : callable
         The model: see `galaxy_core.bright_windows.Run`. Tiles, corrections and errors are in its range.
 
     Returns
     -------
-    correction : ndarray of float32, shape (height, width)
-    std : ndarray of float32, shape (height, width), or None
-        One standard deviation of the denoised pixel; 1, the noise itself, where the pixel is left as it was. Passes are
-        blended as if their errors were the same, and the noise given back with the light of sources adds in quadrature.
-        None if ``run`` gives none.
+    list of (correction, std)
+        correction : ndarray of float32, shape (height, width)
+        std : ndarray of float32, shape (height, width), or None
+            One standard deviation of the denoised pixel; 1, the noise itself, where the pixel is left as it was. Passes
+            are blended as if their errors were the same, and the noise given back with the light of sources adds in
+            quadrature. None if ``run`` gives none.
     """
-    finite = np.isfinite(signal)
-    signal = np.where(finite, signal, 0).astype(np.float32)
-    scale = np.float32(noise_correlation(signal))
-    correction, std = _correct(signal / scale, run, untouched=1 / scale)
-    correction = np.where(finite, scale * correction, 0)
-    return correction, None if std is None else np.where(finite, scale * std, 1).astype(np.float32)
+    finite = [np.isfinite(signal) for signal in signals]
+    shown = [np.where(real, signal, 0).astype(np.float32) for signal, real in zip(signals, finite, strict=True)]
+    scales = [np.float32(noise_correlation(signal)) for signal in shown]
+    scaled = [signal / scale for signal, scale in zip(shown, scales, strict=True)]
+    passed = _two_passes(scaled, run, [1 / scale for scale in scales])
+    made = []
+    for signal, scale, real, parts in zip(scaled, scales, finite, passed, strict=True):
+        correction, std = _keep_light(signal, *parts)
+        correction = np.where(real, scale * correction, 0)
+        made.append((correction, None if std is None else np.where(real, scale * std, 1).astype(np.float32)))
+    return made
 
 
-def _correct(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndarray, np.ndarray | None]:
-    """Correction and error of a tile in units of the noise over a few pixels; ``untouched`` is a pixel's own noise."""
-    correction, std, share = _two_passes(signal, run, untouched)
-    if correction.any():
-        correction = correction - share * _sky_shift(correction, share)
-        light, given_back = _light_left_out(signal, correction, share)
-        correction = correction - light
-        if std is not None:
-            std = np.hypot(std, share * given_back * RETURNED_NOISE)
-    return correction, std
+def _keep_light(signal: np.ndarray, correction: np.ndarray, std: np.ndarray | None, share: np.ndarray) -> Passed:
+    """Correction and error of a tile that changes neither the sky nor the light of sources."""
+    if not correction.any():
+        return correction, std
+    correction = correction - share * _sky_shift(correction, share)
+    light, given_back = _light_left_out(signal, correction, share)
+    return correction - light, None if std is None else np.hypot(std, share * given_back * RETURNED_NOISE)
 
 
 def _sky_shift(correction: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -150,30 +156,53 @@ def _broad(values: np.ndarray, side_px: int) -> np.ndarray:
     return box_mean(box_mean(values, side_px), side_px)
 
 
-def _two_passes(signal: np.ndarray, run: Run, untouched: float) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Correction and its error from the pass that suits each pixel; the share of it applied: 0 on the brightest."""
-    deep, deep_std = _one_pass(signal, run, PUBLISHED_SIGMA)
-    if signal.max() < FADE_DEEP[0]:
-        return deep, deep_std, np.ones_like(deep)
-    needed = (signal > FADE_DEEP[0]) | (signal + deep > NEARLY_BRIGHT * FADE_DEEP[0])
-    shallow, shallow_std = _one_pass(signal, run_where(run, needed), PUBLISHED_SIGMA / 2)
+def _two_passes(
+    signals: list[np.ndarray], run: Run, untouched: list[float]
+) -> list[tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
+    """Correction and its error from the pass that suits each pixel; the share of it applied: 0 on the brightest.
+
+    Signals, and a pixel's own noise ``untouched``, are in units of the noise over a few pixels.
+    """
+    deep = [_in_units(run(_scaled(signal, PUBLISHED_SIGMA)[None], PUBLISHED_SIGMA)) for signal in signals]
+    deep = [(correction[0], None if std is None else std[0]) for correction, std in deep]
+    made = [(correction, std, np.ones_like(correction)) for correction, std in deep]
+    bright = [index for index, signal in enumerate(signals) if signal.max() >= FADE_DEEP[0]]
+    needed = [
+        (signals[index] > FADE_DEEP[0]) | (signals[index] + deep[index][0] > NEARLY_BRIGHT * FADE_DEEP[0])
+        for index in bright
+    ]
+    half = PUBLISHED_SIGMA / 2
+    looked = run_where(run, [_scaled(signals[index], half) for index in bright], needed, half)
+    for index, passed in zip(bright, looked, strict=True):
+        made[index] = _blended(signals[index], deep[index], _in_units(passed, half), untouched[index])
+    return made
+
+
+def _blended(
+    signal: np.ndarray, deep: Passed, shallow: Passed, untouched: float
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """The two passes over one tile, each where it suits, and the share of both."""
     # brightness of the denoised neighbourhood: chosen by the noisy pixel itself, high and low noise would fare unlike
-    smooth = np.where(signal < FADE_SHALLOW[1], signal + shallow, signal)
+    smooth = np.where(signal < FADE_SHALLOW[1], signal + shallow[0], signal)
     brightness = box_maximum(smooth, 3)
     deep_share = 1 - _smooth_step(brightness, *FADE_DEEP)
     shallow_share = (1 - deep_share) * (1 - _smooth_step(brightness, *FADE_SHALLOW))
     share = deep_share + shallow_share
-    correction = deep_share * deep + shallow_share * shallow
-    if deep_std is None or shallow_std is None:
+    correction = deep_share * deep[0] + shallow_share * shallow[0]
+    if deep[1] is None or shallow[1] is None:
         return correction, None, share
-    return correction, deep_share * deep_std + shallow_share * shallow_std + (1 - share) * untouched, share
+    return correction, deep_share * deep[1] + shallow_share * shallow[1] + (1 - share) * untouched, share
 
 
-def _one_pass(signal: np.ndarray, run: Run, sigma: float) -> tuple[np.ndarray, np.ndarray | None]:
-    """Correction and its error, in units of the noise, by the model told that the noise is ``sigma`` of its range."""
-    scaled = np.minimum(signal * np.float32(sigma) + np.float32(PEDESTAL), 1)
-    correction, std = run(scaled[None], sigma)
-    return correction[0] / np.float32(sigma), None if std is None else std[0] / np.float32(sigma)
+def _scaled(signal: np.ndarray, sigma: float) -> np.ndarray:
+    """A tile as the model is shown it: the noise is ``sigma`` of its range, the sky at the pedestal."""
+    return np.minimum(signal * np.float32(sigma) + np.float32(PEDESTAL), 1)
+
+
+def _in_units(passed: Passed, sigma: float = PUBLISHED_SIGMA) -> Passed:
+    """What the model made, in units of the noise."""
+    correction, std = passed
+    return correction / np.float32(sigma), None if std is None else std / np.float32(sigma)
 
 
 def _light_left_out(signal: np.ndarray, correction: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

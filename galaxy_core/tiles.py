@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 
 TILE_PX = 256
 OVERLAP_PX = 32
-AHEAD = 2  # tiles a worker finds waiting
+AHEAD = 2  # groups of tiles a worker finds waiting
 
 Progress = Callable[[float], None]  # called with the fraction done, in [0, 1]
 Read = Callable[[int, int], np.ndarray]  # rows from, and up to: (bands, rows, width)
-Work = Callable[[np.ndarray], np.ndarray]  # a tile (bands, h, w) to what is blended: (outputs, h, w)
+# Neighbouring tiles (bands, h, w) to what is blended, one each: (outputs, h, w)
+Work = Callable[[list[np.ndarray]], list[np.ndarray]]
 Write = Callable[[int, int, np.ndarray, np.ndarray], None]  # rows from, up to, as read, and blended
 
 
@@ -30,6 +32,7 @@ def blend_tiles(
     report: Progress,
     workers: int = 1,
     start_worker: Callable[[], None] | None = None,
+    together: int = 1,
 ) -> None:
     """What a function makes of every tile, blended linearly where tiles overlap, in strips from top to bottom.
 
@@ -40,7 +43,7 @@ def blend_tiles(
     shape : tuple of int
         Height and width.
     work : callable
-        Called from ``workers`` other threads with tiles whose sides are at most ``TILE_PX``.
+        Called from ``workers`` other threads with lists of tiles whose sides are at most ``TILE_PX``.
     write : callable
         Called from this thread with each row once, in order.
     report : callable
@@ -48,12 +51,15 @@ def blend_tiles(
     workers : int
     start_worker : callable, optional
         Called once in each worker's thread, before its first tile.
+    together : int
+        Tiles in such a list; the last one may have fewer.
     """
     rows, columns = spans(shape[0]), spans(shape[1])
     blended = carried = None
     done = 0
     with ThreadPoolExecutor(workers, "tiles", start_worker) as pool:
-        for row, column, strip, output in _in_order(pool, _tiles(read, rows, columns), work, workers * (1 + AHEAD)):
+        groups = _groups(_tiles(read, rows, columns), together)
+        for row, column, strip, output in _in_order(pool, groups, work, workers * (1 + AHEAD)):
             (top, bottom, down), (left, right, across) = rows[row], columns[column]
             if column == 0:
                 blended = np.zeros((len(output), bottom - top, shape[1]), dtype=np.float32)
@@ -91,18 +97,26 @@ def _tiles(read: Read, rows: list, columns: list) -> Iterator[tuple[int, int, np
             yield row, column, strip, np.ascontiguousarray(strip[:, :, left:right])
 
 
-def _in_order(pool: ThreadPoolExecutor, tiles: Iterator, work: Work, depth: int) -> Iterator[tuple]:
-    """Row, column, strip and output of each tile, in order, with at most ``depth`` of them under way."""
+def _groups(tiles: Iterator[tuple], size: int) -> Iterator[tuple]:
+    while group := tuple(islice(tiles, size)):
+        yield group
+
+
+def _in_order(pool: ThreadPoolExecutor, groups: Iterator[tuple], work: Work, depth: int) -> Iterator[tuple]:
+    """Row, column, strip and output of each tile, in order, with at most ``depth`` groups of them under way."""
     waiting: deque = deque()
     try:
-        for row, column, strip, tile in tiles:
-            waiting.append((row, column, strip, pool.submit(work, tile)))
+        for group in groups:
+            waiting.append((group, pool.submit(work, [tile for *_, tile in group])))
             if len(waiting) == depth:
-                *place, future = waiting.popleft()
-                yield *place, future.result()
+                yield from _finished(*waiting.popleft())
         while waiting:
-            *place, future = waiting.popleft()
-            yield *place, future.result()
+            yield from _finished(*waiting.popleft())
     finally:
-        for *_, future in waiting:
+        for _, future in waiting:
             future.cancel()
+
+
+def _finished(group: tuple, future: Future) -> Iterator[tuple]:
+    for (row, column, strip, _), output in zip(group, future.result(), strict=True):
+        yield row, column, strip, output

@@ -68,8 +68,8 @@ def test_only_stamps_are_denoised_in_eight_positions():
         assert {size[0] for size in model.sizes} == {1}
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_tiles_cover_every_pixel_once(workers):
+@pytest.mark.parametrize(("workers", "together"), [(1, 1), (3, 4)])
+def test_tiles_cover_every_pixel_once(workers, together):
     """Outputs of one, weighted and blended, add up to one everywhere; every row is written once, in order."""
     for height, width in [(1, 1), (32, 33), (TILE_PX, TILE_PX + 1), (600, 481), (TILE_PX + OVERLAP_PX, 449)]:
         image = np.random.default_rng(0).random((2, height, width), dtype=np.float32)
@@ -84,7 +84,11 @@ def test_tiles_cover_every_pixel_once(workers):
         def read(top, bottom, image=image):
             return image[:, top:bottom]
 
-        blend_tiles(read, (height, width), lambda tile: np.ones_like(tile[:1]), write, fractions.append, workers)
+        def ones(tiles):
+            assert 1 <= len(tiles) <= together
+            return [np.ones_like(tile[:1]) for tile in tiles]
+
+        blend_tiles(read, (height, width), ones, write, fractions.append, workers, together=together)
         assert fractions[-1] == 1 and fractions == sorted(fractions) and rows == list(range(height))
 
 

@@ -34,13 +34,13 @@ def smoothing(width=2.0, std=None):
 
 
 def test_a_model_that_changes_nothing_gives_no_correction():
-    correction, std = correct_in_sigmas(noise() + star(), lambda tile, sigma: (np.zeros_like(tile), None))
+    correction, std = correct_in_sigmas([noise() + star()], lambda tile, sigma: (np.zeros_like(tile), None))[0]
     assert not correction.any() and std is None
 
 
 def test_white_noise_goes_and_the_light_of_a_source_stays():
     signal = noise() + star()
-    correction, _ = correct_in_sigmas(signal, smoothing())
+    correction, _ = correct_in_sigmas([signal], smoothing())[0]
     assert (signal + correction)[:40].std() < 0.25
     rows, columns = np.indices(signal.shape)
     for radius in (4, 6, 9):
@@ -51,7 +51,7 @@ def test_white_noise_goes_and_the_light_of_a_source_stays():
 
 def test_the_mean_of_the_sky_is_kept():
     """A model that darkens everything by a tenth of the noise darkens nothing."""
-    correction, _ = correct_in_sigmas(noise(), lambda tile, sigma: (np.full_like(tile, -0.1 * sigma), None))
+    correction, _ = correct_in_sigmas([noise()], lambda tile, sigma: (np.full_like(tile, -0.1 * sigma), None))[0]
     assert np.abs(correction).max() < 1e-4
 
 
@@ -72,7 +72,7 @@ def test_what_reaches_farther_than_drizzling_is_light_and_not_noise():
 def test_the_wings_of_a_star_keep_no_light_of_its_untouched_core():
     """Circles around a star whose core is far too bright to denoise hold the same light before and after."""
     signal = noise((128, 128)) + star(peak=300, width=3)
-    correction, _ = correct_in_sigmas(signal, smoothing())
+    correction, _ = correct_in_sigmas([signal], smoothing())[0]
     rows, columns = np.indices(signal.shape)
     for radius in (8, 11, 15):
         inside = np.hypot(rows - 64, columns - 64) <= radius
@@ -102,8 +102,8 @@ def test_the_model_is_told_what_correlated_noise_amounts_to():
         seen.append((sigma, tile.std()))
         return np.zeros_like(tile), None
 
-    correct_in_sigmas(noise((256, 256), 0.7), run)
-    correct_in_sigmas(noise((256, 256)), run)
+    correct_in_sigmas([noise((256, 256), 0.7)], run)[0]
+    correct_in_sigmas([noise((256, 256))], run)[0]
     assert [sigma for sigma, _ in seen] == [PUBLISHED_SIGMA] * 2
     assert seen[0][1] < 0.5 * seen[1][1] and seen[1][1] == pytest.approx(PUBLISHED_SIGMA, rel=0.05)
 
@@ -112,21 +112,21 @@ def test_gaps_get_no_correction_and_are_sky_to_the_model():
     signal = noise() + star()
     signal[10:20, 10:20] = np.nan
     signal[64, 64] = np.inf
-    correction, std = correct_in_sigmas(signal, smoothing(std=0.1))
+    correction, std = correct_in_sigmas([signal], smoothing(std=0.1))[0]
     assert np.isfinite(correction).all() and not correction[10:20, 10:20].any() and correction[64, 64] == 0
     assert (std[10:20, 10:20] == 1).all() and std[64, 64] == 1
 
 
 def test_bright_pixels_stay_as_they_were_with_the_error_of_their_noise():
     signal = noise() + star(peak=400, width=4)
-    correction, std = correct_in_sigmas(signal, smoothing(std=0.1))
+    correction, std = correct_in_sigmas([signal], smoothing(std=0.1))[0]
     core = signal > 60
     assert core.any() and not correction[core].any()
     np.testing.assert_allclose(std[core], 1, atol=1e-5)
 
 
 def test_errors_grow_by_the_noise_given_back_around_sources_alone():
-    std = correct_in_sigmas(noise() + star(), smoothing(std=0.1))[1]
+    std = correct_in_sigmas([noise() + star()], smoothing(std=0.1))[0][1]
     assert std[5, 5] == pytest.approx(0.1, abs=0.01)
     assert std[64, 64] == pytest.approx(np.hypot(0.1, linear.RETURNED_NOISE), abs=0.02)
 
@@ -178,3 +178,21 @@ def test_light_left_out_around_sources_is_what_it_is_everywhere():
     assert 0 < (source > 0).mean() < 0.2
     np.testing.assert_array_equal(counted, source)
     np.testing.assert_array_equal(light, source * (correction - left))
+
+
+def test_tiles_worked_on_together_come_out_as_alone_and_share_calls():
+    tiles = [noise((256, 256)), noise((256, 256), 0.7), noise((256, 200))]
+    for tile, place in zip(tiles, ((50, 60), (200, 30), (128, 100)), strict=True):
+        tile[place] = 20
+    calls = []
+
+    def run(shown, sigma):
+        calls.append(shown.shape)
+        return smoothing(1.0, 0.1)(shown, sigma)
+
+    together = correct_in_sigmas(tiles, run)
+    assert calls == [(1, 256, 256), (1, 256, 256), (1, 256, 200), (3, 48, 48)]
+    for tile, (correction, std) in zip(tiles, together, strict=True):
+        ((alone, alone_std),) = correct_in_sigmas([tile], smoothing(1.0, 0.1))
+        np.testing.assert_allclose(correction, alone, atol=1e-6)
+        np.testing.assert_allclose(std, alone_std, atol=1e-6)

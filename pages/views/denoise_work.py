@@ -212,9 +212,9 @@ def _in_tiles(image: np.ndarray, denoise: Callable[[np.ndarray], np.ndarray], re
     def write(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
         pixels[:, top:bottom] = original + blended
 
-    def correct(tile: np.ndarray) -> np.ndarray:
+    def correct(tiles: list[np.ndarray]) -> list[np.ndarray]:
         with np.errstate(invalid="ignore"):  # infinity minus itself
-            return np.nan_to_num(denoise(tile) - tile, nan=0.0, posinf=0.0, neginf=0.0)
+            return [np.nan_to_num(denoise(tile) - tile, nan=0.0, posinf=0.0, neginf=0.0) for tile in tiles]
 
     blend_tiles(
         lambda top, bottom: image[:, top:bottom],
