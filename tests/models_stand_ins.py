@@ -57,7 +57,7 @@ def vote_metrics() -> dict:
             "asked_model": errors,
             "asked_training_mean": errors,
             "reliability": {
-                "something-odd": curve | {"expected_calibration_error": 0.011},
+                "something-odd": curve | {"expected_calibration_error": 0.011, "by_chance_95": 0.034},
                 "smooth-or-featured": curve | {"expected_calibration_error": 0.022},
             },
             "coverage_90": {"conditional": {"all": 0.9, "something-odd": 0.91}, "cumulative": {"all": 0.89}},

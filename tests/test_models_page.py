@@ -80,6 +80,8 @@ def test_votes_and_classes(open_app, broken_root):
     assert {m.label: m.value for m in app.metric}["Accuracy"] == "95.2 %"
     assert table(app, "recall")["recall"].tolist() == ["90.9 %", "100.0 %", "96.8 %"]
     assert table(app, "R2")["RMSE"].tolist() == [0.2, 0.3, 0.2, 0.2]
+    chance = table(app, "by chance, up to").set_index("question")["by chance, up to"]
+    assert chance["Anything odd?"] == "0.034" and "no sign that fractions are off" in text_of(app)
     questions = app.selectbox(key="models-question")
     assert questions.options == ["Smooth, or with features or a disk?", "Anything odd?"], "in the order they are asked"
     questions.set_value("something-odd").run()

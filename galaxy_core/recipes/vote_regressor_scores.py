@@ -42,6 +42,8 @@ DEFINITIONS = {
     "training_mean": "each column's mean over the training galaxies of this catalog as the prediction",
     "reliability": "conditional fractions of questions somebody was asked, answers of a question together, ten equal "
     "bins of the expected fraction; the error is the mean absolute gap, weighted by numbers",
+    "by_chance": "the same error if each galaxy's votes were drawn from what was predicted of it, mean of 200 draws; "
+    "by_chance_95: what one draw in twenty exceeds. A smaller error is no sign of a miscalibrated model",
     "coverage": "share of observed fractions within their 90 % interval: central, of the Beta distribution of a share "
     "in the question's Dirichlet (cumulative: of the Beta with the moments of the product), whose strength was set on "
     "validation galaxies; bounds within half a vote of 40 are 0 or 1. Conditional: where "

@@ -50,13 +50,19 @@ def vote_lines(votes: dict) -> list[str]:
         )
     lines.append(f"RMSE below that of the training mean: {votes['model']['rmse_below_training_mean']:.1%}")
     coverage = votes["coverage_90"]
-    lines += ["", f"{'question':<24}{'calibration error':>20}{'in 90 %':>12}{'cumulative':>12}"]
+    lines += [
+        "",
+        f"{'question':<24}{'calibration error':>20}{'by chance':>12}{'at most':>10}{'in 90 %':>12}{'cumulative':>12}",
+    ]
     for key, curve in votes["reliability"].items():
-        values = (curve["expected_calibration_error"], coverage["conditional"][key], coverage["cumulative"][key])
-        error, conditional, cumulative = ("-" if value is None else f"{value:.4f}" for value in values)
-        lines.append(f"{key:<24}{error:>20}{conditional:>12}{cumulative:>12}")
+        values = (
+            *(curve[name] for name in ("expected_calibration_error", "by_chance", "by_chance_95")),
+            *(coverage[form][key] for form in ("conditional", "cumulative")),
+        )
+        error, chance, most, conditional, cumulative = ("-" if value is None else f"{value:.4f}" for value in values)
+        lines.append(f"{key:<24}{error:>20}{chance:>12}{most:>10}{conditional:>12}{cumulative:>12}")
     conditional, cumulative = (
         "-" if coverage[form]["all"] is None else f"{coverage[form]['all']:.4f}" for form in coverage
     )
-    lines.append(f"{'all':<24}{'':>20}{conditional:>12}{cumulative:>12}")
+    lines.append(f"{'all':<24}{'':>42}{conditional:>12}{cumulative:>12}")
     return lines

@@ -12,6 +12,7 @@ from torch import nn
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.models.morphology import READINGS, net_config, set_reading
 from galaxy_core.morphology import Morphology, classify_rows
+from galaxy_core.vote_chance import chance_errors
 from galaxy_core.vote_intervals import Shares, answered_share, asked_enough, held_share, measure_reliability
 from galaxy_core.vote_labels import Labels, has_both_forms, read_labels
 from galaxy_core.vote_tree import CUMULATIVE_COLUMNS, QUESTION_KEYS, SLICES, question_sums
@@ -86,6 +87,7 @@ def score_votes(told: Morphology, labels: Labels, rows: np.ndarray, train_rows: 
         key: measure_reliability(told.conditional.expected[:, part], conditional[:, part])
         for key, part in zip(QUESTION_KEYS, SLICES, strict=True)
     }
+    chance = chance_errors(told.concentrations, conditional, counts, seed)
     scores = {
         "form": "cumulative" if cumulative else "conditional",
         "n_test": int(labels.has_votes[rows].sum()),
@@ -99,6 +101,8 @@ def score_votes(told: Morphology, labels: Labels, rows: np.ndarray, train_rows: 
         "reliability": {
             key: {
                 "expected_calibration_error": curve.expected_calibration_error,
+                "by_chance": chance[key][0],
+                "by_chance_95": chance[key][1],
                 "expected": curve.expected.tolist(),
                 "observed": curve.observed.tolist(),
                 "n_values": curve.n_values.tolist(),

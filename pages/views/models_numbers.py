@@ -222,6 +222,7 @@ def calibration_table(votes: dict) -> pd.DataFrame:
         {
             "question": question_text(key),
             "calibration error": decimals(value_of(section(curves, key), "expected_calibration_error")),
+            "by chance, up to": decimals(value_of(section(curves, key), "by_chance_95")),
             "in the 90 % interval, of those asked": percent(value_of(held["conditional"], key)),
             "of all volunteers": percent(value_of(held["cumulative"], key)),
         }
@@ -229,7 +230,7 @@ def calibration_table(votes: dict) -> pd.DataFrame:
     ]
     if rows and any("all" in shares for shares in held.values()):
         rows.append(
-            {"question": "all together", "calibration error": decimals(np.nan)}
+            {"question": "all together", "calibration error": decimals(np.nan), "by chance, up to": decimals(np.nan)}
             | {"in the 90 % interval, of those asked": percent(value_of(held["conditional"], "all"))}
             | {"of all volunteers": percent(value_of(held["cumulative"], "all"))}
         )

@@ -15,6 +15,8 @@ from pages.views.models_numbers import percent, value_of
 
 CHOICE_PX = 340
 DIGITS = "%.3f"
+BY_CHANCE = """By chance, up to: what 19 of 20 models that are right would stay below on as few galaxies and volunteers.
+An error below that is no sign that fractions are off."""
 TRAIN = "python scripts/train.py contrastive_denoiser LAYOUT:PATH --artifacts {root}"
 MEASURE = "`python scripts/evaluate.py {kind} LAYOUT:PATH --model {folder} --json {metrics}`"
 CURVES_HELP = """Dashed: galaxies that are learned from. Solid: validation galaxies, which choose the pass whose weights
@@ -188,6 +190,8 @@ def _draw_votes(votes: dict) -> None:
     if len(table):
         st.markdown("**Calibration**, question by question")
         _table(table)
+        if (table["by chance, up to"] != models_numbers.decimals(np.nan)).any():
+            st.caption(BY_CHANCE)
 
 
 def _table(table: pd.DataFrame) -> None:

@@ -1,0 +1,62 @@
+"""What calibration error a model that is right would show by chance: few galaxies, few volunteers each.
+
+An expected calibration error is a mean of absolute differences, so it is above zero even where the prediction is the
+truth, and the more so the fewer galaxies were asked a question (Bröcker & Smith 2007, Weather and Forecasting 22, 651,
+draw "consistency bars" on reliability curves for the same reason).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from galaxy_core.vote_intervals import measure_reliability
+from galaxy_core.vote_tree import QUESTION_KEYS, SLICES
+
+N_DRAWS = 200
+
+
+def chance_errors(
+    concentrations: np.ndarray, conditional: np.ndarray, counts: np.ndarray, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Expected calibration error by question if every galaxy's votes were drawn from what was predicted of it.
+
+    Shares are drawn from the predicted Dirichlet distribution of each galaxy, and as many votes as it got from those.
+
+    Parameters
+    ----------
+    concentrations : ndarray, shape (n, 37)
+    conditional : ndarray, shape (n, 37)
+        Observed fractions; a question is drawn for the galaxies where its fractions are known.
+    counts : ndarray, shape (n, 37)
+        Votes, which add up to how many were asked. Where nobody was, the share itself is taken for the fraction.
+    seed : int
+
+    Returns
+    -------
+    dict
+        By question: the mean over `N_DRAWS` draws, and what one in twenty draws exceeds. NaN where nothing is known.
+    """
+    alpha = np.asarray(concentrations, dtype=np.float64)
+    generator = np.random.default_rng([seed, 11])
+    errors = {}
+    for key, part in zip(QUESTION_KEYS, SLICES, strict=True):
+        rows = np.isfinite(conditional[:, part]).all(axis=1)
+        if not rows.any():
+            errors[key] = float("nan"), float("nan")
+            continue
+        own, asked = alpha[rows, part], np.rint(counts[rows, part].sum(axis=1)).astype(np.int64)
+        expected = own / own.sum(axis=1, keepdims=True)
+        drawn = [
+            measure_reliability(expected, _draw(own, asked, generator)).expected_calibration_error
+            for _ in range(N_DRAWS)
+        ]
+        errors[key] = float(np.mean(drawn)), float(np.percentile(drawn, 95))
+    return errors
+
+
+def _draw(alpha: np.ndarray, asked: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Fractions that as many volunteers as were asked would give, float64 of the shape of ``alpha``."""
+    shares = generator.standard_gamma(np.maximum(alpha, 1e-6)) + 1e-300
+    shares /= shares.sum(axis=1, keepdims=True)
+    votes = generator.multinomial(asked, shares)
+    return np.where(asked[:, None] > 0, votes / np.maximum(asked, 1)[:, None], shares)

@@ -1,0 +1,60 @@
+"""Calibration errors that chance alone makes: none for many votes of many galaxies, more the fewer there are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from galaxy_core.vote_chance import chance_errors
+from galaxy_core.vote_intervals import measure_reliability
+from galaxy_core.vote_tree import N_ANSWERS, QUESTION_KEYS, SLICES
+
+
+def predicted(n, strength, seed=0):
+    """Concentrations with shares spread over all bins."""
+    generator = np.random.default_rng(seed)
+    made = np.empty((n, N_ANSWERS))
+    for part in SLICES:
+        made[:, part] = generator.dirichlet(np.ones(part.stop - part.start), n) * strength
+    return made
+
+
+def test_fewer_galaxies_show_larger_errors_by_chance():
+    means = []
+    for n in (20, 200, 4000):
+        alpha = predicted(n, 20.0)
+        errors = chance_errors(alpha, np.full(alpha.shape, 0.5), np.full(alpha.shape, 10.0))
+        assert set(errors) == set(QUESTION_KEYS)
+        means.append(errors["bar"][0])
+        assert all(0 < mean < above for mean, above in errors.values())
+    assert means[0] > 2 * means[1] > 4 * means[2] and means[2] < 0.01
+
+
+def test_a_model_that_is_right_stays_below_what_one_draw_in_twenty_exceeds():
+    alpha, generator = predicted(300, 15.0), np.random.default_rng(5)
+    _, above = chance_errors(alpha, np.full(alpha.shape, 0.5), np.full(alpha.shape, 20.0))["spiral-winding"]
+    part = SLICES[QUESTION_KEYS.index("spiral-winding")]
+    own, beaten = alpha[:, part], 0
+    for _ in range(100):
+        shares = np.array([generator.dirichlet(row) for row in own])
+        votes = np.array([generator.multinomial(60, row) for row in shares]) / 60
+        beaten += measure_reliability(own / 15.0, votes).expected_calibration_error > above
+    assert beaten <= 15
+
+
+def test_few_volunteers_widen_it_and_nobody_asked_is_the_share_itself():
+    alpha = predicted(200, 1000.0)
+    one, many, nobody = (
+        chance_errors(alpha, np.full(alpha.shape, 0.5), np.full(alpha.shape, votes))["bar"][0]
+        for votes in (0.5, 500.0, 0.0)
+    )
+    assert one > 3 * many and nobody == pytest.approx(many, rel=0.5)
+
+
+def test_nothing_known_is_not_a_number_and_one_galaxy_is_enough():
+    alpha = predicted(1, 5.0)
+    observed = np.full((1, N_ANSWERS), np.nan)
+    assert all(np.isnan(value) for pair in chance_errors(alpha, observed, observed * 0).values() for value in pair)
+    observed[:, SLICES[0]] = 0.3
+    errors = chance_errors(alpha, observed, np.zeros((1, N_ANSWERS)))
+    assert np.isfinite(errors[QUESTION_KEYS[0]]).all() and np.isnan(errors[QUESTION_KEYS[1]]).all()
