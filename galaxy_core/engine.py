@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from galaxy_core.errors import GalaxyError
 
@@ -82,11 +83,40 @@ class Engine:
     name : str
     threads : int or None
         Threads that the work on one shard may use; None for those of the machine.
+    elsewhere : bool
+        Whether the work is done where the current folder may be another.
     """
 
     run: Backend = field(repr=False)
     name: str = "this process"
     threads: int | None = None
+    elsewhere: bool = False
+
+    def path(self, path: Path) -> Path:
+        """A path as who works understands it; files lie where all machines see them."""
+        return path.absolute() if self.elsewhere else path
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A setup whose value is there already, such as a model; pickled, it is the call that loads it again.
+
+    So no weights are sent: ``again``, a `functools.partial` of a function of a module, is called once in every other
+    process.
+    """
+
+    value: object
+    again: Callable[[], object]
+
+    def __call__(self) -> object:
+        return self.value
+
+    def __reduce__(self):
+        return _load_again, (self.again,)
+
+
+def _load_again(again: Callable[[], object]) -> Loaded:
+    return Loaded(again(), again)
 
 
 @dataclass
@@ -241,4 +271,4 @@ def open_engine(workers: int = 0, scheduler: str = "") -> Iterator[Engine]:
     with open_cluster(workers, scheduler) as run:
         threads = max(1, (os.cpu_count() or 2) // workers) if workers else None
         name = f"the Dask scheduler {scheduler}" if scheduler else f"{workers} processes of this machine"
-        yield Engine(run, name, threads)
+        yield Engine(run, name, threads, elsewhere=bool(scheduler))

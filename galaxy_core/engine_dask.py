@@ -111,10 +111,10 @@ def _run(
             shard = flying.pop(future)
             outcome = _outcome(future, shard, suspects, scheduler)
             future.release()
+            room = max(1, sum(client.nthreads().values()))
+            send()  # first, so that nobody waits for what the caller does with the outcome
             if outcome:
                 yield outcome
-            room = max(1, sum(client.nthreads().values()))
-            send()
     finally:
         with suppress(OSError, TimeoutError):
             client.cancel(list(flying), force=True)

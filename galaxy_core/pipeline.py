@@ -6,8 +6,6 @@ of it is made. Equal runs on one machine give equal files; in the manifest only 
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -37,7 +35,7 @@ from galaxy_core.image_steps import (
 )
 from galaxy_core.measure_steps import make_anomalies, make_trust
 from galaxy_core.neighbor_steps import make_all_neighbors
-from galaxy_core.pipeline_config import PipelineConfig, keep_added
+from galaxy_core.pipeline_config import PipelineConfig, keep_added, package_versions
 from galaxy_core.steps import Embedded, make_projections, plain
 
 __all__ = [
@@ -49,8 +47,6 @@ __all__ = [
     "rerun_steps",
     "run_pipeline",
 ]
-
-_PACKAGES = ("numpy", "pandas", "pyarrow", "torch", "scikit-learn", "umap-learn", "openTSNE", "hdbscan", "pillow")
 
 
 @dataclass(frozen=True)
@@ -256,7 +252,7 @@ def _complete(manifest: Manifest, n_galaxies: int, config: PipelineConfig, steps
         manifest,
         seed=config.seed,
         config={**manifest.config, **plain(asdict(config)), "steps": records},
-        versions=_versions(),
+        versions=package_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         n_galaxies=n_galaxies,
         report=(*report, *projections["notes"], *clusters["notes"]),
@@ -294,13 +290,3 @@ def _adopt_other_embeddings(
             adopted.append(adopt_step(staging, name))
             manifest.config["models"][model] = previous.config["models"][model]
     return adopted
-
-
-def _versions() -> dict:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

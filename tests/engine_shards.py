@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy_core.artifacts.files import atomic_path
@@ -21,7 +21,6 @@ class Task:
     seconds: float = 0.0
     fault: str = ""
     n_faults: int = 99
-    made_of: dict = field(default_factory=dict)
 
 
 def shards(folder: Path, n: int, faults: dict[int, str] | None = None, **changes) -> list[Shard]:
@@ -63,17 +62,29 @@ def fail(task: Task) -> None:
         with atomic_path(task.folder / "out" / f"{task.number}.txt") as temporary:
             temporary.write_text("hal")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if task.fault == "sleep":
-        time.sleep(3)
-        return
     raise ValueError(f"number {task.number} is unlucky")
 
 
 def outputs(folder: Path) -> dict[str, str]:
-    """Every file that was put in place, hidden ones too."""
-    return {path.name: path.read_text() for path in (Path(folder) / "out").iterdir()}
+    """Every file that was put in place."""
+    return {path.name: path.read_text() for path in (Path(folder) / "out").glob("[!.]*")}
 
 
 def expected(n: int, without: tuple[int, ...] = ()) -> dict[str, str]:
     """What ``outputs`` has to be."""
     return {f"{k}.txt": f"model {k} whole\n" for k in range(n) if k not in without}
+
+
+def starts(folder: Path) -> dict[int, list[int]]:
+    """Shard -> the processes that began it, in order."""
+    return {int(path.name): [int(pid) for pid in path.read_text().split()] for path in (folder / "starts").iterdir()}
+
+
+def running(folder: Path) -> tuple[int, int]:
+    """A shard that is being worked on now, and by which process."""
+    for _ in range(600):
+        for number, pids in starts(folder).items():
+            if not (folder / "out" / f"{number}.txt").exists():
+                return number, pids[-1]
+        time.sleep(0.01)
+    raise AssertionError("nobody works")
