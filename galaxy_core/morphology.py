@@ -203,8 +203,7 @@ def file_items(
     paths: Sequence[Path], field_fraction: float = 1.0, crop: str = CROPS[0], names: Sequence[str] | None = None
 ) -> Iterator[Item]:
     """Files to classify; a galaxy is called like its file, with folders only where that would not be unique."""
-    names = image_ids([path.as_posix() for path in paths]) if names is None else names
-    for name, path in zip(names, paths, strict=True):
+    for name, path in zip(names or image_ids([path.as_posix() for path in paths]), paths, strict=True):
         yield name, lambda path=path: cropped(read_display(path, field_fraction), crop)
 
 

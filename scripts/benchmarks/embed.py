@@ -36,7 +36,7 @@ def measure(options: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         catalog = read_catalog(options.catalog)
         if options.catalog.startswith("synthetic:"):
-            catalog = _store(limit_catalog(catalog, options.limit, 0), Path(folder) / "images")
+            catalog = store(limit_catalog(catalog, options.limit, 0), Path(folder) / "images")
         catalog = limit_catalog(catalog, options.limit, 0)
         decoded = stream_batches(shards_of(catalog, settings), embedder.input_px, settings, thumbnails=False)
         batches = [batch.images for _, _, batch in decoded]
@@ -76,7 +76,7 @@ def measure(options: argparse.Namespace) -> dict:
     }
 
 
-def _store(catalog, folder: Path):
+def store(catalog, folder: Path):
     """Draw a catalog once into a folder of PNG files, and read that."""
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.catalogs.display import load_display
