@@ -10,9 +10,9 @@ import hashlib
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from galaxy_core.artifacts import DEFAULT_MODEL, check_name, sha256_of_file
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.display import load_display
+from galaxy_core.catalogs.parts import CatalogPart
 from galaxy_core.errors import GalaxyError, ModelError
 from galaxy_core.images import as_counts, resize_square
 
@@ -39,6 +40,9 @@ class Embedder:
         Side of the images ``embed`` takes, length of the vectors it gives.
     embed : callable
         float32 (n, 3, input_px, input_px) in [0, 1] to float32 (n, size) of unit length.
+    folder : Path, optional
+        Where it was loaded from. An embedder that is pickled says no more than that: whoever unpickles it loads the
+        network for itself, and a `ModelError` says so if that is another one.
     """
 
     name: str
@@ -48,6 +52,12 @@ class Embedder:
     embed: Callable[[np.ndarray], np.ndarray]
     device: str = "cpu"
     precision: str = "float32"
+    folder: Path | None = None
+
+    def __reduce__(self):
+        if self.folder is None:
+            return Embedder, tuple(getattr(self, item.name) for item in fields(self))
+        return load_same_embedder, (self.folder, self.device, self.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -119,9 +129,19 @@ def load_embedder(folder: str | Path, device: str = "auto") -> Embedder:
     for file in ("weights.safetensors", "config.json"):
         digest.update(sha256_of_file(folder / file).encode())
     name = check_name(folder.resolve().name, "model")
-    return Embedder(
-        name, digest.hexdigest(), model.config.embedding_input_px, model.config.embedding_size, embed, device, precision
-    )
+    sizes = model.config.embedding_input_px, model.config.embedding_size
+    return Embedder(name, digest.hexdigest(), *sizes, embed, device, precision, folder.resolve())
+
+
+def load_same_embedder(folder: Path, device: str, fingerprint: str) -> Embedder:
+    """`load_embedder` in a worker, whose vectors must be those of all others."""
+    embedder = load_embedder(folder, device)
+    if embedder.fingerprint != fingerprint:
+        raise ModelError(
+            f"A worker has another model in {folder}, or computes in {embedder.precision} where this machine does not;"
+            " give all the same files and the same kind of machine."
+        )
+    return embedder
 
 
 def _cpu_multiplies_bf16() -> bool:
@@ -136,39 +156,49 @@ def n_shards(n_galaxies: int, settings: ImageSettings) -> int:
     return -(-n_galaxies // settings.shard_size)
 
 
-def embed_catalog(
-    catalog: Catalog,
+def shards_of(catalog: Catalog, settings: ImageSettings, numbers: Iterable[int] | None = None) -> Iterator[CatalogPart]:
+    """The shards of a catalog, or those asked for; shard s holds the rows from ``s * shard_size``."""
+    for number in range(n_shards(len(catalog), settings)) if numbers is None else numbers:
+        start = number * settings.shard_size
+        yield CatalogPart(number, catalog, start, min(start + settings.shard_size, len(catalog)))
+
+
+def embed_shards(
+    shards: Iterable[CatalogPart],
     embedder: Embedder,
     settings: ImageSettings,
-    shards: list[int],
     thumbnails: bool = True,
     progress: Callable[[int], None] | None = None,
+    threads: int | None = None,
 ) -> Iterator[Shard]:
-    """Embed the shards asked for, one after the other.
+    """Embed shards, one after the other.
 
     Parameters
     ----------
-    shards : list of int
-        Numbers of the shards to make; shard s holds the rows from ``s * shard_size``.
+    shards : iterable of CatalogPart
+        See `shards_of`. Images of the next are decoded while the network has this one's.
     thumbnails : bool
         Whether to make thumbnails in the same pass.
     progress : callable, optional
         Called with the number of galaxies tried since the last call.
+    threads : int, optional
+        To decode on; unless given, as many as the machine has processors to spare.
 
     Yields
     ------
     Shard
     """
-    waiting: dict[int, list[tuple[Batch, np.ndarray]]] = {}
-    for shard, last, batch in stream_batches(catalog, embedder.input_px, settings, shards, thumbnails):
+    made: list[tuple[Batch, np.ndarray]] = []
+    for shard, last, batch in stream_batches(shards, embedder.input_px, settings, thumbnails, threads):
         vectors = embedder.embed(batch.images) if len(batch.rows) else np.empty((0, embedder.size), np.float32)
         if not np.isfinite(vectors).all():
             raise ModelError(f"The model {embedder.name} gives values that are not numbers; train it again.")
-        waiting.setdefault(shard, []).append((batch, vectors))
+        made.append((batch, vectors))
         if progress:
             progress(batch.n_tried)
         if last:
-            yield _assemble(shard, waiting.pop(shard))
+            yield _assemble(shard.number, made)
+            made = []
 
 
 def _assemble(number: int, made: list[tuple[Batch, np.ndarray]]) -> Shard:
@@ -181,20 +211,23 @@ def _assemble(number: int, made: list[tuple[Batch, np.ndarray]]) -> Shard:
 
 
 def stream_batches(
-    catalog: Catalog, input_px: int, settings: ImageSettings, shards: list[int], thumbnails: bool = True
-) -> Iterator[tuple[int, bool, Batch]]:
-    """Decoded batches in order, each with its shard's number and whether it is the last of it; decoded ahead."""
-    threads = max(1, min(16, (os.cpu_count() or 2) - 1))
-    jobs = iter(_batch_rows(len(catalog), settings, shards))
+    shards: Iterable[CatalogPart],
+    input_px: int,
+    settings: ImageSettings,
+    thumbnails: bool = True,
+    threads: int | None = None,
+) -> Iterator[tuple[CatalogPart, bool, Batch]]:
+    """Decoded batches in order, each with its shard and whether it is the last of it; decoded ahead."""
+    threads = max(1, min(16, (threads or os.cpu_count() or 2) - 1))
+    jobs = ((shard, *batch) for shard in shards for batch in _batch_rows(shard, settings))
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         ahead: deque = deque()
         try:
             while True:
                 while len(ahead) < threads + 2 and (job := next(jobs, None)) is not None:
                     shard, last, rows = job
-                    ahead.append(
-                        (shard, last, pool.submit(decode_batch, catalog, rows, input_px, settings, thumbnails))
-                    )
+                    future = pool.submit(decode_batch, shard.catalog, rows, input_px, settings, thumbnails)
+                    ahead.append((shard, last, future))
                 if not ahead:
                     return
                 shard, last, future = ahead.popleft()
@@ -203,13 +236,10 @@ def stream_batches(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _batch_rows(n_galaxies: int, settings: ImageSettings, shards: list[int]) -> Iterator[tuple[int, bool, range]]:
-    for shard in shards:
-        start = shard * settings.shard_size
-        stop = min(start + settings.shard_size, n_galaxies)
-        for first in range(start, stop, settings.batch_size):
-            beyond = min(first + settings.batch_size, stop)
-            yield shard, beyond == stop, range(first, beyond)
+def _batch_rows(shard: CatalogPart, settings: ImageSettings) -> Iterator[tuple[bool, range]]:
+    for first in range(shard.start, shard.stop, settings.batch_size):
+        beyond = min(first + settings.batch_size, shard.stop)
+        yield beyond == shard.stop, range(first, beyond)
 
 
 def decode_batch(catalog: Catalog, rows: range, input_px: int, settings: ImageSettings, thumbnails: bool) -> Batch:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from galaxy_core.artifacts.files import sha256_of_file, write_json
-from galaxy_core.errors import ImageError
+from galaxy_core.denoiser_calls import weights_sha256
+from galaxy_core.embedding import find_model
+from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards
+from galaxy_core.errors import GalaxyError, ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, Probabilities, catalogue_frame
 from galaxy_core.frame_exports import SUFFIXES, write_catalog, write_segmentation
@@ -62,6 +66,13 @@ def check_targets(jobs: Sequence[FrameJob]) -> None:
             )
 
 
+def load_segmenter(model: str | None, root: Path, device: str = "auto") -> nn.Module | None:
+    """The network that looks for objects; None, where none is named, for methods without one."""
+    from galaxy_core.models import load_model, resolve_device
+
+    return None if model is None else load_model(find_model(model, root), resolve_device(device))
+
+
 def detect_job(
     job: FrameJob,
     config: FrameConfig,
@@ -101,6 +112,61 @@ def detect_job(
     files = {path.name: _stamp(path) for path in written}
     write_json(job.ledger, {"made_with": wanted, "files": files, "report": report})
     return {**report, "up_to_date": False}
+
+
+def detect_jobs(
+    jobs: Sequence[FrameJob],
+    config: FrameConfig,
+    load: Callable[[], nn.Module | None],
+    forms: Sequence[str],
+    hdu: int | str | None = None,
+    engine: Engine = HERE,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[tuple[int, dict]]:
+    """`detect_job` for many frames, a frame a shard.
+
+    Parameters
+    ----------
+    load : callable
+        Loads the segmenter, once a process; gives None where ``config`` needs none. Pickled.
+
+    Yields
+    ------
+    int, dict
+        Number of a job, once each, and its report, or ``input`` and an ``error`` that is a sentence.
+    """
+    model = load()
+    made_with = {"weights_sha256": weights_sha256(model) if model is not None else ""}
+    there = [FrameJob(tuple(map(engine.path, job.sources)), engine.path(job.out)) for job in jobs]
+    shards = (
+        Shard(f"{jobs[number].sources[0]}", (number, job, config, forms, made_with, hdu))
+        for number, job in enumerate(there)
+    )
+    for outcome in map_shards(partial(each, detect_one), shards, Loaded(model, load), engine, progress):
+        number = outcome.shard.data[0]
+        job, report = jobs[number], outcome.value or {"error": outcome.problem}
+        yield (
+            number,
+            report
+            | {"input": [str(path) for path in job.sources]}
+            | ({} if "error" in report else {"files": [str(job.out / Path(path).name) for path in report["files"]]}),
+        )
+
+
+def detect_one(model: nn.Module | None, task: tuple, tell: Tell) -> dict:
+    """The engine's work on one frame: its report, or ``error``, a sentence."""
+    _, job, config, forms, made_with, hdu = task
+    told = 0.0
+
+    def show(share: float) -> None:
+        nonlocal told
+        tell(share - told)
+        told = share
+
+    try:
+        return detect_job(job, config, model, forms, made_with, hdu, show)
+    except (GalaxyError, OSError, MemoryError) as error:
+        return {"error": " ".join(str(error).split()) or f"{job.sources[0]} does not fit in memory."}
 
 
 def report_of(catalog: FrameCatalog) -> dict:

@@ -6,8 +6,9 @@ A step whose record carries the same fingerprint is not done again; see `galaxy_
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ import pyarrow.parquet as pq
 from galaxy_core import artifacts
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step, save_step
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.embedding import Embedder, ImageSettings, embed_catalog, n_shards
+from galaxy_core.catalogs.parts import CatalogPart, take_images
+from galaxy_core.embedding import Embedder, ImageSettings, embed_shards, n_shards, shards_of
+from galaxy_core.engine import Engine, Shard, Tell, check_whole, map_shards
 from galaxy_core.errors import CatalogError, GalaxyError
 from galaxy_core.splits import split_of
 
@@ -27,13 +30,17 @@ Progress = Callable[[str, int, int], None]
 """Called with the name of a step, how much of it is done, and of how much."""
 
 
+def silent(step: str, done: int, total: int) -> None:
+    """No progress wanted."""
+
+
 def limit_catalog(catalog: Catalog, limit: int, seed: int) -> Catalog:
     """``limit`` galaxies of a catalog, drawn at random and kept in its order; all of them where ``limit`` is 0."""
     if not 0 < limit < len(catalog):
         return catalog
     rows = np.sort(np.random.default_rng(seed).choice(len(catalog), limit, replace=False))
     table = catalog.table.iloc[rows].reset_index(drop=True)
-    return replace(catalog, table=table, load_image=lambda i: catalog.load_image(int(rows[i])))
+    return replace(catalog, table=table, load_image=take_images(catalog.load_image, rows))
 
 
 def catalog_fingerprint(catalog: Catalog) -> str:
@@ -74,6 +81,41 @@ def selection_notes(catalog: Catalog, limit: int, result: dict) -> list[str]:
     return notes
 
 
+@dataclass(frozen=True)
+class ImageWork:
+    """What a process has to know to embed shards of a catalog and put their files in place."""
+
+    embedder: Embedder
+    settings: ImageSettings
+    root: Path
+    name: str
+    thumbnails: bool
+    threads: int | None = None
+
+    def files(self, number: int) -> list[str]:
+        """Files of a shard, relative to the folder of the catalog."""
+        thumbnails = [artifacts.thumbnails_file(number)] * self.thumbnails
+        return [artifacts.embedding_file(self.embedder.name, number), *thumbnails]
+
+
+def write_shards(work: ImageWork, shards: Iterator[Shard], tell: Tell) -> Iterator[int]:
+    """The work of the engine: embed each shard and write its files; yields how many of its galaxies are in them."""
+    parts: dict[int, CatalogPart] = {}
+
+    def feed() -> Iterator[CatalogPart]:
+        for shard in shards:
+            parts[shard.data.number] = shard.data
+            yield shard.data
+
+    made = embed_shards(feed(), work.embedder, work.settings, work.thumbnails, tell, work.threads)
+    for shard in made:
+        ids = parts.pop(shard.number).ids(shard.rows)
+        if work.thumbnails:
+            artifacts.write_thumbnails(work.root, work.name, ids, shard.thumbnails, shard.number)
+        artifacts.write_embedding(work.root, work.name, work.embedder.name, ids, shard.vectors, shard.number)
+        yield len(ids)
+
+
 def make_images(
     staging: Staging,
     catalog: Catalog,
@@ -82,6 +124,7 @@ def make_images(
     settings: ImageSettings,
     progress: Progress,
     name: str = "images",
+    engine: Engine | None = None,
 ) -> Step:
     """Thumbnails and embedding, shard by shard; with another ``name`` the embedding alone.
 
@@ -96,34 +139,49 @@ def make_images(
     if step.done:
         progress(name, total, total)
         return step
-    shards = range(n_shards(total, settings))
-    files = {s: [artifacts.embedding_file(model, s)] + [artifacts.thumbnails_file(s)] * thumbnails for s in shards}
-    missing = [s for s in shards if not all((staging.folder / file).is_file() for file in files[s])]
-    done = total - sum(min((s + 1) * settings.shard_size, total) - s * settings.shard_size for s in missing)
+    threads = engine.threads if engine else None
+    work = ImageWork(embedder, settings, staging.root.absolute(), staging.name, thumbnails, threads)
+    numbers = range(n_shards(total, settings))
+    missing = [s for s in numbers if not all((staging.folder / file).is_file() for file in work.files(s))]
+    done = total - sum(len(part) for part in shards_of(catalog, settings, missing))
     progress(name, done, total)
-
-    def count(n: int) -> None:
-        nonlocal done
-        done += n
-        progress(name, done, total)
-
     started = time.perf_counter()
-    ids = catalog.galaxy_ids
-    for shard in embed_catalog(catalog, embedder, settings, missing, thumbnails, count):
-        shard_ids = ids[shard.rows]
-        if thumbnails:
-            artifacts.write_thumbnails(staging.root, staging.name, shard_ids, shard.thumbnails, shard.number)
-        artifacts.write_embedding(staging.root, staging.name, model, shard_ids, shard.vectors, shard.number)
+    shards = (Shard(f"{name} shard {p.number}", p, len(p)) for p in shards_of(catalog, settings, missing))
+    problems = []
+    for outcome in map_shards(
+        write_shards, shards, partial(_same, work), engine, lambda n: progress(name, done + int(n), total)
+    ):
+        problems += [outcome] if outcome.problem else []
         step.seconds, started = step.seconds + time.perf_counter() - started, time.perf_counter()
         save_step(staging, step)
-    kept = set(ids_in_parts(staging, model))
-    if not kept:
+    _remove_leftovers(staging)
+    check_whole(problems, len(numbers))
+    left_out = [galaxy_id for part in shards_of(catalog, settings) for galaxy_id in _left_out(staging, model, part)]
+    if len(left_out) == total:
         raise CatalogError(
             f"None of the {total:,} images of {catalog.layout}:{catalog.source} can be decoded; check a few by eye."
         )
-    left_out = [str(galaxy_id) for galaxy_id in ids if galaxy_id not in kept]
     result = {"catalog": fingerprint, "ids_left_out": left_out, "n_tried": total}
     return finish_step(staging, step, patterns, result, time.perf_counter() - started)
+
+
+def _same(work: ImageWork) -> ImageWork:
+    """The setup of `write_shards`: pickled, the embedder in it is loaded where it arrives."""
+    return work
+
+
+def _left_out(staging: Staging, model: str, part: CatalogPart) -> list[str]:
+    """Galaxies of a shard that its file lacks."""
+    path = staging.folder / artifacts.embedding_file(model, part.number)
+    kept = set(pq.read_table(path, columns=["galaxy_id"])["galaxy_id"].to_pylist())
+    ids = part.ids(np.arange(part.start, part.stop))
+    return [str(galaxy_id) for galaxy_id in ids if galaxy_id not in kept]
+
+
+def _remove_leftovers(staging: Staging) -> None:
+    """Remove what workers that were killed left half written."""
+    for temporary in staging.folder.rglob("*.tmp"):
+        temporary.unlink(missing_ok=True)
 
 
 def ids_in_parts(staging: Staging, model: str) -> list[str]:

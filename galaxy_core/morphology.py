@@ -199,18 +199,20 @@ def read_display(path: Path, field_fraction: float = 1.0) -> np.ndarray:
     return central_part(to_display(image.pixels, image.linear), field_fraction)
 
 
-def file_items(paths: Sequence[Path], field_fraction: float = 1.0, crop: str = CROPS[0]) -> Iterator[Item]:
+def file_items(
+    paths: Sequence[Path], field_fraction: float = 1.0, crop: str = CROPS[0], names: Sequence[str] | None = None
+) -> Iterator[Item]:
     """Files to classify; a galaxy is called like its file, with folders only where that would not be unique."""
-    names = image_ids([path.as_posix() for path in paths])
-    for name, path in zip(names, paths, strict=True):
+    for name, path in zip(names or image_ids([path.as_posix() for path in paths]), paths, strict=True):
         yield name, lambda path=path: cropped(read_display(path, field_fraction), crop)
 
 
 def catalog_items(catalog: Catalog, rows: Iterable[int] | None = None, crop: str = CROPS[0]) -> Iterator[Item]:
     """Galaxies of a catalog to classify: of all rows, or of some. The object is looked for in the whole field."""
     shown = catalog if crop == CROPS[0] else replace(catalog, field_fraction=1.0)
+    ids = catalog.galaxy_ids
     for row in range(len(catalog)) if rows is None else rows:
-        yield str(catalog.galaxy_ids[row]), lambda row=int(row): cropped(load_display(shown, row), crop)
+        yield str(ids[row]), lambda row=int(row): cropped(load_display(shown, row), crop)
 
 
 def classify_items(

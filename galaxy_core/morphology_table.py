@@ -33,17 +33,21 @@ def write_morphologies(path: Path, batches: Iterable[Morphology]) -> int:
     ExportError
         The name ends in neither ``.csv`` nor ``.parquet``, or there is no galaxy to write.
     """
+    return write_tables(path, (pa.table(morphology.columns()) for morphology in batches))
+
+
+def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
+    """`write_morphologies` of batches that are tables already."""
     path = Path(path)
     check_table_path(path)
     n_rows, writer = 0, None
     with atomic_path(path) as temporary:
         try:
-            for morphology in batches:
-                table = pa.table(morphology.columns())
+            for table in tables:
                 if writer is None:
                     writer = _open(path, temporary, table.schema)
                 writer.write_table(table)
-                n_rows += len(morphology)
+                n_rows += len(table)
         finally:
             if writer is not None:
                 writer.close()

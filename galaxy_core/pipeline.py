@@ -6,8 +6,6 @@ of it is made. Equal runs on one machine give equal files; in the manifest only 
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ from galaxy_core.artifacts.staging import Staging, Step, adopt_step, discard, dr
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.cluster_steps import make_clusters
 from galaxy_core.embedding import Embedder
+from galaxy_core.engine import Engine
 from galaxy_core.errors import ArtifactError
 from galaxy_core.image_steps import (
     Progress,
@@ -32,10 +31,12 @@ from galaxy_core.image_steps import (
     make_images,
     read_staged_embedding,
     selection_notes,
+    silent,
 )
 from galaxy_core.measure_steps import make_anomalies, make_trust
-from galaxy_core.pipeline_config import PipelineConfig, keep_added
-from galaxy_core.steps import Embedded, make_all_neighbors, make_projections, plain
+from galaxy_core.neighbor_steps import make_all_neighbors
+from galaxy_core.pipeline_config import PipelineConfig, keep_added, package_versions
+from galaxy_core.steps import Embedded, make_projections, plain
 
 __all__ = [
     "PipelineConfig",
@@ -46,8 +47,6 @@ __all__ = [
     "rerun_steps",
     "run_pipeline",
 ]
-
-_PACKAGES = ("numpy", "pandas", "pyarrow", "torch", "scikit-learn", "umap-learn", "openTSNE", "hdbscan", "pillow")
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,14 @@ def run_pipeline(
     name: str,
     config: PipelineConfig | None = None,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> PipelineResult:
     """Make ``<root>/<name>``: thumbnails, embedding, neighbours, projections, clusters, anomalies, manifest last.
 
     Killed at any moment, the next call with the same arguments makes only what is missing and ends with the same files.
     What was published under ``name`` before stays readable until then; clusterings that were added to it are made of
-    the new galaxies too.
+    the new galaxies too. Images and neighbours are made by ``engine``, all else in this process; the files are the same
+    whatever it is.
 
     Raises
     ------
@@ -90,12 +91,12 @@ def run_pipeline(
         No image can be decoded, the model or a parameter does not fit, the folder cannot be written, or another process
         is making the same catalog.
     """
-    config, progress = config or PipelineConfig(), progress or _silent
+    config, progress = config or PipelineConfig(), progress or silent
     catalog = limit_catalog(catalog, config.limit, config.seed)
     with open_staging(root, name) as staging:
         config = keep_added(config, staging.manifest)
         fingerprint = catalog_fingerprint(catalog)
-        images = make_images(staging, catalog, fingerprint, embedder, config.images, progress)
+        images = make_images(staging, catalog, fingerprint, embedder, config.images, progress, engine=engine)
         table = make_catalog_table(staging, catalog, images.result["ids_left_out"])
         manifest = Manifest(
             name=name,
@@ -110,7 +111,7 @@ def run_pipeline(
             config={"models": {embedder.name: describe_embedder(embedder)}},
         )
         steps = [images, *_adopt_other_embeddings(staging, manifest, fingerprint, images.result["ids_left_out"])]
-        return _finish(staging, manifest, table, config, steps, progress)
+        return _finish(staging, manifest, table, config, steps, progress, engine=engine)
 
 
 def rerun_steps(
@@ -125,7 +126,7 @@ def rerun_steps(
     Only steps that the change affects are done. A map or clustering that was changed, or is in ``asked``, and cannot
     be made is an error, while the pipeline notes those of its defaults that a small catalog cannot have.
     """
-    progress = progress or _silent
+    progress = progress or silent
     with open_staging(root, name) as staging:
         manifest = artifacts.read_manifest(root, name)
         before = PipelineConfig.from_manifest(manifest.config)
@@ -169,10 +170,15 @@ def remove_clustering(root: str | Path, name: str, clustering: str, progress: Pr
 
 
 def add_embedding(
-    catalog: Catalog, embedder: Embedder, root: str | Path, name: str, progress: Progress | None = None
+    catalog: Catalog,
+    embedder: Embedder,
+    root: str | Path,
+    name: str,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> PipelineResult:
     """Embed a published catalog with one more model, and find its neighbours; maps and clusters stay as they are."""
-    progress = progress or _silent
+    progress = progress or silent
     with open_staging(root, name) as staging:
         manifest = artifacts.read_manifest(root, name)
         config = PipelineConfig.from_manifest(manifest.config)
@@ -189,14 +195,14 @@ def add_embedding(
         table = artifacts.read_table(root, name, "catalog")
         artifacts.write_table(staging.root, name, "catalog", table)
         if embedder.name != manifest.model:
-            steps.append(make_images(staging, catalog, fingerprint, embedder, config.images, progress, extra))
+            steps.append(make_images(staging, catalog, fingerprint, embedder, config.images, progress, extra, engine))
             if ids_in_parts(staging, embedder.name) != table["galaxy_id"].tolist():
                 raise ArtifactError(
                     f"Images of {name} changed on disk while they were embedded; run the command again."
                 )
         models = {**manifest.config["models"], embedder.name: describe_embedder(embedder)}
         manifest = replace(manifest, config={**manifest.config, "models": models})
-        return _finish(staging, manifest, table, config, steps, progress)
+        return _finish(staging, manifest, table, config, steps, progress, engine=engine)
 
 
 def _finish(
@@ -207,6 +213,7 @@ def _finish(
     steps: list[Step],
     progress: Progress,
     asked: Collection[str] = (),
+    engine: Engine | None = None,
 ) -> PipelineResult:
     """Everything after the images, the manifest, and putting the folder in place.
 
@@ -215,7 +222,7 @@ def _finish(
     model = manifest.model
     vectors, votes = read_staged_embedding(staging, model), tuple(manifest.answer_columns)
     galaxies = Embedded(table, vectors, model, steps[0].fingerprint, votes)
-    neighbors = make_all_neighbors(staging, galaxies, steps, progress)
+    neighbors = make_all_neighbors(staging, galaxies, steps, progress, engine)
     projections = make_projections(staging, galaxies, config, progress, asked)
     trust = make_trust(staging, galaxies, projections, neighbors[0], config.seed, progress)
     clusters = make_clusters(staging, galaxies, config, progress, asked)
@@ -245,7 +252,7 @@ def _complete(manifest: Manifest, n_galaxies: int, config: PipelineConfig, steps
         manifest,
         seed=config.seed,
         config={**manifest.config, **plain(asdict(config)), "steps": records},
-        versions=_versions(),
+        versions=package_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         n_galaxies=n_galaxies,
         report=(*report, *projections["notes"], *clusters["notes"]),
@@ -283,17 +290,3 @@ def _adopt_other_embeddings(
             adopted.append(adopt_step(staging, name))
             manifest.config["models"][model] = previous.config["models"][model]
     return adopted
-
-
-def _versions() -> dict:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def _silent(step: str, done: int, total: int) -> None:
-    """No progress wanted."""

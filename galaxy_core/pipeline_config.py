@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
 from dataclasses import dataclass, field, replace
 
 from galaxy_core.anomaly import N_TREES
@@ -11,6 +13,9 @@ from galaxy_core.stability import N_REFITS
 
 FLAT = "umap_2_of_pca_16"
 """Two dimensions to cluster in: galaxies packed as tightly as UMAP can, which a map for the eye does not do."""
+
+
+_PACKAGES = ("numpy", "pandas", "pyarrow", "torch", "scikit-learn", "umap-learn", "openTSNE", "hdbscan", "pillow")
 
 
 def _default_projections() -> dict:
@@ -72,3 +77,14 @@ def keep_added(config: PipelineConfig, published: Manifest | None) -> PipelineCo
     return replace(
         config, clusterings={**config.clusterings, **{n: s for n, s in before.items() if n not in config.clusterings}}
     )
+
+
+def package_versions() -> dict:
+    """Of Python and of every package that may change a number: what the manifest records."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from galaxy_core.vectors import VectorError, check_vectors
 
 CHUNK_ELEMENTS = 16_000_000
 """Similarities held at once (64 MB of float32), so memory does not grow with the square of the catalog."""
+SHARD_ROWS = 8192
+"""Galaxies, at least one block of them, whose neighbours are one unit of work."""
 
 
 def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,9 +46,35 @@ def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarr
         return index, similarity
 
     unit = unit_vectors(vectors)
-    n_rows = max(1, CHUNK_ELEMENTS // n_galaxies)
-    for start in range(0, n_galaxies, n_rows):
-        rows = np.arange(start, min(start + n_rows, n_galaxies))
+    for start, stop in row_shards(n_galaxies):
+        index[start:stop], similarity[start:stop] = neighbors_of_rows(unit, start, stop, k)
+    return index, similarity
+
+
+def row_shards(n_galaxies: int) -> Iterator[tuple[int, int]]:
+    """Rows of a catalog in pieces of some thousands, for `neighbors_of_rows`: whole blocks of similarities."""
+    size = _block(n_galaxies) * max(1, SHARD_ROWS // _block(n_galaxies))
+    for start in range(0, n_galaxies, size):
+        yield start, min(start + size, n_galaxies)
+
+
+def neighbors_of_rows(unit: np.ndarray, start: int, stop: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """`nearest_neighbors` of the rows ``start`` to ``stop`` alone.
+
+    Parameters
+    ----------
+    unit : float32 array, shape (n_galaxies, n_features)
+        See `unit_vectors`.
+    start, stop : int
+        Of one of `row_shards`: other pieces may round differently in the last digit.
+    k : int
+        Smaller than the number of galaxies.
+    """
+    index = np.empty((stop - start, k), dtype=np.int32)
+    similarity = np.empty((stop - start, k), dtype=np.float32)
+    n_rows = _block(len(unit))
+    for first in range(start, stop, n_rows):
+        rows = np.arange(first, min(first + n_rows, stop))
         cosines = unit[rows] @ unit.T  # (rows, n)
         np.round(cosines, 6, out=cosines)  # below float32's error two similarities are one, and the row order decides
         cosines[np.arange(len(rows)), rows] = -np.inf
@@ -52,8 +82,12 @@ def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarr
         for row, cosines_of_row, limit in zip(rows, cosines, kth_best, strict=True):
             candidates = np.flatnonzero(cosines_of_row >= limit)  # in row order, ties at the limit included
             best = candidates[np.argsort(-cosines_of_row[candidates], kind="stable")[:k]]
-            index[row], similarity[row] = best, cosines_of_row[best]
+            index[row - start], similarity[row - start] = best, cosines_of_row[best]
     return index, np.clip(similarity, -1, 1)
+
+
+def _block(n_galaxies: int) -> int:
+    return max(1, CHUNK_ELEMENTS // n_galaxies)
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""The steps of the pipeline that follow the images: maps and neighbours, and what all such steps share.
+"""The steps of the pipeline that follow the images: maps, and what all such steps share.
 
-Clusters have a module of their own, `galaxy_core.cluster_steps`. A fingerprint covers everything that goes into a step,
-that of the step before included, so a changed image, model, seed or parameter redoes what depends on it and nothing
-else.
+Neighbours and clusters have modules of their own, `galaxy_core.neighbor_steps` and `galaxy_core.cluster_steps`. A
+fingerprint covers everything that goes into a step, that of the step before included, so a changed image, model, seed
+or parameter redoes what depends on it and nothing else.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ import pandas as pd
 from galaxy_core import artifacts, projection
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step, save_step
 from galaxy_core.clustering import check_params
-from galaxy_core.image_steps import PIPELINE_VERSION, Progress, read_staged_embedding
-from galaxy_core.similarity import nearest_neighbors
+from galaxy_core.image_steps import PIPELINE_VERSION, Progress
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.splits import TRAIN
-from galaxy_core.vectors import VectorError, has_class
+from galaxy_core.vectors import VectorError
 
 
 @dataclass(frozen=True)
@@ -88,47 +87,6 @@ def _project(galaxies: Embedded, classes: np.ndarray | None, config, name: str) 
         params |= {"classes": classes, "train_mask": (galaxies.table["split"] == TRAIN).to_numpy()}
     fitted = projection.fit_projection(method, galaxies.vectors, config.seed, **params)
     return {"coordinates": fitted.coordinates}, {"method": method, "params": fitted.params}
-
-
-def make_all_neighbors(staging: Staging, galaxies: Embedded, embedded: list[Step], progress: Progress) -> list[Step]:
-    """Neighbours in every embedding; ``galaxies`` has that of the first of the steps that embedded."""
-    made = []
-    for number, step in enumerate(embedded):
-        progress("neighbors", number, len(embedded))
-        if step.name == "images":
-            made.append(make_neighbors(staging, galaxies, "neighbors"))
-            continue
-        model = step.name.removeprefix("embedding_")
-        other = Embedded(galaxies.table, read_staged_embedding(staging, model), model, step.fingerprint)
-        made.append(make_neighbors(staging, other, f"neighbors_{model}"))
-    progress("neighbors", len(embedded), len(embedded))
-    return made
-
-
-def make_neighbors(staging: Staging, galaxies: Embedded, name: str) -> Step:
-    """Twelve nearest neighbours of every galaxy; where there are classes, how often they are of the same class."""
-    model, ids = galaxies.model, galaxies.table["galaxy_id"]
-    pattern = (artifacts.neighbors_file(model),)
-    inputs = fingerprint_of(PIPELINE_VERSION, galaxies.fingerprint, model, artifacts.N_NEIGHBORS)
-    step = begin_step(staging, name, inputs, pattern)
-    if not step.done:
-        started = time.perf_counter()
-        index, similarity = nearest_neighbors(galaxies.vectors, artifacts.N_NEIGHBORS)
-        artifacts.write_neighbors(staging.root, staging.name, model, ids, index, similarity)
-        agreement = _class_agreement(index, classes_of(galaxies.table))
-        result = {"k": int(index.shape[1]), "class_agreement": agreement}
-        finish_step(staging, step, pattern, result, time.perf_counter() - started)
-    return step
-
-
-def _class_agreement(index: np.ndarray, classes: np.ndarray | None) -> float | None:
-    """Share of neighbours, both galaxies having a class, that are of the galaxy's own class."""
-    if classes is None or index.shape[1] == 0:
-        return None
-    known = has_class(classes)
-    both = known[index] & known[:, None]
-    same = classes[index] == classes[:, None]
-    return round(float(same[both].mean()), 6) if both.any() else None
 
 
 def classes_of(table: pd.DataFrame) -> np.ndarray | None:

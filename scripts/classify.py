@@ -16,9 +16,7 @@ that lacks them). An image that cannot be read is named in one sentence, the oth
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,16 +26,12 @@ from tqdm import tqdm
 from galaxy_core.catalogs import LAYOUTS, read_catalog
 from galaxy_core.central_object import CROPS
 from galaxy_core.denoise_jobs import find_jobs
+from galaxy_core.engine import Engine
 from galaxy_core.errors import GalaxyError
-from galaxy_core.morphology import (
-    DEFAULT_CLASSIFIER,
-    Morphology,
-    catalog_items,
-    classify_items,
-    file_items,
-    load_classifier,
-)
-from galaxy_core.morphology_table import check_table_path, write_morphologies
+from galaxy_core.morphology import DEFAULT_CLASSIFIER
+from galaxy_core.morphology_batch import Wanted, classify_all
+from galaxy_core.morphology_table import check_table_path
+from scripts.engine_options import add_engine_options, engine_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -65,6 +59,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--votes", choices=("challenge", "cast", "debiased"), help=votes_help)
     parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_engine_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -73,46 +68,42 @@ def is_catalog(text: str) -> bool:
     return bool(colon and source) and layout in LAYOUTS and not Path(text).exists()
 
 
-def find_items(options: argparse.Namespace) -> tuple[Iterator, int, list[str]]:
-    """What to classify, how many there are, and a sentence for each input that gives none."""
-    jobs, problems = find_jobs([text for text in options.inputs if not is_catalog(text)], options.out)
-    paths = list({job.source.resolve(): job.source for job in jobs}.values())
-    catalogs = [read_catalog(text) for text in options.inputs if is_catalog(text)]
-    parts = [file_items(paths, options.field_fraction, options.crop)]
-    parts += [catalog_items(catalog, crop=options.crop) for catalog in catalogs]
-    return itertools.chain(*parts), len(paths) + sum(map(len, catalogs)), list(problems.values())
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, engine: Engine) -> int:
     check_table_path(options.out)
-    model = load_classifier(options.model, options.artifacts, options.device, options.votes)
-    items, total, problems = find_items(options)
+    jobs, told = find_jobs([text for text in options.inputs if not is_catalog(text)], options.out)
+    problems = list(told.values())
+    paths = list({job.source.resolve(): job.source for job in jobs}.values())
+    wanted = Wanted(
+        tuple(options.model), options.artifacts, options.device, options.votes, options.field_fraction, options.crop
+    )
+    catalogs = [read_catalog(text) for text in options.inputs if is_catalog(text)]
+    total = len(paths) + sum(map(len, catalogs))
     for problem in problems:
         print(problem, file=sys.stderr)
-    bar = tqdm(total=total, unit="image", desc="classify", delay=2, disable=None)
+    with tqdm(total=total, unit="image", desc="classify", delay=2, disable=None) as bar:
 
-    def good() -> Iterator[Morphology]:
-        for made, bad in classify_items(items, model, bar.update):
-            for problem in bad:
-                bar.write(problem, file=sys.stderr)
-                problems.append(problem)
-            if made is not None:
-                yield made
+        def report(problem: str) -> None:
+            bar.write(problem, file=sys.stderr)
+            problems.append(problem)
 
-    with bar:
-        n_rows = write_morphologies(options.out, good())
+        def show(done: float) -> None:
+            bar.update(int(done) - bar.n)
+
+        n_rows = classify_all(options.out, paths, catalogs, wanted, engine, show, report)
     print(f"{options.out}  {n_rows:,} of {total:,} images")
     return 1 if problems else 0
 
 
 def main() -> int:
     try:
-        return run(parse())
+        options = parse()
+        with engine_of(options) as engine:
+            return run(options, engine)
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; nothing was written.", file=sys.stderr)
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
         return 130
 
 

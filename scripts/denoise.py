@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,11 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tqdm import tqdm
 
 from galaxy_core.artifacts.files import write_json
-from galaxy_core.denoise_jobs import Job, Ledger, check_folders, claim, describe, find_jobs, remove_leftovers
-from galaxy_core.denoise_run import denoise_job
-from galaxy_core.denoiser_calls import says_how_sure, weights_sha256
-from galaxy_core.embedding import find_model
-from galaxy_core.errors import ArtifactError, GalaxyError, ModelError
+from galaxy_core.denoise_batch import DenoiseOptions, denoise_files, load_denoiser
+from galaxy_core.denoise_jobs import Job, Ledger, check_folders, find_jobs
+from galaxy_core.denoiser_calls import weights_sha256
+from galaxy_core.engine import Engine, Loaded
+from galaxy_core.errors import ArtifactError, GalaxyError
+from scripts.engine_options import add_engine_options, engine_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +54,7 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     parser.add_argument("--model", default="contrastive_denoiser", help="name of a model under ARTIFACTS/models")
     parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_engine_options(parser)
     options = parser.parse_args(arguments)
     jobs, problems = find_jobs(options.inputs, options.out, options.format == "fits")
     try:
@@ -61,58 +64,46 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     return options, jobs, problems
 
 
-def denoise_or_keep(job: Job, options: argparse.Namespace, model: object, ledger: Ledger, claimed: dict) -> dict:
-    extras = [what for what in ("residual", "uncertainty") if getattr(options, what)]
-    claim(job, extras, claimed)
-    for path in (job.target, *(job.extra(what) for what in extras)):
-        remove_leftovers(path)
-    kept = ledger.find(job)
-    if kept is not None:
-        print(f"{job.source} -> {job.target}  up to date")
-        return {**kept, "up_to_date": True}
-    source, as_fits = describe(job.source), options.format == "fits"
-    with tqdm(total=100, unit="%", desc=job.source.name[:40], delay=2, leave=False, disable=None) as bar:
-
-        def show(done: float) -> None:
-            bar.update(100 * done - bar.n)
-
-        report, written = denoise_job(job, model, options.noise, options.hdu, as_fits, extras, show)
-    ledger.add(job, source, written, report)
-    noise = f"sky noise {report['noise_sigma']:.3g} {report['noise_unit']}"
-    print(f"{job.source} -> {job.target}  {noise}, {report['seconds']:.1f} s")
-    return {**report, "up_to_date": False}
-
-
-def denoise_all(options: argparse.Namespace, jobs: list[Job], problems: dict[str, str]) -> int:
-    from galaxy_core.models import load_model, resolve_device
-
-    model = load_model(find_model(options.model, options.artifacts)).to(resolve_device(options.device))
-    if not hasattr(model, "denoise"):
-        raise ModelError(f"The model {options.model} does not denoise; name a contrastive denoiser with --model.")
-    if options.uncertainty and not says_how_sure(model):
-        raise ModelError(f"The model {options.model} does not say how sure it is; leave out --uncertainty.")
+def denoise_all(options: argparse.Namespace, jobs: list[Job], problems: dict[str, str], engine: Engine) -> int:
+    root = engine.path(options.artifacts)
+    load = partial(load_denoiser, options.model, root, options.device, options.uncertainty)
+    model = Loaded(load(), load)
     names = ("format", "residual", "uncertainty", "noise", "hdu", "device")
-    made_with = {"weights_sha256": weights_sha256(model), **{name: getattr(options, name) for name in names}}
-    ledger, claimed = Ledger(options.out, made_with), {}
-    entries = [{"input": text, "error": problem} for text, problem in problems.items()]
+    made_with = {"weights_sha256": weights_sha256(model.value), **{name: getattr(options, name) for name in names}}
+    extras = tuple(what for what in ("residual", "uncertainty") if getattr(options, what))
+    wanted = DenoiseOptions(options.noise, options.hdu, options.format == "fits", extras)
     for problem in problems.values():
         print(problem, file=sys.stderr)
-    for job in jobs:
-        try:
-            entries.append(denoise_or_keep(job, options, model, ledger, claimed))
-        except (GalaxyError, OSError, MemoryError) as error:
-            said = " ".join(str(error).split()) or f"{job.source} does not fit in memory."
-            print(said, file=sys.stderr)
-            entries.append({"input": str(job.source), "error": said})
+    entries = {}
+    with tqdm(total=len(jobs), unit="file", desc="denoise", delay=2, leave=False, disable=None) as bar:
+
+        def show(done: float) -> None:
+            bar.update(round(done, 2) - bar.n)
+
+        for number, entry in denoise_files(jobs, wanted, model, Ledger(options.out, made_with), engine, show):
+            entries[number] = entry
+            print_entry(jobs[number], entry)
+    found = [entries[number] for number in sorted(entries)]
+    files = [{"input": text, "error": problem} for text, problem in problems.items()] + found
     if options.json:
-        write_json(options.json, {"files": entries})
-    return 1 if any("error" in entry for entry in entries) else 0
+        write_json(options.json, {"files": files})
+    return 1 if any("error" in entry for entry in files) else 0
+
+
+def print_entry(job: Job, entry: dict) -> None:
+    """A line on one file, where it belongs."""
+    if "error" in entry:
+        print(entry["error"], file=sys.stderr)
+        return
+    noise = f"sky noise {entry['noise_sigma']:.3g} {entry['noise_unit']}, {entry['seconds']:.1f} s"
+    print(f"{job.source} -> {job.target}  {'up to date' if entry['up_to_date'] else noise}", flush=True)
 
 
 def main() -> int:
     options, jobs, problems = parse()
     try:
-        return denoise_all(options, jobs, problems)
+        with engine_of(options) as engine:
+            return denoise_all(options, jobs, problems, engine)
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -20,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tqdm import tqdm
 
 from galaxy_core.artifacts.files import write_json
-from galaxy_core.denoiser_calls import weights_sha256
-from galaxy_core.embedding import find_model
+from galaxy_core.engine import Engine
 from galaxy_core.errors import GalaxyError
 from galaxy_core.frame_catalog import FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import WRITERS
-from galaxy_core.frame_jobs import FrameJob, check_targets, detect_job
+from galaxy_core.frame_jobs import FrameJob, check_targets, detect_jobs, load_segmenter
+from scripts.engine_options import add_engine_options, engine_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,50 +53,50 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", default="segmenter", help="name of a model under ARTIFACTS/models")
     parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_engine_options(parser)
     options = parser.parse_args(arguments)
     if not 0 < options.sensitivity < 1e5:
         parser.error("--sensitivity takes a number above 0 and below 100,000")
     return options
 
 
-def load_segmenter(options: argparse.Namespace):
-    from galaxy_core.models import load_model, resolve_device
-
-    return load_model(find_model(options.model, options.artifacts), resolve_device(options.device))
-
-
-def detect_all(options: argparse.Namespace) -> int:
+def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     groups = [tuple(options.frames)] if options.bands else [(path,) for path in options.frames]
     jobs = [FrameJob(group, options.out) for group in groups]
     check_targets(jobs)
-    model = load_segmenter(options) if options.method == "segmenter" else None
+    named = options.model if options.method == "segmenter" else None
+    load = partial(load_segmenter, named, engine.path(options.artifacts), options.device)
     config = FrameConfig(options.method, options.sensitivity, seed=options.seed)
-    made_with = {"weights_sha256": weights_sha256(model) if model is not None else ""}
     forms = ["fits", *(form for form in options.formats if form != "fits")]
-    entries = []
-    for job in jobs:
-        try:
-            with tqdm(total=100, unit="%", desc=job.stem[:40], delay=2, leave=False, disable=None) as bar:
+    entries = {}
+    with tqdm(total=len(jobs), unit="frame", desc="detect", delay=2, leave=False, disable=None) as bar:
 
-                def show(done: float, bar=bar) -> None:
-                    bar.update(100 * done - bar.n)
+        def show(done: float) -> None:
+            bar.update(round(done, 2) - bar.n)
 
-                report = detect_job(job, config, model, forms, made_with, options.hdu, show)
-            entries.append(report)
-            state = "up to date" if report["up_to_date"] else f"{sum(report['seconds'].values()):.1f} s"
-            print(f"{job.sources[0]} -> {job.target('fits')}  {report['n_objects']:,} objects, {state}")
-        except (GalaxyError, OSError, MemoryError) as error:
-            said = " ".join(str(error).split()) or f"{job.sources[0]} does not fit in memory."
-            print(said, file=sys.stderr)
-            entries.append({"input": [str(path) for path in job.sources], "error": said})
+        for number, report in detect_jobs(jobs, config, load, forms, options.hdu, engine, show):
+            entries[number] = report
+            print_report(jobs[number], report)
+    frames = [entries[number] for number in sorted(entries)]
     if options.json:
-        write_json(options.json, {"frames": entries})
-    return 1 if any("error" in entry for entry in entries) else 0
+        write_json(options.json, {"frames": frames})
+    return 1 if any("error" in entry for entry in frames) else 0
+
+
+def print_report(job: FrameJob, report: dict) -> None:
+    """A line on one frame, where it belongs."""
+    if "error" in report:
+        print(report["error"], file=sys.stderr)
+        return
+    state = "up to date" if report["up_to_date"] else f"{sum(report['seconds'].values()):.1f} s"
+    print(f"{job.sources[0]} -> {job.target('fits')}  {report['n_objects']:,} objects, {state}", flush=True)
 
 
 def main() -> int:
     try:
-        return detect_all(parse())
+        options = parse()
+        with engine_of(options) as engine:
+            return detect_all(options, engine)
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.errors import GalaxyError
+from scripts.engine_options import add_engine_options, engine_of
 from scripts.reporting import Bars, print_made
 
 
@@ -23,6 +24,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="trained model, by name or folder")
     parser.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+    add_engine_options(parser)
     return parser.parse_args()
 
 
@@ -34,13 +36,16 @@ def main() -> int:
         from galaxy_core.embedding import find_model, load_embedder
         from galaxy_core.pipeline import add_embedding
 
-        embedder = load_embedder(find_model(options.model, options.artifacts), options.device)
-        with Bars() as bars:
+        with engine_of(options) as engine, Bars() as bars:
+            embedder = load_embedder(find_model(options.model, options.artifacts), options.device)
             catalog = read_catalog(options.catalog)
-            result = add_embedding(catalog, embedder, options.artifacts, options.name, bars.progress)
+            result = add_embedding(catalog, embedder, options.artifacts, options.name, bars.progress, engine)
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        return 130
     print_made(result)
     print(f"{result.manifest.n_galaxies:,} galaxies embedded by {embedder.name}: {result.folder}")
     return 0

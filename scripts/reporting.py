@@ -10,7 +10,6 @@ _UNITS = {
     "images": "galaxy",
     "projections": "map",
     "clusters": "clustering",
-    "neighbors": "table",
     "trust": "map",
     "sweep": "fit",
     "redraws": "refit",

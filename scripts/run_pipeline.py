@@ -17,7 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_MODEL, DEFAULT_ROOT, check_name
+from galaxy_core.engine import Engine
 from galaxy_core.errors import GalaxyError
+from scripts.engine_options import add_engine_options, engine_of
 from scripts.reporting import Bars, peak_memory_gib, print_headlines, print_made
 
 
@@ -36,15 +38,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="use N galaxies drawn at random (all)")
+    add_engine_options(parser)
     options = parser.parse_args(arguments)
     if options.limit < 0 or options.seed < 0:
         parser.error("--limit and --seed cannot be negative")
     return options
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, engine: Engine) -> None:
     started = time.perf_counter()
-    check_name(options.name)
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model, load_embedder
     from galaxy_core.pipeline import PipelineConfig, run_pipeline
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"Model {embedder.name} on {embedder.device} in {embedder.precision}", flush=True)
     config = PipelineConfig(seed=options.seed, limit=options.limit)
     with Bars() as bars:
-        result = run_pipeline(catalog, embedder, options.artifacts, options.name, config, bars.progress)
+        result = run_pipeline(catalog, embedder, options.artifacts, options.name, config, bars.progress, engine)
     print_made(result)
     print_headlines(result.manifest)
     seconds = time.perf_counter() - started
@@ -70,8 +72,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def main() -> int:
+    options = parse()
     try:
-        run(parse())
+        check_name(options.name)
+        with engine_of(options) as engine:
+            run(options, engine)
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1

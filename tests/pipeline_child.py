@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.catalogs import Catalog, read_catalog
 from galaxy_core.embedding import Embedder, ImageSettings
+from galaxy_core.engine import Engine
 from galaxy_core.pipeline import PipelineConfig, PipelineResult, run_pipeline
 
 CONFIG = PipelineConfig(
@@ -42,6 +43,16 @@ def means(images: np.ndarray) -> np.ndarray:
 EMBEDDER = Embedder("means", "version 1", 16, 12, means)
 
 
+def crash_on_dark(images: np.ndarray) -> np.ndarray:
+    """A network that takes its process along where an image is black."""
+    if (images.max(axis=(1, 2, 3)) == 0).any():
+        os._exit(7)
+    return means(images)
+
+
+CRASHING = Embedder("crashing", "1", 16, 12, crash_on_dark)
+
+
 def read_slowly(images: Path, seconds: float) -> Catalog:
     """The catalog, each of its images taking a while, so that there is time to be killed in."""
     catalog = read_catalog(f"folder:{images}")
@@ -53,9 +64,10 @@ def read_slowly(images: Path, seconds: float) -> Catalog:
     return replace(catalog, load_image=load_image)
 
 
-def run(images: Path, root: Path, seed: int = 0, seconds: float = 0.0) -> PipelineResult:
+def run(images: Path, root: Path, seed: int = 0, seconds: float = 0.0, engine: Engine | None = None) -> PipelineResult:
     """The whole pipeline on a small folder of images."""
-    return run_pipeline(read_slowly(images, seconds), EMBEDDER, root, "sample", replace(CONFIG, seed=seed))
+    catalog = read_slowly(images, seconds) if seconds else read_catalog(f"folder:{images}")
+    return run_pipeline(catalog, EMBEDDER, root, "sample", replace(CONFIG, seed=seed), engine=engine)
 
 
 def kill_at_rename(number: int) -> None:

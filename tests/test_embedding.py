@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from galaxy_core.catalogs.catalog import Catalog, ReadReport
-from galaxy_core.embedding import Embedder, ImageSettings, embed_catalog, find_model, load_embedder, n_shards
+from galaxy_core.embedding import Embedder, ImageSettings, embed_shards, find_model, load_embedder, n_shards, shards_of
 from galaxy_core.errors import ImageError, ModelError
 from galaxy_core.images import decode_image, resize_square
 from galaxy_core.stretch import to_display
@@ -54,7 +54,7 @@ def test_every_vector_is_that_of_its_image():
     """Naive re-derivation, one image at a time."""
     catalog = make_catalog()
     seen = []
-    for shard in embed_catalog(catalog, EMBEDDER, SETTINGS, [0, 1, 2]):
+    for shard in embed_shards(shards_of(catalog, SETTINGS, [0, 1, 2]), EMBEDDER, SETTINGS):
         for row, vector, thumbnail in zip(shard.rows, shard.vectors, shard.thumbnails, strict=True):
             display = to_display(catalog.load_image(int(row)), False)
             np.testing.assert_allclose(vector, pool(resize_square(display, 16)[None])[0], atol=1e-6)
@@ -68,10 +68,10 @@ def test_every_vector_is_that_of_its_image():
 
 def test_shards_do_not_depend_on_which_are_asked_for():
     catalog = make_catalog()
-    together = by_row(embed_catalog(catalog, EMBEDDER, SETTINGS, [0, 1, 2]))
+    together = by_row(embed_shards(shards_of(catalog, SETTINGS, [0, 1, 2]), EMBEDDER, SETTINGS))
     apart = {}
     for shard in (2, 0, 1):
-        apart |= by_row(embed_catalog(catalog, EMBEDDER, SETTINGS, [shard]))
+        apart |= by_row(embed_shards(shards_of(catalog, SETTINGS, [shard]), EMBEDDER, SETTINGS))
     assert together == apart and len(together) == 21
 
 
@@ -84,34 +84,37 @@ def test_the_network_sees_the_same_batches_after_a_resume():
         return pool(images)
 
     embedder = Embedder("note", "1", 16, 12, note)
-    list(embed_catalog(make_catalog(broken=()), embedder, SETTINGS, [0, 1, 2]))
+    list(embed_shards(shards_of(make_catalog(broken=()), SETTINGS, [0, 1, 2]), embedder, SETTINGS))
     assert sizes == [4, 4, 2, 4, 4, 2, 4, 3]
     sizes.clear()
-    list(embed_catalog(make_catalog(broken=()), embedder, SETTINGS, [1]))
+    list(embed_shards(shards_of(make_catalog(broken=()), SETTINGS, [1]), embedder, SETTINGS))
     assert sizes == [4, 4, 2]
 
 
 def test_a_shard_without_one_good_image_is_empty():
-    shards = list(embed_catalog(make_catalog(12, broken=range(10)), EMBEDDER, SETTINGS, [0, 1]))
+    shards = list(embed_shards(shards_of(make_catalog(12, broken=range(10)), SETTINGS, [0, 1]), EMBEDDER, SETTINGS))
     assert [len(shard.rows) for shard in shards] == [0, 2]
     assert shards[0].vectors.shape == (0, 12) and shards[0].thumbnails == []
 
 
 def test_progress_counts_every_galaxy_tried():
     counts: list[int] = []
-    list(embed_catalog(make_catalog(), EMBEDDER, SETTINGS, [0, 1, 2], False, counts.append))
+    list(embed_shards(shards_of(make_catalog(), SETTINGS, [0, 1, 2]), EMBEDDER, SETTINGS, False, counts.append))
     assert sum(counts) == 27
 
 
 def test_without_thumbnails_there_are_none():
-    assert all(s.thumbnails == [] for s in embed_catalog(make_catalog(), EMBEDDER, SETTINGS, [0], thumbnails=False))
+    assert all(
+        s.thumbnails == []
+        for s in embed_shards(shards_of(make_catalog(), SETTINGS, [0]), EMBEDDER, SETTINGS, thumbnails=False)
+    )
 
 
 @pytest.mark.parametrize(("bands", "linear", "size"), [(1, False, (8, 9)), (2, True, (30, 30)), (5, True, (1, 1))])
 def test_any_bands_and_sizes(bands, linear, size):
     """Grey, linear, single pixels: three bands in, and a small image is not blown up in its thumbnail."""
     catalog = make_catalog(3, broken=(), bands=bands, linear=linear, size=size)
-    (shard,) = embed_catalog(catalog, EMBEDDER, SETTINGS, [0])
+    (shard,) = embed_shards(shards_of(catalog, SETTINGS, [0]), EMBEDDER, SETTINGS)
     assert len(shard.rows) == 3
     assert decode_image(shard.thumbnails[0], "thumbnail").pixels.shape[1:] == (min(24, *size),) * 2
 
@@ -119,7 +122,7 @@ def test_any_bands_and_sizes(bands, linear, size):
 def test_a_network_that_gives_no_numbers_is_said_so():
     embedder = Embedder("nan", "1", 16, 12, lambda images: np.full((len(images), 12), np.nan, np.float32))
     with pytest.raises(ModelError, match="values that are not numbers"):
-        list(embed_catalog(make_catalog(), embedder, SETTINGS, [0]))
+        list(embed_shards(shards_of(make_catalog(), SETTINGS, [0]), embedder, SETTINGS))
 
 
 def test_number_of_shards():

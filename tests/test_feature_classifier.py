@@ -14,7 +14,7 @@ import torch
 from galaxy_core import embedding
 from galaxy_core.artifacts import write_json
 from galaxy_core.catalogs import read_catalog
-from galaxy_core.embedding import ImageSettings, embed_catalog, load_embedder
+from galaxy_core.embedding import ImageSettings, embed_shards, load_embedder, shards_of
 from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
@@ -171,7 +171,11 @@ def test_it_embeds_like_any_model_and_survives_images_it_cannot_read(trained, ca
         return np.full((3, 1, 1), 0.5, np.float32) if row == 1 else catalog.load_image(row)
 
     odd = dataclasses.replace(catalog, load_image=load_image)
-    shard = next(embed_catalog(odd, load_embedder(trained, "cpu"), ImageSettings(256, 64), [0], False))
+    shard = next(
+        embed_shards(
+            shards_of(odd, ImageSettings(256, 64), [0]), load_embedder(trained, "cpu"), ImageSettings(256, 64), False
+        )
+    )
     assert shard.vectors.shape == (240, 64) and np.allclose(np.linalg.norm(shard.vectors, axis=1), 1, atol=1e-5)
 
     def no_image(row):

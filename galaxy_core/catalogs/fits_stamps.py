@@ -66,6 +66,10 @@ class ExtensionImages:
             raise ImageError(f"Cannot read {name}: {error.strerror}; check that the file is still there.") from error
         return decode_image(data if stamp.extension == 0 else EMPTY_PRIMARY + data, name).pixels
 
+    def take(self, rows: Sequence[int]) -> ExtensionImages:
+        """The images of some rows, for another process."""
+        return ExtensionImages(self.folder.absolute(), [self.stamps[row] for row in rows])
+
 
 def read(root: Path | str) -> Catalog:
     """Read FITS stamps.

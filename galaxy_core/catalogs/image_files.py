@@ -31,6 +31,10 @@ class FileImages:
     def __call__(self, i: int) -> np.ndarray:
         return read_image(self.folder / self.names[i]).pixels
 
+    def take(self, rows: Sequence[int]) -> FileImages:
+        """The images of some rows, for another process."""
+        return FileImages(self.folder.absolute(), [self.names[row] for row in rows])
+
 
 def without_suffix(name: str) -> str:
     """A path without its image suffix, and unchanged if it has none.

@@ -49,6 +49,10 @@ class ParquetImages:
     def __reduce__(self):
         return ParquetImages, (self.files, self.column, self.rows)
 
+    def take(self, rows: Sequence[int]) -> ParquetImages:
+        """The images of some rows, for another process."""
+        return ParquetImages([Path(file).absolute() for file in self.files], self.column, self.rows[rows])
+
     def __call__(self, i: int) -> np.ndarray:
         row = int(self.rows[i])
         group = int(np.searchsorted(self._starts, row, side="right")) - 1

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace) -> dict:
     """Rates in galaxies a second, and their ratios to the bare forward pass."""
     from galaxy_core.catalogs import read_catalog
-    from galaxy_core.embedding import ImageSettings, find_model, load_embedder, stream_batches
+    from galaxy_core.embedding import ImageSettings, find_model, load_embedder, shards_of, stream_batches
     from galaxy_core.image_steps import limit_catalog
 
     embedder = load_embedder(find_model(options.model, options.artifacts), options.device)
@@ -36,10 +36,10 @@ def measure(options: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         catalog = read_catalog(options.catalog)
         if options.catalog.startswith("synthetic:"):
-            catalog = _store(limit_catalog(catalog, options.limit, 0), Path(folder) / "images")
+            catalog = store(limit_catalog(catalog, options.limit, 0), Path(folder) / "images")
         catalog = limit_catalog(catalog, options.limit, 0)
-        shards = list(range(-(-len(catalog) // settings.shard_size)))
-        batches = [b.images for _, _, b in stream_batches(catalog, embedder.input_px, settings, shards, False)]
+        decoded = stream_batches(shards_of(catalog, settings), embedder.input_px, settings, thumbnails=False)
+        batches = [batch.images for _, _, batch in decoded]
         n = sum(len(batch) for batch in batches)
         embedder.embed(batches[0])  # the first call compiles kernels
         ways = {
@@ -76,7 +76,7 @@ def measure(options: argparse.Namespace) -> dict:
     }
 
 
-def _store(catalog, folder: Path):
+def store(catalog, folder: Path):
     """Draw a catalog once into a folder of PNG files, and read that."""
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.catalogs.display import load_display

@@ -1,0 +1,183 @@
+"""The engine of `galaxy_core.engine` on Dask: what is sent, how many at a time, and what is done when something dies.
+
+- A worker has as many shards as threads and none in waiting: the death of a worker throws suspicion on what it had.
+- A cluster of our own reports every death at once (``allowed_failures=0``), and `Suspects` counts. A scheduler of
+  others has its own patience (``distributed.scheduler.allowed-failures``, four tries by default), which is respected.
+- Work and setup are sent with every shard, as they are small; what setup makes is kept by the worker until other work
+  comes. Nothing else is kept there: no result, no scattered data, nothing that dies with a worker.
+- The scheduler's death cancels all; what is done lies in files, and the command run again goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
+
+from galaxy_core.engine import Backend, EngineError, Outcome, Shard, Suspects, Tell, Work, reason_of
+from galaxy_core.errors import GalaxyError
+
+PATIENCE_S = 60.0
+"""How long to wait for a scheduler, and for its first worker."""
+
+INSTALL = "pip install -r scripts/requirements-cluster.txt"
+# a worker is not to stop at part of its memory, nor to write results, of which it has none, to disk: it dies at the
+# limit, and its shard is tried elsewhere
+_WORKERS = {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")} | {
+    "distributed.worker.memory.terminate": 0.95
+}
+
+
+@contextmanager
+def open_cluster(workers: int, scheduler: str) -> Iterator[Backend]:
+    """Connect to a scheduler, or start one with ``workers`` processes of one thread each, which end with it."""
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+        from distributed.system import MEMORY_LIMIT
+    except ImportError as error:
+        raise EngineError(
+            f"Working in several processes needs Dask, which is not installed ({error}); install it with `{INSTALL}`."
+        ) from None
+    if scheduler:
+        try:
+            client = Client(scheduler, timeout=PATIENCE_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise EngineError(
+                f"No Dask scheduler answers at {scheduler} ({reason_of(error)}); start one with `dask scheduler`, or"
+                " work on this machine with --workers."
+            ) from None
+        with _closing(client):
+            yield partial(_run, client, scheduler)
+        return
+    quiet = logging.CRITICAL  # a death is told by the shard it cost
+    with (
+        dask.config.set(_WORKERS),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=int(MEMORY_LIMIT / workers),
+            dashboard_address=None,
+            silence_logs=quiet,
+            scheduler_kwargs={"allowed_failures": 0},
+        ) as cluster,
+        _closing(Client(cluster, set_as_default=False)) as client,
+    ):
+        yield partial(_run, client, "of this machine")
+
+
+@contextmanager
+def _closing(client) -> Iterator[object]:
+    """The client, closed on leaving even where nobody answers any more."""
+    try:
+        yield client
+    finally:
+        with suppress(OSError, TimeoutError):
+            client.close(timeout=10)
+
+
+def _run(
+    client, scheduler: str, work: Work, setup: Callable[[], object], shards: Iterable[Shard], tell: Tell
+) -> Iterator[Outcome]:
+    """The backend; see `galaxy_core.engine.map_shards`."""
+    from distributed import as_completed
+
+    sent = _pickled((work, setup))
+    waiting, suspects, flying = iter(shards), Suspects(), {}
+    finished = as_completed(loop=client.loop)
+    room = _room(client, scheduler)
+
+    def submit(shard: Shard) -> None:
+        future = client.submit(work_on, sent, _pickled(shard), pure=False, retries=0)
+        flying[future] = shard
+        finished.add(future)
+
+    def send() -> None:
+        while len(flying) < room:
+            shard = next(waiting, None) or (suspects.again.popleft() if suspects.again else None)
+            if shard is not None:
+                submit(shard)
+                continue
+            if suspects.last and not flying:
+                submit(suspects.last.popleft())
+            return
+
+    try:
+        send()
+        for future in finished:
+            shard = flying.pop(future)
+            outcome = _outcome(future, shard, suspects, scheduler)
+            future.release()
+            room = max(1, sum(client.nthreads().values()))
+            send()  # first, so that nobody waits for what the caller does with the outcome
+            if outcome:
+                yield outcome
+    finally:
+        with suppress(OSError, TimeoutError):
+            client.cancel(list(flying), force=True)
+
+
+def _outcome(future, shard: Shard, suspects: Suspects, scheduler: str) -> Outcome | None:
+    """What a finished future says; None where its shard is to be tried again."""
+    from distributed import KilledWorker
+
+    if future.cancelled():
+        raise EngineError(
+            f"The Dask scheduler {scheduler} was lost; what is done stays, and the same command goes on once a"
+            " scheduler runs again."
+        )
+    error = future.exception()
+    if error is None:
+        value, stopped = future.result()
+        if stopped is not None:
+            raise stopped
+        return Outcome(shard, value)
+    if isinstance(error, KilledWorker):
+        why = "its worker died, killed by the system, by its own code or for want of memory"
+        return suspects.note(shard, why, error.allowed_failures + 1)
+    if isinstance(error, ModuleNotFoundError) and "galaxy_core" in str(error):
+        raise EngineError(
+            f"The workers of {scheduler} cannot import galaxy_core; start them in the folder of this program, or with"
+            " it in their PYTHONPATH."
+        )
+    return suspects.note(shard, reason_of(error))
+
+
+def _room(client, scheduler: str) -> int:
+    """Threads of all workers, once there is one."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_S)
+    except TimeoutError:
+        raise EngineError(
+            f"The Dask scheduler {scheduler} has no worker; start some with `dask worker {scheduler} --nthreads 1`."
+        ) from None
+    return max(1, sum(client.nthreads().values()))
+
+
+def _pickled(value: object) -> bytes:
+    """Bytes of functions and data; cloudpickle's where pickle cannot, as for a function within a function."""
+    try:
+        return pickle.dumps(value)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        import cloudpickle
+
+        return cloudpickle.dumps(value)
+
+
+@lru_cache(maxsize=1)
+def _prepared(sent: bytes) -> tuple[Work, object]:
+    """The work, and what its setup makes: once in a process."""
+    work, setup = pickle.loads(sent)
+    return work, setup()
+
+
+def work_on(sent: bytes, shard: bytes) -> tuple[object, GalaxyError | None]:
+    """In a worker: the value of a shard, or the error that a user has to mend."""
+    try:
+        work, made = _prepared(sent)
+        return next(iter(work(made, iter([pickle.loads(shard)]), lambda n: None))), None
+    except GalaxyError as error:
+        return None, error

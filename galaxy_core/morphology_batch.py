@@ -1,0 +1,184 @@
+"""Many images classified by an engine, some thousand a shard, into one table in the order of the images.
+
+Each shard's rows lie in a hidden folder beside the table until all are there, so a run that was killed goes on.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from galaxy_core.artifacts.files import sha256_of_file, write_json
+from galaxy_core.artifacts.staging import fingerprint_of
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.image_files import image_ids
+from galaxy_core.catalogs.parts import CatalogPart
+from galaxy_core.embedding import find_model
+from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards
+from galaxy_core.image_steps import catalog_fingerprint
+from galaxy_core.morphology import BATCH, Item, catalog_items, classify_items, file_items, load_classifier
+from galaxy_core.morphology_table import check_table_path, write_morphologies, write_tables
+
+SHARD = 32 * BATCH
+_RULES = 1  # raised when the same images, model and options are to give another table
+_MADE_OF = "made_of.json"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be classified, and how: the options of the command."""
+
+    models: tuple[str, ...]
+    root: Path
+    device: str = "auto"
+    votes: str | None = None
+    field_fraction: float = 1.0
+    crop: str = "centre"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Images of one shard: files with the names of their galaxies, or rows of a catalog; and where its rows go."""
+
+    target: Path
+    wanted: Wanted
+    paths: tuple[Path, ...] = ()
+    names: tuple[str, ...] = ()
+    part: CatalogPart | None = None
+
+    def items(self) -> Iterator[Item]:
+        """What `classify_items` takes."""
+        if self.part is None:
+            return file_items(self.paths, self.wanted.field_fraction, self.wanted.crop, self.names)
+        return catalog_items(self.part.catalog, range(self.part.start, self.part.stop), self.wanted.crop)
+
+    def __len__(self) -> int:
+        return len(self.paths) if self.part is None else len(self.part)
+
+
+def classify_all(
+    out: Path,
+    paths: Sequence[Path],
+    catalogs: Sequence[Catalog],
+    wanted: Wanted,
+    engine: Engine = HERE,
+    progress: Callable[[float], None] | None = None,
+    report: Callable[[str], None] = lambda said: None,
+) -> int:
+    """Classify files and catalogs, write the table ``out`` and return its number of rows.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with the number of images that are done.
+    report : callable
+        Called with a sentence for each image that cannot be read, and for each shard that was given up: then the table
+        lacks these galaxies, and the next run tries them again.
+    """
+    check_table_path(out)
+    load = partial(load_classifier, wanted.models, engine.path(wanted.root), wanted.device, wanted.votes)
+    model = Loaded(load(), load)
+    folder = engine.path(out.parent / f".{out.name}.parts")
+    _begin(folder, _fingerprint(paths, catalogs, wanted))
+    pieces = list(_pieces(folder, paths, catalogs, wanted, engine))
+    missing = [number for number, piece in enumerate(pieces) if not _done_file(piece).is_file()]
+    done = sum(map(len, pieces)) - sum(len(pieces[number]) for number in missing)
+    for number in sorted(set(range(len(pieces))) - set(missing)):
+        _tell_problems(pieces[number], report)
+    shards = (Shard(f"classify shard {number}", pieces[number], len(pieces[number])) for number in missing)
+    given_up = False
+    tell = (lambda n: progress(done + n)) if progress else None
+    for outcome in map_shards(partial(each, classify_piece), shards, model, engine, tell):
+        if outcome.problem:
+            given_up = True
+            report(outcome.problem)
+        else:
+            _tell_problems(outcome.shard.data, report)
+    try:
+        n_rows = write_tables(out, _tables(pieces))
+    finally:
+        if not given_up:
+            shutil.rmtree(folder, ignore_errors=True)
+    return n_rows
+
+
+def classify_piece(model, piece: Piece, tell: Tell) -> None:
+    """The engine's work: classify a shard and write its rows, and then what could not be read."""
+    problems: list[str] = []
+
+    def good() -> Iterator:
+        for made, bad in classify_items(piece.items(), model, tell):
+            problems.extend(bad)
+            if made is not None:
+                yield made
+
+    made = good()
+    first = next(made, None)
+    if first is not None:
+        write_morphologies(piece.target, itertools.chain([first], made))
+    write_json(_done_file(piece), problems)
+
+
+def _done_file(piece: Piece) -> Path:
+    """Written last: sentences on the images of a shard that could not be read."""
+    return piece.target.with_suffix(".json")
+
+
+def _tell_problems(piece: Piece, report: Callable[[str], None]) -> None:
+    with suppress(OSError, ValueError):
+        for said in json.loads(_done_file(piece).read_text(encoding="utf-8")):
+            report(said)
+
+
+def _pieces(
+    folder: Path, paths: Sequence[Path], catalogs: Sequence[Catalog], wanted: Wanted, engine: Engine
+) -> Iterator[Piece]:
+    names, number = image_ids([path.as_posix() for path in paths]), 0
+    for start in range(0, len(paths), SHARD):
+        few = slice(start, start + SHARD)
+        there = tuple(engine.path(path) for path in paths[few])
+        yield Piece(folder / f"part-{number:05d}.parquet", wanted, there, tuple(names[few]))
+        number += 1
+    for catalog in catalogs:
+        for start in range(0, len(catalog), SHARD):
+            part = CatalogPart(number, catalog, start, min(start + SHARD, len(catalog)))
+            yield Piece(folder / f"part-{number:05d}.parquet", wanted, part=part)
+            number += 1
+
+
+def _tables(pieces: Sequence[Piece]) -> Iterator[pa.Table]:
+    """Batch after batch, as they were written."""
+    for piece in pieces:
+        if piece.target.is_file():
+            with pq.ParquetFile(piece.target) as file:
+                for group in range(file.num_row_groups):
+                    yield file.read_row_group(group)
+
+
+def _fingerprint(paths: Sequence[Path], catalogs: Sequence[Catalog], wanted: Wanted) -> str:
+    """Changes with everything that a shard's rows are made of."""
+    weights = [sha256_of_file(find_model(name, wanted.root) / "weights.safetensors") for name in wanted.models]
+    files = []
+    for path in paths:
+        with suppress(OSError):  # one that is gone will be told by whoever reads it
+            files.append((str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns))
+    return fingerprint_of(_RULES, weights, str(wanted), files, [catalog_fingerprint(catalog) for catalog in catalogs])
+
+
+def _begin(folder: Path, fingerprint: str) -> None:
+    """Keep what an earlier run made of the same things, and nothing else."""
+    made_of = folder / _MADE_OF
+    with suppress(OSError, ValueError):
+        if json.loads(made_of.read_text(encoding="utf-8")) == fingerprint:
+            return
+    shutil.rmtree(folder, ignore_errors=True)
+    write_json(made_of, fingerprint)

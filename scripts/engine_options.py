@@ -1,0 +1,44 @@
+"""The options of scripts whose work can be done in several processes: ``--workers`` and ``--scheduler``."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AbstractContextManager
+
+from galaxy_core.engine import Engine, open_engine
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add both options; without either the work is done in this process."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--workers",
+        type=number_of_processes,
+        default=0,
+        metavar="N",
+        help="work in N processes of this machine (default: in this one)",
+    )
+    group.add_argument(
+        "--scheduler",
+        type=address,
+        default=None,
+        metavar="URL",
+        help="work on the cluster of the Dask scheduler tcp://HOST:PORT",
+    )
+
+
+def engine_of(options: argparse.Namespace) -> AbstractContextManager[Engine]:
+    """The engine asked for, to be used as ``with engine_of(options) as engine``."""
+    return open_engine(options.workers, options.scheduler or "")
+
+
+def number_of_processes(text: str) -> int:
+    if not 1 <= int(text) <= 1024:
+        raise ValueError(text)
+    return int(text)
+
+
+def address(text: str) -> str:
+    if "://" not in text:
+        raise ValueError(text)
+    return text
