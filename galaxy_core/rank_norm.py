@@ -51,7 +51,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, values: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
-        x = values.float()
+        x = values.to(torch.promote_types(values.dtype, torch.float32))  # bf16 has too few digits for a mean
         axes = [axis for axis in range(x.ndim) if axis != 1]
         variance, mean = torch.var_mean(x, dim=axes, correction=0)
         own = torch.stack([torch.full_like(mean, x.numel() / x.shape[1]), mean, variance])
@@ -61,22 +61,22 @@ class _Normalise(torch.autograd.Function):
         n = numbers.sum(dim=0)
         mean = (numbers * means).sum(dim=0) / n
         variance = (numbers * (variances + (means - mean).square())).sum(dim=0) / n
-        mean, scale = mean.float(), torch.rsqrt(variance + eps).float()
+        mean, variance, scale = (part.to(x.dtype) for part in (mean, variance, torch.rsqrt(variance + eps)))
         shape = [1, -1, *[1] * (x.ndim - 2)]
         ctx.save_for_backward(values, weight, mean, scale, n)
         ctx.axes, ctx.shape = axes, shape
         normalised = (x - mean.view(shape)) * (scale * weight).view(shape) + bias.view(shape)
-        ctx.mark_non_differentiable(mean)
-        return normalised.to(values.dtype), mean, variance.float(), float(n[0])
+        ctx.mark_non_differentiable(mean, variance)
+        return normalised.to(values.dtype), mean, variance, float(n[0])
 
     @staticmethod
     def backward(ctx, gradient: Tensor, *_) -> tuple[Tensor | None, ...]:
         values, weight, mean, scale, n = ctx.saved_tensors
-        g = gradient.float()
-        standard = (values.float() - mean.view(ctx.shape)) * scale.view(ctx.shape)
+        g = gradient.to(mean.dtype)
+        standard = (values.to(mean.dtype) - mean.view(ctx.shape)) * scale.view(ctx.shape)
         of_bias, of_weight = g.sum(dim=ctx.axes), (g * standard).sum(dim=ctx.axes)
         sums = torch.stack([of_bias, of_weight])
         dist.all_reduce(sums)
-        average = (sums / n).float()
+        average = (sums / n).to(mean.dtype)
         inner = g - average[0].view(ctx.shape) - standard * average[1].view(ctx.shape)
         return (inner * (scale * weight).view(ctx.shape)).to(values.dtype), of_weight, of_bias, None

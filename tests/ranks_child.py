@@ -1,6 +1,8 @@
 """What `torchrun` starts in the tests of many ranks: tiny trainings of every recipe, whose weights are kept unrounded.
 
-``ranks_child.py OUT [--recipes R ...] [--epochs N] [--bf16] [--own-views] [--kill RANK STEP]``
+``ranks_child.py OUT [--recipes R ...] [--epochs N] [--rounded] [--own-views] [--kill RANK STEP]``. Arithmetic is in
+float64 unless ``--rounded``: a sum over two ranks has other roundings than one over one, which AdamW's first steps (the
+sign of a gradient) make large; in float64 what is left of them after 50 steps is far below any mistake.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,14 +31,18 @@ from galaxy_core.recipes import RECIPES, find_recipe
 from galaxy_core.recipes.segmenter_scenes import SceneConfig
 from galaxy_core.training import FitConfig
 
+AUTOCAST = torch.autocast
 CATALOGS = {"star_galaxy_vae": "star-galaxy:90", "segmenter": "synthetic:40"}
 NET = ResNetConfig(18, 4, 3, 2, False, (), 8, 16, 32)
 BATCH = 15  # does not divide by two
+LONG = ("contrast", "whole", "redraw", "unlabelled", "segment")  # other phases take one epoch
+SINGLE = ("star_galaxy_vae", "segmenter")  # recipes that hold float32 constants; they have no batch statistics
 
 
 def tiny(recipe: str, epochs: int):
     """Configuration of a recipe with networks of a few thousand weights."""
-    config, fit = find_recipe(recipe).module().Config(), FitConfig(epochs, BATCH, 2e-3, warmup_steps=5)
+    config = find_recipe(recipe).module().Config()
+    fit = FitConfig(epochs, BATCH, 2e-3, warmup_steps=5, patience_epochs=99)
     scenes = SceneConfig(side_px=48, crop_px=32, n_seeings=2, galaxies_per_seeing=3)
     changes = {
         "contrastive_denoiser": {
@@ -52,8 +59,16 @@ def tiny(recipe: str, epochs: int):
         "star_galaxy_vae": {"model": StarGalaxyConfig(widths=(4, 8, 8), hidden_size=8, n_gaussians=3, n_samples=4)},
         "segmenter": {"widths": (4, 6), "filters": 2, "scenes": scenes, "n_validation": 5},
     }[recipe]
-    fits = {phase: fit for phase in find_recipe(recipe).module().PHASES if hasattr(config, phase)}
+    phases = [phase for phase in find_recipe(recipe).module().PHASES if hasattr(config, phase)]
+    fits = {phase: fit if phase in LONG else replace(fit, epochs=1) for phase in phases}
     return replace(config, **fits, **changes)
+
+
+def compute_in(dtype: torch.dtype) -> None:
+    """Let recipes compute in this type, whatever they say."""
+    torch.set_default_dtype(dtype)
+    torch.Tensor.float = partialmethod(torch.Tensor.to, dtype)
+    torch.autocast = lambda kind, *_, **__: AUTOCAST(kind.split(":")[0], enabled=False)
 
 
 def main() -> None:
@@ -62,18 +77,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--epochs", type=int, default=17)
+    parser.add_argument("--rounded", action="store_true")
     parser.add_argument("--own-views", action="store_true")
     parser.add_argument("--kill", nargs=2, type=int, default=(-1, -1))
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    if not options.bf16:
-        autocast = torch.autocast
-        torch.autocast = lambda kind, *_, **__: autocast(kind.split(":")[0], enabled=False)
     with joined_ranks(options.device, options.own_views):
         for recipe in options.recipes:
             folder, module = options.out / recipe, find_recipe(recipe).module()
+            if not options.rounded:
+                compute_in(torch.float32 if recipe in SINGLE else torch.float64)
 
             def report(phase: str, step: int, n_steps: int, losses: dict, folder: Path = folder) -> None:
                 marker = folder / "killed"
@@ -83,7 +97,9 @@ def main() -> None:
 
             def keep(folder: Path, model, about: dict, save=module.save_model) -> None:
                 assert is_first(), "only the first rank writes"
-                save_file({k: v.cpu().contiguous() for k, v in model.state_dict().items()}, folder / "whole.safetensors")
+                save_file(
+                    {k: v.cpu().contiguous() for k, v in model.state_dict().items()}, folder / "whole.safetensors"
+                )
                 save(folder, model, about)
 
             module.save_model = keep
