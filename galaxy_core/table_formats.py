@@ -20,7 +20,14 @@ import pyarrow.parquet as pq
 from galaxy_core.errors import ExportError
 
 UNITS = {"deg": "deg", "arcsec": "arcsec", "arcmin": "arcmin", "px": "pix", "mag": "mag", "kpc": "kpc", "mpc": "Mpc"}
-UCDS = {"galaxy_id": "meta.id;meta.main", "ra_deg": "pos.eq.ra;meta.main", "dec_deg": "pos.eq.dec;meta.main"}
+UCDS = {
+    "galaxy_id": "meta.id;meta.main",
+    "ra_deg": "pos.eq.ra;meta.main",
+    "dec_deg": "pos.eq.dec;meta.main",
+    "class": "src.class",
+    "redshift": "src.redshift",
+}
+UCD_ENDINGS = {"_label": "meta.code.member", "_membership": "stat.likelihood"}  # of the columns of clusterings
 VOTABLE_TYPES = {"b": "boolean", "i2": "short", "i4": "int", "i8": "long", "f4": "float", "f8": "double"}
 FITS_MAX_COLUMNS = 999
 FITS_MAX_NAME = 60
@@ -102,6 +109,17 @@ def parquet_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]
     return out.getvalue()
 
 
+def ucd_of(name: str) -> str | None:
+    """What a column is, in the IVOA's words (UCD1+ 1.5); None where its name does not tell.
+
+    Examples
+    --------
+    >>> ucd_of("ra_deg"), ucd_of("hdbscan_label"), ucd_of("umap_x")
+    ('pos.eq.ra;meta.main', 'meta.code.member', None)
+    """
+    return UCDS.get(name) or next((ucd for ending, ucd in UCD_ENDINGS.items() if name.endswith(ending)), None)
+
+
 def arrow_array(column: Column) -> pa.Array:
     """A column for pyarrow."""
     return pa.array(column.values, type=pa.string() if column.is_text else None, mask=column.mask)
@@ -120,7 +138,7 @@ def votable_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]
     file = from_table(empty_table(columns, ids))
     table = file.get_first_table()
     for field, column, kind, values in zip(table.fields, columns, kinds, fields, strict=True):
-        field.name, field.datatype, field.ucd = column.name, kind, UCDS.get(column.name)
+        field.name, field.datatype, field.ucd = column.name, kind, ucd_of(column.name)
         width = values.dtype.itemsize // (2 if kind == "unicodeChar" else 1)
         field.arraysize = str(width) if column.is_text else None
         if column.name in ("ra_deg", "dec_deg"):

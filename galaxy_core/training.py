@@ -2,7 +2,7 @@
 
 A recipe trains in phases; each phase is one call of `fit`, with its own loss and its own part of the model. Everything
 random in an epoch is drawn from ``(seed, phase, epoch)``, so a run that was killed and resumed ends with the same
-weights as one that was not.
+weights as one that was not. Under `torchrun` all ranks run it alike and the first one writes (`galaxy_core.ranks`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from torch import Generator, Tensor, nn
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.errors import ModelError
+from galaxy_core.rank_norm import joined_statistics
+from galaxy_core.ranks import as_first_says, is_first, loss_step_of, prepare_batch, ranks, wait_for_all
 
 Prepare = Callable[[np.ndarray, Generator], Any]
 LossStep = Callable[[Any, Generator], dict[str, Tensor]]
@@ -96,6 +98,7 @@ def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report:
         )
     parameters = [p for p in phase.module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    loss_step = loss_step_of(phase.module, phase.loss_step)  # first of all: ranks begin with the same weights
     average = {key: value.detach().clone() for key, value in phase.module.state_dict().items()}
     state_path = state_folder / f"{phase.name}.safetensors"
     record = _restore(state_path, phase.module, average, optimizer)
@@ -104,26 +107,37 @@ def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report:
             break
         started = time.perf_counter()
         pace = record.get("pace", 1.0)
-        losses = _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, report, pace)
-        scores = _validate_average(phase, average)
+        losses = _run_epoch(phase, loss_step, epoch, n_batches, parameters, optimizer, average, seed, report, pace)
+        scores = as_first_says(_validate_average(phase, average))
         better = scores["score"] < record["best_score"]
         if better:
             record.update(best_score=scores["score"], best_epoch=epoch)
-            _write_tensors(state_folder / f"{phase.name}_best.safetensors", average)
+            if is_first():
+                _write_tensors(state_folder / f"{phase.name}_best.safetensors", average)
         elif phase.plateau_epochs and (epoch - record["best_epoch"]) % phase.plateau_epochs == 0:
             record["pace"] = pace / 2
         record["epoch"] = epoch + 1
         record["finished"] = record["epoch"] == config.epochs or epoch - record["best_epoch"] >= config.patience_epochs
-        seconds = time.perf_counter() - started
-        line = {"phase": phase.name, "epoch": epoch, **losses, "validation": scores}
-        line |= {"learning_rate": optimizer.param_groups[0]["lr"], "seconds": round(seconds, 2)}
-        line["galaxies_per_second"] = round(n_batches * config.batch_size / seconds, 1)
-        _append_history(history_path, line)
-        _save(state_path, phase.module, average, optimizer, record)
+        if is_first():
+            seconds, rate = time.perf_counter() - started, optimizer.param_groups[0]["lr"]
+            line = {"phase": phase.name, "epoch": epoch, **losses, "validation": scores, "learning_rate": rate}
+            line |= _pace_of(n_batches * config.batch_size, seconds)
+            _append_history(history_path, line)
+            _save(state_path, phase.module, average, optimizer, record)
+    wait_for_all()  # for the file that the first rank writes
     phase.module.load_state_dict(load_file(state_folder / f"{phase.name}_best.safetensors"))
 
 
-def _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, report, pace: float) -> dict[str, float]:
+def _pace_of(n_galaxies: int, seconds: float) -> dict:
+    """What the history says of an epoch's time, and of the ranks that shared it."""
+    here = ranks()
+    shared = {"ranks": here.count, "own_views": here.own_views} if here.count > 1 else {}
+    return {"seconds": round(seconds, 2), "galaxies_per_second": round(n_galaxies / seconds, 1), **shared}
+
+
+def _run_epoch(
+    phase, loss_step, epoch, n_batches, parameters, optimizer, average, seed, report, pace: float
+) -> dict[str, float]:
     config, n_steps = phase.config, phase.config.epochs * n_batches
     phase_key = sum(ord(letter) for letter in phase.name)
     order = np.random.default_rng([seed, phase_key, epoch]).permutation(phase.items)
@@ -136,12 +150,13 @@ def _run_epoch(phase, epoch, n_batches, parameters, optimizer, average, seed, re
             group["lr"] = pace * learning_rate(step, n_steps, config)
         # sorted: reads of the memory-mapped stamps go forward through the file
         indices = np.sort(order[batch * config.batch_size : (batch + 1) * config.batch_size])
-        made = indices if phase.prepare is None else phase.prepare(indices, generator)
-        losses = phase.loss_step(made, generator)
+        made = indices if phase.prepare is None else prepare_batch(phase.prepare, indices, generator)
+        with joined_statistics(phase.module):
+            losses = loss_step(made, generator)
         if not torch.isfinite(losses["loss"]):
             raise ModelError(f"Training of {phase.name} diverged at step {step}; lower its learning rate.")
         optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()
+        losses["loss"].backward()  # on many ranks it leaves the same gradients on all
         nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
         optimizer.step()
         _update_average(average, phase.module, min(config.average_decay, (1 + step) / (10 + step)))

@@ -6,6 +6,8 @@ python scripts/train.py vote_regressor folder:data/gz_clean5 gz2:data/gz2 --star
 One phase alone, on a model that exists:
 python scripts/train.py contrastive_denoiser folder:data/gz_clean5 --phases uncertainty --start-from artifacts/models/m
 python scripts/train.py vote_regressor folder:data/gz_clean5 --phases novelty --start-from artifacts/models/m --name m
+On four GPUs, taken up again after a failure:
+torchrun --nproc-per-node 4 --max-restarts 3 scripts/train.py contrastive_denoiser folder:data/gz_clean5
 """
 
 from __future__ import annotations
@@ -55,6 +57,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    parser.add_argument(
+        "--own-views",
+        action="store_true",
+        help="under torchrun, let each process draw the views of its own galaxies: faster on many GPUs, but no longer "
+        "the same weights as one process gives",
+    )
     return parser.parse_args()
 
 
@@ -79,12 +87,12 @@ def configure(module, arguments: argparse.Namespace):
 def run(arguments: argparse.Namespace) -> None:
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.models import resolve_device
+    from galaxy_core.ranks import is_first, joined_ranks
     from galaxy_core.recipes import find_recipe
 
     module = find_recipe(arguments.recipe).module()
+    device = resolve_device(arguments.device)
     catalogs = [read_catalog(spec) for spec in arguments.catalogs]
-    for spec, catalog in zip(arguments.catalogs, catalogs, strict=True):
-        print(f"{spec}: " + "; ".join(catalog.report.sentences()))
     folder = arguments.artifacts / "models" / (arguments.name or arguments.recipe)
     bars: dict[str, tqdm] = {}
 
@@ -100,19 +108,24 @@ def run(arguments: argparse.Namespace) -> None:
         bars["decode"].update()
 
     started = time.perf_counter()
-    module.train(
-        catalogs,
-        folder,
-        configure(module, arguments),
-        resolve_device(arguments.device),
-        report,
-        report_decoding,
-        arguments.phases or module.PHASES,
-        arguments.start_from,
-    )
-    for bar in bars.values():
-        bar.close()
-    print(f"{folder}  trained in {(time.perf_counter() - started) / 60:.1f} min")
+    with joined_ranks(device, arguments.own_views):
+        if is_first():
+            for spec, catalog in zip(arguments.catalogs, catalogs, strict=True):
+                print(f"{spec}: " + "; ".join(catalog.report.sentences()))
+        module.train(
+            catalogs,
+            folder,
+            configure(module, arguments),
+            device,
+            report if is_first() else None,
+            report_decoding if is_first() else None,
+            arguments.phases or module.PHASES,
+            arguments.start_from,
+        )
+        for bar in bars.values():
+            bar.close()
+        if is_first():
+            print(f"{folder}  trained in {(time.perf_counter() - started) / 60:.1f} min")
 
 
 if __name__ == "__main__":

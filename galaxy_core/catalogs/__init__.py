@@ -23,6 +23,7 @@ LAYOUTS: dict[str, Callable[[Path | str], Catalog]] = {
     "folder": partial(_read, "image_folder"),
     "fits-stamps": partial(_read, "fits_stamps"),
     "synthetic": partial(_read, "synthetic"),
+    "hats": partial(_read, "hats_catalog"),
     "star-galaxy": partial(_read, "star_galaxy"),
 }
 

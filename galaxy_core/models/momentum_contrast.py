@@ -8,6 +8,7 @@ keeps the network of queries alone.
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from galaxy_core.losses import momentum_contrast_loss
 from galaxy_core.models.resnet import GalaxyResNet
+from galaxy_core.ranks import in_shares
 
 
 class MomentumContrast(nn.Module):
@@ -63,9 +65,10 @@ class MomentumContrast(nn.Module):
         n = len(first)
         n_groups = max(1, min(n_groups, n // 2))
         order = torch.randperm(n, generator=generator).to(first.device)
-        queries = torch.cat([project(self.query, part) for part in first.chunk(n_groups)])
+        query, key = partial(project, self.query), partial(project, self.key)
+        queries = torch.cat([in_shares(query, part) for part in first.chunk(n_groups)])
         with torch.no_grad():
-            shuffled = torch.cat([project(self.key, part) for part in second[order].chunk(n_groups)])
+            shuffled = torch.cat([in_shares(key, part) for part in second[order].chunk(n_groups)])
             keys = F.normalize(shuffled[order.argsort()].float(), dim=1)
         excluded = (self.queue_rows < 0) | (self.queue_rows == rows[:, None])
         with torch.autocast(first.device.type, enabled=False):  # cosines over a temperature need more than 8 bits

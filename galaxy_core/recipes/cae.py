@@ -26,6 +26,7 @@ from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.morphology import dihedral_views
+from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.cae_scores import evaluate, table_lines
 from galaxy_core.recipes.vote_regressor_steps import shrink
 from galaxy_core.splits import TRAIN, VALIDATION
@@ -99,14 +100,17 @@ def train(
         raise ModelError(f"An autoencoder has no such phases as {', '.join(phases) or 'none'}; its one is {PHASES[0]}.")
     torch.manual_seed(config.seed)
     model = starting_model(config, start_from).to(device, memory_format=torch.channels_last)
-    if not state_folder.exists():
-        with atomic_path(history_path) as temporary:
-            temporary.write_text("")
-    stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
+    with first_goes_first():
+        if not state_folder.exists():
+            with atomic_path(history_path) as temporary:
+                temporary.write_text("")
+        stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     if len(stamps.rows(VALIDATION)) < 2:
         raise ModelError("Too few galaxies to hold any out for validation; train on a hundred or more.")
     fit(redraw_phase(model, stamps, config, device), state_folder, history_path, config.seed, report)
     model.eval()
+    if not is_first():
+        return model
     model.encoder.spread(mean_codes(model, stamps, config, device))
     about = {
         "recipe": "cae",
@@ -142,17 +146,20 @@ def redraw_phase(model: GalaxyAutoencoder, stamps: Stamps, config: Config, devic
 
     def squared_error(views: Tensor) -> Tensor:
         with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-            redrawn = model(views.contiguous(memory_format=torch.channels_last))
+            redrawn = in_shares(model, views.contiguous(memory_format=torch.channels_last))
         return (redrawn - views).square().mean()
 
-    def losses(indices: np.ndarray, generator: Generator) -> dict[str, Tensor]:
+    def prepare(indices: np.ndarray, generator: Generator) -> Tensor:
         images = stamps.batch(indices)[0].to(device)
         # a batch comes in the order of the catalogs: its first galaxies are always of the first of them
         order = torch.randperm(len(images), generator=generator).to(images.device)
         exact, resampled = order.tensor_split([round(config.exact_share * len(images))])
         parts = [random_dihedral(shrink(images[exact], size), generator)] if len(exact) else []
         parts += [random_view(images[resampled], size, config.views, generator)] if len(resampled) else []
-        return {"loss": squared_error(torch.cat(parts))}
+        return torch.cat(parts)
+
+    def losses(views: Tensor, _: Generator) -> dict[str, Tensor]:
+        return {"loss": squared_error(views)}
 
     def validate() -> dict[str, float]:
         total = 0.0
@@ -161,7 +168,7 @@ def redraw_phase(model: GalaxyAutoencoder, stamps: Stamps, config: Config, devic
             total += float(squared_error(shrink(stamps.batch(batch)[0].to(device), size))) * len(batch)
         return {"score": total / len(validation_rows), "loss": total / len(validation_rows)}
 
-    return Phase(PHASES[0], model, stamps.rows(TRAIN), losses, validate, config.redraw)
+    return Phase(PHASES[0], model, stamps.rows(TRAIN), losses, validate, config.redraw, 0, prepare)
 
 
 def mean_codes(model: GalaxyAutoencoder, stamps: Stamps, config: Config, device: str) -> Tensor:

@@ -45,6 +45,7 @@ from galaxy_core.losses import (
 )
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.contrastive_denoiser_scores import evaluate
 from galaxy_core.recipes.contrastive_denoiser_uncertainty import calibrate, uncertainty_losses
 from galaxy_core.recipes.noisy_galaxies import noisy_batch
@@ -120,15 +121,18 @@ def train(
     state_folder, history_path = folder / ".state", folder / "history.jsonl"
     torch.manual_seed(config.seed)
     model = starting_model(config, phases, start_from).to(device, memory_format=torch.channels_last)
-    if not state_folder.exists():
-        _begin_history(history_path, phases, start_from)
-    stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
+    with first_goes_first():
+        if not state_folder.exists():
+            _begin_history(history_path, phases, start_from)
+        stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     if len(stamps.rows(VALIDATION)) < 2:
         raise ModelError("Too few galaxies to hold any out for validation; train on a hundred or more.")
     for phase in _phases(model, stamps, config, device):
         if phase.name in phases:
             fit(phase, state_folder, history_path, config.seed, report)
     model.eval()
+    if not is_first():
+        return model
     if "contrast" in phases:
         model.encoder.spread(features_of_training_galaxies(model, stamps, config, device))
     if "uncertainty" in phases and model.uncertainty_net is not None:
@@ -218,19 +222,19 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
     def precise() -> torch.autocast:
         return torch.autocast(device, dtype=torch.bfloat16)
 
-    def two_views(indices, generator: Generator) -> tuple[Tensor, Tensor]:
+    def two_views(indices, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         images = stamps.batch(indices)[0].to(device)
         size = config.model.embedding_input_px
-        views = torch.cat([random_view(images, size, config.views, generator) for _ in range(2)])
-        return views, torch.from_numpy(shapes[indices]).to(device).repeat(2, 1)
+        first, second = (random_view(images, size, config.views, generator) for _ in range(2))
+        return first, second, torch.from_numpy(shapes[indices]).to(device)
 
     def noisy(indices, generator: Generator) -> tuple[Tensor, ...]:
         return tuple(part.to(device) for part in noisy_batch(stamps, indices, config, generator))
 
     def contrast_losses(batch, _: Generator) -> dict[str, Tensor]:
-        views, shape = batch
+        views, shape = torch.cat(batch[:2]), batch[2].repeat(2, 1)
         with precise():
-            projected = model.encoder(views.contiguous(memory_format=torch.channels_last))
+            projected = in_shares(model.encoder, views.contiguous(memory_format=torch.channels_last))
         first, second = model.contrast_head(projected.float()).chunk(2)
         contrast_loss = nt_xent_loss(first, second, config.temperature)
         shape_loss = (shape_head(projected.float()) - shape).square().mean()
@@ -240,8 +244,8 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
     def denoise(batch) -> tuple[Tensor, Tensor, Tensor]:
         clean, images, foreground, sigma = batch
         with precise():
-            output = model.denoiser(images.contiguous(memory_format=torch.channels_last), sigma).float().contiguous()
-        return output, clean, foreground
+            output = in_shares(model.denoiser, images.contiguous(memory_format=torch.channels_last), sigma)
+        return output.float().contiguous(), clean, foreground
 
     def denoise_losses(batch, _: Generator) -> dict[str, Tensor]:
         return denoising_losses(*denoise(batch), config)
@@ -256,7 +260,7 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
     def noise_losses(batch, _: Generator) -> dict[str, Tensor]:
         _, images, _, sigma = batch
         with precise():
-            estimate = model.noise_estimator(images.contiguous(memory_format=torch.channels_last))
+            estimate = in_shares(model.noise_estimator, images.contiguous(memory_format=torch.channels_last))
         return {"loss": (estimate / sigma).log().square().mean()}
 
     def sureness_losses(batch, _: Generator) -> dict[str, Tensor]:

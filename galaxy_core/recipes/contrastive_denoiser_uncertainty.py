@@ -14,6 +14,7 @@ from galaxy_core.calibration import interval_factor
 from galaxy_core.losses import masked_mean
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
 from galaxy_core.models.uncertainty_net import CALIBRATED_LEVELS, COVERAGES, N_SIGMAS, interval_loss
+from galaxy_core.ranks import in_shares
 from galaxy_core.recipes.noisy_galaxies import noisy_batch
 from galaxy_core.stamps import Stamps
 
@@ -33,8 +34,8 @@ def uncertainty_losses(model: ContrastiveDenoiser, batch: tuple[Tensor, ...], de
     noisy = noisy.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device, dtype=torch.bfloat16):
         with torch.no_grad():
-            denoised = model.denoiser(noisy, sigma).float()
-        log_scale = model.uncertainty_net.log_scale(noisy, denoised, sigma).float()
+            denoised = in_shares(model.denoiser, noisy, sigma).float()
+        log_scale = in_shares(model.uncertainty_net.log_scale, noisy, denoised, sigma).float()
     losses = interval_loss(denoised - clean, log_scale)
     everywhere, galaxy = losses.mean(), masked_mean(losses, foreground)
     return {"loss": (everywhere + galaxy) / 2, "everywhere": everywhere, "galaxy": galaxy}

@@ -31,6 +31,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
+from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.feature_classifier_labels import classes_to_learn
 from galaxy_core.recipes.feature_classifier_scores import evaluate, table_lines
 from galaxy_core.recipes.starting_weights import begin_with_imagenet, origin_of, take_encoder
@@ -117,12 +118,13 @@ def train(
     names, labels, notes = classes_to_learn(catalogs, config.labels_from, config.model.class_names)
     torch.manual_seed(config.seed)
     model = GalaxyResNet(replace(config.model, class_names=names)).to(device, memory_format=torch.channels_last)
-    is_new = not state_folder.exists()
-    begun = begin(model, config, folder, start_from, report)
-    if is_new:
-        with atomic_path(history_path) as temporary:
-            temporary.write_text("")
-    stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
+    with first_goes_first():
+        is_new = not state_folder.exists()
+        begun = begin(model, config, folder, start_from, report)
+        if is_new:
+            with atomic_path(history_path) as temporary:
+                temporary.write_text("")
+        stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     rows = [np.intersect1d(stamps.rows(split), np.flatnonzero(labels >= 0)) for split in (TRAIN, VALIDATION)]
     if len(rows[1]) < 2:
         raise ModelError("Too few galaxies with a class to hold any out for validation; train on a hundred or more.")
@@ -130,6 +132,8 @@ def train(
     phase = _phase(model, stamps, labels, rows, config, begun["learned"], device)
     fit(phase, state_folder, history_path, config.seed, report)
     model.eval()
+    if not is_first():
+        return model
     model.encoder.centre.copy_(features_of(model, stamps, rows[0], config, device).mean(dim=0))
     about = {
         "recipe": "feature_classifier",
@@ -151,10 +155,11 @@ def begin(
 ) -> dict:
     """Give the encoder what it begins with, and say so in ``note``; ``learned``: whether that was learned before.
 
-    What a run began with is kept in its state, so that a resumed one neither downloads nor tells another story.
+    What a run began with is kept in its state, so that a resumed one neither downloads nor tells another story. The
+    first rank does it for all: the loop gives its weights to the others.
     """
     known = folder / ".state" / "begun.json"
-    if known.exists() and (folder / ".state" / f"{PHASES[0]}.safetensors").exists():
+    if known.exists() and ((folder / ".state" / f"{PHASES[0]}.safetensors").exists() or not is_first()):
         return json.loads(known.read_text(encoding="utf-8"))
     if start_from is not None:
         take_encoder(model, start_from)
@@ -185,14 +190,17 @@ def _phase(
 
     def logits_of(images: Tensor) -> Tensor:
         with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-            features = model.encoder.features(images.contiguous(memory_format=torch.channels_last))
+            features = in_shares(model.encoder.features, images.contiguous(memory_format=torch.channels_last))
         return model.classifier(features)
 
     def truth_of(indices: np.ndarray) -> Tensor:
         return torch.from_numpy(labels[indices]).to(device)
 
-    def losses(indices, generator: Generator) -> dict[str, Tensor]:
-        views = training_views(stamps.batch(indices)[0].to(device), config, size, generator)
+    def prepare(indices, generator: Generator) -> tuple[Tensor, np.ndarray]:
+        return training_views(stamps.batch(indices)[0].to(device), config, size, generator), indices
+
+    def losses(batch, _: Generator) -> dict[str, Tensor]:
+        views, indices = batch
         loss = class_loss(logits_of(views), truth_of(indices), weights, config.label_smoothing).mean()
         return {"loss": loss}
 
@@ -208,4 +216,4 @@ def _phase(
         return {"score": total / len(rows[1]), "loss": total / len(rows[1]), **scores}
 
     fit_config = replace(config.whole, learning_rate=pace * config.whole.learning_rate)
-    return Phase(PHASES[0], model, rows[0], losses, validate, fit_config, config.plateau_epochs)
+    return Phase(PHASES[0], model, rows[0], losses, validate, fit_config, config.plateau_epochs, prepare)

@@ -32,6 +32,7 @@ from galaxy_core.losses import nt_xent_loss
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.momentum_contrast import MomentumContrast, project
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
+from galaxy_core.ranks import first_goes_first, is_first
 from galaxy_core.recipes.moco_scores import evaluate, table_lines
 from galaxy_core.recipes.starting_weights import origin_of, take_encoder
 from galaxy_core.recipes.vote_regressor_steps import features_of
@@ -107,14 +108,17 @@ def train(
     model = GalaxyResNet(config.model).to(device, memory_format=torch.channels_last)
     if start_from is not None:
         take_encoder(model, start_from)
-    if not state_folder.exists():
-        with atomic_path(history_path) as temporary:
-            temporary.write_text("")
-    stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
+    with first_goes_first():
+        if not state_folder.exists():
+            with atomic_path(history_path) as temporary:
+                temporary.write_text("")
+        stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     if len(stamps.rows(VALIDATION)) < 2:
         raise ModelError("Too few galaxies to hold any out for validation; train on a hundred or more.")
     fit(_phase(model, stamps, config, device), state_folder, history_path, config.seed, report)
     model.eval()
+    if not is_first():
+        return model
     train_rows = stamps.rows(TRAIN)
     model.encoder.spread(features_of(model, stamps, train_rows, config, device))
     about = {
@@ -141,10 +145,12 @@ def _phase(model: GalaxyResNet, stamps: Stamps, config: Config, device: str) -> 
     def precise() -> torch.autocast:
         return torch.autocast(device.split(":")[0], dtype=torch.bfloat16)
 
-    def losses(indices, generator: Generator) -> dict[str, Tensor]:
-        first, second = two_views(indices, generator)
+    def prepare(indices, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        return *two_views(indices, generator), torch.from_numpy(indices).to(device)
+
+    def losses(batch, generator: Generator) -> dict[str, Tensor]:
+        first, second, rows = batch
         trained.follow(config.momentum)
-        rows = torch.from_numpy(indices).to(device)
         with precise():
             loss = trained.contrast(first, second, rows, config.temperature, config.n_groups, generator)
         return {"loss": loss}
@@ -159,4 +165,4 @@ def _phase(model: GalaxyResNet, stamps: Stamps, config: Config, device: str) -> 
         found = float((nearest == torch.arange(len(nearest))).float().mean())
         return {"score": loss, "contrast_of_views": loss, "found_again": found}
 
-    return Phase("contrast", trained, stamps.rows(TRAIN), losses, validate, config.contrast)
+    return Phase("contrast", trained, stamps.rows(TRAIN), losses, validate, config.contrast, 0, prepare)

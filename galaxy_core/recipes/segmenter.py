@@ -35,6 +35,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.segmenter import Segmenter, SegmenterConfig
+from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.segmenter_scenes import SceneConfig, Shown, make_scenes, show
 from galaxy_core.training import FitConfig, Phase, Report, fit
 
@@ -95,8 +96,11 @@ def train(
     network = SegmenterConfig(config.widths, config.supervision, config.filters)
     model = Segmenter(network) if start_from is None else _earlier(start_from, config)
     model = model.to(device, memory_format=torch.channels_last)
-    scenes = make_scenes(n_scenes, config.seed, state_folder, config.scenes, report_decoding)
+    with first_goes_first():
+        scenes = make_scenes(n_scenes, config.seed, state_folder, config.scenes, report_decoding)
     fit(_phase(model, scenes, config, device), state_folder, folder / "history.jsonl", config.seed, report)
+    if not is_first():
+        return model
     about = {
         "recipe": Segmenter.name,
         "training": asdict(config),
@@ -141,9 +145,11 @@ def _earlier(folder: str | Path, config: Config) -> Segmenter:
 def _phase(model: Segmenter, scenes: np.ndarray, config: Config, device: str) -> Phase:
     n_train = len(scenes) - config.n_validation
 
-    def losses(indices: np.ndarray, generator: Generator) -> dict[str, Tensor]:
+    def prepare(indices: np.ndarray, generator: Generator) -> Shown:
         shown = show(scenes, indices, config.scenes, generator)
-        shown = Shown(*(part.to(device) for part in (shown.light, shown.noisy, shown.noise, shown.growth)))
+        return Shown(*(part.to(device) for part in (shown.light, shown.noisy, shown.noise, shown.growth)))
+
+    def losses(shown: Shown, _: Generator) -> dict[str, Tensor]:
         return segmenter_losses(model, shown, config, device)
 
     def validate() -> dict[str, float]:
@@ -151,11 +157,11 @@ def _phase(model: Segmenter, scenes: np.ndarray, config: Config, device: str) ->
         generator = Generator().manual_seed(config.seed + 1)
         for start in range(n_train, len(scenes), 32):
             rows = np.arange(start, min(start + 32, len(scenes)))
-            for name, value in losses(rows, generator).items():
+            for name, value in losses(prepare(rows, generator), generator).items():
                 totals[name] = totals.get(name, 0.0) + float(value) * len(rows) / config.n_validation
         return {"score": totals["loss"], **totals}
 
-    return Phase("segment", model, np.arange(n_train), losses, validate, config.segment)
+    return Phase("segment", model, np.arange(n_train), losses, validate, config.segment, 0, prepare)
 
 
 def segmenter_losses(model: Segmenter, shown: Shown, config: Config, device: str) -> dict[str, Tensor]:
@@ -178,7 +184,7 @@ def segmenter_losses(model: Segmenter, shown: Shown, config: Config, device: str
 
 def _forward(model: Segmenter, signal: Tensor, device: str) -> tuple[Tensor, Tensor]:
     with torch.autocast(device, dtype=torch.bfloat16):
-        return model(signal)
+        return in_shares(model, signal)
 
 
 def _weighted_error(light: Tensor, target: Tensor, guide: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
+from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.star_galaxy_scores import evaluate
 from galaxy_core.recipes.star_galaxy_steps import FitTable, fit_table, set_photometry, set_share, summaries
 from galaxy_core.recipes.star_galaxy_table import table_lines
@@ -106,10 +107,11 @@ def train(
     model = StarGalaxyNet(config.model) if start_from is None else load_model(start_from)
     if not isinstance(model, StarGalaxyNet):
         raise ModelError(f"{start_from} is not a star-galaxy model; start from one, or from none.")
-    if not state_folder.exists():
-        with atomic_path(history_path) as temporary:
-            temporary.write_text("")
-    stamps = make_object_stamps(catalogs[0], state_folder, report_decoding)
+    with first_goes_first():
+        if not state_folder.exists():
+            with atomic_path(history_path) as temporary:
+                temporary.write_text("")
+        stamps = make_object_stamps(catalogs[0], state_folder, report_decoding)
     usable = np.isfinite(stamps.noise_sigma).all(axis=1)
     rows = {split: np.flatnonzero((stamps.splits == split) & usable) for split in (TRAIN, VALIDATION)}
     rows[VALIDATION] = rows[VALIDATION][: config.n_validation_max]
@@ -125,6 +127,8 @@ def train(
             fit(phase, state_folder, history_path, config.seed, report)
         if phase.name == "unlabelled" and phase.name in phases:
             set_share(model.eval(), table, n_train, config.galaxy_share, config.n_share_max, device)
+    if not is_first():
+        return model
     model.config = replace(model.config, supervised=labelled and "labelled" in phases)
     about = {
         "recipe": "star_galaxy_vae",
@@ -144,7 +148,7 @@ def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config,
     items, held_out = np.arange(n_train), np.arange(n_train, len(table))
     told: dict[str, Tensor] = {}
 
-    def bound(indices, generator: Generator | None) -> Tensor:
+    def fitted(indices, generator: Generator | None) -> tuple:
         fits = table.take(indices, device)
         photometry = model.photometry(fits, table.noise(indices, device))
         draws = None
@@ -152,9 +156,12 @@ def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config,
             draws = torch.randn(len(indices), config.n_draws, 4, generator=generator).to(device)
             blind = torch.rand(len(indices), 1, generator=generator).to(device) < config.blind_share
             photometry = torch.where(blind, torch.zeros_like(photometry), photometry)
-        return two_peak_bound(model.evidence(fits, photometry, draws))
+        return fits, photometry, draws
 
-    def labelled(indices, generator: Generator | None) -> Tensor:
+    def bound(batch, _: Generator | None) -> dict[str, Tensor]:
+        return {"loss": two_peak_bound(in_shares(model.evidence, *batch))}
+
+    def seen(indices, generator: Generator | None) -> tuple[Tensor, Tensor, Tensor]:
         # made once the first phase is done, whose networks it keeps as they are
         if not told:
             told.update(seen=summaries(model, table, device), blind=summaries(model, table, device, blind=True))
@@ -167,20 +174,23 @@ def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config,
                 torch.randint(0, 4, (1,), generator=generator),
             )
             planes = turned(planes, int(turns), bool(flips))
-        logit = model.supervised(planes, summary.to(device)).squeeze(1)
-        return label_loss(logit, torch.from_numpy(table.truth[indices]).to(device))
+        return planes, summary.to(device), torch.from_numpy(table.truth[indices]).to(device)
 
-    def phase(name: str, module, loss, settings: FitConfig) -> Phase:
+    def labelled(batch, _: Generator | None) -> dict[str, Tensor]:
+        planes, summary, truth = batch
+        return {"loss": label_loss(in_shares(model.supervised, planes, summary).squeeze(1), truth)}
+
+    def phase(name: str, module, prepare, losses, settings: FitConfig) -> Phase:
         def validate() -> dict[str, float]:
             parts = np.array_split(held_out, max(len(held_out) // 256, 1))
-            total = sum(float(loss(part, None)) * len(part) for part in parts)
+            total = sum(float(losses(prepare(part, None), None)["loss"]) * len(part) for part in parts)
             return {"score": total / len(held_out)}
 
-        return Phase(name, module, items, lambda i, g: {"loss": loss(i, g)}, validate, settings)
+        return Phase(name, module, items, losses, validate, settings, prepare=prepare)
 
     return [
-        phase("unlabelled", model, bound, config.unlabelled),
-        phase("labelled", model.supervised, labelled, config.labelled),
+        phase("unlabelled", model, fitted, bound, config.unlabelled),
+        phase("labelled", model.supervised, seen, labelled, config.labelled),
     ]
 
 

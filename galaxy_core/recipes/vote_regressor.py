@@ -33,6 +33,7 @@ from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
+from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.vote_regressor_novelty import add_gauge_to, set_gauge
 from galaxy_core.recipes.vote_regressor_scores import evaluate
 from galaxy_core.recipes.vote_regressor_steps import (
@@ -156,10 +157,11 @@ def train(
     cast = labels["cast"]
     torch.manual_seed(config.seed)
     model = starting_model(config, labels, start_from).to(device, memory_format=torch.channels_last).eval()
-    if not state_folder.exists():
-        with atomic_path(history_path) as temporary:
-            temporary.write_text("")
-    stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
+    with first_goes_first():
+        if not state_folder.exists():
+            with atomic_path(history_path) as temporary:
+                temporary.write_text("")
+        stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     labelled = np.flatnonzero(cast.has_votes | (cast.classes >= 0))
     train_rows, validation_rows = (np.intersect1d(stamps.rows(split), labelled) for split in (TRAIN, VALIDATION))
     if len(validation_rows) < 2:
@@ -171,6 +173,8 @@ def train(
         if phase.name in phases and (phase.name == "whole" or start_from is not None):
             fit(phase, state_folder, history_path, config.seed, report)
     model.eval()
+    if not is_first():
+        return model
     model.encoder.spread(features_of(model, stamps, train_rows, config, device))
     if model.config.votes:
         set_strengths(model, stamps, labels, validation_rows, device)
@@ -260,7 +264,7 @@ def _phases(
 
     def features(images: Tensor) -> Tensor:
         with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-            return model.encoder.features(images.contiguous(memory_format=torch.channels_last))
+            return in_shares(model.encoder.features, images.contiguous(memory_format=torch.channels_last))
 
     def outputs(images: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
         return model.from_features(features(shrink(images.to(device), size)))

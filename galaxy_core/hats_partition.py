@@ -1,0 +1,85 @@
+"""Which HEALPix pixel each galaxy of a HATS catalog goes to, and which lie so near a border that two need them.
+
+HATS (Hierarchical Adaptive Tiling Scheme, IVOA note; hats.readthedocs.io) cuts the sky into pixels of such orders that
+each holds at most so many rows. Everything here is done on positions alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+INDEX_ORDER = 29  # of the column `_healpix_29`, by which rows are sorted
+ORDERS = (8, 11)  # pixels of a quarter of a degree, if need be down to two arcminutes
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Where n galaxies go.
+
+    Attributes
+    ----------
+    index : ndarray of int64, shape (n,)
+        HEALPix pixel of order 29, nested, of each galaxy.
+    pixels : list of hats.pixel_math.HealpixPixel
+        Of the partitions, in the order of the sky's nested numbering.
+    place : ndarray of int64, shape (n,)
+        Number in ``pixels`` of each galaxy's.
+    """
+
+    index: np.ndarray
+    pixels: list
+    place: np.ndarray
+
+
+def make_partition(ra_deg: np.ndarray, dec_deg: np.ndarray, partition_rows: int) -> Partition:
+    """Cut the sky so that no pixel holds more than ``partition_rows`` galaxies, unless they lie within 2 arcminutes."""
+    from hats.pixel_math import HealpixPixel, compute_spatial_index, generate_alignment
+    from hats.pixel_math.healpix_pixel_function import sort_pixels
+
+    index = np.asarray(compute_spatial_index(ra_deg, dec_deg), dtype=np.int64)
+    for order in range(ORDERS[0], ORDERS[1] + 1):
+        fine = index >> (2 * (INDEX_ORDER - order))
+        counts = np.bincount(fine, minlength=12 * 4**order)
+        if counts.max() <= partition_rows:
+            break
+    rows = max(partition_rows, int(counts.max()))
+    goes_to = generate_alignment(counts, order, 0, rows)
+    found = {int(k): HealpixPixel(int(goes_to[k][0]), int(goes_to[k][1])) for k in np.unique(fine)}
+    pixels = list(sort_pixels(list(set(found.values()))))
+    number = {pixel: k for k, pixel in enumerate(pixels)}
+    known = np.array(sorted(found), dtype=np.int64)
+    numbers = np.array([number[found[int(k)]] for k in known], dtype=np.int64)
+    return Partition(index, pixels, numbers[np.searchsorted(known, fine)])
+
+
+def margin_rows(partition: Partition, pixels: list, margin_arcsec: float) -> tuple[np.ndarray, np.ndarray]:
+    """Galaxies that lie outside a pixel and less than a margin from it.
+
+    Parameters
+    ----------
+    pixels : list of hats.pixel_math.HealpixPixel
+        Partitions, and pixels without galaxies, which another catalog may have galaxies in.
+
+    Returns
+    -------
+    rows, places : ndarray of int64, shape (m,)
+        Rows of the catalog, and numbers in ``pixels``; a galaxy in a corner is there more than once.
+    """
+    import hats.pixel_math.healpix_shim as healpix
+    from hats.pixel_math import get_margin
+
+    order = int(healpix.margin2order(margin_arcsec / 60))
+    fine = partition.index >> (2 * (INDEX_ORDER - order))
+    by_pixel = np.argsort(fine, kind="stable")
+    ordered = fine[by_pixel]
+    rows, places = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for place, pixel in enumerate(pixels):
+        around = np.unique(get_margin(pixel.order, pixel.pixel, order - pixel.order))
+        starts, stops = np.searchsorted(ordered, around, "left"), np.searchsorted(ordered, around, "right")
+        inside = [by_pixel[a:b] for a, b in zip(starts, stops, strict=True) if b > a]
+        found = np.concatenate(inside) if inside else np.empty(0, np.int64)
+        rows.append(found)
+        places.append(np.full(len(found), place))
+    return np.concatenate(rows), np.concatenate(places)

@@ -1,0 +1,138 @@
+"""Many ranks train what one trains: real `torchrun` with two processes, every recipe, a killed rank, one writer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Generator
+
+from galaxy_core import ranks
+from galaxy_core.errors import ModelError
+from galaxy_core.recipes import RECIPES
+
+PROJECT = Path(__file__).resolve().parents[1]
+CHILD, CHECKS = PROJECT / "tests" / "ranks_child.py", PROJECT / "tests" / "ranks_checks.py"
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+ROUNDED = {"star_galaxy_vae": 1e-3, "segmenter": 1e-3}  # float32 throughout; the others compute in float64
+
+
+def python(*arguments, code: int = 0) -> subprocess.CompletedProcess:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=900, env=environment)
+    assert done.returncode == code, done.stderr[-3000:]
+    return done
+
+
+def history(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "whole.safetensors")
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory) -> dict[int, Path]:
+    """What one rank and what two trained, by their number: every recipe, 51 steps of batches of 15."""
+    folders = {count: tmp_path_factory.mktemp(f"ranks{count}") for count in (1, 2)}
+    python(CHILD, folders[1])
+    python(*TORCHRUN, CHILD, folders[2])
+    return folders
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_two_ranks_reproduce_one(both, recipe):
+    one, two = both[1] / recipe, both[2] / recipe
+    tolerance = ROUNDED.get(recipe, 1e-6)
+    lines = list(zip(history(one), history(two), strict=True))
+    assert sum(line["phase"] == lines[0][0]["phase"] for line, _ in lines) == 17  # of three steps each
+    for line, other in lines:
+        assert (line["phase"], line["epoch"]) == (other["phase"], other["epoch"])
+        assert other["loss"] == pytest.approx(line["loss"], rel=tolerance, abs=1e-9)
+        assert other["validation"]["score"] == pytest.approx(line["validation"]["score"], rel=tolerance)
+        assert other["ranks"] == 2 and not other["own_views"] and "ranks" not in line
+    reference = weights(one)
+    for key, value in weights(two).items():
+        scale = max(float(reference[key].abs().double().max()), 1e-3) if value.numel() else 1.0
+        torch.testing.assert_close(value.double() / scale, reference[key].double() / scale, rtol=0, atol=tolerance)
+    assert not (two / ".state").exists()
+
+
+def test_a_killed_rank_resumes_from_the_last_checkpoint(both, tmp_path):
+    """SIGKILL of the second rank in the tenth epoch; torchrun starts both again and nothing is lost or doubled."""
+    command = [*TORCHRUN, "--max-restarts", "2", CHILD, tmp_path, "--recipes", "cae", "--kill", "1", "29"]
+    done = python(*command)
+    assert (tmp_path / "cae" / "killed").exists() and "Signal 9 (SIGKILL)" in done.stderr
+    whole, resumed = weights(both[2] / "cae"), weights(tmp_path / "cae")
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    losses = [[line["loss"] for line in history(folder / "cae")] for folder in (both[2], tmp_path)]
+    assert losses[0] == losses[1] and len(losses[0]) == 17
+
+
+def test_own_views_train_as_well_and_not_the_same(both, tmp_path):
+    recipes = ["moco", "segmenter", "star_galaxy_vae"]
+    python(*TORCHRUN, CHILD, tmp_path, "--own-views", "--recipes", *recipes)
+    for recipe in recipes:
+        shared, own = history(both[2] / recipe), history(tmp_path / recipe)
+        assert all(line["own_views"] and np.isfinite(line["loss"]) for line in own)
+        assert own[0]["loss"] != shared[0]["loss"]
+        best = [min(line["validation"]["score"] for line in lines) for lines in (shared, own)]
+        assert best[1] == pytest.approx(best[0], rel=0.25), recipe
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_parts_hold_on_every_rank(tmp_path, count):
+    python(*TORCHRUN[:-1], count, CHECKS, tmp_path, count)
+
+
+def test_the_command_has_one_writer(tmp_path):
+    """Two ranks, and one line each of what was read and of what was made; the folder is one that loads."""
+    small = ["model.widths=4,4", "model.code_size=4", "model.input_px=16"]
+    command = ["scripts/train.py", "cae", "synthetic:60", "--artifacts", tmp_path, "--batch-size", "16"]
+    done = python(*TORCHRUN, *command, "--epochs", "1", "--device", "cpu", "--set", *small)
+    assert [line.split(":")[0].split("  ")[0] for line in done.stdout.splitlines()] == [
+        "synthetic",
+        str(tmp_path / "models" / "cae"),
+    ]
+    assert done.stderr.count("decode: 100%") == done.stderr.count("redraw: 100%") == 1
+    from galaxy_core.models import load_model
+
+    assert load_model(tmp_path / "models" / "cae").config.code_size == 4
+    assert [line["ranks"] for line in history(tmp_path / "models" / "cae")] == [2]
+
+
+def test_one_process_is_left_alone(monkeypatch):
+    """No group is joined, nothing is wrapped, copied or cut."""
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with ranks.joined_ranks("cpu"):
+        assert ranks.ranks() == ranks.ALONE and not torch.distributed.is_initialized()
+        values = torch.rand(3, 2)
+        assert ranks.in_shares(lambda x: x, values) is values
+        step = object()
+        assert ranks.loss_step_of(torch.nn.Linear(1, 1), step) is step
+        assert ranks.prepare_batch(lambda indices, _: indices, indices := np.arange(3), Generator()) is indices
+        assert ranks.as_first_says(indices) is indices and ranks.is_first()
+
+
+def test_more_ranks_than_gpus_is_one_sentence(monkeypatch):
+    for name, value in {"WORLD_SIZE": "4", "LOCAL_RANK": "3", "LOCAL_WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ModelError, match="--nproc-per-node 2"), ranks.joined_ranks("cuda"):
+        pass
+
+
+@pytest.mark.parametrize(("n", "count"), [(8, 3), (2, 2), (15, 2), (1000, 7)])
+def test_shares_cover_a_batch_evenly(n, count):
+    bounds = ranks.share_bounds(n, count)
+    assert [row for start, stop in bounds for row in range(start, stop)] == list(range(n))
+    assert {stop - start for start, stop in bounds} <= {n // count, n // count + 1}
