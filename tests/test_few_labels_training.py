@@ -58,7 +58,8 @@ def model_folder(tmp_path_factory) -> Path:
 )
 def test_how_long_a_training_is(n_items, epochs, batch_size):
     made = fit_config_for(FitConfig(40, 64, 1e-3), 30_000, n_items)
-    assert (made.epochs, made.batch_size) == (epochs, batch_size) and n_items // made.batch_size >= 1
+    assert (made.epochs, made.batch_size) == (epochs, batch_size)
+    assert made.learning_rate == pytest.approx(1e-3 * (batch_size / 64) ** 0.5) and n_items // made.batch_size >= 1
 
 
 def test_a_fine_tuned_net_begins_as_its_classifier(catalog, model_folder, tmp_path):

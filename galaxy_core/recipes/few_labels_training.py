@@ -14,6 +14,7 @@ of the labels choose an epoch no better than chance.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,7 +51,8 @@ class TrainingConfig:
         What a net says of images without a label is raised to its inverse before it goes on learning from that.
     fine_tuned, unlabelled, scratch : FitConfig
         ``epochs`` is the most there are; fewer where ``n_views`` are reached before, but never below `LEAST_EPOCHS`.
-        ``batch_size`` is the most, too: an eighth of the galaxies where that is less, 16 at least.
+        ``batch_size`` is the most, too: an eighth of the galaxies where that is less, 16 at least; ``learning_rate``
+        goes with its square root.
     fine_tuned_views, unlabelled_views, scratch_views : int
         Views of galaxies a training may see in all.
     """
@@ -69,11 +71,11 @@ class TrainingConfig:
     exact_share: float = 0.25
     label_smoothing: float = 0.05
     temperature: float = 0.6
-    fine_tuned: FitConfig = field(default_factory=lambda: FitConfig(40, 64, 5e-4, 2e-2, patience_epochs=15))
-    fine_tuned_views: int = 30_000
-    unlabelled: FitConfig = field(default_factory=lambda: FitConfig(6, 128, 7e-4, 2e-2))
-    unlabelled_views: int = 100_000
-    scratch: FitConfig = field(default_factory=lambda: FitConfig(100, 64, 2e-3, 2e-2, patience_epochs=30))
+    fine_tuned: FitConfig = field(default_factory=lambda: FitConfig(60, 64, 1.5e-3, 2e-2, average_decay=0.99))
+    fine_tuned_views: int = 42_000
+    unlabelled: FitConfig = field(default_factory=lambda: FitConfig(3, 128, 1.5e-3, 2e-2, average_decay=0.99))
+    unlabelled_views: int = 80_000
+    scratch: FitConfig = field(default_factory=lambda: FitConfig(100, 64, 2e-3, 2e-2, average_decay=0.99))
     scratch_views: int = 60_000
 
 
@@ -117,7 +119,8 @@ def fit_config_for(limits: FitConfig, n_views: int, n_items: int) -> FitConfig:
     epochs = int(np.clip(n_views // n_items, min(LEAST_EPOCHS, limits.epochs), limits.epochs))
     batch_size = min(max(n_items // 8, 16), limits.batch_size, n_items)
     warmup_steps = epochs * (n_items // batch_size) // 10
-    return replace(limits, epochs=epochs, batch_size=batch_size, warmup_steps=warmup_steps)
+    learning_rate = limits.learning_rate * math.sqrt(batch_size / limits.batch_size)
+    return replace(limits, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, warmup_steps=warmup_steps)
 
 
 def train_net(
