@@ -25,6 +25,6 @@ with frame.panel():
     with right:
         models_panels.draw_reliability(model)
     models_label_curve.draw_label_curve(root)
-    models_about.draw_published(models_panels.by_recipe(models))
+    models_about.draw_published(models_panels.by_recipe(models), models_label_curve.read_all(root)[0])
     models_about.draw_about(model)
     models_about.draw_card(model)

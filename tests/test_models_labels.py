@@ -121,6 +121,31 @@ def test_two_sets_of_classes_and_one_that_is_broken(open_app, tmp_path):
     assert "240 test galaxies" in curve(app).layout.title.text and "four classes, too" in said(app)
 
 
+def test_published_numbers_have_ours_with_few_labels_beside_them(open_app, tmp_path):
+    write_model(tmp_path)
+    rows = [row | {"model": "contrastive_denoiser"} for row in results() if row["way"] == "frozen"]
+    rows += [row | {"way": "fine_tuned_unlabelled"} for row in rows]
+    write(tmp_path, results=rows)
+    four = ["cigar_smooth+edge_on", *FIVE[:2], "spiral"]
+    write(tmp_path, "few_labels_4_classes.json", class_names=four, n_test=240, results=rows)
+
+    def ours() -> dict[str, tuple[str, str]]:
+        app = open_app(tmp_path, PAGE)
+        table = next(element.value for element in app.dataframe if "published" in element.value)
+        assert not app.exception
+        return {
+            row["metric"]: (row["ours"], row["ours measured on"])
+            for row in table.to_dict("records")
+            if "labels" in row["metric"]
+        }
+
+    told = ours()
+    assert told["accuracy, few labels"] == ("0.711", "240 test galaxies of synthetic:9000")
+    assert told["accuracy, 10 % of the labels"] == ("0.72", "250 test galaxies of synthetic:9000")
+    write(tmp_path, "few_labels_4_classes.json").write_text("{")
+    assert ours()["accuracy, few labels"] == ("", "") and ours()["accuracy, 10 % of the labels"][0] == "0.72"
+
+
 @pytest.mark.parametrize("dark", [True, False])
 def test_one_seed_is_hollow_and_has_no_bar(dark):
     lines = models_label_curve.lines_of(tuple(summarise(results())))

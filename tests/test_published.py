@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxy_core.published import PUBLISHED, at, four_class_accuracy, of_form
+from galaxy_core.label_efficiency import WAYS
+from galaxy_core.published import PUBLISHED
+from galaxy_core.published_lookups import at, four_class_accuracy, of_form, with_labels
 from galaxy_core.recipes import RECIPES
 
 NAMES = ["round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral"]
@@ -52,6 +54,23 @@ def test_votes_of_two_forms_are_never_compared():
     assert (
         of_form("conditional", "votes", "model", "r2")({"votes": {"form": "conditional", "model": {"r2": 0.7}}}) == 0.7
     )
+
+
+def test_few_labels_are_those_of_the_same_model_way_and_share():
+    point = {"model": "a", "way": "frozen", "share": 0.1, "accuracy": 0.9}
+    others = [point | change for change in ({"model": "b"}, {"way": "scratch"}, {"share": 0.01})]
+    found = [with_labels("a", "frozen", 0.1)({"points": points}) for points in (others, [*others, point], [])]
+    assert found == [None, 0.9, None] and with_labels("a", "frozen", 0.1)({}) is None
+    told = [one for one in PUBLISHED if one.results]
+    assert len(told) == 2 and all(not one.recipe and one.remark for one in told)
+    for one in told:
+        every = [
+            {"model": "contrastive_denoiser", "way": way, "share": share, "accuracy": share}
+            for way in WAYS
+            for share in (0.01, 0.1)
+        ]
+        record = {"points": every, "n_test": 2625}
+        assert one.ours(record) in (0.01, 0.1) and one.n_ours(record) == 2625
 
 
 @pytest.mark.parametrize("value", ["0.5", None, True, float("nan"), [0.5]])

@@ -21,11 +21,11 @@ from galaxy_core.label_draws import draw_labels
 from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, NO_MODEL, SCRATCH
 from galaxy_core.recipes.few_labels_frozen import LinearHead, fit_head
 from galaxy_core.recipes.few_labels_training import (
-    HISTORY,
     FewLabelNet,
     fit_config_for,
     predict,
     scratch_net,
+    sharpen,
     train_net,
 )
 from galaxy_core.recipes.vote_regressor_scores import confusion_matrix, macro_f1
@@ -107,7 +107,6 @@ def run_way(
         "share": share,
         "seed": seed,
         "n_labels": len(rows),
-        "n_validation_labels": 0 if way == FROZEN else len(validation_draw(task, share, seed)),
         "n_test": len(truth),
         "accuracy": float(np.trace(confusion) / len(truth)),
         "macro_f1": macro_f1(confusion),
@@ -130,11 +129,6 @@ def head_of(subject: Subject, rows: np.ndarray, task: Task, config: Config, seed
     return fit_head(features, classes, len(task.class_names), subject.whitening, config.frozen, seed)
 
 
-def validation_draw(task: Task, share: float, seed: int) -> np.ndarray:
-    """Validation rows that choose an epoch: the same share of them."""
-    return draw_labels(task.classes, task.validation, share, seed)
-
-
 def one_hot(task: Task) -> np.ndarray:
     """Probability 1 of each galaxy's class, float32 (n, n_classes); rows without a class are 0."""
     return (task.classes[:, None] == np.arange(len(task.class_names))).astype(np.float32)
@@ -145,7 +139,7 @@ def starting_net(subject: Subject | None, share: float, seed: int, task: Task, c
     if subject is None:
         return scratch_net(len(task.class_names), seed)
     encoder = copy.deepcopy(subject.model.encoder).requires_grad_()
-    net = FewLabelNet(encoder, len(task.class_names), subject.model.config.embedding_input_px, keep_statistics=True)
+    net = FewLabelNet(encoder, len(task.class_names), subject.model.config.embedding_input_px)
     net.set_head(head_of(subject, draw_labels(task.classes, task.train, share, seed), task, config, seed))
     return net
 
@@ -173,27 +167,19 @@ def trained_net(
     if way == SCRATCH:
         limits, n_views = config.training.scratch, config.training.scratch_views
     elif way != FINE_TUNED:
-        teacher, _ = trained_net(subject, FINE_TUNED, share, seed, task, config, device, report, f"{label}: teacher")
+        net, _ = trained_net(subject, FINE_TUNED, share, seed, task, config, device, report, f"{label}: teacher")
         others = np.setdiff1d(task.stamps.rows(TRAIN), rows)
-        targets[others] = predict(teacher, task.stamps, others, device, TEACHER_VIEWS) if len(others) else 0
+        if len(others):
+            told = predict(net, task.stamps, others, device, TEACHER_VIEWS)
+            targets[others] = sharpen(told, config.training.temperature)
         n_repeats = max(1, round(LABELLED_SHARE / (1 - LABELLED_SHARE) * len(others) / len(rows)))
         items = np.concatenate([others, np.repeat(rows, n_repeats)])
         limits, n_views = config.training.unlabelled, config.training.unlabelled_views
     fit_config = fit_config_for(limits, n_views, len(items))
     folder = kept.with_suffix("")
     progress = report and (lambda _, step, n_steps, losses: report(label, step, n_steps))
-    validation = validation_draw(task, share, seed)
-    arguments = (task.stamps, targets, items, validation, fit_config, config.training, folder, seed, device, progress)
-    train_net(net, *arguments)
+    train_net(net, task.stamps, targets, items, fit_config, config.training, folder, seed, device, progress)
     with atomic_path(kept) as temporary:
         save_file({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}, temporary)
-    chosen = {"epochs": fit_config.epochs, "batch_size": fit_config.batch_size, "n_items": len(items)}
-    chosen["best_epoch"] = best_epoch(folder)
     shutil.rmtree(folder)
-    return net, chosen
-
-
-def best_epoch(folder: Path) -> int:
-    """The epoch with the lowest validation loss, counted from 0."""
-    lines = [json.loads(text) for text in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
-    return min(lines, key=lambda line: line["validation"]["score"])["epoch"]
+    return net, {"epochs": fit_config.epochs, "batch_size": fit_config.batch_size, "n_items": len(items)}

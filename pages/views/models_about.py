@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from galaxy_core.label_efficiency import LabelEfficiency
 from galaxy_core.model_files import CARD_FILE, METRICS_FILE, ModelFiles, section
-from galaxy_core.published import PUBLISHED
+from galaxy_core.published import PUBLISHED, Published
 from pages.views import frame, models_numbers
 from pages.views.models_numbers import value_of
 
@@ -18,17 +20,27 @@ PUBLISHED_HELP = """Others measured on other galaxies, often with another defini
 on before comparing. Ours is blank where nothing comparable was measured on these weights."""
 
 
-def draw_published(models: dict[str, ModelFiles]) -> None:
-    """Published numbers beside ours; ``models`` are those whose numbers stand for each recipe."""
+def draw_published(models: dict[str, ModelFiles], labels: Mapping[str, LabelEfficiency]) -> None:
+    """Published numbers beside ours.
+
+    Parameters
+    ----------
+    models : dict
+        Those whose numbers stand for each recipe.
+    labels : mapping
+        Results with few labels by the name of their file.
+    """
     st.subheader("Published numbers beside ours", anchor=False, help=PUBLISHED_HELP)
-    table = published_table(models)
+    table = published_table(models, labels)
     st.dataframe(
         table,
         hide_index=True,
         height="content",
         column_config={
             "system": st.column_config.TextColumn("system", pinned=True),
-            "ours": st.column_config.TextColumn("ours", help="Read from metrics.json; blank where not measured."),
+            "ours": st.column_config.TextColumn(
+                "ours", help="Read from metrics.json, or from results with few labels; blank where not measured."
+            ),
         },
     )
     n = int((table["ours"] != "").sum())
@@ -38,26 +50,31 @@ def draw_published(models: dict[str, ModelFiles]) -> None:
     )
 
 
-def published_table(models: Mapping[str, ModelFiles]) -> pd.DataFrame:
+def published_table(models: Mapping[str, ModelFiles], labels: Mapping[str, LabelEfficiency]) -> pd.DataFrame:
     """Published numbers with ours beside them; blank where nothing comparable was measured on these weights."""
     rows = []
     for one in PUBLISHED:
-        model = models.get(one.recipe)
-        ours = one.ours(model.metrics) if model is not None and model.measured == "these" else None
+        metrics = metrics_for(one, models, labels)
+        ours = None if metrics is None else one.ours(metrics)
         stated = one.stated or ("" if one.value is None else f"{one.value:g}")
+        where = ""
+        if ours is not None:
+            part = "votes" if one.task == "votes" else ""
+            where = models_numbers.measured_on(metrics, one.n_ours(metrics), one.what, part=part)
         rows.append(
             {"system": one.system, "task": one.task, "metric": one.metric, "published": stated}
             | {"ours": "" if ours is None else f"{ours:.3g}", "theirs measured on": one.data}
-            | {
-                "ours measured on": ""
-                if ours is None
-                else models_numbers.measured_on(
-                    model.metrics, one.n_ours(model.metrics), one.what, part="votes" if one.task == "votes" else ""
-                )
-            }
-            | {"remark": one.remark}
+            | {"ours measured on": where, "remark": one.remark}
         )
     return pd.DataFrame(rows)
+
+
+def metrics_for(one: Published, models: Mapping[str, ModelFiles], labels: Mapping[str, LabelEfficiency]) -> dict | None:
+    """Where the counterpart of a published number is looked up; None where that was not measured on these weights."""
+    if one.results:
+        return asdict(labels[one.results]) if one.results in labels else None
+    model = models.get(one.recipe)
+    return model.metrics if model is not None and model.measured == "these" else None
 
 
 def draw_card(model: ModelFiles) -> None:

@@ -25,19 +25,12 @@ SAID = {"frozen": "frozen", "fine_tuned": "fine-tuned", "fine_tuned_unlabelled":
 def draw_label_curve(root: Path) -> None:
     """The curve of one file of results; one sentence where there is none, or where it cannot be read."""
     st.subheader("With few labels", anchor=False, help=HELP)
-    files = find_results(root)
-    if not files:
-        command = MEASURE.format(path=root / "models" / "few_labels.json")
-        st.caption(f"How right the models are with few labels was not measured here; `{command}` does.")
-        return
-    read, problems = {}, []
-    for name, path in files.items():
-        try:
-            read[name] = _read(path, path.stat().st_mtime_ns)
-        except (ArtifactError, OSError) as error:
-            problems.append(str(error))
+    read, problems = read_all(root)
     frame.show_problems(tuple(problems))
     if not read:
+        if not problems:
+            command = MEASURE.format(path=root / "models" / "few_labels.json")
+            st.caption(f"How right the models are with few labels was not measured here; `{command}` does.")
         return
     with st.container(horizontal=True):
         name = next(iter(read))
@@ -62,6 +55,17 @@ def draw_label_curve(root: Path) -> None:
     with st.expander("All numbers, and what each way means"):
         st.dataframe(table_of(results.points), hide_index=True, height="content")
         st.markdown("\n".join(f"- **{SAID.get(way, way)}**: {frame.plain(text)}" for way, text in WAYS.items()))
+
+
+def read_all(root: Path) -> tuple[dict[str, LabelEfficiency], list[str]]:
+    """Every file of results that can be read, by its name, and what is wrong with the others."""
+    read, problems = {}, []
+    for name, path in find_results(root).items():
+        try:
+            read[name] = _read(path, path.stat().st_mtime_ns)
+        except (ArtifactError, OSError) as error:
+            problems.append(str(error))
+    return read, problems
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -1,0 +1,81 @@
+"""Where among our own metrics the counterpart of a published number is: functions of a record to a number, or None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from galaxy_core.model_files import section
+
+Lookup = Callable[[dict], float | None]
+
+
+def at(*keys: str) -> Lookup:
+    """Looks up one number.
+
+    Examples
+    --------
+    >>> at("votes", "model", "r2")({"votes": {"model": {"r2": 0.6}}}), at("votes", "model", "r2")({"votes": []})
+    (0.6, None)
+    """
+
+    def look_up(metrics: dict) -> float | None:
+        value = section(metrics, *keys[:-1]).get(keys[-1])
+        known = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
+        return float(value) if known else None
+
+    return look_up
+
+
+def with_labels(model: str, way: str, share: float) -> Lookup:
+    """Looks up the mean accuracy of a model that was given a share of the labels, in results with few labels.
+
+    Examples
+    --------
+    >>> point = {"model": "moco", "way": "frozen", "share": 0.01, "accuracy": 0.8}
+    >>> with_labels("moco", "frozen", 0.01)({"points": [point]}), with_labels("moco", "frozen", 0.01)({"points": []})
+    (0.8, None)
+    """
+
+    def look_up(results: dict) -> float | None:
+        for point in results.get("points", ()):
+            if (point["model"], point["way"], point["share"]) == (model, way, share):
+                return at("accuracy")(point)
+        return None
+
+    return look_up
+
+
+def of_form(form: str, *keys: str) -> Lookup:
+    """The same of the votes, where the catalog stated them in that form: numbers of two forms cannot be compared."""
+
+    def look_up(metrics: dict) -> float | None:
+        return at(*keys)(metrics) if section(metrics, "votes").get("form") == form else None
+
+    return look_up
+
+
+def four_class_accuracy(metrics: dict) -> float | None:
+    """Accuracy where cigars and edge-on disks are one class, from the confusion matrix of the five.
+
+    Examples
+    --------
+    >>> names = ["round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral"]
+    >>> confusion = np.diag([5, 5, 3, 4, 2])
+    >>> confusion[2, 3] = 1  # a cigar taken for a disk on edge is right
+    >>> four_class_accuracy({"classes": {"class_names": names, "confusion": confusion.tolist()}})
+    1.0
+    """
+    names = ["round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral"]
+    classes = section(metrics, "classes")
+    try:
+        confusion = np.array(classes["confusion"], dtype=np.float64)
+        order = [classes["class_names"].index(name) for name in names]
+        counts = confusion[np.ix_(order, order)]
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+        return None
+    if len(classes["class_names"]) != 5 or not np.isfinite(counts).all() or not counts.sum():
+        return None
+    merged = np.trace(counts) + counts[2, 3] + counts[3, 2]
+    return float(merged / counts.sum())

@@ -1,0 +1,143 @@
+"""Networks trained on few labels: how long, from what they begin, what is kept, what images without a label say."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.models import load_model, save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.recipes import few_labels, few_labels_ways
+from galaxy_core.recipes.few_labels import Config
+from galaxy_core.recipes.few_labels_frozen import FrozenConfig, cached_features, fit_head, soft_whitening
+from galaxy_core.recipes.few_labels_training import (
+    FewLabelNet,
+    TrainingConfig,
+    fit_config_for,
+    predict,
+    scratch_net,
+    sharpen,
+    train_net,
+)
+from galaxy_core.stamps import make_stamps
+from galaxy_core.training import FitConfig
+
+BRIEF = FitConfig(2, 16, 1e-3)
+QUICK = Config(
+    FrozenConfig(strengths=(0.1, 1.0), n_folds=2),
+    TrainingConfig(fine_tuned=BRIEF, unlabelled=BRIEF, scratch=BRIEF),
+)
+TINY = ContrastiveDenoiserConfig((8, 8), 1, (8, 8), (1, 1), 8, 8, 16)
+
+
+@pytest.fixture(autouse=True)
+def small_scratch_nets(monkeypatch):
+    monkeypatch.setattr("galaxy_core.recipes.few_labels_training.ContrastiveDenoiserConfig", lambda: TINY)
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    made = read_catalog("synthetic:100@3")
+    return dataclasses.replace(made, load_image=functools.cache(made.load_image))
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    return save_model(tmp_path_factory.mktemp("models") / "contrastive", ContrastiveDenoiser(TINY))
+
+
+@pytest.mark.parametrize(
+    ("n_items", "epochs", "batch_size"), [(209, 40, 26), (2_000, 15, 64), (20_856, 6, 64), (5, 40, 5)]
+)
+def test_how_long_a_training_is(n_items, epochs, batch_size):
+    made = fit_config_for(FitConfig(40, 64, 1e-3), 30_000, n_items)
+    assert (made.epochs, made.batch_size) == (epochs, batch_size)
+    assert made.learning_rate == pytest.approx(1e-3 * (batch_size / 64) ** 0.5) and n_items // made.batch_size >= 1
+
+
+def test_a_fine_tuned_net_begins_as_its_classifier(catalog, model_folder, tmp_path):
+    stamps, model = make_stamps([catalog], 128, tmp_path), load_model(model_folder)
+    features = cached_features(model, stamps, tmp_path / "f.npy")
+    classes = np.arange(len(features)) % 3
+    head = fit_head(features, classes, 3, soft_whitening(features, 0.5), QUICK.frozen, 0)
+    net = FewLabelNet(model.encoder, 3, 16)
+    net.set_head(head)
+    rows = np.arange(6)
+    logits = torch.from_numpy(head.logits(features[rows]))
+    told = predict(net, stamps, rows)
+    assert told.shape == (6, 3) and (told.argmax(axis=1) == logits.argmax(dim=1).numpy()).mean() > 0.8
+    np.testing.assert_allclose(told.sum(axis=1), 1, rtol=1e-5)
+    one, other = (scratch_net(3, seed).state_dict() for seed in (1, 2))
+    again = scratch_net(3, 1).state_dict()
+    assert all(torch.equal(one[key], again[key]) for key in one)
+    assert not torch.equal(one["head.weight"], other["head.weight"])
+
+
+def test_training_keeps_what_stands_at_its_end_stopped_or_not(catalog, tmp_path):
+    stamps, rows = make_stamps([catalog], 128, tmp_path), np.arange(32)
+    targets = np.eye(3, dtype=np.float32)[np.arange(len(stamps.readable)) % 3]
+    limits = FitConfig(4, 16, 1e-3, average_decay=0.0)  # without memory the average is the net itself
+
+    def trained(name: str) -> dict:
+        net = train_net(scratch_net(3, 0), stamps, targets, rows, limits, QUICK.training, tmp_path / name, 0)
+        assert int(net.n_steps) == 4 * (32 // 16) and not net.training
+        return net.state_dict()
+
+    whole = trained("whole")
+    n_calls = 0
+
+    def stop(*_) -> None:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls > 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        net = scratch_net(3, 0)
+        train_net(net, stamps, targets, rows, limits, QUICK.training, tmp_path / "cut", 0, report=stop)
+    again = trained("cut")
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+    first = scratch_net(3, 0).state_dict()
+    assert not torch.equal(whole["head.weight"], first["head.weight"])
+
+
+def test_sharpened_shares_are_powers_and_what_is_sure_stays():
+    shares = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]], np.float32)
+    made = sharpen(shares, 0.5)
+    np.testing.assert_allclose(made, [[0.25 / 0.38, 0.09 / 0.38, 0.04 / 0.38], [1, 0, 0]], rtol=1e-5)
+    np.testing.assert_allclose(sharpen(shares, 1.0), shares, rtol=1e-6)
+    assert made.dtype == np.float32
+
+
+def test_all_images_are_learned_from_as_the_fine_tuned_net_says(catalog, model_folder, tmp_path, monkeypatch):
+    task = few_labels.make_task(catalog, [], tmp_path, None)
+    model = load_model(model_folder)
+    subject = few_labels.make_subject("m", model, few_labels.checksum_of(model.encoder), task, QUICK, None)
+    asked = []
+
+    def spy(net, stamps, targets, items, *rest):
+        asked.append((targets.copy(), np.sort(items), int(net.n_steps)))
+        return train_net(net, stamps, targets, items, *rest)
+
+    shares = np.full((1, len(task.class_names)), 0.5 / (len(task.class_names) - 1), np.float32)
+    shares[0, 0] = 0.5
+    monkeypatch.setattr(few_labels_ways, "train_net", spy)
+    monkeypatch.setattr(
+        few_labels_ways, "predict", lambda net, stamps, rows, *rest: np.repeat(shares, len(rows), axis=0)
+    )
+    few_labels_ways.run_way(subject, "fine_tuned_unlabelled", 0.3, 0, task, QUICK)
+    (_, drawn, _), (targets, items, n_steps) = asked
+    rows = np.unique(drawn)
+    assert n_steps > 0, "it goes on from the fine-tuned net"
+    assert np.array_equal(np.unique(items), task.stamps.rows("train")), "and from training galaxies alone"
+    assert np.array_equal(targets[rows].argmax(axis=1), task.classes[rows]) and set(np.unique(targets[rows])) == {0, 1}
+    others = np.setdiff1d(items, rows)
+    expected = np.repeat(sharpen(shares, QUICK.training.temperature), len(others), axis=0)
+    np.testing.assert_allclose(targets[others], expected, rtol=1e-6)
