@@ -32,6 +32,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from galaxy_core.artifacts.roots import shown
 from galaxy_core.errors import ArtifactError
 
 SCHEMA_VERSION = 1
@@ -232,7 +233,7 @@ def mend_command(root: str | Path, name: str, manifest: Manifest | None = None) 
     if manifest and manifest.seed:
         words += ["--seed", str(manifest.seed)]
     if Path(root).resolve() != Path(DEFAULT_ROOT).resolve():
-        words += ["--artifacts", str(root)]
+        words += ["--artifacts", str(shown(root))]
     return shlex.join(words)
 
 
