@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxy_core.artifacts import DEFAULT_MODEL, check_name, sha256_of_file
+from galaxy_core.artifacts import DEFAULT_MODEL, check_name, fetch_models, sha256_of_file
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.display import load_display
 from galaxy_core.errors import GalaxyError, ModelError
@@ -82,6 +82,7 @@ class Shard:
 
 def find_model(model: str | Path, root: str | Path) -> Path:
     """Folder of a model: a path to one, or a name under ``<root>/models`` or among the models that are shipped."""
+    fetch_models(root, str(model))
     candidates = [Path(root) / "models" / model, _REPOSITORY_MODELS / model, Path(model)]
     for folder in candidates:
         if (folder / "weights.safetensors").is_file():

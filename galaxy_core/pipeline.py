@@ -182,8 +182,8 @@ def add_embedding(
         known = manifest.config["steps"]["images"]["result"]
         if known["catalog"] != fingerprint:
             raise ArtifactError(
-                f"{catalog.layout}:{catalog.source} is not, or no longer, what {artifacts.shown(root, name)} was made from;"
-                f" make it again with `{artifacts.mend_command(root, name, manifest)}`."
+                f"{catalog.layout}:{catalog.source} is not, or no longer, what {artifacts.shown(root, name)} was made"
+                f" from; make it again with `{artifacts.mend_command(root, name, manifest)}`."
             )
         extra = f"embedding_{embedder.name}"
         steps = [adopt_step(staging, step) for step in _embedding_steps(manifest) if step != extra]

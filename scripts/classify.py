@@ -38,6 +38,7 @@ from galaxy_core.morphology import (
     load_classifier,
 )
 from galaxy_core.morphology_table import check_table_path, write_morphologies
+from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,7 +64,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--crop", choices=CROPS, default=CROPS[0], help=f"{crop_help} (%(default)s)")
     votes_help = "which votes to tell: as the Kaggle challenge states them, as cast, or debiased (default: challenge)"
     parser.add_argument("--votes", choices=("challenge", "cast", "debiased"), help=votes_help)
-    parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
+    parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return parser.parse_args(arguments)
 

@@ -24,6 +24,7 @@ from galaxy_core.denoise_run import denoise_job
 from galaxy_core.denoiser_calls import says_how_sure, weights_sha256
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ArtifactError, GalaxyError, ModelError
+from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,7 +51,7 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     parser.add_argument("--noise", metavar="SIGMA", type=positive_number, help=noise_help)
     parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
     parser.add_argument("--model", default="contrastive_denoiser", help="name of a model under ARTIFACTS/models")
-    parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
+    parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     options = parser.parse_args(arguments)
     jobs, problems = find_jobs(options.inputs, options.out, options.format == "fits")

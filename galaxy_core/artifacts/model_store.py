@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from galaxy_core.artifacts.files import atomic_path, write_json
-from galaxy_core.artifacts.remote import fetch
+from galaxy_core.artifacts.remote import fetch, is_name
 from galaxy_core.artifacts.roots import address_of
 from galaxy_core.places import Place
 
@@ -24,7 +24,7 @@ def fetch_models(root: str | Path, model: str = "") -> None:
     A file is fetched again when the store says that it changed. What was trained here and not sent is left alone.
     """
     address = address_of(root)
-    if address is not None:
+    if address is not None and (not model or is_name(model)):
         _fetch(address, Path(root) / "models", model, int(time.monotonic() // FRESH_SECONDS))
 
 

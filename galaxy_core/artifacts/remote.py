@@ -45,7 +45,12 @@ def object_name(relative: str, sha256: str) -> str:
     'thumbnails/part-00000.abababababab.parquet'
     """
     path = PurePosixPath(relative)
-    if path.is_absolute() or ".." in path.parts or path.suffix != ".parquet" or not re.fullmatch("[0-9a-f]{64}", sha256):
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or path.suffix != ".parquet"
+        or not re.fullmatch("[0-9a-f]{64}", sha256)
+    ):
         raise ArtifactError(f"The manifest names {relative!r}, which is no file of a catalog; make the catalog again.")
     return path.with_name(f"{path.stem}.{sha256[:12]}.parquet").as_posix()
 
@@ -85,7 +90,7 @@ def list_names(address: str) -> list[str]:
 
 @lru_cache(maxsize=16)
 def _names(address: str, tick: int) -> tuple[str, ...]:
-    names = [name for name, is_folder in Place(address).children() if is_folder and _is_name(name)]
+    names = [name for name, is_folder in Place(address).children() if is_folder and is_name(name)]
     with ThreadPoolExecutor(8) as pool:
         there = pool.map(lambda name: (Place(address) / name / schemas.MANIFEST_FILE).is_file(), names)
         return tuple(name for name, known in zip(names, there, strict=True) if known)
@@ -165,7 +170,8 @@ def _is_here(path: Path, entry: dict) -> bool:
     return path.is_file() and path.stat().st_size == entry["bytes"]
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a catalog or a model can be called that."""
     try:
         return bool(schemas.check_name(name))
     except ArtifactError:

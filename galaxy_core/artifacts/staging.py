@@ -164,7 +164,7 @@ def _adopt(staging: Staging, step: Step, patterns: tuple[str, ...]) -> bool:
             made[path] = local_file(staging.published.parent, staging.name, path, manifest.files[path])
             if sha256_of_file(made[path]) != manifest.files[path]["sha256"]:
                 return False
-        except OSError:
+        except (OSError, ArtifactError):
             return False
     for path in files:
         link(made[path], staging.folder / path)
@@ -214,7 +214,7 @@ def drop_strangers(staging: Staging, files: Iterable[str]) -> None:
 
 
 def publish(staging: Staging, progress: sending.Progress | None = None) -> None:
-    """Put the finished folder, whose manifest is written, in the place of the published one, or send it to its store."""
+    """Put the finished folder, whose manifest is written, in the place of the published one; or send it to a store."""
     if address_of(staging.published.parent) is not None:
         sending.send(staging.published.parent, staging.name, staging.folder, staging.manifest, progress)
         discard(staging)
