@@ -20,7 +20,7 @@ import numpy as np
 from galaxy_core.artifacts import DEFAULT_MODEL, check_name, fetch_models, sha256_of_file
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.display import load_display
-from galaxy_core.errors import GalaxyError, ModelError
+from galaxy_core.errors import GalaxyError, ModelError, StorageError
 from galaxy_core.images import as_counts, resize_square
 
 _REPOSITORY_MODELS = Path(__file__).resolve().parents[1] / "artifacts" / "models"
@@ -225,6 +225,8 @@ def decode_batch(catalog: Catalog, rows: range, input_px: int, settings: ImageSe
             if thumbnails:
                 side = min(settings.thumbnail_px, *display.shape[1:])
                 encoded.append(encode_thumbnail(resize_square(display, side), settings.thumbnail_quality))
+        except StorageError:
+            raise  # the image may be sound, and its store away
         except (GalaxyError, OSError, ValueError):
             continue
         kept.append(row)

@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-import pyarrow.parquet as pq
-
 from galaxy_core.addresses import check_address, filesystem, is_address, scheme_of, told
 
 BLOCK_BYTES = 2**20  # read ahead of where a reader is
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Place:
     """A folder or file in a store.
 
@@ -41,7 +40,7 @@ class Place:
     @property
     def name(self) -> str:
         """The last part of the address."""
-        return self.address.rpartition("/")[2]
+        return self._plain(self.address.rpartition("/")[2])
 
     @property
     def suffix(self) -> str:
@@ -99,6 +98,15 @@ class Place:
             for name, info in sorted(found.items())
             if name.startswith(f"{base}/") and not name.endswith("/")
         }
+
+    def states(self) -> dict[str, str]:
+        """A text for each file below, or for the file itself under an empty name, that changes when its bytes do."""
+        found = self.files()
+        if not found and self.is_file():
+            with told(self.address):
+                found = {"": filesystem(self.address).info(self.address)}
+        said = {name: sorted((key, str(value)) for key, value in info.items()) for name, info in found.items()}
+        return {name: hashlib.sha256(str(state).encode()).hexdigest() for name, state in said.items()}
 
     def open(self, mode: str = "rb") -> io.BufferedReader:
         """The file, to read and seek in; what is read comes in blocks of `BLOCK_BYTES`."""
@@ -179,14 +187,8 @@ def place_of(source: str | Path) -> Path | Place:
     return address if isinstance(address, Path) else Place(address)
 
 
-def parquet_file(place: Path | Place, size: int | None = None, **options: object) -> pq.ParquetFile:
-    """A Parquet file, open; of one in a store, only what is asked for is read."""
+def ranged(place: Path | Place, size: int | None = None) -> Path | RangeFile:
+    """What readers of Parquet take: the path, or of a file in a store only the bytes that are asked for."""
     if isinstance(place, Path):
-        return pq.ParquetFile(place, **options)
-    options.pop("memory_map", None)
-    return pq.ParquetFile(RangeFile(place, place.size() if size is None else size), **options)
-
-
-def readable(place: Path | Place) -> Path | io.BytesIO:
-    """What takes a path or a whole file: the path, or the bytes of what lies in a store."""
-    return place if isinstance(place, Path) else io.BytesIO(place.read_bytes())
+        return place
+    return RangeFile(place, place.size() if size is None else size)

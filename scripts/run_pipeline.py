@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts import DEFAULT_MODEL, DEFAULT_ROOT, check_name, send_model
+from galaxy_core.artifacts import DEFAULT_MODEL, DEFAULT_ROOT, check_name, check_writable, send_model
 from galaxy_core.errors import GalaxyError
 from scripts.reporting import Bars, artifacts_folder, peak_memory_gib, print_headlines, print_made
 
@@ -47,6 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def run(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     check_name(options.name)
+    check_writable(options.artifacts)
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model, load_embedder
     from galaxy_core.pipeline import PipelineConfig, run_pipeline

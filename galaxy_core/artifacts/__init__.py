@@ -49,7 +49,7 @@ from galaxy_core.artifacts.schemas import (
     tags_path,
     thumbnails_file,
 )
-from galaxy_core.artifacts.sending import send_model
+from galaxy_core.artifacts.sending import check_writable, send_model
 from galaxy_core.artifacts.sweeps import append_sweep, read_sweeps, sweep_source
 from galaxy_core.artifacts.writing import (
     write_embedding,
@@ -79,6 +79,7 @@ __all__ = [
     "catalog_exists",
     "catalog_folder",
     "check_name",
+    "check_writable",
     "embedding_file",
     "fetch_models",
     "has_table",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from contextlib import suppress
@@ -33,11 +32,10 @@ def _fetch(address: str, folder: Path, model: str, tick: int) -> None:
     place, record, known = Place(address) / "models" / model, folder / FETCHED_FILE, {}
     with suppress(OSError, ValueError):
         known = json.loads(record.read_text(encoding="utf-8"))
-    for name, info in place.files().items():
+    for name, state in place.states().items():
         relative = PurePosixPath(model, name)
-        if any(part.startswith(".") for part in relative.parts):
+        if not name or any(part.startswith(".") for part in relative.parts):
             continue
-        state = hashlib.sha256(str(sorted((key, str(value)) for key, value in info.items())).encode()).hexdigest()
         target = folder / relative
         if known.get(str(relative)) != state or not target.is_file():
             with atomic_path(target) as temporary:

@@ -30,7 +30,7 @@ from galaxy_core.artifacts import schemas
 from galaxy_core.artifacts.files import atomic_path, cached_sha256, sha256_of_file
 from galaxy_core.artifacts.roots import address_of, shown
 from galaxy_core.errors import ArtifactError
-from galaxy_core.places import Place, parquet_file
+from galaxy_core.places import Place, ranged
 
 FRESH_SECONDS = 10.0  # for so long a manifest and the list of catalogs are not asked for again
 _fetching = threading.Lock()
@@ -142,13 +142,13 @@ def open_part(root: str | Path, name: str, relative: str, entry: dict) -> pq.Par
     if _is_here(path, entry):
         return pq.ParquetFile(path)
     place, footer = _footer(Place(address_of(root)) / name, relative, entry["sha256"], entry["bytes"])
-    return parquet_file(place, entry["bytes"], metadata=footer)
+    return pq.ParquetFile(ranged(place, entry["bytes"]), metadata=footer)
 
 
 @lru_cache(maxsize=512)
 def _footer(folder: Place, relative: str, sha256: str, size: int) -> tuple[Place, pq.FileMetaData]:
     for name in (object_name(relative, sha256), relative):
-        with suppress(FileNotFoundError), parquet_file(folder / name, size) as file:
+        with suppress(FileNotFoundError), pq.ParquetFile(ranged(folder / name, size)) as file:
             return folder / name, file.metadata
     raise FileNotFoundError(str(folder / relative))
 
