@@ -56,7 +56,8 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
     notes : list of str
         Sentences on what could not be read.
     """
-    packed = {"compression": "gzip" if path.name.endswith(".gz") else None}  # which bytes do not tell pandas
+    # bytes do not tell pandas how they are packed
+    packed = {"compression": "infer" if isinstance(path, Path) else "gzip" if path.name.endswith(".gz") else None}
     options = {"low_memory": False, "usecols": keep, "on_bad_lines": "warn", "skipinitialspace": True, **packed}
     notes: list[str] = []
     try:
