@@ -31,6 +31,7 @@ CREDENTIALS = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or for public data FSSPEC_GS_TOKEN=anon",
 }
 ENDPOINTS = {"s3": "AWS_ENDPOINT_URL", "gs": "STORAGE_EMULATOR_HOST"}
+CONNECT_S, READ_S = 10, 30
 REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "401", "403"}
 UNREACHABLE = re.compile(r"connect|timeout|endpoint|socket|dns|disconnected", re.IGNORECASE)
 LIBRARIES = {"aiobotocore", "aiohttp", "botocore", "fsspec", "gcsfs", "google", "s3fs"}
@@ -62,25 +63,42 @@ def check_address(text: str) -> str | Path:
     """
     scheme, _, rest = str(text).strip().partition("://")
     scheme, host = scheme.lower(), re.split(r"[/?#]", rest, maxsplit=1)[0]
+    port = r"(:\d+)?" if scheme in ("http", "https") else ""
     if scheme == "file":
         return Path(unquote(urlsplit(f"file://{rest}").path))
     if scheme not in SCHEMES:
         known = ", ".join(f"{name}://" for name in ("file", *SCHEMES))
         raise StorageError(f"An address cannot begin with {scheme}://; use one of {known}.")
-    if "@" in host:
+    if "@" in host or re.match(r"[^@]*:[^@]*@", rest):
         raise StorageError(
             f"An address must not carry a user or a password, for addresses are shown and stored; leave out what is"
-            f" before the @ in {scheme}://...@{host.rpartition('@')[2]} and {_credentials(scheme)}."
+            f" before the @ of the {scheme}:// address and {_credentials(scheme)}."
         )
     if "?" in rest or "#" in rest:
         raise StorageError(
-            f"The address {scheme}://{re.split('[?#]', rest, maxsplit=1)[0]} goes on with '?' or '#', where keys may"
-            " stand that would be shown and stored; leave that part out."
+            f"The {scheme}:// address goes on with '?' or '#', where keys may stand that would be shown and stored;"
+            " leave that part out."
         )
     parts = [part for part in rest.split("/") if part]
-    if not parts or not host or {".", ".."} & set(parts) or not rest.isprintable():
-        raise StorageError(f"{scheme}://{rest} is no address of a folder or file; write {scheme}://NAME/FOLDER.")
+    if not re.fullmatch(rf"[^:\s]+{port}", host) or {".", ".."} & set(parts) or not rest.isprintable():
+        raise StorageError(
+            f"A {scheme}:// address has a name and folders, as in {scheme}://NAME/FOLDER; mend this one."
+        )
     return f"{scheme}://{'/'.join(parts)}"
+
+
+def without_secrets(text: str) -> str:
+    """A text to be shown, without what may be a password or a key in an address in it.
+
+    Examples
+    --------
+    >>> without_secrets("foldr:s3://me:secret@sky/gz2"), without_secrets("folder:https://sky/a?key=secret")
+    ('foldr:s3://...@sky/gz2', 'folder:https://sky/a?...')
+    """
+    if "://" not in text:
+        return text
+    before, _, rest = text.partition("://")
+    return f"{before}://{re.sub('[?#].*', '?...', re.sub('^.*@', '...@', rest, flags=re.DOTALL), flags=re.DOTALL)}"
 
 
 def scheme_of(address: str) -> str:
@@ -103,8 +121,13 @@ def filesystem(address: str):
         import fsspec
     except ImportError:
         raise StorageError(f"{scheme}:// addresses need the package {package}; install it with `{install}`.") from None
+    options: dict = {}
+    if package == "aiohttp":  # which would wait for minutes
+        import aiohttp
+
+        options["client_kwargs"] = {"timeout": aiohttp.ClientTimeout(sock_connect=CONNECT_S, sock_read=READ_S)}
     with told(address):
-        return fsspec.filesystem(scheme, use_listings_cache=False)
+        return fsspec.filesystem(scheme, use_listings_cache=False, **options)
 
 
 @contextmanager

@@ -128,12 +128,14 @@ def not_in_store(root: str | Path, manifest: schemas.Manifest) -> list[str]:
     address = address_of(root)
     if address is None:
         return []
-    there = {name: info["size"] for name, info in (Place(address) / manifest.name).files().items()}
-    return [
-        path
-        for path, entry in manifest.files.items()
-        if entry["bytes"] not in (there.get(object_name(path, entry["sha256"])), there.get(path))
-    ]
+    there = (Place(address) / manifest.name).files()
+    sizes = {name: info["size"] for name, info in there.items()}  # None where a web server does not tell
+    missing = []
+    for path, entry in manifest.files.items():
+        names = [name for name in (object_name(path, entry["sha256"]), path) if name in sizes]
+        if not any(sizes[name] in (entry["bytes"], None) for name in names):
+            missing.append(path)
+    return missing
 
 
 def open_part(root: str | Path, name: str, relative: str, entry: dict) -> pq.ParquetFile:
