@@ -128,6 +128,8 @@ class Manifest:
         for path, entry in wanted["files"].items():
             if not {"sha256", "rows", "bytes"} <= set(entry):
                 raise KeyError(path)
+            if path.startswith("/") or ".." in path.split("/"):
+                raise ValueError(f"{path} is outside the folder")
         wanted["n_galaxies"], wanted["seed"] = int(wanted["n_galaxies"]), int(wanted["seed"])
         wanted["answer_columns"] = tuple(wanted["answer_columns"])
         wanted["report"] = tuple(wanted["report"])
