@@ -98,7 +98,8 @@ def without_secrets(text: str) -> str:
     if "://" not in text:
         return text
     before, _, rest = text.partition("://")
-    return f"{before}://{re.sub('[?#].*', '?...', re.sub('^.*@', '...@', rest, flags=re.DOTALL), flags=re.DOTALL)}"
+    rest = re.sub("[?#].*", "?...", re.sub("^.*@", "...@", rest, flags=re.DOTALL), flags=re.DOTALL)
+    return f"{before}://{re.sub(r'^[^/:]*:(?![0-9]+(/|$))[^/]*', '...', rest)}"
 
 
 def scheme_of(address: str) -> str:

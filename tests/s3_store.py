@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,11 +50,10 @@ class Store:
 
 def forget_connections() -> None:
     """Let the next call look for credentials and the server again; this program does so once in a process."""
-    import s3fs
-
     from galaxy_core.artifacts import model_store, remote
 
-    s3fs.S3FileSystem.clear_instance_cache()
+    if sys.modules.get("s3fs"):
+        sys.modules["s3fs"].S3FileSystem.clear_instance_cache()
     remote.forget()
     remote._footer.cache_clear()
     model_store._fetch.cache_clear()
