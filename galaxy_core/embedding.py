@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxy_core.artifacts import DEFAULT_MODEL, check_name, sha256_of_file
+from galaxy_core.artifacts import DEFAULT_MODEL, check_name, fetch_models, sha256_of_file
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.display import load_display
 from galaxy_core.catalogs.parts import CatalogPart
-from galaxy_core.errors import GalaxyError, ModelError
+from galaxy_core.errors import GalaxyError, ModelError, StorageError
 from galaxy_core.images import as_counts, resize_square
 
 _REPOSITORY_MODELS = Path(__file__).resolve().parents[1] / "artifacts" / "models"
@@ -92,6 +92,7 @@ class Shard:
 
 def find_model(model: str | Path, root: str | Path) -> Path:
     """Folder of a model: a path to one, or a name under ``<root>/models`` or among the models that are shipped."""
+    fetch_models(root, str(model))
     candidates = [Path(root) / "models" / model, _REPOSITORY_MODELS / model, Path(model)]
     for folder in candidates:
         if (folder / "weights.safetensors").is_file():
@@ -254,6 +255,8 @@ def decode_batch(catalog: Catalog, rows: range, input_px: int, settings: ImageSe
             if thumbnails:
                 side = min(settings.thumbnail_px, *display.shape[1:])
                 encoded.append(encode_thumbnail(resize_square(display, side), settings.thumbnail_quality))
+        except StorageError:
+            raise  # the image may be sound, and its store away
         except (GalaxyError, OSError, ValueError):
             continue
         kept.append(row)

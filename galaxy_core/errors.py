@@ -23,6 +23,10 @@ class ArtifactError(GalaxyError):
     """A file under ``artifacts/`` is missing, corrupt, or written by a newer version."""
 
 
+class StorageError(GalaxyError):
+    """A store named by an address, such as ``s3://``, cannot be reached, refuses access, or lacks its package."""
+
+
 class ModelError(GalaxyError):
     """A checkpoint cannot be loaded, or does not fit what it is asked to do."""
 

@@ -21,7 +21,8 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.parts import CatalogPart, take_images
 from galaxy_core.embedding import Embedder, ImageSettings, embed_shards, n_shards, shards_of
 from galaxy_core.engine import Engine, Shard, Tell, check_whole, map_shards
-from galaxy_core.errors import CatalogError, GalaxyError
+from galaxy_core.errors import CatalogError, GalaxyError, StorageError
+from galaxy_core.places import Place, place_of
 from galaxy_core.splits import split_of
 
 PIPELINE_VERSION = 1  # goes into every fingerprint: raise it when a step gives other results for the same input
@@ -48,14 +49,18 @@ def catalog_fingerprint(catalog: Catalog) -> str:
     table = catalog.table
     digest = [catalog.layout, str(catalog.linear), catalog.field_fraction, [str(column) for column in table.columns]]
     digest.append(fingerprint_of(pd.util.hash_pandas_object(table.astype(str), index=False).tolist()))
-    source = Path(catalog.source)
-    if source.is_dir():
+    source = place_of(catalog.source)
+    if isinstance(source, Place):
+        digest.append(fingerprint_of(source.states()))
+    elif source.is_dir():
         files = ((path.relative_to(source).as_posix(), path.stat()) for path in source.rglob("*") if path.is_file())
         digest.append(fingerprint_of(sorted((name, status.st_size, status.st_mtime_ns) for name, status in files)))
     for row in sorted({0, len(catalog) // 2, len(catalog) - 1}):
         try:
             pixels = np.ascontiguousarray(catalog.load_image(row))
             digest.append(fingerprint_of(pixels.shape, pixels.tobytes().hex()))
+        except StorageError:
+            raise
         except (GalaxyError, OSError, ValueError):
             digest.append("unreadable")
     return fingerprint_of(digest)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from galaxy_core import embedding
+from galaxy_core.artifacts import fetch_models
 from galaxy_core.artifacts.files import cached_sha256
 
 WEIGHTS_FILE, CONFIG_FILE, HISTORY_FILE = "weights.safetensors", "config.json", "history.jsonl"
@@ -60,6 +61,7 @@ class ModelFiles:
 
 def model_folders(root: str | Path) -> dict[str, Path]:
     """Name and folder of every model under ``<root>/models``, and of those that are shipped, by name."""
+    fetch_models(root)
     found: dict[str, Path] = {}
     for folder in (Path(root) / "models", embedding._REPOSITORY_MODELS):
         for path in sorted(folder.glob("*/")) if folder.is_dir() else ():

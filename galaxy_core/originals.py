@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from galaxy_core.addresses import is_address
 from galaxy_core.artifacts import Manifest
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.catalogs.display import central_part
@@ -94,8 +95,10 @@ def open_originals(manifest: Manifest) -> Originals:
     return Originals(rows.get, catalog.load_image, catalog.linear, catalog.field_fraction, where, quality)
 
 
-def source_path(source: str) -> Path:
+def source_path(source: str) -> Path | str:
     """Where a catalog's source is now: as it was given, or under the project's folder."""
+    if is_address(source):
+        return source
     path = Path(source).expanduser()
     return path if path.is_absolute() or path.exists() or not (PROJECT / path).exists() else PROJECT / path
 

@@ -56,7 +56,8 @@ class PipelineResult:
     Attributes
     ----------
     manifest : Manifest
-    folder : Path
+    folder : Path or str
+        Or the address where it was sent.
     steps : tuple of Step
         With the seconds each took, over all runs it took, and whether it was reused from an earlier run.
     unchanged : bool
@@ -64,7 +65,7 @@ class PipelineResult:
     """
 
     manifest: Manifest
-    folder: Path
+    folder: Path | str
     steps: tuple[Step, ...]
     unchanged: bool
 
@@ -187,8 +188,8 @@ def add_embedding(
         known = manifest.config["steps"]["images"]["result"]
         if known["catalog"] != fingerprint:
             raise ArtifactError(
-                f"{catalog.layout}:{catalog.source} is not, or no longer, what {Path(root) / name} was made from;"
-                f" make it again with `{artifacts.mend_command(root, name, manifest)}`."
+                f"{catalog.layout}:{catalog.source} is not, or no longer, what {artifacts.shown(root, name)} was made"
+                f" from; make it again with `{artifacts.mend_command(root, name, manifest)}`."
             )
         extra = f"embedding_{embedder.name}"
         steps = [adopt_step(staging, step) for step in _embedding_steps(manifest) if step != extra]
@@ -235,9 +236,10 @@ def _finish(
     if unchanged:
         discard(staging)
     else:
-        publish(staging)
+        publish(staging, progress)
     root = staging.published.parent
-    return PipelineResult(artifacts.read_manifest(root, staging.name), staging.published, tuple(steps), unchanged)
+    folder = artifacts.shown(root, staging.name)
+    return PipelineResult(artifacts.read_manifest(root, staging.name), folder, tuple(steps), unchanged)
 
 
 def _complete(manifest: Manifest, n_galaxies: int, config: PipelineConfig, steps: list[Step]) -> Manifest:

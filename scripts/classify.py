@@ -32,6 +32,7 @@ from galaxy_core.morphology import DEFAULT_CLASSIFIER
 from galaxy_core.morphology_batch import Wanted, classify_all
 from galaxy_core.morphology_table import check_table_path
 from scripts.engine_options import add_engine_options, engine_of
+from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -57,7 +58,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--crop", choices=CROPS, default=CROPS[0], help=f"{crop_help} (%(default)s)")
     votes_help = "which votes to tell: as the Kaggle challenge states them, as cast, or debiased (default: challenge)"
     parser.add_argument("--votes", choices=("challenge", "cast", "debiased"), help=votes_help)
-    parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
+    parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_engine_options(parser)
     return parser.parse_args(arguments)

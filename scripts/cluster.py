@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.errors import ArtifactError, GalaxyError
-from scripts.reporting import Bars, parse_settings, print_headlines, print_made, print_sweep
+from scripts.reporting import Bars, artifacts_folder, parse_settings, print_headlines, print_made, print_sweep
 
 METHODS = ("hdbscan", "kmeans", "dbscan", "agglomerative", "gmm")
 
@@ -61,7 +61,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--null", action="store_true", help="try the same on an embedding whose features are shuffled")
     add("--sweep", metavar="KEY=VALUES", help="one fit a value: 2..20, 100..500:50 (in steps) or 50,100,200")
     add("--remove", action="store_true", help="drop the clustering --name instead")
-    add("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
+    add("--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)")
     options = parser.parse_args(arguments)
     said = options.method or options.param or options.space or options.sweep
     options.stored = bool(options.name) and not said

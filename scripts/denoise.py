@@ -26,6 +26,7 @@ from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.engine import Engine, Loaded
 from galaxy_core.errors import ArtifactError, GalaxyError
 from scripts.engine_options import add_engine_options, engine_of
+from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,7 +53,7 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     parser.add_argument("--noise", metavar="SIGMA", type=positive_number, help=noise_help)
     parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
     parser.add_argument("--model", default="contrastive_denoiser", help="name of a model under ARTIFACTS/models")
-    parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
+    parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_engine_options(parser)
     options = parser.parse_args(arguments)

@@ -28,6 +28,7 @@ from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import WRITERS
 from galaxy_core.frame_jobs import FrameJob, check_targets, detect_jobs, load_segmenter
 from scripts.engine_options import add_engine_options, engine_of
+from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,7 +52,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise that the threshold is set on (%(default)s)")
     parser.add_argument("--model", default="segmenter", help="name of a model under ARTIFACTS/models")
-    parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
+    parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_engine_options(parser)
     options = parser.parse_args(arguments)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.errors import GalaxyError
 from scripts.engine_options import add_engine_options, engine_of
-from scripts.reporting import Bars, print_made
+from scripts.reporting import Bars, artifacts_folder, print_made
 
 
 def parse() -> argparse.Namespace:
@@ -22,7 +22,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("catalog", metavar="CATALOG", help="LAYOUT:SOURCE the catalog was made from")
     parser.add_argument("--name", required=True, help="its name under the artifacts folder")
     parser.add_argument("--model", required=True, help="trained model, by name or folder")
-    parser.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
+    parser.add_argument(
+        "--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
     add_engine_options(parser)
     return parser.parse_args()

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core live
 from galaxy_core.errors import CatalogError, GalaxyError
 from scripts import evaluation_few_labels
 from scripts.evaluation_reports import bars_for, print_scores
+from scripts.reporting import artifacts_folder
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -40,7 +41,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--against", metavar="LAYOUT:PATH", help="cross_survey: SDSS galaxies to tell surveys from")
     parser.add_argument("--refits", type=int, default=10, help="clustering: bootstrap samples, 0 or more (%(default)s)")
     parser.add_argument("--redraws", type=int, default=10, help="those that make the space anew: slow (%(default)s)")
-    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="where models/ is (%(default)s)")
+    parser.add_argument(
+        "--artifacts", type=artifacts_folder, default="artifacts", help="where models/ is (%(default)s)"
+    )
     parser.add_argument("--model", help="name or folder of the model (default: the recipe's)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     parser.add_argument("--n-denoise", type=int, help="at most so many test galaxies (1000; for denoising 300)")

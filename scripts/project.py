@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT
 from galaxy_core.errors import GalaxyError
-from scripts.reporting import Bars, parse_settings, print_made, print_trust
+from scripts.reporting import Bars, artifacts_folder, parse_settings, print_made, print_trust
 
 METHODS = ("umap", "tsne", "pca", "lda")
 
@@ -26,7 +26,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--projection", choices=METHODS, help="the map that --set is for")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of that map")
     parser.add_argument("--seed", type=int, help="another seed, for all maps and clusters")
-    parser.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
+    parser.add_argument(
+        "--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)"
+    )
     options = parser.parse_args()
     if options.set and not options.projection:
         parser.error("--set needs --projection")

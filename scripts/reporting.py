@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
+
+from galaxy_core.artifacts import root_of
+from galaxy_core.errors import GalaxyError
 
 _UNITS = {
     "images": "galaxy",
@@ -13,7 +18,16 @@ _UNITS = {
     "trust": "map",
     "sweep": "fit",
     "redraws": "refit",
+    "upload": "file",
 }
+
+
+def artifacts_folder(text: str) -> Path:
+    """The type of ``--artifacts``: a folder, or the local folder of an address such as ``s3://bucket/artifacts``."""
+    try:
+        return root_of(text)
+    except GalaxyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class Bars:

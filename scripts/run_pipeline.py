@@ -16,11 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts import DEFAULT_MODEL, DEFAULT_ROOT, check_name
+from galaxy_core.artifacts import DEFAULT_MODEL, DEFAULT_ROOT, check_name, check_writable, send_model
 from galaxy_core.engine import Engine
 from galaxy_core.errors import GalaxyError
 from scripts.engine_options import add_engine_options, engine_of
-from scripts.reporting import Bars, peak_memory_gib, print_headlines, print_made
+from scripts.reporting import Bars, artifacts_folder, peak_memory_gib, print_headlines, print_made
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -31,7 +31,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--name", required=True, help="what the app calls this catalog, and the folder it is written to"
     )
-    parser.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder for results (%(default)s)")
+    parser.add_argument(
+        "--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)"
+    )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--model", default=DEFAULT_MODEL, help="trained model, by name or folder (%(default)s)")
     group.add_argument("--recipe", help="train a model on this catalog first, by this recipe")
@@ -47,6 +49,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace, engine: Engine) -> None:
     started = time.perf_counter()
+    check_writable(options.artifacts)
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model, load_embedder
     from galaxy_core.pipeline import PipelineConfig, run_pipeline
@@ -59,6 +62,7 @@ def run(options: argparse.Namespace, engine: Engine) -> None:
         where = (options.artifacts, options.name, options.seed, options.device)
         with Bars() as bars:
             folder = train_model(options.recipe, catalog, *where, bars.progress)
+        send_model(options.artifacts, folder)
     embedder = load_embedder(folder, options.device)
     print(f"Model {embedder.name} on {embedder.device} in {embedder.precision}", flush=True)
     config = PipelineConfig(seed=options.seed, limit=options.limit)

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from galaxy_core.denoise_jobs import find_jobs
 from galaxy_core.errors import GalaxyError
 from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, load_separator, read_stamps, separate, write_separation
+from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,7 +52,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--galaxy-share", type=share, metavar="F", help=share_help)
     parser.add_argument("--supervised", action="store_true", help="use the network that was shown labels")
     parser.add_argument("--model", default=DEFAULT_SEPARATOR, help="name or folder of the model (%(default)s)")
-    parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
+    parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return parser.parse_args(arguments)
 

@@ -22,7 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core live
 
 from tqdm import tqdm
 
+from galaxy_core.artifacts import send_model
 from galaxy_core.errors import GalaxyError
+from scripts.reporting import artifacts_folder
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -40,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
         help="catalogs to learn from; labels are read only by recipes that need them",
     )
     parser.add_argument(
-        "--artifacts", type=Path, default=Path("artifacts"), help="where models/ is (default: artifacts)"
+        "--artifacts", type=artifacts_folder, default="artifacts", help="where models/ is (%(default)s)"
     )
     parser.add_argument("--name", help="name of the model's folder (default: the recipe's)")
     parser.add_argument("--epochs", type=int, help="passes over the training galaxies in every phase")
@@ -125,6 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
         for bar in bars.values():
             bar.close()
         if is_first():
+            send_model(arguments.artifacts, folder)
             print(f"{folder}  trained in {(time.perf_counter() - started) / 60:.1f} min")
 
 

@@ -1,7 +1,7 @@
 """What scripts write and pages read: every path, column and schema of ``artifacts/<catalog>/``, in one place.
 
 Reading order: `schemas` (names, columns, the manifest), `files` (atomic writes, checksums), `writing`, `reading`,
-`sweeps`.
+`sweeps`; `roots`, `remote`, `sending` and `model_store` for artifacts at an address such as ``s3://bucket/artifacts``.
 Everything is checked when it is written and again when it is read; the manifest is written last and records the rows,
 the bytes and the sha256 of every other file.
 
@@ -9,6 +9,7 @@ Every function takes ``root`` (the artifacts folder) and ``name`` (the catalog's
 """
 
 from galaxy_core.artifacts.files import atomic_path, cached_sha256, sha256_of_file, write_json
+from galaxy_core.artifacts.model_store import fetch_models
 from galaxy_core.artifacts.reading import (
     catalog_exists,
     list_catalogs,
@@ -22,6 +23,8 @@ from galaxy_core.artifacts.reading import (
     read_thumbnails,
     verify,
 )
+from galaxy_core.artifacts.remote import manifest_path
+from galaxy_core.artifacts.roots import address_of, root_of, shown
 from galaxy_core.artifacts.schemas import (
     DEFAULT_MODEL,
     DEFAULT_ROOT,
@@ -46,6 +49,7 @@ from galaxy_core.artifacts.schemas import (
     tags_path,
     thumbnails_file,
 )
+from galaxy_core.artifacts.sending import check_writable, send_model
 from galaxy_core.artifacts.sweeps import append_sweep, read_sweeps, sweep_source
 from galaxy_core.artifacts.writing import (
     write_embedding,
@@ -68,16 +72,20 @@ __all__ = [
     "STAGING",
     "TABLES",
     "Manifest",
+    "address_of",
     "append_sweep",
     "atomic_path",
     "cached_sha256",
     "catalog_exists",
     "catalog_folder",
     "check_name",
+    "check_writable",
     "embedding_file",
+    "fetch_models",
     "has_table",
     "list_catalogs",
     "list_embeddings",
+    "manifest_path",
     "matrix_of",
     "mend_command",
     "neighbors_file",
@@ -89,7 +97,10 @@ __all__ = [
     "read_sweeps",
     "read_table",
     "read_thumbnails",
+    "root_of",
+    "send_model",
     "sha256_of_file",
+    "shown",
     "space_file",
     "sweep_source",
     "table_file",

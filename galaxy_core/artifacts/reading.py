@@ -14,15 +14,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from galaxy_core.artifacts import schemas
+from galaxy_core.artifacts import remote, schemas
 from galaxy_core.artifacts.files import cached_sha256, sha256_of_file
+from galaxy_core.artifacts.roots import address_of, shown
 from galaxy_core.artifacts.schemas import Manifest
 from galaxy_core.errors import ArtifactError
 
 
 def list_catalogs(root: str | Path) -> list[str]:
     """Names of the catalogs under ``root``, sorted: every folder with a manifest, readable or not."""
-    names = set()
+    address, names = address_of(root), set()
+    if address is not None:
+        return remote.list_names(address)
     for parent in (Path(root), Path(root) / schemas.PREVIOUS):
         if parent.is_dir():
             names |= {folder.name for folder in parent.iterdir() if (folder / schemas.MANIFEST_FILE).is_file()}
@@ -31,7 +34,7 @@ def list_catalogs(root: str | Path) -> list[str]:
 
 def catalog_exists(root: str | Path, name: str) -> bool:
     """True where there is a manifest, even one that cannot be read."""
-    return (schemas.catalog_folder(root, name) / schemas.MANIFEST_FILE).is_file()
+    return remote.manifest_path(root, name).is_file()
 
 
 def read_manifest(root: str | Path, name: str) -> Manifest:
@@ -42,7 +45,7 @@ def read_manifest(root: str | Path, name: str) -> Manifest:
     ArtifactError
         It is missing, corrupt, or was written by a newer version of this program.
     """
-    path = schemas.catalog_folder(root, name) / schemas.MANIFEST_FILE
+    path, place = remote.manifest_path(root, name), shown(root, name, schemas.MANIFEST_FILE)
     mend = f"make it again with `{schemas.mend_command(root, name)}`."
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -52,14 +55,14 @@ def read_manifest(root: str | Path, name: str) -> Manifest:
         if version <= schemas.SCHEMA_VERSION:
             manifest = Manifest.from_dict(values)
     except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; {mend}") from None
+        raise ArtifactError(f"{place} is missing; {mend}") from None
     except OSError as error:
-        raise ArtifactError(f"{path} cannot be read ({error.strerror}); {mend}") from error
+        raise ArtifactError(f"{place} cannot be read ({error.strerror}); {mend}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path} is corrupt ({type(error).__name__}: {str(error)[:80]}); {mend}") from error
+        raise ArtifactError(f"{place} is corrupt ({type(error).__name__}: {str(error)[:80]}); {mend}") from error
     if version > schemas.SCHEMA_VERSION:
         raise ArtifactError(
-            f"{path} was written by a newer version of Galaxy Atlas (schema {version}, this one reads"
+            f"{place} was written by a newer version of Galaxy Atlas (schema {version}, this one reads"
             f" {schemas.SCHEMA_VERSION}); update Galaxy Atlas, or {mend}"
         )
     return manifest
@@ -139,7 +142,7 @@ def _thumbnails(root: str | Path, manifest: Manifest, rows: Sequence[int]) -> li
     part_of = np.searchsorted(ends, rows, side="right")
     images: list[bytes] = [b""] * len(rows)
     for part in np.unique(part_of):
-        with _open(root, manifest, parts[part]) as file:
+        with _open(root, manifest, parts[part], whole=False) as file:
             inside = rows - (ends[part] - manifest.files[parts[part]]["rows"])
             for group in np.unique(inside[part_of == part] // schemas.ROW_GROUP):
                 column = _column(root, manifest, parts[part], file, int(group), "image")
@@ -155,11 +158,12 @@ def verify(root: str | Path, name: str) -> list[str]:
     except ArtifactError as error:
         return [str(error)]
     found = []
+    found += [_sentence(root, manifest, relative, "is missing") for relative in remote.not_in_store(root, manifest)]
     for relative, entry in manifest.files.items():
         try:
             with _open(root, manifest, relative):
                 pass
-            path = schemas.catalog_folder(root, name) / relative
+            path = remote.local_file(root, name, relative, entry)
             if sha256_of_file(path) != entry["sha256"]:
                 found.append(_sentence(root, manifest, relative, "is corrupt (its checksum does not match)"))
         except ArtifactError as error:
@@ -191,8 +195,8 @@ def _verify_rows(root: str | Path, manifest: Manifest) -> list[str]:
 
 
 def _sentence(root: str | Path, manifest: Manifest, relative: str, what: str) -> str:
-    path = schemas.catalog_folder(root, manifest.name) / relative
-    return f"{path} {what}; make it again with `{schemas.mend_command(root, manifest.name, manifest)}`."
+    place = shown(root, manifest.name, relative)
+    return f"{place} {what}; make it again with `{schemas.mend_command(root, manifest.name, manifest)}`."
 
 
 def _with_fresh_manifest(root, name, read):
@@ -201,6 +205,7 @@ def _with_fresh_manifest(root, name, read):
     try:
         return read(manifest)
     except ArtifactError:
+        remote.forget()
         again = read_manifest(root, name)
         if again == manifest:
             raise
@@ -218,17 +223,25 @@ def _parts(root: str | Path, manifest: Manifest, prefix: str) -> list[str]:
     return parts
 
 
-def _open(root: str | Path, manifest: Manifest, relative: str) -> pq.ParquetFile:
-    """Open a file after the cheap checks: it is listed, there, as long as recorded, and has the columns it should."""
-    path = schemas.catalog_folder(root, manifest.name) / relative
+def _open(root: str | Path, manifest: Manifest, relative: str, whole: bool = True) -> pq.ParquetFile:
+    """Open a file after the cheap checks: it is listed, there, as long as recorded, and has the columns it should.
+
+    ``whole`` is False where a few rows are wanted: for these a file in a store need not be fetched.
+    """
     entry = manifest.files.get(relative)
-    if entry is None or not path.is_file():
+    if entry is None:
         raise ArtifactError(_sentence(root, manifest, relative, "is missing"))
-    if path.stat().st_size != entry["bytes"]:
-        what = f"is corrupt ({path.stat().st_size:,} bytes instead of {entry['bytes']:,})"
-        raise ArtifactError(_sentence(root, manifest, relative, what))
     try:
-        file = pq.ParquetFile(path)
+        if whole or address_of(root) is None:
+            path = remote.local_file(root, manifest.name, relative, entry)
+            if (size := path.stat().st_size) != entry["bytes"]:
+                what = f"is corrupt ({size:,} bytes instead of {entry['bytes']:,})"
+                raise ArtifactError(_sentence(root, manifest, relative, what))
+            file = pq.ParquetFile(path)
+        else:
+            file = remote.open_part(root, manifest.name, relative, entry)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArtifactError(_sentence(root, manifest, relative, "is missing")) from None
     except (pa.ArrowException, OSError) as error:
         raise ArtifactError(_sentence(root, manifest, relative, "is corrupt (not a Parquet file)")) from error
     wrong = schemas.check_columns(relative, file.schema_arrow)
@@ -243,7 +256,7 @@ def _open(root: str | Path, manifest: Manifest, relative: str) -> pq.ParquetFile
 def _read(root: str | Path, manifest: Manifest, relative: str, whole: bool = True) -> pa.Table:
     """A whole file; unless it is a shard, its checksum (once for each change) and number of rows are checked."""
     with _open(root, manifest, relative) as file:
-        path = schemas.catalog_folder(root, manifest.name) / relative
+        path = remote.local_file(root, manifest.name, relative, manifest.files[relative])
         if whole and cached_sha256(path) != manifest.files[relative]["sha256"]:
             raise ArtifactError(_sentence(root, manifest, relative, "is corrupt (its checksum does not match)"))
         if whole and file.metadata.num_rows != manifest.n_galaxies:

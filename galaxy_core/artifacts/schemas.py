@@ -32,6 +32,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from galaxy_core.artifacts.roots import shown
 from galaxy_core.errors import ArtifactError
 
 SCHEMA_VERSION = 1
@@ -127,6 +128,8 @@ class Manifest:
         for path, entry in wanted["files"].items():
             if not {"sha256", "rows", "bytes"} <= set(entry):
                 raise KeyError(path)
+            if path.startswith("/") or ".." in path.split("/"):
+                raise ValueError(f"{path} is outside the folder")
         wanted["n_galaxies"], wanted["seed"] = int(wanted["n_galaxies"]), int(wanted["seed"])
         wanted["answer_columns"] = tuple(wanted["answer_columns"])
         wanted["report"] = tuple(wanted["report"])
@@ -232,7 +235,7 @@ def mend_command(root: str | Path, name: str, manifest: Manifest | None = None) 
     if manifest and manifest.seed:
         words += ["--seed", str(manifest.seed)]
     if Path(root).resolve() != Path(DEFAULT_ROOT).resolve():
-        words += ["--artifacts", str(root)]
+        words += ["--artifacts", str(shown(root))]
     return shlex.join(words)
 
 

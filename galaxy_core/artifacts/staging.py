@@ -17,9 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxy_core.artifacts import schemas
+from galaxy_core.artifacts import schemas, sending
 from galaxy_core.artifacts.files import sha256_of_file, sync_folder, write_json
 from galaxy_core.artifacts.reading import read_manifest
+from galaxy_core.artifacts.remote import forget, local_file
+from galaxy_core.artifacts.roots import address_of, shown
 from galaxy_core.errors import ArtifactError
 
 WORK = ".work"  # records and parts of steps, inside the staging folder; gone when it is published
@@ -79,6 +81,7 @@ def open_staging(root: str | Path, name: str) -> Iterator[Staging]:
     """The staging folder of a catalog, for one process at a time; what a killed run left is tidied first."""
     root, staging_root = Path(root), Path(root) / schemas.STAGING
     schemas.check_name(name)
+    sending.check_writable(root)
     try:
         staging_root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -90,6 +93,7 @@ def open_staging(root: str | Path, name: str) -> Iterator[Staging]:
         for temporary in (staging_root / name).rglob("*.tmp"):
             temporary.unlink(missing_ok=True)
         manifest = None
+        forget()
         with suppress(ArtifactError):
             manifest = read_manifest(root, name)
         yield Staging(staging_root, name, root / name, manifest)
@@ -154,14 +158,16 @@ def _adopt(staging: Staging, step: Step, patterns: tuple[str, ...]) -> bool:
     files = [path for path in manifest.files if any(Path(path).match(pattern) for pattern in patterns)]
     if patterns and not files:
         return False
+    made = {}
     for path in files:
         try:
-            if sha256_of_file(staging.published / path) != manifest.files[path]["sha256"]:
+            made[path] = local_file(staging.published.parent, staging.name, path, manifest.files[path])
+            if sha256_of_file(made[path]) != manifest.files[path]["sha256"]:
                 return False
-        except OSError:
+        except (OSError, ArtifactError):
             return False
     for path in files:
-        link(staging.published / path, staging.folder / path)
+        link(made[path], staging.folder / path)
     step.files, step.result, step.reused = tuple(sorted(files)), known.get("result", {}), True
     step.seconds = manifest.timings.get(step.name, 0.0)
     save_step(staging, step)
@@ -183,7 +189,7 @@ def adopt_step(staging: Staging, name: str) -> Step:
     step = begin_step(staging, name, known["fingerprint"], patterns)
     if not step.done:
         raise ArtifactError(
-            f"Files of {staging.published} are missing or corrupt; make it again with"
+            f"Files of {shown(staging.published.parent, staging.name)} are missing or corrupt; make it again with"
             f" `{schemas.mend_command(staging.published.parent, staging.name, manifest)}`."
         )
     return step
@@ -207,8 +213,12 @@ def drop_strangers(staging: Staging, files: Iterable[str]) -> None:
             path.unlink()
 
 
-def publish(staging: Staging) -> None:
-    """Put the finished folder, whose manifest is written, in the place of the published one."""
+def publish(staging: Staging, progress: sending.Progress | None = None) -> None:
+    """Put the finished folder, whose manifest is written, in the place of the published one; or send it to a store."""
+    if address_of(staging.published.parent) is not None:
+        sending.send(staging.published.parent, staging.name, staging.folder, staging.manifest, progress)
+        discard(staging)
+        return
     published, aside = staging.published, staging.published.parent / schemas.PREVIOUS / staging.name
     for file in schemas.CARRIED_FILES:
         if (published / file).is_file():

@@ -7,6 +7,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from galaxy_core.addresses import without_secrets
 from galaxy_core.catalogs.catalog import Catalog, ReadReport
 from galaxy_core.errors import CatalogError
 
@@ -45,8 +46,9 @@ def read_catalog(spec: str) -> Catalog:
     """
     layout, colon, source = str(spec).partition(":")
     if not colon or not source or layout not in LAYOUTS:
+        said = without_secrets(str(spec))
         raise CatalogError(
-            f"'{spec}' is not LAYOUT:PATH; the layouts are {', '.join(LAYOUTS)} (as in folder:my_images)."
+            f"'{said}' is not LAYOUT:PATH; the layouts are {', '.join(LAYOUTS)} (as in folder:my_images)."
         )
     return LAYOUTS[layout](source)
 

@@ -18,6 +18,7 @@ from galaxy_core.catalogs.image_files import (
     find_images,
     image_ids,
     list_images,
+    read_stored,
     without_suffix,
 )
 from galaxy_core.catalogs.tables import (
@@ -32,6 +33,7 @@ from galaxy_core.catalogs.tables import (
 )
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.images import decode_image
+from galaxy_core.places import Place, place_of
 
 TABLES = ("catalog.csv", "labels.csv", "catalog.csv.gz")
 HDU_COLUMNS = ("hdu", "gal_hdu", "extension")
@@ -52,16 +54,20 @@ class Stamp(NamedTuple):
 class ExtensionImages:
     """``load_image`` of stamps that are extensions: each knows its bytes, so one stamp is one small read."""
 
-    folder: Path
+    folder: Path | Place
     stamps: Sequence[Stamp] = field(repr=False)
 
     def __call__(self, i: int) -> np.ndarray:
         stamp = self.stamps[i]
         name = f"{stamp.file}[{stamp.extension}]"
+        path = self.folder / stamp.file
         try:
-            with open(self.folder / stamp.file, "rb") as file:
-                file.seek(stamp.start)
-                data = file.read(stamp.n_bytes)
+            if isinstance(path, Path):
+                with open(path, "rb") as file:
+                    file.seek(stamp.start)
+                    data = file.read(stamp.n_bytes)
+            else:
+                data = read_stored(path, stamp.start, stamp.n_bytes)
         except OSError as error:
             raise ImageError(f"Cannot read {name}: {error.strerror}; check that the file is still there.") from error
         return decode_image(data if stamp.extension == 0 else EMPTY_PRIMARY + data, name).pixels
@@ -81,14 +87,14 @@ def read(root: Path | str) -> Catalog:
     Parameters
     ----------
     root : path
+        A folder, or one FITS file whose extensions are the stamps.
 
     Returns
     -------
     Catalog
         ``linear`` is True; images are in the units of the files.
     """
-    folder = folder_of(root, "fits-stamps")
-    names = list_images(folder, FITS_SUFFIXES)
+    folder, names = _files_of(root)
     if not names:
         raise CatalogError(f"No FITS file in {folder}; stamps are read from .fits, .fits.gz and .fits.fz files.")
     catalog_file = next((folder / name for name in TABLES if (folder / name).is_file()), None)
@@ -110,6 +116,15 @@ def read(root: Path | str) -> Catalog:
     )
 
 
+def _files_of(root: Path | str) -> tuple[Path | Place, list[str]]:
+    """The folder and the FITS files in it that hold stamps."""
+    place = place_of(root)
+    if place.name.lower().endswith(FITS_SUFFIXES) and place.is_file():
+        return place.parent, [place.name]
+    folder = folder_of(root, "fits-stamps")
+    return folder, list_images(folder, FITS_SUFFIXES)
+
+
 def _from_files(table: pd.DataFrame | None, names: list[str], notes: list[str]):
     own_ids = pd.Series(image_ids(names))
     if table is None:
@@ -126,7 +141,7 @@ def _from_files(table: pd.DataFrame | None, names: list[str], notes: list[str]):
     return select_rows(table, ids, images, names, notes)
 
 
-def _from_extensions(folder: Path, table: pd.DataFrame | None, names: list[str], notes: list[str]):
+def _from_extensions(folder: Path | Place, table: pd.DataFrame | None, names: list[str], notes: list[str]):
     files = None  # of each row; None where there is only one
     file_column = None if table is None else find_column(table.columns, ("gal_filename", *FILE_COLUMNS))
     if file_column is not None:
@@ -158,7 +173,9 @@ def _from_extensions(folder: Path, table: pd.DataFrame | None, names: list[str],
     return table, report, ExtensionImages(folder, [stamps[key] for key in chosen])
 
 
-def _by_name_or_order(table: pd.DataFrame, id_column: str | None, labels: dict[str, str], folder: Path) -> pd.Series:
+def _by_name_or_order(
+    table: pd.DataFrame, id_column: str | None, labels: dict[str, str], folder: Path | Place
+) -> pd.Series:
     key_of = {label: key for key, label in labels.items() if label}
     if id_column is not None:
         images = clean_text(table[id_column]).map(key_of).astype(object)
@@ -172,7 +189,7 @@ def _by_name_or_order(table: pd.DataFrame, id_column: str | None, labels: dict[s
     return pd.Series(list(labels), index=table.index, dtype=object)
 
 
-def image_extensions(folder: Path, name: str) -> list[Stamp]:
+def image_extensions(folder: Path | Place, name: str) -> list[Stamp]:
     """Where the images of a FITS file lie, from its headers alone."""
     if name.lower().endswith(".gz"):
         raise CatalogError(
@@ -180,8 +197,8 @@ def image_extensions(folder: Path, name: str) -> list[Stamp]:
         )
     stamps, path = [], folder / name
     try:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
+        size = path.stat().st_size if isinstance(path, Path) else path.size()
+        with path.open("rb") as file:
             extension, start = 0, 0
             while start < size:
                 header = fits.Header.fromfile(file)

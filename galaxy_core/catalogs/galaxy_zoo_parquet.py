@@ -21,6 +21,7 @@ from galaxy_core.catalogs.image_files import FileImages, find_images, image_ids,
 from galaxy_core.catalogs.parquet_images import ParquetImages, has_image, image_column_of
 from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_answers, clean_text, find_column, select_rows
 from galaxy_core.errors import CatalogError
+from galaxy_core.places import Place, place_of, ranged
 
 # question, with its survey, then answer; questions of one word ("bar_yes") are known by their total
 QUESTION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
@@ -42,11 +43,11 @@ def read(root: Path | str) -> Catalog:
         ``answer_columns`` are numbers of votes, or fractions where the release has only those. The release's own split
         is kept as ``release_split``.
     """
-    path = Path(root).expanduser()
+    path = place_of(root)
     folder = path.parent if path.is_file() else path
     files = _parquet_files(path)
     try:
-        image_column = image_column_of(pq.read_schema(files[0]))
+        image_column = image_column_of(pq.read_schema(ranged(files[0])))
         table = _read_tables(files)
         present = has_image(files, image_column) if image_column else None
     except (OSError, pa.ArrowException) as error:
@@ -102,7 +103,7 @@ def answer_columns(columns: Iterable[str]) -> tuple[list[str], str]:
     return (counts, "count") if counts else (answers, "fraction") if answers else ([], "")
 
 
-def _parquet_files(path: Path) -> list[Path]:
+def _parquet_files(path: Path | Place) -> list[Path] | list[Place]:
     if path.is_file() and path.suffix == ".parquet":
         return [path]
     for folder in (path, path / "data", path / "tiny"):
@@ -114,11 +115,11 @@ def _parquet_files(path: Path) -> list[Path]:
     )
 
 
-def _read_tables(files: list[Path]) -> pd.DataFrame:
+def _read_tables(files: list[Path] | list[Place]) -> pd.DataFrame:
     """All columns but images and other nested ones, of all files in order."""
     parts = []
     for file in files:
-        schema = pq.read_schema(file)
+        schema = pq.read_schema(ranged(file))
         flat = [
             column.name
             for column in schema
@@ -128,7 +129,7 @@ def _read_tables(files: list[Path]) -> pd.DataFrame:
                 or pa.types.is_large_binary(column.type)
             )
         ]
-        part = pq.read_table(file, columns=flat, use_pandas_metadata=False)
+        part = pq.read_table(ranged(file), columns=flat, use_pandas_metadata=False)
         split = re.search(r"(?:^|[-_])(train|test|validation)(?:[-_.]|$)", file.name)
         if split and "release_split" not in flat:
             part = part.append_column("release_split", pa.array([split[1]] * len(part), pa.string()))
@@ -154,7 +155,7 @@ def _ids(table: pd.DataFrame) -> pd.Series:
     return names.map(dict(zip(unique, image_ids(unique), strict=True)))
 
 
-def _files_of(table: pd.DataFrame, names: list[str], file: Path) -> pd.Series:
+def _files_of(table: pd.DataFrame, names: list[str], file: Path | Place) -> pd.Series:
     column = find_column(table.columns, (*FILE_COLUMNS, *ID_COLUMNS))
     if column is None:
         raise CatalogError(f"{file} has neither images nor a column that names them; call that column filename.")
@@ -164,7 +165,7 @@ def _files_of(table: pd.DataFrame, names: list[str], file: Path) -> pd.Series:
     return find_images(keys, names)
 
 
-def _missing_shards(files: list[Path]) -> list[str]:
+def _missing_shards(files: list[Path] | list[Place]) -> list[str]:
     shards = [match for file in files if (match := SHARD.fullmatch(file.name))]
     expected = {match["name"]: int(match["total"]) for match in shards}
     return [

@@ -11,6 +11,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.image_files import GALAXY_ZOO_FIELD, FileImages, find_images, list_images
 from galaxy_core.catalogs.tables import clean_answers, clean_text, folder_of, read_csv, select_rows
 from galaxy_core.errors import CatalogError
+from galaxy_core.places import Place
 
 VOTES, MAPPING = ("gz2_hart16.csv", "gz2_hart16.csv.gz"), ("gz2_filename_mapping.csv",)
 METADATA = ("dr7objid", "ra", "dec", "sample", "gz2_class", "total_classifications", "total_votes")
@@ -70,7 +71,7 @@ def read(root: Path | str) -> Catalog:
     )
 
 
-def _first_file(folder: Path, names: tuple[str, ...]) -> Path:
+def _first_file(folder: Path | Place, names: tuple[str, ...]) -> Path | Place:
     for name in names:
         if (folder / name).is_file():
             return folder / name
@@ -79,7 +80,7 @@ def _first_file(folder: Path, names: tuple[str, ...]) -> Path:
     )
 
 
-def _images_of(ids: pd.Series, mapping_file: Path, names: list[str]) -> tuple[pd.Series, list[str]]:
+def _images_of(ids: pd.Series, mapping_file: Path | Place, names: list[str]) -> tuple[pd.Series, list[str]]:
     mapping, notes = read_csv(mapping_file)
     if not {"objid", "asset_id"} <= set(mapping.columns):
         raise CatalogError(f"{mapping_file} lacks the columns objid and asset_id; fetch the file again.")

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_core.errors import CatalogError
-from galaxy_core.images import read_image
+from galaxy_core.errors import CatalogError, ImageError
+from galaxy_core.image_limits import MAX_BYTES
+from galaxy_core.images import decode_image, read_image
+from galaxy_core.places import Place
 
 FITS_SUFFIXES = (".fits.gz", ".fits.fz", ".fit.gz", ".fits", ".fit", ".fts")
 # Galaxy Zoo's fields are 424 px (or shrunk from it); the central 256 hold the galaxy and a margin of sky.
@@ -25,11 +27,20 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", *FITS_SUFFI
 class FileImages:
     """``load_image`` of a catalog with one file per galaxy: ``images(i)`` is float32 ``(bands, height, width)``."""
 
-    folder: Path
+    folder: Path | Place
     names: Sequence[str] = field(repr=False)
 
     def __call__(self, i: int) -> np.ndarray:
-        return read_image(self.folder / self.names[i]).pixels
+        file = self.folder / self.names[i]
+        return (read_image(file) if isinstance(file, Path) else decode_image(read_stored(file), file.name)).pixels
+
+
+def read_stored(place: Place, start: int = 0, n_bytes: int = MAX_BYTES + 1) -> bytes:
+    """Bytes of an image in a store, one request; of one that is too large, no more than what shows that it is."""
+    try:
+        return place.read_bytes(start, start + n_bytes)
+    except FileNotFoundError:
+        raise ImageError(f"Cannot read {place}: it is not there any more; read the catalog again.") from None
 
     def take(self, rows: Sequence[int]) -> FileImages:
         """The images of some rows, for another process."""
@@ -49,13 +60,16 @@ def without_suffix(name: str) -> str:
     return name[: len(name) - len(suffix)]
 
 
-def list_images(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[str]:
+def list_images(folder: Path | Place, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[str]:
     """Images under ``folder``, as sorted paths relative to it with ``/``; hidden files are skipped.
 
     One ``scandir`` a folder and no ``stat`` per file, so a quarter of a million images take about a second.
     """
-    found, pending, seen = [], [""], set()
     suffixes = tuple(suffixes)
+    if not isinstance(folder, Path):
+        names = sorted(folder.files())
+        return [name for name in names if name.lower().endswith(suffixes) and "/." not in f"/{name}"]
+    found, pending, seen = [], [""], set()
     while pending:
         relative = pending.pop()
         real = os.path.realpath(folder / relative)

@@ -19,6 +19,7 @@ from galaxy_core.catalogs.tables import (
     select_rows,
 )
 from galaxy_core.errors import CatalogError
+from galaxy_core.places import Place
 
 LABELS = "labels.csv"
 # subfolders that say how a download was cut up, not what is in the pictures
@@ -60,7 +61,7 @@ def read(root: Path | str) -> Catalog:
     )
 
 
-def _from_labels(labels: Path, names: list[str]):
+def _from_labels(labels: Path | Place, names: list[str]):
     table, notes = read_csv(labels)
     id_column = find_column(table.columns, ID_COLUMNS)
     file_column = find_column(table.columns, FILE_COLUMNS)

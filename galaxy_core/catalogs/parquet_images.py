@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from galaxy_core.errors import ImageError
 from galaxy_core.images import decode_image
+from galaxy_core.places import Place, ranged
 
 CACHED_BYTES = 256 * 2**20
 
@@ -25,19 +26,19 @@ class ParquetImages:
 
     Parameters
     ----------
-    files : sequence of Path
+    files : sequence of Path or Place
     column : str
         Of binary, or of structs with a field ``bytes``.
     rows : ndarray of int, shape (n,)
         Row of each galaxy, counted through all files in order.
     """
 
-    def __init__(self, files: Sequence[Path], column: str, rows: np.ndarray) -> None:
+    def __init__(self, files: Sequence[Path | Place], column: str, rows: np.ndarray) -> None:
         self.files, self.column, self.rows = list(files), column, np.asarray(rows)
         self._groups: list[tuple[int, int]] = []  # file and number in that file of each row group
         starts, total = [], 0
         for number, path in enumerate(self.files):
-            metadata = pq.read_metadata(path)
+            metadata = pq.read_metadata(ranged(path))
             for group in range(metadata.num_row_groups):
                 self._groups.append((number, group))
                 starts.append(total)
@@ -69,7 +70,7 @@ class ParquetImages:
             if group not in self._cache:
                 number, inside = self._groups[group]
                 try:
-                    with pq.ParquetFile(self.files[number], memory_map=True) as file:
+                    with pq.ParquetFile(ranged(self.files[number]), memory_map=True) as file:
                         column = file.read_row_group(inside, columns=[self.column]).column(0).combine_chunks()
                 except (OSError, pa.ArrowException) as error:
                     raise ImageError(f"Cannot read {self.files[number]} ({error}); fetch that file again.") from error
@@ -90,11 +91,11 @@ def image_column_of(schema: pa.Schema) -> str | None:
     return None
 
 
-def has_image(files: Sequence[Path], column: str) -> np.ndarray:
+def has_image(files: Sequence[Path | Place], column: str) -> np.ndarray:
     """Which rows, of all files in order, hold an image; only row groups whose statistics count nulls are read."""
     present = []
     for path in files:
-        with pq.ParquetFile(path, memory_map=True) as file:
+        with pq.ParquetFile(ranged(path), memory_map=True) as file:
             leaf = next(k for k in range(len(file.schema)) if file.schema.column(k).path == column)
             for group in range(file.metadata.num_row_groups):
                 chunk = file.metadata.row_group(group).column(leaf)

@@ -5,6 +5,7 @@ Object ids have 18 digits, more than a float64 holds, so an id column is read as
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 
 from galaxy_core.catalogs.catalog import ReadReport
 from galaxy_core.errors import CatalogError
+from galaxy_core.places import Place, place_of
 
 ID_COLUMNS = ("galaxy_id", "galaxyid", "id_str", "id", "objid", "dr7objid", "object_id", "iauname", "ident", "asset_id")
 FILE_COLUMNS = ("file", "filename", "file_loc", "file_name", "path", "image", "image_id", "name")
@@ -24,9 +26,9 @@ TEXT_COLUMNS = (*ID_COLUMNS, *FILE_COLUMNS, *CLASS_COLUMNS, *GROUP_COLUMNS)
 ITS_OWN_COLUMNS = ("galaxy_id", "ra_deg", "dec_deg", "class", "split_group")
 
 
-def folder_of(root: Path | str, layout: str) -> Path:
-    """``root`` as a Path, once it is known to be a folder."""
-    folder = Path(root).expanduser()
+def folder_of(root: Path | str, layout: str) -> Path | Place:
+    """``root`` as a path or a place in a store, once it is known to be a folder."""
+    folder = place_of(root)
     if not folder.is_dir():
         reason = "is a file" if folder.exists() else "does not exist"
         raise CatalogError(f"{layout}:{root} {reason}; give the path of the folder that holds the catalog.")
@@ -39,12 +41,12 @@ def find_column(columns: Iterable[str], names: Sequence[str]) -> str | None:
     return next((spelled[name] for name in names if name in spelled), None)
 
 
-def read_csv(path: Path, keep: Callable[[str], bool] | None = None) -> tuple[pd.DataFrame, list[str]]:
+def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Read a CSV file, plain or gzipped, with ids, file names and classes as text.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Place
     keep : callable, optional
         ``keep(column)`` says which columns to read; all if absent.
 
@@ -54,17 +56,24 @@ def read_csv(path: Path, keep: Callable[[str], bool] | None = None) -> tuple[pd.
     notes : list of str
         Sentences on what could not be read.
     """
-    options = {"low_memory": False, "usecols": keep, "on_bad_lines": "warn", "skipinitialspace": True}
+    # bytes do not tell pandas how they are packed
+    packed = {"compression": "infer" if isinstance(path, Path) else "gzip" if path.name.endswith(".gz") else None}
+    options = {"low_memory": False, "usecols": keep, "on_bad_lines": "warn", "skipinitialspace": True, **packed}
     notes: list[str] = []
     try:
+        data = None if isinstance(path, Path) else path.read_bytes()
+
+        def source() -> Path | io.BytesIO:
+            return path if data is None else io.BytesIO(data)
+
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", pd.errors.ParserWarning)
             try:
-                header = pd.read_csv(path, nrows=0, encoding_errors="replace").columns
+                header = pd.read_csv(source(), nrows=0, encoding_errors="replace", **packed).columns
                 text = {column: str for column in header if _is_text(column)}
-                table = pd.read_csv(path, dtype=text, **options)
+                table = pd.read_csv(source(), dtype=text, **options)
             except UnicodeDecodeError:
-                table = pd.read_csv(path, dtype=text, encoding="latin-1", **options)
+                table = pd.read_csv(source(), dtype=text, encoding="latin-1", **options)
                 notes.append(f"{path.name} is not UTF-8 and was read as Latin-1")
     except (OSError, EOFError, ValueError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from galaxy_core import artifacts
+
 PROJECT = Path(__file__).resolve().parents[2]
 N_GALAXIES = 2000
 LAST_LINES = 8
@@ -36,12 +38,12 @@ def _runs() -> dict[str, DemoRun]:
 def command(root: Path) -> list[str]:
     """What makes the demo, with the Python that runs the app."""
     words = [sys.executable, "scripts/run_pipeline.py", f"synthetic:{N_GALAXIES}", "--name", "demo"]
-    return words if root == PROJECT / "artifacts" else [*words, "--artifacts", str(root.resolve())]
+    return words if root == PROJECT / "artifacts" else [*words, "--artifacts", str(artifacts.shown(root.resolve()))]
 
 
 def offer(root: Path) -> None:
     """Say that there is nothing to show yet, and offer to make the demo."""
-    st.info(f"No galaxies here yet: `{root}` holds no catalog.", icon=":material/travel_explore:")
+    st.info(f"No galaxies here yet: `{artifacts.shown(root)}` holds no catalog.", icon=":material/travel_explore:")
     with st.container(border=True):
         st.subheader("Make the demo")
         st.write(

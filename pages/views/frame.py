@@ -38,7 +38,8 @@ def open_page(title: str) -> Path:
     Returns
     -------
     pathlib.Path
-        The artifacts folder: ``--artifacts DIR`` of the command line, else ``artifacts`` beside ``app.py``.
+        The artifacts folder: ``--artifacts`` of the command line, else ``artifacts`` beside ``app.py``. Of an address
+        it is the local folder that stands for it.
     """
     st.set_page_config(
         page_title=title if title == "Galaxy Atlas" else f"{title} · Galaxy Atlas",
@@ -53,7 +54,13 @@ def open_page(title: str) -> Path:
     with st.sidebar:
         draw_navigation()
     st.title(title)
-    return artifacts_root(sys.argv[1:])
+    root = artifacts_root(sys.argv[1:])
+    if artifacts.address_of(root) is not None:
+        with panel():
+            artifacts.list_catalogs(root)
+            return root
+        st.stop()  # the store does not answer, and every part of the page would say so
+    return root
 
 
 def artifacts_root(arguments: list[str]) -> Path:
@@ -67,9 +74,12 @@ def artifacts_root(arguments: list[str]) -> Path:
     True
     """
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("--artifacts", type=Path, default=PROJECT / "artifacts")
+    parser.add_argument("--artifacts", default=str(PROJECT / "artifacts"))
     try:
-        return parser.parse_known_args(arguments)[0].artifacts
+        return artifacts.root_of(parser.parse_known_args(arguments)[0].artifacts)
+    except GalaxyError as error:
+        st.error(str(error), icon=":material/build:")
+        st.stop()
     except argparse.ArgumentError:
         st.error("`--artifacts` needs a folder: start with `streamlit run app.py -- --artifacts DIR`.")
         st.stop()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from galaxy_core.artifacts import shown
 from galaxy_core.errors import ModelError
 from galaxy_core.model_files import FILES, METRICS_FILE, ModelFiles, model_folders, read_model_files, section
 from pages.views import figures, frame, models_figures, models_numbers, selection, words
@@ -34,7 +35,8 @@ def choose_model(root: Path) -> dict[str, ModelFiles]:
     """Files of all models, the chosen one first; raises `ModelError` where there is none."""
     folders = model_folders(root)
     if not folders:
-        raise ModelError(f"There is no model under {root / 'models'}; train one with `{TRAIN.format(root=root)}`.")
+        train = TRAIN.format(root=shown(root))
+        raise ModelError(f"There is no model under {shown(root, 'models')}; train one with `{train}`.")
     names, asked = list(folders), st.query_params.get("model")
     known = (st.session_state.get("models-model"), asked, st.session_state.get("model_before"), names[0])
     # a keyed widget forgets its value on another page unless it is set again

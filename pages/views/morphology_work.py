@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from galaxy_core.artifacts import fetch_models, shown
 from galaxy_core.catalogs.display import central_part
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ImageError, ModelError
@@ -92,6 +93,7 @@ class Model:
 def model_names(root: Path) -> list[str]:
     """Models of this root that tell morphology, the recipe's own first; that one alone where there is none."""
     found = []
+    fetch_models(root)
     for config in sorted((root / "models").glob("*/config.json")):
         try:
             kind = json.loads(config.read_text(encoding="utf-8")).get("model")
@@ -114,8 +116,9 @@ def has_model(name: str, root: Path) -> bool:
 def open_model(name: str, root: Path) -> Model:
     """The files of a model; raises `ModelError` with the command that trains one."""
     if not has_model(name, root):
+        train = TRAIN.format(root=shown(root))
         raise ModelError(
-            f"No model that tells morphology is trained yet; make one with `{TRAIN.format(root=root)}`, where"
+            f"No model that tells morphology is trained yet; make one with `{train}`, where"
             " LAYOUT:PATH is a catalog with classes or votes."
         )
     return Model(name, *loaded_models.model_files(name, root))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from galaxy_core import artifacts
 from pages.views import frame, readers, scores, selection, words
 from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
@@ -96,7 +97,7 @@ def draw_numbers(galaxies: Galaxies) -> None:
 def draw_own_data(root: Path) -> None:
     """The commands that bring another catalog here."""
     st.subheader("Bring your own galaxies")
-    elsewhere = [] if root == frame.PROJECT / "artifacts" else ["--artifacts", str(root)]
+    elsewhere = [] if root == frame.PROJECT / "artifacts" else ["--artifacts", str(artifacts.shown(root))]
     pipeline = ["python", "scripts/run_pipeline.py"]
     st.markdown("**Half a minute's wait for real galaxies**, from Galaxy Zoo: Hubble (26 MB):")
     fetch = "python scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble"

@@ -112,6 +112,9 @@ def open_catalog(root: Path, name: str) -> Galaxies:
 
 def stamp_of(root: Path, name: str) -> tuple:
     """Time and size of the manifest and of every table, the key under which a catalog is cached."""
+    if artifacts.address_of(root) is not None:  # every change there is one of the manifest
+        manifest = artifacts.manifest_path(root, name)
+        return ((manifest.stat().st_mtime_ns, manifest.stat().st_size) if manifest.exists() else None,)
     folder = artifacts.catalog_folder(root, name)
     tables = (artifacts.table_file(table) for table in artifacts.TABLES + artifacts.OPTIONAL_TABLES)
     paths = [folder / artifacts.MANIFEST_FILE, *(folder / table for table in tables)]

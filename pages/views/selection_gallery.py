@@ -200,10 +200,11 @@ def where_of(start: int, n: int, total: int) -> str:
 
 def has_embedding(galaxies: Galaxies) -> bool:
     """Whether the files of the embedding are there; nothing is read, which takes seconds for a million galaxies."""
+    prefix = f"embedding/{galaxies.manifest.model}/"
+    if artifacts.address_of(galaxies.root) is not None:
+        return any(path.startswith(prefix) for path in galaxies.manifest.files)
     folder = artifacts.catalog_folder(galaxies.root, galaxies.name)
     sizes = {
-        folder / path: entry["bytes"]
-        for path, entry in galaxies.manifest.files.items()
-        if path.startswith(f"embedding/{galaxies.manifest.model}/")
+        folder / path: entry["bytes"] for path, entry in galaxies.manifest.files.items() if path.startswith(prefix)
     }
     return bool(sizes) and all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())

@@ -118,7 +118,7 @@ def _draw_pipeline(sent: Sent, name: str, root: Path) -> None:
 def command(folder: Path, name: str, root: Path) -> list[str]:
     """What makes a catalog of the stamps, with the Python that runs the app."""
     line = [sys.executable, "scripts/run_pipeline.py", f"fits-stamps:{folder.resolve()}", "--name", name]
-    return line if root == PROJECT / "artifacts" else [*line, "--artifacts", str(root.resolve())]
+    return line if root == PROJECT / "artifacts" else [*line, "--artifacts", str(artifacts.shown(root.resolve()))]
 
 
 def made_of(root: Path, name: str, folder: Path) -> bool:

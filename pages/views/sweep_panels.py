@@ -110,7 +110,7 @@ def best_sentence(points: pd.DataFrame, parameter: str) -> str:
 def commands(galaxies: Galaxies) -> list[str]:
     """The commands that make sweeps of this catalog."""
     elsewhere = Path(galaxies.root).resolve() != frame.PROJECT / artifacts.DEFAULT_ROOT
-    more = ["--artifacts", str(galaxies.root)] if elsewhere else []
+    more = ["--artifacts", str(artifacts.shown(galaxies.root))] if elsewhere else []
     start = ["python", "scripts/cluster.py", galaxies.name]
     kmeans = ["--method", "kmeans", "--space", "embedding", "--sweep", "n_clusters=2..20"]
     sizes = sorted({max(5, round(len(galaxies) * share)) for share in SIZES_TRIED})
