@@ -136,6 +136,11 @@ class WorkQueue:
             numbers = {state: states.count(state) for state in (RUNNING, WAITING)}
             return numbers | {"visitors": len(self._visitors), "result_bytes": sum(self._sizes.values())}
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more is started."""
+        return self._closing.is_set()
+
     def sweep(self) -> None:
         """Forget visitors who left, and what only they wanted; start what can be started by now."""
         with self._change:

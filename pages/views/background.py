@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from functools import cache
 
 from streamlit.runtime import Runtime
@@ -17,9 +18,17 @@ JOBS = "GALAXY_ATLAS_JOBS"
 END_S = 10.0  # at the end of the program, for running jobs to finish their tile or file
 
 
-@cache
+_MAKING = threading.Lock()
+
+
 def queue() -> WorkQueue:
     """The queue; what runs when the program ends is stopped in order."""
+    with _MAKING:  # two visitors may be the first
+        return _queue()
+
+
+@cache
+def _queue() -> WorkQueue:
     made = WorkQueue(limits(os.environ), is_here=_is_here)
     atexit.register(made.close, END_S)
     return made
