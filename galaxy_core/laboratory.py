@@ -2,7 +2,7 @@
 
 Each task runs in a process of its own (`galaxy_core.laboratory_work`), so that the pages answer while it computes and
 it can be stopped at once. A `Laboratory` is shared by everyone who uses the app: the same task is computed once,
-whoever asks, and goes on as long as somebody waits for it.
+whoever asks, and goes on as long as somebody waits for it. Its tasks wait their turn in the one queue of all work.
 """
 
 from __future__ import annotations
@@ -15,136 +15,23 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from galaxy_core.artifacts.staging import fingerprint_of
+from galaxy_core import work_tasks
+from galaxy_core.laboratory_tasks import CANCELLED, DONE, FAILED, RUNNING, WAITING, Job, Task, Trial
+from galaxy_core.work_queue import WorkQueue
 
 PROJECT = Path(__file__).resolve().parents[1]
-AT_ONCE = 2
-"""Processes that compute at the same time; more tasks wait their turn."""
-
+TOPIC = "laboratory"
+CHANGES = ("save", "remove")
 REMEMBERED = 32
 """Finished tasks whose result is kept, the latest ones."""
 SPACES_KEPT = 12
 TIME_LIMITS_S = {"cluster": 600, "sweep": 1_800, "save": 7_200, "remove": 7_200}
-WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is asked for.
-
-    Attributes
-    ----------
-    kind : {"cluster", "sweep", "save", "remove"}
-    root, catalog : str
-    checksum : str
-        `galaxy_core.laboratory_work.checksum_of` the catalog: of other galaxies it is another task.
-    settings : dict
-        ``{"method", "space", "params"}``; of "save" all that `galaxy_core.cluster_steps` knows.
-    parameter, values : str, tuple of numbers
-        Of a sweep.
-    name : str
-        The clustering to save or to remove.
-    """
-
-    kind: str
-    root: str
-    catalog: str
-    checksum: str = ""
-    settings: dict = field(default_factory=dict)
-    parameter: str = ""
-    values: tuple[float, ...] = ()
-    name: str = ""
-
-    @property
-    def key(self) -> str:
-        """The same for the same task."""
-        return fingerprint_of(vars(self))
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A clustering as it was computed live.
-
-    Attributes
-    ----------
-    rows : int64 array, shape (m,)
-        The galaxies that were clustered: all, or a random sample.
-    labels : int32 array, shape (m,)
-        -1 for unclustered.
-    membership, silhouettes : float32 array, shape (m,)
-        Silhouettes in the space that was clustered in.
-    about : dict
-        ``method, space, params, scores, measures, notes, seed``, as the manifest has them, ``n_galaxies`` of the whole
-        catalog, and ``fit_seconds``.
-    """
-
-    rows: np.ndarray
-    labels: np.ndarray
-    membership: np.ndarray
-    silhouettes: np.ndarray
-    about: dict
-
-    @property
-    def is_sample(self) -> bool:
-        """Whether only some of the galaxies were clustered."""
-        return len(self.rows) < self.about["n_galaxies"]
-
-    @property
-    def n_clusters(self) -> int:
-        """Number of clusters."""
-        return int(self.labels.max(initial=-1)) + 1
-
-    def of_all(self, values: np.ndarray, missing) -> np.ndarray:
-        """One value for every galaxy of the catalog; ``missing`` for those that were not clustered."""
-        filled = np.full(self.about["n_galaxies"], missing, dtype=values.dtype)
-        filled[self.rows] = values
-        return filled
-
-
-@dataclass(eq=False)
-class Job:
-    """A task on its way. Only this module changes it.
-
-    Attributes
-    ----------
-    task : Task
-    state : {"waiting", "running", "done", "failed", "cancelled"}
-    stage, fraction : str, float
-        What is being done, and how much of it all is.
-    rows : list of dict
-        Fits of a sweep so far, in the order of its values.
-    trial : Trial or None
-    error : str
-        Why it failed, a sentence.
-    seconds : float
-        From the start of its process to its end.
-    watchers : set of str
-        Who waits for it.
-    """
-
-    task: Task
-    state: str = WAITING
-    stage: str = ""
-    fraction: float = 0.0
-    rows: list[dict] = field(default_factory=list)
-    trial: Trial | None = None
-    error: str = ""
-    seconds: float = 0.0
-    started: float = 0.0
-    watchers: set[str] = field(default_factory=set)
-    process: subprocess.Popen | None = None
-    thread: threading.Thread | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will come of it."""
-        return self.state in (DONE, FAILED, CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -152,15 +39,15 @@ class Laboratory:
     """All tasks of one app; made by `open_laboratory`."""
 
     folder: tempfile.TemporaryDirectory
+    queue: WorkQueue
     jobs: dict[str, Job] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
-    places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
-    writing: threading.Lock = field(default_factory=threading.Lock)
 
 
-def open_laboratory() -> Laboratory:
-    """A laboratory without tasks; its folder of results is deleted with it."""
-    return Laboratory(tempfile.TemporaryDirectory(prefix="galaxy-atlas-laboratory-", ignore_cleanup_errors=True))
+def open_laboratory(queue: WorkQueue) -> Laboratory:
+    """A laboratory without tasks, which wait in ``queue``; its folder of results is deleted with it."""
+    folder = tempfile.TemporaryDirectory(prefix="galaxy-atlas-laboratory-", ignore_cleanup_errors=True)
+    return Laboratory(folder, queue)
 
 
 def submit(laboratory: Laboratory, task: Task, watcher: str) -> Job:
@@ -170,16 +57,14 @@ def submit(laboratory: Laboratory, task: Task, watcher: str) -> Job:
     """
     with laboratory.lock:
         job = laboratory.jobs.get(task.key)
-        is_change = task.kind in ("save", "remove")
-        if job is None or job.state in (FAILED, CANCELLED) or (job.is_over and is_change):
+        if job is None or job.state in (FAILED, CANCELLED) or (job.is_over and task.kind in CHANGES):
             laboratory.jobs.pop(task.key, None)
             job = laboratory.jobs[task.key] = Job(task)
-            job.thread = threading.Thread(target=_run, args=(laboratory, job), daemon=True)
-            job.thread.start()
         else:
             laboratory.jobs[task.key] = laboratory.jobs.pop(task.key)  # the latest comes last
         job.watchers.add(watcher)
-        _forget_old(laboratory)
+    _queue_up(laboratory, watcher)
+    _forget_old(laboratory)
     return job
 
 
@@ -187,30 +72,64 @@ def cancel(laboratory: Laboratory, job: Job, watcher: str) -> None:
     """Wait no longer for a task; it is stopped where nobody else waits for it. What was computed of a sweep is kept."""
     with laboratory.lock:
         job.watchers.discard(watcher)
-        if job.watchers or job.is_over:
-            return
-        job.state = CANCELLED
-        _stop(job)
+        if not job.watchers:
+            _abandon(laboratory, job)
+    _queue_up(laboratory, watcher)
+
+
+def place_of(laboratory: Laboratory, job: Job) -> int:
+    """Place in the queue of a job that waits, 1 is next; 0 where it does not wait there."""
+    return laboratory.queue.standing(job.ticket).place
+
+
+def _queue_up(laboratory: Laboratory, watcher: str) -> None:
+    """Say in the queue what somebody waits for; a job that is refused there has failed."""
+    with laboratory.lock:
+        jobs = [job for job in laboratory.jobs.values() if watcher in job.watchers and not job.is_over]
+    laboratory.queue.want(watcher, [_queued(laboratory, job) for job in jobs], topic=TOPIC)
+    for job in jobs:
+        standing = laboratory.queue.standing(job.ticket)
+        if standing.state == work_tasks.FAILED and job.state == WAITING:
+            job.state, job.error = FAILED, standing.error
+
+
+def _queued(laboratory: Laboratory, job: Job) -> work_tasks.Task:
+    """A job as work in the queue; two changes of one catalog are not made at the same time."""
+    is_change = job.task.kind in CHANGES
+    return work_tasks.Task(
+        key=job.ticket,
+        name=job.task.name or job.task.catalog,
+        run=lambda report: _follow(laboratory, job),
+        stop=lambda: _abandon(laboratory, job),
+        alone=f"{job.task.root}/{job.task.catalog}" if is_change else "",
+        stays=is_change,
+    )
+
+
+def _abandon(laboratory: Laboratory, job: Job) -> None:
+    with laboratory.lock:
+        if not job.is_over:
+            job.state = CANCELLED
+            _stop(job)
 
 
 def _forget_old(laboratory: Laboratory) -> None:
-    over = [key for key, job in laboratory.jobs.items() if job.is_over]
-    for key in over[: max(0, len(over) - REMEMBERED)]:
-        del laboratory.jobs[key]
+    """Forget the oldest that are over, and those that wait for nobody because everybody left."""
+    with laboratory.lock:
+        jobs = list(laboratory.jobs.items())
+    over = [key for key, job in jobs if job.is_over]
+    waiting = {key: laboratory.queue.standing(job.ticket).state for key, job in jobs if job.state == WAITING}
+    left = [key for key, state in waiting.items() if state == work_tasks.STOPPED]
+    for key in (*over[: max(0, len(over) - REMEMBERED)], *left):
+        laboratory.jobs.pop(key, None)
     with suppress(OSError):
         spaces = sorted(Path(laboratory.folder.name).glob("space-*.npy"), key=lambda path: path.stat().st_mtime)
         for path in spaces[:-SPACES_KEPT]:
             path.unlink(missing_ok=True)
 
 
-def _run(laboratory: Laboratory, job: Job) -> None:
-    """In a thread of its own: wait for a place, start the process, take what it reports."""
-    alone = laboratory.writing if job.task.kind in ("save", "remove") else nullcontext()
-    with alone, laboratory.places:
-        _follow(laboratory, job)
-
-
 def _follow(laboratory: Laboratory, job: Job) -> None:
+    """Start the process and take what it reports, until it ends."""
     with laboratory.lock:
         if job.is_over:
             return
@@ -238,7 +157,7 @@ def _follow(laboratory: Laboratory, job: Job) -> None:
 
 def _start(laboratory: Laboratory, task: Task) -> subprocess.Popen:
     # each process has its share of the cores: more threads than cores wait for one another, and the pages for them
-    n_threads = str(max(1, (os.cpu_count() or 1) // AT_ONCE))
+    n_threads = str(max(1, (os.cpu_count() or 1) // laboratory.queue.limits.running))
     limits = {"OMP_NUM_THREADS": n_threads, "OPENBLAS_NUM_THREADS": n_threads, "OMP_WAIT_POLICY": "PASSIVE"}
     process = subprocess.Popen(
         [sys.executable, "-m", "galaxy_core.laboratory_work"],

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from galaxy_core.work_tasks import Task
 from pages.views import (
+    background,
     denoise_files,
-    denoise_work,
     frame,
     morphology_nearest,
     morphology_panels,
@@ -16,7 +17,6 @@ from pages.views import (
     morphology_sources,
     morphology_work,
 )
-from pages.views.denoise_desk import Task
 from pages.views.morphology_sources import Source
 from pages.views.morphology_work import PAGE, Model, Seen
 
@@ -27,9 +27,9 @@ INTRODUCTION = (
 
 def work_on(tasks: list[Task], place: int, model: Model) -> tuple[Seen | None, Task | None]:
     """Have all images classified, with progress, the one looked at first; then see which of its pixels mattered."""
-    desk, task = denoise_work.desk(PAGE), tasks[place]
+    queue, task = background.queue(), tasks[place]
     denoise_files.work_on(tasks, [task], PAGE)
-    seen, pixels = desk.result(task.key), None
+    seen, pixels = queue.result(task.key), None
     if seen is not None:
         pixels = morphology_work.pixels_task(task.key, seen, model)
         denoise_files.work_on(tasks, [task, pixels], PAGE)
@@ -38,7 +38,7 @@ def work_on(tasks: list[Task], place: int, model: Model) -> tuple[Seen | None, T
         [task],
         place,
         PAGE,
-        lambda key, standing: morphology_panels.state_words(desk.result(key), denoise_files.state_text(standing)),
+        lambda key, standing: morphology_panels.state_words(queue.result(key), denoise_files.state_text(standing)),
     )
     denoise_files.draw_errors(task, {}, PAGE)
     return seen, pixels
@@ -80,5 +80,5 @@ with frame.panel():
         seen, pixels = work_on(tasks, place, model)
         if seen is not None:
             morphology_sources.remember_extensions(sources[place], seen.extensions)
-            known = [denoise_work.desk(PAGE).result(task.key) for task in tasks]
+            known = [background.queue().result(task.key) for task in tasks]
             show(sources[place], seen, pixels, [one for one in known if one is not None], model, root)

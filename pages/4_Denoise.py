@@ -7,7 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 from galaxy_core import artifacts
+from galaxy_core.work_tasks import Task
 from pages.views import (
+    background,
     denoise_adapt,
     denoise_files,
     denoise_on_map,
@@ -17,7 +19,6 @@ from pages.views import (
     frame,
     presenting,
 )
-from pages.views.denoise_desk import Task
 from pages.views.denoise_sources import CATALOG, EXAMPLE, UPLOAD
 from pages.views.denoise_work import Item, Options
 
@@ -48,12 +49,12 @@ def denoise_tasks(items: list[Item], added: tuple[str, float] | None, root: Path
 
 def work_on(tasks: list[Task], task: Task, place: int) -> dict[str, Task]:
     """Have everything done that is wanted, with progress; the tasks of the other versions of the image looked at."""
-    desk, before = denoise_work.desk(), None
-    work = desk.result(task.key)
+    queue, before = background.queue(), None
+    work = queue.result(task.key)
     while True:
         others = denoise_panels.version_tasks(task.key, work)
         denoise_files.work_on(tasks, [task, *others.values()])
-        before, work = work, desk.result(task.key)
+        before, work = work, queue.result(task.key)
         if work is before or not denoise_panels.version_tasks(task.key, work):
             break
     denoise_files.follow(tasks, [task, *others.values()], place)
@@ -62,13 +63,13 @@ def work_on(tasks: list[Task], task: Task, place: int) -> dict[str, Task]:
 
 def show(item: Item, task: Task, others: dict[str, Task], options: Options, root: Path) -> None:
     """Everything about one denoised image."""
-    desk = denoise_work.desk()
-    work = desk.result(task.key)
+    queue = background.queue()
+    work = queue.result(task.key)
     if work is None:
         return
     denoise_panels.remember_facts(item, work)
     chosen = denoise_panels.choose_version(task.key, work)
-    versions = [version for version in (desk.result(one.key) for one in others.values()) if version]
+    versions = [version for version in (queue.result(one.key) for one in others.values()) if version]
     version = next((version for version in versions if version.method == chosen), None)
     denoise_panels.draw_viewer(task.key, work, version)
     denoise_panels.draw_facts(work)

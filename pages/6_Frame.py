@@ -8,8 +8,8 @@ import streamlit as st
 
 from galaxy_core.saved_images import stem_of
 from pages.views import (
+    background,
     denoise_files,
-    denoise_work,
     frame,
     sky_card,
     sky_panels,
@@ -81,6 +81,6 @@ with frame.panel():
         denoise_files.work_on(tasks, [tasks[place]], PAGE)
         denoise_files.follow(tasks, [tasks[place]], place, PAGE)
         denoise_files.draw_errors(tasks[place], {}, PAGE)
-        work = denoise_work.desk(PAGE).result(tasks[place].key)
+        work = background.queue().result(tasks[place].key)
         if work is not None:
             show(items[place], work, root)

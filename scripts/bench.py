@@ -7,6 +7,7 @@ python scripts/bench.py cluster
 python scripts/bench.py denoise --side 2048 --sources 200
 python scripts/bench.py detect --side 2600 --sources 4000
 python scripts/bench.py scale --json scale.json
+python scripts/bench.py load --users 20 --seconds 120
 python scripts/bench.py train --recipes vote_regressor --json train.json
 """
 
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "denoise": ("scripts.benchmarks.denoise", "denoising a frame against the bare network on its tiles"),
     "detect": ("scripts.benchmarks.detect", "a frame made into a catalogue against sep, and its network alone"),
     "scale": ("scripts.benchmarks.scale", "the embedding step on workers, its cost in parts, and what a survey costs"),
+    "load": ("scripts.benchmarks.load", "many visitors at once in browsers: errors, isolation, waiting and memory"),
     "map": ("scripts.benchmarks.map", "the galaxy map in a browser beside a bare Plotly page of the same points"),
     "train": ("scripts.benchmarks.train", "training against its bare network step, and that against a naive loop"),
     "unusual": ("scripts.benchmarks.unusual", "how soon answers find a rare class, beside chance and the plain score"),

@@ -18,6 +18,7 @@ from environment import PROJECT, SetupError, check_python, prepare, run_or_expla
 
 HOST = "127.0.0.1"  # this machine only: the app has no passwords
 SECONDS_TO_ANSWER = 60
+SECONDS_TO_END = 15  # longer than background work may take to finish its tile or file
 
 
 def parse_arguments():
@@ -99,7 +100,7 @@ def stop(app):
     if app.poll() is None:
         app.terminate()
         try:
-            app.wait(timeout=5)
+            app.wait(timeout=SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             app.kill()
             app.wait()

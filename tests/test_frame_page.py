@@ -25,7 +25,7 @@ from sky_frames import (
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from pages.views import denoise_work, sky_panels, sky_send, sky_sources, sky_work
+from pages.views import background, sky_panels, sky_send, sky_sources, sky_work
 
 PAGE = "pages/6_Frame.py"
 PATIENCE_S = 90
@@ -205,7 +205,7 @@ def test_downloads_are_the_commands_files(open_app, tmp_path):
     app = upload(open_app(tmp_path, PAGE), ("field.fits", band_bytes()))
     names = {button.label for button in app.get("download_button")}
     assert names == {*sky_panels.FORM_NAMES.values(), "Segmentation map"}
-    work = list(denoise_work.desk(sky_sources.PAGE)._results.values())[-1]
+    work = list(background.queue()._results.values())[-1]
     with fits.open(io.BytesIO(sky_panels.segmentation_bytes(work.catalog))) as hdus:
         assert hdus[0].data.shape == SIDE and hdus[0].header["CRVAL1"] == 187.7
         assert hdus[0].data.max() == len(work.catalog.objects)

@@ -10,7 +10,7 @@ import pytest
 from galaxy_core import artifacts, laboratory, laboratory_work
 from galaxy_core.errors import GalaxyError
 from galaxy_core.laboratory import DONE
-from pages.views import laboratory_choices, laboratory_result, readers
+from pages.views import background, laboratory_choices, laboratory_result, readers
 from tests.test_laboratory import PAGE, made  # noqa: F401 - a fixture
 
 
@@ -27,7 +27,7 @@ def at_once(monkeypatch):
         except GalaxyError as error:
             laboratory._take(place, job, {"error": str(error)})
 
-    monkeypatch.setattr(laboratory, "_run", run_here)
+    monkeypatch.setattr(laboratory, "_follow", run_here)
 
 
 def text_of(app) -> str:
@@ -42,7 +42,8 @@ def test_the_page_clusters_with_every_method(open_app, tiny_root, at_once, metho
     app.button(key="lab-start-cluster").click().run()
     assert not app.exception
     (memory,) = app.session_state["laboratory"].values()
-    (memory.get("cluster-running") or memory["cluster-shown"]).thread.join(180)
+    job = memory.get("cluster-running") or memory["cluster-shown"]
+    assert background.queue().wait(job.ticket, 180)
     app.run()
     assert not app.exception and not app.error, text_of(app)
     assert "Beside the stored clusterings" in text_of(app) and "Measured on all 90 galaxies" in text_of(app)
@@ -60,7 +61,8 @@ def test_a_sentence_on_the_page_for_impossible_values(open_app, tiny_root, at_on
     app.number_input(key="lab-k").set_value(95).run()
     app.button(key="lab-start-cluster").click().run()
     (memory,) = app.session_state["laboratory"].values()
-    (memory.get("cluster-running") or memory["cluster-shown"]).thread.join(180)
+    job = memory.get("cluster-running") or memory["cluster-shown"]
+    assert background.queue().wait(job.ticket, 180)
     app.run()
     assert not app.exception and "ask for fewer clusters" in app.error[0].value
     app.button_group(key="lab-mode").set_value("A sweep").run()
@@ -74,7 +76,7 @@ def finish(app):
     (memory,) = app.session_state["laboratory"].values()
     for key in ("cluster", "sweep", "keep"):
         if job := memory.get(f"{key}-running"):
-            job.thread.join(180)
+            background.queue().wait(job.ticket, 180)
     app.run()
     assert not app.exception
     return app

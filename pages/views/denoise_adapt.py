@@ -9,8 +9,8 @@ import streamlit as st
 
 from galaxy_core.before_after import measure_version
 from galaxy_core.denoising import denoise_image
-from pages.views import denoise_work, loaded_models
-from pages.views.denoise_desk import DONE, Report, Task
+from galaxy_core.work_tasks import DONE, Report, Task
+from pages.views import background, loaded_models
 from pages.views.denoise_work import Version, Work
 
 METHOD, TITLE = "adapted", "Adapted to this image"
@@ -86,7 +86,7 @@ def draw(work_key: str, work: Work) -> None:
     if not asked:
         return
     key = asked[METHOD].key
-    version = denoise_work.desk().result(key) if denoise_work.desk().standing(key).state == DONE else None
+    version = background.queue().result(key) if background.queue().standing(key).state == DONE else None
     if version is not None:
         say = st.success if version.improved else st.info
         say(version.sentence, icon=":material/check:" if version.improved else ":material/undo:")

@@ -8,11 +8,16 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from galaxy_core.errors import ImageError
 from galaxy_core.saved_images import encode_result
-from pages.views import denoise_work, frame
-from pages.views.denoise_desk import DONE, FAILED, RUNNING, STOPPED, WAITING, Desk, Standing, Task
+from galaxy_core.work_queue import WorkQueue
+from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Standing, Task
+from pages.views import background, frame
+from pages.views.denoise_work import Work
+from pages.views.words import ordinal
 
 POLL_S = 1.0
+ZIP = "zip"  # what is wanted for a download
 PATIENCE_S = 0.4  # a small image is waited for: it appears at once, without a flicker
 LIST_HEIGHT_PX = 210
 ICONS = {
@@ -31,11 +36,11 @@ def chosen_place(n_files: int, page: str = "denoise") -> int:
 
 def work_on(tasks: Sequence[Task], first: Sequence[Task], page: str = "denoise") -> None:
     """Ask for everything this visitor wants, ``first`` before the rest, but for what was stopped; wait a moment."""
-    desk, stopped = denoise_work.desk(page), st.session_state.setdefault(f"{page}-stopped", set())
+    queue, stopped = background.queue(), st.session_state.setdefault(f"{page}-stopped", set())
     ordered = {task.key: task for task in (*first, *tasks) if task.key not in stopped}
-    desk.want(denoise_work.visitor(), list(ordered.values()), {task.key for task in first})
+    queue.want(background.visitor(), list(ordered.values()), {task.key for task in first}, topic=page)
     if first:
-        desk.wait(first[0].key, PATIENCE_S)
+        queue.wait(first[0].key, PATIENCE_S)
 
 
 def follow(
@@ -49,22 +54,22 @@ def follow(
 
     ``say`` gives the words for the state of a task by its key; those of `state_text` by default.
     """
-    desk = denoise_work.desk(page)
-    pending = tuple(task.key for task in (*first, *tasks) if _under_way(desk, task.key))
+    queue = background.queue()
+    pending = tuple(task.key for task in (*first, *tasks) if _under_way(queue, task.key))
     draw = st.fragment(_draw_progress, run_every=POLL_S if pending else None)
     named = [[(task.key, task.name) for task in some] for some in (tasks, first)]
     draw(*named, place, pending, page, say or (lambda key, standing: state_text(standing)))
 
 
-def _under_way(desk: Desk, key: str) -> bool:
-    return desk.standing(key).state in (WAITING, RUNNING)
+def _under_way(queue: WorkQueue, key: str) -> bool:
+    return queue.standing(key).state in (WAITING, RUNNING)
 
 
 def _draw_progress(
     files: list, first: list, place: int, pending: tuple[str, ...], page: str, say: Callable[[str, Standing], str]
 ) -> None:
-    desk = denoise_work.desk(page)
-    standings = {key: desk.standing(key) for key, _ in (*files, *first)}
+    queue = background.queue()
+    standings = {key: queue.standing(key) for key, _ in (*files, *first)}
     looked_at = {key for key, _ in first}
     ended = [key for key in pending if standings[key].state not in (WAITING, RUNNING)]
     if looked_at.intersection(ended) or (pending and len(ended) == len(pending)):
@@ -111,16 +116,27 @@ def progress_text(name: str, standing: Standing) -> str:
     --------
     >>> progress_text("m31.fits", Standing("running", 0.25, 10.0))
     'm31.fits: 25 %, about 30 s left'
-    >>> progress_text("m31.fits", Standing("waiting"))
-    'm31.fits waits for its turn …'
+    >>> progress_text("m31.fits", Standing("waiting", place=3))
+    'm31.fits: waiting, 3rd in the queue'
     """
     if standing.state == WAITING:
-        return f"{name} waits for its turn …"
+        return f"{name}: {place_text(standing)}"
     if standing.fraction < 0.03 or standing.seconds < 1:
         return f"{name}: {100 * standing.fraction:.0f} %"
     left = standing.seconds * (1 - standing.fraction) / standing.fraction
     text = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} minutes"
     return f"{name}: {100 * standing.fraction:.0f} %, about {text} left"
+
+
+def place_text(standing: Standing) -> str:
+    """Where in the queue something waits.
+
+    Examples
+    --------
+    >>> place_text(Standing("waiting", place=1)), place_text(Standing("waiting", place=22))
+    ('waiting, next in the queue', 'waiting, 22nd in the queue')
+    """
+    return f"waiting, {'next' if standing.place < 2 else ordinal(standing.place)} in the queue"
 
 
 def _draw_list(files: list[tuple[str, Standing, str]], place: int, page: str) -> None:
@@ -145,6 +161,8 @@ def state_text(standing: Standing) -> str:
     >>> state_text(Standing("running", 0.5)), state_text(Standing("done", 1.0, 2.345))
     ('50 %', 'done in 2.3 s')
     """
+    if standing.state == WAITING:
+        return place_text(standing)
     if standing.state == RUNNING:
         return f"{100 * standing.fraction:.0f} %"
     return f"done in {standing.seconds:.2g} s" if standing.state == DONE else standing.error or standing.state
@@ -152,9 +170,9 @@ def state_text(standing: Standing) -> str:
 
 def draw_errors(task: Task, others: dict[str, Task], page: str = "denoise") -> None:
     """What went wrong with the image that is looked at, or with other work on it: a sentence each."""
-    desk = denoise_work.desk(page)
+    queue = background.queue()
     for one in (task, *others.values()):
-        standing = desk.standing(one.key)
+        standing = queue.standing(one.key)
         if standing.state == FAILED:
             st.error(standing.error, icon=":material/build:")
 
@@ -167,7 +185,7 @@ def choose(number: int, page: str = "denoise") -> None:
 def stop(keys: tuple[str, ...], page: str = "denoise") -> None:
     """Give up what is not finished."""
     st.session_state.setdefault(f"{page}-stopped", set()).update(keys)
-    denoise_work.desk(page).want(denoise_work.visitor(), [])
+    background.queue().want(background.visitor(), [], topic=page)
 
 
 def go_on(page: str = "denoise") -> None:
@@ -177,14 +195,14 @@ def go_on(page: str = "denoise") -> None:
 
 def draw_download_all(tasks: Sequence[Task]) -> None:
     """All results as one zip file, made when somebody clicks."""
-    desk = denoise_work.desk()
-    done = [task for task in tasks if desk.standing(task.key).state == DONE]
+    queue = background.queue()
+    done = [task for task in tasks if queue.standing(task.key).state == DONE]
     if len(tasks) < 2 or not done:
         return
     rest = "" if len(done) == len(tasks) else f" of {len(tasks)} files"
     st.download_button(
         f"Download all ({len(done)}{rest})",
-        zip_maker(done, denoise_work.visitor()),
+        zip_maker(done, background.visitor()),
         "denoised.zip",
         "application/zip",
         icon=":material/folder_zip:",
@@ -195,19 +213,32 @@ def draw_download_all(tasks: Sequence[Task]) -> None:
 
 def zip_maker(tasks: Sequence[Task], visitor: str) -> Callable[[], bytes]:
     """A function that makes the zip file, outside of any page; a result that is no longer kept is made again."""
-    desk = denoise_work.desk()
+    queue = background.queue()
 
     def make() -> bytes:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             taken: set[str] = set()
             for task in tasks:
-                work = desk.result(task.key) or task.run(lambda done: None)
+                work = queue.result(task.key) or _made_again(task, visitor)
                 for name, data in encode_result(work.result).items():
                     archive.writestr(unused_name(name, taken), data)
         return buffer.getvalue()
 
     return make
+
+
+def _made_again(task: Task, visitor: str) -> Work:
+    """A result that is no longer kept, made in the visitor's turn."""
+    queue = background.queue()
+    queue.want(visitor, [task], {task.key}, ZIP)
+    while not queue.wait(task.key, POLL_S):
+        pass
+    work, standing = queue.result(task.key), queue.standing(task.key)
+    queue.want(visitor, [], topic=ZIP)
+    if work is None:
+        raise ImageError(standing.error or f"{task.name} was stopped; click again.")
+    return work
 
 
 def unused_name(name: str, taken: set[str]) -> str:

@@ -13,8 +13,8 @@ from galaxy_core.classical import METHODS, TITLES
 from galaxy_core.denoise_report import Report, make_report, sha256_of, table_html
 from galaxy_core.denoising import DenoiseResult
 from galaxy_core.saved_images import encode_part, encode_result, stem_of
+from galaxy_core.work_tasks import Task
 from pages.views import denoise_adapt, denoise_work, frame
-from pages.views.denoise_desk import Task
 from pages.views.denoise_work import Item, Options, Version, Work
 from pages.views.image_viewer import component
 from pages.views.image_viewer.payload import Shown

@@ -1,4 +1,4 @@
-"""What is done in the background on the Denoise page: decode, denoise, measure; and the desk all visitors share."""
+"""What is done in the background on the Denoise page: decode, denoise, measure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import streamlit as st
-from streamlit.runtime import Runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from galaxy_core import fits_images
 from galaxy_core.added_noise import add_noise
@@ -22,8 +19,8 @@ from galaxy_core.denoising import DenoiseResult, denoise_image
 from galaxy_core.embedding import find_model
 from galaxy_core.images import AstroImage, decode_image
 from galaxy_core.tiles import blend_tiles
+from galaxy_core.work_tasks import Report, Task
 from pages.views import loaded_models
-from pages.views.denoise_desk import Desk, Report, Task
 
 MODEL = "contrastive_denoiser"
 SEED = 0
@@ -111,27 +108,6 @@ class Version:
     def nbytes(self) -> int:
         """Size in memory."""
         return self.pixels.nbytes
-
-
-def desk(page: str = "denoise") -> Desk:
-    """The desk of a page, shared by all visitors; what they want on one page does not end what they want on another."""
-    return _desk(page)
-
-
-@st.cache_resource(show_spinner=False)
-def _desk(page: str) -> Desk:
-    set_aside()
-    return Desk(is_here=_is_here)
-
-
-def visitor() -> str:
-    """Who is looking."""
-    context = get_script_run_ctx()
-    return context.session_id if context else "nobody"
-
-
-def _is_here(session: str) -> bool:
-    return not Runtime.exists() or Runtime.instance().is_active_session(session)
 
 
 def denoise_task(item: Item, options: Options, root: Path) -> Task:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,16 @@ import streamlit as st
 from galaxy_core import laboratory, laboratory_work
 from galaxy_core.laboratory import CANCELLED, DONE, FAILED, WAITING, Job, Task
 from galaxy_core.sweeps import parse_values
-from pages.views import frame, laboratory_choices, laboratory_result, laboratory_save, laboratory_sweep
+from galaxy_core.work_tasks import Standing
+from pages.views import (
+    background,
+    denoise_files,
+    frame,
+    laboratory_choices,
+    laboratory_result,
+    laboratory_save,
+    laboratory_sweep,
+)
 from pages.views.readers import Galaxies
 
 ONE, SWEEP = "One clustering", "A sweep"
@@ -24,7 +32,7 @@ STARTS = {"cluster": "Cluster", "sweep": "Sweep"}
 @st.cache_resource
 def _laboratory() -> laboratory.Laboratory:
     """One for all visitors."""
-    return laboratory.open_laboratory()
+    return laboratory.open_laboratory(background.queue())
 
 
 def draw_laboratory(galaxies: Galaxies, projection: str | None, on_change: Callable[[], None], on_select) -> None:
@@ -68,10 +76,6 @@ def _memory(galaxies: Galaxies) -> dict:
     return st.session_state.setdefault("laboratory", {}).setdefault((str(galaxies.root), galaxies.name, checksum), {})
 
 
-def _visitor() -> str:
-    return st.session_state.setdefault("laboratory-visitor", uuid.uuid4().hex)
-
-
 def _settle(galaxies: Galaxies, kind: str) -> tuple[Job | None, Job | None]:
     """What runs and what is shown, after what is over became what is shown."""
     memory = _memory(galaxies)
@@ -104,7 +108,7 @@ def _start(galaxies: Galaxies, kind: str, settings: dict, values: str) -> None:
             memory["sweep-problem"] = f"A live sweep takes up to {MOST_VALUES} values, not {len(parsed)}; name fewer."
             return
         more |= {"parameter": laboratory_choices.SWEPT[settings["method"]], "values": tuple(parsed)}
-    memory[f"{kind}-running"] = laboratory.submit(_laboratory(), _task(galaxies, kind, **more), _visitor())
+    memory[f"{kind}-running"] = laboratory.submit(_laboratory(), _task(galaxies, kind, **more), background.visitor())
 
 
 def change_artifacts(galaxies: Galaxies, kind: str, name: str, settings: dict | None = None) -> None:
@@ -112,7 +116,7 @@ def change_artifacts(galaxies: Galaxies, kind: str, name: str, settings: dict | 
     memory = _memory(galaxies)
     memory["keep-done"] = ""
     task = _task(galaxies, kind, name=name, settings=settings or {})
-    memory["keep-running"] = laboratory.submit(_laboratory(), task, _visitor())
+    memory["keep-running"] = laboratory.submit(_laboratory(), task, background.visitor())
 
 
 def draw_keeping(galaxies: Galaxies, shown: Job | None, on_change: Callable[[], None]) -> None:
@@ -141,14 +145,14 @@ def draw_running(galaxies: Galaxies, kind: str, on_change: Callable[[], None]) -
             st.rerun(scope="app")
         with st.container(horizontal=True, vertical_alignment="center", key=f"lab-progress-{kind}"):
             st.button("Cancel", icon=":material/close:", key=f"lab-cancel-{kind}", on_click=stop)
-            st.progress(job.fraction, text=progress_text(job))
+            st.progress(job.fraction, text=progress_text(job, laboratory.place_of(_laboratory(), job)))
         if job.task.kind == "sweep" and job.rows:
             laboratory_sweep.draw_curves(galaxies, job)
 
     def stop() -> None:
         job = _memory(galaxies).get(f"{kind}-running")
         if job is not None:
-            laboratory.cancel(_laboratory(), job, _visitor())
+            laboratory.cancel(_laboratory(), job, background.visitor())
             if not job.is_over:  # somebody else waits for it too
                 _memory(galaxies)[f"{kind}-running"] = None
         on_change()
@@ -156,14 +160,14 @@ def draw_running(galaxies: Galaxies, kind: str, on_change: Callable[[], None]) -
     follow()
 
 
-def progress_text(job: Job) -> str:
-    """What is being done.
+def progress_text(job: Job, place: int) -> str:
+    """What is being done, or where in the queue it waits.
 
     Examples
     --------
-    >>> progress_text(Job(Task("cluster", "artifacts", "demo")))
-    'Waiting: two other computations are running'
+    >>> progress_text(Job(Task("cluster", "artifacts", "demo")), 2)
+    'Waiting, 2nd in the queue'
     """
     if job.state == WAITING:
-        return "Waiting: two other computations are running"
+        return denoise_files.place_text(Standing(WAITING, place=place)).capitalize()
     return "Finishing" if job.state == DONE else f"{frame.plain(job.stage or 'Starting')} …"

@@ -11,10 +11,10 @@ from galaxy_core.images import encode_png, fit_screen
 from galaxy_core.masks import luminance
 from galaxy_core.occlusion import Occlusion
 from galaxy_core.saved_images import stem_of
-from pages.views import denoise_work, frame, morphology_words
-from pages.views.denoise_desk import FAILED, RUNNING, STOPPED, WAITING, Task
+from galaxy_core.work_tasks import FAILED, RUNNING, STOPPED, WAITING, Task
+from pages.views import background, denoise_files, frame, morphology_words
 from pages.views.gallery import data_address
-from pages.views.morphology_work import PAGE, Seen
+from pages.views.morphology_work import Seen
 from pages.views.question_tree import percent
 from pages.views.words import number
 
@@ -31,8 +31,8 @@ shows the mean over the patches that cover it. It says what the model looked at,
 def draw_pixels(seen: Seen, task: Task) -> None:
     """The map of what mattered, once it is there; until then how far it is."""
     st.subheader("Which pixels mattered", anchor=False, help=HELP)
-    desk = denoise_work.desk(PAGE)
-    standing, made = desk.standing(task.key), desk.result(task.key)
+    queue = background.queue()
+    standing, made = queue.standing(task.key), queue.result(task.key)
     with st.container(key="morphology-pixels"):  # of a height of its own: nothing below moves when the maps are there
         if made is not None:
             _draw_maps(seen, made)
@@ -45,10 +45,11 @@ def draw_pixels(seen: Seen, task: Task) -> None:
 
 
 def _wait(key: str) -> None:
-    standing = denoise_work.desk(PAGE).standing(key)
+    standing = background.queue().standing(key)
     if standing.state not in (WAITING, RUNNING):
         st.rerun(scope="app")
-    st.progress(min(standing.fraction, 1.0), f"Covering one patch after the other: {100 * standing.fraction:.0f} %")
+    far = denoise_files.place_text(standing) if standing.state == WAITING else f"{100 * standing.fraction:.0f} %"
+    st.progress(min(standing.fraction, 1.0), f"Covering one patch after the other: {far}")
 
 
 def choices_of(seen: Seen) -> dict[int, str]:

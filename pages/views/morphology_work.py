@@ -20,8 +20,8 @@ from galaxy_core.occlusion import Occlusion, occlude
 from galaxy_core.stretch import to_display
 from galaxy_core.turning import DETAIL, Turned, classify_turned, predict_scores
 from galaxy_core.upload_framing import SURVEY_FRAMES
+from galaxy_core.work_tasks import Report, Task
 from pages.views import denoise_work, loaded_models, upload_search
-from pages.views.denoise_desk import Report, Task
 from pages.views.denoise_work import Item
 
 PAGE = "morphology"

@@ -14,12 +14,12 @@ import streamlit as st
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
 from galaxy_core.frame_stamps import galaxy_rows, write_stamp_catalog
-from pages.views import demo, denoise_files, denoise_work, frame, selection, words
-from pages.views.denoise_desk import FAILED, Report, Task
+from galaxy_core.work_tasks import FAILED, Report, Task
+from pages.views import background, demo, denoise_files, frame, selection, words
 from pages.views.frame import PROJECT
 from pages.views.sky_work import SkyWork
 
-DESK = "sky-send"
+TOPIC = "sky-send"
 MAP_PAGE = "pages/1_Galaxy_map.py"
 ALL, SELECTED = "Galaxies of the frame", "The selected ones"
 FEWEST = 5  # of which the pipeline makes a map
@@ -75,18 +75,18 @@ def _draw_steps(work: SkyWork, rows: np.ndarray, name: str, folder: Path, root: 
             key="sky-send-go",
         )
         return
-    denoise_files.work_on([task], [task], DESK)
-    denoise_files.follow([task], [task], 0, DESK)
-    if denoise_work.desk(DESK).standing(task.key).state == FAILED:
-        denoise_files.draw_errors(task, {}, DESK)
-    sent = denoise_work.desk(DESK).result(task.key)
+    denoise_files.work_on([task], [task], TOPIC)
+    denoise_files.follow([task], [task], 0, TOPIC)
+    if background.queue().standing(task.key).state == FAILED:
+        denoise_files.draw_errors(task, {}, TOPIC)
+    sent = background.queue().result(task.key)
     if sent is not None:
         _draw_pipeline(sent, name, root)
 
 
 def _want(key: str) -> None:
     st.session_state["sky-send-wanted"] = key
-    denoise_files.go_on(DESK)
+    denoise_files.go_on(TOPIC)
 
 
 def send_task(work: SkyWork, rows: np.ndarray, folder: Path) -> Task:

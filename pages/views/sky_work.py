@@ -20,8 +20,8 @@ from galaxy_core.frame_bands import Band, SkyFrame, open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
 from galaxy_core.frame_jobs import IN_MEMORY_PX
 from galaxy_core.frame_survey import Rows
+from galaxy_core.work_tasks import Report, Task
 from pages.views import denoise_work, sky_sources
-from pages.views.denoise_desk import Report, Task
 from pages.views.image_viewer.payload import reduce_mean
 from pages.views.sky_sources import SkyItem
 

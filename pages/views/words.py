@@ -52,6 +52,18 @@ def space_of(space: str) -> str:
     return " of ".join(parts)
 
 
+def ordinal(number: int) -> str:
+    """A place in an order.
+
+    Examples
+    --------
+    >>> [ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)]
+    ['1st', '2nd', '3rd', '4th', '11th', '12th', '13th', '21st', '102nd', '111th']
+    """
+    ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def cluster_name(label: int) -> str:
     """Name of a cluster.
 

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from galaxy_core.errors import GalaxyError
@@ -46,9 +47,8 @@ class NoBrowserError(GalaxyError):
     """There is nothing to drive."""
 
 
-@contextmanager
-def chromium() -> Iterator[object]:
-    """A running Chromium; its path may be given in GALAXY_ATLAS_CHROMIUM.
+def find_chromium() -> str:
+    """Path of Chromium, which may be given in GALAXY_ATLAS_CHROMIUM.
 
     Raises
     ------
@@ -56,12 +56,19 @@ def chromium() -> Iterator[object]:
         It, or Playwright, is not installed.
     """
     path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        raise NoBrowserError("Playwright is not installed; install it with `pip install playwright`.") from None
+    if find_spec("playwright") is None:
+        raise NoBrowserError("Playwright is not installed; install it with `pip install playwright`.")
     if not Path(path).exists():
         raise NoBrowserError(f"There is no Chromium at {path}; install it with `apt-get install chromium`.")
+    return path
+
+
+@contextmanager
+def chromium() -> Iterator[object]:
+    """A running Chromium; raises `NoBrowserError` where there is none."""
+    path = find_chromium()
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS), timeout=PATIENCE_MS)
         yield browser
@@ -105,6 +112,13 @@ class Server:
             values = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith("Vm")}
             return {"now": round(values["VmRSS"], 1), "peak": round(values["VmHWM"], 1)}
         return {}
+
+    def processor_s(self) -> float:
+        """Seconds of a processor the server has used; NaN on a system without /proc."""
+        with suppress(OSError):
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return float("nan")
 
 
 class Visit:

@@ -1,0 +1,179 @@
+"""Many visitors at once, in real browsers on this machine: errors, isolation, time from click to card, and memory.
+
+First one visitor is alone, then a crowd comes; each browses the map, draws lassos, uploads pictures of his own and has
+them denoised, with pauses in between (see `load_visitor`). The browsers run on the same processors as the server, so
+what they need is part of every time; how much the server itself used is told. Memory is that of the server, read when
+everybody has left and is forgotten and one more page has been opened, before and after the crowd.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_core import artifacts
+from scripts.benchmarks import stopwatch
+from scripts.benchmarks.load_visitor import Seen, Visitor
+from scripts.benchmarks.stopwatch import Server
+
+LIMITS = {"click": 3.0, "memory": 1.1}
+ARRIVE_S = 5.0  # all have come after so long
+FORGET_S = 400  # at most, until who left is forgotten
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument("--users", type=int, default=20, metavar="N", help="visitors at once (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=120, help="how long they stay (%(default)s)")
+    parser.add_argument("--alone", type=float, default=60, help="seconds of the visitor before them (%(default)s)")
+    parser.add_argument("--think", type=float, default=8, help="mean pause before each action, seconds (%(default)s)")
+    parser.add_argument("--catalog", help="the catalog they look at (the first one)")
+
+
+def measure(options: argparse.Namespace) -> dict:
+    """The numbers; ``skipped`` says why where there is no browser."""
+    try:
+        path = stopwatch.find_chromium()
+    except stopwatch.NoBrowserError as error:
+        print(f"Skipped: {error}")
+        return {"benchmark": "load", "skipped": str(error)}
+    catalog = options.catalog or next(iter(artifacts.list_catalogs(options.artifacts)), "demo")
+    artifacts.read_manifest(options.artifacts, catalog)  # says what to do where there is none
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        root = str(options.artifacts.resolve())
+        with Server(stopwatch.PROJECT / "serve.py", Path(folder), "--artifacts", root) as server:
+            found = asyncio.run(_measure(path, server, catalog, options))
+        log = server.log.read_text(errors="replace")
+        found["log_errors"] = log.count("Traceback (most recent call last)")
+        found["exit_code"] = server.process.returncode
+    found["limits"] = judge(found)
+    _print_all(found)
+    return found
+
+
+async def _measure(path: str, server: Server, catalog: str, options: argparse.Namespace) -> dict:
+    from playwright.async_api import async_playwright
+
+    ids = artifacts.read_table(options.artifacts, catalog, "catalog")["galaxy_id"].to_numpy(dtype=object)
+    table = artifacts.read_table(options.artifacts, catalog, "projections")
+    name = artifacts.read_manifest(options.artifacts, catalog).projections
+    places = np.stack([table[f"{'umap' if 'umap' in name else next(iter(name))}_{axis}"].to_numpy() for axis in "xy"])
+    found = {"benchmark": "load", "catalog": catalog, "n_galaxies": len(ids), "users": options.users}
+    found |= {"seconds": options.seconds, "think_s": options.think, "load_average": os.getloadavg()[0]}
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=list(stopwatch.FLAGS))
+
+        def visitor(number: int) -> Visitor:
+            return Visitor(number, browser, server.url, catalog, places, ids, options.think)
+
+        await visitor(255).stay(time.monotonic() + 1)  # loads what is loaded once: pages, catalog, model
+        found["alone"] = summary([await visitor(0).stay(time.monotonic() + options.alone)])
+        found["memory_start_mib"] = await _memory_when_forgotten(browser, server)
+        used, samples = server.processor_s(), []
+        watching = asyncio.create_task(_watch(server, samples))
+        seen = await _crowd([visitor(number) for number in range(1, options.users + 1)], options.seconds)
+        watching.cancel()
+        found["crowd"] = summary(seen) | {"server_processor_s": round(server.processor_s() - used, 1)}
+        found |= {"memory_peak_mib": max(sample[0] for sample in samples), "most_waiting": max(s[1] for s in samples)}
+        found["memory_end_mib"] = await _memory_when_forgotten(browser, server)
+        await browser.close()
+    return found
+
+
+async def _crowd(visitors: list[Visitor], seconds: float) -> list[Seen]:
+    async def come(place: int, visitor: Visitor) -> Seen:
+        await asyncio.sleep(ARRIVE_S * place / len(visitors))
+        return await visitor.stay(end)
+
+    end = time.monotonic() + seconds
+    return await asyncio.gather(*(come(place, visitor) for place, visitor in enumerate(visitors)))
+
+
+async def _watch(server: Server, samples: list) -> None:
+    while True:
+        state = await asyncio.to_thread(_health, server)
+        samples.append((server.memory_mib().get("now", 0.0), state["waiting"]))
+        await asyncio.sleep(1)
+
+
+def _health(server: Server) -> dict:
+    with suppress(OSError), urllib.request.urlopen(f"{server.url}/health", timeout=30) as answer:
+        return json.loads(answer.read())["queue"]
+    return {"waiting": 0, "visitors": -1}
+
+
+async def _memory_when_forgotten(browser, server: Server) -> float:
+    """MiB of the server once nobody is known to it any more, and one more page was opened and closed."""
+    end = time.monotonic() + FORGET_S
+    while (await asyncio.to_thread(_health, server))["visitors"] and time.monotonic() < end:
+        await asyncio.sleep(1)
+    await asyncio.sleep(5)
+    for _ in range(2):
+        page = await browser.new_page()
+        await page.goto(server.url)
+        await page.get_by_role("heading", name="Galaxy Atlas").wait_for()
+        await page.close()
+        await asyncio.sleep(3)
+    return server.memory_mib().get("now", float("nan"))
+
+
+def summary(seen: list[Seen]) -> dict:
+    """Times of some visitors together, median and 95th percentile in seconds, and all that went wrong."""
+    found: dict = {}
+    for key in ("clicks", "lassos", "denoised"):
+        values = [value for one in seen for value in getattr(one, key)]
+        found[key] = {"n": len(values)}
+        if values:
+            found[key] |= {"median_s": round(float(np.median(values)), 3)}
+            found[key] |= {"p95_s": round(float(np.quantile(values, 0.95)), 3)}
+    found["last_place"] = max((place for one in seen for place in one.places), default=0)
+    return found | {key: [text for one in seen for text in getattr(one, key)] for key in ("errors", "foreign")}
+
+
+def judge(found: dict) -> list[dict]:
+    """Each limit with what was measured: ``what``, ``value``, ``limit``, ``holds``."""
+    crowd, alone = found["crowd"], found["alone"]
+    values = [
+        ("errors", len(crowd["errors"]) + len(alone["errors"]) + found["log_errors"], 0),
+        ("things of other visitors seen", len(crowd["foreign"]) + len(alone["foreign"]), 0),
+        ("visitors without a click", int(crowd["clicks"]["n"] < found["users"]), 0),
+        ("memory after over before", found["memory_end_mib"] / found["memory_start_mib"], LIMITS["memory"]),
+    ]
+    if crowd["clicks"]["n"] and alone["clicks"]["n"]:
+        ratio = crowd["clicks"]["p95_s"] / alone["clicks"]["p95_s"]
+        values.append(("click to card, 95th percentile, over that of one visitor", ratio, LIMITS["click"]))
+    return [{"what": w, "value": round(v, 3), "limit": limit, "holds": bool(v <= limit)} for w, v, limit in values]
+
+
+def _print_all(found: dict) -> None:
+    print(
+        f"{found['users']} visitors for {found['seconds']:g} s on {found['catalog']} ({found['n_galaxies']:,} galaxies),"
+        f" a pause of {found['think_s']:g} s on average; load average at the start {found['load_average']:.1f}"
+    )
+    print(f"{'':24} {'alone n':>8} {'median s':>9} {'p95 s':>7} {'crowd n':>8} {'median s':>9} {'p95 s':>7}")
+    for key, name in (("clicks", "click to card"), ("lassos", "lasso to marks"), ("denoised", "upload to result")):
+        line = f"{name:24}"
+        for who in ("alone", "crowd"):
+            one = found[who][key]
+            line += f" {one['n']:>8} {one.get('median_s', float('nan')):>9.2f} {one.get('p95_s', float('nan')):>7.2f}"
+        print(line)
+    print(
+        f"Queue: at most {found['most_waiting']} waited, last place told {found['crowd']['last_place']}."
+        f" The server used {found['crowd']['server_processor_s']} s of a processor."
+    )
+    names = ("start", "peak", "end")
+    print("Server memory [MiB]: " + ", ".join(f"{name} {found[f'memory_{name}_mib']:,.0f}" for name in names))
+    for text in (*found["crowd"]["errors"], *found["crowd"]["foreign"], *found["alone"]["errors"]):
+        print(f"  {text}")
+    for limit in found["limits"]:
+        word = "within" if limit["holds"] else "BEYOND"
+        print(f"{limit['what']:60} {limit['value']:>9.2f}  {word} the limit of {limit['limit']:g}")

@@ -1,0 +1,171 @@
+"""One visitor in a browser of many: opens galaxies, draws lassos, denoises pictures, and watches for what is not his.
+
+All visitors are driven at once from one event loop, each in a browser context of its own: with its own cookies, its
+own cache, and its own session on the server.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from scripts.benchmarks import load_marks
+from scripts.benchmarks.map_browser import LONELY, MAP, TO_PAGE
+from scripts.benchmarks.stopwatch import STOPWATCH, VIEWPORT
+
+PATIENCE_MS = 60_000
+CLICKS, CORNERS, SHARE = 3, 24, 0.03
+CHOSEN = f"""() => {{
+    const map = {MAP}, bits = map && map.chosen, rows = [];
+    if (bits) bits.forEach((byte, i) => {{ for (let k = 0; k < 8; k++) if ((byte >> k) & 1) rows.push(8 * i + k); }});
+    return rows;
+}}"""
+PLACE = re.compile(r"waiting, (next|\d+)(?:st|nd|rd|th)? in the queue")
+BROKEN = "[data-testid=stException], [data-testid=stAlertContentError]"
+
+
+@dataclass
+class Seen:
+    """What a visitor met: times in seconds, places in the queue, and sentences on errors and on others' things."""
+
+    clicks: list[float] = field(default_factory=list)
+    lassos: list[float] = field(default_factory=list)
+    denoised: list[float] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+class Visitor:
+    """A person of some number; ``places`` is the map, float (2, n_galaxies), and ``ids`` names its galaxies."""
+
+    def __init__(
+        self, number: int, browser, url: str, catalog: str, places: np.ndarray, ids: np.ndarray, think_s: float
+    ):
+        self.number, self.browser, self.url, self.catalog = number, browser, url, catalog
+        self.map_places, self.ids, self.think_s = places, ids, think_s
+        self.rng, self.seen, self.turn = np.random.default_rng(number), Seen(), 0
+        self.chosen: frozenset[int] = frozenset()
+
+    async def stay(self, until: float) -> Seen:
+        """Look at the map, draw a lasso, denoise, and again, until a time of `time.monotonic`."""
+        from playwright.async_api import Error
+
+        self.context = await self.browser.new_context(viewport=VIEWPORT)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page = await self.context.new_page()
+        self.page.on("pageerror", lambda error: self.seen.errors.append(f"script: {error}"))
+        try:
+            await self.page.goto(f"{self.url}/Galaxy_map?catalog={self.catalog}", wait_until="commit")
+            while time.monotonic() < until:
+                await self.look_at_the_map(until)
+                if time.monotonic() < until:
+                    await self.denoise()
+        except Error as error:
+            self.seen.errors.append(f"visitor {self.number}: {' '.join(str(error).split())[:300]}")
+        finally:
+            await self.context.close()
+        return self.seen
+
+    async def think(self, share: float = 1.0) -> None:
+        """A pause, exponential of the mean that was asked for."""
+        await self.page.wait_for_timeout(1000 * share * self.rng.exponential(self.think_s))
+
+    async def look_at_the_map(self, until: float) -> None:
+        """A lasso around the visitor's own part of the map, then galaxies one after the other."""
+        await self.page.wait_for_selector(".atlas-map[data-drawn]", state="attached")
+        await self.check("on the map again")
+        await self.think()
+        await self.lasso()
+        rows = self.rng.permutation(await self.page.evaluate(LONELY, 40))
+        for row in rows[:CLICKS]:
+            await self.think()
+            if time.monotonic() > until:
+                return
+            await self.click(int(row))
+            await self.check("after a click")
+
+    async def click(self, row: int) -> None:
+        """Open a galaxy; the time runs in the page itself."""
+        name = str(self.ids[row])
+        await self.page.evaluate(STOPWATCH, [".st-key-card-area h3", name])
+        await self.page.mouse.click(*await self.page.evaluate(f"{MAP}.pixelOf({row})"))
+        await self.page.wait_for_function("() => window.stopwatch.ended !== null")
+        self.seen.clicks.append(await self.page.evaluate("(window.stopwatch.ended - window.stopwatch.begun) / 1000"))
+
+    async def lasso(self) -> None:
+        """Select a circle of the visitor's own, and see that the server marks what is in it."""
+        middle = self.map_places[:, self.rng.integers(self.map_places.shape[1])]
+        distance = np.hypot(*(self.map_places - middle[:, None]))
+        radius = np.quantile(distance, SHARE)
+        angle = np.linspace(0, 2 * np.pi, CORNERS)
+        ring = middle + 1.001 * radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        await self.page.locator('[data-tool="lasso"]').first.click()
+        corners = await self.page.evaluate(TO_PAGE, ring.tolist())
+        await self.page.mouse.move(*corners[0])
+        await self.page.mouse.down()
+        for corner in corners[1:]:
+            await self.page.mouse.move(*corner)
+        before, start = sorted(self.chosen), time.monotonic()
+        await self.page.mouse.up()
+        wait = f"(before) => {{ const rows = ({CHOSEN})(); return rows.length && String(rows) !== before; }}"
+        await self.page.wait_for_function(wait, arg=",".join(map(str, before)))
+        self.seen.lassos.append(time.monotonic() - start)
+        self.chosen = frozenset(await self.page.evaluate(CHOSEN))
+        inside = frozenset(np.flatnonzero(distance <= radius).tolist())
+        if len(self.chosen & inside) < 0.8 * len(self.chosen | inside):
+            self.seen.foreign.append(f"visitor {self.number}: a lasso marked other galaxies than those in it")
+        await self.page.locator('[data-tool="pan"]').first.click()
+
+    async def denoise(self) -> None:
+        """Denoise a picture of the visitor's own and take it home; whose it is can be read off its pixels."""
+        self.turn += 1
+        stem = f"visitor-{self.number}-{self.turn}"
+        await self.page.get_by_role("link", name="Denoise").click()
+        await self.page.get_by_role("heading", name="Denoise", exact=True).wait_for()
+        chooser = self.page.locator("input[type=file]").first
+        data = load_marks.picture(self.number, self.turn)
+        start = time.monotonic()
+        await chooser.set_input_files([{"name": f"{stem}.png", "mimeType": "image/png", "buffer": data}])
+        button = self.page.get_by_role("button", name=f"Download {stem}_denoised.png")
+        await self.wait_in_the_queue(button)
+        self.seen.denoised.append(time.monotonic() - start)
+        await self.check("with a result")
+        async with self.page.expect_download() as download:
+            await button.click()
+        mark = load_marks.read_mark(Path(await (await download.value).path()).read_bytes())
+        if mark != (self.number, self.turn):
+            self.seen.foreign.append(f"visitor {self.number} was given the picture of visitor {mark[0]}")
+        await self.think()
+        await self.page.get_by_role("link", name="Galaxy map").click()
+        await self.page.get_by_role("heading", name="Galaxy map", exact=True).wait_for()
+
+    async def wait_in_the_queue(self, button) -> None:
+        """Until a button appears; places in the queue that the page tells are noted."""
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while not await button.count():
+            told = PLACE.search(await self.page.inner_text("body"))
+            if told:
+                self.seen.places.append(1 if told[1] == "next" else int(told[1]))
+            if time.monotonic() > end or await self.page.locator(BROKEN).count():
+                break
+            await self.page.wait_for_timeout(200)
+        await button.wait_for()
+
+    async def check(self, when: str) -> None:
+        """Nothing of another visitor is on the page, the selection is still the visitor's own, and nothing failed."""
+        text = await self.page.inner_text("body")
+        others = set(re.findall(r"visitor-(\d+)-\d+", text)) - {str(self.number)}
+        if others:
+            self.seen.foreign.append(f"visitor {self.number} saw uploads of {sorted(others)} {when}")
+        chosen = frozenset(await self.page.evaluate(CHOSEN))
+        if chosen and self.chosen and chosen != self.chosen:
+            self.seen.foreign.append(f"visitor {self.number} saw another selection {when}")
+        for element in await self.page.locator(BROKEN).all():
+            self.seen.errors.append(
+                f"visitor {self.number} {when}: {' '.join((await element.inner_text()).split())[:300]}"
+            )

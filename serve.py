@@ -1,0 +1,46 @@
+"""Serve the app to several people: as `streamlit run app.py`, with `/health`, and ended in order by SIGTERM.
+
+Example: python serve.py --address 0.0.0.0 --port 8501 --artifacts /data/artifacts
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import streamlit as st
+from starlette.routing import Route
+
+from pages.views import health
+
+app = st.App(Path(__file__).with_name("app.py"), routes=[Route("/health", health.answer)], lifespan=health.lifespan)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--address", default="127.0.0.1", help="of this machine's network; there are no passwords")
+    parser.add_argument("--port", type=int, default=8501, help="where the app answers (%(default)s)")
+    parser.add_argument("--artifacts", default="artifacts", help="folder of catalogs and models (beside app.py)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # raised again once the server has ended in order
+    config = {
+        "server.address": options.address,
+        "server.port": options.port,
+        "server.headless": True,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+    }
+    with suppress(KeyboardInterrupt):
+        app.run(config=config)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
