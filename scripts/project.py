@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT
 from galaxy_core.errors import GalaxyError
-from scripts.reporting import Bars, parse_settings, print_made, print_trust
+from scripts.reporting import Bars, add_fit_limit, parse_settings, print_made, print_trust
 
 METHODS = ("umap", "tsne", "pca", "lda")
 
@@ -27,6 +27,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of that map")
     parser.add_argument("--seed", type=int, help="another seed, for all maps and clusters")
     parser.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
+    add_fit_limit(parser)
     options = parser.parse_args()
     if options.set and not options.projection:
         parser.error("--set needs --projection")
@@ -41,7 +42,9 @@ def main() -> int:
         projections = dict(config.projections)
         if options.projection:
             projections[options.projection] = {"method": options.projection, **options.params}
-        return replace(config, projections=projections, seed=config.seed if options.seed is None else options.seed)
+        given = {"seed": options.seed, "fit_limit": options.fit_limit}
+        given = {key: value for key, value in given.items() if value is not None}
+        return replace(config, projections=projections, **given)
 
     try:
         from galaxy_core.pipeline import rerun_steps

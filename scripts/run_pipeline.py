@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts import DEFAULT_MODEL, DEFAULT_ROOT, check_name
+from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, DEFAULT_MODEL, DEFAULT_ROOT, check_name
 from galaxy_core.errors import GalaxyError
-from scripts.reporting import Bars, peak_memory_gib, print_headlines, print_made
+from scripts.reporting import Bars, add_fit_limit, peak_memory_gib, print_headlines, print_made
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -36,9 +36,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="use N galaxies drawn at random (all)")
+    add_fit_limit(parser, DEFAULT_FIT_LIMIT)
     options = parser.parse_args(arguments)
-    if options.limit < 0 or options.seed < 0:
-        parser.error("--limit and --seed cannot be negative")
+    if min(options.limit, options.seed, options.fit_limit) < 0:
+        parser.error("--limit, --seed and --fit-limit cannot be negative")
     return options
 
 
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
             folder = train_model(options.recipe, catalog, *where, bars.progress)
     embedder = load_embedder(folder, options.device)
     print(f"Model {embedder.name} on {embedder.device} in {embedder.precision}", flush=True)
-    config = PipelineConfig(seed=options.seed, limit=options.limit)
+    config = PipelineConfig(seed=options.seed, limit=options.limit, fit_limit=options.fit_limit)
     with Bars() as bars:
         result = run_pipeline(catalog, embedder, options.artifacts, options.name, config, bars.progress)
     print_made(result)

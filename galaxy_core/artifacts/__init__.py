@@ -23,6 +23,7 @@ from galaxy_core.artifacts.reading import (
     verify,
 )
 from galaxy_core.artifacts.schemas import (
+    DEFAULT_FIT_LIMIT,
     DEFAULT_MODEL,
     DEFAULT_ROOT,
     MANIFEST_FILE,
@@ -57,6 +58,7 @@ from galaxy_core.artifacts.writing import (
 )
 
 __all__ = [
+    "DEFAULT_FIT_LIMIT",
     "DEFAULT_MODEL",
     "DEFAULT_ROOT",
     "MANIFEST_FILE",
