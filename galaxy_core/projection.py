@@ -192,10 +192,13 @@ def fit_tsne(
     # one thread: several add forces up in an order that changes from run to run
     fitted = TSNE(**params, n_components=n_components, random_state=seed, n_jobs=1).fit(vectors)
 
-    def transform(new_vectors: np.ndarray) -> np.ndarray:
-        return np.asarray(fitted.transform(new_vectors, perplexity=min(5.0, params["perplexity"])))
+    coordinates = np.asarray(fitted).copy()
 
-    return np.asarray(fitted), params, transform
+    def transform(new_vectors: np.ndarray) -> np.ndarray:
+        placed = np.asarray(fitted.transform(new_vectors, perplexity=min(5.0, params["perplexity"])))
+        return placed - (np.asarray(fitted) - coordinates).mean(axis=0)  # openTSNE moves the whole map when it places
+
+    return coordinates, params, transform
 
 
 def fit_lda(

@@ -53,6 +53,9 @@ DENSITY_METHODS = ("hdbscan", "dbscan")
 """Methods that find regions of high density and leave the rest unclustered."""
 
 
+FEWEST_SAMPLES = 4
+"""HDBSCAN's ``min_samples`` is not brought below this for a sample."""
+
 PLACED = {
     "hdbscan": "placed by HDBSCAN's own tree",
     "kmeans": "given to the nearest centre",
@@ -130,14 +133,20 @@ def fit_sample(
 def scaled_params(method: str, params: dict, share: float) -> dict:
     """Parameters that count galaxies, for a sample that is a share of the catalog.
 
+    The ``min_samples`` nearest of a galaxy reach as far in the sample as in the catalog, so that density is smoothed
+    alike; below `FEWEST_SAMPLES` density would be that of single pairs.
+
     Examples
     --------
-    >>> scaled_params("hdbscan", {"min_cluster_size": 2_400, "min_samples": 10}, 0.4)
-    {'min_cluster_size': 960, 'min_samples': 10}
+    >>> scaled_params("hdbscan", {"min_cluster_size": 2_400, "min_samples": 10}, 0.5)
+    {'min_cluster_size': 1200, 'min_samples': 5}
     """
     scaled = dict(params)
-    if method == "hdbscan" and "min_cluster_size" in params:
-        scaled["min_cluster_size"] = max(2, round(whole(params["min_cluster_size"], "min_cluster_size") * share))
+    if method == "hdbscan":
+        given = whole(params.get("min_samples", cluster_hdbscan.__kwdefaults__["min_samples"]), "min_samples")
+        scaled["min_samples"] = max(min(given, FEWEST_SAMPLES), round(given * share))
+        if "min_cluster_size" in params:
+            scaled["min_cluster_size"] = max(2, round(whole(params["min_cluster_size"], "min_cluster_size") * share))
     return scaled
 
 
