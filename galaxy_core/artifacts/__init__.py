@@ -8,7 +8,9 @@ the bytes and the sha256 of every other file.
 Every function takes ``root`` (the artifacts folder) and ``name`` (the catalog's name).
 """
 
+from galaxy_core.artifacts.columns import ColumnTable, open_columns, open_neighbors
 from galaxy_core.artifacts.files import atomic_path, cached_sha256, sha256_of_file, write_json
+from galaxy_core.artifacts.ids import Ids, RowOf
 from galaxy_core.artifacts.reading import (
     catalog_exists,
     list_catalogs,
@@ -69,7 +71,10 @@ __all__ = [
     "SCHEMA_VERSION",
     "STAGING",
     "TABLES",
+    "ColumnTable",
+    "Ids",
     "Manifest",
+    "RowOf",
     "append_sweep",
     "atomic_path",
     "cached_sha256",
@@ -83,6 +88,8 @@ __all__ = [
     "matrix_of",
     "mend_command",
     "neighbors_file",
+    "open_columns",
+    "open_neighbors",
     "part_name",
     "read_embedding",
     "read_manifest",
