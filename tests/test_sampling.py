@@ -17,6 +17,7 @@ from galaxy_core.principal import principal_axes
 from galaxy_core.projection import fit_projection, place
 from galaxy_core.sampling import draw_sample, share_out, stratified_sample
 from galaxy_core.vectors import VectorError
+from pages.views import about_map
 from tests.pipeline_child import run
 from tests.test_pipeline import write_images
 
@@ -156,3 +157,16 @@ def test_a_catalog_above_the_limit_says_what_was_fitted_on_how_many(tmp_path):
     assert rerun_steps(tmp_path / "root", "sample", lambda config: replace(config, fit_limit=0)).manifest.projections
     for table, made in before.items():  # in the order of the manifest's names
         np.testing.assert_array_equal(made, artifacts.read_table(tmp_path / "root", "sample", table)[made.columns])
+
+
+def test_the_page_says_what_was_fitted_on_how_many():
+    manifest = artifacts.Manifest(
+        "big",
+        projections={"umap": {"params": {"n_fitted": 100_000}}, "pca": {"params": {}}},
+        clusterings={"hdbscan": {"measures": {"n_fitted": 100_000}}, "old": {}},
+    )
+    many = type("Many", (), {"__len__": lambda self: 240_000, "manifest": manifest})()
+    said = about_map.fitted_sentence(many)
+    assert said.startswith("Fitted on a stratified sample of 100,000 of the 240,000 galaxies: UMAP, the clustering")
+    small = type("Small", (), {"__len__": lambda self: 9, "manifest": artifacts.Manifest("small")})()
+    assert about_map.fitted_sentence(small) == ""
