@@ -12,6 +12,8 @@ refits for which the space is made anew from each sample, ``null`` whether the s
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -53,6 +55,7 @@ def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progre
             galaxies.fingerprint,
             {"seed": config.seed, **settings},
             *([list(galaxies.answer_columns)] if galaxies.answer_columns else []),
+            *galaxies.sampled,
         )
         for name, settings in config.clusterings.items()
     }
@@ -65,8 +68,8 @@ def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progre
         progress("clusters", done, len(names))
         settings = {"seed": config.seed, **config.clusterings[name]}
         about = made[settings["space"]].result if settings["space"] in made else {}
-        trials = Trials(galaxies, settings, config.seed, shuffled, progress)
-        cluster = partial(_cluster, staging, trials, about, name in asked)
+        trials = Trials(galaxies.of_sample(), settings, config.seed, shuffled, progress)
+        cluster = partial(_cluster, staging, galaxies, trials, about, name in asked)
         if name in published:
             cluster = partial(published.get, name)
         arrays, info = make_part(staging, step, name, cluster)
@@ -83,18 +86,29 @@ def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progre
 def make_space(staging: Staging, galaxies: Embedded, space: str, seed: int) -> Step:
     """A space to cluster in, stored; its record's result says how it was made."""
     pattern = (artifacts.space_file(space),)
-    step = begin_step(staging, f"space_{space}", space_fingerprint(galaxies.fingerprint, seed, space), pattern)
+    step = begin_step(
+        staging, f"space_{space}", space_fingerprint(galaxies.fingerprint, seed, space, galaxies.sampled), pattern
+    )
     if not step.done:
         started = time.perf_counter()
-        made = spaces.fit_space(space, galaxies.vectors, seed, *classes_and_mask(galaxies.table))
+        made = spaces.fit_space(space, galaxies.vectors, seed, *classes_and_mask(galaxies.table), galaxies.sample)
         artifacts.write_space(staging.root, staging.name, space, galaxies.table["galaxy_id"], made.vectors)
         finish_step(staging, step, pattern, plain(made.about), time.perf_counter() - started)
     return step
 
 
-def space_fingerprint(embedded: str, seed: int, space: str) -> str:
-    """Of everything that goes into a space; ``embedded`` is the fingerprint of the step that made the embedding."""
-    return fingerprint_of(PIPELINE_VERSION, embedded, seed, space)
+def space_fingerprint(embedded: str, seed: int, space: str, sampled: Sequence[int] = ()) -> str:
+    """Of everything that goes into a space.
+
+    ``embedded`` is the fingerprint of the step that made the embedding, ``sampled`` what `Embedded.sampled` says.
+    """
+    return fingerprint_of(PIPELINE_VERSION, embedded, seed, space, *sampled)
+
+
+def sampled_of(manifest: artifacts.Manifest) -> list[int]:
+    """What `Embedded.sampled` said when a catalog was made."""
+    limit = manifest.config.get("fit_limit", 0)
+    return [limit] if 0 < limit < manifest.n_galaxies else []
 
 
 def check_settings(settings: dict, has_classes: bool) -> None:
@@ -147,15 +161,17 @@ def _published(staging: Staging, made_of: dict) -> dict[str, tuple[dict, dict]]:
     return {name: (arrays[name], known["clusterings"][name]) for name in same}
 
 
-def _cluster(staging: Staging, trials: Trials, about: dict, asked: bool) -> tuple[dict, dict]:
+def _cluster(staging: Staging, galaxies: Embedded, trials: Trials, about: dict, asked: bool) -> tuple[dict, dict]:
     """One clustering: per-galaxy columns, and everything the manifest says of it."""
-    galaxies, settings = trials.galaxies, trials.settings
+    settings = trials.settings
     vectors, space, seed, method = galaxies.vectors, settings["space"], settings["seed"], settings["method"]
     fitted_on, notes = vectors, []
     if space != EMBEDDING:
         fitted_on = artifacts.matrix_of(pq.read_table(staging.folder / artifacts.space_file(space))["coordinates"])
     try:
-        fitted = clustering.fit_clustering(method, fitted_on, seed, **settings.get("params", {}))
+        fitted = clustering.fit_clustering(
+            method, fitted_on, seed, sample=galaxies.sample, **settings.get("params", {})
+        )
     except VectorError as error:
         if asked:
             raise
@@ -173,8 +189,13 @@ def _cluster(staging: Staging, trials: Trials, about: dict, asked: bool) -> tupl
     if classes is not None and spaces.uses_classes(space):
         notes.append("agreement with the classes is over the galaxies that LDA did not learn from")
     if fitted.n_clusters:
-        scores |= trials.measure(fitted, fitted_on)
+        scores |= trials.measure(*_sampled(fitted, fitted_on, galaxies.sample))
     info = {"method": method, "space": space, "space_params": about, "model": galaxies.model, "seed": seed}
     info |= {"params": fitted.params, "scores": scores, "measures": fitted.measures}
     arrays = {"label": fitted.labels, "membership": fitted.membership, "silhouette": silhouettes.values}
     return arrays, plain({**info, "notes": [*fitted.notes, *notes]})
+
+
+def _sampled(fitted: clustering.Clustering, fitted_on: np.ndarray, sample: np.ndarray | None) -> tuple:
+    """A clustering and its space, of the galaxies it was fitted on: what it is put to is put to these."""
+    return (fitted, fitted_on) if sample is None else (replace(fitted, labels=fitted.labels[sample]), fitted_on[sample])

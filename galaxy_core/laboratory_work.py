@@ -22,7 +22,7 @@ import numpy as np
 
 from galaxy_core import artifacts, clustering, spaces
 from galaxy_core.artifacts.staging import fingerprint_of
-from galaxy_core.cluster_steps import check_settings, classes_and_mask, scored_classes, space_fingerprint
+from galaxy_core.cluster_steps import check_settings, classes_and_mask, sampled_of, scored_classes, space_fingerprint
 from galaxy_core.comparison import measure_clustering, score_silhouettes
 from galaxy_core.errors import ArtifactError, GalaxyError
 from galaxy_core.silhouette import measure_silhouettes
@@ -101,13 +101,13 @@ def checksum_of(manifest: artifacts.Manifest) -> str:
 def stored_spaces(manifest: artifacts.Manifest) -> tuple[str, ...]:
     """Spaces of this embedding that need not be made: those of its clusterings, and t-SNE where it is a map as well."""
     steps = manifest.config.get("steps", {})
-    embedded = steps.get("images", {}).get("fingerprint")
+    made_of = (steps.get("images", {}).get("fingerprint"), manifest.seed)
     found = [
         step.removeprefix("space_")
         for step, record in steps.items()
         if step.startswith("space_")
         and artifacts.space_file(step.removeprefix("space_")) in manifest.files
-        and record.get("fingerprint") == space_fingerprint(embedded, manifest.seed, step.removeprefix("space_"))
+        and record.get("fingerprint") == space_fingerprint(*made_of, step.removeprefix("space_"), sampled_of(manifest))
     ]
     map_of = manifest.projections.get("tsne", {})
     same = manifest.config.get("projections", {}).get("tsne") == {"method": "tsne"}

@@ -29,14 +29,13 @@ from galaxy_core.image_steps import (
     limit_catalog,
     make_catalog_table,
     make_images,
-    read_staged_embedding,
     selection_notes,
     silent,
 )
 from galaxy_core.measure_steps import make_anomalies, make_trust
 from galaxy_core.neighbor_steps import make_all_neighbors
 from galaxy_core.pipeline_config import PipelineConfig, keep_added, package_versions
-from galaxy_core.steps import Embedded, make_projections, plain
+from galaxy_core.steps import make_projections, plain, read_embedded
 
 __all__ = [
     "PipelineConfig",
@@ -145,17 +144,25 @@ def rerun_steps(
 
 
 def add_clusterings(
-    root: str | Path, name: str, clusterings: dict[str, dict], progress: Progress | None = None
+    root: str | Path,
+    name: str,
+    clusterings: dict[str, dict],
+    progress: Progress | None = None,
+    fit_limit: int | None = None,
 ) -> PipelineResult:
     """Cluster a published catalog in more ways, or again: ``{name: settings}`` as in `galaxy_core.cluster_steps`.
 
-    The other clusterings are taken over as they are. Nothing is changed where one cannot be made or finds no cluster.
+    The other clusterings stay as they are, and nothing is changed where one cannot be made or finds no cluster. Another
+    ``fit_limit`` than the catalog's makes its maps and clusterings again.
     """
     for clustering in clusterings:
         artifacts.check_name(clustering, "clustering")
-    return rerun_steps(
-        root, name, lambda c: replace(c, clusterings={**c.clusterings, **clusterings}), progress, clusterings
-    )
+
+    def change(config: PipelineConfig) -> PipelineConfig:
+        limit = config.fit_limit if fit_limit is None else fit_limit
+        return replace(config, clusterings={**config.clusterings, **clusterings}, fit_limit=limit)
+
+    return rerun_steps(root, name, change, progress, clusterings)
 
 
 def remove_clustering(root: str | Path, name: str, clustering: str, progress: Progress | None = None) -> PipelineResult:
@@ -216,13 +223,8 @@ def _finish(
     asked: Collection[str] = (),
     engine: Engine | None = None,
 ) -> PipelineResult:
-    """Everything after the images, the manifest, and putting the folder in place.
-
-    ``steps`` are those that embedded, the one of the manifest's model first.
-    """
-    model = manifest.model
-    vectors, votes = read_staged_embedding(staging, model), tuple(manifest.answer_columns)
-    galaxies = Embedded(table, vectors, model, steps[0].fingerprint, votes)
+    """What follows the images, and the folder put in place; ``steps`` embedded, for the manifest's model first."""
+    galaxies = read_embedded(staging, manifest, table, config, steps[0].fingerprint)
     neighbors = make_all_neighbors(staging, galaxies, steps, progress, engine)
     projections = make_projections(staging, galaxies, config, progress, asked)
     trust = make_trust(staging, galaxies, projections, neighbors[0], config.seed, progress)

@@ -7,7 +7,7 @@ import platform
 from dataclasses import dataclass, field, replace
 
 from galaxy_core.anomaly import N_TREES
-from galaxy_core.artifacts import Manifest
+from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, Manifest
 from galaxy_core.embedding import ImageSettings
 from galaxy_core.stability import N_REFITS
 
@@ -52,6 +52,9 @@ class PipelineConfig:
         ``{name: {"method": ..., parameters...}}``; "lda" is made only where there are classes.
     clusterings : dict
         ``{name: settings}``; see `galaxy_core.cluster_steps` for the settings and `galaxy_core.spaces` for the spaces.
+    fit_limit : int
+        Above so many galaxies maps and clusterings are fitted on a stratified sample of that many, and all others are
+        placed (`galaxy_core.sampling`); 0 for never.
     n_trees : int
         Of the isolation forest that looks for unusual galaxies.
     """
@@ -61,12 +64,13 @@ class PipelineConfig:
     images: ImageSettings = field(default_factory=ImageSettings)
     projections: dict = field(default_factory=_default_projections)
     clusterings: dict = field(default_factory=_default_clusterings)
+    fit_limit: int = DEFAULT_FIT_LIMIT
     n_trees: int = N_TREES
 
     @classmethod
     def from_manifest(cls, config: dict) -> PipelineConfig:
         """The config a manifest was made with."""
-        names = ("seed", "limit", "projections", "clusterings", "n_trees")
+        names = ("seed", "limit", "projections", "clusterings", "fit_limit", "n_trees")
         values = {name: config[name] for name in names if name in config}
         return cls(images=ImageSettings(**config.get("images", {})), **values)
 

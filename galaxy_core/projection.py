@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from galaxy_core.principal import Transform, fit_pca
+from galaxy_core.sampling import SHARD
 from galaxy_core.smoothing import N_NEIGHBORS, N_STEPS, neighborhood_size, smooth, smooth_new
 from galaxy_core.vectors import VectorError, check_length, check_vectors, has_class
 
 FEWEST_FOR_NEIGHBORHOODS = 4
 """UMAP and t-SNE arrange neighbourhoods; three galaxies have none, so their first principal components are used."""
-
-Transform = Callable[[np.ndarray], np.ndarray]
-"""Vectors (m, n_features) -> coordinates (m, n_components)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class Projection:
     method : str
     params : dict
         Every parameter as used, after defaults and after fitting it to the number of galaxies. ``drawn_by`` is "pca"
-        where UMAP or t-SNE was asked for but there were too few galaxies, or only one vector, to arrange.
+        where UMAP or t-SNE was asked for but there were too few galaxies, or only one vector, to arrange. ``n_fitted``
+        is the size of the sample it was fitted on, where that was one.
     n_features : int
         Length of the vectors it was fitted on.
     transform : callable
@@ -56,6 +56,7 @@ def fit_projection(
     classes: np.ndarray | None = None,
     train_mask: np.ndarray | None = None,
     n_components: int = 2,
+    sample: np.ndarray | None = None,
     **params,
 ) -> Projection:
     """Project ``vectors``; the same vectors, seed and parameters give the same coordinates.
@@ -71,6 +72,9 @@ def fit_projection(
         For LDA alone: the galaxies it may learn from. All of them unless given.
     n_components : int
         Dimensions of the result; 2 is a map.
+    sample : int array, shape (n_sample,), optional
+        Rows to fit on (`galaxy_core.sampling`); all others are placed on the finished map, a shard at a time. PCA needs
+        no sample: it is accumulated over all galaxies.
     **params
         See `fit_umap`, `fit_tsne` and `fit_smoothed`.
 
@@ -92,9 +96,29 @@ def fit_projection(
             raise VectorError("LDA separates known classes, but this catalog has none; use UMAP, t-SNE or PCA.")
         params = {"classes": classes, "train_mask": train_mask, **params}
 
-    coordinates, used, transform = METHODS[drawn_by](vectors, seed, n_components, **params)
+    if sample is None or drawn_by == "pca":
+        coordinates, used, transform = METHODS[drawn_by](vectors, seed, n_components, **params)
+    else:
+        coordinates, used, transform = _fit_sample(drawn_by, vectors, seed, n_components, sample, params)
     used = {"n_components": n_components, **used, **({"drawn_by": drawn_by} if drawn_by != method else {})}
     return Projection(np.asarray(coordinates, dtype=np.float32), method, used, vectors.shape[1], transform)
+
+
+def _fit_sample(
+    method: str, vectors: np.ndarray, seed: int, n_components: int, sample: np.ndarray, params: dict
+) -> tuple[np.ndarray, dict, Transform]:
+    """Fit on some rows, place all others; those it was fitted on are where the fit has them."""
+    params = {key: value[sample] if isinstance(value, np.ndarray) else value for key, value in params.items()}
+    fitted, used, transform = METHODS[method](vectors[sample], seed, n_components, **params)
+    coordinates = np.empty((len(vectors), n_components), np.float32)
+    others = np.ones(len(vectors), dtype=bool)
+    others[sample] = False
+    for start in range(0, len(vectors), SHARD):
+        rows = start + np.flatnonzero(others[start : start + SHARD])
+        if len(rows):
+            coordinates[rows] = transform(vectors[rows])
+    coordinates[sample] = fitted
+    return coordinates, {**used, "n_fitted": len(sample)}, transform
 
 
 def place(projection: Projection, new_vectors: np.ndarray) -> np.ndarray:
@@ -168,31 +192,13 @@ def fit_tsne(
     # one thread: several add forces up in an order that changes from run to run
     fitted = TSNE(**params, n_components=n_components, random_state=seed, n_jobs=1).fit(vectors)
 
-    def transform(new_vectors: np.ndarray) -> np.ndarray:
-        return np.asarray(fitted.transform(new_vectors, perplexity=min(5.0, params["perplexity"])))
-
-    return np.asarray(fitted), params, transform
-
-
-def fit_pca(vectors: np.ndarray, seed: int, n_components: int) -> tuple[np.ndarray, dict, Transform]:
-    """Principal components (Pearson 1901): the directions along which the vectors differ most.
-
-    Axes beyond the number of galaxies or features are 0.
-    """
-    from sklearn.decomposition import PCA
-
-    fitted = PCA(min(n_components, *vectors.shape), svd_solver="full")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # one galaxy has no variance to divide by
-        fitted.fit(vectors.astype(np.float64))
-    total = float(vectors.astype(np.float64).var(axis=0).sum())
-    explained = np.atleast_1d(np.var(fitted.transform(vectors.astype(np.float64)), axis=0)) / (total or 1.0)
+    coordinates = np.asarray(fitted).copy()
 
     def transform(new_vectors: np.ndarray) -> np.ndarray:
-        scores = fitted.transform(new_vectors.astype(np.float64))
-        return np.pad(scores, ((0, 0), (0, n_components - scores.shape[1])))
+        placed = np.asarray(fitted.transform(new_vectors, perplexity=min(5.0, params["perplexity"])))
+        return placed - (np.asarray(fitted) - coordinates).mean(axis=0)  # openTSNE moves the whole map when it places
 
-    return transform(vectors), {"explained_variance": [round(float(share), 6) for share in explained]}, transform
+    return coordinates, params, transform
 
 
 def fit_lda(

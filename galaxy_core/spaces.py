@@ -58,6 +58,7 @@ def fit_space(
     seed: int,
     classes: np.ndarray | None = None,
     train_mask: np.ndarray | None = None,
+    sample: np.ndarray | None = None,
 ) -> Space:
     """Make a space from the embedding; the same embedding, seed and name give the same space.
 
@@ -70,6 +71,8 @@ def fit_space(
         Of the methods that draw random numbers, unless the name has one of its own.
     classes, train_mask : arrays, shape (n_galaxies,), optional
         For LDA alone, which learns from the training galaxies only.
+    sample : int array, shape (n_sample,), optional
+        Rows to fit on; see `galaxy_core.projection.fit_projection`.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def fit_space(
         own_seed = params.pop("seed", seed)
         if stage.method == "lda":
             params |= {"classes": classes, "train_mask": train_mask}
-        made = fit_projection(stage.method, vectors, own_seed, n_components=stage.n_components, **params)
+        made = fit_projection(stage.method, vectors, own_seed, n_components=stage.n_components, sample=sample, **params)
         vectors, projections = made.coordinates, [*projections, made]
         about = {
             "method": stage.method,

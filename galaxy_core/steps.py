@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from galaxy_core import artifacts, projection
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step, save_step
 from galaxy_core.clustering import check_params
-from galaxy_core.image_steps import PIPELINE_VERSION, Progress
+from galaxy_core.image_steps import PIPELINE_VERSION, Progress, read_staged_embedding
+from galaxy_core.sampling import draw_sample
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.splits import TRAIN
 from galaxy_core.vectors import VectorError
@@ -40,6 +42,8 @@ class Embedded:
         Of the step that made it.
     answer_columns : tuple of str
         Columns of ``table`` that hold votes.
+    sample : int array, shape (n_sample,), or None
+        Rows that maps and clusterings are fitted on; None for all (`galaxy_core.sampling`).
     """
 
     table: pd.DataFrame
@@ -47,6 +51,45 @@ class Embedded:
     model: str
     fingerprint: str
     answer_columns: tuple[str, ...] = ()
+    sample: np.ndarray | None = None
+
+    @property
+    def sampled(self) -> list[int]:
+        """What a sample adds to the fingerprints of steps that fit on it; nothing where all galaxies are fitted on."""
+        return [] if self.sample is None else [len(self.sample)]
+
+    def of_sample(self) -> Embedded:
+        """The galaxies that are fitted on."""
+        if self.sample is None:
+            return self
+        table = self.table.iloc[self.sample].reset_index(drop=True)
+        return replace(self, table=table, vectors=np.asarray(self.vectors[self.sample]), sample=None)
+
+
+def read_embedded(staging: Staging, manifest: artifacts.Manifest, table: pd.DataFrame, config, made: str) -> Embedded:
+    """The galaxies of a staging folder with the embedding of the manifest's model, and the sample to fit on.
+
+    ``made`` is the fingerprint of the step that embedded.
+    """
+    vectors = read_vectors(staging, manifest.model, len(table), config.fit_limit)
+    sample = draw_sample(vectors, config.fit_limit, config.seed)
+    return Embedded(table, vectors, manifest.model, made, tuple(manifest.answer_columns), sample)
+
+
+def read_vectors(staging: Staging, model: str, n_galaxies: int, fit_limit: int) -> np.ndarray:
+    """The embedding, float32 (n, d): in memory, or, of more galaxies than are fitted on, as one file mapped into it."""
+    if not 0 < fit_limit < n_galaxies:
+        return read_staged_embedding(staging, model)
+    path, start, mapped = staging.work / f"vectors_{model}.npy", 0, None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for part in sorted((staging.folder / "embedding" / model).glob("part-*.parquet")):
+        piece = artifacts.matrix_of(pq.read_table(part, columns=["embedding"])["embedding"])
+        if mapped is None:
+            mapped = np.lib.format.open_memmap(path, "w+", piece.dtype, (n_galaxies, piece.shape[1]))
+        mapped[start : start + len(piece)] = piece
+        start += len(piece)
+    mapped.flush()
+    return np.load(path, mmap_mode="r")
 
 
 def make_projections(staging: Staging, galaxies: Embedded, config, progress: Progress, asked=()) -> Step:
@@ -54,7 +97,8 @@ def make_projections(staging: Staging, galaxies: Embedded, config, progress: Pro
 
     One that cannot be made is left out with a note, unless its name is in ``asked``.
     """
-    inputs = fingerprint_of(PIPELINE_VERSION, galaxies.fingerprint, galaxies.model, config.seed, config.projections)
+    made_of = (galaxies.fingerprint, galaxies.model, config.seed, config.projections, *galaxies.sampled)
+    inputs = fingerprint_of(PIPELINE_VERSION, *made_of)
     step = begin_step(staging, "projections", inputs, ("projections.parquet",))
     classes = classes_of(galaxies.table)
     names = [n for n, p in config.projections.items() if p["method"] != "lda" or classes is not None]
@@ -85,7 +129,7 @@ def _project(galaxies: Embedded, classes: np.ndarray | None, config, name: str) 
     check_params(projection.METHODS, method, params)
     if method == "lda":
         params |= {"classes": classes, "train_mask": (galaxies.table["split"] == TRAIN).to_numpy()}
-    fitted = projection.fit_projection(method, galaxies.vectors, config.seed, **params)
+    fitted = projection.fit_projection(method, galaxies.vectors, config.seed, sample=galaxies.sample, **params)
     return {"coordinates": fitted.coordinates}, {"method": method, "params": fitted.params}
 
 

@@ -17,10 +17,11 @@ import pandas as pd
 
 from galaxy_core import artifacts, clustering, spaces
 from galaxy_core.artifacts.staging import open_staging
-from galaxy_core.cluster_steps import check_settings, classes_and_mask, scored_classes, space_fingerprint
+from galaxy_core.cluster_steps import check_settings, classes_and_mask, sampled_of, scored_classes, space_fingerprint
 from galaxy_core.comparison import measure_clustering
 from galaxy_core.errors import ArtifactError
 from galaxy_core.image_steps import Progress
+from galaxy_core.sampling import draw_sample
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.vectors import VectorError
 
@@ -69,6 +70,7 @@ def sweep(
     seeds: Sequence[int] = (0,),
     params: dict | None = None,
     classes: np.ndarray | None = None,
+    sample: np.ndarray | None = None,
 ) -> Iterator[dict]:
     """Fit and score a clustering for every value and seed; yields one at a time.
 
@@ -82,6 +84,8 @@ def sweep(
     params : dict, optional
         The method's other parameters.
     classes : array of str or None, shape (n_galaxies,), optional
+    sample : int array, shape (n_sample,), optional
+        Rows to fit on; see `galaxy_core.clustering.fit_clustering`.
 
     Yields
     ------
@@ -97,7 +101,7 @@ def sweep(
             row["params"] = json.dumps(params, sort_keys=True)
             started = time.perf_counter()
             try:
-                fitted = clustering.fit_clustering(method, vectors, seed, **{**params, parameter: value})
+                fitted = clustering.fit_clustering(method, vectors, seed, sample=sample, **{**params, parameter: value})
             except VectorError as error:
                 yield row | {"failed": str(error)}
                 continue
@@ -168,10 +172,11 @@ def run_sweep(
         done, notes, total = len(made), [], len(values) * len(seeds)
         if progress:
             progress("sweep", done, total)
-        vectors = _space(root, manifest, space, table) if missing else None
+        vectors = _space(root, manifest, space, table) if missing else np.empty((0, 1), np.float32)
+        sample = draw_sample(vectors, manifest.config.get("fit_limit", 0), manifest.seed)
         classes = scored_classes(table, space)
         for value, seed in missing:
-            for row in sweep(vectors, method, parameter, [value], [seed], params, classes):
+            for row in sweep(vectors, method, parameter, [value], [seed], params, classes, sample):
                 if "failed" in row:
                     notes.append(f"{parameter} = {value:g} was left out: {row['failed']}")
                 else:
@@ -195,10 +200,13 @@ def _space(root: str | Path, manifest: artifacts.Manifest, space: str, table: pd
     """The vectors of a space: as published where they were made of this embedding, else made now."""
     step = manifest.config.get("steps", {}).get("images", {})
     stored = manifest.config.get("steps", {}).get(f"space_{space}", {})
-    if stored and stored["fingerprint"] == space_fingerprint(step.get("fingerprint"), manifest.seed, space):
+    if stored and stored["fingerprint"] == space_fingerprint(
+        step.get("fingerprint"), manifest.seed, space, sampled_of(manifest)
+    ):
         try:
             return artifacts.read_space(root, manifest.name, space)
         except ArtifactError:
             pass  # made again from the embedding
     _, embedding = artifacts.read_embedding(root, manifest.name, manifest.model)
-    return spaces.fit_space(space, embedding, manifest.seed, *classes_and_mask(table)).vectors
+    sample = draw_sample(embedding, manifest.config.get("fit_limit", 0), manifest.seed)
+    return spaces.fit_space(space, embedding, manifest.seed, *classes_and_mask(table), sample).vectors

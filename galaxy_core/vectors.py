@@ -6,6 +6,8 @@ import numpy as np
 
 from galaxy_core.errors import GalaxyError
 
+BLOCK = 65_536  # vectors looked at together
+
 
 class VectorError(GalaxyError):
     """No map, clustering or score can be computed: unusable vectors, or a parameter that does not fit them."""
@@ -35,7 +37,10 @@ def check_vectors(vectors: np.ndarray, purpose: str, n_least: int = 1) -> np.nda
     if len(vectors) < n_least:
         raise VectorError(f"{purpose} needs at least {n_least} galaxies, but there are {len(vectors)}; add galaxies.")
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    n_broken = int((~np.isfinite(vectors).all(axis=1)).sum())
+    # in blocks: a table that is a file mapped into memory is never held as a whole
+    n_broken = sum(
+        int((~np.isfinite(vectors[start : start + BLOCK]).all(axis=1)).sum()) for start in range(0, len(vectors), BLOCK)
+    )
     if n_broken:
         raise VectorError(
             f"{purpose} needs finite vectors, but {n_broken:,} of {len(vectors):,} galaxies have NaN or infinite "

@@ -4,6 +4,7 @@ python scripts/bench.py embed
 python scripts/bench.py embed folder:data/my_galaxies --json embed.json
 python scripts/bench.py map --rows 100000 1000000
 python scripts/bench.py cluster
+python scripts/bench.py sample --rows 60000
 python scripts/bench.py denoise --side 2048 --sources 200
 python scripts/bench.py detect --side 2600 --sources 4000
 python scripts/bench.py scale --json scale.json
@@ -32,6 +33,10 @@ BENCHMARKS = {
     "scale": ("scripts.benchmarks.scale", "the embedding step on workers, its cost in parts, and what a survey costs"),
     "load": ("scripts.benchmarks.load", "many visitors at once in browsers: errors, isolation, waiting and memory"),
     "map": ("scripts.benchmarks.map", "the galaxy map in a browser beside a bare Plotly page of the same points"),
+    "sample": (
+        "scripts.benchmarks.sample",
+        "maps and clusters fitted on a sample against those fitted on all galaxies",
+    ),
     "train": ("scripts.benchmarks.train", "training against its bare network step, and that against a naive loop"),
     "unusual": ("scripts.benchmarks.unusual", "how soon answers find a rare class, beside chance and the plain score"),
 }

@@ -34,7 +34,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.errors import ArtifactError, GalaxyError
-from scripts.reporting import Bars, artifacts_folder, parse_settings, print_headlines, print_made, print_sweep
+from scripts.reporting import (
+    Bars,
+    add_fit_limit,
+    artifacts_folder,
+    parse_settings,
+    print_headlines,
+    print_made,
+    print_sweep,
+)
 
 METHODS = ("hdbscan", "kmeans", "dbscan", "agglomerative", "gmm")
 
@@ -62,6 +70,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--sweep", metavar="KEY=VALUES", help="one fit a value: 2..20, 100..500:50 (in steps) or 50,100,200")
     add("--remove", action="store_true", help="drop the clustering --name instead")
     add("--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)")
+    add_fit_limit(parser)
     options = parser.parse_args(arguments)
     said = options.method or options.param or options.space or options.sweep
     options.stored = bool(options.name) and not said
@@ -71,8 +80,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error("--remove needs --name")
     if not (options.remove or options.stored) and options.method not in METHODS:
         parser.error(f"--method is needed: {', '.join(METHODS)}")
-    if min([*options.seed, options.stability, options.redraws]) < 0:
-        parser.error("--seed, --stability and --redraws cannot be negative")
+    if min([*options.seed, options.stability, options.redraws, options.fit_limit or 0]) < 0:
+        parser.error("--seed, --stability, --redraws and --fit-limit cannot be negative")
     if options.sweep and ("=" not in options.sweep or options.stability or options.redraws or options.null):
         parser.error("--sweep takes KEY=VALUES, and none of --stability, --redraws and --null")
     options.params = parse_settings(parser, options.param, "--param")
@@ -128,7 +137,7 @@ def run(options: argparse.Namespace) -> None:
         if options.remove:
             result = remove_clustering(*where, options.name, bars.progress)
         else:
-            result = add_clusterings(*where, names_and_settings(options), bars.progress)
+            result = add_clusterings(*where, names_and_settings(options), bars.progress, options.fit_limit)
     print_made(result)
     print_headlines(result.manifest)
     print(result.folder)

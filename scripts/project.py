@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT
 from galaxy_core.errors import GalaxyError
-from scripts.reporting import Bars, artifacts_folder, parse_settings, print_made, print_trust
+from scripts.reporting import Bars, add_fit_limit, artifacts_folder, parse_settings, print_made, print_trust
 
 METHODS = ("umap", "tsne", "pca", "lda")
 
@@ -29,6 +29,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)"
     )
+    add_fit_limit(parser)
     options = parser.parse_args()
     if options.set and not options.projection:
         parser.error("--set needs --projection")
@@ -43,7 +44,9 @@ def main() -> int:
         projections = dict(config.projections)
         if options.projection:
             projections[options.projection] = {"method": options.projection, **options.params}
-        return replace(config, projections=projections, seed=config.seed if options.seed is None else options.seed)
+        given = {"seed": options.seed, "fit_limit": options.fit_limit}
+        given = {key: value for key, value in given.items() if value is not None}
+        return replace(config, projections=projections, **given)
 
     try:
         from galaxy_core.pipeline import rerun_steps

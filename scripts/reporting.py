@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from galaxy_core.artifacts import root_of
 from galaxy_core.errors import GalaxyError
+from galaxy_core.sampling import fitted_words
 
 _UNITS = {
     "images": "galaxy",
@@ -136,6 +137,8 @@ def print_trust(manifest) -> None:
     """A line for each map: how many neighbours it keeps, and how far it can be trusted."""
     for name, projection in manifest.projections.items():
         trust = projection.get("trust") or {"k": 0}
+        if n_fitted := projection.get("params", {}).get("n_fitted"):
+            print(f"{name}: {fitted_words(n_fitted, manifest.n_galaxies, 'placed on the finished map')}")
         if trust["k"] == 0:
             print(f"{name}: too few galaxies to measure how far it can be trusted")
             continue
@@ -157,6 +160,18 @@ def peak_memory_gib() -> float:
         return 0.0
     scale = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kilobytes on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**30
+
+
+def add_fit_limit(parser, default: int | None = None) -> None:
+    """The flag that says how many galaxies maps and clusterings are fitted on; None leaves it as the catalog has it."""
+    unless = f"{default:,}" if default else "as the catalog was made"
+    parser.add_argument(
+        "--fit-limit",
+        type=int,
+        default=default,
+        metavar="N",
+        help=f"fit maps and clusters on a stratified sample of N galaxies where there are more ({unless}; 0: on all)",
+    )
 
 
 def parse_settings(parser, pairs: list[str], flag: str = "--set") -> dict:

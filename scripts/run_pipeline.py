@@ -16,11 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts import DEFAULT_MODEL, DEFAULT_ROOT, check_name, check_writable, send_model
+from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, DEFAULT_MODEL, DEFAULT_ROOT, check_name, check_writable, send_model
 from galaxy_core.engine import Engine
 from galaxy_core.errors import GalaxyError
 from scripts.engine_options import add_engine_options, engine_of
-from scripts.reporting import Bars, artifacts_folder, peak_memory_gib, print_headlines, print_made
+from scripts.reporting import Bars, add_fit_limit, artifacts_folder, peak_memory_gib, print_headlines, print_made
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -41,9 +41,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="use N galaxies drawn at random (all)")
     add_engine_options(parser)
+    add_fit_limit(parser, DEFAULT_FIT_LIMIT)
     options = parser.parse_args(arguments)
-    if options.limit < 0 or options.seed < 0:
-        parser.error("--limit and --seed cannot be negative")
+    if min(options.limit, options.seed, options.fit_limit) < 0:
+        parser.error("--limit, --seed and --fit-limit cannot be negative")
     return options
 
 
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace, engine: Engine) -> None:
         send_model(options.artifacts, folder)
     embedder = load_embedder(folder, options.device)
     print(f"Model {embedder.name} on {embedder.device} in {embedder.precision}", flush=True)
-    config = PipelineConfig(seed=options.seed, limit=options.limit)
+    config = PipelineConfig(seed=options.seed, limit=options.limit, fit_limit=options.fit_limit)
     with Bars() as bars:
         result = run_pipeline(catalog, embedder, options.artifacts, options.name, config, bars.progress, engine)
     print_made(result)

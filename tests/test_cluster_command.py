@@ -221,10 +221,10 @@ def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(root, call, cas
 
 @pytest.mark.parametrize("spoiled", ["nan", "identical"])
 def test_an_embedding_that_cannot_be_clustered_is_one_sentence(root, call, spoiled, monkeypatch):
-    from galaxy_core import pipeline
+    from galaxy_core import steps
 
     vectors = np.full((N, 12), np.nan if spoiled == "nan" else 0.25, np.float32)
-    monkeypatch.setattr(pipeline, "read_staged_embedding", lambda *_: vectors)
+    monkeypatch.setattr(steps, "read_staged_embedding", lambda *_: vectors)
     before = hashes(root / "sample")
     code, _, error = call(root, "--method", "kmeans", "--param", "n_clusters=5")
     expected = "60 of 60 galaxies have NaN" if spoiled == "nan" else "the 60 galaxies have 1; ask for fewer"

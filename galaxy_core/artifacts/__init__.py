@@ -8,7 +8,9 @@ the bytes and the sha256 of every other file.
 Every function takes ``root`` (the artifacts folder) and ``name`` (the catalog's name).
 """
 
+from galaxy_core.artifacts.columns import ColumnTable, open_columns, open_neighbors
 from galaxy_core.artifacts.files import atomic_path, cached_sha256, sha256_of_file, write_json
+from galaxy_core.artifacts.ids import Ids, RowOf
 from galaxy_core.artifacts.model_store import fetch_models
 from galaxy_core.artifacts.reading import (
     catalog_exists,
@@ -26,6 +28,7 @@ from galaxy_core.artifacts.reading import (
 from galaxy_core.artifacts.remote import manifest_path
 from galaxy_core.artifacts.roots import address_of, root_of, shown
 from galaxy_core.artifacts.schemas import (
+    DEFAULT_FIT_LIMIT,
     DEFAULT_MODEL,
     DEFAULT_ROOT,
     MANIFEST_FILE,
@@ -61,6 +64,7 @@ from galaxy_core.artifacts.writing import (
 )
 
 __all__ = [
+    "DEFAULT_FIT_LIMIT",
     "DEFAULT_MODEL",
     "DEFAULT_ROOT",
     "MANIFEST_FILE",
@@ -71,8 +75,11 @@ __all__ = [
     "SCHEMA_VERSION",
     "STAGING",
     "TABLES",
+    "ColumnTable",
+    "Ids",
     "Manifest",
     "address_of",
+    "RowOf",
     "append_sweep",
     "atomic_path",
     "cached_sha256",
@@ -89,6 +96,8 @@ __all__ = [
     "matrix_of",
     "mend_command",
     "neighbors_file",
+    "open_columns",
+    "open_neighbors",
     "part_name",
     "read_embedding",
     "read_manifest",

@@ -38,6 +38,7 @@ from galaxy_core.errors import ArtifactError
 SCHEMA_VERSION = 1
 ROW_GROUP = 64  # thumbnails in a row group: one galaxy is one read of about 200 kB
 N_NEIGHBORS = 12
+DEFAULT_FIT_LIMIT = 100_000  # galaxies that maps and clusterings are fitted on, at most
 DEFAULT_ROOT = "artifacts"
 DEFAULT_MODEL = "contrastive_denoiser"  # the one that is shipped
 MANIFEST_FILE = "manifest.json"
@@ -232,6 +233,8 @@ def mend_command(root: str | Path, name: str, manifest: Manifest | None = None) 
         words += ["--model", manifest.model]
     if config.get("limit"):
         words += ["--limit", str(config["limit"])]
+    if config.get("fit_limit", DEFAULT_FIT_LIMIT) != DEFAULT_FIT_LIMIT:
+        words += ["--fit-limit", str(config["fit_limit"])]
     if manifest and manifest.seed:
         words += ["--seed", str(manifest.seed)]
     if Path(root).resolve() != Path(DEFAULT_ROOT).resolve():

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from galaxy_core.clustering.centres import cluster_gmm, cluster_kmeans
+from galaxy_core.clustering.centres import cluster_gmm, cluster_kmeans, whole
 from galaxy_core.clustering.density import (
     cluster_dbscan,
     cluster_hdbscan,
@@ -22,6 +22,7 @@ from galaxy_core.clustering.density import (
 )
 from galaxy_core.clustering.merging import cluster_agglomerative
 from galaxy_core.clustering.result import UNCLUSTERED, Clustering, Fit, names_by_size, order_by_size, renumber
+from galaxy_core.sampling import fitted_words, in_shards
 from galaxy_core.vectors import VectorError, check_vectors
 
 __all__ = [
@@ -52,7 +53,22 @@ DENSITY_METHODS = ("hdbscan", "dbscan")
 """Methods that find regions of high density and leave the rest unclustered."""
 
 
-def fit_clustering(method: str, vectors: np.ndarray, seed: int, **params) -> Clustering:
+FEWEST_SAMPLES = 4
+"""HDBSCAN's ``min_samples`` is not brought below this for a sample."""
+
+PLACED = {
+    "hdbscan": "placed by HDBSCAN's own tree",
+    "kmeans": "given to the nearest centre",
+    "dbscan": "given to the nearest core galaxy within eps",
+    "agglomerative": "given to the cluster of their nearest neighbour in it",
+    "gmm": "given to their most probable component",
+}
+"""What happens to galaxies that a method was not fitted on."""
+
+
+def fit_clustering(
+    method: str, vectors: np.ndarray, seed: int, *, sample: np.ndarray | None = None, **params
+) -> Clustering:
     """Cluster ``vectors``; the same vectors, seed and parameters give the same clusters.
 
     Parameters
@@ -61,6 +77,9 @@ def fit_clustering(method: str, vectors: np.ndarray, seed: int, **params) -> Clu
     vectors : array, shape (n_galaxies, n_features)
     seed : int
         For the methods that draw random numbers.
+    sample : int array, shape (n_sample,), optional
+        Rows to fit on (`galaxy_core.sampling`); the others are placed as by `predict`, a shard at a time, which a note
+        says. Parameters that count galaxies are those of the whole catalog, and brought to the sample's share of it.
     **params
         See the functions of `METHODS`; None means the default.
 
@@ -72,7 +91,10 @@ def fit_clustering(method: str, vectors: np.ndarray, seed: int, **params) -> Clu
     params = {name: value for name, value in params.items() if value is not None}
     check_params(METHODS, method, params, "clustering method")
     vectors = check_vectors(vectors, f"Clustering with {method}")
-    fit = METHODS[method](vectors, seed, **params)
+    if sample is None:
+        fit = METHODS[method](vectors, seed, **params)
+    else:
+        fit = fit_sample(METHODS[method], method, vectors, seed, sample, params)
     names = names_by_size(fit.labels)
     notes = list(fit.notes)
     if not len(names):
@@ -92,6 +114,40 @@ def fit_clustering(method: str, vectors: np.ndarray, seed: int, **params) -> Clu
         n_features=vectors.shape[1],
         place=place,
     )
+
+
+def fit_sample(
+    fit_method: Callable[..., Fit], method: str, vectors: np.ndarray, seed: int, sample: np.ndarray, params: dict
+) -> Fit:
+    """A method's fit on some rows, with labels and memberships of all; ``measures`` has ``n_fitted``."""
+    share = len(sample) / len(vectors)
+    fit = fit_method(vectors[sample], seed, **scaled_params(method, params, share))
+    placed = in_shards(fit.predict, vectors)
+    labels, membership = (np.concatenate(parts) for parts in zip(*placed, strict=True))
+    labels[sample], membership[sample] = fit.labels, fit.membership
+    note = fitted_words(len(sample), len(vectors), PLACED[method])
+    measures = {**fit.measures, "n_fitted": len(sample)}
+    return Fit(labels, membership, fit.params, fit.predict, measures, (*fit.notes, note))
+
+
+def scaled_params(method: str, params: dict, share: float) -> dict:
+    """Parameters that count galaxies, for a sample that is a share of the catalog.
+
+    The ``min_samples`` nearest of a galaxy reach as far in the sample as in the catalog, so that density is smoothed
+    alike; below `FEWEST_SAMPLES` density would be that of single pairs.
+
+    Examples
+    --------
+    >>> scaled_params("hdbscan", {"min_cluster_size": 2_400, "min_samples": 10}, 0.5)
+    {'min_cluster_size': 1200, 'min_samples': 5}
+    """
+    scaled = dict(params)
+    if method == "hdbscan":
+        given = whole(params.get("min_samples", cluster_hdbscan.__kwdefaults__["min_samples"]), "min_samples")
+        scaled["min_samples"] = max(min(given, FEWEST_SAMPLES), round(given * share))
+        if "min_cluster_size" in params:
+            scaled["min_cluster_size"] = max(2, round(whole(params["min_cluster_size"], "min_cluster_size") * share))
+    return scaled
 
 
 def predict(clustering: Clustering, new_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,9 @@ the card never come from a map."""
 
 
 def draw_about(galaxies: Galaxies) -> None:
-    """A row of numbers for each projection and what they mean."""
+    """What each projection was fitted on, where that is not everyone; a row of numbers for each, and what they mean."""
+    if said := fitted_sentence(galaxies):
+        st.caption(said)
     rows, measured = [], {}
     for name in galaxies.projection_names:
         trust = galaxies.manifest.projections.get(name, {}).get("trust")
@@ -46,3 +48,19 @@ def draw_about(galaxies: Galaxies) -> None:
         f" {words.count(measured['n_queries'])} drawn at random, ranked among all, with 95 % bootstrap intervals."
     )
     st.markdown(HELP)
+
+
+def fitted_sentence(galaxies: Galaxies) -> str:
+    """Which maps and clusterings were fitted on a sample, of how many; empty where all were fitted on every galaxy."""
+    manifest, found = galaxies.manifest, {}
+    for name, made in manifest.projections.items():
+        if n_fitted := made.get("params", {}).get("n_fitted"):
+            found.setdefault(n_fitted, []).append(words.name_of(name))
+    for name, made in manifest.clusterings.items():
+        if n_fitted := made.get("measures", {}).get("n_fitted"):
+            found.setdefault(n_fitted, []).append(f"the clustering {words.name_of(name)}")
+    return " ".join(
+        f"Fitted on a stratified sample of {n:,} of the {words.count(len(galaxies))}: {', '.join(names)}."
+        " All other galaxies were placed on the finished map and in the finished clusters; they changed neither."
+        for n, names in found.items()
+    )

@@ -87,24 +87,24 @@ def draw_neighbors(galaxies: Galaxies, row: int, on_open: Callable[[Galaxies, in
         " The number is the cosine similarity: 1 for the same description, 0 for nothing in common.",
     )
     with frame.panel():
-        index, similarity = readers.neighbors(galaxies)
-        if index.shape[1] == 0:
+        index, similarity = readers.neighbors_of(galaxies, row)
+        if len(index) == 0:
             st.caption("This catalog has no other galaxy.")
             return
-        captions = [f"{value:.3f}" for value in similarity[row]]
-        pictures(galaxies, index[row].tolist(), captions, "neighbors", on_open)  # one element: a click draws it again
+        captions = [f"{value:.3f}" for value in similarity]
+        pictures(galaxies, index.tolist(), captions, "neighbors", on_open)  # one element: a click draws it again
 
 
 def main_facts(galaxies: Galaxies, row: int) -> dict[str, str]:
     """What is said of a galaxy first: class, clusters, how unusual it is, how far to trust its place, position."""
     facts = {}
-    if "class" in galaxies.catalog and not pd.isna(name := galaxies.catalog["class"].iloc[row]):
+    if "class" in galaxies.catalog and not pd.isna(name := galaxies.catalog.iloc[row]["class"]):
         facts["Class"] = str(name).replace("_", " ")
     elif said := votes.summary(votes.votes_of(galaxies, row)):
         facts["Votes"] = said
+    clusters = galaxies.clusters.iloc[row]
     for name in galaxies.clustering_names:
-        label = int(galaxies.labels(name)[row])
-        membership = float(galaxies.clusters[f"{name}_membership"].iloc[row])
+        label, membership = int(clusters[f"{name}_label"]), float(clusters[f"{name}_membership"])
         text = cluster_labels.label_text(galaxies, name, label)
         facts[words.name_of(name)] = text if label < 0 else f"{text}, membership {membership:.2f}"
     facts |= _measures(galaxies, row)
@@ -121,7 +121,7 @@ def _measures(galaxies: Galaxies, row: int) -> dict[str, str]:
     if (scores := galaxies.anomaly) is not None and np.isfinite(scores[row]):
         below, known = np.count_nonzero(scores < scores[row]), np.count_nonzero(np.isfinite(scores))
         facts["Unusual"] = f"more than {np.floor(100 * below / known):.0f}\u00a0% of this catalog"
-    kept = {name: trust[row] for name in galaxies.projection_names if (trust := galaxies.trust(name)) is not None}
+    kept = {name: value for name in galaxies.projection_names if (value := galaxies.trust_at(name, row)) is not None}
     kept = [
         f"{words.name_of(name)}\u00a0{100 * value:.0f}\u00a0%" for name, value in kept.items() if np.isfinite(value)
     ]
@@ -134,7 +134,7 @@ def position_of(galaxies: Galaxies, row: int) -> tuple[float, float] | None:
     """Right ascension and declination in degrees, None where the catalog does not know them."""
     if not {"ra_deg", "dec_deg"} <= set(galaxies.catalog.columns):
         return None
-    position = tuple(float(galaxies.catalog[name].iloc[row]) for name in ("ra_deg", "dec_deg"))
+    position = tuple(float(galaxies.catalog.iloc[row][name]) for name in ("ra_deg", "dec_deg"))
     return position if np.isfinite(position).all() else None
 
 

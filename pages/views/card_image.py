@@ -161,7 +161,7 @@ def scale_bar(arcsec_per_px: float, width_px: float) -> tuple[float, str]:
 def scale_of(galaxies: Galaxies, row: int) -> float | None:
     """Arcseconds in a pixel of a galaxy's own image: its own if the catalog has one, else that of all of them."""
     if "pixel_scale_arcsec" in galaxies.catalog:
-        own = pd.to_numeric(galaxies.catalog["pixel_scale_arcsec"].iloc[row], errors="coerce")
+        own = pd.to_numeric(galaxies.catalog.iloc[row]["pixel_scale_arcsec"], errors="coerce")
         if np.isfinite(own) and own > 0:
             return float(own)
     scale = galaxies.manifest.pixel_scale_arcsec

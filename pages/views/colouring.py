@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from galaxy_core.artifacts import ColumnTable
 from pages.views import cluster_labels, tagged, words
 from pages.views.readers import Galaxies
 
@@ -19,6 +20,7 @@ GREY_DARK, GREY_LIGHT = "#5d6475", "#a9adb6"
 MAX_CATEGORIES = 60
 PALETTES = ("Viridis", "Cividis", "Inferno")  # even steps of brightness, safe for colour-blind eyes
 TAGS = "tags"
+MOST_KEPT = 4  # colourings of very many galaxies that are kept
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def colour_choices(galaxies: Galaxies) -> dict[str, str]:
 
 def _has_class(galaxies: Galaxies) -> bool:
     if "has class" not in galaxies.memory:
-        galaxies.memory["has class"] = "class" in galaxies.catalog and bool(galaxies.catalog["class"].notna().any())
+        galaxies.memory["has class"] = "class" in galaxies.catalog and _has_values(galaxies.catalog, "class")
     return galaxies.memory["has class"]
 
 
@@ -131,8 +133,10 @@ def _catalog_columns(galaxies: Galaxies) -> list[str]:
         return galaxies.memory["columns"]
     table = galaxies.catalog
     columns = [column for column in table.columns if column not in ("galaxy_id", "class", "split", "split_group")]
-    numbers = [column for column in columns if _is_number(table[column]) and table[column].notna().any()]
-    texts = [column for column in columns if not _is_number(table[column]) and _is_category(table[column])]
+    numbers = [column for column in columns if _holds_numbers(table, column) and _has_values(table, column)]
+    texts = [
+        column for column in columns if not _holds_numbers(table, column) and _is_category(_first_of(table, column))
+    ]
     return galaxies.memory.setdefault("columns", numbers + texts)
 
 
@@ -143,8 +147,18 @@ def colour_by(galaxies: Galaxies, key: str) -> Colouring:
     if key.endswith("_label") and key.removesuffix("_label") in galaxies.clustering_names:
         return by_cluster(galaxies, key.removesuffix("_label"))
     if ("colouring", key) not in galaxies.memory:
-        galaxies.memory["colouring", key] = _colour_by(galaxies, key)
+        made = [name for name in galaxies.memory if name[0] == "colouring"]
+        for name in made[: len(made) - MOST_KEPT + 1] if galaxies.are_many else ():
+            galaxies.memory.pop(name, None)
+        return galaxies.memory.setdefault(("colouring", key), _colour_by(galaxies, key))
     return galaxies.memory["colouring", key]
+
+
+def shows_numbers(galaxies: Galaxies, key: str) -> bool:
+    """Whether one of the `colour_choices` is of numbers rather than groups; nothing is read for it."""
+    if key in (TAGS, "class", "split") or key in [f"{name}_label" for name in galaxies.clustering_names]:
+        return False
+    return key not in galaxies.catalog or _holds_numbers(galaxies.catalog, key)
 
 
 def _colour_by(galaxies: Galaxies, key: str) -> Colouring:
@@ -246,5 +260,17 @@ def _is_number(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
+def _holds_numbers(table: pd.DataFrame | ColumnTable, column: str) -> bool:
+    return table.is_number(column) if isinstance(table, ColumnTable) else _is_number(table[column])
+
+
+def _has_values(table: pd.DataFrame | ColumnTable, column: str) -> bool:
+    return table.has_values(column) if isinstance(table, ColumnTable) else bool(table[column].notna().any())
+
+
+def _first_of(table: pd.DataFrame | ColumnTable, column: str) -> pd.Series:
+    return table[[column]].iloc[np.arange(min(2000, len(table)))][column]
+
+
 def _is_category(values: pd.Series) -> bool:
-    return 1 < values.head(2000).nunique() <= MAX_CATEGORIES
+    return 1 < values.nunique() <= MAX_CATEGORIES

@@ -59,14 +59,13 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callab
         with column:
             look = look_of(galaxies, name, colouring.title, keep, f"map-{place}")
             component.draw_map(galaxies, look, colouring, keep, recipe, height)
-            missing = int((~np.isfinite(np.stack(galaxies.coordinates(name)))).any(axis=0).sum())
+            missing = len(galaxies) - galaxies.n_on_map(name)
             st.caption(words.MAP_HELP.get(name, "") + (f" {words.count(missing)} not on this map." if missing else ""))
 
 
 def look_of(galaxies: Galaxies, projection: str, colour: str, keep: np.ndarray | None, map_id: str) -> MapLook:
     """What a map is called, and what the picture of it says of where it comes from."""
-    x, y = galaxies.coordinates(projection)
-    n_shown = int((np.isfinite(x) & np.isfinite(y) & (True if keep is None else keep)).sum())
+    n_shown = galaxies.n_on_map(projection) if keep is None else int((galaxies.is_on_map(projection) & keep).sum())
     manifest = galaxies.manifest
     source = (
         f"{galaxies.name}, {words.count(len(galaxies))}; embedding {manifest.model}; made {manifest.created[:10]};"

@@ -5,7 +5,7 @@ What they return is shared, never changed: figures and panels take rows and colu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,13 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core import artifacts
+from galaxy_core.artifacts import ColumnTable, Ids, RowOf
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ArtifactError, ModelError
+from galaxy_core.map_layers import MAX_POINTS
+
+MANY = MAX_POINTS
+"""Above so many galaxies tables are read column by column, and rows by number."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,9 @@ class Galaxies:
     ----------
     root, name : pathlib.Path, str
     manifest : galaxy_core.artifacts.Manifest
-    catalog : pandas.DataFrame
-    projections, clusters, anomalies : pandas.DataFrame
+    catalog : pandas.DataFrame or galaxy_core.artifacts.ColumnTable
+        The latter above `MANY` galaxies: its columns, and rows, are read when they are asked for.
+    projections, clusters, anomalies : as ``catalog``
         Empty but for ``galaxy_id`` where the file cannot be read; then ``problems`` says why, a sentence each. A
         catalog made before anomalies were measured has none, which is no problem.
     stamp : tuple
@@ -38,24 +44,33 @@ class Galaxies:
     root: Path
     name: str
     manifest: artifacts.Manifest
-    catalog: pd.DataFrame
-    projections: pd.DataFrame
-    clusters: pd.DataFrame
-    anomalies: pd.DataFrame
+    catalog: pd.DataFrame | ColumnTable
+    projections: pd.DataFrame | ColumnTable
+    clusters: pd.DataFrame | ColumnTable
+    anomalies: pd.DataFrame | ColumnTable
     problems: tuple[str, ...]
     stamp: tuple
 
     def __len__(self) -> int:
         return len(self.catalog)
 
+    @property
+    def are_many(self) -> bool:
+        """Whether the tables are read column by column."""
+        return isinstance(self.catalog, ColumnTable)
+
     @cached_property
-    def ids(self) -> np.ndarray:
-        """Array of str, shape (n,)."""
+    def ids(self) -> np.ndarray | Ids:
+        """Array of str, shape (n,), or what answers like one."""
+        if self.are_many:
+            return Ids(self.catalog)
         return self.catalog["galaxy_id"].to_numpy(dtype=object)
 
     @cached_property
-    def row_of(self) -> dict[str, int]:
+    def row_of(self) -> dict[str, int] | RowOf:
         """Row of each ``galaxy_id``."""
+        if self.are_many:
+            return RowOf(self.catalog)
         return {galaxy_id: row for row, galaxy_id in enumerate(self.ids)}
 
     @cached_property
@@ -80,6 +95,17 @@ class Galaxies:
         """Position of every galaxy on a map, two float32 arrays of shape (n,)."""
         return self.projections[f"{projection}_x"].to_numpy(), self.projections[f"{projection}_y"].to_numpy()
 
+    def is_on_map(self, projection: str) -> np.ndarray:
+        """Which galaxies have a place on a map, bool (n,)."""
+        x, y = self.coordinates(projection)
+        return np.isfinite(x) & np.isfinite(y)
+
+    def n_on_map(self, projection: str) -> int:
+        """How many that are; counted once."""
+        if ("on map", projection) not in self.memory:
+            self.memory["on map", projection] = int(self.is_on_map(projection).sum())
+        return self.memory["on map", projection]
+
     def labels(self, clustering: str) -> np.ndarray:
         """Cluster of every galaxy, -1 for unclustered; int32, shape (n,)."""
         return self.clusters[f"{clustering}_label"].to_numpy()
@@ -93,6 +119,19 @@ class Galaxies:
         """Share of each galaxy's nearest neighbours in the embedding that stay its nearest on a map, float32 (n,)."""
         column = f"{projection}_trust"
         return self.projections[column].to_numpy() if column in self.projections else None
+
+    def trust_at(self, projection: str, row: int) -> float | None:
+        """The same of one galaxy."""
+        if self.are_many and f"{projection}_trust" in self.projections:
+            return float(self.projections.iloc[row][f"{projection}_trust"])
+        return None if (trust := self.trust(projection)) is None else trust[row]
+
+
+def rows_of(galaxies: Galaxies, ids: Iterable[str]) -> dict[str, int]:
+    """Rows of those of some names that are in the catalog."""
+    if galaxies.are_many:
+        return galaxies.row_of.find(ids)
+    return {galaxy_id: galaxies.row_of[galaxy_id] for galaxy_id in ids if galaxy_id in galaxies.row_of}
 
 
 # UMAP first, then the others as people ask for them; the pairs that are to be compared with one another stay together.
@@ -125,14 +164,20 @@ def stamp_of(root: Path, name: str) -> tuple:
 @st.cache_resource(max_entries=4, show_spinner="Reading the catalog …")
 def _open_catalog(root: Path, name: str, stamp: tuple) -> Galaxies:
     manifest = artifacts.read_manifest(root, name)
-    catalog = artifacts.read_table(root, name, "catalog")
+
+    def read(table: str) -> pd.DataFrame | ColumnTable:
+        if manifest.n_galaxies > MANY:
+            return artifacts.open_columns(root, manifest, table)
+        return artifacts.read_table(root, name, table)
+
+    catalog = read("catalog")
     tables, problems = {}, []
     for table in ("projections", "clusters", "anomalies"):
         tables[table] = catalog[["galaxy_id"]]
         if table in artifacts.OPTIONAL_TABLES and not artifacts.has_table(manifest, table):
             continue
         try:
-            tables[table] = artifacts.read_table(root, name, table)
+            tables[table] = read(table)
         except ArtifactError as error:
             problems.append(str(error))
     return Galaxies(root, name, manifest, catalog, **tables, problems=tuple(problems), stamp=stamp)
@@ -141,6 +186,21 @@ def _open_catalog(root: Path, name: str, stamp: tuple) -> Galaxies:
 def neighbors(galaxies: Galaxies) -> tuple[np.ndarray, np.ndarray]:
     """Rows and similarities of the nearest neighbours of every galaxy, each (n, k); from the embedding, not the map."""
     return _neighbors(galaxies.root, galaxies.name, galaxies.manifest.model, galaxies.stamp)
+
+
+def neighbors_of(galaxies: Galaxies, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and similarities of one galaxy's nearest neighbours, each (k,); of very many galaxies, one small read."""
+    if not galaxies.are_many:
+        index, similarity = neighbors(galaxies)
+        return index[row], similarity[row]
+    found = _neighbor_table(galaxies.root, galaxies.name, galaxies.stamp, galaxies.manifest).iloc[[row]].iloc[0]
+    index = np.asarray(found["neighbor_row"])
+    return index[index >= 0], np.asarray(found["similarity"])[index >= 0]
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _neighbor_table(root: Path, name: str, stamp: tuple, _manifest: artifacts.Manifest) -> ColumnTable:
+    return artifacts.open_neighbors(root, _manifest, _manifest.model)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

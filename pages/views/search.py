@@ -182,13 +182,28 @@ def find_ids(galaxies: Galaxies, text: str) -> np.ndarray:
     """
     if not text:
         return np.zeros(0, dtype=np.int64)
-    lowered = _lowered_ids(galaxies.root, galaxies.name, galaxies.stamp, galaxies)
     text = pc.utf8_lower(pa.scalar(text)).as_py()
-    rows = np.flatnonzero(pc.match_substring(lowered, text).to_numpy(zero_copy_only=False))
-    matches = lowered.take(pa.array(rows))
-    begins = pc.starts_with(matches, text).to_numpy(zero_copy_only=False)
-    exact = pc.equal(matches, text).to_numpy(zero_copy_only=False)
+    if galaxies.are_many:
+        rows, matches = _search_file(galaxies, text)
+    else:
+        lowered = _lowered_ids(galaxies.root, galaxies.name, galaxies.stamp, galaxies)
+        rows = np.flatnonzero(pc.match_substring(lowered, text).to_numpy(zero_copy_only=False))
+        matches = lowered.take(pa.array(rows))
+    begins = np.asarray(pc.starts_with(matches, text))
+    exact = np.asarray(pc.equal(matches, text))
     return rows[np.argsort(-(begins.astype(np.int8) + exact), kind="stable")]
+
+
+def _search_file(galaxies: Galaxies, text: str) -> tuple[np.ndarray, pa.ChunkedArray]:
+    """Rows whose id contains the text, and these ids in small letters; the ids go by, they are not kept."""
+    rows, matches = [], [pa.array([], pa.string())]
+    for start, names in galaxies.catalog.stream("galaxy_id"):
+        lowered = pc.utf8_lower(names)
+        found = np.flatnonzero(pc.match_substring(lowered, text).to_numpy())
+        if len(found):
+            rows.append(start + found)
+            matches += lowered.take(pa.array(found)).chunks
+    return np.concatenate(rows) if rows else np.zeros(0, np.int64), pa.chunked_array(matches, pa.string())
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

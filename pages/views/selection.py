@@ -13,7 +13,7 @@ import streamlit as st
 
 from galaxy_core.map_layers import extent_of
 from pages.views import outlines, words
-from pages.views.readers import Galaxies
+from pages.views.readers import Galaxies, rows_of
 
 MODES = {"new": "", "add": "and ", "subtract": "without ", "intersect": "and only "}
 MAX_LINKED_IDS = 60  # a longer list of ids does not fit into an address
@@ -174,7 +174,8 @@ def read_link(galaxies: Galaxies, letters: str) -> Selection | None:
     try:
         for letter, name, values in outlines.from_link(letters):
             if all(isinstance(value, str) for value in values):
-                found = [galaxies.row_of[value] for value in values if value in galaxies.row_of]
+                known = rows_of(galaxies, values)
+                found = [known[value] for value in values if value in known]
                 lost += len(values) - len(found)
                 step = Step(modes[letter], str(name)[:200], np.array(sorted(set(found)), dtype=np.int32))
             elif name not in galaxies.projection_names:
@@ -237,4 +238,6 @@ def open_address() -> dict[str, str]:
 def open_galaxy(galaxies: Galaxies, row: int) -> None:
     """Open a galaxy on every page, and in the address."""
     st.session_state["galaxy"] = str(galaxies.ids[row])
+    if galaxies.are_many:
+        galaxies.row_of.remember(st.session_state["galaxy"], row)
     st.query_params["galaxy"] = st.session_state["galaxy"]

@@ -15,7 +15,7 @@ import streamlit as st
 from galaxy_core import artifacts
 from galaxy_core.map_layers import MAX_POINTS
 from pages.views import readers, words
-from pages.views.colouring import colour_by, colour_choices
+from pages.views.colouring import colour_by, colour_choices, shows_numbers
 from pages.views.gallery import data_address
 from pages.views.readers import Galaxies
 
@@ -92,9 +92,7 @@ def pictures(
 def order_choices(galaxies: Galaxies) -> dict[str, str]:
     """Keys and names of everything a gallery can be ordered by, the telling ones first."""
     choices = {TYPICAL: "Typical of the selection"} if has_embedding(galaxies) else {}
-    numbers = {
-        key: name for key, name in colour_choices(galaxies).items() if colour_by(galaxies, key).values is not None
-    }
+    numbers = {key: name for key, name in colour_choices(galaxies).items() if shows_numbers(galaxies, key)}
     if "anomaly" in numbers:
         odd = {"anomaly": "Odd: the anomaly score"}
         # what is typical needs the whole embedding: not the first thing to wait for in a very large catalog

@@ -10,7 +10,7 @@ import streamlit as st
 
 from galaxy_core import artifacts, tags
 from pages.views import words
-from pages.views.readers import Galaxies
+from pages.views.readers import Galaxies, rows_of
 
 SEPARATOR = "; "
 
@@ -79,7 +79,7 @@ def lost_sentence(galaxies: Galaxies) -> str:
 def _rows(
     _galaxies: Galaxies, path: Path, stamp: tuple, tag: str, version: tags.Version
 ) -> tuple[np.ndarray, frozenset]:
-    ids, row_of = tags.galaxies_with(path, tag), _galaxies.row_of
+    ids, row_of = tags.galaxies_with(path, tag), rows_of(_galaxies, tags.galaxies_with(path, tag))
     rows = np.array(sorted(row_of[i] for i in ids if i in row_of), dtype=np.int32)
     return rows, frozenset(i for i in ids if i not in row_of)
 

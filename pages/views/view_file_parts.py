@@ -152,7 +152,7 @@ def card_html(galaxies: Galaxies, row: int | None, pictures: dict[int, str]) -> 
 def neighbors_of(galaxies: Galaxies, row: int | None) -> list[int]:
     """Rows of the galaxies most like one; none where that is not known."""
     try:
-        return [] if row is None else readers.neighbors(galaxies)[0][row].tolist()
+        return [] if row is None else readers.neighbors_of(galaxies, row)[0].tolist()
     except GalaxyError:
         return []
 
@@ -161,7 +161,7 @@ def _neighbors_html(galaxies: Galaxies, row: int, pictures: dict[int, str]) -> s
     rows = neighbors_of(galaxies, row)
     if not rows:
         return ""
-    similarity = readers.neighbors(galaxies)[1][row]
+    similarity = readers.neighbors_of(galaxies, row)[1]
     captions = [f"{value:.3f}" for value in similarity]
     text = "Nearest in the embedding, with the cosine similarity; not on the map."
     grid = grid_html(galaxies, rows, captions, pictures)

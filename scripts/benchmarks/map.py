@@ -27,7 +27,7 @@ from scripts.benchmarks.stopwatch import Server, Visit
 ROWS = (10_000, 100_000, 240_000, 1_000_000)
 SOURCES = ("gz_clean5", "demo")
 LASSO_SHARE = 0.05
-LIMITS = {"interactive": 1.3, "click": 1.5, "payload_mb": 8.0, "server_mib": 3072.0}
+LIMITS = {"interactive": 1.3, "click": 1.5, "payload_mb": 8.0, "lasso_s": 5.0, "server_mib": 2048.0}
 BASE_ROWS = 100_000  # the time to interactive is compared with that of as many
 
 
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep the artifacts there, and use those that are there"
     )
+    parser.add_argument("--map-only", action="store_true", help="leave the bare Plotly page out")
     parser.add_argument("--no-embedding", action="store_true", help="write none: 768 MB less for a million galaxies")
 
 
@@ -76,12 +77,15 @@ def _measure_size(browser, folder: str, source: str, n: int, options: argparse.N
     root, name = Path(folder) / "artifacts", f"{source}-{n}"
     if not artifacts.catalog_exists(root, name):
         write_many(options.artifacts, source, root, name, n, embedding=not options.no_embedding)
-    ids = artifacts.read_table(root, name, "catalog")["galaxy_id"].to_numpy(dtype=object)
-    table = artifacts.read_table(root, name, "projections")
+    manifest = artifacts.read_manifest(root, name)
+    ids = artifacts.Ids(artifacts.open_columns(root, manifest, "catalog"))
+    table = artifacts.open_columns(root, manifest, "projections")
     places = np.stack([table[f"{options.projection}_{axis}"].to_numpy() for axis in "xy"])
     outline = circle_around(places, LASSO_SHARE)
     with Server(stopwatch.PROJECT / "app.py", Path(folder), "--artifacts", str(root)) as server:
         atlas = _measure_page(browser, server, lambda visit: AtlasMap(visit, server, name, ids), options, outline)
+    if options.map_only:
+        return {"rows": n, "atlas": atlas}
     page = Path(folder) / "plotly_page.py"
     page.write_text(map_browser.PLOTLY_PAGE.format(step=map_browser.TRACE_POINTS), encoding="utf-8")
     np.save(page.with_name("points.npy"), places)
@@ -163,9 +167,12 @@ def judge(sizes: list[dict]) -> list[dict]:
         for key, name in (("interactive_s", "to interactive"), ("first_interactive_s", "to interactive, first open")):
             what = f"time {name}, {largest['rows']:,} over {BASE_ROWS:,} galaxies"
             add(what, largest["atlas"][key] / base["atlas"][key], LIMITS["interactive"])
-    for size in sizes:
+    for size in (size for size in sizes if "click_ratio" in size):
         add(f"click to card over bare rerun, {size['rows']:,} galaxies", size["click_ratio"], LIMITS["click"])
     add(f"first payload [MB], {largest['rows']:,} galaxies", largest["atlas"]["payload_mb"], LIMITS["payload_mb"])
+    for key, name in (("first_lasso_s", "first lasso"), ("lasso_s", "lasso")):
+        if key in largest["atlas"]:
+            add(f"{name} to pictures [s], {largest['rows']:,} galaxies", largest["atlas"][key], LIMITS["lasso_s"])
     if peak := largest["atlas"]["server_mib"].get("peak"):
         add(f"server memory at its highest [MiB], {largest['rows']:,} galaxies", peak, LIMITS["server_mib"])
     return found
@@ -180,7 +187,7 @@ HEAD = (
 def _line(size: dict) -> str:
     """The two lines of one number of galaxies."""
     lines = []
-    for name in ("atlas", "plotly"):
+    for name in (name for name in ("atlas", "plotly") if name in size):
         one = size[name]
         text = {key: f"{one[key]:.2f}" if key in one else "–" for key in ("picture_s", "lasso_s", "first_lasso_s")}
         memory = {key: f"{value:,.0f}" for key, value in one["server_mib"].items()}

@@ -164,7 +164,7 @@ def view_message(
     shown, covers = Extent(*map(float, asked["extent"])), Extent(*map(float, asked["covers"]))
     header: dict = {"role": "view", "group": group, "id": asked["map"], "stamp": stamp, "pictures": [], "note": ""}
     header["covers"] = header["extent"] = list(vars(covers).values())
-    n_all = int((np.isfinite(x) & np.isfinite(y) & (True if keep is None else keep)).sum())
+    n_all = galaxies.n_on_map(projection) if keep is None else int((galaxies.is_on_map(projection) & keep).sum())
     inside = np.flatnonzero(covers.contains(x, y) & (True if keep is None else keep)).astype(np.int32)
     points = {}
     if n_all > map_layers.MAX_POINTS:
