@@ -14,7 +14,7 @@ import numpy as np
 from galaxy_core.artifacts.files import sha256_of_file, write_json
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_bands import open_sky_frame
-from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, Probabilities, catalogue_frame
+from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
 from galaxy_core.frame_exports import SUFFIXES, write_catalog, write_segmentation
 from galaxy_core.frame_measures import FLAG_NAMES
 from galaxy_core.saved_images import stem_of
@@ -23,7 +23,7 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 1  # raised when the same frames, model and options are to give another result
+RULES = 2  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 
@@ -70,7 +70,7 @@ def detect_job(
     made_with: dict,
     hdu: int | str | None = None,
     progress: Progress | None = None,
-    probabilities: Probabilities | None = None,
+    separator: nn.Module | None = None,
 ) -> dict:
     """Search one frame and write its catalogue and segmentation map; a frame that was searched before is left alone.
 
@@ -89,7 +89,7 @@ def detect_job(
     try:
         with open_sky_frame(job.sources, hdu, job.stem) as frame:
             large = frame.shape[0] * frame.shape[1] > IN_MEMORY_PX
-            catalog = catalogue_frame(frame, config, model, progress, probabilities, scratch if large else None)
+            catalog = catalogue_frame(frame, config, model, progress, separator, scratch if large else None)
         written = [write_catalog(catalog, job.target(form), form) for form in forms]
         written.append(write_segmentation(catalog, job.target("segmentation")))
     finally:
@@ -105,7 +105,8 @@ def detect_job(
 
 def report_of(catalog: FrameCatalog) -> dict:
     """The numbers of a catalogue that fit in a report."""
-    flags = catalog.objects["flags"].to_numpy()
+    flags, p_galaxy = catalog.objects["flags"].to_numpy(), catalog.objects["p_galaxy"].to_numpy()
+    told = np.isfinite(p_galaxy)
     return {
         "frame": catalog.name,
         "shape": list(catalog.shape),
@@ -115,6 +116,10 @@ def report_of(catalog: FrameCatalog) -> dict:
         "n_flagged": {said: int(np.sum((flags & bit) > 0)) for bit, said in FLAG_NAMES.items()},
         "method": catalog.config.method,
         "false_per_megapixel": catalog.config.false_per_megapixel,
+        "n_told": int(told.sum()),
+        "n_stars": int((p_galaxy[told] < 0.5).sum()),
+        "n_galaxies": int((p_galaxy[told] >= 0.5).sum()),
+        "seeing": {name: asdict(band) for name, band in catalog.seeing.items()},
         "threshold": catalog.threshold if np.isfinite(catalog.threshold) else None,
         "seconds": {name: round(value, 3) for name, value in catalog.seconds.items()},
         "notes": list(catalog.notes),

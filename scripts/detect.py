@@ -5,7 +5,8 @@
 
 FRAME is a FITS image of any size (plain, gzipped or tile-compressed; planes of a cube are bands) or a colour picture,
 which is marked as uncalibrated. With --bands all of them are bands of one field on the same pixels. Writes
-<stem>_catalog.fits and <stem>_segmentation.fits. A frame that cannot be read is named in one sentence, the others go
+<stem>_catalog.fits and <stem>_segmentation.fits. Stars are told from galaxies (p_galaxy) where the frame shows its
+seeing, or --psf-fwhm gives it; flags say of which objects it could not be told. A frame that cannot be read is named in one sentence, the others go
 on, and the exit code is 1. A second run makes only what is missing or out of date.
 """
 
@@ -27,6 +28,7 @@ from galaxy_core.frame_catalog import FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import WRITERS
 from galaxy_core.frame_jobs import FrameJob, check_targets, detect_job
+from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, has_model, load_separator
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,11 +52,22 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise that the threshold is set on (%(default)s)")
     parser.add_argument("--model", default="segmenter", help="name of a model under ARTIFACTS/models")
+    parser.add_argument(
+        "--separator",
+        metavar="MODEL",
+        default=DEFAULT_SEPARATOR,
+        help="model that tells stars from galaxies, or none (%(default)s; left out where it is not there)",
+    )
+    parser.add_argument(
+        "--psf-fwhm", type=float, metavar="PX", help="seeing in pixels, in all bands (default: measured on its stars)"
+    )
     parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     options = parser.parse_args(arguments)
     if not 0 < options.sensitivity < 1e5:
         parser.error("--sensitivity takes a number above 0 and below 100,000")
+    if options.psf_fwhm is not None and not 1 <= options.psf_fwhm <= 30:
+        parser.error("--psf-fwhm takes a number of pixels from 1 to 30")
     return options
 
 
@@ -64,13 +77,26 @@ def load_segmenter(options: argparse.Namespace):
     return load_model(find_model(options.model, options.artifacts), resolve_device(options.device))
 
 
+def load_kinds(options: argparse.Namespace):
+    """What tells stars from galaxies; None where it is not wanted, or the standard one is not there."""
+    if options.separator == "none":
+        return None
+    if options.separator == DEFAULT_SEPARATOR and not has_model(options.separator, options.artifacts):
+        return None
+    return load_separator(options.separator, options.artifacts, options.device)
+
+
 def detect_all(options: argparse.Namespace) -> int:
     groups = [tuple(options.frames)] if options.bands else [(path,) for path in options.frames]
     jobs = [FrameJob(group, options.out) for group in groups]
     check_targets(jobs)
     model = load_segmenter(options) if options.method == "segmenter" else None
-    config = FrameConfig(options.method, options.sensitivity, seed=options.seed)
-    made_with = {"weights_sha256": weights_sha256(model) if model is not None else ""}
+    separator = load_kinds(options)
+    config = FrameConfig(options.method, options.sensitivity, seed=options.seed, psf_fwhm_px=options.psf_fwhm)
+    made_with = {
+        "weights_sha256": weights_sha256(model) if model is not None else "",
+        "separator_sha256": weights_sha256(separator) if separator is not None else "",
+    }
     forms = ["fits", *(form for form in options.formats if form != "fits")]
     entries = []
     for job in jobs:
@@ -80,10 +106,11 @@ def detect_all(options: argparse.Namespace) -> int:
                 def show(done: float, bar=bar) -> None:
                     bar.update(100 * done - bar.n)
 
-                report = detect_job(job, config, model, forms, made_with, options.hdu, show)
+                report = detect_job(job, config, model, forms, made_with, options.hdu, show, separator)
             entries.append(report)
             state = "up to date" if report["up_to_date"] else f"{sum(report['seconds'].values()):.1f} s"
-            print(f"{job.sources[0]} -> {job.target('fits')}  {report['n_objects']:,} objects, {state}")
+            kinds = f", {report['n_galaxies']:,} of {report['n_told']:,} told are galaxies" if report["n_told"] else ""
+            print(f"{job.sources[0]} -> {job.target('fits')}  {report['n_objects']:,} objects{kinds}, {state}")
         except (GalaxyError, OSError, MemoryError) as error:
             said = " ".join(str(error).split()) or f"{job.sources[0]} does not fit in memory."
             print(said, file=sys.stderr)

@@ -171,11 +171,16 @@ class StarGalaxyNet(nn.Module):
 
     # --- the two peaks
 
-    def evidence(self, fit: PointFit, photometry: Tensor, draws: Tensor | None = None) -> Evidence:
-        """Evidence for a star and for a galaxy; ``draws`` (n, K, 4) are normal numbers, fixed ones by default."""
+    def evidence(
+        self, fit: PointFit, photometry: Tensor, draws: Tensor | None = None, star_width: float = 0.0
+    ) -> Evidence:
+        """Evidence for a star and for a galaxy; ``draws`` (n, K, 4) are normal numbers, fixed ones by default.
+
+        ``star_width`` is how far the extents of stars scatter, where the seeing is known less well than was learned.
+        """
         told = self.ladder(fit)
         log_odds, centre, log_width = self.gated(fit, photometry)
-        points = self.round_profiles(fit, self.log_star_width.exp() * self.nodes)
+        points = self.round_profiles(fit, self.log_star_width.exp().clamp(min=star_width) * self.nodes)
         star = torch.logsumexp(self.likelihood(fit, points) + self.log_weights, 1)
         mean, log_sigma = self.posterior(fit, told)
         if draws is None:
