@@ -36,6 +36,7 @@ TILE_PX, MARGIN_PX = 3072, 256
 SEARCHED = 0.7  # of the work, where stars are told from galaxies, too
 TAKEN = 0.5  # of an object's pixels in others already painted: it is the same object, seen from the next tile
 
+
 @dataclass(frozen=True)
 class FrameConfig:
     """How a frame is searched.
@@ -191,9 +192,7 @@ def _prepare(frame: SkyFrame, config: FrameConfig, model) -> tuple[list[float], 
     return growth, make_detector(config.method, noise, config.false_per_megapixel, model, config.deblend_contrast)
 
 
-def _search_tile(
-    frame, core: Window, detector, growth, segmentation, n_before: int, report, seconds
-) -> pd.DataFrame:
+def _search_tile(frame, core: Window, detector, growth, segmentation, n_before: int, report, seconds) -> pd.DataFrame:
     """Objects whose centre lies in a tile's core, painted into the map and measured."""
     height, width = frame.shape
     window = Window(

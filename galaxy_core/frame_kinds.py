@@ -1,9 +1,8 @@
 """Stars and galaxies of a frame told apart: the probability of being a galaxy of each object of its catalogue.
 
 Stamps of the objects, without their neighbours, and the seeing of the frame at each (`galaxy_core.frame_seeing`) go to
-the model that tells stars from galaxies without labels. Its prior share of galaxies is that of high galactic latitudes;
-the frame's own objects move it, by the most likely proportion of the two. What cannot be told stays without a
-probability, and its flags say why.
+the model that tells stars from galaxies without labels. Its prior share of galaxies is that of high galactic latitudes.
+What cannot be told stays without a probability, and its flags say why.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from galaxy_core.errors import ImageError
@@ -39,8 +37,6 @@ LEAST_SNR = 5.0  # of the best point source, all bands together
 MOST_HIDDEN = 0.25  # of the light of a point source
 SEEING_SNR, SEEING_OBJECTS, SEEING_HIDDEN = 15.0, 800, 0.1
 WIDEST_FWHM_PX = 5.0  # in stamps of the model; wider seeing is binned
-LEAST_FOR_SHARE = 30
-SHARE_WIDTH, SLOPE_WIDTH = 2.0, 0.5  # how far the frame may move the prior: log odds, and per unit of ln S/N
 NOT_TOLD = "Stars and galaxies are not told apart."
 PICTURE = "The light of a picture is stretched, so stars and galaxies are not told apart."
 MANY_BANDS = f"Stars are told from galaxies in at most {MAX_BANDS} bands."
@@ -59,15 +55,12 @@ class FrameKinds:
         `FAINT` and `CROWDED`, to be added to those of the catalogue.
     seeing : dict of str to BandSeeing
         By band, in pixels of the frame; empty where it is not known.
-    galaxy_share : float
-        Expected share of galaxies among the objects told; NaN without any.
     notes : tuple of str
     """
 
     p_galaxy: np.ndarray = field(repr=False)
     flags: np.ndarray = field(repr=False)
     seeing: dict[str, BandSeeing]
-    galaxy_share: float = float("nan")
     notes: tuple[str, ...] = ()
 
 
@@ -109,15 +102,10 @@ def tell_kinds(
     binning = int(np.clip(np.ceil(widest / WIDEST_FWHM_PX), 1, MOST_BINNING))
     # what was measured on stamps at full resolution is of the stamps at that of the model
     binned = [replace(band, fwhm_px=band.fwhm_px / binning) for band in seeing]
-    gain, prior, snr, flags = _look(parts, binned, binning, model, progress)
-    known = np.isfinite(gain)
-    logit = gain[known] + shifted_prior(gain[known], prior[known], snr[known])
-    p_galaxy = np.full(len(objects), np.nan)
-    p_galaxy[known] = expit(logit)
-    share = float(np.mean(p_galaxy[known])) if known.any() else float("nan")
+    p_galaxy, flags = _look(parts, binned, binning, model, progress)
     notes = (UNDERSAMPLED,) if min(band.fwhm_px for band in seeing) < 2 else ()
     names = [band.name for band in frame.bands]
-    return FrameKinds(p_galaxy, flags, dict(zip(names, seeing, strict=True)), share, notes)
+    return FrameKinds(p_galaxy, flags, dict(zip(names, seeing, strict=True)), notes)
 
 
 @dataclass(frozen=True)
@@ -188,20 +176,19 @@ def frame_seeing(parts: _Parts) -> list[BandSeeing]:
     if not cut:
         raise ImageError(NO_STARS)
     order = np.concatenate([some for some, _ in cut])
-    stamps = Cutouts(*(np.concatenate([getattr(one, name) for _, one in cut]) for name in ("pixels", "noise", "hidden")))
-    alone = stamps.hidden_share(TYPICAL_FWHM_PX) < SEEING_HIDDEN
-    stamps, order = Cutouts(stamps.pixels[alone], stamps.noise[alone], stamps.hidden[alone]), order[alone]
+    joined = [np.concatenate([getattr(one, name) for _, one in cut]) for name in ("pixels", "noise", "hidden")]
+    alone = Cutouts(*joined).hidden_share(TYPICAL_FWHM_PX) < SEEING_HIDDEN
+    stamps, order = Cutouts(*(part[alone] for part in joined)), order[alone]
     x, y = (values[order] for values in parts.from_middle())
     return [measure_seeing(stamps, band, x, y, parts.snr(band)[order]) for band in range(len(parts.frame.bands))]
 
 
 def _look(
     parts: _Parts, seeing: list[BandSeeing], binning: int, model, progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Evidence for a galaxy over that for a star (NaN: not told), prior log odds, S/N, and flags of all objects."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of a galaxy (NaN: not told), and flags, of all objects."""
     n, n_done = len(parts.objects), 0
-    gain, prior, snr = (np.full(n, np.nan) for _ in range(3))
-    flags = np.zeros(n, np.int16)
+    p_galaxy, flags = np.full(n, np.nan), np.zeros(n, np.int16)
     had = parts.objects["flags"].to_numpy()
     wanted = np.flatnonzero((had & (EDGE | SATURATED)) == 0)
     x, y = parts.from_middle()
@@ -220,12 +207,11 @@ def _look(
         faint = ~(odds.total_snr >= LEAST_SNR)
         flags[rows] = np.where(crowded, CROWDED, 0) | np.where(faint, FAINT, 0)
         told = ~(crowded | faint)
-        gain[rows[told]] = (odds.unlabelled - odds.prior)[told]
-        prior[rows], snr[rows] = odds.prior, odds.total_snr
+        p_galaxy[rows[told]] = expit(odds.unlabelled[told])
         n_done += len(rows)
         if progress:
             progress(n_done / len(wanted))
-    return gain, prior, snr, flags
+    return p_galaxy, flags
 
 
 def spectra_of(seeing: Sequence[BandSeeing], fwhm_px: np.ndarray) -> np.ndarray:
@@ -249,29 +235,3 @@ def _noise(frame: SkyFrame, model, stamps: Cutouts) -> np.ndarray | None:
     if names != list(model.config.bands) or not np.isfinite(zero_points).all():
         return None
     return (stamps.noise * 10 ** (0.4 * (22.5 - zero_points))).astype(np.float32)
-
-
-def shifted_prior(gain: np.ndarray, prior: np.ndarray, snr: np.ndarray) -> np.ndarray:
-    """Prior log odds moved to the proportion of the frame's own objects, float64 (n,).
-
-    The shift, and its change with ln S/N, that make the evidence most likely as a mixture of the two kinds (Dempster,
-    Laird and Rubin 1977, JRSS B 39, 1), with normal priors on both; few objects move nothing.
-
-    Parameters
-    ----------
-    gain : ndarray, shape (n,)
-        ln p(stamp | galaxy) - ln p(stamp | star).
-    prior, snr : ndarray, shape (n,)
-    """
-    if len(gain) < LEAST_FOR_SHARE:
-        return prior
-    bright = np.log(np.maximum(snr, 1.0))
-    bright = bright - np.median(bright)
-
-    def cost(shift: np.ndarray) -> float:
-        odds = prior + shift[0] + shift[1] * bright
-        likelihood = np.logaddexp(-np.logaddexp(0, odds), gain - np.logaddexp(0, -odds)).sum()
-        return -likelihood + 0.5 * (shift[0] / SHARE_WIDTH) ** 2 + 0.5 * (shift[1] / SLOPE_WIDTH) ** 2
-
-    shift = minimize(cost, np.zeros(2), method="Nelder-Mead").x
-    return prior + shift[0] + shift[1] * bright

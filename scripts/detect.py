@@ -6,8 +6,8 @@
 FRAME is a FITS image of any size (plain, gzipped or tile-compressed; planes of a cube are bands) or a colour picture,
 which is marked as uncalibrated. With --bands all of them are bands of one field on the same pixels. Writes
 <stem>_catalog.fits and <stem>_segmentation.fits. Stars are told from galaxies (p_galaxy) where the frame shows its
-seeing, or --psf-fwhm gives it; flags say of which objects it could not be told. A frame that cannot be read is named in one sentence, the others go
-on, and the exit code is 1. A second run makes only what is missing or out of date.
+seeing, or --psf-fwhm gives it; flags say of which objects it could not be told. A frame that cannot be read is named in
+one sentence, the others go on, and the exit code is 1. A second run makes only what is missing or out of date.
 """
 
 from __future__ import annotations
