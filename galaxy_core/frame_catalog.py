@@ -52,6 +52,8 @@ class FrameConfig:
         Of the noise that the threshold is set on.
     psf_fwhm_px : float or None
         Seeing that stars are told from galaxies with, in all bands; None: measured on the frame.
+    galaxy_share : float or None
+        Proportion of galaxies to expect; None: as the model learned it.
     """
 
     method: str = "segmenter"
@@ -59,6 +61,7 @@ class FrameConfig:
     deblend_contrast: float | None = None
     seed: int = 0
     psf_fwhm_px: float | None = None
+    galaxy_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -168,8 +171,8 @@ def _with_kinds(catalog: FrameCatalog, frame: SkyFrame, cores, growth, separator
     """The catalogue with ``p_galaxy``, the flags of objects that were not told, and the seeing."""
     started = time.perf_counter()
     report = None if progress is None else lambda share: progress(SEARCHED + (1 - SEARCHED) * share)
-    objects, config = catalog.objects, catalog.config
-    kinds = tell_kinds(frame, objects, catalog.segmentation, cores, growth, separator, config.psf_fwhm_px, report)
+    objects, given = catalog.objects, (catalog.config.psf_fwhm_px, catalog.config.galaxy_share)
+    kinds = tell_kinds(frame, objects, catalog.segmentation, cores, growth, separator, *given, report)
     objects["p_galaxy"] = kinds.p_galaxy
     objects["flags"] = (objects["flags"].to_numpy() | kinds.flags).astype(np.int16)
     return replace(

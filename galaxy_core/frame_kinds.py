@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_bands import SkyFrame
@@ -72,6 +72,7 @@ def tell_kinds(
     growth: Sequence[float],
     model: StarGalaxyNet,
     psf_fwhm_px: float | None = None,
+    galaxy_share: float | None = None,
     progress: Progress | None = None,
 ) -> FrameKinds:
     """Tell stars from galaxies among the objects of a frame.
@@ -87,6 +88,8 @@ def tell_kinds(
         How noise adds up over a few pixels in each band.
     psf_fwhm_px : float, optional
         Seeing in all bands; measured on the frame where absent.
+    galaxy_share : float, optional
+        Proportion of galaxies to expect, in place of the one learned, which depends on brightness and colours.
     """
     nothing = FrameKinds(np.full(len(objects), np.nan), np.zeros(len(objects), np.int16), {})
     if not frame.calibrated or len(frame.bands) > MAX_BANDS:
@@ -102,7 +105,7 @@ def tell_kinds(
     binning = int(np.clip(np.ceil(widest / WIDEST_FWHM_PX), 1, MOST_BINNING))
     # what was measured on stamps at full resolution is of the stamps at that of the model
     binned = [replace(band, fwhm_px=band.fwhm_px / binning) for band in seeing]
-    p_galaxy, flags = _look(parts, binned, binning, model, progress)
+    p_galaxy, flags = _look(parts, binned, binning, model, galaxy_share, progress)
     notes = (UNDERSAMPLED,) if min(band.fwhm_px for band in seeing) < 2 else ()
     names = [band.name for band in frame.bands]
     return FrameKinds(p_galaxy, flags, dict(zip(names, seeing, strict=True)), notes)
@@ -184,7 +187,7 @@ def frame_seeing(parts: _Parts) -> list[BandSeeing]:
 
 
 def _look(
-    parts: _Parts, seeing: list[BandSeeing], binning: int, model, progress: Progress | None
+    parts: _Parts, seeing: list[BandSeeing], binning: int, model, galaxy_share: float | None, progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probability of a galaxy (NaN: not told), and flags, of all objects."""
     n, n_done = len(parts.objects), 0
@@ -201,13 +204,14 @@ def _look(
             _noise(parts.frame, model, stamps),
             spectra_of(seeing, fwhm),
             supervised=False,
-            star_width=2 * max(band.scatter for band in seeing),  # a variance scatters twice as much as a width
+            seeing_error=float(np.median([band.scatter for band in seeing])),
         )
         crowded = stamps.hidden_share(fwhm.mean(axis=1) / FWHM_OVER_SIGMA * 1.5) > MOST_HIDDEN
         faint = ~(odds.total_snr >= LEAST_SNR)
         flags[rows] = np.where(crowded, CROWDED, 0) | np.where(faint, FAINT, 0)
         told = ~(crowded | faint)
-        p_galaxy[rows[told]] = expit(odds.unlabelled[told])
+        expected = odds.prior if galaxy_share is None else logit(galaxy_share)
+        p_galaxy[rows[told]] = expit(odds.unlabelled - odds.prior + expected)[told]
         n_done += len(rows)
         if progress:
             progress(n_done / len(wanted))

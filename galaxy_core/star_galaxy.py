@@ -82,7 +82,7 @@ def galaxy_log_odds(
     noise_sigma: np.ndarray | None = None,
     psf: np.ndarray | None = None,
     supervised: bool = True,
-    star_width: float = 0.0,
+    seeing_error: float = 0.0,
 ) -> LogOdds:
     """What both networks make of stamps.
 
@@ -98,8 +98,8 @@ def galaxy_log_odds(
         Spectra of the seeing, in place of round Moffats of that width.
     supervised : bool
         Whether to ask the network that was shown labels, which takes half of the time; NaN otherwise.
-    star_width : float
-        How far the extents of stars scatter, in the variance of the seeing, where that is more than was learned.
+    seeing_error : float
+        Relative error of the width of the seeing, where that is more than was learned.
     """
     import torch
 
@@ -114,7 +114,7 @@ def galaxy_log_odds(
             fit = fit_points(*(part.to(device) for part in given))
             noise = None if noise_sigma is None else torch.from_numpy(noise_sigma[rows]).to(device)
             photometry = model.photometry(fit, noise)
-            evidence = model.evidence(fit, photometry, star_width=star_width)
+            evidence = model.evidence(fit, photometry, seeing_error=seeing_error)
             labelled = model.supervised_logit(fit, photometry, evidence) if supervised else fit.total_snr * torch.nan
             middle = fit.snr[:, fit.snr.shape[1] // 2]
             made = (evidence.logit, labelled, evidence.log_odds, middle, fit.total_snr)

@@ -63,11 +63,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--artifacts", type=Path, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    share_help = "share of galaxies to expect before looking (default: what the model learned, by brightness)"
+    parser.add_argument("--galaxy-share", type=float, metavar="F", help=share_help)
     options = parser.parse_args(arguments)
     if not 0 < options.sensitivity < 1e5:
         parser.error("--sensitivity takes a number above 0 and below 100,000")
     if options.psf_fwhm is not None and not 1 <= options.psf_fwhm <= 30:
         parser.error("--psf-fwhm takes a number of pixels from 1 to 30")
+    if options.galaxy_share is not None and not 0 < options.galaxy_share < 1:
+        parser.error("--galaxy-share takes a number between 0 and 1")
     return options
 
 
@@ -92,7 +96,8 @@ def detect_all(options: argparse.Namespace) -> int:
     check_targets(jobs)
     model = load_segmenter(options) if options.method == "segmenter" else None
     separator = load_kinds(options)
-    config = FrameConfig(options.method, options.sensitivity, seed=options.seed, psf_fwhm_px=options.psf_fwhm)
+    told = {"psf_fwhm_px": options.psf_fwhm, "galaxy_share": options.galaxy_share}
+    config = FrameConfig(options.method, options.sensitivity, seed=options.seed, **told)
     made_with = {
         "weights_sha256": weights_sha256(model) if model is not None else "",
         "separator_sha256": weights_sha256(separator) if separator is not None else "",

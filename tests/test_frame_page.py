@@ -117,7 +117,7 @@ def test_bands_of_one_field_give_colours(open_app, tmp_path):
     app = upload(open_app(tmp_path, PAGE), *bands)
     assert not app.error and int(metrics(app)["Objects"]) == len(SOURCES)
     charts = [chart.proto.spec for chart in app.get("plotly_chart")]
-    assert len(charts) == 2 and "Two colours" in "".join(charts)
+    assert sum("object %{text}" in chart for chart in charts) == 2 and "Two colours" in "".join(charts)
     assert "g \\u2212 r [mag]" in "".join(charts) or "g − r [mag]" in "".join(charts)
     app.toggle(key="sky-together").set_value(False)
     app = finished(app.run())
@@ -132,14 +132,14 @@ def test_stars_and_galaxies_are_told_where_the_frame_shows_its_seeing(open_app, 
     app = upload(open_app(tmp_path, PAGE), ("field.fits", pixels))
     n_stars, n_galaxies = map(int, metrics(app)["Stars / galaxies"].split(" / "))
     assert n_stars >= 8 and 2 <= n_galaxies <= 4
-    assert re.search(r"Seeing \(FWHM\): field 3\.\d\d px of \d+ stars", said(app))
+    assert re.search(r"Seeing \(FWHM\): field 3\.\d\d px of \d+ stars", said(app).replace("\\", ""))
     work = list(denoise_work.desk(sky_sources.PAGE)._results.values())[-1]
     assert "p(galaxy)" in "".join(chart.proto.spec for chart in app.get("plotly_chart"))
     app = open_at(app, 40.0, 110.0)
     assert re.search(r"Probability of a galaxy</dt><dd>(0\.9\d|1\.00)", texts(app)) or "1.00" in texts(app)
     app.number_input(key="sky-seeing").set_value(9.0)
     app = finished(app.run())
-    assert "field 9.00 px as given" in said(app)
+    assert "field 9.00 px as given" in said(app).replace("\\", "")
     again = list(denoise_work.desk(sky_sources.PAGE)._results.values())[-1]
     assert again.catalog.objects["p_galaxy"].mean() < work.catalog.objects["p_galaxy"].mean()
 

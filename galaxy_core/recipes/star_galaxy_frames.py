@@ -18,24 +18,27 @@ from astropy.io import fits
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from galaxy_core.errors import CatalogError
+from galaxy_core.embedding import find_model
+from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.frame_bands import Band, SkyFrame, open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
 from galaxy_core.frame_measures import EDGE, GAPS, SATURATED
 from galaxy_core.frame_seeing import narrowest_crowd
 from galaxy_core.images import AstroImage
+from galaxy_core.models import load_model
 from galaxy_core.recipes.star_galaxy_scores import area_under_curve, score_probabilities
 from galaxy_core.simulator.star_galaxy import ZERO_POINT_MAG
 from galaxy_core.simulator.star_galaxy_frame import simulate_frame
 from galaxy_core.simulator.star_galaxy_population import BANDS
 
 MATCH_PX = 1.5
+FIELD = ("g.fits", "r.fits", "i.fits")
 SIMULATED = {"n_objects": 900, "side_px": 1500, "seed": 77}  # of a seed that nothing was trained or decided on
 TRUTH_SNR = 100.0  # in the sharp frame: above it stars and galaxies part in size
 STAR_BELOW, GALAXY_ABOVE = 0.12, 0.20  # mean of ln half-light radius over that of the stars, in the sharp frame
 FAINT_SNR = (5.0, 40.0)  # of the objects that are scored, in the degraded frame
 # Blur (FWHM added, in units of that of the sharp frame) and noise (in units of that of the blurred frame).
-DEGRADATIONS = ((0.0, 4.0), (0.7, 4.0), (1.0, 4.0), (1.0, 10.0))
+DEGRADATIONS = ((1.0, 4.0), (1.0, 10.0), (1.0, 20.0))
 Report = Callable[[str, int, int], None]
 
 
@@ -49,6 +52,41 @@ class Judges:
     def catalogue(self, frame: SkyFrame, config: FrameConfig | None = None) -> FrameCatalog:
         """The catalogue of a frame, as the page and the command make it."""
         return catalogue_frame(frame, config or FrameConfig(), self.segmenter, separator=self.separator)
+
+
+def score_frames(model, frames: Sequence[str | Path], seed: int, device: str, report: Report | None = None) -> dict:
+    """Everything about whole frames: simulated ones, one of several bands made worse, and what is told on the others.
+
+    Parameters
+    ----------
+    frames : sequence of path
+        Files and folders. A folder with g.fits, r.fits and i.fits is a field of three bands, the judge of itself; the
+        other files are only counted.
+    """
+    segmenter = load_model(find_model("segmenter", "."), device)
+    judges, files = Judges(segmenter, model), fits_files(frames)
+    scores = {"simulated": score_simulated(judges, seed, report)}
+    fields = {path.parent for path in files if {f.name for f in path.parent.iterdir()} >= set(FIELD)}
+    for folder in sorted(fields)[:1]:
+        scores["degraded"] = score_degraded(judges, [folder / name for name in FIELD], seed, report)
+    alone = [path for path in files if path.parent not in fields]
+    scores["counts"] = []
+    for done, path in enumerate(alone):
+        try:
+            scores["counts"].append(count_kinds(judges, path))
+        except ImageError as error:
+            scores["counts"].append({"frame": path.name, "notes": [str(error)], "n_told": 0})
+        if report:
+            report("other frames", done + 1, len(alone))
+    return scores
+
+
+def fits_files(paths: Sequence[str | Path]) -> list[Path]:
+    """FITS files among files and in folders, in order, but for maps of noise and background."""
+    found = []
+    for path in map(Path, paths):
+        found += sorted(path.rglob("*.fits*")) if path.is_dir() else [path]
+    return [path for path in found if not any(word in path.name for word in ("rms", "back"))]
 
 
 def image_of(band: np.ndarray, name: str, zero_point: float | None = None) -> AstroImage:
@@ -90,17 +128,19 @@ def score_told(catalog: FrameCatalog, rows: np.ndarray, truth: np.ndarray, seed:
     """Scores of the objects of some rows that were told, beside those of their sizes.
 
     Size and magnitude: ln half-light radius over that of the frame's stars (`narrowest_crowd` of those above a signal
-    to noise ratio of 30), in units of its error, which is 0.02 and one over the signal to noise ratio, in quadrature.
+    to noise ratio of 30), as it is and in units of its error, which is 0.02 and one over the signal to noise ratio, in
+    quadrature; the better of the two counts.
     """
     objects = catalog.objects.iloc[rows]
-    p, size = objects["p_galaxy"].to_numpy(), size_excess(catalog.objects)[rows]
+    p, sizes = objects["p_galaxy"].to_numpy(), [one[rows] for one in size_excess(catalog.objects)]
     told = np.isfinite(p)
     scores = {"n_matched": len(rows), "n_told": int(told.sum()), "galaxy_share": float(truth[told].mean())}
     snr = total_snr(objects)
     scores["model"] = score_probabilities(p[told], truth[told], snr[told], seed=seed)
-    measured = told & np.isfinite(size)
+    measured = told & np.isfinite(sizes[0])
+    areas = [area_under_curve(size[measured], truth[measured]) for size in sizes]
     scores["size_and_magnitude"] = {
-        "auc": area_under_curve(size[measured], truth[measured]),
+        "auc": max((area for area in areas if area is not None), default=None),
         "auc_of_the_model_on_the_same": area_under_curve(p[measured], truth[measured]),
         "n": int(measured.sum()),
     }
@@ -113,19 +153,25 @@ def total_snr(objects: pd.DataFrame) -> np.ndarray:
     return np.sqrt(np.sum(np.square(np.nan_to_num(objects[names].to_numpy()).clip(min=0)), axis=1))
 
 
-def size_excess(objects: pd.DataFrame) -> np.ndarray:
-    """How many standard errors an object is larger than the frame's stars, mean over the bands, float64 (n,)."""
+def size_excess(objects: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """How much larger objects are than the frame's stars, in ln and in standard errors, mean over bands, float64 (n,).
+
+    NaN where no size was measured.
+    """
     names = [name for name in objects if name.startswith("half_light_radius_")] or ["half_light_radius"]
-    parts = []
-    for name in names:
-        snr = np.nan_to_num(objects[name.replace("half_light_radius", "snr")].to_numpy())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            size = np.log(objects[name].to_numpy())
-        bright = np.isfinite(size) & (snr > 30)
-        stars = narrowest_crowd(size[bright])
-        parts.append((size - (np.nan if stars is None else stars)) / np.hypot(0.02, 1 / np.maximum(snr, 1.0)))
-    with np.errstate(invalid="ignore"):
-        return np.nanmean(parts, axis=0) if np.isfinite(parts).any() else np.full(len(objects), np.nan)
+    sizes = np.log(objects[names].where(objects[names] > 0).to_numpy())
+    snr = np.nan_to_num(objects[[name.replace("half_light_radius", "snr") for name in names]].to_numpy()).clip(min=1.0)
+    stars = [
+        narrowest_crowd(size[(strong > 30) & np.isfinite(size)]) for size, strong in zip(sizes.T, snr.T, strict=True)
+    ]
+    excess = sizes - np.array([np.nan if one is None else one for one in stars])
+    return _mean_of_known(excess), _mean_of_known(excess / np.hypot(0.02, 1 / snr))
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    known = np.isfinite(values)
+    total, count = np.where(known, values, 0).sum(axis=1), known.sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def seeing_of(catalog: FrameCatalog) -> dict:
@@ -141,7 +187,10 @@ def score_degraded(judges: Judges, paths: Sequence[Path], seed: int, report: Rep
         sharp = judges.catalogue(frame)
         kinds = kinds_by_size(sharp.objects)
         width = max(band.fwhm_px for band in sharp.seeing.values())
+        # bright objects made faint are no sample of faint ones: their proportion is one number, and is given
+        share = float(np.mean(kinds[(kinds == 0) | (kinds == 1)]))
         scores |= {
+            "galaxy_share_given": share,
             "n_stars": int((kinds == 0).sum()),
             "n_galaxies": int((kinds == 1).sum()),
             "n_between": int((kinds == 2).sum()),
@@ -154,7 +203,8 @@ def score_degraded(judges: Judges, paths: Sequence[Path], seed: int, report: Rep
                 image_of(degrade(band, frame.shape[0], blur * width, noise, rng), band.name) for band in frame.bands
             ]
             with ExitStack() as stack:
-                worse = judges.catalogue(stack.enter_context(open_sky_frame(images, name="degraded")))
+                opened = stack.enter_context(open_sky_frame(images, name="degraded"))
+                worse = judges.catalogue(opened, FrameConfig(galaxy_share=share))
             row = {"blur_fwhm_px": blur * width, "noise": noise, "seeing": seeing_of(worse), "notes": list(worse.notes)}
             scores["degraded"].append(row | _score_matched(worse, sharp.objects, kinds, seed, FAINT_SNR))
             if report:

@@ -15,7 +15,7 @@ from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import SUFFIXES, WRITERS, seeing_words, write_segmentation
 from galaxy_core.frame_stamps import pixel_scale_of
 from galaxy_core.saved_images import stem_of
-from pages.views import figures, frame, sky_figures, sky_selection, sky_work, words
+from pages.views import figures, frame, sky_figures, sky_selection, sky_sensitivity, sky_work, words
 from pages.views.sky_work import SkyWork
 
 RATES = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0]
@@ -79,7 +79,9 @@ def choose_config(root: Path, choices: DeltaGenerator) -> FrameConfig:
             help=SEEING_HELP,
             width=150,
         )
-    return FrameConfig(method, rate, psf_fwhm_px=seeing)
+        config = FrameConfig(method, rate, psf_fwhm_px=seeing)
+        sky_sensitivity.draw_curve(root, config)
+    return config
 
 
 def draw_counts(work: SkyWork, root: Path) -> None:
