@@ -8,8 +8,8 @@ side are one tile.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,10 @@ import pandas as pd
 from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, SKY_PX, Detector, make_detector, noise_of_frame
-from galaxy_core.frame_light import BandLight, Window, read_light, sum_of_bands
+from galaxy_core.frame_kinds import tell_kinds
+from galaxy_core.frame_light import Window, read_light, sum_of_bands
 from galaxy_core.frame_measures import flags_of, kron_scale, measure_band
+from galaxy_core.frame_seeing import BandSeeing
 from galaxy_core.frame_segments import Found, take
 from galaxy_core.frame_table import place_on_sky, table_of
 from galaxy_core.linear_denoising import noise_correlation
@@ -31,11 +33,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 TILE_PX, MARGIN_PX = 3072, 256
+SEARCHED = 0.7  # of the work, where stars are told from galaxies, too
 TAKEN = 0.5  # of an object's pixels in others already painted: it is the same object, seen from the next tile
-
-# What says how likely each object is a galaxy: the bands of a tile, its objects in the tile's pixels, and their part
-# of the table, to float64 (n,) in [0, 1]; NaN where it cannot say.
-Probabilities = Callable[[Sequence[BandLight], Found, pd.DataFrame], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,18 @@ class FrameConfig:
         Share of an island's light that makes a part of it an object of its own; None: the method's.
     seed : int
         Of the noise that the threshold is set on.
+    psf_fwhm_px : float or None
+        Seeing that stars are told from galaxies with, in all bands; None: measured on the frame.
+    galaxy_share : float or None
+        Proportion of galaxies to expect; None: as the model learned it.
     """
 
     method: str = "segmenter"
     false_per_megapixel: float = DEFAULT_FALSE_PER_MEGAPIXEL
     deblend_contrast: float | None = None
     seed: int = 0
+    psf_fwhm_px: float | None = None
+    galaxy_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,12 @@ class FrameCatalog:
     weights_sha256 : str
         Of the segmenter; empty for sep.
     seconds : dict of str to float
-        What finding and measuring took.
+        What finding, measuring and telling stars from galaxies took.
     notes : tuple of str
+    seeing : dict of str to galaxy_core.frame_seeing.BandSeeing
+        By band, where it was measured to tell stars from galaxies.
+    separator_sha256 : str
+        Of the model that did so; empty where none was asked.
     """
 
     name: str
@@ -99,6 +108,8 @@ class FrameCatalog:
     weights_sha256: str
     seconds: dict[str, float]
     notes: tuple[str, ...] = ()
+    seeing: dict[str, BandSeeing] = field(default_factory=dict)
+    separator_sha256: str = ""
 
 
 def catalogue_frame(
@@ -106,7 +117,7 @@ def catalogue_frame(
     config: FrameConfig | None = None,
     model: nn.Module | None = None,
     progress: Progress | None = None,
-    probabilities: Probabilities | None = None,
+    separator: nn.Module | None = None,
     scratch: Path | None = None,
 ) -> FrameCatalog:
     """Find, separate and measure the objects of a frame.
@@ -119,8 +130,8 @@ def catalogue_frame(
         A segmenter, for the method of that name.
     progress : callable, optional
         Called with the fraction done; what it raises stops the work.
-    probabilities : callable, optional
-        Fills ``p_galaxy``, which is NaN without it.
+    separator : nn.Module, optional
+        What tells stars from galaxies; without it ``p_galaxy`` is NaN.
     scratch : path, optional
         File to keep the segmentation map in while it is made and used, for frames larger than memory.
 
@@ -135,13 +146,14 @@ def catalogue_frame(
     seconds = {"threshold": time.perf_counter() - started, "find": 0.0, "measure": 0.0}
     segmentation = _empty_map(frame.shape, scratch)
     cores, parts, n_objects = list(_cores(frame.shape)), [], 0
+    searching = SEARCHED if separator is not None else 1.0
     for done, core in enumerate(cores):
 
         def report(share: float, done: int = done) -> None:
             if progress:
-                progress((done + share) / len(cores))
+                progress(searching * (done + share) / len(cores))
 
-        part = _search_tile(frame, core, detector, growth, segmentation, n_objects, report, probabilities, seconds)
+        part = _search_tile(frame, core, detector, growth, segmentation, n_objects, report, seconds)
         parts.append(part)
         n_objects += len(part)
         report(1.0)
@@ -149,7 +161,27 @@ def catalogue_frame(
     names = tuple(band.name for band in frame.bands)
     shared = (names, frame.calibrated, config, detector.threshold, weights_sha256(model) if model is not None else "")
     notes = frame.notes if n_objects else (*frame.notes, "No object passes the threshold.")
-    return FrameCatalog(frame.name, objects, segmentation, frame.shape, frame.header, *shared, seconds, notes)
+    catalog = FrameCatalog(frame.name, objects, segmentation, frame.shape, frame.header, *shared, seconds, notes)
+    if separator is None:
+        return catalog
+    return _with_kinds(catalog, frame, cores, growth, separator, progress)
+
+
+def _with_kinds(catalog: FrameCatalog, frame: SkyFrame, cores, growth, separator, progress) -> FrameCatalog:
+    """The catalogue with ``p_galaxy``, the flags of objects that were not told, and the seeing."""
+    started = time.perf_counter()
+    report = None if progress is None else lambda share: progress(SEARCHED + (1 - SEARCHED) * share)
+    objects, given = catalog.objects, (catalog.config.psf_fwhm_px, catalog.config.galaxy_share)
+    kinds = tell_kinds(frame, objects, catalog.segmentation, cores, growth, separator, *given, report)
+    objects["p_galaxy"] = kinds.p_galaxy
+    objects["flags"] = (objects["flags"].to_numpy() | kinds.flags).astype(np.int16)
+    return replace(
+        catalog,
+        seconds=catalog.seconds | {"tell": time.perf_counter() - started},
+        notes=(*catalog.notes, *kinds.notes),
+        seeing=kinds.seeing,
+        separator_sha256=weights_sha256(separator),
+    )
 
 
 def _prepare(frame: SkyFrame, config: FrameConfig, model) -> tuple[list[float], Detector]:
@@ -163,9 +195,7 @@ def _prepare(frame: SkyFrame, config: FrameConfig, model) -> tuple[list[float], 
     return growth, make_detector(config.method, noise, config.false_per_megapixel, model, config.deblend_contrast)
 
 
-def _search_tile(
-    frame, core: Window, detector, growth, segmentation, n_before: int, report, probabilities, seconds
-) -> pd.DataFrame:
+def _search_tile(frame, core: Window, detector, growth, segmentation, n_before: int, report, seconds) -> pd.DataFrame:
     """Objects whose centre lies in a tile's core, painted into the map and measured."""
     height, width = frame.shape
     window = Window(
@@ -191,8 +221,6 @@ def _search_tile(
     place = place_on_sky(frame.wcs, found.x + window.left, found.y + window.top, found.theta)
     names = [band.name for band in frame.bands]
     table = table_of(found, place, dict(zip(names, measures, strict=True)), flags, n_pixels, n_before)
-    if probabilities is not None and len(table):
-        table["p_galaxy"] = np.asarray(probabilities(lights, found, table), dtype=np.float64)
     seconds["find"] += middle - started
     seconds["measure"] += time.perf_counter() - middle
     return table

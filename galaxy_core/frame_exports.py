@@ -13,6 +13,7 @@ import numpy as np
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.frame_catalog import FrameCatalog
+from galaxy_core.frame_seeing import BandSeeing
 from galaxy_core.frame_table import meaning_of
 from galaxy_core.image_limits import shown_name
 
@@ -45,9 +46,22 @@ def provenance_of(catalog: FrameCatalog) -> dict[str, str | int | float]:
         "false_per_megapixel": catalog.config.false_per_megapixel,
         "threshold": catalog.threshold,
         "weights_sha256": catalog.weights_sha256,
+        "separator_sha256": catalog.separator_sha256,
+        "seeing": ", ".join(seeing_words(name, band) for name, band in catalog.seeing.items()) or "not measured",
         "pixel_origin": "0 is the centre of the first pixel",
         "software": "Galaxy Atlas",
     }
+
+
+def seeing_words(name: str, band: BandSeeing) -> str:
+    """The seeing of a band in words.
+
+    Examples
+    --------
+    >>> seeing_words("r", BandSeeing(3.214, n_stars=41)), seeing_words("r", BandSeeing(3.0))
+    ('r 3.21 px of 41 stars', 'r 3.00 px as given')
+    """
+    return f"{name} {band.fwhm_px:.2f} px " + (f"of {band.n_stars} stars" if band.n_stars else "as given")
 
 
 def as_table(catalog: FrameCatalog):

@@ -18,16 +18,17 @@ from galaxy_core.embedding import find_model
 from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards
 from galaxy_core.errors import GalaxyError, ImageError
 from galaxy_core.frame_bands import open_sky_frame
-from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, Probabilities, catalogue_frame
+from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
 from galaxy_core.frame_exports import SUFFIXES, write_catalog, write_segmentation
 from galaxy_core.frame_measures import FLAG_NAMES
 from galaxy_core.saved_images import stem_of
+from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, has_model, load_separator
 from galaxy_core.tiles import Progress
 
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 1  # raised when the same frames, model and options are to give another result
+RULES = 2  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 
@@ -55,6 +56,21 @@ class FrameJob:
         return self.out / f"{self.stem}_catalog{SUFFIXES[what]}"
 
 
+@dataclass(frozen=True)
+class Networks:
+    """What looks for objects, and what tells stars from galaxies; None where it is not wanted."""
+
+    segmenter: nn.Module | None
+    separator: nn.Module | None
+
+    def made_with(self) -> dict:
+        """The weights, as it is kept what results were made with."""
+        return {
+            "weights_sha256": weights_sha256(self.segmenter) if self.segmenter is not None else "",
+            "separator_sha256": weights_sha256(self.separator) if self.separator is not None else "",
+        }
+
+
 def check_targets(jobs: Sequence[FrameJob]) -> None:
     """`ImageError` if the results of two frames would have the same names."""
     seen: dict[str, FrameJob] = {}
@@ -66,22 +82,25 @@ def check_targets(jobs: Sequence[FrameJob]) -> None:
             )
 
 
-def load_segmenter(model: str | None, root: Path, device: str = "auto") -> nn.Module | None:
-    """The network that looks for objects; None, where none is named, for methods without one."""
+def load_networks(segmenter: str | None, separator: str | None, root: Path, device: str = "auto") -> Networks:
+    """The networks named; None: not wanted. The standard separator is left out where it is not there."""
     from galaxy_core.models import load_model, resolve_device
 
-    return None if model is None else load_model(find_model(model, root), resolve_device(device))
+    if separator == DEFAULT_SEPARATOR and not has_model(separator, root):
+        separator = None
+    return Networks(
+        None if segmenter is None else load_model(find_model(segmenter, root), resolve_device(device)),
+        None if separator is None else load_separator(separator, root, device),
+    )
 
 
 def detect_job(
     job: FrameJob,
     config: FrameConfig,
-    model: nn.Module | None,
+    networks: Networks,
     forms: Sequence[str],
-    made_with: dict,
     hdu: int | str | None = None,
     progress: Progress | None = None,
-    probabilities: Probabilities | None = None,
 ) -> dict:
     """Search one frame and write its catalogue and segmentation map; a frame that was searched before is left alone.
 
@@ -90,7 +109,8 @@ def detect_job(
     dict
         What the command's JSON says of the frame; ``"up_to_date"`` where nothing had to be made.
     """
-    wanted = {"rules": RULES, "forms": sorted(forms), "hdu": hdu, "config": asdict(config), **made_with}
+    wanted = {"rules": RULES, "forms": sorted(forms), "hdu": hdu, "config": asdict(config)}
+    wanted |= networks.made_with()
     wanted["sources"] = [[str(path.resolve()), _sha256(path)] for path in job.sources]
     kept = _finished(job, wanted)
     if kept is not None:
@@ -100,7 +120,8 @@ def detect_job(
     try:
         with open_sky_frame(job.sources, hdu, job.stem) as frame:
             large = frame.shape[0] * frame.shape[1] > IN_MEMORY_PX
-            catalog = catalogue_frame(frame, config, model, progress, probabilities, scratch if large else None)
+            both = networks.segmenter, progress, networks.separator
+            catalog = catalogue_frame(frame, config, *both, scratch if large else None)
         written = [write_catalog(catalog, job.target(form), form) for form in forms]
         written.append(write_segmentation(catalog, job.target("segmentation")))
     finally:
@@ -117,7 +138,7 @@ def detect_job(
 def detect_jobs(
     jobs: Sequence[FrameJob],
     config: FrameConfig,
-    load: Callable[[], nn.Module | None],
+    load: Callable[[], Networks],
     forms: Sequence[str],
     hdu: int | str | None = None,
     engine: Engine = HERE,
@@ -128,21 +149,19 @@ def detect_jobs(
     Parameters
     ----------
     load : callable
-        Loads the segmenter, once a process; gives None where ``config`` needs none. Pickled.
+        Loads the networks, once a process. Pickled.
 
     Yields
     ------
     int, dict
         Number of a job, once each, and its report, or ``input`` and an ``error`` that is a sentence.
     """
-    model = load()
-    made_with = {"weights_sha256": weights_sha256(model) if model is not None else ""}
+    networks = load()
     there = [FrameJob(tuple(map(engine.path, job.sources)), engine.path(job.out)) for job in jobs]
     shards = (
-        Shard(f"{jobs[number].sources[0]}", (number, job, config, forms, made_with, hdu))
-        for number, job in enumerate(there)
+        Shard(f"{jobs[number].sources[0]}", (number, job, config, forms, hdu)) for number, job in enumerate(there)
     )
-    for outcome in map_shards(partial(each, detect_one), shards, Loaded(model, load), engine, progress):
+    for outcome in map_shards(partial(each, detect_one), shards, Loaded(networks, load), engine, progress):
         number = outcome.shard.data[0]
         job, report = jobs[number], outcome.value or {"error": outcome.problem}
         yield (
@@ -153,9 +172,9 @@ def detect_jobs(
         )
 
 
-def detect_one(model: nn.Module | None, task: tuple, tell: Tell) -> dict:
+def detect_one(networks: Networks, task: tuple, tell: Tell) -> dict:
     """The engine's work on one frame: its report, or ``error``, a sentence."""
-    _, job, config, forms, made_with, hdu = task
+    _, job, config, forms, hdu = task
     told = 0.0
 
     def show(share: float) -> None:
@@ -164,14 +183,15 @@ def detect_one(model: nn.Module | None, task: tuple, tell: Tell) -> dict:
         told = share
 
     try:
-        return detect_job(job, config, model, forms, made_with, hdu, show)
+        return detect_job(job, config, networks, forms, hdu, show)
     except (GalaxyError, OSError, MemoryError) as error:
         return {"error": " ".join(str(error).split()) or f"{job.sources[0]} does not fit in memory."}
 
 
 def report_of(catalog: FrameCatalog) -> dict:
     """The numbers of a catalogue that fit in a report."""
-    flags = catalog.objects["flags"].to_numpy()
+    flags, p_galaxy = catalog.objects["flags"].to_numpy(), catalog.objects["p_galaxy"].to_numpy()
+    told = np.isfinite(p_galaxy)
     return {
         "frame": catalog.name,
         "shape": list(catalog.shape),
@@ -181,6 +201,10 @@ def report_of(catalog: FrameCatalog) -> dict:
         "n_flagged": {said: int(np.sum((flags & bit) > 0)) for bit, said in FLAG_NAMES.items()},
         "method": catalog.config.method,
         "false_per_megapixel": catalog.config.false_per_megapixel,
+        "n_told": int(told.sum()),
+        "n_stars": int((p_galaxy[told] < 0.5).sum()),
+        "n_galaxies": int((p_galaxy[told] >= 0.5).sum()),
+        "seeing": {name: asdict(band) for name, band in catalog.seeing.items()},
         "threshold": catalog.threshold if np.isfinite(catalog.threshold) else None,
         "seconds": {name: round(value, 3) for name, value in catalog.seconds.items()},
         "notes": list(catalog.notes),

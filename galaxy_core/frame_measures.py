@@ -19,11 +19,14 @@ from galaxy_core.frame_segments import Found
 
 # Bits of ``flags``.
 BLENDED, EDGE, SATURATED, GAPS = 1, 2, 4, 8
+FAINT, CROWDED = 16, 32  # why star and galaxy could not be told apart
 FLAG_NAMES = {
     BLENDED: "parted from a neighbour",
     EDGE: "cut by the edge of the frame",
     SATURATED: "holds saturated pixels",
     GAPS: "pixels without a measurement in it or beside it",
+    FAINT: "too faint to tell a star from a galaxy",
+    CROWDED: "too much of it hidden by neighbours to tell a star from a galaxy",
 }
 KRON_REACH = 6.0  # of the isophote's ellipse, out to where the Kron radius is measured
 NEAR_PX = 2  # from an object's pixels to a gap

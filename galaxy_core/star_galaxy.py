@@ -30,14 +30,15 @@ class LogOdds:
         Of the network that saw no label, its prior included, and of the one that did.
     prior : ndarray
         Of the share of galaxies at each object's brightness, before its shape is looked at.
-    snr : ndarray
-        Signal to noise ratio of the best point source in the middle band, r of ugriz.
+    snr, total_snr : ndarray
+        Signal to noise ratio of the best point source in the middle band, r of ugriz, and in all bands together.
     """
 
     unlabelled: np.ndarray
     supervised: np.ndarray
     prior: np.ndarray
     snr: np.ndarray
+    total_snr: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,15 @@ class FileStamps:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+
+def has_model(name: str | Path, root: str | Path) -> bool:
+    """Whether a model of that name is there."""
+    try:
+        find_model(name, root)
+    except ModelError:
+        return False
+    return True
 
 
 def load_separator(name: str | Path, root: str | Path, device: str = "auto", supervised: bool = False):
@@ -66,7 +76,13 @@ def load_separator(name: str | Path, root: str | Path, device: str = "auto", sup
 
 
 def galaxy_log_odds(
-    model, pixels: np.ndarray, psf_fwhm_px: np.ndarray, noise_sigma: np.ndarray | None = None
+    model,
+    pixels: np.ndarray,
+    psf_fwhm_px: np.ndarray,
+    noise_sigma: np.ndarray | None = None,
+    psf: np.ndarray | None = None,
+    supervised: bool = True,
+    seeing_error: float = 0.0,
 ) -> LogOdds:
     """What both networks make of stamps.
 
@@ -78,6 +94,12 @@ def galaxy_log_odds(
     psf_fwhm_px : ndarray of float32, shape (n, bands)
     noise_sigma : ndarray of float32, shape (n, bands), optional
         Nanomaggies; only for the bands that the model learned.
+    psf : ndarray of float32, shape (n, bands, n_waves), optional
+        Spectra of the seeing, in place of round Moffats of that width.
+    supervised : bool
+        Whether to ask the network that was shown labels, which takes half of the time; NaN otherwise.
+    seeing_error : float
+        Relative error of the width of the seeing, where that is more than was learned.
     """
     import torch
 
@@ -87,13 +109,15 @@ def galaxy_log_odds(
     for start in range(0, len(pixels), BATCH):
         rows = slice(start, start + BATCH)
         with torch.inference_mode():
-            given = (np.ascontiguousarray(part[rows], dtype=np.float32) for part in (pixels, psf_fwhm_px))
-            fit = fit_points(*(torch.from_numpy(part).to(device) for part in given))
+            given = [part[rows] for part in (pixels, psf_fwhm_px, psf) if part is not None]
+            given = [torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32)) for part in given]
+            fit = fit_points(*(part.to(device) for part in given))
             noise = None if noise_sigma is None else torch.from_numpy(noise_sigma[rows]).to(device)
             photometry = model.photometry(fit, noise)
-            evidence = model.evidence(fit, photometry)
-            supervised = model.supervised_logit(fit, photometry, evidence)
-            made = (evidence.logit, supervised, evidence.log_odds, fit.snr[:, fit.snr.shape[1] // 2])
+            evidence = model.evidence(fit, photometry, seeing_error=seeing_error)
+            labelled = model.supervised_logit(fit, photometry, evidence) if supervised else fit.total_snr * torch.nan
+            middle = fit.snr[:, fit.snr.shape[1] // 2]
+            made = (evidence.logit, labelled, evidence.log_odds, middle, fit.total_snr)
             parts.append([part.double().cpu().numpy() for part in made])
     return LogOdds(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
@@ -140,7 +164,8 @@ def separate(
         seeing = np.full(widths.shape, psf_fwhm_px or 0.0, np.float32)
         if psf_fwhm_px is None:
             seeing = seeing_of_frames(widths, np.array([str(stamps.paths[row].parent) for row in rows]))
-        odds = galaxy_log_odds(model, np.stack([stamps.pixels[row] for row in rows]), seeing)
+        pixels = np.stack([stamps.pixels[row] for row in rows])
+        odds = galaxy_log_odds(model, pixels, seeing, supervised=supervised)
         logit = odds.supervised if supervised else odds.unlabelled
         if galaxy_share is not None:
             logit = logit - odds.prior + np.log(galaxy_share / (1 - galaxy_share))

@@ -192,23 +192,30 @@ def sky_and_noise(plane: np.ndarray) -> tuple[float, float]:
 
 
 def object_width(plane: np.ndarray) -> float:
-    """FWHM in pixels of the likeliest Moffat in the middle of a stamp in units of noise, float32 (32, 32).
+    """`object_widths` of one stamp, float32 (32, 32)."""
+    return float(object_widths(plane[None])[0])
 
-    NaN where its signal to noise ratio is below `LEAST_SNR`, or its top is cut off: three pixels as bright.
+
+def object_widths(planes: np.ndarray) -> np.ndarray:
+    """FWHM in pixels of the likeliest Moffats in the middle of stamps in units of noise (n, 32, 32), float64 (n,).
+
+    NaN where the signal to noise ratio is below `LEAST_SNR`, or a top is cut off: three pixels as bright.
     """
-    spectra, scale = _width_ladder(len(plane))
-    maps = irfft2(rfft2(plane) * spectra, plane.shape)
-    middle = slice(len(plane) // 2 - 4, len(plane) // 2 + 4)
-    core = plane[middle, middle]
-    snr = maps[:, middle, middle].max((1, 2)) / scale
-    best = int(snr.argmax())
-    if snr[best] < LEAST_SNR or (core == core.max()).sum() >= 3:
-        return float("nan")
-    step = 0.0
-    if 0 < best < len(snr) - 1:  # the top of a parabola through the signal of three neighbouring widths
-        low, top, high = snr[best - 1 : best + 2]
-        step = 0.5 * (low - high) / min(low - 2 * top + high, -1e-9)
-    return float(WIDTHS_PX[best] * (WIDTHS_PX[1] / WIDTHS_PX[0]) ** np.clip(step, -1, 1))
+    spectra, scale = _width_ladder(planes.shape[-1])
+    middle = slice(planes.shape[-1] // 2 - 4, planes.shape[-1] // 2 + 4)
+    waves = rfft2(np.asarray(planes, np.float32))
+    # a band of the ladder at a time, as maps of all would be large
+    signal = [irfft2(waves * one, planes.shape[1:])[:, middle, middle].max((1, 2)) for one in spectra]
+    snr = np.stack(signal, axis=1) / scale
+    rows, best = np.arange(len(snr)), snr.argmax(1)
+    inner = np.clip(best, 1, len(scale) - 2)
+    # the top of a parabola through the signal of three neighbouring widths
+    low, top, high = (snr[rows, inner + step] for step in (-1, 0, 1))
+    step = np.where(best == inner, 0.5 * (low - high) / np.minimum(low - 2 * top + high, -1e-9), 0.0)
+    widths = WIDTHS_PX[best] * (WIDTHS_PX[1] / WIDTHS_PX[0]) ** np.clip(step, -1, 1)
+    core = planes[:, middle, middle]
+    cut_off = (core == core.max((1, 2), keepdims=True)).sum((1, 2)) >= 3
+    return np.where((snr[rows, best] < LEAST_SNR) | cut_off, np.nan, widths)
 
 
 @lru_cache(maxsize=2)

@@ -5,8 +5,9 @@
 
 FRAME is a FITS image of any size (plain, gzipped or tile-compressed; planes of a cube are bands) or a colour picture,
 which is marked as uncalibrated. With --bands all of them are bands of one field on the same pixels. Writes
-<stem>_catalog.fits and <stem>_segmentation.fits. A frame that cannot be read is named in one sentence, the others go
-on, and the exit code is 1. A second run makes only what is missing or out of date.
+<stem>_catalog.fits and <stem>_segmentation.fits. Stars are told from galaxies (p_galaxy) where the frame shows its
+seeing, or --psf-fwhm gives it; flags say of which objects it could not be told. A frame that cannot be read is named in
+one sentence, the others go on, and the exit code is 1. A second run makes only what is missing or out of date.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from galaxy_core.errors import GalaxyError
 from galaxy_core.frame_catalog import FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import WRITERS
-from galaxy_core.frame_jobs import FrameJob, check_targets, detect_jobs, load_segmenter
+from galaxy_core.frame_jobs import FrameJob, check_targets, detect_jobs, load_networks
+from galaxy_core.star_galaxy import DEFAULT_SEPARATOR
 from scripts.engine_options import add_engine_options, engine_of
 from scripts.reporting import artifacts_folder
 
@@ -52,12 +54,27 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise that the threshold is set on (%(default)s)")
     parser.add_argument("--model", default="segmenter", help="name of a model under ARTIFACTS/models")
+    parser.add_argument(
+        "--separator",
+        metavar="MODEL",
+        default=DEFAULT_SEPARATOR,
+        help="model that tells stars from galaxies, or none (%(default)s; left out where it is not there)",
+    )
+    parser.add_argument(
+        "--psf-fwhm", type=float, metavar="PX", help="seeing in pixels, in all bands (default: measured on its stars)"
+    )
+    share_help = "share of galaxies to expect before looking (default: what the model learned, by brightness)"
+    parser.add_argument("--galaxy-share", type=float, metavar="F", help=share_help)
     parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_engine_options(parser)
     options = parser.parse_args(arguments)
     if not 0 < options.sensitivity < 1e5:
         parser.error("--sensitivity takes a number above 0 and below 100,000")
+    if options.psf_fwhm is not None and not 1 <= options.psf_fwhm <= 30:
+        parser.error("--psf-fwhm takes a number of pixels from 1 to 30")
+    if options.galaxy_share is not None and not 0 < options.galaxy_share < 1:
+        parser.error("--galaxy-share takes a number between 0 and 1")
     return options
 
 
@@ -65,9 +82,11 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     groups = [tuple(options.frames)] if options.bands else [(path,) for path in options.frames]
     jobs = [FrameJob(group, options.out) for group in groups]
     check_targets(jobs)
-    named = options.model if options.method == "segmenter" else None
-    load = partial(load_segmenter, named, engine.path(options.artifacts), options.device)
-    config = FrameConfig(options.method, options.sensitivity, seed=options.seed)
+    segmenter = options.model if options.method == "segmenter" else None
+    separator = None if options.separator == "none" else options.separator
+    load = partial(load_networks, segmenter, separator, engine.path(options.artifacts), options.device)
+    told = {"psf_fwhm_px": options.psf_fwhm, "galaxy_share": options.galaxy_share}
+    config = FrameConfig(options.method, options.sensitivity, seed=options.seed, **told)
     forms = ["fits", *(form for form in options.formats if form != "fits")]
     entries = {}
     with tqdm(total=len(jobs), unit="frame", desc="detect", delay=2, leave=False, disable=None) as bar:
@@ -90,7 +109,8 @@ def print_report(job: FrameJob, report: dict) -> None:
         print(report["error"], file=sys.stderr)
         return
     state = "up to date" if report["up_to_date"] else f"{sum(report['seconds'].values()):.1f} s"
-    print(f"{job.sources[0]} -> {job.target('fits')}  {report['n_objects']:,} objects, {state}", flush=True)
+    kinds = f", {report['n_galaxies']:,} of {report['n_told']:,} told are galaxies" if report["n_told"] else ""
+    print(f"{job.sources[0]} -> {job.target('fits')}  {report['n_objects']:,} objects{kinds}, {state}", flush=True)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ python scripts/evaluate.py denoising folder:data/gz_clean5 --frames data/frames 
 python scripts/evaluate.py cross_survey folder:data/gz_examples --against folder:data/gz_clean5
 python scripts/evaluate.py few_labels folder:data/gz_clean5 --models contrastive_denoiser cae --json few_labels.json
 python scripts/evaluate.py segmenter --frames data/frames --segmaps data/segmaps --json metrics.json   # no catalog
+python scripts/evaluate.py star_galaxy_vae star-galaxy:20000 --frames data/frames --json metrics.json
 python scripts/evaluate.py central_object gz2:data/gz2 --json crops.json             # how a frame is best cut
 """
 
@@ -35,7 +36,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("catalog", metavar="LAYOUT:PATH", nargs="?", help="images to measure it on")
     parser.add_argument("--from-artifacts", metavar="NAME", help="clustering: this catalog's embedding, as it is")
-    parser.add_argument("--frames", type=Path, nargs="+", help="denoising, segmenter: FITS frames, or folders")
+    parser.add_argument(
+        "--frames", type=Path, nargs="+", help="denoising, segmenter, star_galaxy_vae: FITS frames, or folders"
+    )
     parser.add_argument("--segmaps", type=Path, nargs="+", default=[], help="segmenter: folders of vetted outlines")
     parser.add_argument("--votes", metavar="LAYOUT:PATH", help="vote_regressor: measure votes on this catalog instead")
     parser.add_argument("--against", metavar="LAYOUT:PATH", help="cross_survey: SDSS galaxies to tell surveys from")
@@ -61,8 +64,8 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("name one catalog: LAYOUT:PATH, or for clustering --from-artifacts NAME")
     if options.from_artifacts and options.recipe != "clustering":
         parser.error("--from-artifacts is for clustering; a recipe needs the images: LAYOUT:PATH")
-    if options.frames and options.recipe != "denoising":
-        parser.error("--frames is for denoising")
+    if options.frames and options.recipe not in ("denoising", "star_galaxy_vae"):
+        parser.error("--frames is for denoising, segmenter and star_galaxy_vae")
     if options.against and options.recipe != "cross_survey":
         parser.error("--against is for cross_survey")
     if options.votes and options.recipe != "vote_regressor":
@@ -171,7 +174,7 @@ def score_recipe(arguments: argparse.Namespace) -> dict:
 
     module = find_recipe(arguments.recipe).module()
     folder = find_model(arguments.model or arguments.recipe, arguments.artifacts)
-    options = {"n_denoise": arguments.n_denoise, "clusters": not arguments.no_clusters}
+    options = {"n_denoise": arguments.n_denoise, "clusters": not arguments.no_clusters, "frames": arguments.frames}
     taken = inspect.signature(module.evaluate).parameters
 
     def measure(spec: str) -> dict:

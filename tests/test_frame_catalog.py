@@ -164,18 +164,6 @@ def test_two_bands_reach_deeper_than_one(tmp_path):
     assert len(catalogue(*paths).objects) > len(catalogue(paths[0]).objects) + 3
 
 
-def test_probabilities_fill_their_column(tmp_path):
-    seen = []
-
-    def probabilities(bands, found, table):
-        seen.append((len(bands), len(found), list(table["number"])))
-        return np.linspace(0, 1, len(table))
-
-    catalog = catalogue(write(tmp_path / "a.fits", scene()), probabilities=probabilities)
-    assert seen == [(1, 4, [1, 2, 3, 4])]
-    np.testing.assert_allclose(catalog.objects["p_galaxy"], np.linspace(0, 1, 4))
-
-
 def test_empty_sky_has_no_objects_and_says_so(tmp_path):
     pixels = np.random.default_rng(0).normal(SKY, SIGMA, (120, 120)).astype(np.float32)
     catalog = catalogue(write(tmp_path / "a.fits", pixels), config=replace(SEP, false_per_megapixel=0.1))

@@ -95,7 +95,7 @@ def test_one_band_is_searched_and_an_object_has_its_card(open_app, small_model_r
     x, y = map(float, re.search(r"([\d.]+), ([\d.]+) px", card).groups())
     assert (x, y) == pytest.approx((41, 31), abs=0.2), "pixels of FITS are counted from 1"
     assert "187.70" in card and "±" in card and "″" in card
-    assert "denoised" in card and "residual" in card and "not told on frames yet" in card
+    assert "denoised" in card and "residual" in card and "not told on this frame" in card
     assert "What kind of galaxy it would be" in said(app)
     assert "No catalog is here yet" in said(app)
     app.button(key="sky-close-card").click()
@@ -117,12 +117,31 @@ def test_bands_of_one_field_give_colours(open_app, tmp_path):
     app = upload(open_app(tmp_path, PAGE), *bands)
     assert not app.error and int(metrics(app)["Objects"]) == len(SOURCES)
     charts = [chart.proto.spec for chart in app.get("plotly_chart")]
-    assert len(charts) == 2 and "Two colours" in "".join(charts)
+    assert sum("object %{text}" in chart for chart in charts) == 2 and "Two colours" in "".join(charts)
     assert "g \\u2212 r [mag]" in "".join(charts) or "g − r [mag]" in "".join(charts)
     app.toggle(key="sky-together").set_value(False)
     app = finished(app.run())
     assert len([button for button in app.button if (button.key or "").startswith("sky-file-")]) == 3
     assert "Colours need two bands" in said(app)
+
+
+def test_stars_and_galaxies_are_told_where_the_frame_shows_its_seeing(open_app, tmp_path):
+    stars = tuple((20.0 + 40 * (i % 5), 25.0 + 35 * (i // 5), 5000.0 + 900 * i, 1.5, 1.0, 0.0) for i in range(10))
+    galaxies = ((40.0, 110.0, 30_000.0, 4.0, 0.5, 0.5), (140.0, 115.0, 20_000.0, 3.5, 0.7, 1.0))
+    pixels = fits_bytes(sky_pixels(sources=stars + galaxies))
+    app = upload(open_app(tmp_path, PAGE), ("field.fits", pixels))
+    n_stars, n_galaxies = map(int, metrics(app)["Stars / galaxies"].split(" / "))
+    assert n_stars >= 8 and 2 <= n_galaxies <= 4
+    assert re.search(r"Seeing \(FWHM\): field 3\.\d\d px of \d+ stars", said(app).replace("\\", ""))
+    work = list(background.queue()._results.values())[-1]
+    assert "p(galaxy)" in "".join(chart.proto.spec for chart in app.get("plotly_chart"))
+    app = open_at(app, 40.0, 110.0)
+    assert re.search(r"Probability of a galaxy</dt><dd>(0\.9\d|1\.00)", texts(app)) or "1.00" in texts(app)
+    app.number_input(key="sky-seeing").set_value(9.0)
+    app = finished(app.run())
+    assert "field 9.00 px as given" in said(app).replace("\\", "")
+    again = list(background.queue()._results.values())[-1]
+    assert again.catalog.objects["p_galaxy"].mean() < work.catalog.objects["p_galaxy"].mean()
 
 
 FLAT = np.full(SIDE, 100.0, dtype=np.float32)

@@ -60,7 +60,7 @@ class PointFit:
         return self.snr.clamp(min=0).square().sum(1).sqrt()
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _moffat_table(beta: float) -> Tensor:
     x = np.arange(0, TABLE_END, TABLE_STEP)
     with np.errstate(invalid="ignore"):
@@ -93,26 +93,38 @@ def low_waves(size_px: int) -> tuple[Tensor, Tensor, Tensor]:
     return index, ky[index], kx[index]
 
 
-def psf_spectrum(fwhm_px: Tensor, size_px: int, beta: float = MOFFAT_BETA) -> Tensor:
-    """Fourier transform (..., n_waves) of a Moffat of unit flux in the middle of a pixel, integrated over pixels."""
+def psf_spectrum(
+    fwhm_px: Tensor, size_px: int, beta: float = MOFFAT_BETA, shear: tuple[float, float] = (0.0, 0.0)
+) -> Tensor:
+    """Fourier transform (..., n_waves) of a Moffat of unit flux in the middle of a pixel, integrated over pixels.
+
+    ``shear`` stretches it along x, and along the diagonal, by its exponential, and keeps its area.
+    """
     ky, kx, _ = (wave.to(fwhm_px.device) for wave in wave_numbers(size_px))
     core = fwhm_px[..., None] / (2 * math.sqrt(2 ** (1 / beta) - 1))
-    table = _moffat_table(beta).to(fwhm_px.device)
-    place = (torch.hypot(ky, kx) * core / TABLE_STEP).clamp(max=len(table) - 2 + 0.999)
+    table = _moffat_table(round(beta, 3)).to(fwhm_px.device)
+    size = math.hypot(*shear)
+    along, across = math.cosh(size), math.sinh(size) / size if size else 1.0
+    stretched = torch.hypot(
+        (along + shear[0] * across) * kx + shear[1] * across * ky,
+        (along - shear[0] * across) * ky + shear[1] * across * kx,
+    )
+    place = (stretched * core / TABLE_STEP).clamp(max=len(table) - 2 + 0.999)
     low = place.long()
     values = torch.lerp(table[low], table[low + 1], place - low)
     return values * torch.sinc(ky / (2 * math.pi)) * torch.sinc(kx / (2 * math.pi))
 
 
-def fit_points(stamps: Tensor, psf_fwhm_px: Tensor) -> PointFit:
+def fit_points(stamps: Tensor, psf_fwhm_px: Tensor, psf: Tensor | None = None) -> PointFit:
     """Fit a point source to stamps, float32 (n, bands, size, size) in units of the noise; ``psf_fwhm_px`` (n, bands).
 
-    One position serves all bands of an object; the amplitude of each band is its own. The size is even.
+    One position serves all bands of an object; the amplitude of each band is its own. The size is even. ``psf``, the
+    spectra (n, bands, n_waves) of the seeing, replaces round Moffats of that width.
     """
     n, n_bands, size, _ = stamps.shape
     ky, kx, counts = (wave.to(stamps.device) for wave in wave_numbers(size))
     waves = torch.fft.rfft2(stamps).reshape(n, n_bands, -1)
-    psf = psf_spectrum(psf_fwhm_px, size)
+    psf = psf_spectrum(psf_fwhm_px, size) if psf is None else psf
     power = psf.square() * counts
     total = power.sum(-1)
     y, x = _brightest(waves * psf, total, size)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from galaxy_core.models.point_fit import PointFit, fit_points, log_likelihood, low_waves
+from galaxy_core.models.star_galaxy_trunk import Trunk
 
 N_LATENT = 4  # extent, two of the shear, concentration
 LADDER = (-0.1, 0.05, 0.2, 0.6, 1.8, 5.0)  # extents of round profiles whose likelihoods the networks are told
@@ -132,11 +133,15 @@ class StarGalaxyNet(nn.Module):
             profile = profile + weights[..., m : m + 1] * torch.exp((exponent * ratio).clamp(-30, 2))
         return profile
 
-    def likelihood(self, fit: PointFit, profiles: Tensor) -> Tensor:
-        """Gain in ln L over the point source (n, m) of profiles (n, m, n_waves), held where the seeing is unsure."""
+    def likelihood(self, fit: PointFit, profiles: Tensor, error: float | None = None) -> Tensor:
+        """Gain in ln L over the point source (n, m) of profiles (n, m, n_waves), held where the seeing is unsure.
+
+        ``error`` takes the place of the configuration's ``model_error``.
+        """
+        error = self.config.model_error if error is None else error
         gain = log_likelihood(fit, profiles)
         point = 0.5 * fit.snr.clamp(min=0).square().sum(1, keepdim=True)
-        return (gain - point) / (1 + (self.config.model_error * fit.total_snr[:, None]).square())
+        return (gain - point) / (1 + (error * fit.total_snr[:, None]).square())
 
     # --- what the networks are told
 
@@ -171,18 +176,25 @@ class StarGalaxyNet(nn.Module):
 
     # --- the two peaks
 
-    def evidence(self, fit: PointFit, photometry: Tensor, draws: Tensor | None = None) -> Evidence:
-        """Evidence for a star and for a galaxy; ``draws`` (n, K, 4) are normal numbers, fixed ones by default."""
+    def evidence(
+        self, fit: PointFit, photometry: Tensor, draws: Tensor | None = None, seeing_error: float = 0.0
+    ) -> Evidence:
+        """Evidence for a star and for a galaxy; ``draws`` (n, K, 4) are normal numbers, fixed ones by default.
+
+        ``seeing_error`` is the relative error of the width of the seeing, where that is more than was learned: the
+        star's peak is as wide, twice that in extent, and likelihoods are held from a lower signal on.
+        """
+        error = max(self.config.model_error, seeing_error)
         told = self.ladder(fit)
         log_odds, centre, log_width = self.gated(fit, photometry)
-        points = self.round_profiles(fit, self.log_star_width.exp() * self.nodes)
-        star = torch.logsumexp(self.likelihood(fit, points) + self.log_weights, 1)
+        points = self.round_profiles(fit, self.log_star_width.exp().clamp(min=2 * seeing_error) * self.nodes)
+        star = torch.logsumexp(self.likelihood(fit, points, error) + self.log_weights, 1)
         mean, log_sigma = self.posterior(fit, told)
         if draws is None:
             draws = self.draws[: self.config.n_samples].expand(len(told), -1, -1)
         latents, log_q = self.proposed(mean, log_sigma, centre, log_width, draws)
         prior = self.galaxy_prior(latents, centre, log_width)
-        gains = self.likelihood(fit, self.galaxy_profiles(latents, fit.psf_sigma_px))
+        gains = self.likelihood(fit, self.galaxy_profiles(latents, fit.psf_sigma_px), error)
         galaxy = torch.logsumexp(gains + prior - log_q, 1) - math.log(draws.shape[1])
         return Evidence(star, galaxy, log_odds)
 
@@ -260,40 +272,3 @@ def normal(values: Tensor, centre: Tensor | float, log_width: Tensor) -> Tensor:
     """Logarithm of the density of independent normal numbers, summed over the last axis; what is given broadcasts."""
     standard = (values - centre) * torch.exp(-log_width)
     return (-0.5 * standard.square() - log_width - 0.5 * math.log(2 * math.pi)).sum(-1)
-
-
-class Trunk(nn.Module):
-    """Four planes of the object, and numbers about it, to ``n_out`` numbers."""
-
-    def __init__(self, config: StarGalaxyConfig, n_told: int, n_out: int) -> None:
-        super().__init__()
-        self.seen_px = config.seen_px
-        narrow, middle, wide = config.widths
-        self.convolutions = nn.Sequential(
-            nn.Conv2d(4, narrow, 3, padding=1), nn.SiLU(),
-            nn.Conv2d(narrow, middle, 3, stride=2, padding=1), nn.SiLU(),
-            nn.Conv2d(middle, wide, 3, stride=2, padding=1), nn.SiLU(),
-            nn.Conv2d(wide, wide, 3, stride=2, padding=1), nn.SiLU(),
-        )  # fmt: skip
-        self.head = nn.Sequential(
-            nn.Linear(2 * wide + n_told, config.hidden_size), nn.SiLU(),
-            nn.Linear(config.hidden_size, config.hidden_size), nn.SiLU(), nn.Linear(config.hidden_size, n_out),
-        )  # fmt: skip
-        nn.init.zeros_(self.head[-1].weight)
-        nn.init.zeros_(self.head[-1].bias)
-
-    def forward(self, planes: Tensor, told: Tensor) -> Tensor:
-        maps = self.convolutions(planes_seen(planes, self.seen_px))
-        return self.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3)), told], 1))
-
-
-def planes_seen(planes: Tensor, size_px: int) -> Tensor:
-    """Object and point source in units of noise, what is left between them, and the source over its peak.
-
-    Float32 (n, 4, size_px, size_px); the first three through asinh, so that faint light is linear and bright light not.
-    """
-    middle = planes.shape[-1] // 2
-    cut = slice(middle - size_px // 2, middle + size_px // 2)
-    light, point = planes[:, :1, cut, cut], planes[:, 1:, cut, cut]
-    peak = point.amax((2, 3), keepdim=True).clamp(min=1e-3)
-    return torch.cat([torch.asinh(light), torch.asinh(point), torch.asinh(light - point), point / peak], 1)

@@ -23,6 +23,43 @@ def table_lines(scores: dict) -> list[str]:
         bins = [s[key] for s in methods.values() if key in s]
         if bins:
             lines += ["", *_bin_lines(what, list(methods), bins)]
+    return lines + frame_lines(scores["frames"]) if "frames" in scores else lines
+
+
+def frame_lines(frames: dict) -> list[str]:
+    """What was measured on whole frames: simulated and degraded ones, then counts on those without a truth."""
+    rows = [(f"simulated, {name}", frames["simulated"][name]) for name in ("ugriz", "r")]
+    if "degraded" in frames:
+        field = frames["degraded"]
+        rows.append((f"{', '.join(field['bands'])} as they are", field["sharp"]))
+        for step in field["degraded"]:
+            rows.append((f"blurred by {step['blur_fwhm_px']:.1f} px, noise x {step['noise']:g}", step))
+    lines = [
+        "",
+        "| frame | told of found | galaxies | accuracy | AUC (95 %) | AUC of size and magnitude | calibration error |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, s in rows:
+        if "model" not in s:
+            lines.append(f"| {name} | {s['n_told']:,} of {s['n_matched']:,} | - | - | - | - | - |")
+            continue
+        m, (low, high) = s["model"], s["model"]["auc_interval"]
+        lines.append(
+            f"| {name} | {s['n_told']:,} of {s['n_matched']:,} | {100 * s['galaxy_share']:.0f} % |"
+            f" {100 * m['accuracy']:.1f} % | {m['auc']:.3f} ({low:.3f}-{high:.3f}) |"
+            f" {s['size_and_magnitude']['auc']:.3f} | {m['expected_calibration_error']:.3f} |"
+        )
+    lines += [
+        "",
+        "| frame without a truth | objects | told | galaxies | seeing, px (stars) | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in frames["counts"]:
+        seeing = ", ".join(f"{b['fwhm_px']:.2f} ({b['n_stars']})" for b in row.get("seeing", {}).values()) or "-"
+        lines.append(
+            f"| {row['frame']} | {row.get('n_objects', 0):,} | {row['n_told']:,} | {row.get('n_galaxies', 0):,} |"
+            f" {seeing} | {' '.join(row['notes'])} |"
+        )
     return lines
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from galaxy_core.frame_measures import FLAG_NAMES
+from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, FLAG_NAMES, SATURATED
 from galaxy_core.frame_stamps import cut_stamp, pixel_scale_of, radial_profile, stamp_side
 from galaxy_core.images import encode_png
 from galaxy_core.stretch import to_display
@@ -69,9 +69,21 @@ def main_facts(work: SkyWork, row: pd.Series) -> dict[str, str]:
     facts["Detection"] = f"{row['detection']:.3g} (threshold {work.catalog.threshold:.3g})"
     facts["Pixels"] = f"{int(row['n_pixels']):,}"
     known = np.isfinite(row["p_galaxy"])
-    facts["Probability of a galaxy"] = f"{row['p_galaxy']:.2f}" if known else "not told on frames yet"
+    facts["Probability of a galaxy"] = f"{row['p_galaxy']:.2f}" if known else untold_text(int(row["flags"]))
     facts["Flags"] = flag_text(int(row["flags"]))
     return facts
+
+
+def untold_text(flags: int) -> str:
+    """Why an object has no probability.
+
+    Examples
+    --------
+    >>> untold_text(4), untold_text(0)
+    ('not told: holds saturated pixels', 'not told on this frame')
+    """
+    why = flag_text(flags & (EDGE | SATURATED | FAINT | CROWDED))
+    return "not told on this frame" if why == "none" else f"not told: {why}"
 
 
 def arcsec_text(pixels: float, scale: float | None) -> str:

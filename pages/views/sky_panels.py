@@ -12,10 +12,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
-from galaxy_core.frame_exports import SUFFIXES, WRITERS, write_segmentation
+from galaxy_core.frame_exports import SUFFIXES, WRITERS, seeing_words, write_segmentation
 from galaxy_core.frame_stamps import pixel_scale_of
 from galaxy_core.saved_images import stem_of
-from pages.views import figures, frame, sky_figures, sky_selection, sky_work, words
+from pages.views import figures, frame, sky_figures, sky_selection, sky_sensitivity, sky_work, words
 from pages.views.sky_work import SkyWork
 
 RATES = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0]
@@ -26,7 +26,11 @@ METHOD_HELP = """The segmenter is a network trained on simulated sky; the other 
 package sep, with its default filter. Both get the threshold at which noise gives the number of false detections chosen
 here."""
 NO_SEGMENTER = """No trained segmenter is here, so objects are looked for in SExtractor's way (package `sep`)."""
-NOT_TOLD_APART = "Stars and galaxies are not told apart on frames yet; `scripts/separate.py` does so for stamps."
+SEEING_HELP = """Width of a point source at half its height. Left empty it is measured on the frame's own stars, in each
+band. Stars are told from galaxies with it, so give it where the frame has too few of them."""
+KINDS_HELP = """By a probability of a galaxy below and above 0.5, from the model `star_galaxy`, which saw no labels.
+Objects that are saturated, cut by the edge, hidden by neighbours or too faint are not told."""
+NO_SEPARATOR = "No model that tells stars from galaxies is here, or PyTorch is not installed."
 SIZES, COLOURS = "sizes", "colours"
 FORM_NAMES = {
     "fits": "FITS table",
@@ -63,7 +67,21 @@ def choose_config(root: Path, choices: DeltaGenerator) -> FrameConfig:
                 persist_state="session",
                 help=METHOD_HELP,
             )
-    return FrameConfig(method, rate)
+        seeing = st.number_input(
+            "Seeing, FWHM [px]",
+            1.0,
+            30.0,
+            None,
+            0.1,
+            placeholder="measured",
+            key="sky-seeing",
+            persist_state="session",
+            help=SEEING_HELP,
+            width=150,
+        )
+        config = FrameConfig(method, rate, psf_fwhm_px=seeing)
+        sky_sensitivity.draw_curve(root, config)
+    return config
 
 
 def draw_counts(work: SkyWork, root: Path) -> None:
@@ -77,7 +95,7 @@ def draw_counts(work: SkyWork, root: Path) -> None:
     facts[0].metric("Objects", f"{len(objects):,}")
     known = np.isfinite(probability)
     kinds = f"{int((probability < 0.5).sum()):,} / {int((probability >= 0.5).sum()):,}" if known.any() else "not known"
-    facts[1].metric("Stars / galaxies", kinds, help="By a probability of a galaxy below and above 0.5.")
+    facts[1].metric("Stars / galaxies", kinds, help=KINDS_HELP)
     facts[2].metric("Flagged", f"{int((flags > 0).sum()):,}", help=flag_help(flags))
     help_text = f"{catalog.config.false_per_megapixel:g} in a million pixels, on {megapixels:.3g} million pixels."
     facts[3].metric("False, expected", f"{words.number(false, 2)}", help=help_text)
@@ -85,9 +103,17 @@ def draw_counts(work: SkyWork, root: Path) -> None:
     facts[4].metric("Time", f"{words.number(seconds, 2)} s", help=seconds_help(catalog))
     said = [frame.plain(note) for note in catalog.notes]
     said += [NO_SEGMENTER] if sky_work.method_of(root) == "sep" else []
-    said += [NOT_TOLD_APART] if len(objects) and not known.any() else []
+    said += [seeing_sentence(catalog)] if catalog.seeing else []
+    said += [NO_SEPARATOR] if len(objects) and not sky_work.separator_is_there(root) else []
     if said:
         st.caption(" ".join(said))
+
+
+def seeing_sentence(catalog: FrameCatalog) -> str:
+    """What stars and galaxies were told with, and of how many objects they could not be told."""
+    seen = ", ".join(frame.plain(seeing_words(name, band)) for name, band in catalog.seeing.items())
+    untold = int((~np.isfinite(catalog.objects["p_galaxy"].to_numpy())).sum())
+    return f"Seeing (FWHM): {seen}. {words.count(untold, 'object is', 'objects are')} not told; the flags say why."
 
 
 def flag_help(flags: np.ndarray) -> str:
@@ -100,7 +126,7 @@ def flag_help(flags: np.ndarray) -> str:
 
 def seconds_help(catalog: FrameCatalog) -> str:
     """What the time was spent on."""
-    names = {"threshold": "setting the threshold", "find": "finding", "measure": "measuring"}
+    names = {"threshold": "setting the threshold", "find": "finding", "measure": "measuring", "tell": "telling kinds"}
     return ", ".join(f"{names.get(name, name)} {value:.2g} s" for name, value in catalog.seconds.items()) + "."
 
 

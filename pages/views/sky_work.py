@@ -10,6 +10,7 @@ from collections import OrderedDict
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from galaxy_core.frame_bands import Band, SkyFrame, open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
 from galaxy_core.frame_jobs import IN_MEMORY_PX
 from galaxy_core.frame_survey import Rows
+from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, has_model
 from galaxy_core.work_tasks import Report, Task
 from pages.views import denoise_work, sky_sources
 from pages.views.image_viewer.payload import reduce_mean
@@ -92,15 +94,26 @@ def method_of(root: Path) -> str:
 
 def search_task(item: SkyItem, config: FrameConfig, root: Path) -> Task:
     """The task of searching a frame."""
-    weights = find_model(MODEL, root) / "weights.safetensors" if config.method == MODEL else None
-    stamp = weights.stat().st_mtime_ns if weights else 0
-    parts = [item.digest, item.name, item.hdu, vars(config), str(weights), stamp]
+    segmenter = _weights_of(MODEL, root) if config.method == MODEL else None
+    separator = _weights_of(DEFAULT_SEPARATOR, root) if separator_is_there(root) else None
+    parts = [item.digest, item.name, item.hdu, vars(config), segmenter, separator]
     key = hashlib.sha1(json.dumps(parts, default=str).encode()).hexdigest()
-    return Task(key, item.name, lambda report: _search(key, item, config, weights, stamp, report))
+    return Task(key, item.name, lambda report: _search(key, item, config, segmenter, separator, report))
 
 
-def _search(key: str, item: SkyItem, config: FrameConfig, weights: Path | None, stamp: int, report: Report) -> SkyWork:
-    model = _load(weights.parent, stamp) if weights else None
+def separator_is_there(root: Path) -> bool:
+    """Whether stars can be told from galaxies: there is a model, and what runs it."""
+    return has_model(DEFAULT_SEPARATOR, root) and find_spec("torch") is not None
+
+
+def _weights_of(model: str, root: Path) -> tuple[Path, int]:
+    """Folder of a model, and when its weights were written."""
+    folder = find_model(model, root)
+    return folder, (folder / "weights.safetensors").stat().st_mtime_ns
+
+
+def _search(key: str, item: SkyItem, config: FrameConfig, segmenter, separator, report: Report) -> SkyWork:
+    model, separator = (_load(*weights) if weights else None for weights in (segmenter, separator))
     report(0.02)
     frame = _opened(item)
     report(OPENED)
@@ -108,7 +121,7 @@ def _search(key: str, item: SkyItem, config: FrameConfig, weights: Path | None, 
     if frame.shape[0] * frame.shape[1] > IN_MEMORY_PX:
         scratch = sky_sources.spool() / f"{key}-{threading.get_ident()}.npy"
     share = SEARCHED - OPENED
-    catalog = catalogue_frame(frame, config, model, lambda done: report(OPENED + share * done), None, scratch)
+    catalog = catalogue_frame(frame, config, model, lambda done: report(OPENED + share * done), separator, scratch)
     if scratch is not None:
         with suppress(OSError):  # where an open file cannot be deleted, it goes with the folder
             scratch.unlink()
@@ -124,7 +137,7 @@ def _is_packed(item: SkyItem) -> bool:
     return any(open_frame(path, item.hdu) is None for path in item.paths)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _load(folder: Path, stamp: int):
     from galaxy_core.models import load_model, resolve_device
 

@@ -44,9 +44,22 @@ class SkyObjects {
   draw(panel, context, ratio) {
     if (!this.message.obj_x) return;
     if (this.shown.grid) this.drawGrid(panel, context, ratio);
-    if (this.shown.objects) this.drawObjects(panel, context, ratio);
+    if (this.shown.objects) {
+      context.save();
+      this.clipToFrame(panel, context);
+      this.drawObjects(panel, context, ratio);
+      context.restore();
+    }
     this.drawOpened(panel, context, ratio);
     if (this.box) this.drawBox(panel, context, ratio);
+  }
+
+  /** Let nothing be drawn beyond the frame's edge, where there is no sky. */
+  clipToFrame(panel, context) {
+    const [[x0, y0], [x1, y1]] = [[0, 0], [this.message.full_width, this.message.full_height]].map((place) => this.viewer.toPanel(panel, ...place));
+    context.beginPath();
+    context.rect(Math.min(x0, x1), Math.min(y0, y1), Math.abs(x1 - x0), Math.abs(y1 - y0));
+    context.clip();
   }
 
   /** Numbers of the objects on the screen. */

@@ -1,0 +1,241 @@
+"""Stars and galaxies of a frame told apart: the probability of being a galaxy of each object of its catalogue.
+
+Stamps of the objects, without their neighbours, and the seeing of the frame at each (`galaxy_core.frame_seeing`) go to
+the model that tells stars from galaxies without labels. Its prior share of galaxies is that of high galactic latitudes.
+What cannot be told stays without a probability, and its flags say why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from galaxy_core.errors import ImageError
+from galaxy_core.frame_bands import SkyFrame
+from galaxy_core.frame_cutouts import Cutouts, cut_objects
+from galaxy_core.frame_light import BandLight, Window, read_light
+from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, GAPS, SATURATED
+from galaxy_core.frame_seeing import NO_STARS, BandSeeing, measure_seeing
+from galaxy_core.star_galaxy import galaxy_log_odds
+from galaxy_core.star_galaxy_stamps import MAX_BANDS, SIZE_PX, TYPICAL_FWHM_PX
+from galaxy_core.tiles import Progress
+
+if TYPE_CHECKING:
+    from galaxy_core.models.star_galaxy import StarGalaxyNet
+
+BATCH = 512  # objects whose stamps are in memory at once
+MARGIN_PX = 96  # around a part, for stamps of objects at its border
+MOST_BINNING = 6
+FWHM_OVER_SIGMA = 2.3548
+LEAST_SNR = 5.0  # of the best point source, all bands together
+MOST_HIDDEN = 0.25  # of the light of a point source
+SEEING_SNR, SEEING_OBJECTS, SEEING_HIDDEN = 15.0, 800, 0.1
+WIDEST_FWHM_PX = 5.0  # in stamps of the model; wider seeing is binned
+NOT_TOLD = "Stars and galaxies are not told apart."
+PICTURE = "The light of a picture is stretched, so stars and galaxies are not told apart."
+MANY_BANDS = f"Stars are told from galaxies in at most {MAX_BANDS} bands."
+UNDERSAMPLED = "The seeing is narrower than two pixels, so stars and galaxies are told with less certainty."
+
+
+@dataclass(frozen=True)
+class FrameKinds:
+    """What was told of the objects of a frame.
+
+    Attributes
+    ----------
+    p_galaxy : ndarray of float64, shape (n,)
+        NaN where it cannot be told.
+    flags : ndarray of int16, shape (n,)
+        `FAINT` and `CROWDED`, to be added to those of the catalogue.
+    seeing : dict of str to BandSeeing
+        By band, in pixels of the frame; empty where it is not known.
+    notes : tuple of str
+    """
+
+    p_galaxy: np.ndarray = field(repr=False)
+    flags: np.ndarray = field(repr=False)
+    seeing: dict[str, BandSeeing]
+    notes: tuple[str, ...] = ()
+
+
+def tell_kinds(
+    frame: SkyFrame,
+    objects: pd.DataFrame,
+    segmentation: np.ndarray,
+    windows: Sequence[Window],
+    growth: Sequence[float],
+    model: StarGalaxyNet,
+    psf_fwhm_px: float | None = None,
+    galaxy_share: float | None = None,
+    progress: Progress | None = None,
+) -> FrameKinds:
+    """Tell stars from galaxies among the objects of a frame.
+
+    Parameters
+    ----------
+    objects : pandas.DataFrame
+        The frame's catalogue.
+    segmentation : ndarray of int32, shape (height, width)
+    windows : sequence of Window
+        Parts that tile the frame, worked on one after the other.
+    growth : sequence of float
+        How noise adds up over a few pixels in each band.
+    psf_fwhm_px : float, optional
+        Seeing in all bands; measured on the frame where absent.
+    galaxy_share : float, optional
+        Proportion of galaxies to expect, in place of the one learned, which depends on brightness and colours.
+    """
+    nothing = FrameKinds(np.full(len(objects), np.nan), np.zeros(len(objects), np.int16), {})
+    if not frame.calibrated or len(frame.bands) > MAX_BANDS:
+        return replace(nothing, notes=(PICTURE if not frame.calibrated else MANY_BANDS,))
+    if len(objects) == 0:
+        return nothing
+    parts = _Parts(frame, objects, segmentation, windows, growth, _reader(frame))
+    try:
+        seeing = [BandSeeing(psf_fwhm_px)] * len(frame.bands) if psf_fwhm_px else frame_seeing(parts)
+    except ImageError as error:
+        return replace(nothing, notes=(f"{NOT_TOLD} {error}",))
+    widest = max(band.fwhm_px for band in seeing)
+    binning = int(np.clip(np.ceil(widest / WIDEST_FWHM_PX), 1, MOST_BINNING))
+    # what was measured on stamps at full resolution is of the stamps at that of the model
+    binned = [replace(band, fwhm_px=band.fwhm_px / binning) for band in seeing]
+    p_galaxy, flags = _look(parts, binned, binning, model, galaxy_share, progress)
+    notes = (UNDERSAMPLED,) if min(band.fwhm_px for band in seeing) < 2 else ()
+    names = [band.name for band in frame.bands]
+    return FrameKinds(p_galaxy, flags, dict(zip(names, seeing, strict=True)), notes)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A frame in parts: the rows of the objects whose centre lies in each, with the light around."""
+
+    frame: SkyFrame
+    objects: pd.DataFrame
+    segmentation: np.ndarray
+    windows: Sequence[Window]
+    growth: Sequence[float]
+    read: Callable[[Window], list[BandLight]]
+
+    def cut(self, rows: np.ndarray, binning: int = 1) -> Iterator[tuple[np.ndarray, Cutouts]]:
+        """Rows and stamps of the objects of ``rows``, part by part; parts without one are not read."""
+        height, width = self.frame.shape
+        x, y = (np.rint(self.objects[name].to_numpy()[rows]) for name in ("x", "y"))
+        for core in self.windows:
+            # the barycentre of an object may lie a little outside of the frame
+            inside = (np.clip(x, 0, width - 1) >= core.left) & (np.clip(x, 0, width - 1) < core.right)
+            inside &= (np.clip(y, 0, height - 1) >= core.top) & (np.clip(y, 0, height - 1) < core.bottom)
+            if not inside.any():
+                continue
+            window = Window(
+                max(core.top - MARGIN_PX, 0),
+                min(core.bottom + MARGIN_PX, height),
+                max(core.left - MARGIN_PX, 0),
+                min(core.right + MARGIN_PX, width),
+            )
+            lights = self.read(window)
+            labels = np.asarray(self.segmentation[window.top : window.bottom, window.left : window.right])
+            here = rows[inside]
+            for start in range(0, len(here), BATCH):
+                some = here[start : start + BATCH]
+                yield some, cut_objects(lights, labels, self.objects.iloc[some], window, self.growth, binning)
+
+    def snr(self, band: int) -> np.ndarray:
+        """Signal to noise ratios of all objects in a band."""
+        name = "snr" if len(self.frame.bands) == 1 else f"snr_{self.frame.bands[band].name}"
+        return self.objects[name].to_numpy()
+
+    def from_middle(self) -> tuple[np.ndarray, np.ndarray]:
+        """x and y of all objects from the middle of the frame, in halves of its longer side."""
+        height, width = self.frame.shape
+        half = max(height, width) / 2
+        x, y = (self.objects[name].to_numpy() for name in ("x", "y"))
+        return (x - (width - 1) / 2) / half, (y - (height - 1) / 2) / half
+
+
+def _reader(frame: SkyFrame) -> Callable[[Window], list[BandLight]]:
+    """Light of all bands in a window; that of the last one is kept."""
+
+    @lru_cache(maxsize=1)
+    def read(window: Window) -> list[BandLight]:
+        return [read_light(band, window) for band in frame.bands]
+
+    return read
+
+
+def frame_seeing(parts: _Parts) -> list[BandSeeing]:
+    """Seeing of every band from the frame's brighter, clean and isolated objects; `ImageError` where it shows none."""
+    flags, snr = parts.objects["flags"].to_numpy(), np.nan_to_num(parts.objects["snr"].to_numpy())
+    rows = np.flatnonzero(((flags & (EDGE | SATURATED | GAPS)) == 0) & (snr > SEEING_SNR))
+    rows = rows[np.argsort(-snr[rows], kind="stable")]
+    if len(rows) > SEEING_OBJECTS:  # of all brightnesses, as the seeing may depend on it
+        rows = rows[np.linspace(0, len(rows) - 1, SEEING_OBJECTS).astype(int)]
+    cut = list(parts.cut(rows))
+    if not cut:
+        raise ImageError(NO_STARS)
+    order = np.concatenate([some for some, _ in cut])
+    joined = [np.concatenate([getattr(one, name) for _, one in cut]) for name in ("pixels", "noise", "hidden")]
+    alone = Cutouts(*joined).hidden_share(TYPICAL_FWHM_PX) < SEEING_HIDDEN
+    stamps, order = Cutouts(*(part[alone] for part in joined)), order[alone]
+    x, y = (values[order] for values in parts.from_middle())
+    return [measure_seeing(stamps, band, x, y, parts.snr(band)[order]) for band in range(len(parts.frame.bands))]
+
+
+def _look(
+    parts: _Parts, seeing: list[BandSeeing], binning: int, model, galaxy_share: float | None, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of a galaxy (NaN: not told), and flags, of all objects."""
+    n, n_done = len(parts.objects), 0
+    p_galaxy, flags = np.full(n, np.nan), np.zeros(n, np.int16)
+    had = parts.objects["flags"].to_numpy()
+    wanted = np.flatnonzero((had & (EDGE | SATURATED)) == 0)
+    x, y = parts.from_middle()
+    for rows, stamps in parts.cut(wanted, binning):
+        fwhm = np.stack([band.at(x[rows], y[rows]) for band in seeing], axis=1)
+        odds = galaxy_log_odds(
+            model,
+            stamps.pixels,
+            fwhm.astype(np.float32),
+            _noise(parts.frame, model, stamps),
+            spectra_of(seeing, fwhm),
+            supervised=False,
+            seeing_error=float(np.median([band.scatter for band in seeing])),
+        )
+        crowded = stamps.hidden_share(fwhm.mean(axis=1) / FWHM_OVER_SIGMA * 1.5) > MOST_HIDDEN
+        faint = ~(odds.total_snr >= LEAST_SNR)
+        flags[rows] = np.where(crowded, CROWDED, 0) | np.where(faint, FAINT, 0)
+        told = ~(crowded | faint)
+        expected = odds.prior if galaxy_share is None else logit(galaxy_share)
+        p_galaxy[rows[told]] = expit(odds.unlabelled - odds.prior + expected)[told]
+        n_done += len(rows)
+        if progress:
+            progress(n_done / len(wanted))
+    return p_galaxy, flags
+
+
+def spectra_of(seeing: Sequence[BandSeeing], fwhm_px: np.ndarray) -> np.ndarray:
+    """Spectra of the seeing of n objects, float32 (n, bands, n_waves), of widths (n, bands) in pixels of the stamps."""
+    import torch
+
+    from galaxy_core.models.point_fit import psf_spectrum
+
+    widths = torch.from_numpy(np.ascontiguousarray(fwhm_px, dtype=np.float32))
+    parts = [
+        psf_spectrum(widths[:, place], SIZE_PX, band.beta, (band.shear_x, band.shear_d))
+        for place, band in enumerate(seeing)
+    ]
+    return torch.stack(parts, 1).numpy()
+
+
+def _noise(frame: SkyFrame, model, stamps: Cutouts) -> np.ndarray | None:
+    """Noise in nanomaggies, where the frame's bands are those that the model learned and have zero points."""
+    names = [band.name.lower().rsplit("_", 1)[-1] for band in frame.bands]
+    zero_points = np.array([band.zero_point_mag for band in frame.bands])
+    if names != list(model.config.bands) or not np.isfinite(zero_points).all():
+        return None
+    return (stamps.noise * 10 ** (0.4 * (22.5 - zero_points))).astype(np.float32)
