@@ -60,7 +60,7 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Backend]:
             threads_per_worker=1,
             processes=True,
             memory_limit=int(MEMORY_LIMIT / workers),
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=quiet,
             scheduler_kwargs={"allowed_failures": 0},
         ) as cluster,
