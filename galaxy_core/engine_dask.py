@@ -28,6 +28,8 @@ INSTALL = "pip install -r scripts/requirements-cluster.txt"
 _WORKERS = {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")} | {
     "distributed.worker.memory.terminate": 0.95
 }
+# Dask keeps the last messages of every connection, here whole shards: the driver would grow with them
+_DRIVER = {"distributed.admin.low-level-log-length": 10}
 
 
 @contextmanager
@@ -43,7 +45,8 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Backend]:
         ) from None
     if scheduler:
         try:
-            client = Client(scheduler, timeout=PATIENCE_S, set_as_default=False)
+            with dask.config.set(_DRIVER):
+                client = Client(scheduler, timeout=PATIENCE_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise EngineError(
                 f"No Dask scheduler answers at {scheduler} ({reason_of(error)}); start one with `dask scheduler`, or"
@@ -54,7 +57,7 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Backend]:
         return
     quiet = logging.CRITICAL  # a death is told by the shard it cost
     with (
-        dask.config.set(_WORKERS),
+        dask.config.set(_WORKERS | _DRIVER),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

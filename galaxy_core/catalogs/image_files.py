@@ -33,7 +33,8 @@ class FileImages:
 
     def take(self, rows: Sequence[int]) -> FileImages:
         """The images of some rows, for another process."""
-        return FileImages(self.folder.absolute(), [self.names[row] for row in rows])
+        folder = self.folder.absolute() if isinstance(self.folder, Path) else self.folder
+        return FileImages(folder, [self.names[row] for row in rows])
 
 
 def without_suffix(name: str) -> str:

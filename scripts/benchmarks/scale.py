@@ -73,7 +73,8 @@ def measure(options: argparse.Namespace) -> dict:
         step()  # the first call compiles kernels
         here = _in_turns(ways, options.repeats)
         scaling = _scaling(source, len(catalog), settings, options)
-    memory = {rows: _child("driver_memory", {"rows": rows}) for rows in options.rows}
+    model = str(find_model(options.model, options.artifacts).resolve())
+    memory = {rows: _child("driver_memory", {"rows": rows, "model": model}) for rows in options.rows}
     numbers = {
         "benchmark": "scale",
         "catalog": options.catalog,
@@ -194,11 +195,13 @@ def first_pixels(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1)[:, :64] + 1e-3
 
 
-def driver_memory(rows: int) -> float:
+def driver_memory(rows: int, model: str) -> float:
     """Highest resident memory, in MB, of a driver that has ``rows`` galaxies embedded by a worker.
 
-    Counted from when the catalog is there: reading one is not what is measured.
+    The driver has loaded a model, as that of a command has. Memory is counted from when the catalog is there: reading
+    one is not what is measured.
     """
+    load_embedder(model, "cpu")
     names = pa.array(np.arange(rows)).cast(pa.large_string())
     table = pa.table({"galaxy_id": names}).to_pandas()
     catalog = Catalog(table, Flat(), "bench", "memory", ReadReport(rows, rows))
