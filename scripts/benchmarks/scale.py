@@ -246,7 +246,8 @@ def survey_table(numbers: dict) -> str:
     """Hours, bytes and memory of whole surveys on one worker of this kind and on ten, as Markdown."""
     rate = numbers["galaxies_per_second"]["engine"]
     efficiency = min(1.0, numbers["strong_scaling"])
-    (few, low), *_, (many, high) = sorted((int(rows), mb) for rows, mb in numbers["driver_peak_mb"].items())
+    peaks = sorted((int(rows), mb) for rows, mb in numbers["driver_peak_mb"].items())
+    (few, low), (many, high) = peaks[0], peaks[-1]
     slope = max(0.0, (high - low) / (many - few)) if many > few else 0.0
     lines = [
         f"| galaxies | hours on one {numbers['device']} worker | hours on ten | embedding and thumbnails | driver |",
