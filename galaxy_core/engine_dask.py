@@ -22,12 +22,17 @@ from galaxy_core.errors import GalaxyError
 PATIENCE_S = 60.0
 """How long to wait for a scheduler, and for its first worker."""
 
+POLL_S = 1.0
+"""How often to look for new workers while nothing is finished."""
+
 INSTALL = "pip install -r scripts/requirements-cluster.txt"
 # a worker is not to stop at part of its memory, nor to write results, of which it has none, to disk: it dies at the
 # limit, and its shard is tried elsewhere
 _WORKERS = {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")} | {
     "distributed.worker.memory.terminate": 0.95
 }
+# Dask keeps the last messages of every connection, here whole shards: the driver would grow with them
+_DRIVER = {"distributed.admin.low-level-log-length": 10}
 
 
 @contextmanager
@@ -43,7 +48,8 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Backend]:
         ) from None
     if scheduler:
         try:
-            client = Client(scheduler, timeout=PATIENCE_S, set_as_default=False)
+            with dask.config.set(_DRIVER):
+                client = Client(scheduler, timeout=PATIENCE_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise EngineError(
                 f"No Dask scheduler answers at {scheduler} ({reason_of(error)}); start one with `dask scheduler`, or"
@@ -54,13 +60,13 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Backend]:
         return
     quiet = logging.CRITICAL  # a death is told by the shard it cost
     with (
-        dask.config.set(_WORKERS),
+        dask.config.set(_WORKERS | _DRIVER),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             memory_limit=int(MEMORY_LIMIT / workers),
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=quiet,
             scheduler_kwargs={"allowed_failures": 0},
         ) as cluster,
@@ -83,19 +89,18 @@ def _run(
     client, scheduler: str, work: Work, setup: Callable[[], object], shards: Iterable[Shard], tell: Tell
 ) -> Iterator[Outcome]:
     """The backend; see `galaxy_core.engine.map_shards`."""
-    from distributed import as_completed
-
     sent = _pickled((work, setup))
     waiting, suspects, flying = iter(shards), Suspects(), {}
-    finished = as_completed(loop=client.loop)
-    room = _room(client, scheduler)
+    _await_worker(client, scheduler)
 
     def submit(shard: Shard) -> None:
-        future = client.submit(work_on, sent, _pickled(shard), pure=False, retries=0)
-        flying[future] = shard
-        finished.add(future)
+        flying[client.submit(work_on, sent, _pickled(shard), pure=False, retries=0)] = shard
 
-    def send() -> None:
+    def send() -> bool:
+        """Give work to every idle thread, of workers that have just come too; whether anything is being done."""
+        if client.status != "running":
+            raise _lost(scheduler)
+        room = max(1, sum(client.nthreads().values()))
         while len(flying) < room:
             shard = next(waiting, None) or (suspects.again.popleft() if suspects.again else None)
             if shard is not None:
@@ -103,21 +108,29 @@ def _run(
                 continue
             if suspects.last and not flying:
                 submit(suspects.last.popleft())
-            return
+            break
+        return bool(flying)
 
     try:
-        send()
-        for future in finished:
-            shard = flying.pop(future)
-            outcome = _outcome(future, shard, suspects, scheduler)
-            future.release()
-            room = max(1, sum(client.nthreads().values()))
-            send()  # first, so that nobody waits for what the caller does with the outcome
-            if outcome:
-                yield outcome
+        while send():
+            outcomes = [
+                _outcome(future, flying.pop(future), suspects, scheduler) for future in _finished(client, flying)
+            ]
+            if outcomes:
+                send()  # first, so that nobody waits for what the caller does with the outcomes
+            yield from filter(None, outcomes)
     finally:
         with suppress(OSError, TimeoutError):
             client.cancel(list(flying), force=True)
+
+
+def _finished(client, flying: dict) -> list:
+    """Those futures of which something is known now; waits a little for the first."""
+    from distributed import CancelledError, wait
+
+    with client.as_current(), suppress(TimeoutError, CancelledError):
+        wait(list(flying), timeout=POLL_S, return_when="FIRST_COMPLETED")
+    return [future for future in flying if future.status != "pending"]
 
 
 def _outcome(future, shard: Shard, suspects: Suspects, scheduler: str) -> Outcome | None:
@@ -125,10 +138,7 @@ def _outcome(future, shard: Shard, suspects: Suspects, scheduler: str) -> Outcom
     from distributed import KilledWorker
 
     if future.cancelled():
-        raise EngineError(
-            f"The Dask scheduler {scheduler} was lost; what is done stays, and the same command goes on once a"
-            " scheduler runs again."
-        )
+        raise _lost(scheduler)
     error = future.exception()
     if error is None:
         value, stopped = future.result()
@@ -146,15 +156,21 @@ def _outcome(future, shard: Shard, suspects: Suspects, scheduler: str) -> Outcom
     return suspects.note(shard, reason_of(error))
 
 
-def _room(client, scheduler: str) -> int:
-    """Threads of all workers, once there is one."""
+def _lost(scheduler: str) -> EngineError:
+    return EngineError(
+        f"The Dask scheduler {scheduler} was lost; what is done stays, and the same command goes on once a scheduler"
+        " runs again."
+    )
+
+
+def _await_worker(client, scheduler: str) -> None:
+    """Return once there is a worker."""
     try:
         client.wait_for_workers(1, timeout=PATIENCE_S)
     except TimeoutError:
         raise EngineError(
             f"The Dask scheduler {scheduler} has no worker; start some with `dask worker {scheduler} --nthreads 1`."
         ) from None
-    return max(1, sum(client.nthreads().values()))
 
 
 def _pickled(value: object) -> bytes:

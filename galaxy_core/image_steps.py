@@ -178,7 +178,7 @@ def _same(work: ImageWork) -> ImageWork:
 def _left_out(staging: Staging, model: str, part: CatalogPart) -> list[str]:
     """Galaxies of a shard that its file lacks."""
     path = staging.folder / artifacts.embedding_file(model, part.number)
-    kept = set(pq.read_table(path, columns=["galaxy_id"])["galaxy_id"].to_pylist())
+    kept = set(pq.read_table(path, columns=["galaxy_id"], use_threads=False)["galaxy_id"].to_pylist())
     ids = part.ids(np.arange(part.start, part.stop))
     return [str(galaxy_id) for galaxy_id in ids if galaxy_id not in kept]
 

@@ -8,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -95,7 +96,8 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path, four):
 def test_a_shard_that_kills_its_worker_every_time_is_named_and_the_rest_is_done(tmp_path, four):
     outcomes = list(begin(tmp_path, four, shards(tmp_path, N, {3: "exit"})))
     assert names(outcomes) == names_of(N) and outputs(tmp_path) == expected(N, without=(3,))
-    assert [o.shard.name for o in outcomes if o.problem] == ["shard 3"] and len(starts(tmp_path)[3]) == 3
+    assert [o.shard.name for o in outcomes if o.problem] == ["shard 3"]
+    assert 2 <= len(starts(tmp_path)[3]) <= 3  # a try may end before it begins, at a worker that has just died
     with pytest.raises(
         ShardError, match=f"shard 3 was given up after 3 tries: its worker died.* {N - 1} of {N} shards"
     ):
@@ -120,14 +122,17 @@ def test_a_full_disk_stops_with_its_sentence_and_the_next_run_goes_on(tmp_path, 
 
 
 def test_a_slow_worker_holds_up_its_own_shard_alone(tmp_path, four):
-    outcomes, slow = [], None
-    for outcome in begin(tmp_path, four, shards(tmp_path, N, seconds=0.1)):
+    outcomes, slow, awake = [], None, None
+    for outcome in begin(tmp_path, four, shards(tmp_path, N, seconds=0.2)):
         outcomes.append(outcome)
         if slow is None:
             slow, pid = running(tmp_path)
             os.kill(pid, signal.SIGSTOP)
+            awake = threading.Timer(60, os.kill, (pid, signal.SIGCONT))  # whatever else goes wrong
+            awake.start()
         if len(outcomes) == N - 1:
             os.kill(pid, signal.SIGCONT)
+            awake.cancel()
     assert names(outcomes) == names_of(N) and outcomes[-1].shard.name == f"shard {slow}"
     assert outputs(tmp_path) == expected(N) and all(len(pids) == 1 for pids in starts(tmp_path).values())
 

@@ -74,7 +74,8 @@ class ExtensionImages:
 
     def take(self, rows: Sequence[int]) -> ExtensionImages:
         """The images of some rows, for another process."""
-        return ExtensionImages(self.folder.absolute(), [self.stamps[row] for row in rows])
+        folder = self.folder.absolute() if isinstance(self.folder, Path) else self.folder
+        return ExtensionImages(folder, [self.stamps[row] for row in rows])
 
 
 def read(root: Path | str) -> Catalog:

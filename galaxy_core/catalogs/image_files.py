@@ -44,7 +44,8 @@ def read_stored(place: Place, start: int = 0, n_bytes: int = MAX_BYTES + 1) -> b
 
     def take(self, rows: Sequence[int]) -> FileImages:
         """The images of some rows, for another process."""
-        return FileImages(self.folder.absolute(), [self.names[row] for row in rows])
+        folder = self.folder.absolute() if isinstance(self.folder, Path) else self.folder
+        return FileImages(folder, [self.names[row] for row in rows])
 
 
 def without_suffix(name: str) -> str:

@@ -52,7 +52,8 @@ class ParquetImages:
 
     def take(self, rows: Sequence[int]) -> ParquetImages:
         """The images of some rows, for another process."""
-        return ParquetImages([Path(file).absolute() for file in self.files], self.column, self.rows[rows])
+        files = [file.absolute() if isinstance(file, Path) else file for file in self.files]
+        return ParquetImages(files, self.column, self.rows[rows])
 
     def __call__(self, i: int) -> np.ndarray:
         row = int(self.rows[i])

@@ -73,7 +73,8 @@ def measure(options: argparse.Namespace) -> dict:
         step()  # the first call compiles kernels
         here = _in_turns(ways, options.repeats)
         scaling = _scaling(source, len(catalog), settings, options)
-    memory = {rows: _child("driver_memory", {"rows": rows}) for rows in options.rows}
+    model = str(find_model(options.model, options.artifacts).resolve())
+    memory = {rows: _child("driver_memory", {"rows": rows, "model": model}) for rows in options.rows}
     numbers = {
         "benchmark": "scale",
         "catalog": options.catalog,
@@ -194,11 +195,13 @@ def first_pixels(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1)[:, :64] + 1e-3
 
 
-def driver_memory(rows: int) -> float:
+def driver_memory(rows: int, model: str) -> float:
     """Highest resident memory, in MB, of a driver that has ``rows`` galaxies embedded by a worker.
 
-    Counted from when the catalog is there: reading one is not what is measured.
+    The driver has loaded a model, as that of a command has. Memory is counted from when the catalog is there: reading
+    one is not what is measured.
     """
+    load_embedder(model, "cpu")
     names = pa.array(np.arange(rows)).cast(pa.large_string())
     table = pa.table({"galaxy_id": names}).to_pandas()
     catalog = Catalog(table, Flat(), "bench", "memory", ReadReport(rows, rows))
@@ -243,7 +246,8 @@ def survey_table(numbers: dict) -> str:
     """Hours, bytes and memory of whole surveys on one worker of this kind and on ten, as Markdown."""
     rate = numbers["galaxies_per_second"]["engine"]
     efficiency = min(1.0, numbers["strong_scaling"])
-    (few, low), *_, (many, high) = sorted((int(rows), mb) for rows, mb in numbers["driver_peak_mb"].items())
+    peaks = sorted((int(rows), mb) for rows, mb in numbers["driver_peak_mb"].items())
+    (few, low), (many, high) = peaks[0], peaks[-1]
     slope = max(0.0, (high - low) / (many - few)) if many > few else 0.0
     lines = [
         f"| galaxies | hours on one {numbers['device']} worker | hours on ten | embedding and thumbnails | driver |",
