@@ -239,9 +239,8 @@ def _finish(
         discard(staging)
     else:
         publish(staging, progress)
-    root = staging.published.parent
-    folder = artifacts.shown(root, staging.name)
-    return PipelineResult(artifacts.read_manifest(root, staging.name), folder, tuple(steps), unchanged)
+    root, name = staging.published.parent, staging.name
+    return PipelineResult(artifacts.read_manifest(root, name), artifacts.shown(root, name), tuple(steps), unchanged)
 
 
 def _complete(manifest: Manifest, n_galaxies: int, config: PipelineConfig, steps: list[Step]) -> Manifest:

@@ -54,16 +54,12 @@ class Place:
 
     def is_file(self) -> bool:
         """Whether there is a file of this address."""
-        try:
-            with told(self.address):
-                known = filesystem(self.address).info(self.address)
-        except FileNotFoundError:
-            return False
-        return known["type"] == "file" and known.get("mimetype") != "text/html"  # a web server lists a folder so
+        return self._kind() == "file"
 
     def is_dir(self) -> bool:
         """Whether anything lies below this address."""
-        return next(self.children(), None) is not None
+        kind = self._kind()
+        return kind == "directory" or (kind == "" and next(self.children(), None) is not None)
 
     def exists(self) -> bool:
         """Whether there is a file or a folder of this address."""
@@ -123,6 +119,15 @@ class Place:
         """Bytes of the file."""
         with told(self.address):
             return int(filesystem(self.address).info(self.address)["size"])
+
+    def _kind(self) -> str:
+        """``file`` or ``directory``; empty where nothing is, or where a web server answers with a list."""
+        try:
+            with told(self.address):
+                known = filesystem(self.address).info(self.address)
+        except FileNotFoundError:
+            return ""
+        return "" if known.get("mimetype") == "text/html" else known["type"]
 
     def _plain(self, name: str) -> str:
         return unquote(name) if scheme_of(self.address).startswith("http") else name

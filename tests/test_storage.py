@@ -28,7 +28,7 @@ def made(store) -> tuple[str, str]:
 
 def test_the_script_says_where_it_wrote(made):
     address, output = made
-    assert output.rstrip().endswith(f"Written: {address}/demo")
+    assert f"\nWritten: {address}/demo\n" in output
     assert "upload" in output
 
 

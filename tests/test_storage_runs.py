@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from galaxy_core import artifacts
-from galaxy_core.artifacts import sending
+from galaxy_core.artifacts import remote, sending
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ArtifactError, ModelError
 from galaxy_core.pipeline import add_clusterings
@@ -156,13 +156,17 @@ def test_a_run_that_another_overtook_replaces_nothing(address, images, store, mo
 
 def test_a_reader_of_the_old_manifest_gets_the_new_state(address, images, elsewhere, monkeypatch, tmp_path):
     root = artifacts.root_of(address)
+    monkeypatch.setattr(remote, "FRESH_SECONDS", 1e9)
     old = artifacts.read_table(root, "sample", "clusters")
     with monkeypatch.context() as patch:
         patch.setenv("GALAXY_ATLAS_HOME", str(tmp_path / "writer"))
+        patch.setattr(remote, "forget", lambda: None)  # this reader is not told of it
         add_clusterings(artifacts.root_of(address), "sample", KMEANS_4)
     for path in root.rglob("clusters.*.parquet"):
         path.unlink()
+    assert "kmeans_4" not in artifacts.read_manifest(root, "sample").clusterings
     assert set(artifacts.read_table(root, "sample", "clusters")) > set(old)
+    assert len(list(root.rglob("*.parquet"))) == 1  # what was fetched before is gone
 
 
 def test_one_galaxy_is_one_small_read(address, elsewhere, monkeypatch):
@@ -176,6 +180,8 @@ def test_one_galaxy_is_one_small_read(address, elsewhere, monkeypatch):
 
     root = artifacts.root_of(address)
     size = max(e["bytes"] for path, e in artifacts.read_manifest(root, "sample").files.items() if "thumbnails" in path)
+    monkeypatch.setattr(remote, "FRESH_SECONDS", 1e9)  # the manifest, which is asked for now and then
+    assert artifacts.read_manifest(root, "sample").n_galaxies > 4
     monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", counted)
     artifacts.read_thumbnails(root, "sample", [3])
     assert [method for method, _ in asked] == ["get_object"] * 2  # where it lies, and the picture

@@ -15,6 +15,7 @@ Small tables and embeddings are fetched whole, once, and compared with their che
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -81,6 +82,17 @@ def _refresh_manifest(address: str, folder: Path, tick: int) -> None:
         if not path.is_file() or path.read_bytes() != data:  # its time of change tells readers of a new one
             with atomic_path(path) as temporary:
                 temporary.write_bytes(data)
+            with suppress(ArtifactError, ValueError, KeyError, TypeError, AttributeError):  # readers say what is wrong
+                drop_unnamed(folder, json.loads(data)["files"])
+
+
+def drop_unnamed(folder: Path, files: dict[str, dict]) -> None:
+    """Delete what was fetched, or kept after sending, and is not of this manifest."""
+    keep = {folder / object_name(path, entry["sha256"]) for path, entry in files.items()}
+    keep |= {folder / path for path in schemas.CARRIED_FILES}
+    for path in folder.rglob("*.parquet"):
+        if path not in keep:
+            path.unlink(missing_ok=True)
 
 
 def list_names(address: str) -> list[str]:

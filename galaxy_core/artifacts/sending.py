@@ -93,14 +93,10 @@ def _put(path: Path, place: Place) -> None:
 
 
 def _keep(cache: Path, folder: Path, wanted: dict[str, str]) -> None:
-    """Move what was sent to where fetched files are, so that it need not be fetched, and drop what is out of date."""
+    """Move what was sent to where fetched files are, so that it need not be fetched."""
     for key, path in wanted.items():
         (cache / key).parent.mkdir(parents=True, exist_ok=True)
         os.replace(folder / path, cache / key)
-    keep = {cache / key for key in wanted} | {cache / path for path in schemas.CARRIED_FILES}
-    for path in cache.rglob("*.parquet"):
-        if path not in keep:
-            path.unlink(missing_ok=True)
 
 
 def _remove_old(place: Place, there: dict[str, dict], wanted: dict[str, str], replaced: Manifest | None) -> None:
