@@ -97,7 +97,8 @@ def test_lsdb_crossmatches_as_pair_by_pair_does(tmp_path, left):
     mine = lsdb.open_catalog(tmp_path / "ours")
     theirs = lsdb.from_dataframe(other, ra_column="ra_deg", dec_column="dec_deg", partition_rows=60)
     pair = (mine, theirs) if left == "ours" else (theirs, mine)
-    found = pair[0].crossmatch(pair[1], radius_arcsec=4, n_neighbors=1, suffixes=("_1", "_2")).compute()
+    options = {"radius_arcsec": 4, "n_neighbors": 1, "suffixes": ("_1", "_2"), "suffix_method": "all_columns"}
+    found = pair[0].crossmatch(pair[1], **options).compute()
     frames = (ours, other) if left == "ours" else (other, ours)
     apart = separation_arcsec(*frames)
     near = apart.argmin(axis=1)
