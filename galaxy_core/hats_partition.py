@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 INDEX_ORDER = 29  # of the column `_healpix_29`, by which rows are sorted
-ORDERS = (8, 11)  # pixels of a quarter of a degree, if need be down to two arcminutes
+FINEST_ORDER = 11  # pixels of two arcminutes
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,29 @@ class Partition:
 
 
 def make_partition(ra_deg: np.ndarray, dec_deg: np.ndarray, partition_rows: int) -> Partition:
-    """Cut the sky so that no pixel holds more than ``partition_rows`` galaxies, unless they lie within 2 arcminutes."""
-    from hats.pixel_math import HealpixPixel, compute_spatial_index, generate_alignment
-    from hats.pixel_math.healpix_pixel_function import sort_pixels
+    """Cut the sky so that no pixel holds more than ``partition_rows`` galaxies, unless they lie within 2 arcminutes.
+
+    A pixel that holds more is cut in four, as the HATS note has it; what holds none is no partition.
+    """
+    from hats.pixel_math import HealpixPixel, compute_spatial_index
 
     index = np.asarray(compute_spatial_index(ra_deg, dec_deg), dtype=np.int64)
-    for order in range(ORDERS[0], ORDERS[1] + 1):
-        fine = index >> (2 * (INDEX_ORDER - order))
-        counts = np.bincount(fine, minlength=12 * 4**order)
-        if counts.max() <= partition_rows:
-            break
-    rows = max(partition_rows, int(counts.max()))
-    goes_to = generate_alignment(counts, order, 0, rows)
-    found = {int(k): HealpixPixel(int(goes_to[k][0]), int(goes_to[k][1])) for k in np.unique(fine)}
-    pixels = list(sort_pixels(list(set(found.values()))))
-    number = {pixel: k for k, pixel in enumerate(pixels)}
-    known = np.array(sorted(found), dtype=np.int64)
-    numbers = np.array([number[found[int(k)]] for k in known], dtype=np.int64)
-    return Partition(index, pixels, numbers[np.searchsorted(known, fine)])
+    place, left, pixels = np.zeros(len(index), dtype=np.int64), np.arange(len(index)), []
+    for order in range(FINEST_ORDER + 1):
+        found, which, counts = np.unique(index[left] >> _bits(order), return_inverse=True, return_counts=True)
+        whole = (counts <= partition_rows) | (order == FINEST_ORDER)
+        place[left] = len(pixels) + np.cumsum(whole)[which] - 1
+        pixels += [HealpixPixel(order, int(pixel)) for pixel in found[whole]]
+        left = left[~whole[which]]
+    along_the_sky = np.argsort([pixel.pixel << _bits(pixel.order) for pixel in pixels])
+    number = np.empty(len(pixels), dtype=np.int64)
+    number[along_the_sky] = np.arange(len(pixels))
+    return Partition(index, [pixels[k] for k in along_the_sky], number[place])
+
+
+def _bits(order: int) -> int:
+    """By how many bits a pixel of the index's order is longer than one of this order."""
+    return 2 * (INDEX_ORDER - order)
 
 
 def margin_rows(partition: Partition, pixels: list, margin_arcsec: float) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +76,7 @@ def margin_rows(partition: Partition, pixels: list, margin_arcsec: float) -> tup
     from hats.pixel_math import get_margin
 
     order = int(healpix.margin2order(margin_arcsec / 60))
-    fine = partition.index >> (2 * (INDEX_ORDER - order))
+    fine = partition.index >> _bits(order)
     by_pixel = np.argsort(fine, kind="stable")
     ordered = fine[by_pixel]
     rows, places = [np.empty(0, np.int64)], [np.empty(0, np.int64)]

@@ -208,7 +208,8 @@ class _Gather(torch.autograd.Function):
         padded = sent.new_zeros((max(sizes), *own.shape[1:]))
         padded[: len(own)] = sent
         parts = [torch.empty_like(padded) for _ in sizes]
-        dist.all_gather(parts, padded)
+        through = ranks().control if dist.get_backend() == "nccl" and not padded.is_cuda else None
+        dist.all_gather(parts, padded, group=through)  # NCCL carries nothing that lies in the computer's own memory
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)]).to(own.dtype)
 
     @staticmethod

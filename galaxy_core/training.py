@@ -57,7 +57,8 @@ class Phase:
     items : ndarray of int64, shape (n,)
         Indices the batches are drawn from.
     loss_step : callable
-        ``loss_step(batch, generator)`` returns a dict of scalars whose ``"loss"`` is minimised.
+        ``loss_step(batch, generator)`` returns a dict of scalars whose ``"loss"`` is minimised. It calls networks with
+        `galaxy_core.ranks.in_shares`, so that many ranks share the batch and each computes the same loss.
     validate : callable
         Returns a dict of floats whose ``"score"`` is the lower the better; called with averaged weights.
     plateau_epochs : int

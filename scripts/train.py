@@ -13,6 +13,7 @@ torchrun --nproc-per-node 4 --max-restarts 3 scripts/train.py contrastive_denois
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from dataclasses import replace
@@ -135,4 +136,5 @@ if __name__ == "__main__":
     try:
         run(parse_arguments())
     except GalaxyError as error:
-        sys.exit(str(error))
+        rank = os.environ.get("RANK", "0")  # of torchrun; the first speaks for all, unless the error is another's own
+        sys.exit(str(error) if rank == "0" else f"process {rank}: {error}")

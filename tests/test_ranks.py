@@ -71,7 +71,7 @@ def test_a_killed_rank_resumes_from_the_last_checkpoint(both, tmp_path):
     """SIGKILL of the second rank in the tenth epoch; torchrun starts both again and nothing is lost or doubled."""
     command = [*TORCHRUN, "--max-restarts", "2", CHILD, tmp_path, "--recipes", "cae", "--kill", "1", "29"]
     done = python(*command)
-    assert (tmp_path / "cae" / "killed").exists() and "Signal 9 (SIGKILL)" in done.stderr
+    assert (tmp_path / "cae" / "killed").exists() and "exitcode: -9" in done.stderr
     whole, resumed = weights(both[2] / "cae"), weights(tmp_path / "cae")
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     losses = [[line["loss"] for line in history(folder / "cae")] for folder in (both[2], tmp_path)]

@@ -116,8 +116,7 @@ def train(
     start_from : path, optional
         Folder of the model to start from, which may be ``folder`` itself. Its networks keep their sizes.
     """
-    config = config or Config()
-    folder = Path(folder)
+    config, folder = config or Config(), Path(folder)
     state_folder, history_path = folder / ".state", folder / "history.jsonl"
     torch.manual_seed(config.seed)
     model = starting_model(config, phases, start_from).to(device, memory_format=torch.channels_last)
@@ -201,8 +200,7 @@ def _begin_history(path: Path, phases: Collection[str], start_from: str | Path |
 
 def features_of_training_galaxies(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> Tensor:
     """Encoder features, float32 (n, n_features), of up to ``n_spread_max`` training galaxies as they are embedded."""
-    rows = stamps.rows(TRAIN)
-    rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.n_spread_max])
+    rows = np.sort(np.random.default_rng(config.seed).permutation(stamps.rows(TRAIN))[: config.n_spread_max])
     features = []
     with torch.inference_mode():
         for start in range(0, len(rows), 256):
@@ -213,8 +211,7 @@ def features_of_training_galaxies(model: ContrastiveDenoiser, stamps: Stamps, co
 
 
 def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> list[Phase]:
-    train_rows = stamps.rows(TRAIN)
-    validation_rows = stamps.rows(VALIDATION)[: config.n_validation_max]
+    train_rows, validation_rows = stamps.rows(TRAIN), stamps.rows(VALIDATION)[: config.n_validation_max]
     shape_head = nn.Linear(config.model.projection_size, len(DESCRIPTORS)).to(device)
     contrast = nn.ModuleDict({"encoder": model.encoder, "head": model.contrast_head, "shape_head": shape_head})
     shapes = standardised_shapes(stamps.shapes, train_rows)
@@ -223,10 +220,9 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
         return torch.autocast(device, dtype=torch.bfloat16)
 
     def two_views(indices, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        images = stamps.batch(indices)[0].to(device)
-        size = config.model.embedding_input_px
-        first, second = (random_view(images, size, config.views, generator) for _ in range(2))
-        return first, second, torch.from_numpy(shapes[indices]).to(device)
+        images, size = stamps.batch(indices)[0].to(device), config.model.embedding_input_px
+        views = (random_view(images, size, config.views, generator) for _ in range(2))
+        return *views, torch.from_numpy(shapes[indices]).to(device)
 
     def noisy(indices, generator: Generator) -> tuple[Tensor, ...]:
         return tuple(part.to(device) for part in noisy_batch(stamps, indices, config, generator))
