@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
+import gc
 import os
 import threading
+from contextlib import suppress
 from functools import cache
 
 from streamlit.runtime import Runtime
@@ -29,7 +32,7 @@ def queue() -> WorkQueue:
 
 @cache
 def _queue() -> WorkQueue:
-    made = WorkQueue(limits(os.environ), is_here=_is_here)
+    made = WorkQueue(limits(os.environ), is_here=_is_here, when_left=tidy)
     atexit.register(made.close, END_S)
     return made
 
@@ -48,6 +51,15 @@ def limits(environ) -> Limits:
     if not text.isdecimal() or int(text) < 1:
         raise GalaxyError(f"{JOBS} is {text!r}; set it to the number of background jobs at the same time, such as 2.")
     return Limits(running=int(text))
+
+
+def tidy() -> None:
+    """Give back the memory of visitors who left: what was set aside while they were here may be theirs."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError, AttributeError):  # only glibc keeps freed memory, and can be asked for it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def visitor() -> str:

@@ -17,7 +17,6 @@ from scripts.benchmarks import load_marks
 from scripts.benchmarks.map_browser import LONELY, MAP, TO_PAGE
 from scripts.benchmarks.stopwatch import STOPWATCH, VIEWPORT
 
-PATIENCE_MS = 60_000
 CLICKS, CORNERS, SHARE = 3, 24, 0.03
 CHOSEN = f"""() => {{
     const map = {MAP}, bits = map && map.chosen, rows = [];
@@ -41,30 +40,37 @@ class Seen:
 
 
 class Visitor:
-    """A person of some number; ``places`` is the map, float (2, n_galaxies), and ``ids`` names its galaxies."""
+    """A person of some number; ``places`` is the map, float (2, n_galaxies), and ``ids`` names its galaxies.
+
+    ``think_s`` is the mean pause, ``patience_s`` how long the visitor waits for anything before it is an error.
+    """
 
     def __init__(
-        self, number: int, browser, url: str, catalog: str, places: np.ndarray, ids: np.ndarray, think_s: float
+        self, number: int, browser, address: str, places: np.ndarray, ids: np.ndarray, think_s: float, patience_s: float
     ):
-        self.number, self.browser, self.url, self.catalog = number, browser, url, catalog
-        self.map_places, self.ids, self.think_s = places, ids, think_s
+        self.number, self.browser, self.address = number, browser, address
+        self.map_places, self.ids, self.think_s, self.patience_s = places, ids, think_s, patience_s
         self.rng, self.seen, self.turn = np.random.default_rng(number), Seen(), 0
         self.chosen: frozenset[int] = frozenset()
 
-    async def stay(self, until: float) -> Seen:
-        """Look at the map, draw a lasso, denoise, and again, until a time of `time.monotonic`."""
+    async def stay(self, until: float, whole: bool = False) -> Seen:
+        """Look at the map, draw a lasso, denoise, and again, until a time of `time.monotonic`.
+
+        ``whole``: what is begun is done to the end, once at least.
+        """
         from playwright.async_api import Error
 
         self.context = await self.browser.new_context(viewport=VIEWPORT)
-        self.context.set_default_timeout(PATIENCE_MS)
+        self.context.set_default_timeout(1000 * self.patience_s)
         self.page = await self.context.new_page()
         self.page.on("pageerror", lambda error: self.seen.errors.append(f"script: {error}"))
         try:
-            await self.page.goto(f"{self.url}/Galaxy_map?catalog={self.catalog}", wait_until="commit")
-            while time.monotonic() < until:
+            await self.page.goto(self.address, wait_until="commit")
+            await self.look_at_the_map(np.inf if whole else until)
+            while whole or time.monotonic() < until:
+                await self.denoise()
+                whole = False
                 await self.look_at_the_map(until)
-                if time.monotonic() < until:
-                    await self.denoise()
         except Error as error:
             self.seen.errors.append(f"visitor {self.number}: {' '.join(str(error).split())[:300]}")
         finally:
@@ -146,7 +152,7 @@ class Visitor:
 
     async def wait_in_the_queue(self, button) -> None:
         """Until a button appears; places in the queue that the page tells are noted."""
-        end = time.monotonic() + PATIENCE_MS / 1000
+        end = time.monotonic() + self.patience_s
         while not await button.count():
             told = PLACE.search(await self.page.inner_text("body"))
             if told:
