@@ -1,9 +1,9 @@
 """Many visitors at once, in real browsers on this machine: errors, isolation, time from click to card, and memory.
 
-First one visitor is alone, then a crowd comes; each browses the map, draws lassos, uploads pictures of his own and has
-them denoised, with pauses in between (see `load_visitor`). The browsers run on the same processors as the server, so
-what they need is part of every time; how much the server itself used is told. Memory is that of the server, read when
-everybody has left and is forgotten and one more page has been opened, before and after the crowd.
+First one visitor is alone, then a crowd comes; each browses the map, draws lassos, uploads pictures of their own and
+has them denoised, with pauses in between (see `load_visitor`). The browsers run on the same processors as the server:
+what they need is part of every time, and how much the server itself used is told. Memory is that of the server, read
+when everybody has left and is forgotten and one more page has been opened, before and after the crowd.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def measure(options: argparse.Namespace) -> dict:
     artifacts.read_manifest(options.artifacts, catalog)  # says what to do where there is none
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         root = str(options.artifacts.resolve())
-        with Server(stopwatch.PROJECT / "serve.py", Path(folder), "--artifacts", root) as server:
+        script = stopwatch.PROJECT / "serve.py"
+        with Server(script, Path(folder), "--artifacts", root, runs_itself=True) as server:
             found = asyncio.run(_measure(path, server, catalog, options))
         log = server.log.read_text(errors="replace")
         found["log_errors"] = log.count("Traceback (most recent call last)")
@@ -150,7 +151,7 @@ def judge(found: dict) -> list[dict]:
     """Each limit with what was measured: ``what``, ``value``, ``limit``, ``holds``."""
     crowd, alone = found["crowd"], found["alone"]
     values = [
-        ("errors", len(crowd["errors"]) + len(alone["errors"]) + found["log_errors"], 0),
+        ("errors", len(crowd["errors"]) + len(alone["errors"]) + found["log_errors"] + bool(found["exit_code"]), 0),
         ("things of other visitors seen", len(crowd["foreign"]) + len(alone["foreign"]), 0),
         ("visitors without a click", int(crowd["clicks"]["n"] < found["users"]), 0),
         ("memory after over before", found["memory_end_mib"] / found["memory_start_mib"], LIMITS["memory"]),

@@ -1,4 +1,4 @@
-"""One visitor in a browser of many: opens galaxies, draws lassos, denoises pictures, and watches for what is not his.
+"""One visitor in a browser of many: opens galaxies, draws lassos, denoises pictures, and watches for what is another's.
 
 All visitors are driven at once from one event loop, each in a browser context of its own: with its own cookies, its
 own cache, and its own session on the server.
