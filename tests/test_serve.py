@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from conftest import PROJECT
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
+from galaxy_core.work_queue import GONE_S
 from pages.views import background
 
 PATIENCE_S = 120
@@ -109,3 +111,15 @@ def test_an_impossible_number_of_jobs_is_one_sentence(text):
     with pytest.raises(GalaxyError, match="GALAXY_ATLAS_JOBS"):
         background.limits({"GALAXY_ATLAS_JOBS": text})
     assert background.limits({}).running >= 2
+
+
+def test_every_option_of_the_server_is_one_that_streamlit_knows():
+    from streamlit import config
+
+    sections = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())
+    options = {
+        f"{section}.{key}": value for section in ("server", "runner") for key, value in sections[section].items()
+    }
+    assert {"server.maxUploadSize", "server.maxMessageSize", "server.disconnectedSessionTTL"} <= set(options)
+    assert set(options) <= set(config._config_options_template)
+    assert options["server.disconnectedSessionTTL"] == GONE_S, "the comment there says they are the same"
