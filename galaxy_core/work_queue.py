@@ -49,7 +49,7 @@ class _Visitor:
 class WorkQueue:
     """The work of all visitors; every method may be called from any thread.
 
-    ``is_here``: whether a visitor's browser is connected. ``when_left`` is called after visitors were forgotten.
+    ``is_here`` says whether a visitor's browser is connected.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class WorkQueue:
         limits: Limits | None = None,
         is_here: Callable[[str], bool] = lambda visitor: True,
         clock: Callable[[], float] = time.monotonic,
-        when_left: Callable[[], None] = lambda: None,
     ) -> None:
         self.limits = limits or Limits()
         self._change = threading.Condition(threading.RLock())
@@ -69,7 +68,7 @@ class WorkQueue:
         self._places: dict[str, int] | None = None
         self._alive, self._starts, self._sweeper = 0, 0, None
         self._closing = threading.Event()
-        self._is_here, self._clock, self._when_left = is_here, clock, when_left
+        self._is_here, self._clock = is_here, clock
 
     def want(self, visitor: str, tasks: Sequence[Task], shown: Collection[str] = (), topic: str = "") -> None:
         """Say all that a visitor wants now of a topic, in order; what was wanted before and is not named is given up.
@@ -146,8 +145,7 @@ class WorkQueue:
     def sweep(self) -> None:
         """Forget visitors who left, and what only they wanted; start what can be started by now."""
         with self._change:
-            left = [visitor for visitor in self._visitors if not self._present(visitor)]
-            for visitor in left:
+            for visitor in [one for one in self._visitors if not self._present(one)]:
                 del self._visitors[visitor]
             asked = set().union(*(visitor.asked for visitor in self._visitors.values()))
             for key in [key for key in self._entries if key not in asked and self._entries[key].state != RUNNING]:
@@ -157,8 +155,6 @@ class WorkQueue:
             self._refused = {key: said for key, said in self._refused.items() if key in asked}
             self._give_up()
             self._changed()
-        if left:
-            self._when_left()
 
     def close(self, seconds: float) -> bool:
         """Start nothing more, stop what runs at its next report, after a tile or a file; whether all ended in time."""

@@ -23,6 +23,12 @@ CHOSEN = f"""() => {{
     if (bits) bits.forEach((byte, i) => {{ for (let k = 0; k < 8; k++) if ((byte >> k) & 1) rows.push(8 * i + k); }});
     return rows;
 }}"""
+STANDS_STILL = """() => {
+    const {x, y, width, height} = document.querySelector('.atlas-paper').getBoundingClientRect();
+    const before = window.placeBefore;
+    window.placeBefore = [x, y, width, height].join();
+    return before === window.placeBefore;
+}"""
 PLACE = re.compile(r"waiting, (next|\d+)(?:st|nd|rd|th)? in the queue")
 BROKEN = "[data-testid=stException], [data-testid=stAlertContentError]"
 
@@ -52,6 +58,7 @@ class Visitor:
         self.map_places, self.ids, self.think_s, self.patience_s = places, ids, think_s, patience_s
         self.rng, self.seen, self.turn = np.random.default_rng(number), Seen(), 0
         self.chosen: frozenset[int] = frozenset()
+        self.doing = "opening the map"
 
     async def stay(self, until: float, whole: bool = False) -> Seen:
         """Look at the map, draw a lasso, denoise, and again, until a time of `time.monotonic`.
@@ -72,7 +79,9 @@ class Visitor:
                 whole = False
                 await self.look_at_the_map(until)
         except Error as error:
-            self.seen.errors.append(f"visitor {self.number}: {' '.join(str(error).split())[:300]}")
+            said = " ".join((await self.page.inner_text("body")).split())[:300]
+            reason = str(error).splitlines()[0]
+            self.seen.errors.append(f"visitor {self.number}, {self.doing}: {reason} The page says: {said}")
         finally:
             await self.context.close()
         return self.seen
@@ -84,6 +93,7 @@ class Visitor:
     async def look_at_the_map(self, until: float) -> None:
         """A lasso around the visitor's own part of the map, then galaxies one after the other."""
         await self.page.wait_for_selector(".atlas-map[data-drawn]", state="attached")
+        await self.page.wait_for_function(STANDS_STILL, polling=150)  # people wait for what still moves
         await self.check("on the map again")
         await self.think()
         await self.lasso()
@@ -97,6 +107,7 @@ class Visitor:
 
     async def click(self, row: int) -> None:
         """Open a galaxy; the time runs in the page itself."""
+        self.doing = f"clicking galaxy {row}"
         name = str(self.ids[row])
         await self.page.evaluate(STOPWATCH, [".st-key-card-area h3", name])
         await self.page.mouse.click(*await self.page.evaluate(f"{MAP}.pixelOf({row})"))
@@ -105,6 +116,7 @@ class Visitor:
 
     async def lasso(self) -> None:
         """Select a circle of the visitor's own, and see that the server marks what is in it."""
+        self.doing = "drawing a lasso"
         middle = self.map_places[:, self.rng.integers(self.map_places.shape[1])]
         distance = np.hypot(*(self.map_places - middle[:, None]))
         radius = np.quantile(distance, SHARE)
@@ -129,7 +141,7 @@ class Visitor:
 
     async def denoise(self) -> None:
         """Denoise a picture of the visitor's own and take it home; whose it is can be read off its pixels."""
-        self.turn += 1
+        self.turn, self.doing = self.turn + 1, "denoising"
         stem = f"visitor-{self.number}-{self.turn}"
         await self.page.get_by_role("link", name="Denoise").click()
         await self.page.get_by_role("heading", name="Denoise", exact=True).wait_for()
