@@ -33,7 +33,7 @@ def check(root: Path, queue: WorkQueue) -> dict:
         of the first two. That there is no catalog yet is no problem.
     """
     catalogs, problems = _readable_catalogs(root)
-    is_down = queue.is_closing or (bool(problems) and not catalogs)
+    is_down = queue.is_closing() or (bool(problems) and not catalogs)
     models = []
     for name, folder in model_folders(root).items():
         files = read_model_files(folder)
@@ -43,7 +43,7 @@ def check(root: Path, queue: WorkQueue) -> dict:
     counts, limits = queue.counts(), queue.limits
     if counts[WAITING] >= limits.waiting:
         problems.append(f"The queue is full: {counts[WAITING]:,} jobs wait.")
-    if queue.is_closing:
+    if queue.is_closing():
         problems.append("The app is stopping.")
     return {
         "status": DOWN if is_down else DEGRADED if problems else OK,

@@ -47,7 +47,10 @@ class _Visitor:
 
 
 class WorkQueue:
-    """The work of all visitors; every method may be called from any thread."""
+    """The work of all visitors; every method may be called from any thread.
+
+    ``is_here`` says whether a visitor's browser is connected.
+    """
 
     def __init__(
         self,
@@ -68,10 +71,9 @@ class WorkQueue:
         self._is_here, self._clock = is_here, clock
 
     def want(self, visitor: str, tasks: Sequence[Task], shown: Collection[str] = (), topic: str = "") -> None:
-        """Say all that a visitor wants now, in order; what was wanted before and is not named is given up.
+        """Say all that a visitor wants now of a topic, in order; what was wanted before and is not named is given up.
 
-        ``shown`` are the keys whose results are looked at: they are made again where they are no longer kept. Each
-        ``topic`` (a page) has wishes of its own.
+        ``shown`` are the keys whose results are looked at: they are made again where they are no longer kept.
         """
         with self._change:
             one = self._visitors.setdefault(visitor, _Visitor())
@@ -136,7 +138,6 @@ class WorkQueue:
             numbers = {state: states.count(state) for state in (RUNNING, WAITING)}
             return numbers | {"visitors": len(self._visitors), "result_bytes": sum(self._sizes.values())}
 
-    @property
     def is_closing(self) -> bool:
         """Whether nothing more is started."""
         return self._closing.is_set()
@@ -156,10 +157,7 @@ class WorkQueue:
             self._changed()
 
     def close(self, seconds: float) -> bool:
-        """Start nothing more, stop what runs at its next report, and wait for that at most so long; whether all ended.
-
-        What reports is in the middle of nothing: a tile or a file is finished first.
-        """
+        """Start nothing more, stop what runs at its next report, after a tile or a file; whether all ended in time."""
         self._closing.set()
         with self._change:
             self._give_up()
@@ -183,9 +181,12 @@ class WorkQueue:
             one.seen = now
         return now - one.seen < GONE_S
 
+    def _is_ending(self) -> bool:
+        return self._closing.is_set() or not threading.main_thread().is_alive()
+
     def _is_abandoned(self, task: Task) -> bool:
         """Whether a running task is to stop: nobody wants it, or the program ends."""
-        if self._closing.is_set() or not threading.main_thread().is_alive():
+        if self._is_ending():
             return True
         wishers = [name for name, one in self._visitors.items() if one.wants(task.key)]
         return not (task.stays or any(self._present(name) for name in wishers))
@@ -275,8 +276,10 @@ class WorkQueue:
             state = FAILED
             error = f"{task.name} does not fit into this computer's memory; cut out a smaller region first."
         except Exception as problem:  # a worker must outlive any mistake, and a page shows no traceback: the log has it
-            LOG.exception("Work on %s failed", task.name)
-            state, error = FAILED, f"{task.name} could not be worked on ({type(problem).__name__}); the log says more."
+            error = f"{task.name} could not be worked on ({type(problem).__name__}); the log says more."
+            state = STOPPED if self._is_ending() else FAILED  # at the end of the program no thread can be started
+            if state == FAILED:
+                LOG.exception("Work on %s failed", task.name)
         with self._change:
             self._end(entry, state, error, result, size)
 

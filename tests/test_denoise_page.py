@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 import zipfile
 
@@ -216,6 +217,31 @@ def test_cancelled_work_can_be_taken_up_again(open_app, model_root, monkeypatch)
     hold["yes"] = False
     finished(app.button(key="denoise-go-on").click().run())
     assert metrics(app)["Size"] == "50 x 40 px"
+
+
+def test_the_place_in_the_queue_is_told_and_then_the_progress(open_app, model_root):
+    from galaxy_core.work_tasks import Task
+    from pages.views import background
+
+    go = threading.Event()
+
+    def hold(report):
+        while not go.wait(0.01):
+            report(0.5)
+
+    queue = background.queue()
+    queue.want("others", [Task(f"held-{n}", "held", hold) for n in range(queue.limits.running + 2)])
+    try:
+        app = open_app(model_root, PAGE)
+        app.get("file_uploader")[0].set_value([("photo.png", png_bytes(91), "image/png")]).run()
+        assert not app.exception and metrics(app) == {}
+        text = next(block.proto.text for block in app.get("progress"))
+        assert text == r"photo\.png: waiting, next in the queue", "before the second job of who has some under way"
+    finally:
+        go.set()
+    finished(app)
+    assert metrics(app)["Size"] == "50 x 40 px"
+    queue.want("others", [])
 
 
 def test_missing_and_damaged_model_are_one_sentence(open_app, model_root, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
-from pages.views import demo, selection
+from pages.views import background, demo, selection
 
 PROJECT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).with_name("style.css")
@@ -54,6 +54,7 @@ def open_page(title: str) -> Path:
     with st.sidebar:
         draw_navigation()
     st.title(title)
+    background.tidy_later()
     root = artifacts_root(sys.argv[1:])
     if artifacts.address_of(root) is not None:
         with panel():

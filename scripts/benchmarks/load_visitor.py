@@ -1,4 +1,4 @@
-"""One visitor in a browser of many: opens galaxies, draws lassos, denoises pictures, and watches for what is not his.
+"""One visitor in a browser of many: opens galaxies, draws lassos, denoises pictures, and watches for what is another's.
 
 All visitors are driven at once from one event loop, each in a browser context of its own: with its own cookies, its
 own cache, and its own session on the server.
@@ -17,13 +17,18 @@ from scripts.benchmarks import load_marks
 from scripts.benchmarks.map_browser import LONELY, MAP, TO_PAGE
 from scripts.benchmarks.stopwatch import STOPWATCH, VIEWPORT
 
-PATIENCE_MS = 60_000
 CLICKS, CORNERS, SHARE = 3, 24, 0.03
 CHOSEN = f"""() => {{
     const map = {MAP}, bits = map && map.chosen, rows = [];
     if (bits) bits.forEach((byte, i) => {{ for (let k = 0; k < 8; k++) if ((byte >> k) & 1) rows.push(8 * i + k); }});
     return rows;
 }}"""
+STANDS_STILL = """() => {
+    const {x, y, width, height} = document.querySelector('.atlas-paper').getBoundingClientRect();
+    const before = window.placeBefore;
+    window.placeBefore = [x, y, width, height].join();
+    return before === window.placeBefore;
+}"""
 PLACE = re.compile(r"waiting, (next|\d+)(?:st|nd|rd|th)? in the queue")
 BROKEN = "[data-testid=stException], [data-testid=stAlertContentError]"
 
@@ -41,32 +46,42 @@ class Seen:
 
 
 class Visitor:
-    """A person of some number; ``places`` is the map, float (2, n_galaxies), and ``ids`` names its galaxies."""
+    """A person of some number; ``places`` is the map, float (2, n_galaxies), and ``ids`` names its galaxies.
+
+    ``think_s`` is the mean pause, ``patience_s`` how long the visitor waits for anything before it is an error.
+    """
 
     def __init__(
-        self, number: int, browser, url: str, catalog: str, places: np.ndarray, ids: np.ndarray, think_s: float
+        self, number: int, browser, address: str, places: np.ndarray, ids: np.ndarray, think_s: float, patience_s: float
     ):
-        self.number, self.browser, self.url, self.catalog = number, browser, url, catalog
-        self.map_places, self.ids, self.think_s = places, ids, think_s
+        self.number, self.browser, self.address = number, browser, address
+        self.map_places, self.ids, self.think_s, self.patience_s = places, ids, think_s, patience_s
         self.rng, self.seen, self.turn = np.random.default_rng(number), Seen(), 0
         self.chosen: frozenset[int] = frozenset()
+        self.doing = "opening the map"
 
-    async def stay(self, until: float) -> Seen:
-        """Look at the map, draw a lasso, denoise, and again, until a time of `time.monotonic`."""
+    async def stay(self, until: float, whole: bool = False) -> Seen:
+        """Look at the map, draw a lasso, denoise, and again, until a time of `time.monotonic`.
+
+        ``whole``: what is begun is done to the end, once at least.
+        """
         from playwright.async_api import Error
 
         self.context = await self.browser.new_context(viewport=VIEWPORT)
-        self.context.set_default_timeout(PATIENCE_MS)
+        self.context.set_default_timeout(1000 * self.patience_s)
         self.page = await self.context.new_page()
         self.page.on("pageerror", lambda error: self.seen.errors.append(f"script: {error}"))
         try:
-            await self.page.goto(f"{self.url}/Galaxy_map?catalog={self.catalog}", wait_until="commit")
-            while time.monotonic() < until:
+            await self.page.goto(self.address, wait_until="commit")
+            await self.look_at_the_map(np.inf if whole else until)
+            while whole or time.monotonic() < until:
+                await self.denoise()
+                whole = False
                 await self.look_at_the_map(until)
-                if time.monotonic() < until:
-                    await self.denoise()
         except Error as error:
-            self.seen.errors.append(f"visitor {self.number}: {' '.join(str(error).split())[:300]}")
+            said = " ".join((await self.page.inner_text("body")).split())[:300]
+            reason = str(error).splitlines()[0]
+            self.seen.errors.append(f"visitor {self.number}, {self.doing}: {reason} The page says: {said}")
         finally:
             await self.context.close()
         return self.seen
@@ -78,6 +93,7 @@ class Visitor:
     async def look_at_the_map(self, until: float) -> None:
         """A lasso around the visitor's own part of the map, then galaxies one after the other."""
         await self.page.wait_for_selector(".atlas-map[data-drawn]", state="attached")
+        await self.page.wait_for_function(STANDS_STILL, polling=150)  # people wait for what still moves
         await self.check("on the map again")
         await self.think()
         await self.lasso()
@@ -91,6 +107,7 @@ class Visitor:
 
     async def click(self, row: int) -> None:
         """Open a galaxy; the time runs in the page itself."""
+        self.doing = f"clicking galaxy {row}"
         name = str(self.ids[row])
         await self.page.evaluate(STOPWATCH, [".st-key-card-area h3", name])
         await self.page.mouse.click(*await self.page.evaluate(f"{MAP}.pixelOf({row})"))
@@ -99,6 +116,7 @@ class Visitor:
 
     async def lasso(self) -> None:
         """Select a circle of the visitor's own, and see that the server marks what is in it."""
+        self.doing = "drawing a lasso"
         middle = self.map_places[:, self.rng.integers(self.map_places.shape[1])]
         distance = np.hypot(*(self.map_places - middle[:, None]))
         radius = np.quantile(distance, SHARE)
@@ -123,7 +141,7 @@ class Visitor:
 
     async def denoise(self) -> None:
         """Denoise a picture of the visitor's own and take it home; whose it is can be read off its pixels."""
-        self.turn += 1
+        self.turn, self.doing = self.turn + 1, "denoising"
         stem = f"visitor-{self.number}-{self.turn}"
         await self.page.get_by_role("link", name="Denoise").click()
         await self.page.get_by_role("heading", name="Denoise", exact=True).wait_for()
@@ -146,7 +164,7 @@ class Visitor:
 
     async def wait_in_the_queue(self, button) -> None:
         """Until a button appears; places in the queue that the page tells are noted."""
-        end = time.monotonic() + PATIENCE_MS / 1000
+        end = time.monotonic() + self.patience_s
         while not await button.count():
             told = PLACE.search(await self.page.inner_text("body"))
             if told:

@@ -76,9 +76,9 @@ def chromium() -> Iterator[object]:
 
 
 class Server:
-    """A Streamlit server of its own, stopped on leaving."""
+    """A Streamlit server of its own, stopped on leaving; ``runs_itself``: the script is a program, as serve.py is."""
 
-    def __init__(self, script: str | Path, folder: Path, *arguments: str):
+    def __init__(self, script: str | Path, folder: Path, *arguments: str, runs_itself: bool = False):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -86,6 +86,8 @@ class Server:
         command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true"]
         command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
         command += ["--browser.gatherUsageStats", "false", "--", *arguments]
+        if runs_itself:
+            command = [sys.executable, str(script), "--port", str(port), *arguments]
         cwd = PROJECT if Path(script).parent == PROJECT else folder
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(command, cwd=cwd, stdout=out, stderr=out, start_new_session=True)

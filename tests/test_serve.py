@@ -1,0 +1,125 @@
+"""The app as a server: its health by HTTP, and an end in order with nothing half written."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from contextlib import contextmanager, suppress
+
+import pytest
+from conftest import PROJECT
+
+from galaxy_core import artifacts
+from galaxy_core.errors import GalaxyError
+from galaxy_core.work_queue import GONE_S
+from pages.views import background
+
+PATIENCE_S = 120
+
+
+@contextmanager
+def served(root, log):
+    """`serve.py` on these artifacts: its process and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(PROJECT / "serve.py"), "--port", str(port), "--artifacts", str(root)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            assert process.poll() is None, log.read_text()
+            with suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health", timeout=5):
+                break
+            time.sleep(0.1)
+        yield process, address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def health_of(address: str) -> tuple[int, dict]:
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_health_is_told_and_the_server_ends_with_0(broken_root, tmp_path, ending):
+    log = tmp_path / "serve.log"
+    with served(broken_root, log) as (process, address):
+        status, found = health_of(address)
+        assert (status, found["status"], found["catalogs"]) == (200, "ok", ["tiny"]), found
+        assert found["queue"]["running_limit"] >= 2
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            assert b"<html" in answer.read()
+        (broken_root / "tiny" / artifacts.MANIFEST_FILE).write_text("{")
+        status, found = health_of(address)
+        assert (status, found["status"]) == (503, "down") and "tiny" in found["problems"][0]
+        process.send_signal(ending)
+        assert process.wait(background.END_S + 20) == 0
+    assert "Traceback" not in log.read_text()
+
+
+WORK = """
+import sys, threading, time
+from pathlib import Path
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.work_tasks import Task
+from pages.views import background
+
+folder, started = Path(sys.argv[1]), threading.Event()
+
+def run(report):
+    for tile in range(1_000):
+        with atomic_path(folder / f"{tile}.txt") as temporary:
+            temporary.write_text("half")
+            started.set()
+            time.sleep(0.2)
+            temporary.write_text("whole")
+        report(tile / 1_000)
+
+background.queue().want("nobody", [Task("x", "x", run)])
+started.wait(60)
+"""
+
+
+def test_work_ends_with_the_program_after_the_file_it_is_at(tmp_path):
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", WORK, str(tmp_path)], cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    files = sorted(tmp_path.iterdir())
+    assert files and all(path.suffix == ".txt" and path.read_text() == "whole" for path in files)
+    assert len(files) < 50 and time.monotonic() - began < PATIENCE_S
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", ""])
+def test_an_impossible_number_of_jobs_is_one_sentence(text):
+    with pytest.raises(GalaxyError, match="GALAXY_ATLAS_JOBS"):
+        background.limits({"GALAXY_ATLAS_JOBS": text})
+    assert background.limits({}).running >= 2
+
+
+def test_every_option_of_the_server_is_one_that_streamlit_knows():
+    from streamlit import config
+
+    sections = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())
+    options = {
+        f"{section}.{key}": value for section in ("server", "runner") for key, value in sections[section].items()
+    }
+    assert {"server.maxUploadSize", "server.maxMessageSize", "server.disconnectedSessionTTL"} <= set(options)
+    assert set(options) <= set(config._config_options_template)
+    assert options["server.disconnectedSessionTTL"] == GONE_S, "the comment there says they are the same"

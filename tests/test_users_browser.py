@@ -1,0 +1,99 @@
+"""Several people at once in a real Chromium: each sees their own things, is told a place, nothing is cut short."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from conftest import FLAGS, make_catalog
+from test_serve import health_of, served
+
+from galaxy_core import artifacts
+from galaxy_core.models import save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from pages.views import background
+from scripts.benchmarks.load_visitor import Seen, Visitor
+
+pytestmark = pytest.mark.browser
+
+USERS, SECONDS, PATIENCE_S = 3, 20, 120
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Artifacts with a catalog and a small untrained model."""
+    root = tmp_path_factory.mktemp("artifacts")
+    make_catalog(root)
+    config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
+    save_model(root / "models" / "contrastive_denoiser", ContrastiveDenoiser(config))
+    return root
+
+
+def visits(root: Path, address: str) -> list[Seen]:
+    """What some visitors met who did the same at the same time."""
+    from playwright.async_api import async_playwright
+
+    ids = artifacts.read_table(root, "tiny", "catalog")["galaxy_id"].to_numpy(dtype=object)
+    table = artifacts.read_table(root, "tiny", "projections")
+    places = np.stack([table["umap_x"].to_numpy(), table["umap_y"].to_numpy()])
+    path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+
+    async def visit_all() -> list[Seen]:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+            page = f"{address}/Galaxy_map?catalog=tiny"
+            people = [Visitor(n, browser, page, places, ids, 0.3, PATIENCE_S) for n in range(1, USERS + 1)]
+            seen = await asyncio.gather(*(one.stay(time.monotonic() + SECONDS, whole=True) for one in people))
+            await browser.close()
+            return seen
+
+    found: list = []
+    thread = threading.Thread(target=lambda: found.extend(asyncio.run(visit_all())))  # this one has a loop of its own
+    thread.start()
+    thread.join()
+    return found
+
+
+def test_each_visitor_sees_their_own_things_alone(chromium, root, address):
+    seen = visits(root, address)
+    assert len(seen) == USERS
+    assert not [text for one in seen for text in one.errors]
+    assert not [text for one in seen for text in one.foreign]
+    assert all(one.clicks and one.lassos and one.denoised for one in seen)
+
+
+def frame_file(side: int) -> dict:
+    buffer = io.BytesIO()
+    fits.PrimaryHDU(np.random.default_rng(0).normal(100, 5, (side, side)).astype(np.float32)).writeto(buffer)
+    return {"name": f"field{side}.fits", "mimeType": "application/fits", "buffer": buffer.getvalue()}
+
+
+def test_places_are_told_and_the_server_ends_in_order_in_the_middle_of_work(chromium, root, tmp_path, monkeypatch):
+    monkeypatch.setenv(background.JOBS, "1")
+    log, contexts = tmp_path / "serve.log", []
+    with served(root, log) as (process, address):
+        for side in (3000, 2000):  # the second visitor waits for the first one's frame
+            contexts.append(chromium.new_context())
+            page = contexts[-1].new_page()
+            page.set_default_timeout(1000 * PATIENCE_S)
+            page.goto(f"{address}/Denoise")
+            page.locator("input[type=file]").set_input_files([frame_file(side)])
+            page.get_by_text(re.compile(r"%|in the queue")).first.wait_for()
+        page.get_by_text("waiting, next in the queue").first.wait_for()
+        _, found = health_of(address)
+        assert (found["queue"]["running"], found["queue"]["waiting"], found["queue"]["visitors"]) == (1, 1, 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(background.END_S + 20) == 0
+    for context in contexts:
+        context.close()
+    assert "Traceback" not in log.read_text()
