@@ -12,9 +12,10 @@ import numpy as np
 
 MAX_POINTS = 200_000  # every galaxy is drawn up to here
 SAMPLE_SIZE = 90_000  # points on top of the density beyond
-THINNED_ABOVE = 2_000_000  # a sample of more galaxies is drawn from so many of them
+THINNED_ABOVE = 500_000  # a sample of more galaxies is drawn from so many of them
 GROUP_FLOOR = 300  # galaxies of each group in the sample, or all where it has fewer
 DENSITY_BINS = 512
+BLOCK = 262_144  # galaxies counted at once
 STEPS = 65_535  # positions are sent as 16-bit whole numbers
 MARGIN = 0.03  # empty border around the galaxies, as a share of the map
 
@@ -81,10 +82,14 @@ def density(x: np.ndarray, y: np.ndarray, extent: Extent, bins: int = DENSITY_BI
 
 def count_in_bins(x: np.ndarray, y: np.ndarray, extent: Extent, bins: int) -> np.ndarray:
     """Galaxies in each of ``bins`` x ``bins`` equal cells; int array, row 0 at ``y0``."""
-    inside = np.flatnonzero(extent.contains(x, y))
-    column = _bin_of(x[inside], extent.x0, extent.x1, bins)
-    row = _bin_of(y[inside], extent.y0, extent.y1, bins)
-    return np.bincount(row * bins + column, minlength=bins * bins).reshape(bins, bins)
+    counts = np.zeros(bins * bins, dtype=np.int64)
+    for start in range(0, len(x), BLOCK):
+        xs, ys = x[start : start + BLOCK], y[start : start + BLOCK]
+        inside = np.flatnonzero(extent.contains(xs, ys))
+        column = _bin_of(xs[inside], extent.x0, extent.x1, bins)
+        row = _bin_of(ys[inside], extent.y0, extent.y1, bins)
+        counts += np.bincount(row * bins + column, minlength=bins * bins)
+    return counts.reshape(bins, bins)
 
 
 def _bin_of(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:

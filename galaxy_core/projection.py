@@ -11,9 +11,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
+from galaxy_core.placing import place_beside
 from galaxy_core.principal import Transform, fit_pca
 from galaxy_core.sampling import SHARD
 from galaxy_core.smoothing import N_NEIGHBORS, N_STEPS, neighborhood_size, smooth, smooth_new
@@ -109,7 +111,11 @@ def _fit_sample(
 ) -> tuple[np.ndarray, dict, Transform]:
     """Fit on some rows, place all others; those it was fitted on are where the fit has them."""
     params = {key: value[sample] if isinstance(value, np.ndarray) else value for key, value in params.items()}
-    fitted, used, transform = METHODS[method](vectors[sample], seed, n_components, **params)
+    seen = vectors[sample]
+    fitted, used, transform = METHODS[method](seen, seed, n_components, **params)
+    if method == "umap":
+        fitted = np.asarray(fitted, np.float32)
+        transform = partial(place_beside, vectors=seen, coordinates=fitted)
     coordinates = np.empty((len(vectors), n_components), np.float32)
     others = np.ones(len(vectors), dtype=bool)
     others[sample] = False

@@ -97,3 +97,19 @@ def test_pictures_only_of_what_is_there():
     assert len(map_layers.pick_peaks(x, x, UNIT, 0.1)) == 1  # two galaxies at one place, one picture
     assert map_layers.pick_peaks(x, x, UNIT, 0.1, rows=np.array([2, 3])).tolist() == []
     assert map_layers.pick_peaks(x, x, UNIT, 0.1, limit=0).tolist() == []
+
+
+def test_a_sample_of_very_many_keeps_every_group_and_the_shares(monkeypatch):
+    monkeypatch.setattr(map_layers, "THINNED_ABOVE", 5_000)
+    rng = np.random.default_rng(0)
+    codes = rng.choice(4, 60_000, p=[0.7, 0.2995, 0.0005, 0.0]).astype(np.int32)
+    codes[:3] = 3  # three of a kind among sixty thousand
+    rows = np.arange(60_000) * 2
+    sample = map_layers.fair_sample(rows, codes, 1_000, seed=1)
+    drawn = codes[sample // 2]
+    assert len(sample) == len(set(sample.tolist())) == 1_000 and set(sample.tolist()) <= set(rows.tolist())
+    assert (drawn == 3).sum() == 3 and (drawn == 2).sum() >= min(20, (codes == 2).sum())
+    assert (
+        abs((drawn == 0).mean() - 0.6) < 0.12 and (sample == map_layers.fair_sample(rows, codes, 1_000, seed=1)).all()
+    )
+    assert len(map_layers.fair_sample(rows, None, 1_000, seed=1)) == 1_000

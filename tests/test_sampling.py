@@ -13,6 +13,7 @@ from galaxy_core import artifacts, sampling, steps
 from galaxy_core.artifacts.staging import Staging
 from galaxy_core.clustering import fit_clustering, predict
 from galaxy_core.pipeline import rerun_steps
+from galaxy_core.placing import place_beside
 from galaxy_core.principal import principal_axes
 from galaxy_core.projection import fit_projection, place
 from galaxy_core.sampling import draw_sample, share_out, stratified_sample
@@ -86,7 +87,7 @@ def test_components_added_up_over_shards_are_those_of_the_whole(monkeypatch):
     np.testing.assert_allclose(total, values.sum())
 
 
-@pytest.mark.parametrize("method", ["tsne", "lda", "pca"])
+@pytest.mark.parametrize("method", ["umap", "tsne", "lda", "pca"])
 def test_a_sampled_map_has_everyone_and_is_the_fit_where_it_was_fitted(method, monkeypatch):
     monkeypatch.setattr("galaxy_core.projection.SHARD", 50)
     vectors, group = crowd(240)
@@ -170,3 +171,27 @@ def test_the_page_says_what_was_fitted_on_how_many():
     assert said.startswith("Fitted on a stratified sample of 100,000 of the 240,000 galaxies: UMAP, the clustering")
     small = type("Small", (), {"__len__": lambda self: 9, "manifest": artifacts.Manifest("small")})()
     assert about_map.fitted_sentence(small) == ""
+
+
+def test_a_new_galaxy_is_put_beside_the_most_similar_not_between_two_crowds():
+    rng = np.random.default_rng(0)
+    vectors = np.concatenate([rng.normal(0, 1, (40, 5)), rng.normal(3, 1, (40, 5))]).astype(np.float32)
+    coordinates = np.concatenate([rng.normal(0, 1, (40, 2)), rng.normal(100, 1, (40, 2))])
+    new = (vectors[:40] + vectors[40:]) / 2  # half-way in the embedding
+    placed = place_beside(new, vectors, coordinates)
+    assert placed.dtype == np.float32 and placed.shape == (40, 2)
+    assert (np.linalg.norm(placed[:, None] - coordinates, axis=2).min(axis=1) < 3).all()
+    for k in range(3):  # re-derived galaxy by galaxy
+        distance = np.linalg.norm(vectors - new[k], axis=1)
+        near = np.argsort(distance)[:15]
+        spacing = np.sort(np.linalg.norm(coordinates - coordinates[near[0]], axis=1))[5]
+        near = near[np.linalg.norm(coordinates[near] - coordinates[near[0]], axis=1) <= 2 * spacing]
+        expected = np.average(coordinates[near], axis=0, weights=1 / distance[near] ** 2)
+        np.testing.assert_allclose(placed[k], expected, rtol=1e-3)
+
+
+def test_twins_are_put_on_their_twin_and_one_galaxy_is_enough():
+    vectors = np.arange(24, dtype=np.float32).reshape(8, 3)
+    coordinates = np.arange(16, dtype=float).reshape(8, 2) ** 2
+    np.testing.assert_allclose(place_beside(vectors, vectors, coordinates), coordinates, atol=1e-3)
+    np.testing.assert_allclose(place_beside(vectors, vectors[:1], coordinates[:1]), np.zeros((8, 2)) + coordinates[0])

@@ -150,10 +150,10 @@ class Rows:
             inside = rows[order][numbers[order] == number] - (self.table.ends[number] - len(group))
             pieces.append(group.take(pa.array(inside)))
         if not pieces:
-            return self.table.file.schema_arrow.empty_table().select(list(self.table.names)).to_pandas()
+            return _plain(self.table.file.schema_arrow.empty_table().select(list(self.table.names))).to_pandas()
         place = np.empty(len(rows), np.int64)
         place[order] = np.arange(len(rows))
-        found = pa.concat_tables(pieces).take(pa.array(place)).to_pandas()
+        found = pa.concat_tables(map(_plain, pieces)).take(pa.array(place)).to_pandas()
         return found.set_axis(pd.Index(rows), axis=0)
 
 
@@ -179,6 +179,11 @@ def open_neighbors(root: str | Path, manifest: Manifest, model: str) -> ColumnTa
 
 def _columns_of(root: str | Path, manifest: Manifest, relative: str) -> ColumnTable:
     file = reading._open(root, manifest, relative)
+    texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type) and field.name != "galaxy_id"]
+    path = schemas.catalog_folder(root, manifest.name) / relative
+    if texts and path.is_file():
+        file.close()
+        file = pq.ParquetFile(path, read_dictionary=texts)  # a text that repeats is read as its number
     sizes = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
     broken = reading._sentence(root, manifest, relative, "is corrupt (it cannot be decoded)")
     if sum(sizes) != manifest.n_galaxies:
@@ -190,9 +195,17 @@ def _columns_of(root: str | Path, manifest: Manifest, relative: str) -> ColumnTa
 
 def _series(column: pa.ChunkedArray, name: str) -> pd.Series:
     """A column in memory once; texts as categories."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return pc.dictionary_encode(column).unify_dictionaries().to_pandas().rename(name)
+    if pa.types.is_string(column.type):
+        column = pc.dictionary_encode(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
     return column.to_pandas().rename(name)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The same with texts as texts."""
+    kinds = [f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in table.schema]
+    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
 
 
 def _bytes_of(value: object) -> int:

@@ -108,10 +108,10 @@ def colour_choices(galaxies: Galaxies) -> dict[str, str]:
         choices["class"] = "Class"
     for name in galaxies.clustering_names:
         choices[f"{name}_label"] = f"Cluster, {words.name_of(name)}"
-    if galaxies.anomaly is not None:
+    if galaxies.has_anomaly:
         choices["anomaly"] = "Anomaly: how unusual"
     for name in galaxies.projection_names:
-        if galaxies.trust(name) is not None:
+        if galaxies.has_trust(name):
             choices[f"{name}_trust"] = f"Trust in {words.name_of(name)}"
     if tagged.tag_names(galaxies):
         choices[TAGS] = "Tags"
@@ -165,11 +165,11 @@ def _colour_by(galaxies: Galaxies, key: str) -> Colouring:
     stem, _, kind = key.rpartition("_")
     if stem in galaxies.clustering_names and kind == "membership":
         return Colouring(f"membership in {words.name_of(stem)} [0 to 1]", values=_numbers(galaxies.clusters[key]))
-    if stem in galaxies.projection_names and kind == "trust" and galaxies.trust(stem) is not None:
+    if stem in galaxies.projection_names and kind == "trust" and galaxies.has_trust(stem):
         k = galaxies.manifest.projections.get(stem, {}).get("trust", {}).get("k", "")
         title = f"share of the {k} nearest galaxies kept by {words.name_of(stem)}".replace("  ", " ")
         return Colouring(title, values=galaxies.trust(stem), nothing="not on this map", whole_range=True)
-    if key == "anomaly" and galaxies.anomaly is not None:
+    if key == "anomaly" and galaxies.has_anomaly:
         return Colouring("anomaly [0 usual, 1 most unusual]", values=galaxies.anomaly, nothing="not measured")
     column = galaxies.catalog[key]
     if _is_number(column):

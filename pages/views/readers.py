@@ -18,7 +18,7 @@ from galaxy_core import artifacts
 from galaxy_core.artifacts import ColumnTable, Ids, RowOf
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ArtifactError, ModelError
-from galaxy_core.map_layers import MAX_POINTS
+from galaxy_core.map_layers import MAX_POINTS, Extent, extent_of
 
 MANY = MAX_POINTS
 """Above so many galaxies tables are read column by column, and rows by number."""
@@ -111,18 +111,33 @@ class Galaxies:
         return self.clusters[f"{clustering}_label"].to_numpy()
 
     @property
+    def has_anomaly(self) -> bool:
+        """Whether it was measured how unusual each galaxy is."""
+        return "anomaly" in self.anomalies
+
+    def has_trust(self, projection: str) -> bool:
+        """Whether it was measured how far a map can be trusted."""
+        return f"{projection}_trust" in self.projections
+
+    def extent(self, projection: str) -> Extent:
+        """The rectangle around all galaxies of a map; found once."""
+        if ("extent", projection) not in self.memory:
+            self.memory["extent", projection] = extent_of(*self.coordinates(projection))
+        return self.memory["extent", projection]
+
+    @property
     def anomaly(self) -> np.ndarray | None:
         """How unusual each galaxy is, float32 of shape (n,): 1 the most, 0 the least; None where not measured."""
-        return self.anomalies["anomaly"].to_numpy() if "anomaly" in self.anomalies else None
+        return self.anomalies["anomaly"].to_numpy() if self.has_anomaly else None
 
     def trust(self, projection: str) -> np.ndarray | None:
         """Share of each galaxy's nearest neighbours in the embedding that stay its nearest on a map, float32 (n,)."""
         column = f"{projection}_trust"
-        return self.projections[column].to_numpy() if column in self.projections else None
+        return self.projections[column].to_numpy() if self.has_trust(projection) else None
 
     def trust_at(self, projection: str, row: int) -> float | None:
         """The same of one galaxy."""
-        if self.are_many and f"{projection}_trust" in self.projections:
+        if self.are_many and self.has_trust(projection):
             return float(self.projections.iloc[row][f"{projection}_trust"])
         return None if (trust := self.trust(projection)) is None else trust[row]
 

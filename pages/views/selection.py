@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from galaxy_core.map_layers import extent_of
 from pages.views import outlines, words
 from pages.views.readers import Galaxies, rows_of
 
@@ -54,13 +53,13 @@ def select_outline(galaxies: Galaxies, projection: str, x: list, y: list, mode: 
     """Select what lies inside an outline; every galaxy of the catalog is tested, drawn or not."""
     if projection not in galaxies.projection_names or mode not in MODES or not 3 <= len(x) == len(y):
         return
-    extent = extent_of(*galaxies.coordinates(projection))
+    extent = galaxies.extent(projection)
     _add_step(galaxies, _outline_step(galaxies, projection, outlines.keep_corners(x, y, extent), mode))
 
 
 def _outline_step(galaxies: Galaxies, projection: str, kept: list[int], mode: str) -> Step:
     x, y = galaxies.coordinates(projection)
-    rows = np.flatnonzero(outlines.inside_polygon(x, y, *outlines.corners_of(kept, extent_of(x, y))))
+    rows = np.flatnonzero(outlines.inside_polygon(x, y, *outlines.corners_of(kept, galaxies.extent(projection))))
     how = f"an outline of {len(kept) // 2} corners on {words.name_of(projection)}"
     return Step(mode, how, rows.astype(np.int32), projection, tuple(kept))
 
@@ -125,8 +124,7 @@ def outlines_drawn(galaxies: Galaxies) -> list[dict]:
     found, drawn = _selection(galaxies), []
     for step in found.steps if found else ():
         if step.corners:
-            extent = extent_of(*galaxies.coordinates(step.projection))
-            x, y = outlines.corners_of(list(step.corners), extent)
+            x, y = outlines.corners_of(list(step.corners), galaxies.extent(step.projection))
             drawn.append({"map": step.projection, "x": x.round(5).tolist(), "y": y.round(5).tolist()})
     return drawn
 
