@@ -19,6 +19,8 @@ from galaxy_core.star_galaxy_stamps import SIZE_PX, object_widths
 
 WINDOW = 0.08  # of the logarithm of the size: stars of a frame differ less
 CROWD = 0.35  # of the densest crowd of sizes: a narrower crowd of at least this share is the stars'
+CONTRAST = 1.5  # of a crowd over what lies directly above it
+LOWEST = 0.35  # of all sizes, from the narrowest: above it no crowd is the stars'
 LEAST_STARS = 4
 STARS_FOR_TERMS = {0: 0, 2: 20, 5: 50}  # least stars for a seeing that changes evenly, and with a curve
 SLOPES = np.linspace(0.1, 0.8, 29)  # of ln size with ln S/N
@@ -127,14 +129,20 @@ def crowd_sizes(values: np.ndarray) -> np.ndarray:
 
 
 def narrowest_crowd(values: np.ndarray) -> float | None:
-    """Median of the lowest crowd of values that is not much thinner than the densest; None with less than four."""
+    """Median of the lowest crowd of values that is not much thinner than the densest; None where there is none.
+
+    A crowd has four or more, and stands out from what lies directly above it: sizes of galaxies alone do not.
+    """
     values = np.sort(values)
     crowds = crowd_sizes(values)
-    if crowds.max(initial=0) < LEAST_STARS:
+    above = np.searchsorted(values, values + 2 * WINDOW, side="right") - np.arange(len(values)) - crowds
+    good = (crowds >= max(LEAST_STARS, CROWD * crowds.max(initial=0))) & (crowds >= CONTRAST * above)
+    good[int(LOWEST * len(values)) + 1 :] = False  # above the largest sizes there is nothing, too
+    if not good.any():
         return None
-    first = int(np.flatnonzero(crowds >= max(LEAST_STARS, CROWD * crowds.max()))[0])
+    first = int(np.flatnonzero(good)[0])
     # from where it begins, the densest place within reach
-    reach = int(np.searchsorted(values, values[first] + 2 * WINDOW, side="right"))
+    reach = int(np.searchsorted(values, values[first] + WINDOW, side="right"))
     first += int(crowds[first:reach].argmax())
     return float(np.median(values[first : first + crowds[first]]))
 

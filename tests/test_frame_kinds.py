@@ -128,6 +128,7 @@ def test_the_narrowest_crowd_is_the_stars_among_many_galaxies():
     assert narrowest_crowd(np.concatenate([hits, galaxies, stars])) == pytest.approx(1.0, abs=0.03)
     assert narrowest_crowd(np.array([1.0, 1.4, 1.9, 2.5])) is None and narrowest_crowd(np.empty(0)) is None
     assert narrowest_crowd(np.full(5, 0.7)) == 0.7  # duplicates
+    assert narrowest_crowd(np.linspace(0.5, 1.5, 60)) is None, "galaxies of all sizes are no locus"
 
 
 def test_wings_and_direction_of_the_seeing_come_from_the_stars():
