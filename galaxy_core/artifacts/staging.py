@@ -17,10 +17,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxy_core.artifacts import schemas, sending
+from galaxy_core.artifacts import remote, schemas, sending
 from galaxy_core.artifacts.files import sha256_of_file, sync_folder, write_json
 from galaxy_core.artifacts.reading import read_manifest
-from galaxy_core.artifacts.remote import forget, local_file
 from galaxy_core.artifacts.roots import address_of, shown
 from galaxy_core.errors import ArtifactError
 
@@ -93,7 +92,7 @@ def open_staging(root: str | Path, name: str) -> Iterator[Staging]:
         for temporary in (staging_root / name).rglob("*.tmp"):
             temporary.unlink(missing_ok=True)
         manifest = None
-        forget()
+        remote.forget()
         with suppress(ArtifactError):
             manifest = read_manifest(root, name)
         yield Staging(staging_root, name, root / name, manifest)
@@ -161,7 +160,7 @@ def _adopt(staging: Staging, step: Step, patterns: tuple[str, ...]) -> bool:
     made = {}
     for path in files:
         try:
-            made[path] = local_file(staging.published.parent, staging.name, path, manifest.files[path])
+            made[path] = remote.local_file(staging.published.parent, staging.name, path, manifest.files[path])
             if sha256_of_file(made[path]) != manifest.files[path]["sha256"]:
                 return False
         except (OSError, ArtifactError):
