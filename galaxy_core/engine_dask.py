@@ -94,6 +94,8 @@ def _run(
     client, scheduler: str, work: Work, setup: Callable[[], object], shards: Iterable[Shard], tell: Tell
 ) -> Iterator[Outcome]:
     """The backend; see `galaxy_core.engine.map_shards`."""
+    from distributed import CancelledError
+
     sent = _pickled((work, setup))
     waiting, suspects, flying = iter(shards), Suspects(), {}
     _await_worker(client, scheduler)
@@ -130,6 +132,8 @@ def _run(
             if outcomes:
                 send()  # first, so that nobody waits for what the caller does with the outcomes
             yield from filter(None, outcomes)
+    except (OSError, CancelledError) as error:  # in the midst of a question to the scheduler
+        raise _lost(scheduler) from error
     finally:
         with suppress(OSError, TimeoutError):
             client.cancel(list(flying), force=True)
