@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
@@ -22,6 +23,9 @@ from galaxy_core.errors import GalaxyError
 PATIENCE_S = 60.0
 """How long to wait for a scheduler, and for its first worker."""
 
+LONELY_S = 600.0
+"""How long to wait for a worker when all have died."""
+
 POLL_S = 1.0
 """How often to look for new workers while nothing is finished."""
 
@@ -29,7 +33,8 @@ INSTALL = "pip install -r scripts/requirements-cluster.txt"
 # a worker is not to stop at part of its memory, nor to write results, of which it has none, to disk: it dies at the
 # limit, and its shard is tried elsewhere
 _WORKERS = {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")} | {
-    "distributed.worker.memory.terminate": 0.95
+    "distributed.worker.memory.terminate": 0.95,
+    "distributed.deploy.lost-worker-timeout": "10 minutes",  # to be started anew in, which takes long on a busy machine
 }
 # Dask keeps the last messages of every connection, here whole shards: the driver would grow with them
 _DRIVER = {"distributed.admin.low-level-log-length": 10}
@@ -89,9 +94,12 @@ def _run(
     client, scheduler: str, work: Work, setup: Callable[[], object], shards: Iterable[Shard], tell: Tell
 ) -> Iterator[Outcome]:
     """The backend; see `galaxy_core.engine.map_shards`."""
+    from distributed import CancelledError
+
     sent = _pickled((work, setup))
     waiting, suspects, flying = iter(shards), Suspects(), {}
     _await_worker(client, scheduler)
+    seen = time.monotonic()
 
     def submit(shard: Shard) -> None:
         flying[client.submit(work_on, sent, _pickled(shard), pure=False, retries=0)] = shard
@@ -100,7 +108,12 @@ def _run(
         """Give work to every idle thread, of workers that have just come too; whether anything is being done."""
         if client.status != "running":
             raise _lost(scheduler)
-        room = max(1, sum(client.nthreads().values()))
+        nonlocal seen
+        threads = sum(client.nthreads().values())
+        seen = time.monotonic() if threads else seen
+        if time.monotonic() - seen > LONELY_S:
+            raise EngineError(f"All workers of {scheduler} are gone; what is done stays, and the same command goes on.")
+        room = max(1, threads)
         while len(flying) < room:
             shard = next(waiting, None) or (suspects.again.popleft() if suspects.again else None)
             if shard is not None:
@@ -119,6 +132,8 @@ def _run(
             if outcomes:
                 send()  # first, so that nobody waits for what the caller does with the outcomes
             yield from filter(None, outcomes)
+    except (OSError, CancelledError) as error:  # in the midst of a question to the scheduler
+        raise _lost(scheduler) from error
     finally:
         with suppress(OSError, TimeoutError):
             client.cancel(list(flying), force=True)
