@@ -187,12 +187,16 @@ def test_models_that_do_not_fit_are_no_ensemble():
         join_models([net(), other])
 
 
-def test_it_embeds_like_every_model_and_an_ensemble_says_that_it_does_not(tmp_path):
+def test_it_embeds_like_every_model_and_cosines_of_an_ensemble_are_the_mean(tmp_path):
     save_model(tmp_path / "one", net())
     embedder = load_embedder(tmp_path / "one", "cpu")
     vectors = embedder.embed(images().numpy())
     assert vectors.shape == (5, 8) and embedder.input_px == 32
     save_model(tmp_path / "two", join_models([net(), net(1)]))
     assert isinstance(load_model(tmp_path / "two"), MorphologyEnsemble)
-    with pytest.raises(ModelError, match="does not embed"):
-        load_embedder(tmp_path / "two", "cpu")
+    both = load_embedder(tmp_path / "two", "cpu")
+    together = both.embed(images().numpy())
+    assert together.shape == (5, 16) and both.input_px == 32
+    save_model(tmp_path / "other", net(1))
+    other = load_embedder(tmp_path / "other", "cpu").embed(images().numpy())
+    np.testing.assert_allclose(together @ together.T, (vectors @ vectors.T + other @ other.T) / 2, atol=1e-5)

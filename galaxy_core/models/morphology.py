@@ -11,8 +11,7 @@ Releases state votes as they were cast, or corrected for what distance hides ("d
 "features or disk" in 31 % as cast, and in 58 % debiased. Each form has its own head, and `reading` says which is told.
 
 A galaxy has no up and no handedness that matters here: predictions are the mean over its eight turned and mirrored
-views, and over the members of an ensemble. A gauge, set after the training, says how unlike all training galaxies an
-image is; nets of before have none.
+views, and over an ensemble's members. A gauge, set after the training, says how unlike all training galaxies one is.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ from galaxy_core.models.vote_outputs import combine_concentrations, concentratio
 from galaxy_core.vote_tree import N_ANSWERS, N_QUESTIONS, QUESTION_OF
 
 FORMS = (("cast", "votes"), ("debiased", "debiased"))  # forms of votes, and the head that tells each
-# which votes are told: those of the Kaggle challenge lie between the other two (debiased for the first question, nearer
-# to as cast for bars and arms), and an even mixture of both predictions is nearest to its table
+# which votes are told: an even mixture of both is nearest to the table of the Kaggle challenge, which lies between
 READINGS = ("challenge", "cast", "debiased")
 
 
@@ -183,6 +181,16 @@ class EnsembleConfig:
 
     members: tuple[dict, ...] = ()
 
+    @property
+    def embedding_size(self) -> int:
+        """Length of the members' embeddings together."""
+        return sum(config.embedding_size for config in self.configs())
+
+    @property
+    def embedding_input_px(self) -> int:
+        """As of a member."""
+        return self.configs()[0].input_px
+
     def configs(self) -> list[MorphologyConfig]:
         """The members' configurations; what a later version added is left out."""
         known = {item.name for item in fields(MorphologyConfig)}
@@ -224,6 +232,10 @@ class MorphologyEnsemble(nn.Module):
     def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """As `MorphologyNet.predict`."""
         return self.tell(images)[:2]
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Unit vectors, float32 (n, embedding_size): the members' side by side, so that cosines are means."""
+        return torch.cat([member.embed(images) for member in self.members], dim=1) / len(self.members) ** 0.5
 
 
 def join_models(models: Sequence[MorphologyNet]) -> MorphologyEnsemble:

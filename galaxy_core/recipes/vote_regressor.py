@@ -32,7 +32,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
-from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
+from galaxy_core.models.morphology import MorphologyConfig, MorphologyEnsemble, MorphologyNet
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.vote_regressor_novelty import add_gauge_to, set_gauge
 from galaxy_core.recipes.vote_regressor_scores import evaluate
@@ -144,7 +144,7 @@ def train(
         "novelty" alone trains nothing: it sets the gauge of a finished model, which is kept as it is otherwise. Every
         training ends with it, since a gauge fits one encoder only.
     start_from : path, optional
-        Folder of a contrastive denoiser, whose encoder is taken over, or of another morphology net.
+        Folder of a contrastive denoiser, whose encoder is taken over, or of a morphology net; the first of an ensemble.
     """
     config = config or Config()
     folder = Path(folder)
@@ -235,6 +235,7 @@ def starting_model(config: Config, labels: dict[str, Labels], start_from: str | 
     if start_from is None:
         return MorphologyNet(wanted)
     old = load_model(start_from)
+    old = old.members[0] if isinstance(old, MorphologyEnsemble) else old
     if not isinstance(old, (ContrastiveDenoiser, MorphologyNet)):
         raise ModelError(f"{start_from} holds a {old.name}; start from a contrastive denoiser or a morphology net.")
     sizes = ("encoder_widths", "encoder_blocks", "projection_size", "embedding_size")

@@ -1,0 +1,56 @@
+"""Put trained models of morphology together to one, whose predictions are the mean over its members.
+
+python scripts/ensemble.py MODEL MODEL [MODEL ...] --name NAME
+
+It takes as many times longer to classify with as it has members. The members stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from galaxy_core.artifacts import check_name, send_model
+from galaxy_core.embedding import find_model
+from galaxy_core.errors import GalaxyError
+from scripts.reporting import artifacts_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse() -> argparse.Namespace:
+    summary, _, rest = __doc__.partition("\n\n")
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=summary, epilog=rest, formatter_class=style)
+    parser.add_argument("models", metavar="MODEL", nargs="+", help="trained models, by name or folder")
+    parser.add_argument("--name", required=True, help="name of the new model's folder")
+    parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models/ is")
+    return parser.parse_args()
+
+
+def run(options: argparse.Namespace) -> None:
+    from galaxy_core.ensembles import write_ensemble
+
+    check_name(options.name, "model")
+    members = [find_model(name, options.artifacts) for name in options.models]
+    folder = options.artifacts / "models" / options.name
+    write_ensemble(members, folder)
+    send_model(options.artifacts, folder)
+    size = (folder / "weights.safetensors").stat().st_size
+    print(f"{folder}  {len(members)} members, {size / 1e6:.1f} MB")
+
+
+def main() -> int:
+    try:
+        run(parse())
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
