@@ -16,7 +16,7 @@ from galaxy_core.catalogs.display import load_display
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.comparison import measure_clustering
 from galaxy_core.denoising import denoise_image
-from galaxy_core.embedding import ImageSettings, embed_catalog, load_embedder, n_shards
+from galaxy_core.embedding import ImageSettings, embed_shards, load_embedder, n_shards, shards_of
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.evaluation import measure_denoising, total_variation
 from galaxy_core.images import AstroImage, resize_square
@@ -139,7 +139,9 @@ def embed_all(folder, catalog: Catalog, device: str, report: Report | None = Non
             report("embed", done, len(catalog))
 
     shards = list(range(n_shards(len(catalog), settings)))
-    made = list(embed_catalog(catalog, load_embedder(folder, device), settings, shards, False, progress))
+    made = list(
+        embed_shards(shards_of(catalog, settings, shards), load_embedder(folder, device), settings, False, progress)
+    )
     return np.concatenate([shard.vectors for shard in made]), np.concatenate([shard.rows for shard in made])
 
 
