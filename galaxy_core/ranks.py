@@ -3,7 +3,8 @@
 Every rank draws the same global batch and puts its own share of it through the networks (`in_shares`). What comes out
 is gathered from all ranks with its gradient, so that each rank computes the loss of the whole batch with the recipe's
 own code: negatives of a contrast, means over pixels and whatever else mixes the galaxies of a batch are those of one
-rank. `galaxy_core.rank_norm` does the same for batch statistics. Without `torchrun` nothing here does anything.
+rank. `galaxy_core.rank_norm` does the same for batch statistics. The first rank alone finishes a model and writes it; a
+recipe's `train` returns what the others have trained. Without `torchrun` nothing here does anything.
 """
 
 from __future__ import annotations
