@@ -3,17 +3,19 @@
 Every rank draws the same global batch and puts its own share of it through the networks (`in_shares`). What comes out
 is gathered from all ranks with its gradient, so that each rank computes the loss of the whole batch with the recipe's
 own code: negatives of a contrast, means over pixels and whatever else mixes the galaxies of a batch are those of one
-rank. `galaxy_core.rank_norm` does the same for batch statistics. Without `torchrun` nothing here does anything.
+rank. `galaxy_core.rank_norm` does the same for batch statistics. The first rank alone finishes a model and writes it; a
+recipe's `train` returns what the others have trained. Without `torchrun` nothing here does anything.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -23,9 +25,7 @@ from torch import Generator, Tensor, nn
 
 from galaxy_core.errors import ModelError
 
-PATIENCE = timedelta(
-    days=7
-)  # that ranks wait for the first, which may decode a whole survey; the dead are not waited for
+POLL_S = 0.02
 RANK_PRIME = 15_485_863
 
 
@@ -36,7 +36,7 @@ class Ranks:
     rank: int = 0
     count: int = 1
     own_views: bool = False
-    control: Any = None  # the group in which ranks wait for each other
+    store: Any = None  # where ranks leave each other word, and wait for it without a limit: one may decode a survey
 
 
 ALONE = Ranks()
@@ -88,9 +88,10 @@ def joined_ranks(device: str, own_views: bool = False) -> Iterator[None]:
                 f"--nproc-per-node {torch.cuda.device_count()}, or --device cpu to this command."
             )
         torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
-    control = dist.new_group(backend="gloo", timeout=PATIENCE)
-    token = _RANKS.set(Ranks(dist.get_rank(), dist.get_world_size(), own_views, control))
+    store, rank, count = next(dist.rendezvous("env://"))
+    group_store = dist.PrefixStore("group", store)
+    dist.init_process_group("nccl" if on_gpu else "gloo", store=group_store, rank=rank, world_size=count)
+    token = _RANKS.set(Ranks(rank, count, own_views, dist.PrefixStore("word", store)))
     try:
         yield
         wait_for_all()  # the first may still be writing; who leaves earlier would close its connections
@@ -101,8 +102,12 @@ def joined_ranks(device: str, own_views: bool = False) -> Iterator[None]:
 
 def wait_for_all() -> None:
     """Return once every rank has come here."""
-    if ranks().count > 1:
-        dist.barrier(group=ranks().control)
+    here = ranks()
+    if here.count > 1:
+        meeting = here.store.add(f"meetings of {here.rank}", 1)
+        here.store.add(f"met {meeting}", 1)
+        while here.store.add(f"met {meeting}", 0) < here.count:
+            time.sleep(POLL_S)
 
 
 @contextmanager
@@ -117,11 +122,15 @@ def first_goes_first() -> Iterator[None]:
 
 def as_first_says(value):
     """The first rank's value, of any kind that can be pickled, on all ranks: decisions must not differ by rounding."""
-    if ranks().count == 1:
+    here = ranks()
+    if here.count == 1:
         return value
-    box = [value]
-    dist.broadcast_object_list(box, src=0, group=ranks().control)
-    return box[0]
+    said = f"said {here.store.add(f'heard by {here.rank}', 1)}"
+    if is_first():
+        here.store.set(said, pickle.dumps(value))
+    while not here.store.check([said]):
+        time.sleep(POLL_S)
+    return pickle.loads(here.store.get(said))
 
 
 def in_shares(network: Callable, *batch):
@@ -205,12 +214,12 @@ class _Gather(torch.autograd.Function):
         if len(own) != sizes[rank]:
             raise ValueError(f"{len(own)} rows came from a share of {sizes[rank]}")
         sent = own.to(torch.uint8) if own.dtype == torch.bool else own
+        sent = sent.cuda() if dist.get_backend() == "nccl" else sent  # NCCL carries nothing else
         padded = sent.new_zeros((max(sizes), *own.shape[1:]))
         padded[: len(own)] = sent
         parts = [torch.empty_like(padded) for _ in sizes]
-        through = ranks().control if dist.get_backend() == "nccl" and not padded.is_cuda else None
-        dist.all_gather(parts, padded, group=through)  # NCCL carries nothing that lies in the computer's own memory
-        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)]).to(own.dtype)
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)]).to(own.device, own.dtype)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:

@@ -131,7 +131,7 @@ def train(
     report_decoding: Callable[[int, int], None] | None = None,
     phases: Collection[str] = PHASES,
     start_from: str | Path | None = None,
-) -> MorphologyNet:
+) -> MorphologyNet | None:
     """Train on the training split of ``catalogs`` and write the model's folder; resumes a run that was stopped.
 
     Parameters
@@ -151,8 +151,8 @@ def train(
     state_folder, history_path = folder / ".state", folder / "history.jsonl"
     if set(phases) - set(PHASES) or not phases:
         raise ModelError(f"There is no such phase among {', '.join(phases) or 'none'}; choose among {PHASES}.")
-    if set(phases) == {"novelty"}:  # nothing to learn, so no labels are needed
-        return add_gauge_to(start_from, catalogs, folder, config, device, report_decoding)
+    if set(phases) == {"novelty"}:  # nothing to learn, so no labels are needed, and no second rank
+        return add_gauge_to(start_from, catalogs, folder, config, device, report_decoding) if is_first() else None
     labels, notes = labels_by_form(catalogs, config)
     cast = labels["cast"]
     torch.manual_seed(config.seed)
