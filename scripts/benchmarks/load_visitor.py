@@ -58,7 +58,7 @@ class Visitor:
         self.map_places, self.ids, self.think_s, self.patience_s = places, ids, think_s, patience_s
         self.rng, self.seen, self.turn = np.random.default_rng(number), Seen(), 0
         self.chosen: frozenset[int] = frozenset()
-        self.doing = "opening the map"
+        self.opened, self.doing = -1, "opening the map"
 
     async def stay(self, until: float, whole: bool = False) -> Seen:
         """Look at the map, draw a lasso, denoise, and again, until a time of `time.monotonic`.
@@ -98,7 +98,7 @@ class Visitor:
         await self.think()
         await self.lasso()
         rows = self.rng.permutation(await self.page.evaluate(LONELY, 40))
-        for row in rows[:CLICKS]:
+        for row in rows[rows != self.opened][:CLICKS]:  # of one that is open the card does not change
             await self.think()
             if time.monotonic() > until:
                 return
@@ -113,6 +113,7 @@ class Visitor:
         await self.page.mouse.click(*await self.page.evaluate(f"{MAP}.pixelOf({row})"))
         await self.page.wait_for_function("() => window.stopwatch.ended !== null")
         self.seen.clicks.append(await self.page.evaluate("(window.stopwatch.ended - window.stopwatch.begun) / 1000"))
+        self.opened = row
 
     async def lasso(self) -> None:
         """Select a circle of the visitor's own, and see that the server marks what is in it."""
