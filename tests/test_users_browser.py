@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import re
 import shutil
 import signal
 import threading
@@ -80,20 +79,21 @@ def frame_file(side: int) -> dict:
 
 def test_places_are_told_and_the_server_ends_in_order_in_the_middle_of_work(chromium, root, tmp_path, monkeypatch):
     monkeypatch.setenv(background.JOBS, "1")
-    log, contexts = tmp_path / "serve.log", []
+    log, pages = tmp_path / "serve.log", []
     with served(root, log) as (process, address):
-        for side in (3000, 2000):  # the second visitor waits for the first one's frame
-            contexts.append(chromium.new_context())
-            page = contexts[-1].new_page()
-            page.set_default_timeout(1000 * PATIENCE_S)
-            page.goto(f"{address}/Denoise")
+        for _ in range(2):
+            pages.append(chromium.new_context().new_page())
+            pages[-1].set_default_timeout(1000 * PATIENCE_S)
+            pages[-1].goto(f"{address}/Denoise")
+            pages[-1].wait_for_selector("input[type=file]", state="attached")
+        for page, side in zip(pages, (3000, 300), strict=True):  # the second visitor waits for the first one's frame
             page.locator("input[type=file]").set_input_files([frame_file(side)])
-            page.get_by_text(re.compile(r"%|in the queue")).first.wait_for()
-        page.get_by_text("waiting, next in the queue").first.wait_for()
+            page.wait_for_selector("[data-testid=stProgress]")
+        assert "field300.fits: waiting, next in the queue" in pages[1].inner_text("[data-testid=stProgress]")
         _, found = health_of(address)
         assert (found["queue"]["running"], found["queue"]["waiting"], found["queue"]["visitors"]) == (1, 1, 2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(background.END_S + 20) == 0
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.close()
     assert "Traceback" not in log.read_text()

@@ -17,7 +17,7 @@ from scripts.benchmarks import load_marks
 from scripts.benchmarks.map_browser import LONELY, MAP, TO_PAGE
 from scripts.benchmarks.stopwatch import STOPWATCH, VIEWPORT
 
-CLICKS, CORNERS, SHARE = 3, 24, 0.03
+CLICKS, CORNERS, SHARE, FEWEST = 3, 24, 0.03, 10
 CHOSEN = f"""() => {{
     const map = {MAP}, bits = map && map.chosen, rows = [];
     if (bits) bits.forEach((byte, i) => {{ for (let k = 0; k < 8; k++) if ((byte >> k) & 1) rows.push(8 * i + k); }});
@@ -58,7 +58,7 @@ class Visitor:
         self.map_places, self.ids, self.think_s, self.patience_s = places, ids, think_s, patience_s
         self.rng, self.seen, self.turn = np.random.default_rng(number), Seen(), 0
         self.chosen: frozenset[int] = frozenset()
-        self.doing = "opening the map"
+        self.opened, self.doing = -1, "opening the map"
 
     async def stay(self, until: float, whole: bool = False) -> Seen:
         """Look at the map, draw a lasso, denoise, and again, until a time of `time.monotonic`.
@@ -98,7 +98,7 @@ class Visitor:
         await self.think()
         await self.lasso()
         rows = self.rng.permutation(await self.page.evaluate(LONELY, 40))
-        for row in rows[:CLICKS]:
+        for row in rows[rows != self.opened][:CLICKS]:  # of one that is open the card does not change
             await self.think()
             if time.monotonic() > until:
                 return
@@ -113,13 +113,17 @@ class Visitor:
         await self.page.mouse.click(*await self.page.evaluate(f"{MAP}.pixelOf({row})"))
         await self.page.wait_for_function("() => window.stopwatch.ended !== null")
         self.seen.clicks.append(await self.page.evaluate("(window.stopwatch.ended - window.stopwatch.begun) / 1000"))
+        self.opened = row
 
     async def lasso(self) -> None:
         """Select a circle of the visitor's own, and see that the server marks what is in it."""
         self.doing = "drawing a lasso"
-        middle = self.map_places[:, self.rng.integers(self.map_places.shape[1])]
-        distance = np.hypot(*(self.map_places - middle[:, None]))
-        radius = np.quantile(distance, SHARE)
+        inside = self.chosen
+        while len(inside & self.chosen) > 0.5 * len(inside | self.chosen) or not inside:  # another part than before
+            middle = self.map_places[:, self.rng.integers(self.map_places.shape[1])]
+            distance = np.hypot(*(self.map_places - middle[:, None]))
+            radius = np.quantile(distance, max(SHARE, FEWEST / len(distance)))
+            inside = frozenset(np.flatnonzero(distance <= radius).tolist())
         angle = np.linspace(0, 2 * np.pi, CORNERS)
         ring = middle + 1.001 * radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         await self.page.locator('[data-tool="lasso"]').first.click()
@@ -134,7 +138,6 @@ class Visitor:
         await self.page.wait_for_function(wait, arg=",".join(map(str, before)))
         self.seen.lassos.append(time.monotonic() - start)
         self.chosen = frozenset(await self.page.evaluate(CHOSEN))
-        inside = frozenset(np.flatnonzero(distance <= radius).tolist())
         if len(self.chosen & inside) < 0.8 * len(self.chosen | inside):
             self.seen.foreign.append(f"visitor {self.number}: a lasso marked other galaxies than those in it")
         await self.page.locator('[data-tool="pan"]').first.click()
