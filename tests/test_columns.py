@@ -11,7 +11,7 @@ import pytest
 from galaxy_core import artifacts
 from galaxy_core.artifacts import Ids, RowOf, columns, open_columns
 from galaxy_core.errors import ArtifactError
-from pages.views import readers, search, tagged
+from pages.views import card, readers, region, search, tagged
 from pages.views.colouring import colour_by, colour_choices, shows_numbers
 from pages.views.selection_gallery import order_choices
 from tests.conftest import make_catalog
@@ -154,3 +154,32 @@ def test_a_file_that_is_cut_short_or_of_others_is_named(root):
     with pytest.raises(ArtifactError, match="cannot be decoded"):
         for column in table:
             table[column]
+
+
+@pytest.mark.parametrize("page", [None, "pages/1_Galaxy_map.py", "pages/2_Clusters.py"])
+def test_pages_of_very_many_galaxies_say_what_those_of_few_say(open_app, root, monkeypatch, page):
+    galaxy = artifacts.read_table(root, "tiny", "catalog")["galaxy_id"][41]
+    shown = []
+    for many in (200_000, 5):
+        readers._open_catalog.clear()
+        monkeypatch.setattr(readers, "MANY", many)
+        app = open_app(root, page, galaxy=galaxy)
+        assert not app.exception and not app.error
+        assert readers.open_catalog(root, "tiny").are_many == (many == 5)
+        shown.append([str(e.value) for kind in (app.markdown, app.caption, app.metric) for e in kind])
+    assert shown[0] == shown[1]
+    readers._open_catalog.clear()
+
+
+def test_a_lasso_and_its_export_are_the_same(root, monkeypatch):
+    small, many = both(root, monkeypatch)
+    rows = np.array([3, 17, 40, 89])
+    x, y = small.coordinates("umap")
+    np.testing.assert_array_equal(np.stack(many.coordinates("umap")), np.stack([x, y]))
+    assert many.extent("umap") == small.extent("umap") and many.n_on_map("umap") == small.n_on_map("umap")
+    one, other = (region.export_of(galaxies, rows, "a lasso", "csv").splitlines() for galaxies in (small, many))
+    one, other = ([line for line in lines if not line.startswith(b"#")] for lines in (one, other))  # when, and by what
+    assert one == other and len(one) == 5
+    for row in rows:
+        assert card.main_facts(many, int(row)) == card.main_facts(small, int(row))
+        assert card.other_facts(many, int(row)) == card.other_facts(small, int(row))
