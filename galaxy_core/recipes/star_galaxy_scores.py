@@ -85,6 +85,11 @@ def evaluate(
         name: score_probabilities(p, stamps.truth[told], snr, magnitude, seed) for name, p in made.items()
     }
     scores["galaxy_share"] = float(stamps.truth[told].mean())
+    from galaxy_core.recipes.star_galaxy_clipped_scores import score_clipped
+
+    clipped = score_clipped(catalog, seed, report)
+    if clipped is not None:
+        scores["clipped"] = clipped
     if frames:
         from galaxy_core.recipes.star_galaxy_frames import score_frames
 
