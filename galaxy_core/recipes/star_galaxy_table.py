@@ -23,8 +23,7 @@ def table_lines(scores: dict) -> list[str]:
         bins = [s[key] for s in methods.values() if key in s]
         if bins:
             lines += ["", *_bin_lines(what, list(methods), bins)]
-    lines += clipped_lines(scores["clipped"]) if "clipped" in scores else []
-    return lines + frame_lines(scores["frames"]) if "frames" in scores else lines
+    return lines + (clipped_lines(scores["clipped"]) if "clipped" in scores else [])
 
 
 def clipped_lines(clipped: dict) -> list[str]:
