@@ -8,7 +8,7 @@ python scripts/evaluate.py denoising folder:data/gz_clean5 --frames data/frames 
 python scripts/evaluate.py cross_survey folder:data/gz_examples --against folder:data/gz_clean5
 python scripts/evaluate.py few_labels folder:data/gz_clean5 --models contrastive_denoiser cae --json few_labels.json
 python scripts/evaluate.py segmenter --frames data/frames --segmaps data/segmaps --json metrics.json   # no catalog
-python scripts/evaluate.py star_galaxy_vae star-galaxy:20000 --frames data/frames --json metrics.json
+python scripts/evaluate.py star_galaxy_vae --frames data/frames --json frames.json   # on whole frames, no catalog
 python scripts/evaluate.py central_object gz2:data/gz2 --json crops.json             # how a frame is best cut
 """
 
@@ -56,16 +56,18 @@ def parse_arguments() -> argparse.Namespace:
     evaluation_few_labels.add_options(parser)
     options = parser.parse_args()
     evaluation_few_labels.check_options(parser, options)
-    if options.recipe == "segmenter":
-        if not options.frames or options.catalog:
-            parser.error("a segmenter is measured on frames: --frames, and no catalog")
+    if options.recipe == "segmenter" and (not options.frames or options.catalog):
+        parser.error("a segmenter is measured on frames: --frames, and no catalog")
+    if options.recipe == "segmenter" or (
+        options.recipe == "star_galaxy_vae" and options.frames and not options.catalog
+    ):
         return options
     if bool(options.catalog) == bool(options.from_artifacts):
         parser.error("name one catalog: LAYOUT:PATH, or for clustering --from-artifacts NAME")
     if options.from_artifacts and options.recipe != "clustering":
         parser.error("--from-artifacts is for clustering; a recipe needs the images: LAYOUT:PATH")
-    if options.frames and options.recipe not in ("denoising", "star_galaxy_vae"):
-        parser.error("--frames is for denoising, segmenter and star_galaxy_vae")
+    if options.frames and options.recipe != "denoising":
+        parser.error("--frames is for denoising, and without a catalog for segmenter and star_galaxy_vae")
     if options.against and options.recipe != "cross_survey":
         parser.error("--against is for cross_survey")
     if options.votes and options.recipe != "vote_regressor":
@@ -131,6 +133,21 @@ def score_segmenter(arguments: argparse.Namespace) -> dict:
     return scores
 
 
+def score_kinds(arguments: argparse.Namespace) -> dict:
+    """Stars told from galaxies on whole frames, simulated and real."""
+    from galaxy_core.embedding import find_model
+    from galaxy_core.models import read_model_config, resolve_device
+    from galaxy_core.recipes.star_galaxy_frames import score_frames
+    from galaxy_core.star_galaxy import load_separator
+
+    name, device = arguments.model or "star_galaxy", resolve_device(arguments.device)
+    model = load_separator(name, arguments.artifacts, device)
+    report, close = bars_for("step")
+    scores = score_frames(model, arguments.frames, arguments.seed, device, report)
+    close()
+    return scores | {"weights_sha256": read_model_config(find_model(name, arguments.artifacts))["weights_sha256"]}
+
+
 def score_surveys(arguments: argparse.Namespace) -> dict:
     """A morphology net on images of surveys it never saw."""
     from galaxy_core.catalogs import read_catalog
@@ -174,7 +191,7 @@ def score_recipe(arguments: argparse.Namespace) -> dict:
 
     module = find_recipe(arguments.recipe).module()
     folder = find_model(arguments.model or arguments.recipe, arguments.artifacts)
-    options = {"n_denoise": arguments.n_denoise, "clusters": not arguments.no_clusters, "frames": arguments.frames}
+    options = {"n_denoise": arguments.n_denoise, "clusters": not arguments.no_clusters}
     taken = inspect.signature(module.evaluate).parameters
 
     def measure(spec: str) -> dict:
@@ -222,6 +239,11 @@ def run(arguments: argparse.Namespace) -> None:
 
         scores = score_segmenter(arguments)
         print("\n" + "\n".join(table_lines(scores)))
+    elif arguments.recipe == "star_galaxy_vae" and not arguments.catalog:
+        from galaxy_core.recipes.star_galaxy_table import frame_lines
+
+        scores = score_kinds(arguments)
+        print("\n" + "\n".join(frame_lines(scores)))
     elif arguments.recipe == "cross_survey":
         from galaxy_core.recipes.cross_survey_table import table_lines
 

@@ -121,3 +121,23 @@ def test_names_that_would_collide_and_models_that_are_not_there_are_refused(comm
     assert "rename one of the two" in capsys.readouterr().err
     assert command(one, "--model", "nothing")[0] == 1
     assert command(one, "--sensitivity", -1)[0] == 2
+
+
+def test_stars_are_told_from_galaxies_as_on_the_page_and_only_if_wanted(command, tmp_path, artifacts):
+    from test_frame_kinds import STARS, field
+
+    path = write(tmp_path / "field.fits", field())
+    code, (report,) = command(path, "--method", "sep")
+    assert code == 0 and report["n_told"] > 15 and report["n_stars"] >= 9 and report["seeing"]["field"]["n_stars"] >= 6
+    table = Table.read(tmp_path / "out" / "field_catalog.fits")
+    star = np.argmin(np.hypot(table["x"] - STARS[0][0], table["y"] - STARS[0][1]))
+    assert table["p_galaxy"][star] < 0.5
+    with fits.open(tmp_path / "out" / "field_catalog.fits") as hdus:
+        place = hdus[1].columns.names.index("p_galaxy") + 1
+        assert hdus[1].header[f"TUCD{place}"] == "stat.probability;src.class.starGalaxy"
+        assert any("seeing: field" in line for line in hdus[1].header["HISTORY"])
+    code, (report,) = command(path, "--method", "sep", "--separator", "none")
+    assert code == 0 and not report["up_to_date"] and report["n_told"] == 0 and report["seeing"] == {}
+    code, (report,) = command(path, "--method", "sep", "--psf-fwhm", "3.2", "--galaxy-share", "0.01")
+    assert report["seeing"]["field"]["n_stars"] == 0 and report["n_told"] > 15
+    assert command(path, "--psf-fwhm", "0")[0] == 2 and command(path, "--galaxy-share", "1.5")[0] == 2

@@ -230,6 +230,24 @@ def test_the_shipped_model_is_the_one_measured_and_still_does_as_measured():
     methods, card, readme = metrics["methods"], (folder / "card.md").read_text(), (root / "README.md").read_text()
     for name in ("without labels", "supervised", "trees on the whole catalogue"):
         assert f"{methods[name]['auc']:.3f}" in card and f"{methods[name]['auc']:.3f}" in readme
+    frames, clipped = metrics["frames"], metrics["clipped"]["methods"]
+    steps = [
+        frames["simulated"]["ugriz"],
+        frames["simulated"]["r"],
+        frames["degraded"]["sharp"],
+        *frames["degraded"]["degraded"],
+    ]
+    for step in steps:
+        low, high = step["model"]["auc_interval"]
+        assert f"{step['model']['auc']:.3f} ({low:.3f}-{high:.3f}) | {step['size_and_magnitude']['auc']:.3f}" in card
+        assert step["model"]["auc"] >= step["size_and_magnitude"]["auc"] - 0.001
+    assert f"{metrics['clipped']['model_as_is_auc']:.3f}" in card
+    for one in clipped.values():
+        low, high = one["auc_interval_over_frames"]
+        assert f"{one['auc']:.3f} ({low:.3f}-{high:.3f}) | {one['expected_calibration_error']:.3f}" in card
+        assert f"{one['auc']:.3f} ({low:.3f}-{high:.3f}" in readme
+    for step in (steps[0], steps[1], steps[4]):
+        assert f"{step['model']['auc']:.3f}" in readme
     assert methods["without labels"]["auc"] > methods["trees on the whole catalogue"]["auc"]
     objects = [simulate_object(i, seed=5) for i in range(200)]
     pixels = np.stack([o.image / o.noise_sigma[:, None, None] for o in objects])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,7 +48,6 @@ def evaluate(
     device: str = "cpu",
     report: Report | None = None,
     scratch: str | Path | None = None,
-    frames: Sequence[str | Path] | None = None,
 ) -> dict:
     """Metrics of a trained model on the test split of a catalog with labels, with baselines; no network is trained.
 
@@ -56,9 +55,6 @@ def evaluate(
     ----------
     scratch : path, optional
         Where stamps and catalogue features stay, for a second model on the same catalog; else they are thrown away.
-    frames : sequence of path, optional
-        Folders of real frames, on which and on simulated ones the model is measured too
-        (`galaxy_core.recipes.star_galaxy_frames`).
     """
     model = load_model(folder, device)
 
@@ -85,10 +81,11 @@ def evaluate(
         name: score_probabilities(p, stamps.truth[told], snr, magnitude, seed) for name, p in made.items()
     }
     scores["galaxy_share"] = float(stamps.truth[told].mean())
-    if frames:
-        from galaxy_core.recipes.star_galaxy_frames import score_frames
+    from galaxy_core.recipes.star_galaxy_clipped_scores import score_clipped
 
-        scores["frames"] = score_frames(model, frames, seed, device, report)
+    clipped = score_clipped(catalog, seed, report)
+    if clipped is not None:
+        scores["clipped"] = clipped
     return scores
 
 

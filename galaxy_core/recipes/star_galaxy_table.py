@@ -23,7 +23,24 @@ def table_lines(scores: dict) -> list[str]:
         bins = [s[key] for s in methods.values() if key in s]
         if bins:
             lines += ["", *_bin_lines(what, list(methods), bins)]
-    return lines + frame_lines(scores["frames"]) if "frames" in scores else lines
+    return lines + (clipped_lines(scores["clipped"]) if "clipped" in scores else [])
+
+
+def clipped_lines(clipped: dict) -> list[str]:
+    """What was measured on clipped pictures, all stamps, with intervals over frames."""
+    lines = [
+        "",
+        f"{clipped['n']:,} clipped pictures of {clipped['n_frames']} frames,"
+        f" {100 * clipped['galaxy_share']:.0f} % galaxies",
+        "",
+        "| method | accuracy | AUC (95 % over frames) | calibration error |",
+        "|---|---|---|---|",
+    ]
+    for name, s in clipped["methods"].items():
+        low, high = s["auc_interval_over_frames"]
+        error = s["expected_calibration_error"]
+        lines.append(f"| {name} | {100 * s['accuracy']:.1f} % | {s['auc']:.3f} ({low:.3f}-{high:.3f}) | {error:.3f} |")
+    return lines
 
 
 def frame_lines(frames: dict) -> list[str]:
