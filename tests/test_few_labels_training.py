@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from galaxy_core.catalogs import read_catalog
+from galaxy_core.label_efficiency import WAYS
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.recipes import few_labels, few_labels_ways
@@ -141,3 +142,24 @@ def test_all_images_are_learned_from_as_the_fine_tuned_net_says(catalog, model_f
     others = np.setdiff1d(items, rows)
     expected = np.repeat(sharpen(shares, QUICK.training.temperature), len(others), axis=0)
     np.testing.assert_allclose(targets[others], expected, rtol=1e-6)
+
+
+def test_a_result_stands_until_a_setting_that_it_came_across_is_another(catalog, tmp_path):
+    task = few_labels.make_task(catalog, [], tmp_path, None)
+    names = {field.name for field in dataclasses.fields(TrainingConfig)}
+    assert set().union(*few_labels_ways.SPARED.values()) < names and set(few_labels_ways.SPARED) == set(WAYS)
+
+    def keys(**changes) -> dict[str, str]:
+        config = dataclasses.replace(QUICK, training=dataclasses.replace(QUICK.training, **changes))
+        return {way: few_labels_ways.key_of("w", way, 0.1, 0, task, config) for way in WAYS}
+
+    def changed(**changes) -> set[str]:
+        before, after = keys(), keys(**changes)
+        return {way for way in WAYS if before[way] != after[way]}
+
+    other = FitConfig(3, 16, 1e-3)
+    assert changed() == set() and len(set(keys().values())) == len(WAYS)
+    assert changed(unlabelled=other) == changed(temperature=0.5) == {"fine_tuned_unlabelled"}
+    assert changed(fine_tuned=other) == {"fine_tuned", "fine_tuned_unlabelled"}, "which begins where that ended"
+    assert changed(scratch=other) == {"scratch"}
+    assert changed(label_smoothing=0.2) == {"fine_tuned", "fine_tuned_unlabelled", "scratch"}

@@ -18,7 +18,7 @@ from torch import nn
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.label_draws import draw_labels
-from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, NO_MODEL, SCRATCH
+from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, NO_MODEL, SCRATCH, UNLABELLED
 from galaxy_core.recipes.few_labels_frozen import LinearHead, fit_head
 from galaxy_core.recipes.few_labels_training import (
     FewLabelNet,
@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 
 TEACHER_VIEWS = 2  # of each training image that a fine-tuned net names: as sure a mean would take four times as long
 LABELLED_SHARE = 0.25  # of what is learned from where all training images are
+OF_UNLABELLED, OF_SCRATCH = {"unlabelled", "unlabelled_views", "temperature"}, {"scratch", "scratch_views"}
+SPARED = {
+    FROZEN: set(),
+    FINE_TUNED: OF_UNLABELLED | OF_SCRATCH,
+    UNLABELLED: OF_SCRATCH,
+    SCRATCH: OF_UNLABELLED | {"fine_tuned", "fine_tuned_views"},
+}
+"""Settings of a training that a way does not come across: with others its results stay."""
 Report = Callable[[str, int, int], None]
 
 
@@ -118,7 +126,8 @@ def run_way(
 
 def key_of(weights: str, way: str, share: float, seed: int, task: Task, config: Config) -> str:
     """Changes with whatever may change a result; ``weights`` is the checksum of an encoder."""
-    training = None if way == FROZEN else asdict(config.training)
+    settings = {name: value for name, value in asdict(config.training).items() if name not in SPARED[way]}
+    training = None if way == FROZEN else settings
     text = json.dumps([weights, way, share, seed, task.key, training, asdict(config.frozen)])
     return hashlib.sha1(text.encode()).hexdigest()[:20]
 
