@@ -68,11 +68,13 @@ def _sky_and_noise(stamps: np.ndarray, ceiling: float, floor: float) -> tuple[np
     middle = (stamps.shape[1] - 1) / 2
     away = np.arange(stamps.shape[1]) - middle
     values = stamps[:, np.hypot(away[:, None], away) > RIM_PX]
-    values = np.where((values < ceiling) & (values > floor), values, np.nan)
+    free = (values < ceiling) & (values > floor)
+    # a stamp that is cut all over has no sky of its own, and is taken as it is
+    values = np.where(free | ~free.any(axis=1, keepdims=True), values, np.nan)
     sky = np.nanmedian(values, axis=1)
     for _ in range(3):
         noise = 1.4826 * np.nanmedian(np.abs(values - sky[:, None]), axis=1)
-        sky = np.nanmedian(np.where(np.abs(values - sky[:, None]) < 2.5 * noise[:, None], values, np.nan), axis=1)
+        sky = np.nanmedian(np.where(np.abs(values - sky[:, None]) <= 2.5 * noise[:, None], values, np.nan), axis=1)
     return sky, np.maximum(noise, 1e-3)
 
 

@@ -12,7 +12,8 @@ from scipy.stats import norm
 
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.point_fit import fit_points, low_waves
-from galaxy_core.models.star_galaxy import Evidence, StarGalaxyConfig, StarGalaxyNet, normal, planes_seen
+from galaxy_core.models.star_galaxy import Evidence, StarGalaxyConfig, StarGalaxyNet, normal
+from galaxy_core.models.star_galaxy_trunk import planes_seen
 from galaxy_core.recipes.star_galaxy_vae import turned
 from galaxy_core.simulator.star_galaxy import simulate_object
 from galaxy_core.star_galaxy_losses import label_loss, two_peak_bound
