@@ -30,7 +30,7 @@ def served(root, log):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(PROJECT / "serve.py"), "--port", str(port), "--artifacts", str(root)]
+    command = [sys.executable, str(PROJECT / "scripts" / "serve.py"), "--port", str(port), "--artifacts", str(root)]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
@@ -117,9 +117,7 @@ def test_every_option_of_the_server_is_one_that_streamlit_knows():
     from streamlit import config
 
     sections = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())
-    options = {
-        f"{section}.{key}": value for section in ("server", "runner") for key, value in sections[section].items()
-    }
+    options = {f"server.{key}": value for key, value in sections["server"].items()}
     assert {"server.maxUploadSize", "server.maxMessageSize", "server.disconnectedSessionTTL"} <= set(options)
     assert set(options) <= set(config._config_options_template)
     assert options["server.disconnectedSessionTTL"] == GONE_S, "the comment there says they are the same"

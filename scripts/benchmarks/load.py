@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> dict:
     artifacts.read_manifest(options.artifacts, catalog)  # says what to do where there is none
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         root = str(options.artifacts.resolve())
-        script = stopwatch.PROJECT / "serve.py"
+        script = stopwatch.PROJECT / "scripts" / "serve.py"
         with Server(script, Path(folder), "--artifacts", root, runs_itself=True) as server:
             found = asyncio.run(_measure(path, server, catalog, options))
         log = server.log.read_text(errors="replace")

@@ -1,6 +1,6 @@
 """Serve the app to several people: as `streamlit run app.py`, with `/health`, and ended in order by SIGTERM.
 
-Example: python serve.py --address 0.0.0.0 --port 8501 --artifacts /data/artifacts
+Example: python scripts/serve.py --address 0.0.0.0 --port 8501 --artifacts /data/artifacts
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import streamlit as st
 from starlette.routing import Route
 
 from pages.views import health
 
-app = st.App(Path(__file__).with_name("app.py"), routes=[Route("/health", health.answer)], lifespan=health.lifespan)
+app = st.App(
+    Path(__file__).resolve().parents[1] / "app.py", routes=[Route("/health", health.answer)], lifespan=health.lifespan
+)
 
 
 def parse_arguments() -> argparse.Namespace:
