@@ -101,23 +101,27 @@ def grow(segmentation: np.ndarray, lit: np.ndarray) -> None:
     segmentation : ndarray of int32, shape (height, width)
     lit : ndarray of bool, shape (height, width)
     """
-    rows, columns = np.nonzero(lit & (segmentation == 0))
-    last_row, last_column = (side - 1 for side in segmentation.shape)
+    height, width = segmentation.shape
+    labels = np.zeros((height + 2, width + 2), np.int32)  # a rim of sky, so that every pixel has four neighbours
+    labels[1:-1, 1:-1] = segmentation
+    free = np.zeros(labels.shape, dtype=bool)
+    free[1:-1, 1:-1] = lit & (segmentation == 0)
+    labels, free = labels.ravel(), free.ravel()
+    steps = (-1, 1, -(width + 2), width + 2)
+    order = np.empty(len(labels), np.int32)
+    front = np.flatnonzero(free)
     for _ in range(GROWTH_PX):
-        beside = np.maximum(
-            np.maximum(
-                segmentation[np.maximum(rows - 1, 0), columns], segmentation[np.minimum(rows + 1, last_row), columns]
-            ),
-            np.maximum(
-                segmentation[rows, np.maximum(columns - 1, 0)],
-                segmentation[rows, np.minimum(columns + 1, last_column)],
-            ),
-        )
-        touched = beside > 0
-        if not touched.any():
+        beside = np.maximum.reduce([labels[front + step] for step in steps])
+        front, beside = front[beside > 0], beside[beside > 0]
+        if not len(front):
             break
-        segmentation[rows[touched], columns[touched]] = beside[touched]
-        rows, columns = rows[~touched], columns[~touched]
+        labels[front], free[front] = beside, False
+        # only what lies beside the pixels just added can be touched next, each taken once
+        front = np.concatenate([front + step for step in steps])
+        front = front[free[front]]
+        order[front] = np.arange(len(front), dtype=np.int32)
+        front = front[order[front] == np.arange(len(front))]
+    segmentation[...] = labels.reshape(height + 2, width + 2)[1:-1, 1:-1]
 
 
 def find_with_sep(signal: np.ndarray, unusable: np.ndarray, threshold: float, contrast: float = SEP_CONTRAST) -> Found:

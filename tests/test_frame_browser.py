@@ -20,6 +20,28 @@ BRIGHTEST = """() => {
     const {message} = document.querySelector('.iv').viewer;
     return message.obj_row[message.obj_a.indexOf(Math.max(...message.obj_a))];
 }"""
+# How many pixels beyond the frame are painted after the clip, on a canvas in whose middle the frame's first corner
+# lies, then its last.
+CLIPPED = """() => {
+    const {viewer} = document.querySelector('.iv'), {objects} = viewer, painted = [];
+    for (const corner of [[0, 0], [objects.message.full_width, objects.message.full_height]]) {
+        const canvas = new OffscreenCanvas(200, 200), context = canvas.getContext('2d');
+        const like = Object.create(objects, {
+            message: {value: objects.message},
+            viewer: {value: {toPanel: (panel, x, y) => [100 + x - corner[0], 100 + y - corner[1]]}},
+        });
+        like.clipToFrame({}, context);
+        context.fillRect(0, 0, 200, 200);
+        const {data} = context.getImageData(0, 0, 200, 200);
+        const inside = corner[0] === 0 ? (v) => v >= 100 : (v) => v < 100;
+        let beyond = 0;
+        for (let i = 0; i < 40000; i++) {
+            if (data[4 * i + 3] && !(inside(i % 200) && inside(Math.floor(i / 200)))) beyond++;
+        }
+        painted.push(beyond);
+    }
+    return painted;
+}"""
 N_SELECTED = "document.querySelector('.iv').viewer.objects.marks?.n_selected"
 
 
@@ -56,6 +78,7 @@ def test_click_card_lasso_box_and_sensitivity(visit):
     page.locator(".sky-card .galaxy-image").wait_for()
     page.get_by_text("Radial profile").first.wait_for()
     page.locator(".st-key-sky-side .model-view").wait_for()
+    assert page.evaluate(CLIPPED) == [0, 0], "no ellipse is drawn beyond the frame"
     x, y = page.evaluate(PLACE, row)
     page.mouse.move(x + 2, y + 2)
     page.wait_for_function("document.querySelector('.iv-values').innerText.includes('RA 187.')")

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 from sky_scenes import FLUXES, PLACES, SIGMA, SKY, WIDTH_PX, gaussian, header, scene, write
 
-from galaxy_core import frame_catalog
+from galaxy_core import frame_catalog, frame_segments
 from galaxy_core.errors import ImageError, ModelError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
@@ -248,3 +248,21 @@ def test_a_real_frame_holds_what_sextractor_found_in_it():
 
     scores = score_against_sextractor(EMMI / "image.fits", EMMI / "image.cat", SEP)
     assert scores["n_above_5_sigma"] == 61 and scores["n_found_within_1_px_of_either"] >= 57
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1), (40, 60)])
+@pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
+def test_objects_grow_as_the_plain_rule_says(shape, share):
+    """All at once, a pixel at a time: a lit pixel beside objects goes to the one of the highest number."""
+    rng = np.random.default_rng(4)
+    lit, start = rng.random(shape) < share, np.where(rng.random(shape) < 0.02, rng.integers(1, 9, shape), 0)
+    expected = start.astype(np.int32)
+    for _ in range(frame_segments.GROWTH_PX):
+        beside = np.zeros_like(expected)
+        padded = np.pad(expected, 1)
+        for down, across in ((0, 1), (2, 1), (1, 0), (1, 2)):
+            beside = np.maximum(beside, padded[down : down + shape[0], across : across + shape[1]])
+        expected = np.where((expected == 0) & lit, beside, expected)
+    found = start.astype(np.int32)
+    frame_segments.grow(found, lit)
+    np.testing.assert_array_equal(found, expected)

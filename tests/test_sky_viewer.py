@@ -17,7 +17,7 @@ from pages.views.galaxy_map.payload import unpack
 from pages.views.sky_sources import SkyItem, items_of
 from pages.views.sky_viewer import payload
 
-MODULES = ("sky_card", "sky_colours", "sky_selection", "sky_send", "sky_work")
+MODULES = ("sky_card", "sky_colours", "sky_selection", "sky_send", "sky_sensitivity", "sky_work")
 
 
 def searched(tmp_path, *files: tuple[str, bytes]):
