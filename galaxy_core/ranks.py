@@ -89,6 +89,8 @@ def joined_ranks(device: str, own_views: bool = False) -> Iterator[None]:
             )
         torch.cuda.set_device(local)
     store, rank, count = next(dist.rendezvous("env://"))
+    # a restart may be given the store of the attempt before, with addresses at which nobody listens any more
+    store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)} of {count} ranks", store)
     group_store = dist.PrefixStore("group", store)
     dist.init_process_group("nccl" if on_gpu else "gloo", store=group_store, rank=rank, world_size=count)
     token = _RANKS.set(Ranks(rank, count, own_views, dist.PrefixStore("word", store)))
