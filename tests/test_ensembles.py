@@ -61,7 +61,7 @@ def test_what_cannot_be_put_together_is_one_sentence(members, tmp_path):
             write_ensemble(folders, tmp_path / "both")
     with pytest.raises(ModelError, match="one of the members"):
         write_ensemble(members, members[1])
-    config = ContrastiveDenoiserConfig(widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1), embedding_size=8)
+    config = ContrastiveDenoiserConfig((8, 8), 1, (8, 8), (1, 1), 8, 8)
     save_model(tmp_path / "denoiser", ContrastiveDenoiser(config))
     with pytest.raises(ModelError, match="single morphology nets"):
         write_ensemble([members[0], tmp_path / "denoiser"], tmp_path / "both")

@@ -34,6 +34,11 @@ class FileImages:
         file = self.folder / self.names[i]
         return (read_image(file) if isinstance(file, Path) else decode_image(read_stored(file), file.name)).pixels
 
+    def take(self, rows: Sequence[int]) -> FileImages:
+        """The images of some rows, for another process."""
+        folder = self.folder.absolute() if isinstance(self.folder, Path) else self.folder
+        return FileImages(folder, [self.names[row] for row in rows])
+
 
 def read_stored(place: Place, start: int = 0, n_bytes: int = MAX_BYTES + 1) -> bytes:
     """Bytes of an image in a store, one request; of one that is too large, no more than what shows that it is."""
@@ -41,11 +46,6 @@ def read_stored(place: Place, start: int = 0, n_bytes: int = MAX_BYTES + 1) -> b
         return place.read_bytes(start, start + n_bytes)
     except FileNotFoundError:
         raise ImageError(f"Cannot read {place}: it is not there any more; read the catalog again.") from None
-
-    def take(self, rows: Sequence[int]) -> FileImages:
-        """The images of some rows, for another process."""
-        folder = self.folder.absolute() if isinstance(self.folder, Path) else self.folder
-        return FileImages(folder, [self.names[row] for row in rows])
 
 
 def without_suffix(name: str) -> str:
