@@ -199,4 +199,4 @@ def test_it_embeds_like_every_model_and_cosines_of_an_ensemble_are_the_mean(tmp_
     assert together.shape == (5, 16) and both.input_px == 32
     save_model(tmp_path / "other", net(1))
     other = load_embedder(tmp_path / "other", "cpu").embed(images().numpy())
-    np.testing.assert_allclose(together @ together.T, (vectors @ vectors.T + other @ other.T) / 2, atol=1e-5)
+    np.testing.assert_allclose(together @ together.T, (vectors @ vectors.T + other @ other.T) / 2, atol=3e-4)
