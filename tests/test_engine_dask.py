@@ -228,7 +228,14 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_ends_it_with_all_its_workers(tmp_path):
     command = [sys.executable, "-c", STOPPED, str(tmp_path)]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     for _ in range(2):
         assert process.stdout.readline().startswith("shard ")
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to every process of the group

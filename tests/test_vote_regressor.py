@@ -14,7 +14,7 @@ from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet, join_models
+from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 from galaxy_core.recipes import find_recipe
 from galaxy_core.recipes.options import with_options
 from galaxy_core.recipes.vote_regressor import Config, evaluate, labels_by_form, starting_model, table_lines, train
@@ -129,11 +129,7 @@ def test_the_encoder_is_taken_over(catalogs, denoiser, trained):
     assert len(starting_model(fewer, labels_by_form(catalogs, fewer)[0], trained).heads["classes"][-1].bias) == 1
 
 
-def test_an_ensemble_is_no_beginning(catalogs, trained, tmp_path):
-    model = load_model(trained)
-    save_model(tmp_path / "ensemble", join_models([model, model]))
-    with pytest.raises(ModelError, match="start from"):
-        train(catalogs, tmp_path / "m", SMALL, start_from=tmp_path / "ensemble")
+def test_a_morphology_net_is_no_beginning_of_a_denoiser(catalogs, trained, tmp_path):
     with pytest.raises(ModelError, match="start from a contrastive denoiser"):
         find_recipe("contrastive_denoiser").module().train(catalogs, tmp_path / "m", start_from=trained)
 
