@@ -1,8 +1,8 @@
 """How right a class can be told from few labels: models that learned without any, beside training from scratch.
 
 Labels are drawn from the training split alone, the same share of each class, and no way uses any other label: not of
-validation galaxies either. How long and how fast encoders are trained is the same for all, and was chosen once on the
-validation split of `gz_clean5`. Accuracy and macro-F1 are measured on the whole test split at its natural mix.
+validation galaxies either. How long and how fast encoders are fine-tuned is the same for all, and was chosen once on
+the validation split of `gz_clean5`. Accuracy and macro-F1 are measured on the whole test split at its natural mix.
 
 Every result is a line of a file as soon as it is there, so a run that was stopped goes on.
 """
@@ -56,8 +56,8 @@ DEFINITIONS = {
     UNLABELLED: "the fine-tuned net trained on with all training images, towards what it said of them, sharpened, and "
     "the labels that were drawn",
     SCRATCH: "encoder of the contrastive denoiser with random weights and a linear layer, trained and judged likewise",
-    "settings": "learning rates, lengths, smoothing and sharpening: chosen on all validation galaxies, with the first "
-    "draw of labels",
+    "settings": "rate, length and learned statistics of fine-tuning: chosen on all validation galaxies, with the first "
+    "draw of labels; the other settings of training were set beforehand",
 }
 
 
