@@ -107,13 +107,21 @@ def tile_workers() -> tuple[int, Callable[[], None]]:
     threads = torch.get_num_threads()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores, MAX_WORKERS)
+    return workers, thread_starter(max(threads // workers, 1))
+
+
+def thread_starter(n_threads: int) -> Callable[[], None]:
+    """What a worker's thread does first, so that torch works in it with so many threads and elsewhere as before."""
+    import torch
+
+    threads = torch.get_num_threads()
 
     def start() -> None:
         torch.get_num_threads()  # the first question sets this thread's own number, so it must come before
-        torch.set_num_threads(max(threads // workers, 1))
+        torch.set_num_threads(n_threads)
         # which is also taken for the number of threads that begin later; setting it from another mends that
         other = threading.Thread(target=torch.set_num_threads, args=(threads,))
         other.start()
         other.join()
 
-    return workers, start
+    return start

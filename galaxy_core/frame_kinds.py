@@ -8,6 +8,7 @@ What cannot be told stays without a probability, and its flags say why.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,13 +17,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from galaxy_core.denoiser_calls import thread_starter
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_cutouts import Cutouts, cut_objects
 from galaxy_core.frame_light import BandLight, Window, read_light
 from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, GAPS, SATURATED
 from galaxy_core.frame_seeing import NO_STARS, BandSeeing, measure_seeing
-from galaxy_core.star_galaxy import galaxy_log_odds
+from galaxy_core.star_galaxy import LogOdds, galaxy_log_odds
 from galaxy_core.star_galaxy_stamps import MAX_BANDS, SIZE_PX, TYPICAL_FWHM_PX
 from galaxy_core.tiles import Progress
 
@@ -195,9 +197,9 @@ def _look(
     had = parts.objects["flags"].to_numpy()
     wanted = np.flatnonzero((had & (EDGE | SATURATED)) == 0)
     x, y = parts.from_middle()
-    for rows, stamps in parts.cut(wanted, binning):
-        fwhm = np.stack([band.at(x[rows], y[rows]) for band in seeing], axis=1)
-        odds = galaxy_log_odds(
+
+    def odds_of(stamps: Cutouts, fwhm: np.ndarray) -> LogOdds:
+        return galaxy_log_odds(
             model,
             stamps.pixels,
             fwhm.astype(np.float32),
@@ -206,15 +208,21 @@ def _look(
             supervised=False,
             seeing_error=float(np.median([band.scatter for band in seeing])),
         )
-        crowded = stamps.hidden_share(fwhm.mean(axis=1) / FWHM_OVER_SIGMA * 1.5) > MOST_HIDDEN
-        faint = ~(odds.total_snr >= LEAST_SNR)
-        flags[rows] = np.where(crowded, CROWDED, 0) | np.where(faint, FAINT, 0)
-        told = ~(crowded | faint)
-        expected = odds.prior if galaxy_share is None else logit(galaxy_share)
-        p_galaxy[rows[told]] = expit(odds.unlabelled - odds.prior + expected)[told]
-        n_done += len(rows)
-        if progress:
-            progress(n_done / len(wanted))
+
+    # one thread alone: sums of several depend on how many there are, and a catalogue must not
+    with ThreadPoolExecutor(1, "kinds", thread_starter(1)) as pool:
+        for rows, stamps in parts.cut(wanted, binning):
+            fwhm = np.stack([band.at(x[rows], y[rows]) for band in seeing], axis=1)
+            odds = pool.submit(odds_of, stamps, fwhm).result()
+            crowded = stamps.hidden_share(fwhm.mean(axis=1) / FWHM_OVER_SIGMA * 1.5) > MOST_HIDDEN
+            faint = ~(odds.total_snr >= LEAST_SNR)
+            flags[rows] = np.where(crowded, CROWDED, 0) | np.where(faint, FAINT, 0)
+            told = ~(crowded | faint)
+            expected = odds.prior if galaxy_share is None else logit(galaxy_share)
+            p_galaxy[rows[told]] = expit(odds.unlabelled - odds.prior + expected)[told]
+            n_done += len(rows)
+            if progress:
+                progress(n_done / len(wanted))
     return p_galaxy, flags
 
 

@@ -45,7 +45,9 @@ def cluster_kmeans(vectors: np.ndarray, seed: int, *, n_clusters: int = 8, n_ini
 
     distances = np.concatenate([fitted.transform(vectors[rows]) for rows in blocks(len(vectors), n_clusters)])
     params = {"n_clusters": n_clusters, "n_init": n_init}
-    measures = {"inertia": float(fitted.inertia_)}
+    # in float64 and one order: sums of the fit itself depend on how many threads there were
+    apart = (vectors[rows] - fitted.cluster_centers_[fitted.labels_[rows]] for rows in blocks(len(vectors), n_clusters))
+    measures = {"inertia": float(sum(np.square(part, dtype=np.float64).sum() for part in apart))}
     return Fit(fitted.labels_, margin(distances, fitted.labels_), params, predict, measures)
 
 
