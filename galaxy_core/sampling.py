@@ -112,7 +112,7 @@ def share_out(counts: np.ndarray, size: int, floor: int = STRATUM_FLOOR) -> np.n
     Examples
     --------
     >>> share_out(np.array([9_000, 990, 10]), 1_000).tolist()
-    [891, 99, 10]
+    [877, 113, 10]
     """
     counts = np.asarray(counts)
     least = np.minimum(counts, min(floor, size // (2 * max(1, np.count_nonzero(counts)))))
