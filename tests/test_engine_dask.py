@@ -25,6 +25,7 @@ from tests.pipeline_child import CONFIG, CRASHING, run
 from tests.test_pipeline import hashes, write_images
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install -r scripts/requirements-cluster.txt")
+pytestmark = pytest.mark.flaky(reruns=1)  # processes that are killed and begun anew: once more before it counts
 PROJECT = Path(__file__).resolve().parents[1]
 N = 12
 
