@@ -7,8 +7,7 @@ to them, whatever the weights are; a strength says how sure they are. The classe
 configuration keeps.
 
 Releases state votes as they were cast, or corrected for what distance hides ("debiased": Willett et al. 2013, MNRAS
-435, 2835; Hart et al. 2016, MNRAS 461, 3663). The two differ a lot: of 700 galaxies of Galaxy Zoo 2, volunteers said
-"features or disk" in 31 % as cast, and in 58 % debiased. Each form has its own head, and `reading` says which is told.
+435, 2835; Hart et al. 2016, MNRAS 461, 3663), which differ a lot. Each form has its own head; `reading`: which is told.
 
 A galaxy has no up and no handedness that matters here: predictions are the mean over its eight turned and mirrored
 views, and over an ensemble's members. A gauge, set after the training, says how unlike all training galaxies one is.
