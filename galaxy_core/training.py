@@ -127,6 +127,7 @@ def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report:
             _save(state_path, phase.module, average, optimizer, record)
     wait_for_all()  # for the file that the first rank writes
     phase.module.load_state_dict(load_file(state_folder / f"{phase.name}_best.safetensors"))
+    wait_for_all()  # before the first rank finishes the model and removes the file
 
 
 def _pace_of(n_galaxies: int, seconds: float) -> dict:

@@ -79,6 +79,17 @@ def test_a_killed_rank_resumes_from_the_last_checkpoint(both, tmp_path):
     assert losses[0] == losses[1] and len(losses[0]) == 17
 
 
+def test_own_views_train_as_well_and_not_the_same(both, tmp_path):
+    recipes = ["moco", "segmenter", "star_galaxy_vae"]
+    python(*TORCHRUN, CHILD, tmp_path, "--own-views", "--recipes", *recipes)
+    for recipe in recipes:
+        shared, own = history(both[2] / recipe), history(tmp_path / recipe)
+        assert all(line["own_views"] and np.isfinite(line["loss"]) for line in own)
+        assert own[0]["loss"] != shared[0]["loss"]
+        best = [min(line["validation"]["score"] for line in lines) for lines in (shared, own)]
+        assert best[1] == pytest.approx(best[0], rel=0.25), recipe
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_the_parts_hold_on_every_rank(tmp_path, count):
     python(*TORCHRUN[:-1], count, CHECKS, tmp_path, count)
