@@ -146,8 +146,7 @@ class Visitor:
         """Denoise a picture of the visitor's own and take it home; whose it is can be read off its pixels."""
         self.turn, self.doing = self.turn + 1, "denoising"
         stem = f"visitor-{self.number}-{self.turn}"
-        await self.page.get_by_role("link", name="Denoise").click()
-        await self.page.get_by_role("heading", name="Denoise", exact=True).wait_for()
+        await self.open_page("Denoise")
         chooser = self.page.locator("input[type=file]").first
         data = load_marks.picture(self.number, self.turn)
         start = time.monotonic()
@@ -162,8 +161,12 @@ class Visitor:
         if mark != (self.number, self.turn):
             self.seen.foreign.append(f"visitor {self.number} was given the picture of visitor {mark[0]}")
         await self.think()
-        await self.page.get_by_role("link", name="Galaxy map").click()
-        await self.page.get_by_role("heading", name="Galaxy map", exact=True).wait_for()
+        await self.open_page("Galaxy map")
+
+    async def open_page(self, name: str) -> None:
+        """Go to another page by the menu: a galaxy's card has links of the same names."""
+        await self.page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
+        await self.page.get_by_role("heading", name=name, exact=True).wait_for()
 
     async def wait_in_the_queue(self, button) -> None:
         """Until a button appears; places in the queue that the page tells are noted."""

@@ -46,7 +46,7 @@ SURVEYS = (1_000_000, 10_000_000, 40_000_000)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument(
-        "catalog", metavar="CATALOG", nargs="?", default="synthetic:1024", help="LAYOUT:SOURCE (%(default)s)"
+        "catalog", metavar="CATALOG", nargs="?", default="synthetic:3072", help="LAYOUT:SOURCE (%(default)s)"
     )
     parser.add_argument(
         "--model", default=artifacts.DEFAULT_MODEL, help="trained model, by name or folder (%(default)s)"
