@@ -6,6 +6,7 @@ Example: python scripts/serve.py --address 0.0.0.0 --port 8501 --artifacts /data
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -16,23 +17,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import streamlit as st
 from starlette.routing import Route
 
+from galaxy_core.addresses import is_address
 from pages.views import health
 
-app = st.App(
-    Path(__file__).resolve().parents[1] / "app.py", routes=[Route("/health", health.answer)], lifespan=health.lifespan
-)
+PROJECT = Path(__file__).resolve().parents[1]
+app = st.App(PROJECT / "app.py", routes=[Route("/health", health.answer)], lifespan=health.lifespan)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--address", default="127.0.0.1", help="of this machine's network; there are no passwords")
     parser.add_argument("--port", type=int, default=8501, help="where the app answers (%(default)s)")
-    parser.add_argument("--artifacts", default="artifacts", help="folder of catalogs and models (beside app.py)")
+    parser.add_argument("--artifacts", default=str(PROJECT / "artifacts"), help="catalogs and models (beside app.py)")
     return parser.parse_args()
 
 
 def main() -> int:
     options = parse_arguments()
+    if not is_address(options.artifacts):
+        options.artifacts = str(Path(options.artifacts).absolute())
+    sys.argv[1:] = ["--artifacts", options.artifacts]  # which the pages read
+    os.chdir(PROJECT)  # where Streamlit looks for .streamlit/config.toml: limits, menu and colours
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # raised again once the server has ended in order
     config = {
         "server.address": options.address,

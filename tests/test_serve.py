@@ -25,14 +25,14 @@ PATIENCE_S = 120
 
 
 @contextmanager
-def served(root, log):
-    """`serve.py` on these artifacts: its process and its address."""
+def served(root, log, cwd=None):
+    """`serve.py` on these artifacts, started in a folder: its process and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, str(PROJECT / "scripts" / "serve.py"), "--port", str(port), "--artifacts", str(root)]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, cwd=cwd)
     address = f"http://127.0.0.1:{port}"
     try:
         end = time.monotonic() + PATIENCE_S

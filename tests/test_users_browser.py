@@ -80,12 +80,13 @@ def frame_file(side: int) -> dict:
 def test_places_are_told_and_the_server_ends_in_order_in_the_middle_of_work(chromium, root, tmp_path, monkeypatch):
     monkeypatch.setenv(background.JOBS, "1")
     log, pages = tmp_path / "serve.log", []
-    with served(root, log) as (process, address):
+    with served(root.name, log, cwd=root.parent) as (process, address):
         for _ in range(2):
             pages.append(chromium.new_context().new_page())
             pages[-1].set_default_timeout(1000 * PATIENCE_S)
             pages[-1].goto(f"{address}/Denoise")
             pages[-1].wait_for_selector("input[type=file]", state="attached")
+            assert pages[-1].get_by_role("link", name="Galaxy map").count() == 1  # the settings are the program's own
         for page, side in zip(pages, (3000, 300), strict=True):  # the second visitor waits for the first one's frame
             page.locator("input[type=file]").set_input_files([frame_file(side)])
             page.wait_for_selector("[data-testid=stProgress]")

@@ -14,6 +14,7 @@ from galaxy_core.work_queue import WorkQueue
 from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Standing, Task
 from pages.views import background, frame
 from pages.views.denoise_work import Work
+from pages.views.downloads import download_button
 from pages.views.words import ordinal
 
 POLL_S = 1.0
@@ -200,13 +201,12 @@ def draw_download_all(tasks: Sequence[Task]) -> None:
     if len(tasks) < 2 or not done:
         return
     rest = "" if len(done) == len(tasks) else f" of {len(tasks)} files"
-    st.download_button(
+    download_button(
         f"Download all ({len(done)}{rest})",
         zip_maker(done, background.visitor()),
         "denoised.zip",
         "application/zip",
         icon=":material/folder_zip:",
-        on_click="ignore",
         help="The denoised image and the residual of every file that is done.",
     )
 

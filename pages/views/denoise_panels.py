@@ -16,6 +16,7 @@ from galaxy_core.saved_images import encode_part, encode_result, stem_of
 from galaxy_core.work_tasks import Task
 from pages.views import denoise_adapt, denoise_work, frame
 from pages.views.denoise_work import Item, Options, Version, Work
+from pages.views.downloads import download_button
 from pages.views.image_viewer import component
 from pages.views.image_viewer.payload import Shown
 from pages.views.words import number
@@ -204,21 +205,19 @@ def draw_downloads(work: Work, version: Version | None, versions: list[Version],
     with st.container(horizontal=True):
         as_fits = result.linear or st.toggle("Download as FITS", help="Floats without rounding, in place of 8-bit PNG.")
     stem, ending = stem_of(result.name) + mark, "fits" if as_fits else "png"
-    files = {f"{stem}_{what}.{ending}": (result, what) for what in ("denoised", "residual")}
+    mime = "application/fits" if as_fits else "image/png"
+    files = {f"{stem}_{what}.{ending}": (result, what, mime) for what in ("denoised", "residual")}
     if result.uncertainty is not None:
-        files[f"{stem}_uncertainty.fits"] = (result, "uncertainty")
+        files[f"{stem}_uncertainty.fits"] = (result, "uncertainty", "application/fits")
     with st.container(horizontal=True, key="denoise-downloads"):
-        for name, (saved, what) in files.items():
-            st.download_button(
-                f"Download {name}", _maker(saved, what, as_fits), name, icon=":material/download:", on_click="ignore"
-            )
-        st.download_button(
+        for name, (saved, what, form) in files.items():
+            download_button(f"Download {name}", _maker(saved, what, as_fits), name, form, icon=":material/download:")
+        download_button(
             "Report (HTML)",
             report_maker(work, versions, options),
             f"{stem_of(result.name)}_report.html",
             "text/html",
             icon=":material/html:",
-            on_click="ignore",
             help="One page with images, table, settings and the model's checksum; opens without a network.",
         )
 

@@ -15,6 +15,7 @@ from galaxy_core.tree_layout import lay_out_tree
 from galaxy_core.turning import EXACT
 from galaxy_core.vote_classes import EIGHT_CLASSES, eight_class_shares
 from pages.views import frame, morphology_words, morphology_work
+from pages.views.downloads import download_button
 from pages.views.gallery import CARD_PX, data_address
 from pages.views.morphology_words import class_words, in_tree_order
 from pages.views.morphology_work import Model, Seen
@@ -138,13 +139,12 @@ def draw_downloads(seen: Seen, every: Sequence[Seen]) -> None:
 
 def _download(label: str, rows: Sequence[Seen], name: str) -> None:
     told = [seen.told for seen in rows]
-    st.download_button(
+    download_button(
         label,
         lambda: encode_morphologies(join_morphologies(told)),
         f"{name}_morphology.csv",
         "text/csv",
         icon=":material/download:",
-        on_click="ignore",
         help="Class probabilities, and the 37 expected vote fractions in two forms with 90 % intervals: the columns"
         " that `python scripts/classify.py` writes.",
     )

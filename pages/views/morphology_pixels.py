@@ -13,6 +13,7 @@ from galaxy_core.occlusion import Occlusion
 from galaxy_core.saved_images import stem_of
 from galaxy_core.work_tasks import FAILED, RUNNING, STOPPED, WAITING, Task
 from pages.views import background, denoise_files, frame, morphology_words
+from pages.views.downloads import download_button
 from pages.views.gallery import data_address
 from pages.views.morphology_work import Seen
 from pages.views.question_tree import percent
@@ -80,13 +81,12 @@ def _draw_maps(seen: Seen, made: Occlusion) -> None:
     ]
     st.html(f'<div class="pixel-maps">{"".join(figures)}</div>{scale_html(limit, frame.is_dark())}')
     st.caption(frame.plain(sentence_of(made, k, choices[k])))
-    st.download_button(
+    download_button(
         "Save the picture (PNG)",
         lambda: encode_png(fit_screen(np.concatenate(list(pictures.values()), axis=2), 1536)),
         f"{stem_of(seen.name)}_pixels.png",
         "image/png",
         icon=":material/download:",
-        on_click="ignore",
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from galaxy_core import exports
 from pages.views import cluster_labels, frame, selection, tagging, words
+from pages.views.downloads import download_button
 from pages.views.readers import Galaxies
 from pages.views.selection_differences import draw_composition, draw_differences
 from pages.views.selection_gallery import draw_gallery
@@ -71,13 +73,12 @@ def draw_header(galaxies: Galaxies, rows: np.ndarray) -> None:
                 " come from: catalog, model, checksum of the manifest, and how they were selected."
             )
             for fmt, (label, ending, media_type) in exports.FORMATS.items():
-                st.download_button(
+                download_button(
                     label,
-                    data=lambda fmt=fmt: export_of(galaxies, rows, how, fmt),
-                    file_name=f"{galaxies.name}-selection.{ending}",
-                    mime=media_type,
+                    partial(export_of, galaxies, rows, how, fmt),
+                    f"{galaxies.name}-selection.{ending}",
+                    media_type,
                     key=f"export-{fmt}",
-                    on_click="ignore",
                     width="stretch",
                 )
         st.button("Clear", icon=":material/close:", on_click=clear, args=(galaxies,), key="clear-selection")

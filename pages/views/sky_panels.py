@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from galaxy_core import exports
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import SUFFIXES, WRITERS, seeing_words, write_segmentation
 from galaxy_core.frame_stamps import pixel_scale_of
 from galaxy_core.saved_images import stem_of
 from pages.views import figures, frame, sky_figures, sky_selection, sky_sensitivity, sky_work, words
+from pages.views.downloads import download_button
 from pages.views.sky_work import SkyWork
 
 RATES = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0]
@@ -39,6 +41,7 @@ FORM_NAMES = {
     "parquet": "Parquet",
     "regions": "DS9 regions",
 }
+MEDIA_TYPES = {form: media for form, (_, _, media) in exports.FORMATS.items()} | {"regions": "text/plain"}
 
 
 def choose_config(root: Path, choices: DeltaGenerator) -> FrameConfig:
@@ -189,26 +192,21 @@ def draw_downloads(work: SkyWork) -> None:
     with st.container(horizontal=True, key="sky-downloads"):
         for form, title in FORM_NAMES.items():
             name = f"{stem}_catalog{SUFFIXES[form]}"
-            st.download_button(
-                title, _maker(catalog, form), name, icon=":material/download:", on_click="ignore", key=f"sky-get-{form}"
-            )
-        st.download_button(
+            make = partial(WRITERS[form], catalog)
+            icon = ":material/download:"
+            download_button(title, make, name, MEDIA_TYPES[form], icon=icon, key=f"sky-get-{form}")
+        download_button(
             "Segmentation map",
             lambda: segmentation_bytes(catalog),
             f"{stem}_segmentation.fits",
             "application/fits",
             icon=":material/download:",
-            on_click="ignore",
             key="sky-get-segmentation",
             help="FITS of 32-bit integers with the frame's coordinates: 0 is sky, else the object's number.",
         )
     st.caption(
         "Units, UCDs and what each column means are in the files. `scripts/detect.py` writes the same in batches."
     )
-
-
-def _maker(catalog: FrameCatalog, form: str) -> Callable[[], bytes]:
-    return lambda: WRITERS[form](catalog)
 
 
 def segmentation_bytes(catalog: FrameCatalog) -> bytes:

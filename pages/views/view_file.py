@@ -24,6 +24,7 @@ from galaxy_core import exports, map_layers
 from pages.views import cluster_labels, filters, frame, selection, words
 from pages.views import view_file_parts as parts
 from pages.views.colouring import Colouring
+from pages.views.downloads import download_button
 from pages.views.galaxy_map import component, payload
 from pages.views.galaxy_map.payload import MapLook
 from pages.views.readers import Galaxies
@@ -92,14 +93,13 @@ def draw_download(galaxies: Galaxies, label: str = "This view as one HTML file")
     It saves what was seen when the button was drawn, so it belongs into a fragment that is drawn again after any change
     of the maps, the selection or the open galaxy.
     """
-    st.download_button(
+    download_button(
         label,
-        data=maker(galaxies, view_of(galaxies)),
-        file_name=f"{galaxies.name}-view.html",
-        mime="text/html",
+        maker(galaxies, view_of(galaxies)),
+        f"{galaxies.name}-view.html",
+        "text/html",
         icon=":material/html:",
         key="export-view",
-        on_click="ignore",
         width="stretch",
         help="Maps, open galaxy, selection with its pictures, and provenance; opens in any browser without a network.",
     )

@@ -165,7 +165,7 @@ class Visitor:
 
     async def open_page(self, name: str) -> None:
         """Go to another page by the menu: a galaxy's card has links of the same names."""
-        await self.page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
+        await self.page.get_by_test_id("stSidebar").get_by_role("link", name=name).click()
         await self.page.get_by_role("heading", name=name, exact=True).wait_for()
 
     async def wait_in_the_queue(self, button) -> None:

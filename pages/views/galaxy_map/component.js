@@ -12,7 +12,7 @@ function queue(group, event) {
 
 /** Tell the server something of which only the latest matters. */
 function send(group, role, event) {
-  HUB.channels.get(`${group}/${role}`)?.tell("events", [event]);
+  HUB.channels.get(`${group}/${role}`)?.tell?.("events", [event]);
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -37,9 +37,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   } else if (role === "view") {
     maps.forEach((map) => map.askForDetail(0));
   }
-  return () => {
-    if (HUB.channels.get(name) === channel) HUB.channels.delete(name);
-  };
+  // Streamlit may clean up after a call only once the next one is made: what belongs to that stays, and so do the events.
+  return () => { if (channel.tell === setTriggerValue) channel.tell = undefined; };
 }
 
 function showMap(message, parent) {
@@ -50,6 +49,7 @@ function showMap(message, parent) {
     parent.appendChild(root);
     root.map = new GalaxyMap(root);
   }
+  const owner = (root.map.owner = {}); // of the map now: see above
   root.map.show(message);
-  return () => root.map.leave();
+  return () => { if (root.map.owner === owner) root.map.leave(); };
 }

@@ -23,13 +23,14 @@ class GalaxyMap {
     this.detail = null;
     this.drawnFrames = 0;
     this.observer = new ResizeObserver(() => this.resize());
-    this.observer.observe(this.paper);
     buildTools(this);
     listen(this);
   }
 
   /** Take over a message of the server; the view stays where the same map is drawn again in other colours. */
   show(message) {
+    this.observer.observe(this.paper); // again, where the map had left
+    HUB.maps.set(message.id, this);
     const sameMap = this.message && this.message.place === message.place;
     if (sameMap && this.message.stamp === message.stamp) return;
     if (!this.message || this.message.grouping !== message.grouping) this.hidden.clear();
@@ -49,7 +50,6 @@ class GalaxyMap {
       this.find(`.atlas-axis.${side}`).textContent = text || "";
     }
     drawLegend(this);
-    HUB.maps.set(message.id, this);
     if (!sameMap) this.view = null;
     this.resize();
     this.applyMarks(HUB.marks.get(message.group));

@@ -17,6 +17,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     root.viewer = new ImageViewer(root);
   }
   VIEWERS.all.set(message.id, root.viewer);
+  const owner = (root.viewer.owner = {}); // Streamlit may clean up after a call only once the next one is made
   root.viewer.show(message);
-  return () => root.viewer.leave();
+  return () => { if (root.viewer.owner === owner) root.viewer.leave(); };
 }

@@ -54,8 +54,8 @@ class ImageViewer {
       this.observer.disconnect();
       this.box.replaceChildren();
       this.panels = names.map((name) => buildPanel(this, name));
-      this.panels.forEach((panel) => this.observer.observe(panel.element));
     }
+    this.panels.forEach((panel) => this.observer.observe(panel.element)); // again, where the viewer had left
     for (const panel of this.panels) panel.canvas.setAttribute("aria-label", `${this.titleOf(panel.name)}, ${message.name}`);
     this.redraw();
   }

@@ -32,6 +32,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   VIEWERS.all.set(id, root.viewer);
   const marks = SKY.marks.get(id);
   root.viewer.objects.marks = marks?.stamp === message.objects_stamp ? marks : null;
+  const owner = (root.viewer.owner = {}); // Streamlit may clean up after a call only once the next one is made
   root.viewer.show(message);
   // while a frame is searched anew its viewer is gone from the page: the next one looks where it looked
   const kept = SKY.views.get(id);
@@ -41,6 +42,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     root.viewer.askForDetail();
   }
   return () => {
+    if (root.viewer.owner !== owner) return;
     SKY.views.set(id, { stamp: message.stamp, view: { ...root.viewer.view } });
     root.viewer.leave();
   };

@@ -1,0 +1,84 @@
+"""Files made on a click: they outlive the runs of other visitors until they are fetched, and not for ever."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.media_file_storage import MediaFileStorageError
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+
+from pages.views import downloads
+
+NAME, MIME = "ngc 1365 é.fits", "application/fits"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """The files of a server that runs, and their manager."""
+    storage = MemoryMediaFileStorage("/media")
+    manager = MediaFileManager(storage)
+    runtime = type("Server", (), {"media_file_mgr": manager})
+    monkeypatch.setattr(
+        downloads, "Runtime", type("Runtime", (), {"exists": lambda: True, "instance": lambda: runtime})
+    )
+    return storage, manager
+
+
+def click(manager: MediaFileManager, make) -> str:
+    """What Streamlit does when a button is clicked: the name of the file that the browser is told to fetch."""
+    place = manager.add_deferred(make, MIME, "button", NAME)
+    return manager.execute_deferred(place).rpartition("/")[2]
+
+
+def others_run(manager: MediaFileManager, times: int = 5) -> None:
+    for _ in range(times):
+        manager.remove_orphaned_files()
+
+
+def test_a_file_is_there_after_runs_of_others(server):
+    storage, manager = server
+    name = click(manager, downloads.kept(lambda: b"pixels", NAME, MIME))
+    others_run(manager)
+    assert storage.get_file(name).content == b"pixels"
+
+
+def test_streamlit_alone_forgets_it(server):
+    storage, manager = server
+    name = click(manager, lambda: b"pixels")
+    others_run(manager)
+    with pytest.raises(MediaFileStorageError):
+        storage.get_file(name)  # where this no longer raises, `downloads` is needed no more
+
+
+def test_a_file_is_forgotten_in_the_end(server):
+    storage, manager = server
+    name = click(manager, downloads.kept(lambda: b"pixels", NAME, MIME, seconds=0.05))
+    time.sleep(0.5)
+    others_run(manager)
+    with pytest.raises(MediaFileStorageError):
+        storage.get_file(name)
+
+
+def test_text_and_nothing_are_files_too(server):
+    storage, manager = server
+    for made, data in (("id,p\né,1\n", "id,p\né,1\n".encode()), (b"", b"")):
+        name = click(manager, downloads.kept(lambda made=made: made, NAME, MIME))
+        others_run(manager)
+        assert storage.get_file(name).content == data
+
+
+def test_an_error_of_the_maker_keeps_nothing(server):
+    _, manager = server
+
+    def fail() -> bytes:
+        raise ValueError("no such result")
+
+    with pytest.raises(MediaFileStorageError, match="no such result"):
+        click(manager, downloads.kept(fail, NAME, MIME))
+    assert not manager._file_metadata
+
+
+def test_without_a_server_the_bytes_are_the_makers():
+    assert downloads.kept(lambda: "é", NAME, MIME)() == "é".encode()

@@ -1,0 +1,99 @@
+"""What the map's script does when Streamlit calls it and cleans up after it in an unlucky order: no click is lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pages.views import readers
+from pages.views.colouring import colour_by
+from pages.views.galaxy_map import component, payload
+
+pytestmark = pytest.mark.browser
+
+ROW = 7
+LOOK = payload.MapLook("map-0", "tiny", "umap", "UMAP", "", "tiny", "tiny-umap", True)
+LOAD = """async ([script, messages, css]) => {
+    const style = document.head.appendChild(document.createElement('style'));
+    style.textContent = css;
+    document.body.innerHTML = '<div id="map" style="width:600px;height:500px"></div><div id="marks"></div>';
+    const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+    const whatStreamlitCalls = (await import(url)).default;
+    window.told = [];
+    window.call = (role, number) => whatStreamlitCalls({
+        data: new Uint8Array(messages[role]), parentElement: document.getElementById(role),
+        setTriggerValue: (name, events) => window.told.push({ number, events }),
+    });
+}"""
+
+
+@pytest.fixture
+def page(chromium, tiny_root):
+    """An empty page with the script; ``call(role, number)`` is a call by Streamlit, which returns its clean-up."""
+    galaxies = readers.open_catalog(tiny_root, "tiny")
+    x, y = galaxies.coordinates("umap")
+    messages = {
+        "map": payload.map_message(LOOK, x, y, colour_by(galaxies, "class"), None, "s"),
+        "marks": payload.marks_message("tiny", len(galaxies), 0, None, {}, None, {}, []),
+    }
+    script = component.scripts() + (component.FOLDER / "component.js").read_text(encoding="utf-8")
+    context = chromium.new_context(viewport={"width": 800, "height": 700})
+    page = context.new_page()
+    page.goto("about:blank")
+    page.evaluate(LOAD, [script, {role: list(message) for role, message in messages.items()}, component.style()])
+    yield page
+    context.close()
+
+
+def click(page, row: int = ROW) -> None:
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    place = page.evaluate(f"window.galaxyAtlas.maps.get('map-0').pixelOf({row})")
+    page.mouse.click(*place)
+
+
+def rows_told(page) -> list[tuple[int, int]]:
+    """By which call each galaxy was told."""
+    return [(one["number"], event["row"]) for one in page.evaluate("window.told") for event in one["events"]]
+
+
+def test_a_click_is_told_after_a_late_clean_up(page):
+    page.evaluate("() => { call('map', 0); const late = call('marks', 1); call('marks', 2); late(); }")
+    click(page)
+    assert [number for number, _ in rows_told(page)] == [2]
+
+
+def test_a_click_while_nobody_listens_is_told_later(page):
+    page.evaluate("() => { call('map', 0); call('marks', 1)(); }")
+    click(page)
+    assert rows_told(page) == []
+    page.evaluate("() => { call('marks', 2); }")
+    assert [number for number, _ in rows_told(page)] == [2]
+
+
+def test_what_was_not_seen_is_told_with_the_next_call_that_starts_anew(page):
+    page.evaluate("() => { call('map', 0); window.end = call('marks', 1); }")
+    click(page)
+    page.evaluate("() => { end(); call('marks', 2); }")
+    told = rows_told(page)
+    assert [number for number, _ in told] == [1, 2] and len({row for _, row in told}) == 1
+
+
+def test_a_map_stays_after_a_late_clean_up_and_is_gone_after_its_own(page):
+    page.evaluate("() => { const late = call('map', 0); window.end = call('map', 1); late(); }")
+    known = "() => window.galaxyAtlas.maps.has('map-0')"
+    assert page.evaluate(known)
+    page.evaluate("() => { call('marks', 1); }")
+    click(page)
+    assert len(rows_told(page)) == 1
+    page.evaluate("() => end()")
+    assert not page.evaluate(known)
+
+
+def test_a_map_that_comes_back_follows_its_size(page):
+    page.evaluate("() => { call('map', 0)(); call('map', 1); }")
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    width = "window.galaxyAtlas.maps.get('map-0').sheet.width"
+    before = page.evaluate(width)
+    page.evaluate("() => { document.getElementById('map').style.width = '400px'; }")
+    page.wait_for_function(f"{width} < {before}")
+    assert np.isclose(before - page.evaluate(width), 200, atol=2)
