@@ -16,7 +16,7 @@ LOOK = payload.MapLook("map-0", "tiny", "umap", "UMAP", "", "tiny", "tiny-umap",
 LOAD = """async ([script, messages, css]) => {
     const style = document.head.appendChild(document.createElement('style'));
     style.textContent = css;
-    document.body.innerHTML = '<div id="map" style="width:600px;height:500px"></div><div id="marks"></div>';
+    document.body.innerHTML = '<div id="map" style="width:600px;height:500px"></div><div id="marks"></div><div id="hover"></div>';
     const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
     const whatStreamlitCalls = (await import(url)).default;
     window.told = [];
@@ -35,6 +35,7 @@ def page(chromium, tiny_root):
     messages = {
         "map": payload.map_message(LOOK, x, y, colour_by(galaxies, "class"), None, "s"),
         "marks": payload.marks_message("tiny", len(galaxies), 0, None, {}, None, {}, []),
+        "hover": payload.pack({"role": "hover", "group": "tiny"}),
     }
     script = component.scripts() + (component.FOLDER / "component.js").read_text(encoding="utf-8")
     context = chromium.new_context(viewport={"width": 800, "height": 700})
@@ -97,3 +98,11 @@ def test_a_map_that_comes_back_follows_its_size(page):
     page.evaluate("() => { document.getElementById('map').style.width = '400px'; }")
     page.wait_for_function(f"{width} < {before}")
     assert np.isclose(before - page.evaluate(width), 200, atol=2)
+
+
+def test_no_frame_without_a_picture_stays_after_a_click(page):
+    page.evaluate("() => { call('map', 0); call('marks', 1); call('hover', 2); }")
+    click(page)
+    page.wait_for_timeout(300)
+    assert page.locator(".atlas-tip").is_hidden()
+    assert [one for one in page.evaluate("window.told") if one["number"] == 2] == []

@@ -56,7 +56,9 @@ function listen(map) {
     start = map.drawing = null;
     if (event.type === "pointercancel") return map.draw();
     if (drawn) return sendOutline(map, drawn);
-    if (!moved) click(map, ...at(event), finger ? 2 : 1);
+    if (moved) return;
+    hideTip(map); // its picture is not asked for any more, and the card shows more
+    click(map, ...at(event), finger ? 2 : 1);
   };
   paper.addEventListener("pointerup", finish);
   paper.addEventListener("pointercancel", finish);
