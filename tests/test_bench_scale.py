@@ -18,6 +18,7 @@ NUMBERS = {
     "device": "cuda",
     "galaxies_per_second": {"engine": 1000.0, "bare loop": 1010.0},
     "strong_scaling": 0.5,
+    "ms_per_galaxy": {"read": 0.1, "decode": 1.5, "forward": 0.5, "write": 0.4},
     "bytes_per_galaxy": 4000.0,
     "driver_peak_mb": {100_000: 400.0, 1_000_000: 490.0},
 }
@@ -25,24 +26,33 @@ NUMBERS = {
 
 def rows_of(numbers: dict) -> list[list[float]]:
     table = scale.survey_table(numbers).splitlines()
-    assert table[0].count("|") == table[1].count("|") == 6 and "cuda" in table[0]
+    assert table[0].count("|") == table[1].count("|") == 7 and numbers["device"] in table[0]
     return [[float(cell.replace(",", "").split()[0]) for cell in line.strip("|").split("|")] for line in table[2:]]
 
 
 def test_the_table_is_what_was_measured_times_the_galaxies():
     rows = rows_of(NUMBERS)
     assert [row[0] for row in rows] == [1e6, 10e6, 40e6]
-    for n, one, ten, size, memory in rows:
-        assert one == pytest.approx(n / 1000 / 3600, abs=0.06)
-        assert ten == pytest.approx(n / 1000 / 3600 / 10 / 0.5, abs=0.06)
+    for n, here, one, ten, size, memory in rows:
+        assert here == one == pytest.approx(n / 1000 / 3600, abs=0.06)
+        assert ten == pytest.approx(n / 1000 / 3600 / 10 / 0.5, abs=0.006)
         assert size == pytest.approx(n * 4000 / 1e9, abs=0.6)
         assert memory == pytest.approx((400 + (n - 100_000) * 1e-4) / 1e3, abs=0.006)
 
 
 def test_ten_workers_are_never_more_than_ten_times_as_fast_and_memory_never_shrinks():
     rows = rows_of(NUMBERS | {"strong_scaling": 1.2, "driver_peak_mb": {"1000": 300.0, "2000": 299.0}})
-    assert all(ten == pytest.approx(one / 10, abs=0.06) and memory == 0.3 for _, one, ten, _, memory in rows)
+    assert all(ten == pytest.approx(one / 10, abs=0.06) and memory == 0.3 for _, _, one, ten, _, memory in rows)
     assert rows_of(NUMBERS | {"driver_peak_mb": {5: 200.0}})[0][-1] == 0.2
+
+
+def test_a_gpu_that_was_not_measured_waits_for_the_core_that_feeds_it_and_the_table_says_so():
+    numbers = NUMBERS | {"device": "cpu", "ms_per_galaxy": {"read": 0.1, "decode": 1.5, "forward": 9.0, "write": 0.4}}
+    assert scale.survey_table(numbers).splitlines()[0].count("not measured") == 2
+    for n, here, one, ten, *_ in rows_of(numbers):
+        assert here == pytest.approx(n / 1000 / 3600, abs=0.06)
+        assert one == pytest.approx(n * 2e-3 / 3600, abs=0.06)
+        assert ten == pytest.approx(n * 2e-3 / 3600 / 10 / 0.5, abs=0.006)
 
 
 @pytest.fixture

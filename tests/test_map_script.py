@@ -16,7 +16,8 @@ LOOK = payload.MapLook("map-0", "tiny", "umap", "UMAP", "", "tiny", "tiny-umap",
 LOAD = """async ([script, messages, css]) => {
     const style = document.head.appendChild(document.createElement('style'));
     style.textContent = css;
-    document.body.innerHTML = '<div id="map" style="width:600px;height:500px"></div><div id="marks"></div><div id="hover"></div>';
+    document.body.innerHTML = '<div id="map" style="width:600px;height:500px"></div>'
+        + '<div id="marks"></div><div id="hover"></div>';
     const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
     const whatStreamlitCalls = (await import(url)).default;
     window.told = [];
