@@ -18,7 +18,7 @@ from pages.views.denoise_sources import FILE_TYPES
 
 PAGE = "sky"
 UPLOAD, FOLDER = "Your frames", "Frames in the artifacts folder"
-MAX_UPLOAD_MB = 512  # 10,000 x 10,000 pixels of 32 bits are 400 MB
+MAX_UPLOAD_MB = 500  # 10,000 x 10,000 pixels of 32 bits are 400 MB
 MAX_KEPT_BYTES = 4 * 2**30  # of uploads on disk; the oldest go first
 COPY_BYTES = 2**22
 BANDS_HELP = """Aligned bands of one field, on the same pixels: they are searched together, and objects have colours.
