@@ -127,7 +127,9 @@ class Visitor:
         angle = np.linspace(0, 2 * np.pi, CORNERS)
         ring = middle + 1.001 * radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         await self.page.locator('[data-tool="lasso"]').first.click()
-        corners = await self.page.evaluate(TO_PAGE, ring.tolist())
+        corners = np.array(await self.page.evaluate(TO_PAGE, [*ring.tolist(), self.map_places.mean(axis=1).tolist()]))
+        corners, centre = corners[:-1], corners[-1]  # begun where it is surely on the map
+        corners = np.roll(corners, -int(np.hypot(*(corners - centre).T).argmin()), axis=0).tolist()
         await self.page.mouse.move(*corners[0])
         await self.page.mouse.down()
         for corner in corners[1:]:
