@@ -72,11 +72,7 @@ class Layers:
     @cached_property
     def bounds(self) -> np.ndarray:
         """Rectangle around each group of rows of the points: float64, (n_groups, 4), as ``x0, x1, y0, y1``."""
-        metadata, found = self.points.file.metadata, []
-        for number in range(metadata.num_row_groups):
-            known = [metadata.row_group(number).column(place).statistics for place in range(2)]
-            found.append([value for side in known for value in (side.min, side.max)])
-        return np.array(found, dtype=np.float64).reshape(-1, 4)
+        return np.array(_ends(self.points), dtype=np.float64).reshape(-1, 4)
 
     def least_within(self, part: Extent) -> int:
         """Galaxies that are in a part of the map for sure, from the footer alone."""
@@ -122,10 +118,9 @@ class Layers:
 
     def _lines(self, bins: int, start: int, stop: int) -> np.ndarray:
         """Lines ``start`` to before ``stop`` of a grid."""
-        metadata, wanted = self.density.file.metadata, []
-        for number in range(metadata.num_row_groups):
-            grid, line = (metadata.row_group(number).column(place).statistics for place in range(2))
-            if grid.min <= bins <= grid.max and (grid.min < grid.max or (line.max >= start and line.min < stop)):
+        wanted = []
+        for number, (least, most, first, last) in enumerate(_ends(self.density)):
+            if least <= bins <= most and (least < most or (last >= start and first < stop)):
                 wanted.append(number)
         table = self.density.read(wanted, list(self.density.names))
         of, line, column, count = (table[name].to_numpy() for name in self.density.names)
@@ -133,6 +128,18 @@ class Layers:
         counts = np.zeros((stop - start, bins), np.int64)
         counts[line[inside] - start, column[inside]] = count[inside]
         return counts
+
+
+def _ends(table: ColumnTable) -> list[list[float]]:
+    """Least and largest value of the first two columns of each group of rows, from the footer."""
+    found = []
+    for number in range(table.file.metadata.num_row_groups):
+        group = table.file.metadata.row_group(number)
+        known = [group.column(place).statistics for place in range(2)]
+        all_known = all(side is not None and side.has_min_max for side in known)
+        ends = [end for side in known for end in (side.min, side.max)] if all_known else [-np.inf, np.inf] * 2
+        found.append(ends)
+    return found
 
 
 def layer_file(projection: str, part: str) -> str:

@@ -230,10 +230,10 @@ def by_cluster(galaxies: Galaxies, clustering: str) -> Colouring:
 def _cluster_codes(galaxies: Galaxies, clustering: str) -> tuple[np.ndarray, np.ndarray]:
     """Place of each galaxy's cluster among the labels in use, -1 for none; and these labels."""
     if ("cluster codes", clustering) not in galaxies.memory:
-        present, codes = np.unique(galaxies.labels(clustering), return_inverse=True)
-        n_unclustered = int((present < 0).sum())
-        codes = np.maximum(codes.astype(np.int32) - n_unclustered, -1)
-        galaxies.memory["cluster codes", clustering] = codes, present[n_unclustered:]
+        labels = galaxies.labels(clustering)
+        present = np.unique(labels[labels >= 0])
+        codes = np.where(labels < 0, -1, np.searchsorted(present, labels)).astype(np.int32)
+        galaxies.memory["cluster codes", clustering] = codes, present
     return galaxies.memory["cluster codes", clustering]
 
 
