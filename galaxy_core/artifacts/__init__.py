@@ -1,8 +1,8 @@
 """What scripts write and pages read: every path, column and schema of ``artifacts/<catalog>/``, in one place.
 
 Reading order: `schemas` (names, columns, the manifest), `files` (atomic writes, checksums), `writing`, `reading`,
-`sweeps`; `columns` and `layers` for very many galaxies; `roots`, `remote`, `sending` and `model_store` for artifacts at
-an address such as ``s3://bucket/artifacts``.
+`sweeps`; `columns`, `vectors` and `layers` for very many galaxies; `roots`, `remote`, `sending` and `model_store` for
+artifacts at an address such as ``s3://bucket/artifacts``.
 Everything is checked when it is written and again when it is read; the manifest is written last and records the rows,
 the bytes and the sha256 of every other file.
 
@@ -56,6 +56,7 @@ from galaxy_core.artifacts.schemas import (
 )
 from galaxy_core.artifacts.sending import check_writable, send_model
 from galaxy_core.artifacts.sweeps import append_sweep, read_sweeps, sweep_source
+from galaxy_core.artifacts.vectors import StoredVectors, open_vectors
 from galaxy_core.artifacts.writing import (
     write_embedding,
     write_manifest,
@@ -82,6 +83,7 @@ __all__ = [
     "Layers",
     "Manifest",
     "RowOf",
+    "StoredVectors",
     "address_of",
     "append_sweep",
     "atomic_path",
@@ -102,6 +104,7 @@ __all__ = [
     "open_columns",
     "open_layers",
     "open_neighbors",
+    "open_vectors",
     "part_name",
     "read_embedding",
     "read_manifest",

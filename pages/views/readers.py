@@ -22,6 +22,8 @@ from galaxy_core.map_layers import MAX_POINTS, Extent, extent_of
 
 MANY = MAX_POINTS
 """Above so many galaxies tables are read column by column, and rows by number."""
+EMBEDDING_BYTES = 2**30
+"""Of an embedding that is kept in memory where a few of its vectors are wanted."""
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,15 @@ def _neighbors(root: Path, name: str, model: str, stamp: tuple) -> tuple[np.ndar
 def embedding(galaxies: Galaxies) -> np.ndarray:
     """The embedding of every galaxy, float32 of shape (n, d), read once and shared; never to be changed."""
     return _embedding(galaxies.root, galaxies.name, galaxies.manifest.model, galaxies.stamp)
+
+
+def vectors(galaxies: Galaxies) -> np.ndarray | artifacts.StoredVectors:
+    """The same to take rows of: above `EMBEDDING_BYTES` these alone are read, and nothing is kept."""
+    manifest = galaxies.manifest
+    files = [entry for path, entry in manifest.files.items() if path.startswith(f"embedding/{manifest.model}/")]
+    if sum(entry["bytes"] for entry in files) > EMBEDDING_BYTES:
+        return artifacts.open_vectors(galaxies.root, manifest, manifest.model)
+    return embedding(galaxies)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
