@@ -126,6 +126,23 @@ def test_numbers_read_their_column_and_no_places(both, read):
         assert np.array_equal(after["code"], payload.paint_codes(by[0])[after["row"]])
 
 
+def test_a_map_with_few_of_very_many_galaxies_draws_each(both, monkeypatch):
+    _, layered = both
+    monkeypatch.setattr(map_layers, "MAX_POINTS", N - 1)
+    look = payload.MapLook(**(vars(LOOK) | {"projection": "tsne"}))
+    message = unpacked(component._message(layered, look, colour_by(layered, "class"), None, "all but one"))
+    assert len(message["row"]) == N - 1 and not message["sampled"]
+
+
+def test_a_filtered_part_holds_those_that_pass(both):
+    keep = np.arange(N) % 3 == 0
+    for part in ([-1.0, 1.0, 4.0, 5.0], [-90.0, 90.0, -90.0, 90.0]):
+        views = [component.part_of(g, "umap", map_layers.Extent(*part), keep) for g in both]
+        found = [dict(zip(rows.tolist(), zip(x, y, strict=True), strict=True)) for rows, x, y, _ in views]
+        assert found[0] == found[1] and len(found[0]) > 5 and all(row % 3 == 0 for row in found[1])
+        assert views[0][3] == views[1][3] == (len(found[0]) <= payload.MAX_DETAIL)
+
+
 def test_what_layers_do_not_tell_is_drawn_from_the_columns(both):
     _plain, layered = both
     tags.tag_galaxies(artifacts.tags_path(layered.root, "tiny"), "odd", [str(layered.ids[77])], "me")

@@ -199,13 +199,17 @@ def part_of(
 
     Of too many those of the layers' sample are given, where there is one: pictures are chosen from these.
     """
-    layers = galaxies.layers(projection) if keep is None else None
-    if layers is not None and layers.least_within(part) > payload.MAX_DETAIL:
-        rows, x, y, whole = *(layers.sample[name] for name in ("row", "x", "y")), False
+    layers = galaxies.layers(projection)
+    many = layers is not None and layers.least_within(part) > payload.MAX_DETAIL
+    if many and keep is None:
+        rows, x, y = (layers.sample[name] for name in ("row", "x", "y"))
+    elif many:
+        rows, (x, y) = np.arange(len(galaxies), dtype=np.int32), galaxies.coordinates(projection)
     else:
-        rows, x, y, whole = *galaxies.around(projection, part), True
+        rows, x, y = galaxies.around(projection, part)
     inside = np.flatnonzero(part.contains(x, y) & (True if keep is None else keep[rows]))
-    return rows[inside], x[inside], y[inside], whole and len(inside) <= payload.MAX_DETAIL
+    whole = len(inside) <= payload.MAX_DETAIL and not (many and keep is None)
+    return rows[inside], x[inside], y[inside], whole
 
 
 def _picture(galaxies: Galaxies, rows: list[int]) -> list[str]:

@@ -144,11 +144,13 @@ def map_message(
 
 
 def layers_message(look: MapLook, layers: Layers, colouring: Colouring, stamp: str) -> bytes | None:
-    """`map_message` of all galaxies from the layers of the map; None where these do not tell it all.
+    """`map_message` of all galaxies from the layers of the map; None where these do not tell it all, or all are drawn.
 
     Groups must be among those the sample is fair to. Of numbers the whole column is read, and no coordinates; galaxies
     that are not on the map must be none then.
     """
+    if layers.n_on_map <= map_layers.MAX_POINTS:
+        return None
     palette = palette_of(colouring, look.dark)
     x, y, rows = (layers.sample[name] for name in ("x", "y", "row"))
     if colouring.layer in layers.groups:
