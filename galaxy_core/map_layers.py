@@ -61,7 +61,7 @@ def quantise(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def density(x: np.ndarray, y: np.ndarray, extent: Extent, bins: int = DENSITY_BINS) -> np.ndarray:
-    """How many galaxies lie where, as brightness.
+    """How many galaxies lie where, as brightness; see `brightness_of`.
 
     Parameters
     ----------
@@ -71,12 +71,21 @@ def density(x: np.ndarray, y: np.ndarray, extent: Extent, bins: int = DENSITY_BI
     Returns
     -------
     uint8 array, shape (bins, bins)
-        ``255 log(1 + count) / log(1 + largest count)``; row 0 is at ``y0``. A bin with a galaxy is at least 1.
     """
-    counts = count_in_bins(x, y, extent, bins)
+    return brightness_of(count_in_bins(x, y, extent, bins))
+
+
+def brightness_of(counts: np.ndarray) -> np.ndarray:
+    """Brightness of cells of a map from the galaxies in each, row 0 at ``y0``.
+
+    Returns
+    -------
+    uint8 array, of the shape of ``counts``
+        ``255 log(1 + count) / log(1 + largest count)``. A cell with a galaxy is at least 1.
+    """
     largest = counts.max(initial=0)
     if not largest:
-        return np.zeros((bins, bins), dtype=np.uint8)
+        return np.zeros(counts.shape, dtype=np.uint8)
     return np.ceil(255 * np.log1p(counts) / np.log1p(largest)).astype(np.uint8)
 
 
@@ -120,22 +129,40 @@ def fair_sample(
     rng = np.random.default_rng(seed)
     if len(rows) > THINNED_ABOVE > size:
         rows, codes = _thin(np.asarray(rows), codes, THINNED_ABOVE, floor, rng)
-    order = rng.permutation(len(rows))
-    if len(rows) > size and codes is not None:
-        _, group, sizes = np.unique(codes[order], return_inverse=True, return_counts=True)
-        floor = int(np.clip(size // (2 * len(sizes)), 1, floor))
-        # place of each galaxy within its group, in the random order: the first ones are the group's share
-        by_group = np.argsort(group, kind="stable")
-        place = np.empty(len(order), dtype=np.int64)
-        place[by_group] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        certain = place < floor
-        others = np.flatnonzero(~certain)[: max(0, size - int(certain.sum()))]
-        chosen = certain.copy()
-        chosen[others] = True
-        order = order[chosen]
-    else:
-        order = order[:size]
+    order = _draw(len(rows), [] if codes is None else [codes], size, floor, rng)
     return np.asarray(rows)[order].astype(np.int32)
+
+
+def fair_to_all(
+    rows: np.ndarray, groupings: list[np.ndarray], size: int, seed: int, floor: int = GROUP_FLOOR
+) -> np.ndarray:
+    """`fair_sample` for several groupings at once: each group of each of them is in the one sample.
+
+    Parameters
+    ----------
+    groupings : list of int array, shape (n,)
+        Group of each of the ``rows``.
+    """
+    order = _draw(len(rows), groupings, size, floor, np.random.default_rng(seed))
+    return np.asarray(rows)[order].astype(np.int32)
+
+
+def _draw(n: int, groupings: list[np.ndarray], size: int, floor: int, rng: np.random.Generator) -> np.ndarray:
+    """Places of the galaxies in the sample, in random order."""
+    order = rng.permutation(n)
+    if n <= size or not groupings:
+        return order[:size]
+    sizes = [np.bincount(codes - codes.min()) for codes in groupings]
+    floor = int(np.clip(size // (2 * sum(np.count_nonzero(counts) for counts in sizes)), 1, floor))
+    chosen = np.zeros(n, dtype=bool)
+    for codes, counts in zip(groupings, sizes, strict=True):
+        # place of each galaxy within its group, in the random order: the first ones are the group's share
+        by_group = np.argsort(codes[order], kind="stable")
+        place = np.empty(n, dtype=np.int64)
+        place[by_group] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+        chosen |= place < floor
+    chosen[np.flatnonzero(~chosen)[: max(0, size - int(chosen.sum()))]] = True
+    return order[chosen]
 
 
 def _thin(
@@ -152,6 +179,30 @@ def _thin(
         all_of_them = np.flatnonzero(np.isin(codes, short))
         chosen = np.concatenate([chosen[~np.isin(codes[chosen], short)], all_of_them])
     return rows[chosen], codes[chosen]
+
+
+def along_curve(x: np.ndarray, y: np.ndarray, extent: Extent) -> np.ndarray:
+    """Order in which neighbours on the map are neighbours, so that a piece of it is a part of the map.
+
+    The bits of the two coordinates, 16 of each, are interleaved (Morton 1966, IBM technical report: A computer oriented
+    geodetic data base and a new technique in file sequencing).
+
+    Parameters
+    ----------
+    x, y : float array, shape (n,)
+        Inside ``extent``.
+
+    Returns
+    -------
+    int64 array, shape (n,)
+    """
+    codes = np.zeros(len(x), np.uint32)
+    for shift, bits in ((0, quantise(x, extent.x0, extent.x1)), (1, quantise(y, extent.y0, extent.y1))):
+        bits = bits.astype(np.uint32)
+        for step, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+            bits = (bits | (bits << np.uint32(step))) & np.uint32(mask)
+        codes |= bits << np.uint32(shift)
+    return np.argsort(codes, kind="stable")
 
 
 def pick_peaks(

@@ -32,6 +32,7 @@ from galaxy_core.image_steps import (
     selection_notes,
     silent,
 )
+from galaxy_core.layer_steps import make_layers
 from galaxy_core.measure_steps import make_anomalies, make_trust
 from galaxy_core.neighbor_steps import make_all_neighbors
 from galaxy_core.pipeline_config import PipelineConfig, keep_added, package_versions
@@ -230,7 +231,8 @@ def _finish(
     trust = make_trust(staging, galaxies, projections, neighbors[0], config.seed, progress)
     clusters = make_clusters(staging, galaxies, config, progress, asked)
     anomalies = make_anomalies(staging, galaxies, neighbors[0], config, progress)
-    steps = [*steps, *neighbors, projections, trust, *clusters, anomalies]
+    layers = make_layers(staging, len(table), progress)
+    steps = [*steps, *neighbors, projections, trust, *clusters, anomalies, *layers]
     drop_strangers(staging, ("catalog.parquet", *(file for step in steps for file in step.files)))
     manifest = _complete(manifest, len(table), config, steps)
     artifacts.write_manifest(staging.root, staging.name, manifest)

@@ -17,6 +17,7 @@ _UNITS = {
     "projections": "map",
     "clusters": "clustering",
     "trust": "map",
+    "layers": "map",
     "sweep": "fit",
     "redraws": "refit",
     "upload": "file",

@@ -13,7 +13,7 @@ from galaxy_core.artifacts import Ids, RowOf, columns, open_columns
 from galaxy_core.errors import ArtifactError
 from pages.views import card, readers, region, search, tagged
 from pages.views.colouring import colour_by, colour_choices, shows_numbers
-from pages.views.selection_gallery import order_choices
+from pages.views.selection_gallery import order_choices, values_of
 from tests.conftest import make_catalog
 
 N = 90
@@ -81,6 +81,28 @@ def test_what_a_map_can_be_coloured_by_is_the_same(root, monkeypatch):
                 np.testing.assert_array_equal(a, b)
         assert one.names == other.names
     assert sum(name[0] == "colouring" for name in many.memory) <= 4  # of every column there is
+
+
+def test_vectors_of_some_galaxies_without_the_others(root, monkeypatch):
+    vectors = artifacts.read_embedding(root, "tiny", "toy")[1]
+    for part in range(3):  # in three files
+        ids = artifacts.read_table(root, "tiny", "catalog")["galaxy_id"]
+        here = slice(30 * part, 30 * part + 30)
+        artifacts.write_embedding(root, "tiny", "toy", ids[here], vectors[here], part)
+    artifacts.write_manifest(root, "tiny", artifacts.read_manifest(root, "tiny"))
+    small, many = both(root, monkeypatch)
+    expected = values_of(small, np.arange(10, 80), "typical")
+    readers._embedding.clear()
+    monkeypatch.setattr(readers, "EMBEDDING_BYTES", 1)
+    monkeypatch.setattr(artifacts, "read_embedding", None)
+    stored = readers.vectors(many)
+    for rows in (np.array([89, 3, 3, 30, 29]), np.array([60]), np.arange(90)[::-1]):
+        assert np.array_equal(stored[rows], vectors[rows]) and stored[rows].dtype == np.float32
+    assert len(stored) == N and np.array_equal(values_of(many, np.arange(10, 80), "typical"), expected)
+    (root / "tiny" / artifacts.embedding_file("toy", 1)).unlink()
+    assert stored[np.array([0, 89])].shape == (2, 8)
+    with pytest.raises(ArtifactError, match=r"part-00001\.parquet is missing"):
+        stored[np.array([30])]
 
 
 def test_names_and_rows(root, monkeypatch):

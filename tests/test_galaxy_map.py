@@ -47,7 +47,7 @@ def test_every_galaxy_is_drawn_once_where_it_belongs_in_its_colour(tiny):
         rows = message["row"]
         assert sorted(rows) == [row for row in range(90) if row != 5], key
         assert np.abs(places(message) - np.stack([x[rows], y[rows]], axis=1)).max() < 2e-4
-        codes, palette = payload.paint_codes(by, dark=True)
+        codes, palette = payload.paint_codes(by), payload.palette_of(by, dark=True)
         assert np.array_equal(message["code"], codes[rows]) and message["colours"] == palette
         assert message["code"].max() < len(palette)
 
@@ -66,7 +66,9 @@ def test_unclustered_lie_at_the_bottom_in_grey_and_are_counted(tiny):
 def test_groups_are_mixed_so_that_none_hides_another():
     n = 10_000
     codes = np.repeat([0, 1], n // 2).astype(np.int32)
-    message = drawn(np.zeros(n, np.float32), np.zeros(n, np.float32), Colouring("class", codes=codes, names=("a", "b")))
+    message = drawn(
+        np.zeros(n, np.float32), np.zeros(n, np.float32), Colouring("class", grouped=codes, names=("a", "b"))
+    )
     assert 0.45 < message["code"][: n // 2].mean() < 0.55
 
 
@@ -87,11 +89,11 @@ def test_all_are_drawn_up_to_the_limit_and_beyond_it_every_group_over_a_density(
     x, y = rng.normal(size=(2, 1001)).astype(np.float32)
     codes = np.zeros(1001, np.int32)
     codes[-1] = 1
-    by = Colouring("cluster", codes=codes, names=("a", "lonely"))
-    assert len(drawn(x[:1000], y[:1000], Colouring("c", codes=codes[:1000], names=("a",)))["x"]) == 1000
+    by = Colouring("cluster", grouped=codes, names=("a", "lonely"))
+    assert len(drawn(x[:1000], y[:1000], Colouring("c", grouped=codes[:1000], names=("a",)))["x"]) == 1000
     message = drawn(x, y, by)
     assert message["sampled"] and len(message["x"]) == 200 and 1000 in message["row"]
-    image = message["density"].reshape(message["bins"], message["bins"])
+    image = message["density"].reshape(message["bins"])
     assert np.array_equal(image, map_layers.density(x, y, map_layers.extent_of(x, y)))
     assert message["total"] == 1001 and [entry["count"] for entry in message["legend"]] == [1000, 1]
 
@@ -99,14 +101,14 @@ def test_all_are_drawn_up_to_the_limit_and_beyond_it_every_group_over_a_density(
 def test_the_first_message_of_a_million_is_small():
     n = 1_000_000
     x, y = np.random.default_rng(0).normal(size=(2, n)).astype(np.float32)
-    by = Colouring("class", codes=(np.arange(n) % 7).astype(np.int32), names=tuple("abcdefg"))
+    by = Colouring("class", grouped=(np.arange(n) % 7).astype(np.int32), names=tuple("abcdefg"))
     assert len(payload.map_message(LOOK, x, y, by, None, "s")) < 2e6
 
 
 def test_nothing_to_draw_is_no_error():
     for n in (0, 1, 2):
         nowhere = np.full(n, np.nan, np.float32)
-        by = Colouring("class", codes=np.full(n, -1, np.int32), names=())
+        by = Colouring("class", grouped=np.full(n, -1, np.int32), names=())
         assert len(drawn(nowhere, nowhere, by)["x"]) == 0
         assert len(drawn(np.zeros(n, np.float32), np.zeros(n, np.float32), by)["x"]) == n
         numbers = Colouring("mass", values=np.full(n, np.nan, np.float32))

@@ -1,7 +1,8 @@
 """What scripts write and pages read: every path, column and schema of ``artifacts/<catalog>/``, in one place.
 
 Reading order: `schemas` (names, columns, the manifest), `files` (atomic writes, checksums), `writing`, `reading`,
-`sweeps`; `roots`, `remote`, `sending` and `model_store` for artifacts at an address such as ``s3://bucket/artifacts``.
+`sweeps`; `columns`, `vectors` and `layers` for very many galaxies; `roots`, `remote`, `sending` and `model_store` for
+artifacts at an address such as ``s3://bucket/artifacts``.
 Everything is checked when it is written and again when it is read; the manifest is written last and records the rows,
 the bytes and the sha256 of every other file.
 
@@ -11,6 +12,7 @@ Every function takes ``root`` (the artifacts folder) and ``name`` (the catalog's
 from galaxy_core.artifacts.columns import ColumnTable, open_columns, open_neighbors
 from galaxy_core.artifacts.files import atomic_path, cached_sha256, sha256_of_file, write_json
 from galaxy_core.artifacts.ids import Ids, RowOf
+from galaxy_core.artifacts.layers import Layers, open_layers
 from galaxy_core.artifacts.model_store import fetch_models
 from galaxy_core.artifacts.reading import (
     catalog_exists,
@@ -54,6 +56,7 @@ from galaxy_core.artifacts.schemas import (
 )
 from galaxy_core.artifacts.sending import check_writable, send_model
 from galaxy_core.artifacts.sweeps import append_sweep, read_sweeps, sweep_source
+from galaxy_core.artifacts.vectors import StoredVectors, open_vectors
 from galaxy_core.artifacts.writing import (
     write_embedding,
     write_manifest,
@@ -77,8 +80,10 @@ __all__ = [
     "TABLES",
     "ColumnTable",
     "Ids",
+    "Layers",
     "Manifest",
     "RowOf",
+    "StoredVectors",
     "address_of",
     "append_sweep",
     "atomic_path",
@@ -97,7 +102,9 @@ __all__ = [
     "mend_command",
     "neighbors_file",
     "open_columns",
+    "open_layers",
     "open_neighbors",
+    "open_vectors",
     "part_name",
     "read_embedding",
     "read_manifest",

@@ -168,16 +168,17 @@ def open_columns(root: str | Path, manifest: Manifest, table: str) -> ColumnTabl
     ArtifactError
         One of these checks fails.
     """
-    relative = schemas.table_file(table)
-    return _columns_of(root, manifest, relative)
+    return open_file(root, manifest, schemas.table_file(table))
 
 
 def open_neighbors(root: str | Path, manifest: Manifest, model: str) -> ColumnTable:
     """Open the table of neighbours; see `open_columns`."""
-    return _columns_of(root, manifest, schemas.neighbors_file(model))
+    return open_file(root, manifest, schemas.neighbors_file(model))
 
 
-def _columns_of(root: str | Path, manifest: Manifest, relative: str) -> ColumnTable:
+def open_file(root: str | Path, manifest: Manifest, relative: str, n_rows: int | None = None) -> ColumnTable:
+    """Open any file with ``n_rows`` rows, as many as there are galaxies by default; see `open_columns`."""
+    n_rows = manifest.n_galaxies if n_rows is None else n_rows
     file = reading._open(root, manifest, relative)
     texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type) and field.name != "galaxy_id"]
     path = schemas.catalog_folder(root, manifest.name) / relative
@@ -186,9 +187,9 @@ def _columns_of(root: str | Path, manifest: Manifest, relative: str) -> ColumnTa
         file = pq.ParquetFile(path, read_dictionary=texts)  # a text that repeats is read as its number
     sizes = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
     broken = reading._sentence(root, manifest, relative, "is corrupt (it cannot be decoded)")
-    if sum(sizes) != manifest.n_galaxies:
+    if sum(sizes) != n_rows:
         file.close()
-        what = f"does not hold {manifest.n_galaxies:,} galaxies"
+        what = f"does not hold {n_rows:,} galaxies"
         raise ArtifactError(reading._sentence(root, manifest, relative, what))
     return ColumnTable(file, tuple(file.schema_arrow.names), np.cumsum(sizes, dtype=np.int64), broken)
 

@@ -11,6 +11,7 @@
                  /clusters.parquet                   galaxy_id, <name>_label, <name>_membership, <name>_silhouette
                  /anomalies.parquet?                 galaxy_id, isolation_forest, neighbor_distance, anomaly
                  /neighbors/<model>.parquet          galaxy_id, neighbor_row, similarity
+                 /layers/<projection>/*.parquet?     of very many galaxies; see `galaxy_core.artifacts.layers`
                  /sweeps.parquet?                    a row a fit, not a galaxy; grows fit by fit, so the manifest does
                                                      not list it, and a rerun carries it over
     <root>/<name>.tags.sqlite?                       what people tagged: beside the folder, so that replacing the folder
@@ -32,6 +33,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from galaxy_core.artifacts.layer_files import check_layer, is_layer
 from galaxy_core.artifacts.roots import shown
 from galaxy_core.errors import ArtifactError
 
@@ -244,8 +246,9 @@ def mend_command(root: str | Path, name: str, manifest: Manifest | None = None) 
 
 def check_columns(relative: str, schema: pa.Schema) -> str:
     """What is wrong with a file's columns, as the end of a sentence; empty where nothing is."""
-    kind = relative.split("/")[0].removesuffix(".parquet")
-    names = schema.names
+    if is_layer(relative):
+        return check_layer(relative, schema)
+    kind, names = relative.split("/")[0].removesuffix(".parquet"), schema.names
     if not names or names[0] != "galaxy_id" or schema.field(0).type != pa.string():
         return "its first column is not galaxy_id (text)"
     if len(set(names)) != len(names):

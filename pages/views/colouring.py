@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -31,8 +32,8 @@ class Colouring:
     ----------
     title : str
         What it shows, with its unit.
-    codes : int32 array, shape (n,), or None
-        Category of each galaxy, -1 for none; None for numbers.
+    grouped : int32 array, shape (n,), or function that gives one, or None
+        Category of each galaxy, -1 for none; None for numbers. Of very many galaxies it is found when it is needed.
     names : tuple of str
         Names of the categories, as they are shown.
     lasting_names : tuple of str
@@ -47,10 +48,12 @@ class Colouring:
         Limits at the least and largest number, in place of the 1st and 99th percentile.
     palette : str
         One of `PALETTES`.
+    layer : str
+        Name of its groups in the layers of maps (`galaxy_core.artifacts.layers`); empty where they have none.
     """
 
     title: str
-    codes: np.ndarray | None = None
+    grouped: np.ndarray | Callable[[], np.ndarray] | None = None
     names: tuple[str, ...] = ()
     lasting_names: tuple[str, ...] = ()
     values: np.ndarray | None = None
@@ -58,13 +61,19 @@ class Colouring:
     log: bool = False
     whole_range: bool = False
     palette: str = "Viridis"
+    layer: str = ""
+
+    @cached_property
+    def codes(self) -> np.ndarray | None:
+        """Category of each galaxy, -1 for none; None for numbers."""
+        return self.grouped() if callable(self.grouped) else self.grouped
 
     @property
     def keys(self) -> tuple[str, ...]:
         """What filters and links call the categories."""
         return self.lasting_names or self.names
 
-    @property
+    @cached_property
     def limits(self) -> tuple[float, float]:
         """The numbers at the two ends of the colours; numbers beyond them take the end colours."""
         values = self.values[np.isfinite(self.values)]
@@ -82,10 +91,10 @@ class Colouring:
         """The colours between the limits, as hexadecimal numbers."""
         return ramp_of(self.palette)
 
-    def share_of_scale(self) -> np.ndarray:
-        """Where each number lies between the limits, 0 to 1; not a number where there is none."""
+    def share_of_scale(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Where the number of each galaxy, or of some, lies between the limits, 0 to 1; NaN where there is none."""
         low, high = self.limits
-        values = np.asarray(self.values, dtype=np.float64)
+        values = np.asarray(self.values[rows], dtype=np.float64)
         if self.log:
             values = np.log(np.where(values > 0, values, np.where(np.isnan(values), np.nan, low)))
             low, high = np.log(low), np.log(high)
@@ -171,6 +180,10 @@ def _colour_by(galaxies: Galaxies, key: str) -> Colouring:
         return Colouring(title, values=galaxies.trust(stem), nothing="not on this map", whole_range=True)
     if key == "anomaly" and galaxies.has_anomaly:
         return Colouring("anomaly [0 usual, 1 most unusual]", values=galaxies.anomaly, nothing="not measured")
+    if (values := galaxies.layer_groups(key)) is not None:
+        title, names = words.column_name(key), tuple(str(text).replace("_", " ") for text in values)
+        late = partial(_numbers_among, galaxies, key, values)
+        return Colouring(title, late, names, nothing=f"no {title}", layer=key)
     column = galaxies.catalog[key]
     if _is_number(column):
         unit = " [share of answers]" if key in galaxies.manifest.answer_columns else ""
@@ -195,28 +208,32 @@ def by_tag(galaxies: Galaxies) -> Colouring:
         has = tagged.tag_codes(galaxies, name)
         rarer = has & (has.sum() < best)
         codes[rarer], best[rarer] = code, has.sum()
-    return Colouring("tag", codes=codes, names=tuple(names), nothing="no tag")
+    return Colouring("tag", codes, tuple(names), nothing="no tag")
 
 
 def by_cluster(galaxies: Galaxies, clustering: str) -> Colouring:
     """Colour by the clusters of one clustering, called by their names as they are now; cluster 0 is the largest."""
-    codes, labels = _cluster_codes(galaxies, clustering)
+    layer = f"{clustering}_label"
+    labels = galaxies.layer_groups(layer)
+    if labels is None:
+        labels, layer = _cluster_codes(galaxies, clustering)[1], ""
     return Colouring(
         f"cluster, {words.name_of(clustering)}",
-        codes=codes,
+        lambda: _cluster_codes(galaxies, clustering)[0],
         names=cluster_labels.texts_of(galaxies, clustering, labels),
         lasting_names=tuple(words.cluster_name(int(label)) for label in labels),
         nothing="unclustered",
+        layer=layer,
     )
 
 
 def _cluster_codes(galaxies: Galaxies, clustering: str) -> tuple[np.ndarray, np.ndarray]:
     """Place of each galaxy's cluster among the labels in use, -1 for none; and these labels."""
     if ("cluster codes", clustering) not in galaxies.memory:
-        present, codes = np.unique(galaxies.labels(clustering), return_inverse=True)
-        n_unclustered = int((present < 0).sum())
-        codes = np.maximum(codes.astype(np.int32) - n_unclustered, -1)
-        galaxies.memory["cluster codes", clustering] = codes, present[n_unclustered:]
+        labels = galaxies.labels(clustering)
+        present = np.unique(labels[labels >= 0])
+        codes = np.where(labels < 0, -1, np.searchsorted(present, labels)).astype(np.int32)
+        galaxies.memory["cluster codes", clustering] = codes, present
     return galaxies.memory["cluster codes", clustering]
 
 
@@ -228,7 +245,13 @@ def by_text(column: pd.Series, title: str) -> Colouring:
     rank = np.empty(len(values) + 1, dtype=np.int32)
     rank[order], rank[-1] = np.arange(len(values)), -1
     names = tuple(str(values[k]).replace("_", " ") for k in order)
-    return Colouring(title, codes=rank[codes], names=names, nothing=f"no {title}")
+    return Colouring(title, rank[codes], names, nothing=f"no {title}")
+
+
+def _numbers_among(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
+    """Place of each galaxy's text among some, -1 for none."""
+    column, place = galaxies.catalog[key].astype("category"), {value: k for k, value in enumerate(values)}
+    return np.array([*(place.get(text, -1) for text in column.cat.categories), -1], np.int32)[column.cat.codes]
 
 
 def category_colours(n: int, dark: bool) -> list[str]:

@@ -73,6 +73,12 @@ def corners_of(kept: list[int], extent: Extent) -> tuple[np.ndarray, np.ndarray]
     return frame.x0 + pairs[:, 0] * (frame.x1 - frame.x0), frame.y0 + pairs[:, 1] * (frame.y1 - frame.y0)
 
 
+def box_of(px: np.ndarray, py: np.ndarray) -> Extent:
+    """The rectangle around an outline; nothing is inside that of no corners."""
+    sides = [float(end) for side in (px, py) for end in (side.min(initial=np.inf), side.max(initial=-np.inf))]
+    return Extent(*sides)
+
+
 def inside_polygon(x: np.ndarray, y: np.ndarray, px: np.ndarray, py: np.ndarray) -> np.ndarray:
     """Which points lie inside a closed polygon, by the even-odd rule.
 
@@ -111,7 +117,9 @@ def combine(before: np.ndarray | None, rows: np.ndarray, mode: str) -> np.ndarra
     >>> [combine(old, now, mode).tolist() for mode in ("new", "add", "subtract", "intersect")]
     [[3, 4], [1, 2, 3, 4], [1, 2], [3]]
     """
-    rows = np.unique(np.asarray(rows, dtype=np.int32))
+    rows = np.asarray(rows, dtype=np.int32)
+    if len(rows) > 1 and not (rows[1:] > rows[:-1]).all():  # those of an outline are in order: half a million of them
+        rows = np.unique(rows)
     if mode == "new" or (before is None and mode == "add"):
         return rows
     before = np.empty(0, dtype=np.int32) if before is None else before

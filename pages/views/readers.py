@@ -15,13 +15,15 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core import artifacts
-from galaxy_core.artifacts import ColumnTable, Ids, RowOf
+from galaxy_core.artifacts import ColumnTable, Ids, Layers, RowOf
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ArtifactError, ModelError
 from galaxy_core.map_layers import MAX_POINTS, Extent, extent_of
 
 MANY = MAX_POINTS
 """Above so many galaxies tables are read column by column, and rows by number."""
+EMBEDDING_BYTES = 2**30
+"""Of an embedding that is kept in memory where a few of its vectors are wanted."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,33 @@ class Galaxies:
         """Position of every galaxy on a map, two float32 arrays of shape (n,)."""
         return self.projections[f"{projection}_x"].to_numpy(), self.projections[f"{projection}_y"].to_numpy()
 
+    def layers(self, projection: str) -> Layers | None:
+        """What a map of very many galaxies is drawn from; None of few, and where there is nothing that fits."""
+        if ("layers", projection) not in self.memory:
+            found = artifacts.open_layers(self.root, self.manifest, projection) if self.are_many else None
+            self.memory["layers", projection] = found
+        return self.memory["layers", projection]
+
+    def layer_groups(self, grouping: str) -> list | None:
+        """Values of a column whose groups the layers of the first map list, in their order; None where they do not."""
+        layers = self.layers(self.projection_names[0]) if self.are_many and self.projection_names else None
+        return layers.groups[grouping]["values"] if layers and grouping in layers.groups else None
+
+    def around(self, projection: str, part: Extent) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row, x and y of all galaxies in a part of a map, each of shape (m,); others may be among them."""
+        if layers := self.layers(projection):
+            return layers.around(part)
+        x, y = self.coordinates(projection)
+        return np.arange(len(x), dtype=np.int32), x, y
+
+    def place(self, projection: str, row: int) -> tuple[float, float]:
+        """Where one galaxy is on a map."""
+        if self.are_many:
+            found = self.projections.iloc[row]
+            return float(found[f"{projection}_x"]), float(found[f"{projection}_y"])
+        x, y = self.coordinates(projection)
+        return float(x[row]), float(y[row])
+
     def is_on_map(self, projection: str) -> np.ndarray:
         """Which galaxies have a place on a map, bool (n,)."""
         x, y = self.coordinates(projection)
@@ -102,6 +131,8 @@ class Galaxies:
 
     def n_on_map(self, projection: str) -> int:
         """How many that are; counted once."""
+        if layers := self.layers(projection):
+            return layers.n_on_map
         if ("on map", projection) not in self.memory:
             self.memory["on map", projection] = int(self.is_on_map(projection).sum())
         return self.memory["on map", projection]
@@ -121,6 +152,8 @@ class Galaxies:
 
     def extent(self, projection: str) -> Extent:
         """The rectangle around all galaxies of a map; found once."""
+        if layers := self.layers(projection):
+            return layers.extent
         if ("extent", projection) not in self.memory:
             self.memory["extent", projection] = extent_of(*self.coordinates(projection))
         return self.memory["extent", projection]
@@ -226,6 +259,15 @@ def _neighbors(root: Path, name: str, model: str, stamp: tuple) -> tuple[np.ndar
 def embedding(galaxies: Galaxies) -> np.ndarray:
     """The embedding of every galaxy, float32 of shape (n, d), read once and shared; never to be changed."""
     return _embedding(galaxies.root, galaxies.name, galaxies.manifest.model, galaxies.stamp)
+
+
+def vectors(galaxies: Galaxies) -> np.ndarray | artifacts.StoredVectors:
+    """The same to take rows of: above `EMBEDDING_BYTES` these alone are read, and nothing is kept."""
+    manifest = galaxies.manifest
+    files = [entry for path, entry in manifest.files.items() if path.startswith(f"embedding/{manifest.model}/")]
+    if sum(entry["bytes"] for entry in files) > EMBEDDING_BYTES:
+        return artifacts.open_vectors(galaxies.root, manifest, manifest.model)
+    return embedding(galaxies)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -58,8 +58,9 @@ def select_outline(galaxies: Galaxies, projection: str, x: list, y: list, mode: 
 
 
 def _outline_step(galaxies: Galaxies, projection: str, kept: list[int], mode: str) -> Step:
-    x, y = galaxies.coordinates(projection)
-    rows = np.flatnonzero(outlines.inside_polygon(x, y, *outlines.corners_of(kept, galaxies.extent(projection))))
+    corners = outlines.corners_of(kept, galaxies.extent(projection))
+    rows, x, y = galaxies.around(projection, outlines.box_of(*corners))
+    rows = np.sort(rows[outlines.inside_polygon(x, y, *corners)])
     how = f"an outline of {len(kept) // 2} corners on {words.name_of(projection)}"
     return Step(mode, how, rows.astype(np.int32), projection, tuple(kept))
 

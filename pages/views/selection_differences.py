@@ -142,7 +142,7 @@ def draw_composition(galaxies: Galaxies, rows: np.ndarray) -> None:
     choices = {
         key: name
         for key, name in colour_choices(galaxies).items()
-        if key != "tags" and colour_by(galaxies, key).codes is not None
+        if key != "tags" and colour_by(galaxies, key).values is None
     }
     if not choices:
         st.caption("This catalog has neither classes nor clusters.")

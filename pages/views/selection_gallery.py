@@ -127,16 +127,16 @@ def values_of(galaxies: Galaxies, rows: np.ndarray, order: str) -> np.ndarray:
     if order == AS_LISTED:
         return np.full(len(rows), np.nan)
     if order == TYPICAL:
-        return typicality(readers.embedding(galaxies), rows)
+        return typicality(readers.vectors(galaxies), rows)
     return np.asarray(colour_by(galaxies, order).values[rows], dtype=np.float64)
 
 
-def typicality(embedding: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def typicality(embedding: np.ndarray | artifacts.StoredVectors, rows: np.ndarray) -> np.ndarray:
     """Cosine similarity of each of some galaxies to the mean direction of them all.
 
     Parameters
     ----------
-    embedding : float32 array, shape (n, d)
+    embedding : float32 array, shape (n, d), or what answers like one
     rows : int array, shape (n_selected,)
 
     Returns

@@ -56,7 +56,7 @@ def _search_base(root, name, stamp, folder: Path, changed: int, _galaxies: Galax
         except ImageError:
             continue
     checked = list(stamps)[:: max(1, len(stamps) // N_CHECKED)]
-    upload_search.check_model(model, [stamps[row] for row in checked], readers.embedding(_galaxies)[checked])
+    upload_search.check_model(model, [stamps[row] for row in checked], readers.vectors(_galaxies)[checked])
     return SearchBase(model, measure_framing(stamps.values()))
 
 

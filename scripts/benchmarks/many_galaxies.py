@@ -5,6 +5,7 @@ a galaxy has its own id, a place on each map and an embedding a little beside th
 clusters, split and every other column of its source. The neighbours of a copy are copies of its source's neighbours
 with their similarity, which is cheap and good enough to be shown; nearest they are not, since another copy would be.
 
+What maps of very many galaxies are drawn from is made by the pipeline's own step (`galaxy_core.layer_steps`).
 Thumbnails repeat. Files of a whole copy are hard links to the source's, so a million galaxies take no more room than
 the source; inside them stand the ids of the source, which nothing that shows pictures reads and `artifacts.verify`
 would note.
@@ -26,6 +27,8 @@ from galaxy_core import artifacts
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.artifacts.staging import link
 from galaxy_core.errors import ArtifactError
+from galaxy_core.layer_steps import write_layers
+from galaxy_core.map_layers import MAX_POINTS
 from galaxy_core.similarity import nearest_neighbors
 
 CHUNK = 32_768  # galaxies in memory at once
@@ -127,6 +130,8 @@ def write_many(
     if embedding:
         _write_embedding(source_root, manifest, folder, ids, chosen, rng)
     _write_thumbnails(source_root, manifest, folder, ids, chosen)
+    if n > MAX_POINTS:
+        write_layers(root, name)
     config = {key: value for key, value in manifest.config.items() if key != "steps"}
     new = replace(
         manifest,

@@ -74,7 +74,9 @@ def draw_map(
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _message(_galaxies: Galaxies, look: MapLook, _colouring: Colouring, _keep, stamp: str) -> bytes:
-    return payload.map_message(look, *_galaxies.coordinates(look.projection), _colouring, _keep, stamp)
+    layers = _galaxies.layers(look.projection) if _keep is None else None
+    message = payload.layers_message(look, layers, _colouring, stamp) if layers else None
+    return message or payload.map_message(look, *_galaxies.coordinates(look.projection), _colouring, _keep, stamp)
 
 
 def maps_shown() -> dict[str, tuple[MapLook, Colouring, np.ndarray | None, str]]:
@@ -124,10 +126,12 @@ def places_of(
     for projection in projections:
         if projection not in galaxies.projection_names:
             continue
+        if open_row is not None and np.isfinite(place := galaxies.place(projection, open_row)).all():
+            places[projection] = list(place)
+        if selected is None:
+            continue
         x, y = galaxies.coordinates(projection)
-        if open_row is not None and np.isfinite([x[open_row], y[open_row]]).all():
-            places[projection] = [float(x[open_row]), float(y[open_row])]
-        if selected is not None and np.isfinite(x[selected]).any():
+        if np.isfinite(x[selected]).any():
             extents[projection] = list(vars(map_layers.extent_of(x[selected], y[selected])).values())
     return places, extents
 
@@ -160,30 +164,52 @@ def view_message(
     galaxies: Galaxies, group: str, asked: dict, projection: str, colouring: Colouring, keep, stamp: str
 ) -> bytes:
     """Points and pictures of a part of a map."""
-    x, y = galaxies.coordinates(projection)
     shown, covers = Extent(*map(float, asked["extent"])), Extent(*map(float, asked["covers"]))
     header: dict = {"role": "view", "group": group, "id": asked["map"], "stamp": stamp, "pictures": [], "note": ""}
     header["covers"] = header["extent"] = list(vars(covers).values())
     n_all = galaxies.n_on_map(projection) if keep is None else int((galaxies.is_on_map(projection) & keep).sum())
-    inside = np.flatnonzero(covers.contains(x, y) & (True if keep is None else keep)).astype(np.int32)
+    rows, x, y, whole = part_of(galaxies, projection, covers, keep)
     points = {}
-    if n_all > map_layers.MAX_POINTS:
-        if len(inside) <= payload.MAX_DETAIL:
-            codes, palette = payload.paint_codes(colouring, dark=True)
-            order = map_layers.fair_sample(inside, None, len(inside), 0)
-            points = payload.point_arrays(x, y, codes, len(palette) - 1, order, covers)
-            n_shown = int(shown.contains(x[inside], y[inside]).sum())
-            header["note"] = f"all {words.count(n_shown)} of this part are drawn"
-        else:
-            header["note"] = f"{words.count(n_all)} as density, a fair sample as points; zoom in to see every one"
+    if n_all > map_layers.MAX_POINTS and whole:
+        order = map_layers.fair_sample(np.arange(len(rows)), None, len(rows), 0)
+        codes, nothing = payload.paint_codes(colouring, rows[order]), len(payload.palette_of(colouring, True)) - 1
+        points = payload.point_arrays(x[order], y[order], rows[order], codes, nothing, covers)
+        header["note"] = f"all {words.count(int(shown.contains(x, y).sum()))} of this part are drawn"
+    elif n_all > map_layers.MAX_POINTS:
+        header["note"] = f"{words.count(n_all)} as density, a fair sample as points; zoom in to see every one"
+        layers = galaxies.layers(projection) if keep is None else None
+        if layers and (bins := layers.grid_of(covers)) > min(layers.grids):
+            counts, drawn = layers.counts(covers, bins)
+            header |= {"bins": list(counts.shape), "drawn": list(vars(drawn).values())}
+            points = {"density": map_layers.brightness_of(counts).ravel()}
     if asked.get("pictures"):
-        rows = map_layers.pick_peaks(x, y, shown, float(asked["spacing"]), MAX_PICTURES, inside)
-        sources = _picture(galaxies, rows.tolist())
+        peaks = map_layers.pick_peaks(x, y, shown, float(asked["spacing"]), MAX_PICTURES)
+        sources = _picture(galaxies, rows[peaks].tolist())
         header["pictures"] = [
-            {"row": int(row), "id": str(galaxies.ids[row]), "x": float(x[row]), "y": float(y[row]), "src": source}
-            for row, source in zip(rows, sources, strict=True)
+            {"row": int(rows[k]), "id": str(galaxies.ids[rows[k]]), "x": float(x[k]), "y": float(y[k]), "src": source}
+            for k, source in zip(peaks, sources, strict=True)
         ]
     return payload.pack(header, **points)
+
+
+def part_of(
+    galaxies: Galaxies, projection: str, part: Extent, keep: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    """Row, x and y of the galaxies in a part of a map; and whether they are few enough to draw, and all of them.
+
+    Of too many those of the layers' sample are given, where there is one: pictures are chosen from these.
+    """
+    layers = galaxies.layers(projection)
+    many = layers is not None and layers.least_within(part) > payload.MAX_DETAIL
+    if many and keep is None:
+        rows, x, y = (layers.sample[name] for name in ("row", "x", "y"))
+    elif many:
+        rows, (x, y) = np.arange(len(galaxies), dtype=np.int32), galaxies.coordinates(projection)
+    else:
+        rows, x, y = galaxies.around(projection, part)
+    inside = np.flatnonzero(part.contains(x, y) & (True if keep is None else keep[rows]))
+    whole = len(inside) <= payload.MAX_DETAIL and not (many and keep is None)
+    return rows[inside], x[inside], y[inside], whole
 
 
 def _picture(galaxies: Galaxies, rows: list[int]) -> list[str]:

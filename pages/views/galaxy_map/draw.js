@@ -52,7 +52,7 @@ function paintPoints(paper, points, view, stamp, colours, hidden, only, wanted) 
 }
 
 /** Paint the density of all galaxies below the points: an even tone, brighter where there are more. */
-function paintDensity(paper, density, side, extent, view, background, tone) {
+function paintDensity(paper, density, [nLines, nColumns], extent, view, background, tone) {
   const { words, width, height } = paper, [x0, x1, y0, y1] = extent, table = new Uint32Array(256);
   for (let v = 0; v < 256; v++) {
     const share = v ? 0.1 + 0.6 * Math.pow(v / 255, 1.5) : 0;
@@ -60,13 +60,13 @@ function paintDensity(paper, density, side, extent, view, background, tone) {
   }
   const columns = new Int32Array(width);
   for (let u = 0; u < width; u++) {
-    const bin = Math.floor(((view.x + (u - width / 2) / view.scale - x0) / (x1 - x0)) * side);
-    columns[u] = bin >= 0 && bin < side ? bin : -1;
+    const bin = Math.floor(((view.x + (u - width / 2) / view.scale - x0) / (x1 - x0)) * nColumns);
+    columns[u] = bin >= 0 && bin < nColumns ? bin : -1;
   }
   for (let v = 0; v < height; v++) {
-    const line = Math.floor(((view.y - (v - height / 2) / view.scale - y0) / (y1 - y0)) * side);
-    if (line < 0 || line >= side) continue;
-    for (let u = 0; u < width; u++) if (columns[u] >= 0) words[v * width + u] = table[density[line * side + columns[u]]];
+    const line = Math.floor(((view.y - (v - height / 2) / view.scale - y0) / (y1 - y0)) * nLines);
+    if (line < 0 || line >= nLines) continue;
+    for (let u = 0; u < width; u++) if (columns[u] >= 0) words[v * width + u] = table[density[line * nColumns + columns[u]]];
   }
 }
 

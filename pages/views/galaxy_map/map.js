@@ -128,9 +128,18 @@ class GalaxyMap {
 
   /** The points of the part on the screen where the server has sent them, else those of the whole map. */
   shownPoints() {
-    if (!this.detail || !this.detail.points) return this.points;
-    const [x0, x1, y0, y1] = this.extentShown(), [a, b, c, d] = this.detail.covers;
-    return x0 >= a - 1e-9 && x1 <= b + 1e-9 && y0 >= c - 1e-9 && y1 <= d + 1e-9 ? this.detail.points : this.points;
+    return this.detail && this.detail.points && this.isWithin(this.detail.covers) ? this.detail.points : this.points;
+  }
+
+  /** The finer density of the part on the screen where the server has sent it, else that of the whole map. */
+  densityShown() {
+    return this.detail && this.detail.density && this.isWithin(this.detail.covers) ? this.detail.density : this.message;
+  }
+
+  /** Whether what is on the screen lies inside a rectangle. */
+  isWithin([a, b, c, d]) {
+    const [x0, x1, y0, y1] = this.extentShown();
+    return x0 >= a - 1e-9 && x1 <= b + 1e-9 && y0 >= c - 1e-9 && y1 <= d + 1e-9;
   }
 
   draw() {
@@ -160,7 +169,8 @@ class GalaxyMap {
     const { message, view, colours, hidden } = this, points = this.shownPoints(), detailed = points !== this.points;
     sheet.words.fill(wordOf(this.background));
     if (message.density && !detailed) {
-      paintDensity(sheet, message.density, message.bins, message.extent, view, this.background, rgbOf(message.ink));
+      const { density, bins, extent } = this.densityShown();
+      paintDensity(sheet, density, bins, extent, view, this.background, rgbOf(message.ink));
     }
     const zoom = Math.max(1, view.scale / this.viewOf(message.extent).scale);
     const room = Math.max(0.6, Math.min(1.3, Math.sqrt(sheet.width * sheet.height) / (640 * ratio)));
@@ -256,7 +266,8 @@ class GalaxyMap {
 
   takeDetail(message) {
     if (message.stamp !== this.message.stamp) return;
-    this.detail = { covers: message.covers, points: message.x ? readPoints(message) : null };
+    this.detail = { covers: message.covers, points: message.x ? readPoints(message) : null, density: null };
+    if (message.density) this.detail.density = { density: message.density, bins: message.bins, extent: message.drawn };
     this.pictures = message.pictures;
     this.say(message.note);
     this.drawPictures();

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from galaxy_core import map_layers
+from galaxy_core.artifacts import Layers
 from galaxy_core.map_layers import Extent
 from pages.views import words
 from pages.views.colouring import Colouring, category_colours, grey
@@ -81,6 +82,32 @@ def unpack(blob: bytes) -> dict:
     return header
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Galaxies that are points on a map, and what is told of all that are on it.
+
+    Attributes
+    ----------
+    x, y : float32 array, shape (m,)
+    rows, codes : int32 array, shape (m,)
+        Their rows, and the numbers of their colours.
+    counts : int array, shape (n_groups + 1,)
+        Galaxies of each group on the map, drawn or not, or of each colour; last those without group or value.
+    extent : Extent
+        Of all galaxies, so that the map stays where it is under any filter.
+    density : uint8 array, shape (n_lines, n_columns), or None
+        Of all galaxies; None where each is a point.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    rows: np.ndarray
+    codes: np.ndarray
+    counts: np.ndarray
+    extent: Extent
+    density: np.ndarray | None = None
+
+
 def map_message(
     look: MapLook,
     x: np.ndarray,
@@ -102,14 +129,45 @@ def map_message(
     stamp : str
         Changes when anything of this message does.
     """
-    extent = map_layers.extent_of(x, y)  # of all galaxies, so that the map stays where it is under any filter
+    extent = map_layers.extent_of(x, y)
     shown = np.isfinite(x) & np.isfinite(y) & (True if keep is None else keep)
     rows = np.flatnonzero(shown).astype(np.int32)
-    codes, palette = paint_codes(colouring, look.dark)
-    nothing = len(palette) - 1
+    codes, palette = paint_codes(colouring), palette_of(colouring, look.dark)
     sampled = len(rows) > map_layers.MAX_POINTS
     size = map_layers.SAMPLE_SIZE if sampled else len(rows)
     sample = map_layers.fair_sample(rows, codes[rows], size, seed)
+    counts = np.bincount(codes[rows], minlength=len(palette))
+    density = map_layers.density(x[rows], y[rows], extent) if sampled else None
+    return _pack_map(
+        look, Drawn(x[sample], y[sample], sample, codes[sample], counts, extent, density), colouring, stamp
+    )
+
+
+def layers_message(look: MapLook, layers: Layers, colouring: Colouring, stamp: str) -> bytes | None:
+    """`map_message` of all galaxies from the layers of the map; None where these do not tell it all, or all are drawn.
+
+    Groups must be among those the sample is fair to. Of numbers the whole column is read, and no coordinates; galaxies
+    that are not on the map must be none then.
+    """
+    if layers.n_on_map <= map_layers.MAX_POINTS:
+        return None
+    palette = palette_of(colouring, look.dark)
+    x, y, rows = (layers.sample[name] for name in ("x", "y", "row"))
+    if colouring.layer in layers.groups:
+        known, codes = layers.groups[colouring.layer], layers.sample[colouring.layer]
+        codes = np.where(codes < 0, len(palette) - 1, codes).astype(np.int32)
+        counts = np.array([*known["on_map"], known["without"]])
+    elif colouring.values is not None and layers.n_on_map == len(colouring.values):
+        codes, n_known = paint_codes(colouring, rows), np.count_nonzero(np.isfinite(colouring.values))
+        counts = np.array([n_known, len(colouring.values) - n_known])
+    else:
+        return None
+    density = map_layers.brightness_of(layers.counts(layers.extent, min(layers.grids))[0])
+    return _pack_map(look, Drawn(x, y, rows, codes, counts, layers.extent, density), colouring, stamp)
+
+
+def _pack_map(look: MapLook, drawn: Drawn, colouring: Colouring, stamp: str) -> bytes:
+    n_drawn, palette = len(drawn.rows), palette_of(colouring, look.dark)
     header = {
         "role": "map",
         "id": look.map_id,
@@ -122,57 +180,61 @@ def map_message(
         "place": f"{look.group}/{look.projection}",
         "grouping": colouring.title,
         "stamp": stamp,
-        "total": len(rows),
-        "sampled": sampled,
-        "size": marker_size(len(sample)) * (1.4 if look.strong else 1.0),
+        "total": int(drawn.counts.sum()),
+        "sampled": drawn.density is not None,
+        "size": marker_size(n_drawn) * (1.4 if look.strong else 1.0),
         "detail_size": 3.0,
-        "opacity": 0.9 if len(sample) < 60_000 else 0.75,
+        "opacity": 0.9 if n_drawn < 60_000 else 0.75,
         "background": BACKGROUNDS[look.dark, look.strong],
         "ink": INKS[look.dark, look.strong],
         "accent": ACCENTS[look.dark],
-        "bins": map_layers.DENSITY_BINS,
         "colours": palette,
-        "legend": legend_of(colouring, codes[rows]),
+        "legend": legend_of(colouring, drawn.counts),
         "scale": scale_of(colouring),
         "nothing": colouring.nothing,
-        "n_nothing": int((codes[rows] == nothing).sum()),
+        "n_nothing": int(drawn.counts[-1]),
+        "extent": list(vars(drawn.extent).values()),
     }
-    layers = {"density": map_layers.density(x[rows], y[rows], extent).ravel()} if sampled else {}
-    points = point_arrays(x, y, codes, nothing, sample, extent)
-    return pack(header | {"extent": list(vars(extent).values())}, **points, **layers)
+    points = point_arrays(drawn.x, drawn.y, drawn.rows, drawn.codes, len(palette) - 1, drawn.extent)
+    if drawn.density is not None:
+        header["bins"], points["density"] = list(drawn.density.shape), drawn.density.ravel()
+    return pack(header, **points)
 
 
 def point_arrays(
-    x: np.ndarray, y: np.ndarray, codes: np.ndarray, nothing: int, rows: np.ndarray, extent: Extent
+    x: np.ndarray, y: np.ndarray, rows: np.ndarray, codes: np.ndarray, nothing: int, extent: Extent
 ) -> dict[str, np.ndarray]:
     """Positions, rows and colours of some galaxies, those without a group (code ``nothing``) first, at the bottom."""
-    grouped = codes[rows] != nothing
-    rows = np.concatenate([rows[~grouped], rows[grouped]])
+    order = np.argsort(codes != nothing, kind="stable")
     return {
-        "x": map_layers.quantise(x[rows], extent.x0, extent.x1),
-        "y": map_layers.quantise(y[rows], extent.y0, extent.y1),
-        "row": rows.astype(np.uint32),
-        "code": codes[rows].astype(np.uint16),
+        "x": map_layers.quantise(x[order], extent.x0, extent.x1),
+        "y": map_layers.quantise(y[order], extent.y0, extent.y1),
+        "row": rows[order].astype(np.uint32),
+        "code": codes[order].astype(np.uint16),
     }
 
 
-def paint_codes(colouring: Colouring, dark: bool) -> tuple[np.ndarray, list[str]]:
-    """Number of each galaxy's colour, int32 (n,), and the colours; the last is for galaxies without group or value."""
+def palette_of(colouring: Colouring, dark: bool) -> list[str]:
+    """Its colours; the last is for galaxies without group or value."""
+    colours = category_colours(len(colouring.names), dark) if colouring.values is None else colouring.ramp
+    return [*colours, grey(dark)]
+
+
+def paint_codes(colouring: Colouring, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Number of the colour of each galaxy, or of some, in `palette_of`; int32, shape (n,)."""
     if colouring.values is None:
-        colours = [*category_colours(len(colouring.names), dark), grey(dark)]
-        return np.where(colouring.codes < 0, len(colours) - 1, colouring.codes).astype(np.int32), colours
-    known = np.isfinite(colouring.values)
-    share = colouring.share_of_scale()
+        codes = colouring.codes[rows]
+        return np.where(codes < 0, len(colouring.names), codes).astype(np.int32)
+    share, known = colouring.share_of_scale(rows), np.isfinite(colouring.values[rows])
     codes = np.full(len(share), len(colouring.ramp), dtype=np.int32)
     codes[known] = np.rint(share[known] * (len(colouring.ramp) - 1)).astype(np.int32)
-    return codes, [*colouring.ramp, grey(dark)]
+    return codes
 
 
-def legend_of(colouring: Colouring, codes: np.ndarray) -> list[dict]:
+def legend_of(colouring: Colouring, counts: np.ndarray) -> list[dict]:
     """Name and number of galaxies of each group; empty for numbers."""
     if colouring.values is not None:
         return []
-    counts = np.bincount(codes, minlength=len(colouring.names) + 1)
     return [{"name": name, "count": int(n)} for name, n in zip(colouring.names, counts, strict=False)]
 
 
