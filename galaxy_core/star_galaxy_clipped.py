@@ -140,24 +140,27 @@ def _misfit(given, light, above, below, grid):
     return (REACH / 2 * torch.tanh(squares / (REACH / 2))).sum((1, 2))
 
 
-def frame_excess(values: np.ndarray, log_flux: np.ndarray, frames: np.ndarray) -> np.ndarray:
+def frame_excess(
+    values: np.ndarray, log_flux: np.ndarray, frames: np.ndarray, most_terms: int = MOST_TERMS
+) -> np.ndarray:
     """Values over those of stars of the same brightness and frame, float64 (n,).
 
-    Alternately the level of each frame and the change with brightness that all frames share, a polynomial; both are
-    quantiles of what is left. A frame of fewer than `LEAST_STAMPS` has the level of all frames together.
+    Alternately the level of each frame and the change with brightness that all frames share, a polynomial of at most
+    ``most_terms`` powers; both are quantiles of what is left. A frame of fewer than `LEAST_STAMPS` has the level of all
+    frames together.
     """
     names, members = np.unique(np.asarray(frames).astype(str), return_inverse=True)
     level, left = np.zeros(len(names)), np.asarray(values, np.float64)
     own = np.flatnonzero(np.bincount(members) >= LEAST_STAMPS)
     for _ in range(ROUNDS):
-        trend = _quantile_trend(values - level[members], log_flux)
+        trend = _quantile_trend(values - level[members], log_flux, most_terms)
         left = values - trend
         for frame in own:
             level[frame] = np.quantile(left[members == frame], STAR_QUANTILE)
     return left - level[members]
 
 
-def _quantile_trend(values: np.ndarray, log_flux: np.ndarray) -> np.ndarray:
+def _quantile_trend(values: np.ndarray, log_flux: np.ndarray, most_terms: int) -> np.ndarray:
     """The polynomial in brightness with `STAR_QUANTILE` of the values below it, float64 (n,).
 
     Least squares with weights that make them absolute deviations, as Schlossmacher 1973, JASA 68, 857. Few objects bear
@@ -165,7 +168,7 @@ def _quantile_trend(values: np.ndarray, log_flux: np.ndarray) -> np.ndarray:
     """
     scatter = float(np.std(log_flux)) or 1.0
     place = np.clip((log_flux - np.median(log_flux)) / scatter, -3, 3)
-    terms = np.vander(place, 1 + int(np.clip(len(values) // 10, 1, MOST_TERMS)))
+    terms = np.vander(place, 1 + int(np.clip(len(values) // 10, 1, most_terms)))
     left, weights = values, np.ones(len(values))
     for _ in range(WEIGHINGS):
         fitted = terms @ np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=None)[0]

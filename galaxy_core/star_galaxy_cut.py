@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from galaxy_core.images import AstroImage
-from galaxy_core.star_galaxy_clipped import LEAST_STAMPS, fit_clipped, frame_excess, unlabelled_probability
+from galaxy_core.star_galaxy_clipped import LEAST_STAMPS, MOST_TERMS, fit_clipped, frame_excess, unlabelled_probability
 from galaxy_core.star_galaxy_stamps import as_bands
 
 CUT_PIXELS = 5  # at the ceiling, in the middle of a stamp that is cut
@@ -109,7 +109,9 @@ def tell_cut(
             continue
         unit = _unit(values) if planes[rows[0]].linear else 1.0
         fit = fit_clipped(values[beside] / unit, report, ceiling[beside] / unit, floor[beside] / unit)
-        excess = frame_excess(fit.log_width, fit.log_flux, frames[rows[beside]])
+        # few that are cut are the brightest as well, where a curve would bend to them
+        most_terms = MOST_TERMS if here.all() else 1
+        excess = frame_excess(fit.log_width, fit.log_flux, frames[rows[beside]], most_terms)
         made = unlabelled_probability(excess, galaxy_share)
         p[rows[here]] = made[here[beside]]
         notes += _said(frames[rows[beside]], int(here.sum()), int(cut[rows].sum()))
