@@ -36,7 +36,7 @@ def test_a_running_number_tells_no_frame_and_folders_do():
 
 
 @pytest.mark.parametrize(
-    "name", ["{kind}_{i:03d}.jpg", "{kind}/{i:03d}.jpg", "{kind}s/cut-{i}.jpg", "{kind}/{kind}{i}.jpg"]
+    "name", ["{kind}_{i:03d}.jpg", "{kind}/{i:03d}.jpg", "{kind}/cut-{i}.jpg", "{kind}/{kind}{i}.jpg"]
 )
 def test_a_class_is_no_frame(name):
     kinds = ["star"] * 20 + ["Galaxy"] * 20
