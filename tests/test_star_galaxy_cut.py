@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from galaxy_core.images import AstroImage
+from galaxy_core.recipes.star_galaxy_scores import area_under_curve
 from galaxy_core.simulator.light import make_frame, moffat
+from galaxy_core.star_galaxy import read_stamps
+from galaxy_core.star_galaxy_clipped import LEAST_STAMPS
 from galaxy_core.star_galaxy_cut import LEAST_PX, Plane, plane_of, tell_cut
+from galaxy_core.star_galaxy_names import frames_of
+
+ARIES = Path(__file__).resolve().parents[2] / "shared" / "data" / "star_galaxy"
 
 
 def stamp(fwhm: float, flux: float, seed: int, top: float = np.inf, size: int = 64, unit: float = 1.0) -> np.ndarray:
@@ -92,3 +100,16 @@ def test_planes_are_counts_of_pictures_and_values_of_fits():
     assert (
         plane.linear and not plane.lossy and plane.values[4, 4] == values[0, 4, 4] and np.isfinite(plane.values).all()
     )
+
+
+@pytest.mark.skipif(not ARIES.exists(), reason="needs the real stamps at ../shared/data")
+def test_real_stamps_of_many_frames_are_told_from_their_files():
+    """Every fourth stamp; folders are named by class, which must not tell the frame."""
+    paths = sorted((ARIES / "galaxy").glob("*.jpg")) + sorted((ARIES / "star").glob("*.jpg"))
+    stamps, problems = read_stamps(paths[::4])
+    frames, by = frames_of(stamps.paths, LEAST_STAMPS)
+    assert not problems and by == "name" and 18 <= len(set(frames)) <= 23
+    made = tell_cut(stamps.planes, frames)
+    assert made.told_so.all() and made.cut.mean() > 0.7
+    truth = np.array([int(path.parent.name == "galaxy") for path in stamps.paths])
+    assert area_under_curve(made.p_galaxy, truth) > 0.84
