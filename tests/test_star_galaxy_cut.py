@@ -104,11 +104,11 @@ def test_planes_are_counts_of_pictures_and_values_of_fits():
 
 @pytest.mark.skipif(not ARIES.exists(), reason="needs the real stamps at ../shared/data")
 def test_real_stamps_of_many_frames_are_told_from_their_files():
-    """Every fourth stamp; folders are named by class, which must not tell the frame."""
+    """Every sixth stamp; folders are named by class, which must not tell the frame."""
     paths = sorted((ARIES / "galaxy").glob("*.jpg")) + sorted((ARIES / "star").glob("*.jpg"))
-    stamps, problems = read_stamps(paths[::4])
+    stamps, problems = read_stamps(paths[::6])
     frames, by = frames_of(stamps.paths, LEAST_STAMPS)
-    assert not problems and by == "name" and 18 <= len(set(frames)) <= 23
+    assert not problems and by == "name" and 15 <= len(set(frames)) <= 23
     made = tell_cut(stamps.planes, frames)
     assert made.told_so.all() and made.cut.mean() > 0.7
     truth = np.array([int(path.parent.name == "galaxy") for path in stamps.paths])
