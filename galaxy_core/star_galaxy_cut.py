@@ -28,7 +28,7 @@ LOSSY_COUNTS = (5.0, 4.0)  # of 255, below the ceiling and above the floor: what
 
 @dataclass(frozen=True)
 class Plane:
-    """What a fit needs of one stamp: its values, float32 (side, side), and whether they are of a lossy picture."""
+    """What a fit needs of one stamp: its values, float32 or uint8 (side, side), and what kind of image they are of."""
 
     values: np.ndarray = field(repr=False)
     lossy: bool
@@ -50,8 +50,9 @@ def plane_of(image: AstroImage) -> Plane | None:
     top, left = ((length - side) // 2 for length in values.shape)
     values = values[top : top + side, left : left + side]
     values = np.where(np.isfinite(values), values, np.nanmedian(values) if np.isfinite(values).any() else 0.0)
-    values = values if image.linear else np.round(255 * values) if image.bits == 8 else 255 * values
-    return Plane(values.astype(np.float32), image.file_format in LOSSY, image.linear)
+    if not image.linear:
+        values = np.round(255 * values).astype(np.uint8) if image.bits == 8 else 255 * values
+    return Plane(np.ascontiguousarray(values), image.file_format in LOSSY, image.linear)
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ def tell_cut(
     kinds = [None if plane is None else plane.kind for plane in planes]
     for kind in dict.fromkeys(kind for kind in kinds if kind is not None):
         rows = np.array([row for row in range(n) if kinds[row] == kind])
-        values = np.stack([planes[row].values for row in rows])
-        ceiling, floor = _limits(values, frames[rows], planes[rows[0]])
-        cut[rows] = _n_at_ceiling(values, ceiling) >= CUT_PIXELS
+        same = [planes[row] for row in rows]
+        ceiling, floor = _limits(same, frames[rows])
+        cut[rows] = _n_at_ceiling(same, ceiling) >= CUT_PIXELS
         if not cut[rows].any():
             continue
         here = cut[rows] | (cut[rows].mean() >= CUT_SHARE)
@@ -107,8 +108,9 @@ def tell_cut(
         if why:
             notes.append(why)
             continue
-        unit = _unit(values) if planes[rows[0]].linear else 1.0
-        fit = fit_clipped(values[beside] / unit, report, ceiling[beside] / unit, floor[beside] / unit)
+        values = np.stack([planes[row].values for row in rows[beside]]).astype(np.float32)
+        unit = _unit(values) if same[0].linear else 1.0
+        fit = fit_clipped(values / unit, report, ceiling[beside] / unit, floor[beside] / unit)
         # few that are cut are the brightest as well, where a curve would bend to them
         most_terms = MOST_TERMS if here.all() else 1
         excess = frame_excess(fit.log_width, fit.log_flux, frames[rows[beside]], most_terms)
@@ -118,26 +120,28 @@ def tell_cut(
     return CutKinds(cut, told_so, p, tuple(notes))
 
 
-def _limits(values: np.ndarray, frames: np.ndarray, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
+def _limits(planes: list[Plane], frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values (n,) from which up, and from which down, a pixel of each stamp counts as cut off."""
-    ceiling, floor = np.empty(len(values), np.float32), np.full(len(values), -np.inf, np.float32)
-    together = frames if plane.linear else np.zeros(len(values))  # pictures were all cut at one value
+    ceiling, floor = np.empty(len(planes), np.float32), np.full(len(planes), -np.inf, np.float32)
+    highest, lowest = (np.array([f(plane.values) for plane in planes], np.float32) for f in (np.max, np.min))
+    together = frames if planes[0].linear else np.zeros(len(planes))  # pictures were all cut at one value
     for frame in np.unique(together):
-        inside = together == frame
-        some = values[inside]
-        if plane.lossy:
-            ceiling[inside], floor[inside] = some.max() - LOSSY_COUNTS[0], some.min() + LOSSY_COUNTS[1]
+        inside = np.flatnonzero(together == frame)
+        top, bottom = highest[inside].max(), lowest[inside].min()
+        if planes[0].lossy:
+            ceiling[inside], floor[inside] = top - LOSSY_COUNTS[0], bottom + LOSSY_COUNTS[1]
             continue
-        ceiling[inside] = some.max()
-        if np.mean(some == some.min()) >= FLOOR_SHARE:
-            floor[inside] = some.min()
+        ceiling[inside] = top
+        if np.mean([np.mean(planes[row].values == bottom) for row in inside]) >= FLOOR_SHARE:
+            floor[inside] = bottom
     return ceiling, floor
 
 
-def _n_at_ceiling(values: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
+def _n_at_ceiling(planes: list[Plane], ceiling: np.ndarray) -> np.ndarray:
     """Pixels at the ceiling in the middle of each stamp, int (n,)."""
-    middle = tuple(slice(max(side // 2 - MIDDLE_PX, 0), side // 2 + MIDDLE_PX) for side in values.shape[1:])
-    return (values[:, *middle] >= ceiling[:, None, None]).sum((1, 2))
+    side = planes[0].values.shape[0]
+    middle = slice(max(side // 2 - MIDDLE_PX, 0), side // 2 + MIDDLE_PX)
+    return np.array([(p.values[middle, middle] >= top).sum() for p, top in zip(planes, ceiling, strict=True)])
 
 
 def _unit(values: np.ndarray) -> np.float32:
