@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,14 @@ from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ExportError, GalaxyError, ModelError
 from galaxy_core.images import read_image
+from galaxy_core.star_galaxy_clipped import LEAST_STAMPS
+from galaxy_core.star_galaxy_cut import Plane, plane_of, tell_cut
+from galaxy_core.star_galaxy_names import frames_of, read_frames
 from galaxy_core.star_galaxy_stamps import normalise, object_width, seeing_of_frames
 
 DEFAULT_SEPARATOR = "star_galaxy"
 BATCH = 128
+NETWORK, PROFILE, UNTOLD = "network", "clipped profile", "not told"  # ways, as written
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,40 @@ class LogOdds:
 
 @dataclass(frozen=True)
 class FileStamps:
-    """Stamps read from files: where from, pixels in units of noise (bands, 32, 32), and widths of objects (bands,)."""
+    """Stamps read from files: where from, pixels in units of noise (bands, 32, 32), and widths of objects (bands,).
+
+    ``planes`` are the stamps of one band as they were read, for those whose bright pixels are cut off.
+    """
 
     paths: list[Path]
     pixels: list[np.ndarray]
     widths: list[np.ndarray]
+    planes: list[Plane | None]
 
     def __len__(self) -> int:
         return len(self.paths)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What was told of n stamps from files.
+
+    Attributes
+    ----------
+    p_galaxy : ndarray of float64, shape (n,)
+        NaN where it could not be told.
+    ways : ndarray of str, shape (n,)
+        `NETWORK`, `PROFILE` (fitted to what is not cut off) or `UNTOLD`.
+    frames : ndarray of str, shape (n,)
+        What stamps whose bright pixels are cut off were compared within.
+    notes : tuple of str
+        How those were told, and which were not.
+    """
+
+    p_galaxy: np.ndarray
+    ways: np.ndarray
+    frames: np.ndarray = field(repr=False)
+    notes: tuple[str, ...] = ()
 
 
 def has_model(name: str | Path, root: str | Path) -> bool:
@@ -124,12 +154,14 @@ def galaxy_log_odds(
 
 def read_stamps(paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> tuple[FileStamps, list[str]]:
     """Read and normalise stamps, and a sentence for each file that is none."""
-    good, problems = FileStamps([], [], []), []
+    good, problems = FileStamps([], [], [], []), []
     for path in paths:
         try:
-            pixels, _ = normalise(read_image(path).pixels)
+            image = read_image(path)
+            pixels, _ = normalise(image.pixels)
             good.paths.append(path)
             good.pixels.append(pixels)
+            good.planes.append(plane_of(image))
             good.widths.append(np.array([object_width(plane) for plane in pixels], np.float32))
         except (GalaxyError, OSError, ValueError, MemoryError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
@@ -145,8 +177,36 @@ def separate(
     psf_fwhm_px: float | None = None,
     galaxy_share: float | None = None,
     supervised: bool = False,
+    frames: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Separation:
+    """Tell stars from galaxies in stamps from files: by the network, or by a profile where bright pixels are cut off.
+
+    Parameters
+    ----------
+    psf_fwhm_px, galaxy_share, supervised
+        As of `network_probability`; the profile makes use of the share alone.
+    frames : path, optional
+        Table that says which file is of which frame (`read_frames`); told by names and folders where absent.
+    """
+    of = frames_of(stamps.paths, LEAST_STAMPS)[0] if frames is None else read_frames(frames, stamps.paths)
+    by_profile = tell_cut(stamps.planes, of, galaxy_share, progress)
+    made, ways = by_profile.p_galaxy, np.full(len(stamps), NETWORK, dtype=object)
+    ways[by_profile.told_so] = np.where(np.isfinite(made[by_profile.told_so]), PROFILE, UNTOLD)
+    rest = np.flatnonzero(~by_profile.told_so)
+    made[rest] = network_probability(model, stamps, rest, psf_fwhm_px, galaxy_share, supervised)
+    return Separation(made, ways.astype(str), of, by_profile.notes)
+
+
+def network_probability(
+    model,
+    stamps: FileStamps,
+    chosen: np.ndarray,
+    psf_fwhm_px: float | None = None,
+    galaxy_share: float | None = None,
+    supervised: bool = False,
 ) -> np.ndarray:
-    """Probability of being a galaxy, float64 (n,), of stamps from files.
+    """Probability of being a galaxy, float64 (m,), of the rows ``chosen`` (m,) of stamps from files, by the network.
 
     Parameters
     ----------
@@ -158,8 +218,8 @@ def separate(
     """
     made = np.full(len(stamps), np.nan)
     n_bands = np.array([len(pixels) for pixels in stamps.pixels])
-    for number in np.unique(n_bands):
-        rows = np.flatnonzero(n_bands == number)
+    for number in np.unique(n_bands[chosen]):
+        rows = chosen[n_bands[chosen] == number]
         widths = np.stack([stamps.widths[row] for row in rows])
         seeing = np.full(widths.shape, psf_fwhm_px or 0.0, np.float32)
         if psf_fwhm_px is None:
@@ -170,11 +230,11 @@ def separate(
         if galaxy_share is not None:
             logit = logit - odds.prior + np.log(galaxy_share / (1 - galaxy_share))
         made[rows] = 1 / (1 + np.exp(-np.clip(logit, -500, 500)))
-    return made
+    return made[chosen]
 
 
-def write_separation(path: Path, stamps: FileStamps, p_galaxy: np.ndarray) -> None:
-    """Write ``file, p_galaxy`` as CSV, whole or not at all.
+def write_separation(path: Path, stamps: FileStamps, told: Separation) -> None:
+    """Write ``file, p_galaxy, way`` as CSV, whole or not at all; no number where it could not be told.
 
     Raises
     ------
@@ -188,7 +248,23 @@ def write_separation(path: Path, stamps: FileStamps, p_galaxy: np.ndarray) -> No
         raise ExportError(f"None of the stamps could be read, so {path} is not written.")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "p_galaxy"))
-    writer.writerows((source.as_posix(), f"{p:.6f}") for source, p in zip(stamps.paths, p_galaxy, strict=True))
+    writer.writerow(("file", "p_galaxy", "way"))
+    for source, p, way in zip(stamps.paths, told.p_galaxy, told.ways, strict=True):
+        writer.writerow((source.as_posix(), f"{p:.6f}" if np.isfinite(p) else "", way))
     with atomic_path(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
+
+
+def separation_report(stamps: FileStamps, told: Separation, problems: Sequence[str] = ()) -> dict:
+    """What was told of every file and how, as JSON takes it; ``problems`` are sentences on files that are not in it."""
+    names, counts = np.unique(told.ways, return_counts=True)
+    rows = zip(stamps.paths, told.p_galaxy, told.ways, told.frames, strict=True)
+    return {
+        "n_by_way": dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        "notes": list(told.notes),
+        "problems": list(problems),
+        "stamps": [
+            {"file": path.as_posix(), "p_galaxy": float(p) if np.isfinite(p) else None, "way": way, "frame": frame}
+            for path, p, way, frame in rows
+        ],
+    }

@@ -17,14 +17,19 @@ import numpy as np
 from scipy import ndimage
 from scipy.optimize import minimize
 from scipy.special import expit, logit
-from scipy.stats import exponnorm, norm
+from scipy.stats import exponnorm
+from scipy.stats import t as student
 
 HALF_PX, RIM_PX = 17, 22  # the fit looks so far from the middle, and the sky begins there
 BETA = 3.0
 FIRST_FWHM_PX, STEPS, BATCH = 5.0, 120, 128
 REACH = 24.0  # squared misfit of a pixel in units of the noise from which on it is a neighbour's
-NEAREST = 201  # objects of like brightness that a width is compared with
 STAR_QUANTILE = 0.45  # of objects by width: among these lie the stars
+LEAST_STAMPS = 12  # of a frame that is compared with itself
+MOST_TERMS, WEIGHINGS, ROUNDS = 4, 30, 6
+LEAST_FREEDOM = 2.0
+# mean and scatter of ln scatter of stars, ln tail of galaxies, ln degrees of freedom over 2, log odds of a galaxy
+PRIORS = ((np.log(0.07), 0.5), (np.log(0.25), 0.5), (0.5, 1.0), (-1.2, 1.0))
 AREAS_SIGMA = (0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
 RINGS_PX = (0.0, 1.5, 2.5, 3.5, 4.5, 6.0, 8.0, 10.0, 13.0)
 
@@ -44,31 +49,44 @@ class ClippedFit:
     noise: np.ndarray
 
 
-def fit_clipped(stamps: np.ndarray, report: Callable[[int, int], None] | None = None) -> ClippedFit:
+def fit_clipped(
+    stamps: np.ndarray,
+    report: Callable[[int, int], None] | None = None,
+    ceiling: np.ndarray | None = None,
+    floor: np.ndarray | None = None,
+) -> ClippedFit:
     """Fit a Moffat to the object in the middle of each stamp.
 
     Parameters
     ----------
     stamps : ndarray of float32, shape (n, size, size)
-        One frame's counts or many's; the highest and lowest values of all are where they were cut.
+        One frame's counts or many's.
+    ceiling, floor : ndarray of float32, shape (n,), optional
+        Values of each stamp from which up, and from which down, a pixel counts as cut off. By default those of lossy
+        pictures: near the highest and the lowest value of all.
     """
     stamps = np.asarray(stamps, np.float32)
-    ceiling, floor = float(stamps.max(initial=0)) - 5, float(stamps.min(initial=0)) + 4
+    if ceiling is None:
+        ceiling = np.full(len(stamps), stamps.max(initial=0) - 5)
+    if floor is None:
+        floor = np.full(len(stamps), stamps.min(initial=0) + 4)
     parts = []
     for start in range(0, len(stamps), BATCH):
-        parts.append(_fit(stamps[start : start + BATCH], ceiling, floor))
+        rows = slice(start, start + BATCH)
+        above, below = stamps[rows] >= ceiling[rows, None, None], stamps[rows] <= floor[rows, None, None]
+        parts.append(_fit(stamps[rows], above, below))
         if report:
             report(min(start + BATCH, len(stamps)), len(stamps))
     names = [item.name for item in fields(ClippedFit)]
     return ClippedFit(*(np.concatenate([part[name] for part in parts]).astype(np.float64) for name in names))
 
 
-def _sky_and_noise(stamps: np.ndarray, ceiling: float, floor: float) -> tuple[np.ndarray, np.ndarray]:
+def _sky_and_noise(stamps: np.ndarray, cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Clipped median and scatter around it, of the pixels far from the middle that were not cut."""
     middle = (stamps.shape[1] - 1) / 2
     away = np.arange(stamps.shape[1]) - middle
-    values = stamps[:, np.hypot(away[:, None], away) > RIM_PX]
-    free = (values < ceiling) & (values > floor)
+    rim = np.hypot(away[:, None], away) > RIM_PX
+    values, free = stamps[:, rim], ~cut[:, rim]
     # a stamp that is cut all over has no sky of its own, and is taken as it is
     values = np.where(free | ~free.any(axis=1, keepdims=True), values, np.nan)
     sky = np.nanmedian(values, axis=1)
@@ -78,15 +96,14 @@ def _sky_and_noise(stamps: np.ndarray, ceiling: float, floor: float) -> tuple[np
     return sky, np.maximum(noise, 1e-3)
 
 
-def _fit(stamps: np.ndarray, ceiling: float, floor: float) -> dict[str, np.ndarray]:
+def _fit(stamps: np.ndarray, above: np.ndarray, below: np.ndarray) -> dict[str, np.ndarray]:
     import torch
 
-    sky, noise = _sky_and_noise(stamps, ceiling, floor)
+    sky, noise = _sky_and_noise(stamps, above | below)
     low = stamps.shape[1] // 2 - HALF_PX
     light = torch.from_numpy((stamps[:, low:-low, low:-low] - sky[:, None, None]) / noise[:, None, None])
     light = light.to(torch.float32)
-    above = torch.from_numpy(stamps[:, low:-low, low:-low] >= ceiling)
-    below = torch.from_numpy(stamps[:, low:-low, low:-low] <= floor)
+    above, below = (torch.from_numpy(cut[:, low:-low, low:-low]) for cut in (above, below))
     grid = torch.arange(light.shape[1], dtype=torch.float32) - (light.shape[1] - 1) / 2
     smooth = torch.nn.functional.avg_pool2d(light[:, None], 5, 1, 2)[:, 0]
     middle = slice(HALF_PX - 7, HALF_PX + 7)
@@ -123,53 +140,70 @@ def _misfit(given, light, above, below, grid):
     return (REACH / 2 * torch.tanh(squares / (REACH / 2))).sum((1, 2))
 
 
-def frame_excess(values: np.ndarray, log_flux: np.ndarray, frames: np.ndarray) -> np.ndarray:
+def frame_excess(
+    values: np.ndarray, log_flux: np.ndarray, frames: np.ndarray, most_terms: int = MOST_TERMS
+) -> np.ndarray:
     """Values over those of stars of the same brightness and frame, float64 (n,).
 
-    Alternately the level of each frame, and the change with brightness that all frames share, both quantiles of what is
-    left, four times.
+    Alternately the level of each frame and the change with brightness that all frames share, a polynomial of at most
+    ``most_terms`` powers; both are quantiles of what is left. A frame of fewer than `LEAST_STAMPS` has the level of all
+    frames together.
     """
-    frames, order = np.asarray(frames).astype(str), np.argsort(log_flux, kind="stable")
-    level, trend = np.zeros(len(values)), np.zeros(len(values))
-    members = [frames == frame for frame in np.unique(frames)]
-    for _ in range(4):
-        trend[order] = _running_quantile((values - level)[order])
-        for inside in members:
-            level[inside] = np.quantile((values - trend)[inside], STAR_QUANTILE)
-    return values - level - trend
+    names, members = np.unique(np.asarray(frames).astype(str), return_inverse=True)
+    level, left = np.zeros(len(names)), np.asarray(values, np.float64)
+    own = np.flatnonzero(np.bincount(members) >= LEAST_STAMPS)
+    for _ in range(ROUNDS):
+        trend = _quantile_trend(values - level[members], log_flux, most_terms)
+        left = values - trend
+        for frame in own:
+            level[frame] = np.quantile(left[members == frame], STAR_QUANTILE)
+    return left - level[members]
 
 
-def _running_quantile(values: np.ndarray) -> np.ndarray:
-    import pandas as pd
+def _quantile_trend(values: np.ndarray, log_flux: np.ndarray, most_terms: int) -> np.ndarray:
+    """The polynomial in brightness with `STAR_QUANTILE` of the values below it, float64 (n,).
 
-    least = min(30, max(len(values) // 2, 1))
-    return pd.Series(values).rolling(NEAREST, center=True, min_periods=least).quantile(STAR_QUANTILE).bfill().ffill()
+    Least squares with weights that make them absolute deviations, as Schlossmacher 1973, JASA 68, 857. Few objects bear
+    no more than a line.
+    """
+    scatter = float(np.std(log_flux)) or 1.0
+    place = np.clip((log_flux - np.median(log_flux)) / scatter, -3, 3)
+    terms = np.vander(place, 1 + int(np.clip(len(values) // 10, 1, most_terms)))
+    left, weights = values, np.ones(len(values))
+    for _ in range(WEIGHINGS):
+        fitted = terms @ np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=None)[0]
+        left = values - fitted
+        softened = np.maximum(np.abs(left), 0.1 * np.median(np.abs(left)) + 1e-9)
+        weights = np.sqrt(np.where(left > 0, STAR_QUANTILE, 1 - STAR_QUANTILE) / softened)
+    return fitted
 
 
 def unlabelled_probability(excess: np.ndarray, galaxy_share: float | None = None) -> np.ndarray:
     """Probability of a galaxy of the excess in ln width, float64 (n,), by a mixture fitted to it without labels.
 
-    Stars scatter normally; galaxies have the same scatter and an exponential tail above, so that wider is always
-    likelier a galaxy. ``galaxy_share`` is the proportion prior, as in the third system; fitted as well where absent.
+    Stars follow Student's t, as some fits go astray; galaxies have the scatter of its core and an exponential tail
+    above. Wider is never less likely a galaxy. ``galaxy_share`` is the proportion prior, as in the third system; fitted
+    as well where absent. What is fitted has wide priors of its own (`PRIORS`), which matter where objects are few.
     """
     excess = np.clip(excess, *np.quantile(excess, (0.005, 0.995)))
 
-    def parts(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        middle, scatter, tail = given[0], np.exp(given[1]), np.exp(given[2])
-        galaxy = exponnorm.logpdf(excess, tail / scatter, middle, scatter)
-        return norm.logpdf(excess, middle, scatter), np.nan_to_num(galaxy, nan=-700.0, neginf=-700.0)
-
-    def odds(given: np.ndarray) -> float:
-        return float(logit(galaxy_share) if galaxy_share is not None else np.clip(given[3], -4, 4))
+    def parts(given: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        scatter, tail, freedom = np.exp(np.clip(given[1:4], -7, 3))
+        galaxy = exponnorm.logpdf(excess, tail / scatter, given[0], scatter)
+        odds = logit(galaxy_share) if galaxy_share is not None else np.clip(given[4], -4, 4)
+        star = student.logpdf(excess, LEAST_FREEDOM + freedom, given[0], scatter)
+        return star, np.nan_to_num(galaxy, nan=-700.0, neginf=-700.0), float(odds)
 
     def cost(given: np.ndarray) -> float:
-        star, galaxy = parts(given)
-        return -np.logaddexp(star - np.logaddexp(0, odds(given)), galaxy - np.logaddexp(0, -odds(given))).sum()
+        star, galaxy, odds = parts(given)
+        prior = sum(((value - at) / wide) ** 2 / 2 for value, (at, wide) in zip(given[1:], PRIORS, strict=False))
+        return prior - np.logaddexp(star - np.logaddexp(0, odds), galaxy - np.logaddexp(0, -odds)).sum()
 
-    first = [float(np.median(excess)), np.log(0.15), np.log(0.4), -1.0][: 4 if galaxy_share is None else 3]
-    found = minimize(cost, first, method="Nelder-Mead", options={"maxiter": 2000}).x
-    star, galaxy = parts(found)
-    return expit(galaxy - star + odds(found))
+    first = [float(np.median(excess)), *(at for at, _ in PRIORS)][: 5 if galaxy_share is None else 4]
+    star, galaxy, odds = parts(minimize(cost, first, method="Nelder-Mead", options={"maxiter": 4000}).x)
+    order, made = np.argsort(excess, kind="stable"), np.empty(len(excess))
+    made[order] = np.maximum.accumulate(expit(galaxy - star + odds)[order])
+    return made
 
 
 def clipped_features(stamps: np.ndarray, fit: ClippedFit, frames: np.ndarray) -> np.ndarray:

@@ -4,9 +4,12 @@
     python scripts/separate.py "night2/**/*.fits" --psf-fwhm 3.4 --out galaxies.csv --galaxy-share 0.3
 
 IN is a file, a folder (with its subfolders) or a pattern: FITS of 1 to 5 bands in linear units, or pictures. A row a
-stamp: file, p_galaxy. No label was used, unless --supervised asks for the network that was shown some. Noise is taken
-from each stamp, and the seeing from the stamps of each folder together: give --psf-fwhm if it is known, or where there
-are few. A file that cannot be read is named in one sentence, the others go on, and the exit code is 1.
+stamp: file, p_galaxy, way. No label was used, unless --supervised asks for the network that was shown some. Noise is
+taken from each stamp, and the seeing from the stamps of each folder together: give --psf-fwhm if it is known, or where
+there are few. Stamps of one band whose bright pixels are cut off, as in 8-bit pictures, go another way ("clipped
+profile"): without labels, and compared with the other stamps of their frame, which --frames, their names or their
+folders tell. With fewer than a dozen they have no probability ("not told"). A file that cannot be read or told is named
+in one sentence, the others go on, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -19,9 +22,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tqdm import tqdm
 
+from galaxy_core.artifacts.files import write_json
 from galaxy_core.denoise_jobs import find_jobs
 from galaxy_core.errors import GalaxyError
-from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, load_separator, read_stamps, separate, write_separation
+from galaxy_core.star_galaxy import (
+    DEFAULT_SEPARATOR,
+    UNTOLD,
+    load_separator,
+    read_stamps,
+    separate,
+    separation_report,
+    write_separation,
+)
 from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +63,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     share_help = "share of galaxies to expect before looking (default: what the model learned, by brightness)"
     parser.add_argument("--galaxy-share", type=share, metavar="F", help=share_help)
     parser.add_argument("--supervised", action="store_true", help="use the network that was shown labels")
+    frames_help = (
+        "CSV with columns file and source_frame, for stamps with bright pixels cut off (default: by name or folder)"
+    )
+    parser.add_argument("--frames", type=Path, metavar="CSV", help=frames_help)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was told, how, and why not, here")
     parser.add_argument("--model", default=DEFAULT_SEPARATOR, help="name or folder of the model (%(default)s)")
     parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -62,15 +79,27 @@ def run(options: argparse.Namespace) -> int:
     jobs, problems = find_jobs(options.inputs, options.out)
     paths = list({job.source.resolve(): job.source for job in jobs}.values())
     said = list(problems.values())
-    with tqdm(total=len(paths), unit="stamp", desc="separate", delay=2, disable=None) as bar:
+    with tqdm(total=len(paths), unit="stamp", desc="read", delay=2, disable=None) as bar:
         stamps, bad = read_stamps(paths, bar.update)
     for problem in said + bad:
         print(problem, file=sys.stderr)
-    p_galaxy = separate(model, stamps, options.psf_fwhm, options.galaxy_share, options.supervised)
-    write_separation(options.out, stamps, p_galaxy)
-    n_galaxies = int((p_galaxy > 0.5).sum())
-    print(f"{options.out}  {n_galaxies:,} galaxies in {len(stamps):,} of {len(paths):,} stamps")
-    return 1 if said or bad else 0
+    given = (options.psf_fwhm, options.galaxy_share, options.supervised, options.frames)
+    with tqdm(unit="stamp", desc="fit profiles", delay=2, disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        told = separate(model, stamps, *given, show)
+    write_separation(options.out, stamps, told)
+    if options.json:
+        write_json(options.json, separation_report(stamps, told, said + bad))
+    n_untold = int((told.ways == UNTOLD).sum())
+    for note in told.notes:
+        print(note, file=sys.stderr)
+    n_galaxies = int((told.p_galaxy > 0.5).sum())
+    print(f"{options.out}  {n_galaxies:,} galaxies in {len(stamps) - n_untold:,} of {len(paths):,} stamps")
+    return 1 if said or bad or n_untold else 0
 
 
 def main() -> int:

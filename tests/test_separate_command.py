@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -18,8 +19,16 @@ from galaxy_core.errors import ExportError, ModelError
 from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
+from galaxy_core.recipes.star_galaxy_scores import area_under_curve
 from galaxy_core.simulator.light import make_frame, moffat
-from galaxy_core.star_galaxy import FileStamps, load_separator, read_stamps, separate, write_separation
+from galaxy_core.star_galaxy import (
+    FileStamps,
+    Separation,
+    load_separator,
+    read_stamps,
+    separate,
+    write_separation,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,7 +87,8 @@ def night(tmp_path) -> Path:
 def test_a_row_a_stamp_from_folders_patterns_and_pictures(command, night, capsys):
     assert command("night", "night/star0*.fits") == 0
     table = pd.read_csv("out.csv")
-    assert list(table.columns) == ["file", "p_galaxy"] and len(table) == 15
+    assert list(table.columns) == ["file", "p_galaxy", "way"] and len(table) == 15
+    assert set(table["way"]) == {"network"}
     assert table["p_galaxy"].between(0, 1).all() and table["file"].is_unique
     of = {Path(name).name: p for name, p in zip(table["file"], table["p_galaxy"], strict=True)}
     assert of["wide.fits"] > 0.99 and max(of[f"star{i:02d}.fits"] for i in range(12)) < 0.5
@@ -133,22 +143,72 @@ def test_order_and_company_do_not_matter(artifacts, night):
     paths = sorted(night.glob("star*.fits"))
     stamps, problems = read_stamps(paths)
     assert not problems
-    whole = separate(model, stamps, 3.3)
+    whole = separate(model, stamps, 3.3).p_galaxy
     back, _ = read_stamps(paths[::-1])
-    np.testing.assert_allclose(separate(model, back, 3.3)[::-1], whole, atol=1e-5)
+    np.testing.assert_allclose(separate(model, back, 3.3).p_galaxy[::-1], whole, atol=1e-5)
     one, _ = read_stamps(paths[:1])
-    np.testing.assert_allclose(separate(model, one, 3.3), whole[:1], atol=1e-5)
+    np.testing.assert_allclose(separate(model, one, 3.3).p_galaxy, whole[:1], atol=1e-5)
 
 
 def test_writing_refuses_what_is_no_table(tmp_path):
-    stamps = FileStamps([Path("a.fits")], [light(3.0)], [np.ones(1)])
+    stamps = FileStamps([Path("a.fits"), Path("b.fits")], [light(3.0)] * 2, [np.ones(1)] * 2, [None] * 2)
+    told = Separation(np.array([0.25, np.nan]), np.array(["network", "not told"]), np.array(["f", "f"]))
     for path in (tmp_path / "a.txt", tmp_path):
         with pytest.raises(ExportError):
-            write_separation(path, stamps, np.array([0.5]))
+            write_separation(path, stamps, told)
+    nothing = Separation(np.zeros(0), np.zeros(0, str), np.zeros(0, str))
     with pytest.raises(ExportError, match="None of the stamps"):
-        write_separation(tmp_path / "a.csv", FileStamps([], [], []), np.zeros(0))
-    write_separation(tmp_path / "a.csv", stamps, np.array([0.25]))
-    assert (tmp_path / "a.csv").read_text() == "file,p_galaxy\na.fits,0.250000\n"
+        write_separation(tmp_path / "a.csv", FileStamps([], [], [], []), nothing)
+    write_separation(tmp_path / "a.csv", stamps, told)
+    assert (tmp_path / "a.csv").read_text() == "file,p_galaxy,way\na.fits,0.250000,network\nb.fits,,not told\n"
+
+
+def clipped(folder: Path, frames=("IC1-H01", "sn2_03"), each: int = 18) -> pd.DataFrame:
+    """JPEG stamps in folders of their class, cut at 255, a third of them wide; names tell the frame. Returns truth."""
+    rng, rows = np.random.default_rng(1), []
+    for number, frame in enumerate(frames):
+        for i in range(each):
+            galaxy, seeing = i % 3 == 0, 4.0 + 0.8 * number
+            source = moffat(make_frame(64, 1.0), seeing * (1.8 if galaxy else 1.0), 3.0, 0.3, -0.4)
+            counts = 88 + 28 * rng.uniform(500, 2000) * source + rng.normal(0, 28, (64, 64))
+            path = folder / ("galaxy" if galaxy else "star") / f"{frame}_{i * 7}_{i * 3}_3.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.clip(np.rint(counts), 0, 255).astype(np.uint8)).save(path, quality=95)
+            rows.append((path.name, frame, galaxy))
+    return pd.DataFrame(rows, columns=["file", "source_frame", "galaxy"])
+
+
+def test_stamps_with_cut_tops_go_another_way_and_say_so(command, tmp_path, night, capsys):
+    truth = clipped(tmp_path / "aries")
+    assert command("aries", "night", "--json", "report.json") == 0
+    said = capsys.readouterr().err
+    assert "The bright pixels of 3" in said and "compared with the 36 stamps of 2 frames" in said
+    table = pd.read_csv("out.csv").assign(file=lambda t: t["file"].map(lambda name: Path(name).name))
+    assert table["way"].value_counts().to_dict() == {"clipped profile": 36, "network": 15}
+    both = table.merge(truth, on="file")
+    assert area_under_curve(both["p_galaxy"].to_numpy(), both["galaxy"].to_numpy()) > 0.95
+    assert ((both["p_galaxy"] > 0.5) == both["galaxy"]).mean() > 0.85
+    report = json.loads(Path("report.json").read_text())
+    assert report["n_by_way"] == {"clipped profile": 36, "network": 15} and len(report["stamps"]) == 51
+    assert {row["frame"] for row in report["stamps"] if row["way"] == "clipped profile"} == {"IC1-H01", "sn2_03"}
+    truth.drop(columns="galaxy").to_csv("aries/frames.csv", index=False)
+    assert command("aries", "--frames", "aries/frames.csv", "--galaxy-share", "0.02") == 0
+    assert pd.read_csv("out.csv")["p_galaxy"].mean() < both["p_galaxy"].mean()
+    pd.DataFrame({"file": ["a.jpg"], "source_frame": ["f"]}).to_csv("lacks.csv", index=False)
+    capsys.readouterr()
+    assert command("aries", "--frames", "lacks.csv", out="other.csv") == 1
+    assert "has no row for" in capsys.readouterr().err and not Path("other.csv").exists()
+
+
+def test_too_few_cut_stamps_are_not_told_and_that_is_said(command, tmp_path, capsys):
+    clipped(tmp_path / "few", frames=("IC1-H01",), each=5)
+    assert command("few", "--json", "report.json") == 1
+    said = capsys.readouterr()
+    assert "5 are too few to know how wide stars are there; give 12 stamps or more" in said.err
+    assert "0 galaxies in 0 of 5 stamps" in said.out
+    table = pd.read_csv("out.csv")
+    assert table["p_galaxy"].isna().all() and set(table["way"]) == {"not told"}
+    assert json.loads(Path("report.json").read_text())["stamps"][0]["p_galaxy"] is None
 
 
 def test_a_model_that_is_not_there_is_said(tmp_path):

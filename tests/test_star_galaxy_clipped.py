@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize
 
 from galaxy_core.catalogs.catalog import Catalog, ReadReport
 from galaxy_core.recipes.star_galaxy_clipped_scores import held_out_trees, interval_over_frames, score_clipped
 from galaxy_core.simulator.light import make_frame, moffat
-from galaxy_core.star_galaxy_clipped import clipped_features, fit_clipped, frame_excess, unlabelled_probability
+from galaxy_core.star_galaxy_clipped import (
+    STAR_QUANTILE,
+    clipped_features,
+    fit_clipped,
+    frame_excess,
+    unlabelled_probability,
+)
 
 SIZE = 64
 
@@ -54,10 +61,48 @@ def test_excess_takes_off_frame_and_brightness():
     assert unlabelled_probability(excess, 0.6).mean() > p.mean() > unlabelled_probability(excess, 0.05).mean()
 
 
+def test_the_change_with_brightness_is_a_quantile_of_few_and_of_many():
+    """Naive: the line or curve that minimises the absolute deviations, weighted as the quantile asks."""
+    rng = np.random.default_rng(2)
+    for n, degree in ((14, 1), (60, 4)):
+        flux = rng.uniform(4, 9, n)
+        values = 0.3 * flux + rng.exponential(0.2, n)
+        left = frame_excess(values, flux, np.arange(n))  # frames of one stamp each have no level of their own
+        place = np.clip((flux - np.median(flux)) / flux.std(), -3, 3)
+
+        def cost(terms, place=place, values=values):
+            miss = values - np.polyval(terms, place)
+            return np.where(miss > 0, STAR_QUANTILE, STAR_QUANTILE - 1) @ miss
+
+        start = np.polyfit(place, values - left, degree)
+        np.testing.assert_allclose(np.polyval(start, place), values - left, atol=1e-6)
+        assert cost(start) <= 1.02 * minimize(cost, start, method="Nelder-Mead", options={"maxiter": 20000}).fun
+        assert np.mean(left < 0) == pytest.approx(STAR_QUANTILE, abs=1.5 / n + 0.05)
+
+
+@pytest.mark.parametrize("n", [1, 2, 12, 40])
+def test_a_handful_of_stamps_is_told_with_care(n):
+    rng = np.random.default_rng(n)
+    p = unlabelled_probability(np.concatenate([rng.normal(0, 0.06, n - n // 4), rng.uniform(0.5, 1.0, n // 4)]))
+    assert np.isfinite(p).all() and ((p > 0) & (p < 1)).all()
+    if n >= 12:
+        assert p[-(n // 4) :].min() > 0.6 > 0.3 > np.median(p)
+
+
+def test_stars_that_were_fitted_badly_do_not_widen_the_others():
+    """Student's t: a few stars far below and above leave the share of galaxies as it is."""
+    rng = np.random.default_rng(5)
+    galaxy = np.arange(800) < 200
+    excess = rng.normal(0, 0.05, 800) + np.where(galaxy, rng.exponential(0.3, 800), 0)
+    astray = np.where(rng.random(800) < 0.06, 6.0, 1.0) * excess
+    p = unlabelled_probability(np.where(galaxy, excess, astray))
+    assert p.mean() == pytest.approx(0.25, abs=0.06) and p[galaxy].mean() > p[~galaxy].mean() + 0.4
+
+
 def test_one_and_two_stamps_and_an_empty_one():
     fit = fit_clipped(np.stack([picture(5.0, 500.0, 1), np.zeros((SIZE, SIZE), np.float32)]))
     assert np.isfinite(fit.log_width).all()
-    assert frame_excess(np.array([1.0]), np.array([2.0]), np.array(["a"])).tolist() == [0.0]
+    assert frame_excess(np.array([1.0]), np.array([2.0]), np.array(["a"])) == pytest.approx([0.0], abs=1e-9)
 
 
 def catalog_of(n_frames: int = 6, each: int = 22, top: float = 255.0) -> Catalog:

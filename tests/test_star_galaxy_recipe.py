@@ -230,6 +230,13 @@ def test_the_shipped_model_is_the_one_measured_and_still_does_as_measured():
     methods, card, readme = metrics["methods"], (folder / "card.md").read_text(), (root / "README.md").read_text()
     for name in ("without labels", "supervised", "trees on the whole catalogue"):
         assert f"{methods[name]['auc']:.3f}" in card and f"{methods[name]['auc']:.3f}" in readme
+    for name in ("without labels", "supervised", "trees on the whole catalogue"):
+        one = metrics["fresh"]["methods"][name]
+        low, high = one["auc_interval"]
+        shown = f"{one['auc']:.3f} ({low:.3f}-{high:.3f}) | {100 * one['accuracy_at_high_snr']:.1f} %"
+        assert f"| {name} | {100 * one['accuracy']:.1f} % | {shown}" in card
+    fresh = metrics["fresh"]["methods"]["without labels"]
+    assert fresh["accuracy_at_high_snr"] >= 0.97 and f"of {fresh['n_at_high_snr']:,} above 20" in readme
     frames, clipped = metrics["frames"], metrics["clipped"]["methods"]
     steps = [
         frames["simulated"]["ugriz"],
