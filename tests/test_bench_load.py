@@ -40,7 +40,8 @@ def test_times_of_all_visitors_are_taken_together():
 def found_of(**changes) -> dict:
     alone = load.summary([Seen(clicks=[1.0])])
     crowd = load.summary([Seen(clicks=[2.0], lassos=[1.0])])
-    found = {"alone": alone, "crowd": crowd, "users": 1, "log_errors": 0, "exit_code": 0}
+    witness = load.summary([Seen(clicks=[3.0])])
+    found = {"alone": alone, "witness": witness, "crowd": crowd, "users": 1, "log_errors": 0, "exit_code": 0}
     return found | {"memory_start_mib": 100.0, "memory_end_mib": 109.0} | changes
 
 
@@ -48,7 +49,9 @@ def found_of(**changes) -> dict:
     ("changes", "beyond"),
     [
         ({}, None),
-        ({"crowd": load.summary([Seen(clicks=[3.1])])}, "click to card"),
+        ({"crowd": load.summary([Seen(clicks=[9.0])])}, None),
+        ({"witness": load.summary([Seen(clicks=[3.1])])}, "click to card"),
+        ({"witness": load.summary([Seen()])}, "visitors without a click"),
         ({"crowd": load.summary([Seen(clicks=[1.0], errors=["x"])])}, "errors"),
         ({"crowd": load.summary([Seen(clicks=[1.0], foreign=["x"])])}, "things of other visitors"),
         ({"crowd": load.summary([Seen()])}, "visitors without a click"),
