@@ -1,8 +1,9 @@
 """Group galaxies whose vectors lie together, on whatever space the caller names.
 
 Reading order: `result` (what a clustering is), `density` (HDBSCAN, DBSCAN: they may leave galaxies out), `centres`
-(k-means, Gaussian mixture) and `merging` (agglomerative: every galaxy gets a cluster). A new method is one more
-function and one more entry in `METHODS`. The libraries are imported inside the functions.
+(k-means, Gaussian mixture) and `merging` (agglomerative: every galaxy gets a cluster); `placers` and the functions
+``open_...`` place new galaxies. A new method is one more function and one more entry in `METHODS`, and what places in
+its clusters one in `OPENERS`. The libraries are imported inside the functions.
 """
 
 from __future__ import annotations
