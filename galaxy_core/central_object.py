@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from galaxy_core.errors import ImageError
 from galaxy_core.images import resize_square
@@ -128,9 +128,9 @@ def object_mask(images: np.ndarray, config: CentralObjectConfig = DEFAULT) -> np
     images = _checked(images)
     grey = np.einsum("nbyx,b->nyx", images, np.array(LUMINANCE_WEIGHTS, dtype=np.float32))
     for axis in (1, 2):
-        grey = ndimage.correlate1d(grey, BLUR, axis=axis, mode="mirror")
+        grey = scipy.ndimage.correlate1d(grey, BLUR, axis=axis, mode="mirror")
     reach = 2 * round(config.grow_px * images.shape[-1] / config.frame_px) + 1
-    return ndimage.maximum_filter(grey > config.threshold, size=(1, reach, reach), mode="constant", cval=False)
+    return scipy.ndimage.maximum_filter(grey > config.threshold, size=(1, reach, reach), mode="constant", cval=False)
 
 
 def central_boxes(mask: np.ndarray, config: CentralObjectConfig = DEFAULT) -> np.ndarray:
@@ -149,7 +149,7 @@ def central_boxes(mask: np.ndarray, config: CentralObjectConfig = DEFAULT) -> np
     """
     n, height, width = mask.shape
     boxes = np.full((n, 4), -1)
-    labels, n_found = ndimage.label(_filled(mask), structure=_IN_ITS_IMAGE)
+    labels, n_found = scipy.ndimage.label(_filled(mask), structure=_IN_ITS_IMAGE)
     if not n_found:
         return boxes
     image, row, column = np.nonzero(labels)
@@ -161,7 +161,7 @@ def central_boxes(mask: np.ndarray, config: CentralObjectConfig = DEFAULT) -> np
     distance[area < config.min_area_px * (width / config.frame_px) ** 2] = np.inf
     owner = np.zeros(n_found + 1, dtype=int)
     owner[which] = image
-    places = ndimage.find_objects(labels)
+    places = scipy.ndimage.find_objects(labels)
     order = np.argsort(distance[1:], kind="stable") + 1
     for label in order[np.isfinite(distance[order])][::-1]:  # the nearest comes last and stays
         _, rows, columns = places[label - 1]
@@ -202,9 +202,9 @@ def _central(image: np.ndarray, side: int) -> np.ndarray:
 
 def _filled(mask: np.ndarray) -> np.ndarray:
     """Masks with their holes: sky from which no way leads to the edge of its image, corners not being a way."""
-    cross = ndimage.generate_binary_structure(3, 1)
+    cross = scipy.ndimage.generate_binary_structure(3, 1)
     cross[[0, 2]] = False
-    sky, n_sky = ndimage.label(~mask, structure=cross)
+    sky, n_sky = scipy.ndimage.label(~mask, structure=cross)
     open_sky = np.zeros(n_sky + 1, dtype=bool)
     for edge in (sky[:, 0], sky[:, -1], sky[:, :, 0], sky[:, :, -1]):
         open_sky[edge] = True

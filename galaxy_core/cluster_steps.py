@@ -26,28 +26,33 @@ from galaxy_core.artifacts.files import sha256_of_file
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step
 from galaxy_core.cluster_trials import Trials, classes_and_mask
 from galaxy_core.comparison import measure_clustering
+from galaxy_core.engine import Engine
 from galaxy_core.image_steps import PIPELINE_VERSION, Progress
+from galaxy_core.place_steps import placing, remove_parts
+from galaxy_core.placer import PlaceOthers
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.splits import TRAIN
-from galaxy_core.steps import Embedded, classes_of, make_part, plain
+from galaxy_core.steps import Embedded, classes_of, make_part, plain, vectors_file
 from galaxy_core.vectors import VectorError
 
 COLUMNS = ("label", "membership", "silhouette")
 
 
-def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progress, asked=()) -> list[Step]:
+def make_clusters(
+    staging: Staging, galaxies: Embedded, config, progress: Progress, asked=(), engine: Engine | None = None
+) -> list[Step]:
     """Every clustering of the config, scored; the last step's result is ``{"clusterings", "notes", "made_of"}``.
 
     One that cannot be made, or that finds no cluster, leaves all galaxies unclustered, with a note, unless its name is
-    in ``asked``: then it is an error.
+    in ``asked``: then it is an error. Galaxies that are not fitted on are placed by ``engine``.
     """
     names = list(config.clusterings)
     progress("clusters", 0, len(names))
     for settings in config.clusterings.values():
         check_settings(settings, classes_of(galaxies.table) is not None)
     wanted = {settings["space"] for settings in config.clusterings.values()} - {EMBEDDING}
-    made = {space: make_space(staging, galaxies, space, config.seed) for space in sorted(wanted)}
+    made = {space: make_space(staging, galaxies, space, config.seed, progress, engine) for space in sorted(wanted)}
     made_of = {
         name: fingerprint_of(
             PIPELINE_VERSION,
@@ -69,10 +74,14 @@ def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progre
         settings = {"seed": config.seed, **config.clusterings[name]}
         about = made[settings["space"]].result if settings["space"] in made else {}
         trials = Trials(galaxies.of_sample(), settings, config.seed, shuffled, progress)
-        cluster = partial(_cluster, staging, galaxies, trials, about, name in asked)
+        parts, in_file = staging.work / step.name, settings["space"] == EMBEDDING
+        source = vectors_file(staging, galaxies.model) if in_file else None
+        place = placing(parts, name, source, progress, engine)
+        cluster = partial(_cluster, staging, galaxies, trials, about, name in asked, place)
         if name in published:
             cluster = partial(published.get, name)
         arrays, info = make_part(staging, step, name, cluster)
+        remove_parts(parts, name)
         columns |= {f"{name}_{key}": arrays[key] for key in COLUMNS}
         result["notes"] += [f"The clustering {name}: {note}" for note in info["notes"]]
         result["clusterings"][name] = info
@@ -83,7 +92,9 @@ def make_clusters(staging: Staging, galaxies: Embedded, config, progress: Progre
     return [*made.values(), step]
 
 
-def make_space(staging: Staging, galaxies: Embedded, space: str, seed: int) -> Step:
+def make_space(
+    staging: Staging, galaxies: Embedded, space: str, seed: int, progress: Progress, engine: Engine | None = None
+) -> Step:
     """A space to cluster in, stored; its record's result says how it was made."""
     pattern = (artifacts.space_file(space),)
     step = begin_step(
@@ -91,9 +102,17 @@ def make_space(staging: Staging, galaxies: Embedded, space: str, seed: int) -> S
     )
     if not step.done:
         started = time.perf_counter()
-        made = spaces.fit_space(space, galaxies.vectors, seed, *classes_and_mask(galaxies.table), galaxies.sample)
+        parts, source = staging.work / step.name, vectors_file(staging, galaxies.model)
+
+        def place_stage(number: int) -> PlaceOthers:
+            return placing(parts, f"stage_{number}", None if number else source, progress, engine)
+
+        made = spaces.fit_space(
+            space, galaxies.vectors, seed, *classes_and_mask(galaxies.table), galaxies.sample, place_stage
+        )
         artifacts.write_space(staging.root, staging.name, space, galaxies.table["galaxy_id"], made.vectors)
         finish_step(staging, step, pattern, plain(made.about), time.perf_counter() - started)
+        remove_parts(parts)
     return step
 
 
@@ -161,7 +180,9 @@ def _published(staging: Staging, made_of: dict) -> dict[str, tuple[dict, dict]]:
     return {name: (arrays[name], known["clusterings"][name]) for name in same}
 
 
-def _cluster(staging: Staging, galaxies: Embedded, trials: Trials, about: dict, asked: bool) -> tuple[dict, dict]:
+def _cluster(
+    staging: Staging, galaxies: Embedded, trials: Trials, about: dict, asked: bool, place: PlaceOthers
+) -> tuple[dict, dict]:
     """One clustering: per-galaxy columns, and everything the manifest says of it."""
     settings = trials.settings
     vectors, space, seed, method = galaxies.vectors, settings["space"], settings["seed"], settings["method"]
@@ -170,7 +191,7 @@ def _cluster(staging: Staging, galaxies: Embedded, trials: Trials, about: dict, 
         fitted_on = artifacts.matrix_of(pq.read_table(staging.folder / artifacts.space_file(space))["coordinates"])
     try:
         fitted = clustering.fit_clustering(
-            method, fitted_on, seed, sample=galaxies.sample, **settings.get("params", {})
+            method, fitted_on, seed, sample=galaxies.sample, place=place, **settings.get("params", {})
         )
     except VectorError as error:
         if asked:

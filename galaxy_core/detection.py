@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
 from galaxy_core.errors import ImageError
@@ -122,6 +121,8 @@ def _filtered(light: np.ndarray, noise: np.ndarray, unusable: np.ndarray, kernel
 
     Not left to `sep`, whose own matched filter misses bright sources.
     """
+    from scipy.signal import fftconvolve
+
     weight = np.where(unusable, 0, 1 / noise.astype(np.float64) ** 2)
     kernel = np.asarray(kernel, dtype=np.float64)[::-1, ::-1]
     signal = fftconvolve(light * weight, kernel, mode="same")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
-from skimage.filters import threshold_otsu
+import scipy
 
 LUMINANCE_WEIGHTS = (0.299, 0.587, 0.114)  # red, green, blue: ITU-R BT.601
 
@@ -57,7 +56,9 @@ def foreground(image: np.ndarray) -> np.ndarray:
         light = np.where(finite, light, light[finite].min())
     if light.min() == light.max():
         return np.zeros(light.shape, dtype=bool)
+    from skimage.filters import threshold_otsu
+
     galaxy = light > threshold_otsu(light)
-    galaxy = ndimage.binary_opening(galaxy)
-    galaxy = ndimage.binary_closing(galaxy, iterations=2)
-    return ndimage.binary_dilation(galaxy, iterations=4)
+    galaxy = scipy.ndimage.binary_opening(galaxy)
+    galaxy = scipy.ndimage.binary_closing(galaxy, iterations=2)
+    return scipy.ndimage.binary_dilation(galaxy, iterations=4)

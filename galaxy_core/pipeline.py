@@ -83,8 +83,8 @@ def run_pipeline(
 
     Killed at any moment, the next call with the same arguments makes only what is missing and ends with the same files.
     What was published under ``name`` before stays readable until then; clusterings that were added to it are made of
-    the new galaxies too. Images and neighbours are made by ``engine``, all else in this process; the files are the same
-    whatever it is.
+    the new galaxies too. Images, neighbours and the places of galaxies that maps and clusterings are not fitted on are
+    made by ``engine``, all else in this process; the files are the same whatever it is.
 
     Raises
     ------
@@ -121,6 +121,7 @@ def rerun_steps(
     change: Callable[[PipelineConfig], PipelineConfig],
     progress: Progress | None = None,
     asked: Collection[str] = (),
+    engine: Engine | None = None,
 ) -> PipelineResult:
     """Make the maps and clusters of a published catalog again under a changed config; images are not read.
 
@@ -141,7 +142,7 @@ def rerun_steps(
             for key in new
             if new[key] != old.get(key)
         }
-        return _finish(staging, manifest, table, config, steps, progress, asked)
+        return _finish(staging, manifest, table, config, steps, progress, asked, engine)
 
 
 def add_clusterings(
@@ -150,6 +151,7 @@ def add_clusterings(
     clusterings: dict[str, dict],
     progress: Progress | None = None,
     fit_limit: int | None = None,
+    engine: Engine | None = None,
 ) -> PipelineResult:
     """Cluster a published catalog in more ways, or again: ``{name: settings}`` as in `galaxy_core.cluster_steps`.
 
@@ -163,10 +165,12 @@ def add_clusterings(
         limit = config.fit_limit if fit_limit is None else fit_limit
         return replace(config, clusterings={**config.clusterings, **clusterings}, fit_limit=limit)
 
-    return rerun_steps(root, name, change, progress, clusterings)
+    return rerun_steps(root, name, change, progress, clusterings, engine)
 
 
-def remove_clustering(root: str | Path, name: str, clustering: str, progress: Progress | None = None) -> PipelineResult:
+def remove_clustering(
+    root: str | Path, name: str, clustering: str, progress: Progress | None = None, engine: Engine | None = None
+) -> PipelineResult:
     """Drop a clustering of a published catalog; the others stay as they are."""
 
     def change(config: PipelineConfig) -> PipelineConfig:
@@ -175,7 +179,7 @@ def remove_clustering(root: str | Path, name: str, clustering: str, progress: Pr
             raise ArtifactError(f"{name} has no clustering {clustering!r}; it has {known}.")
         return replace(config, clusterings={n: s for n, s in config.clusterings.items() if n != clustering})
 
-    return rerun_steps(root, name, change, progress)
+    return rerun_steps(root, name, change, progress, engine=engine)
 
 
 def add_embedding(
@@ -227,9 +231,9 @@ def _finish(
     """What follows the images, and the folder put in place; ``steps`` embedded, for the manifest's model first."""
     galaxies = read_embedded(staging, manifest, table, config, steps[0].fingerprint)
     neighbors = make_all_neighbors(staging, galaxies, steps, progress, engine)
-    projections = make_projections(staging, galaxies, config, progress, asked)
+    projections = make_projections(staging, galaxies, config, progress, asked, engine)
     trust = make_trust(staging, galaxies, projections, neighbors[0], config.seed, progress)
-    clusters = make_clusters(staging, galaxies, config, progress, asked)
+    clusters = make_clusters(staging, galaxies, config, progress, asked, engine)
     anomalies = make_anomalies(staging, galaxies, neighbors[0], config, progress)
     layers = make_layers(staging, len(table), progress)
     steps = [*steps, *neighbors, projections, trust, *clusters, anomalies, *layers]

@@ -6,26 +6,41 @@ from collections.abc import Callable
 
 import numpy as np
 
+from galaxy_core.placer import NOBODY, Fitted, PlaceOthers, Placer, openers_of, place_others
 from galaxy_core.sampling import SHARD, in_shards
 
 Transform = Callable[[np.ndarray], np.ndarray]
 """Vectors (m, n_features) -> coordinates (m, n_components)."""
 
 
-def fit_pca(vectors: np.ndarray, seed: int, n_components: int) -> tuple[np.ndarray, dict, Transform]:
+def fit_pca(
+    vectors: np.ndarray, seed: int, n_components: int, place: PlaceOthers = place_others
+) -> tuple[np.ndarray, dict, Placer]:
     """Principal components (Pearson 1901): the directions along which the vectors differ most.
 
     Axes beyond the number of galaxies or features are 0.
     """
-    mean, axes, total = principal_axes(vectors, min(n_components, *vectors.shape))
+    n_axes = min(n_components, *vectors.shape)
+
+    def fit() -> Fitted:
+        mean, axes, total = principal_axes(vectors, n_axes)
+        arrays = {"mean": mean, "axes": axes, "n_components": n_components}
+        return Fitted(Placer(open_principal, lambda: arrays), {}, {"total": total})
+
+    fitted, placed = place(fit, vectors, NOBODY, openers_of(open_principal))
+    coordinates = np.concatenate([scores for (scores,) in placed])
+    explained = coordinates[:, :n_axes].var(axis=0) / (fitted.about["total"] or 1.0)
+    return coordinates, {"explained_variance": [round(float(share), 6) for share in explained]}, fitted.placer
+
+
+def open_principal(mean: np.ndarray, axes: np.ndarray, n_components: int) -> Transform:
+    """Places along axes that were found, in float64."""
 
     def transform(new_vectors: np.ndarray) -> np.ndarray:
         scores = (new_vectors.astype(np.float64) - mean) @ axes.T
-        return np.pad(scores, ((0, 0), (0, n_components - scores.shape[1])))
+        return np.pad(scores, ((0, 0), (0, int(n_components) - scores.shape[1])))
 
-    coordinates = np.concatenate(in_shards(transform, vectors))
-    explained = coordinates[:, : len(axes)].var(axis=0) / (total or 1.0)
-    return coordinates, {"explained_variance": [round(float(share), 6) for share in explained]}, transform
+    return transform
 
 
 def principal_axes(vectors: np.ndarray, n_axes: int) -> tuple[np.ndarray, np.ndarray, float]:

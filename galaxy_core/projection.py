@@ -11,14 +11,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
-from galaxy_core.placing import place_beside
+from galaxy_core.placer import Fitted, PlaceOthers, Placer, fill_in, openers_of, place_others
+from galaxy_core.placing import open_beside, open_discriminants, open_smoothed, open_tsne, saved_trees, without
 from galaxy_core.principal import Transform, fit_pca
-from galaxy_core.sampling import SHARD
-from galaxy_core.smoothing import N_NEIGHBORS, N_STEPS, neighborhood_size, smooth, smooth_new
+from galaxy_core.smoothing import N_NEIGHBORS, N_STEPS, neighborhood_size, smooth
 from galaxy_core.vectors import VectorError, check_length, check_vectors, has_class
 
 FEWEST_FOR_NEIGHBORHOODS = 4
@@ -59,6 +58,7 @@ def fit_projection(
     train_mask: np.ndarray | None = None,
     n_components: int = 2,
     sample: np.ndarray | None = None,
+    place: PlaceOthers = place_others,
     **params,
 ) -> Projection:
     """Project ``vectors``; the same vectors, seed and parameters give the same coordinates.
@@ -77,6 +77,8 @@ def fit_projection(
     sample : int array, shape (n_sample,), optional
         Rows to fit on (`galaxy_core.sampling`); all others are placed on the finished map, a shard at a time. PCA needs
         no sample: it is accumulated over all galaxies.
+    place : callable
+        Where there is a sample: fits, and places the others. In this process unless given.
     **params
         See `fit_umap`, `fit_tsne` and `fit_smoothed`.
 
@@ -98,33 +100,39 @@ def fit_projection(
             raise VectorError("LDA separates known classes, but this catalog has none; use UMAP, t-SNE or PCA.")
         params = {"classes": classes, "train_mask": train_mask, **params}
 
-    if sample is None or drawn_by == "pca":
+    if sample is None:
         coordinates, used, transform = METHODS[drawn_by](vectors, seed, n_components, **params)
+    elif drawn_by == "pca":
+        coordinates, used, transform = fit_pca(vectors, seed, n_components, place)
     else:
-        coordinates, used, transform = _fit_sample(drawn_by, vectors, seed, n_components, sample, params)
+        coordinates, used, transform = _fit_sample(drawn_by, vectors, seed, n_components, sample, place, params)
     used = {"n_components": n_components, **used, **({"drawn_by": drawn_by} if drawn_by != method else {})}
     return Projection(np.asarray(coordinates, dtype=np.float32), method, used, vectors.shape[1], transform)
 
 
 def _fit_sample(
-    method: str, vectors: np.ndarray, seed: int, n_components: int, sample: np.ndarray, params: dict
+    method: str,
+    vectors: np.ndarray,
+    seed: int,
+    n_components: int,
+    sample: np.ndarray,
+    place: PlaceOthers,
+    params: dict,
 ) -> tuple[np.ndarray, dict, Transform]:
     """Fit on some rows, place all others; those it was fitted on are where the fit has them."""
-    params = {key: value[sample] if isinstance(value, np.ndarray) else value for key, value in params.items()}
-    seen = vectors[sample]
-    fitted, used, transform = METHODS[method](seen, seed, n_components, **params)
-    if method == "umap":
-        fitted = np.asarray(fitted, np.float32)
-        transform = partial(place_beside, vectors=seen, coordinates=fitted)
-    coordinates = np.empty((len(vectors), n_components), np.float32)
-    others = np.ones(len(vectors), dtype=bool)
-    others[sample] = False
-    for start in range(0, len(vectors), SHARD):
-        rows = start + np.flatnonzero(others[start : start + SHARD])
-        if len(rows):
-            coordinates[rows] = transform(vectors[rows])
-    coordinates[sample] = fitted
-    return coordinates, {**used, "n_fitted": len(sample)}, transform
+
+    def fit() -> Fitted:
+        own = {key: value[sample] if isinstance(value, np.ndarray) else value for key, value in params.items()}
+        seen = np.asarray(vectors[sample])
+        found, used, placer = METHODS[method](seen, seed, n_components, **own)
+        coordinates = np.asarray(found, np.float32)
+        if method == "umap":
+            placer = Placer(open_beside, lambda: {"vectors": seen, "coordinates": coordinates})
+        return Fitted(placer, {"coordinates": coordinates}, used)
+
+    fitted, placed = place(fit, vectors, sample, OPENERS)
+    coordinates = fill_in(len(vectors), sample, fitted.arrays["coordinates"], [part for (part,) in placed])
+    return coordinates, {**fitted.about, "n_fitted": len(sample)}, fitted.placer
 
 
 def place(projection: Projection, new_vectors: np.ndarray) -> np.ndarray:
@@ -200,11 +208,12 @@ def fit_tsne(
 
     coordinates = np.asarray(fitted).copy()
 
-    def transform(new_vectors: np.ndarray) -> np.ndarray:
-        placed = np.asarray(fitted.transform(new_vectors, perplexity=min(5.0, params["perplexity"])))
-        return placed - (np.asarray(fitted) - coordinates).mean(axis=0)  # openTSNE moves the whole map when it places
+    def collect() -> dict:
+        index = fitted.affinities.knn_index
+        found = {"coordinates": coordinates, "vectors": vectors, "perplexity": min(5.0, params["perplexity"])}
+        return found | ({"trees": saved_trees(index.index)} if hasattr(index.index, "save") else {})
 
-    return coordinates, params, transform
+    return coordinates, params, Placer(open_tsne, collect)
 
 
 def fit_lda(
@@ -235,18 +244,11 @@ def fit_lda(
     n_discriminants = min(n_components, fitted.transform(wide[:1]).shape[1])
     basis, _ = np.linalg.qr(fitted.scalings_[:, :n_discriminants])
 
-    def left_out(table: np.ndarray) -> np.ndarray:
-        return table - (table @ basis) @ basis.T
-
-    _, _, place_rest = fit_pca(left_out(wide[learn]), seed, max(1, n_components - n_discriminants))
-
-    def transform(new_vectors: np.ndarray) -> np.ndarray:
-        table = new_vectors.astype(np.float64)
-        discriminants = fitted.transform(table)[:, :n_discriminants]
-        return np.hstack([discriminants, place_rest(left_out(table))])[:, :n_components]
-
+    *_, rest = fit_pca(without(wide[learn], basis), seed, max(1, n_components - n_discriminants))
+    arrays = {"center": fitted.xbar_, "scalings": fitted.scalings_, "basis": basis, "n_components": n_components}
+    placer = Placer(open_discriminants, lambda: {**arrays, "mean": rest.arrays["mean"], "axes": rest.arrays["axes"]})
     params = {"n_discriminants": n_discriminants, "n_train": int(learn.sum()), "classes": names.tolist()}
-    return transform(vectors), params, transform
+    return placer(vectors), params, placer
 
 
 def fit_smoothed(
@@ -265,13 +267,14 @@ def fit_smoothed(
         raise VectorError(f"Smoothing needs at least one neighbour and one step, not {n_neighbors} and {n_steps}.")
     n_neighbors = neighborhood_size(n_neighbors, len(vectors))
     levels = smooth(vectors, n_neighbors, n_steps)
-    coordinates, params, place_smoothed = fit_pca(levels[-1], seed, n_components)
+    coordinates, params, principal = fit_pca(levels[-1], seed, n_components)
+    arrays = {"n_neighbors": n_neighbors, **{f"level_{k}": level for k, level in enumerate(levels)}}
+    placer = Placer(open_smoothed, lambda: {**arrays, **principal.arrays})
+    return coordinates, {"n_neighbors": n_neighbors, "n_steps": n_steps, **params}, placer
 
-    def transform(new_vectors: np.ndarray) -> np.ndarray:
-        return place_smoothed(smooth_new(new_vectors, levels, n_neighbors))
 
-    return coordinates, {"n_neighbors": n_neighbors, "n_steps": n_steps, **params}, transform
-
+OPENERS = openers_of(open_beside, open_tsne, open_discriminants, open_smoothed)
+"""What places galaxies on a map that was fitted on a sample."""
 
 METHODS: dict[str, Callable[..., tuple[np.ndarray, dict, Transform]]] = {
     "umap": fit_umap,

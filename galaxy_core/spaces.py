@@ -8,12 +8,14 @@ dimensions. Parameters follow after commas (``umap_10,n_neighbors=30,seed=3``), 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from galaxy_core import projection
 from galaxy_core.clustering import parameters_of
+from galaxy_core.placer import PlaceOthers, place_others
 from galaxy_core.projection import fit_projection, place
 from galaxy_core.vectors import VectorError, check_vectors
 
@@ -59,6 +61,7 @@ def fit_space(
     classes: np.ndarray | None = None,
     train_mask: np.ndarray | None = None,
     sample: np.ndarray | None = None,
+    place_stage: Callable[[int], PlaceOthers] = lambda number: place_others,
 ) -> Space:
     """Make a space from the embedding; the same embedding, seed and name give the same space.
 
@@ -73,6 +76,8 @@ def fit_space(
         For LDA alone, which learns from the training galaxies only.
     sample : int array, shape (n_sample,), optional
         Rows to fit on; see `galaxy_core.projection.fit_projection`.
+    place_stage : callable
+        From the number of a projection on the way to the space, 0 for the first, to what it takes as ``place``.
 
     Raises
     ------
@@ -81,12 +86,13 @@ def fit_space(
     """
     stages = parse_space(name)
     vectors, about, projections = check_vectors(embedding, f"The space {name}"), {}, []
-    for stage in stages:
+    for number, stage in enumerate(stages):
         params = {"min_dist": 0.0, **stage.params} if stage.method == "umap" else dict(stage.params)
         own_seed = params.pop("seed", seed)
         if stage.method == "lda":
             params |= {"classes": classes, "train_mask": train_mask}
-        made = fit_projection(stage.method, vectors, own_seed, n_components=stage.n_components, sample=sample, **params)
+        params |= {"n_components": stage.n_components, "sample": sample, "place": place_stage(number)}
+        made = fit_projection(stage.method, vectors, own_seed, **params)
         vectors, projections = made.coordinates, [*projections, made]
         about = {
             "method": stage.method,

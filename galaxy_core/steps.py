@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,10 @@ import pyarrow.parquet as pq
 from galaxy_core import artifacts, projection
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step, save_step
 from galaxy_core.clustering import check_params
+from galaxy_core.engine import Engine
 from galaxy_core.image_steps import PIPELINE_VERSION, Progress, read_staged_embedding
+from galaxy_core.place_steps import placing, remove_parts
+from galaxy_core.placer import PlaceOthers
 from galaxy_core.sampling import draw_sample
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.splits import TRAIN
@@ -80,7 +84,7 @@ def read_vectors(staging: Staging, model: str, n_galaxies: int, fit_limit: int) 
     """The embedding, float32 (n, d): in memory, or, of more galaxies than are fitted on, as one file mapped into it."""
     if not 0 < fit_limit < n_galaxies:
         return read_staged_embedding(staging, model)
-    path, start, mapped = staging.work / f"vectors_{model}.npy", 0, None
+    path, start, mapped = vectors_file(staging, model), 0, None
     path.parent.mkdir(parents=True, exist_ok=True)
     for part in sorted((staging.folder / "embedding" / model).glob("part-*.parquet")):
         piece = artifacts.matrix_of(pq.read_table(part, columns=["embedding"])["embedding"])
@@ -92,10 +96,18 @@ def read_vectors(staging: Staging, model: str, n_galaxies: int, fit_limit: int) 
     return np.load(path, mmap_mode="r")
 
 
-def make_projections(staging: Staging, galaxies: Embedded, config, progress: Progress, asked=()) -> Step:
+def vectors_file(staging: Staging, model: str) -> Path:
+    """Where the embedding lies as one file, of more galaxies than are fitted on."""
+    return staging.work / f"vectors_{model}.npy"
+
+
+def make_projections(
+    staging: Staging, galaxies: Embedded, config, progress: Progress, asked=(), engine: Engine | None = None
+) -> Step:
     """Every projection of the config; its record's result is ``{"projections": {...}, "notes": [...]}``.
 
-    One that cannot be made is left out with a note, unless its name is in ``asked``.
+    One that cannot be made is left out with a note, unless its name is in ``asked``. Galaxies that are not fitted on
+    are placed by ``engine``.
     """
     made_of = (galaxies.fingerprint, galaxies.model, config.seed, config.projections, *galaxies.sampled)
     inputs = fingerprint_of(PIPELINE_VERSION, *made_of)
@@ -106,13 +118,16 @@ def make_projections(staging: Staging, galaxies: Embedded, config, progress: Pro
     result: dict = {"projections": {}, "notes": []}
     for done, name in enumerate(names if not step.done else ()):
         progress("projections", done, len(names))
+        parts, source = staging.work / step.name, vectors_file(staging, galaxies.model)
+        place = placing(parts, name, source, progress, engine)
         try:
-            arrays, info = make_part(staging, step, name, partial(_project, galaxies, classes, config, name))
+            arrays, info = make_part(staging, step, name, partial(_project, galaxies, classes, config, name, place))
         except VectorError as error:
             if name in asked:
                 raise
             result["notes"].append(f"The projection {name} was left out: {error}")
             continue
+        remove_parts(parts, name)
         columns |= {f"{name}_x": arrays["coordinates"][:, 0], f"{name}_y": arrays["coordinates"][:, 1]}
         result["projections"][name] = {"space": EMBEDDING, "model": galaxies.model, "seed": config.seed, **info}
     if not step.done:
@@ -122,14 +137,17 @@ def make_projections(staging: Staging, galaxies: Embedded, config, progress: Pro
     return step
 
 
-def _project(galaxies: Embedded, classes: np.ndarray | None, config, name: str) -> tuple[dict, dict]:
+def _project(
+    galaxies: Embedded, classes: np.ndarray | None, config, name: str, place: PlaceOthers
+) -> tuple[dict, dict]:
     """One projection: coordinates, and method and parameters as used."""
     params = dict(config.projections[name])
     method = params.pop("method")
     check_params(projection.METHODS, method, params)
     if method == "lda":
         params |= {"classes": classes, "train_mask": (galaxies.table["split"] == TRAIN).to_numpy()}
-    fitted = projection.fit_projection(method, galaxies.vectors, config.seed, sample=galaxies.sample, **params)
+    params |= {"sample": galaxies.sample, "place": place}
+    fitted = projection.fit_projection(method, galaxies.vectors, config.seed, **params)
     return {"coordinates": fitted.coordinates}, {"method": method, "params": fitted.params}
 
 

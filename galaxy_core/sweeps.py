@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from galaxy_core import artifacts, clustering, spaces
-from galaxy_core.artifacts.staging import open_staging
+from galaxy_core.artifacts.staging import Staging, fingerprint_of, open_staging
 from galaxy_core.cluster_steps import check_settings, classes_and_mask, sampled_of, scored_classes, space_fingerprint
 from galaxy_core.comparison import measure_clustering
+from galaxy_core.engine import Engine
 from galaxy_core.errors import ArtifactError
-from galaxy_core.image_steps import Progress
+from galaxy_core.image_steps import Progress, silent
+from galaxy_core.place_steps import placing
+from galaxy_core.placer import PlaceOthers, place_others
 from galaxy_core.sampling import draw_sample
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.vectors import VectorError
@@ -29,6 +35,9 @@ N_REFERENCE = 5_000
 """Above so many clustered galaxies, silhouettes in a sweep use a reference sample of this size; its error is stored."""
 
 LARGEST_SWEEP = 1_000
+SWEEP = "sweep"
+"""Folder of the parts of a fit that is being made, beside those of the steps."""
+
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)(?::(\d+))?")
 
 
@@ -71,6 +80,7 @@ def sweep(
     params: dict | None = None,
     classes: np.ndarray | None = None,
     sample: np.ndarray | None = None,
+    place: PlaceOthers = place_others,
 ) -> Iterator[dict]:
     """Fit and score a clustering for every value and seed; yields one at a time.
 
@@ -86,6 +96,8 @@ def sweep(
     classes : array of str or None, shape (n_galaxies,), optional
     sample : int array, shape (n_sample,), optional
         Rows to fit on; see `galaxy_core.clustering.fit_clustering`.
+    place : callable
+        See there, too.
 
     Yields
     ------
@@ -100,8 +112,9 @@ def sweep(
             row = {"method": method, "parameter": parameter, "value": float(value), "seed": int(seed)}
             row["params"] = json.dumps(params, sort_keys=True)
             started = time.perf_counter()
+            settings = {**params, parameter: value}
             try:
-                fitted = clustering.fit_clustering(method, vectors, seed, sample=sample, **{**params, parameter: value})
+                fitted = clustering.fit_clustering(method, vectors, seed, sample=sample, place=place, **settings)
             except VectorError as error:
                 yield row | {"failed": str(error)}
                 continue
@@ -136,7 +149,8 @@ def run_sweep(
     parameter: str,
     values: Sequence[int | float],
     seeds: Sequence[int] = (),
-    progress: Progress | None = None,
+    progress: Progress = silent,
+    engine: Engine | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Sweep over a published catalog; every fit goes to its table of sweeps, and none is made twice.
 
@@ -146,6 +160,8 @@ def run_sweep(
         ``{"method", "space", "params"?}``.
     seeds : sequence of int
         Of the method; the catalog's own seed unless given. The space is always that of the catalog's seed.
+    engine : Engine, optional
+        Places the galaxies that are not fitted on.
 
     Returns
     -------
@@ -160,7 +176,7 @@ def run_sweep(
         Unknown settings, unusable artifacts, another run at work on the catalog, or no value worked.
     """
     method, space, params = settings["method"], settings["space"], settings.get("params", {})
-    with open_staging(root, name):
+    with open_staging(root, name) as staging:
         manifest = artifacts.read_manifest(root, name)
         seeds = list(dict.fromkeys(seeds)) or [manifest.seed]
         table = artifacts.read_table(root, name, "catalog")
@@ -170,20 +186,24 @@ def run_sweep(
         made = _matching(artifacts.read_sweeps(root, name), query, values, seeds)
         missing = [(v, s) for v in values for s in seeds if not ((made["value"] == v) & (made["seed"] == s)).any()]
         done, notes, total = len(made), [], len(values) * len(seeds)
-        if progress:
-            progress("sweep", done, total)
-        vectors = _space(root, manifest, space, table) if missing else np.empty((0, 1), np.float32)
+        progress("sweep", done, total)
+        parts = partial(_parts, staging, query, progress, engine)
+        vectors = _space(root, manifest, space, table, parts) if missing else np.empty((0, 1), np.float32)
         sample = draw_sample(vectors, manifest.config.get("fit_limit", 0), manifest.seed)
         classes = scored_classes(table, space)
         for value, seed in missing:
-            for row in sweep(vectors, method, parameter, [value], [seed], params, classes, sample):
+            place = parts(value, seed)
+            for row in sweep(vectors, method, parameter, [value], [seed], params, classes, sample, place):
                 if "failed" in row:
                     notes.append(f"{parameter} = {value:g} was left out: {row['failed']}")
                 else:
                     artifacts.append_sweep(root, name, [row | about])
             done += 1
-            if progress:
-                progress("sweep", done, total)
+            progress("sweep", done, total)
+            shutil.rmtree(staging.work / SWEEP, ignore_errors=True)
+        for folder in (staging.work, staging.folder):
+            with suppress(OSError):  # there may be what a killed run of other steps left
+                folder.rmdir()
         found = _matching(artifacts.read_sweeps(root, name), query, values, seeds)
     if not len(found):
         raise VectorError(f"No value of {parameter} gives a clustering: {notes[0].partition(': ')[2]}")
@@ -196,7 +216,18 @@ def _matching(fits: pd.DataFrame, query: dict, values: Sequence, seeds: Sequence
     return fits[same & fits["value"].isin(values) & fits["seed"].isin(seeds)]
 
 
-def _space(root: str | Path, manifest: artifacts.Manifest, space: str, table: pd.DataFrame) -> np.ndarray:
+def _parts(staging: Staging, query: dict, progress: Progress, engine: Engine | None, *of: object) -> PlaceOthers:
+    """How galaxies of a fit are placed; ``of`` tells it from the others of the sweep."""
+    return placing(staging.work / SWEEP, fingerprint_of(query, of)[:16], None, progress, engine)
+
+
+def _space(
+    root: str | Path,
+    manifest: artifacts.Manifest,
+    space: str,
+    table: pd.DataFrame,
+    parts: Callable[..., PlaceOthers],
+) -> np.ndarray:
     """The vectors of a space: as published where they were made of this embedding, else made now."""
     step = manifest.config.get("steps", {}).get("images", {})
     stored = manifest.config.get("steps", {}).get(f"space_{space}", {})
@@ -209,4 +240,5 @@ def _space(root: str | Path, manifest: artifacts.Manifest, space: str, table: pd
             pass  # made again from the embedding
     _, embedding = artifacts.read_embedding(root, manifest.name, manifest.model)
     sample = draw_sample(embedding, manifest.config.get("fit_limit", 0), manifest.seed)
-    return spaces.fit_space(space, embedding, manifest.seed, *classes_and_mask(table), sample).vectors
+    place_stage = partial(parts, "space")
+    return spaces.fit_space(space, embedding, manifest.seed, *classes_and_mask(table), sample, place_stage).vectors

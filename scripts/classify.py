@@ -21,8 +21,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tqdm import tqdm
-
 from galaxy_core.catalogs import LAYOUTS, read_catalog
 from galaxy_core.central_object import CROPS
 from galaxy_core.denoise_jobs import find_jobs
@@ -81,6 +79,8 @@ def run(options: argparse.Namespace, engine: Engine) -> int:
     total = len(paths) + sum(map(len, catalogs))
     for problem in problems:
         print(problem, file=sys.stderr)
+    from tqdm import tqdm
+
     with tqdm(total=total, unit="image", desc="classify", delay=2, disable=None) as bar:
 
         def report(problem: str) -> None:

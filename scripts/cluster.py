@@ -33,7 +33,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
+from galaxy_core.engine import Engine
 from galaxy_core.errors import ArtifactError, GalaxyError
+from scripts.engine_options import add_engine_options, engine_of
 from scripts.reporting import (
     Bars,
     add_fit_limit,
@@ -70,6 +72,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--sweep", metavar="KEY=VALUES", help="one fit a value: 2..20, 100..500:50 (in steps) or 50,100,200")
     add("--remove", action="store_true", help="drop the clustering --name instead")
     add("--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)")
+    add_engine_options(parser)
     add_fit_limit(parser)
     options = parser.parse_args(arguments)
     said = options.method or options.param or options.space or options.sweep
@@ -120,7 +123,7 @@ def stored_settings(options: argparse.Namespace) -> dict:
     return dict(known.get(options.name, {}))
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, engine: Engine) -> None:
     where = (options.artifacts, options.catalog)
     if options.sweep:
         from galaxy_core.sweeps import parse_values, run_sweep
@@ -128,16 +131,17 @@ def run(options: argparse.Namespace) -> None:
         parameter, _, text = options.sweep.partition("=")
         settings = {"method": options.method, "space": options.space, "params": options.params}
         with Bars() as bars:
-            fits, notes = run_sweep(*where, settings, parameter, parse_values(text), options.seed, bars.progress)
+            swept = (settings, parameter, parse_values(text), options.seed)
+            fits, notes = run_sweep(*where, *swept, bars.progress, engine)
         print_sweep(fits, notes)
         return
     from galaxy_core.pipeline import add_clusterings, remove_clustering
 
     with Bars() as bars:
         if options.remove:
-            result = remove_clustering(*where, options.name, bars.progress)
+            result = remove_clustering(*where, options.name, bars.progress, engine)
         else:
-            result = add_clusterings(*where, names_and_settings(options), bars.progress, options.fit_limit)
+            result = add_clusterings(*where, names_and_settings(options), bars.progress, options.fit_limit, engine)
     print_made(result)
     print_headlines(result.manifest)
     print(result.folder)
@@ -145,7 +149,9 @@ def run(options: argparse.Namespace) -> None:
 
 def main() -> int:
     try:
-        run(parse())
+        options = parse()
+        with engine_of(options) as engine:
+            run(options, engine)
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1

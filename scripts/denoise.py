@@ -17,8 +17,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tqdm import tqdm
-
 from galaxy_core.artifacts.files import write_json
 from galaxy_core.denoise_batch import DenoiseOptions, denoise_files, load_denoiser
 from galaxy_core.denoise_jobs import Job, Ledger, check_folders, find_jobs
@@ -76,6 +74,8 @@ def denoise_all(options: argparse.Namespace, jobs: list[Job], problems: dict[str
     for problem in problems.values():
         print(problem, file=sys.stderr)
     entries = {}
+    from tqdm import tqdm
+
     with tqdm(total=len(jobs), unit="file", desc="denoise", delay=2, leave=False, disable=None) as bar:
 
         def show(done: float) -> None:

@@ -19,8 +19,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tqdm import tqdm
-
 from galaxy_core.artifacts.files import write_json
 from galaxy_core.engine import Engine
 from galaxy_core.errors import GalaxyError
@@ -89,6 +87,8 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     config = FrameConfig(options.method, options.sensitivity, seed=options.seed, **told)
     forms = ["fits", *(form for form in options.formats if form != "fits")]
     entries = {}
+    from tqdm import tqdm
+
     with tqdm(total=len(jobs), unit="frame", desc="detect", delay=2, leave=False, disable=None) as bar:
 
         def show(done: float) -> None:

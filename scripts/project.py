@@ -2,6 +2,7 @@
 
 python scripts/project.py demo --projection umap --set n_neighbors=30 --set min_dist=0.05
 python scripts/project.py demo --seed 3
+python scripts/project.py big --projection umap --workers 4
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT
 from galaxy_core.errors import GalaxyError
+from scripts.engine_options import add_engine_options, engine_of
 from scripts.reporting import Bars, add_fit_limit, artifacts_folder, parse_settings, print_made, print_trust
 
 METHODS = ("umap", "tsne", "pca", "lda")
@@ -29,6 +31,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)"
     )
+    add_engine_options(parser)
     add_fit_limit(parser)
     options = parser.parse_args()
     if options.set and not options.projection:
@@ -51,11 +54,14 @@ def main() -> int:
     try:
         from galaxy_core.pipeline import rerun_steps
 
-        with Bars() as bars:
-            result = rerun_steps(options.artifacts, options.name, change, bars.progress)
+        with engine_of(options) as engine, Bars() as bars:
+            result = rerun_steps(options.artifacts, options.name, change, bars.progress, engine=engine)
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        return 130
     print_made(result)
     print_trust(result.manifest)
     print(f"{len(result.manifest.projections)} maps of {result.manifest.n_galaxies:,} galaxies: {result.folder}")

@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from galaxy_core.artifacts import root_of
 from galaxy_core.errors import GalaxyError
 from galaxy_core.sampling import fitted_words
@@ -48,6 +46,8 @@ class Bars:
     def progress(self, step: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` of a step are done."""
         if step != self.name:
+            from tqdm import tqdm
+
             self.__exit__()
             unit = _UNITS.get(step, "galaxy")
             self.name, self.bar = (

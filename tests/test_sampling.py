@@ -89,7 +89,7 @@ def test_components_added_up_over_shards_are_those_of_the_whole(monkeypatch):
 
 @pytest.mark.parametrize("method", ["umap", "tsne", "lda", "pca"])
 def test_a_sampled_map_has_everyone_and_is_the_fit_where_it_was_fitted(method, monkeypatch):
-    monkeypatch.setattr("galaxy_core.projection.SHARD", 50)
+    monkeypatch.setattr("galaxy_core.placer.SHARD", 50)
     vectors, group = crowd(240)
     sample, classes = draw_sample(vectors, 120, 0), group.astype(str).astype(object)
     classes[group == 2] = None

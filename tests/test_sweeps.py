@@ -185,7 +185,7 @@ def test_umap_packs_tightly_for_clustering_and_takes_parameters_and_a_seed(monke
     """The names are what is tested here; UMAP itself compiles for a while and is tested with the maps."""
     asked, fit = [], spaces.fit_projection
 
-    def pca_instead(method, vectors, seed, n_components, sample, **params):
+    def pca_instead(method, vectors, seed, n_components, sample, place, **params):
         assert sample is None  # all are fitted on
         asked.append((method, seed, n_components, params))
         return fit("pca", vectors, seed, n_components=n_components)

@@ -1,8 +1,9 @@
 """Group galaxies whose vectors lie together, on whatever space the caller names.
 
 Reading order: `result` (what a clustering is), `density` (HDBSCAN, DBSCAN: they may leave galaxies out), `centres`
-(k-means, Gaussian mixture) and `merging` (agglomerative: every galaxy gets a cluster). A new method is one more
-function and one more entry in `METHODS`. The libraries are imported inside the functions.
+(k-means, Gaussian mixture) and `merging` (agglomerative: every galaxy gets a cluster); `placers` and the functions
+``open_...`` place new galaxies. A new method is one more function and one more entry in `METHODS`, and what places in
+its clusters one in `OPENERS`. The libraries are imported inside the functions.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from galaxy_core.clustering.centres import cluster_gmm, cluster_kmeans, whole
+from galaxy_core.clustering.centres import cluster_gmm, cluster_kmeans, open_centres, open_mixture, whole
 from galaxy_core.clustering.density import (
     cluster_dbscan,
     cluster_hdbscan,
@@ -20,9 +21,11 @@ from galaxy_core.clustering.density import (
     k_distances,
     summarize_k_distances,
 )
-from galaxy_core.clustering.merging import cluster_agglomerative
+from galaxy_core.clustering.merging import cluster_agglomerative, open_merged
+from galaxy_core.clustering.placers import open_cores, open_nowhere, open_tree
 from galaxy_core.clustering.result import UNCLUSTERED, Clustering, Fit, names_by_size, order_by_size, renumber
-from galaxy_core.sampling import fitted_words, in_shards
+from galaxy_core.placer import Fitted, PlaceOthers, fill_in, openers_of, place_others
+from galaxy_core.sampling import fitted_words
 from galaxy_core.vectors import VectorError, check_vectors
 
 __all__ = [
@@ -52,6 +55,8 @@ METHODS: dict[str, Callable[..., Fit]] = {
 DENSITY_METHODS = ("hdbscan", "dbscan")
 """Methods that find regions of high density and leave the rest unclustered."""
 
+OPENERS = openers_of(open_tree, open_cores, open_nowhere, open_centres, open_mixture, open_merged)
+"""What places galaxies in clusters that were found in a sample."""
 
 FEWEST_SAMPLES = 4
 """HDBSCAN's ``min_samples`` is not brought below this for a sample."""
@@ -67,7 +72,13 @@ PLACED = {
 
 
 def fit_clustering(
-    method: str, vectors: np.ndarray, seed: int, *, sample: np.ndarray | None = None, **params
+    method: str,
+    vectors: np.ndarray,
+    seed: int,
+    *,
+    sample: np.ndarray | None = None,
+    place: PlaceOthers = place_others,
+    **params,
 ) -> Clustering:
     """Cluster ``vectors``; the same vectors, seed and parameters give the same clusters.
 
@@ -80,6 +91,8 @@ def fit_clustering(
     sample : int array, shape (n_sample,), optional
         Rows to fit on (`galaxy_core.sampling`); the others are placed as by `predict`, a shard at a time, which a note
         says. Parameters that count galaxies are those of the whole catalog, and brought to the sample's share of it.
+    place : callable
+        Where there is a sample: fits, and places the others. In this process unless given.
     **params
         See the functions of `METHODS`; None means the default.
 
@@ -94,13 +107,13 @@ def fit_clustering(
     if sample is None:
         fit = METHODS[method](vectors, seed, **params)
     else:
-        fit = fit_sample(METHODS[method], method, vectors, seed, sample, params)
+        fit = fit_sample(METHODS[method], method, vectors, seed, sample, params, place)
     names = names_by_size(fit.labels)
     notes = list(fit.notes)
     if not len(names):
         notes.append(f"{method} found no cluster, so all {len(vectors):,} galaxies are unclustered")
 
-    def place(new_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def place_new(new_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         labels, membership = fit.predict(new_vectors)
         return renumber(labels, names), membership
 
@@ -112,22 +125,36 @@ def fit_clustering(
         measures=fit.measures,
         notes=tuple(notes),
         n_features=vectors.shape[1],
-        place=place,
+        place=place_new,
     )
 
 
 def fit_sample(
-    fit_method: Callable[..., Fit], method: str, vectors: np.ndarray, seed: int, sample: np.ndarray, params: dict
+    fit_method: Callable[..., Fit],
+    method: str,
+    vectors: np.ndarray,
+    seed: int,
+    sample: np.ndarray,
+    params: dict,
+    place: PlaceOthers = place_others,
 ) -> Fit:
     """A method's fit on some rows, with labels and memberships of all; ``measures`` has ``n_fitted``."""
-    share = len(sample) / len(vectors)
-    fit = fit_method(vectors[sample], seed, **scaled_params(method, params, share))
-    placed = in_shards(fit.predict, vectors)
-    labels, membership = (np.concatenate(parts) for parts in zip(*placed, strict=True))
-    labels[sample], membership[sample] = fit.labels, fit.membership
+
+    def fit() -> Fitted:
+        scaled = scaled_params(method, params, len(sample) / len(vectors))
+        found = fit_method(np.asarray(vectors[sample]), seed, **scaled)
+        about = {"params": found.params, "measures": found.measures, "notes": list(found.notes)}
+        return Fitted(found.predict, {"label": found.labels, "membership": found.membership}, about)
+
+    fitted, placed = place(fit, vectors, sample, OPENERS)
+    labels, membership = (
+        fill_in(len(vectors), sample, fitted.arrays[name], [part[k] for part in placed])
+        for k, name in enumerate(("label", "membership"))
+    )
     note = fitted_words(len(sample), len(vectors), PLACED[method])
-    measures = {**fit.measures, "n_fitted": len(sample)}
-    return Fit(labels, membership, fit.params, fit.predict, measures, (*fit.notes, note))
+    about = fitted.about
+    measures = {**about["measures"], "n_fitted": len(sample)}
+    return Fit(labels, membership, about["params"], fitted.placer, measures, (*about["notes"], note))
 
 
 def scaled_params(method: str, params: dict, share: float) -> dict:

@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 
-from galaxy_core.clustering.result import Fit, blocks, margin
+from galaxy_core.clustering.result import Fit, Predict, blocks, margin
+from galaxy_core.placer import Placer
 from galaxy_core.vectors import VectorError
 
 FIRST_COUNTED = 20
@@ -38,17 +39,26 @@ def cluster_kmeans(vectors: np.ndarray, seed: int, *, n_clusters: int = 8, n_ini
     with two_threads():
         fitted = KMeans(n_clusters=n_clusters, n_init=n_init, random_state=seed).fit(vectors)
 
-    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        distances = np.concatenate([fitted.transform(table[rows]) for rows in blocks(len(table), n_clusters)])
-        own = distances.argmin(axis=1)
-        return own, margin(distances, own)
-
     distances = np.concatenate([fitted.transform(vectors[rows]) for rows in blocks(len(vectors), n_clusters)])
     params = {"n_clusters": n_clusters, "n_init": n_init}
     # in float64 and one order: sums of the fit itself depend on how many threads there were
     apart = (vectors[rows] - fitted.cluster_centers_[fitted.labels_[rows]] for rows in blocks(len(vectors), n_clusters))
     measures = {"inertia": float(sum(np.square(part, dtype=np.float64).sum() for part in apart))}
-    return Fit(fitted.labels_, margin(distances, fitted.labels_), params, predict, measures)
+    placer = Placer(open_centres, lambda: {"centres": fitted.cluster_centers_})
+    return Fit(fitted.labels_, margin(distances, fitted.labels_), params, placer, measures)
+
+
+def open_centres(centres: np.ndarray) -> Predict:
+    """Gives galaxies to the nearest centre."""
+    from sklearn.metrics.pairwise import euclidean_distances
+
+    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        distances = [euclidean_distances(table[rows], centres) for rows in blocks(len(table), len(centres))]
+        distances = np.concatenate(distances)
+        own = distances.argmin(axis=1)
+        return own, margin(distances, own)
+
+    return predict
 
 
 def cluster_gmm(
@@ -96,16 +106,31 @@ def cluster_gmm(
     if not fitted.converged_:
         notes.append(f"the mixture had not settled after {fitted.max_iter} rounds")
 
-    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        posterior = np.concatenate([fitted.predict_proba(table[rows]) for rows in blocks(len(table), n_clusters)])
-        return posterior.argmax(axis=1), posterior.max(axis=1)
-
-    labels, membership = predict(vectors)
+    shapes = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+    found = {name: getattr(fitted, name) for name in shapes} | {"covariance": covariance}
+    placer = Placer(open_mixture, lambda: found)
+    labels, membership = placer(vectors)
     if (n_empty := n_clusters - len(np.unique(labels))) > 0:
         notes.append(f"{n_empty} of {n_clusters} components are no galaxy's most probable one and make no cluster")
     params = {"n_clusters": n_clusters, "covariance": covariance, "n_init": n_init}
     bic = float(fitted.bic(vectors.astype(np.float64)))
-    return Fit(labels, membership, params, predict, {"bic": bic}, tuple(notes))
+    return Fit(labels, membership, params, placer, {"bic": bic}, tuple(notes))
+
+
+def open_mixture(covariance: str, **found: np.ndarray) -> Predict:
+    """Gives galaxies to the most probable component; ``found`` are the attributes of a fitted mixture."""
+    from sklearn.mixture import GaussianMixture
+
+    n_clusters, n_features = found["means_"].shape
+    mixture = GaussianMixture(n_clusters, covariance_type=str(covariance))
+    for name, values in {**found, "n_features_in_": n_features}.items():
+        setattr(mixture, name, values)
+
+    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        posterior = np.concatenate([mixture.predict_proba(table[rows]) for rows in blocks(len(table), n_clusters)])
+        return posterior.argmax(axis=1), posterior.max(axis=1)
+
+    return predict
 
 
 def check_different(vectors: np.ndarray, n_clusters: int, method: str) -> None:

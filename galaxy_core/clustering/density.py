@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import numpy as np
 
 from galaxy_core.clustering.centres import whole
-from galaxy_core.clustering.result import UNCLUSTERED, Fit, blocks
+from galaxy_core.clustering.placers import open_cores, open_nowhere, open_tree, tree_arrays
+from galaxy_core.clustering.result import UNCLUSTERED, Fit, blocks, nowhere
+from galaxy_core.placer import Placer
 from galaxy_core.vectors import VectorError, check_vectors
 
 SMALLEST_CLUSTER_SHARE = 0.01
@@ -88,17 +91,8 @@ def cluster_hdbscan(
             core_dist_n_jobs=2 if n_galaxies > PARALLEL_ABOVE else 1,
         ).fit(vectors.astype(np.float64))
 
-    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if fitted.labels_.max() < 0:
-            return _nowhere(len(table))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a new galaxy on top of an old one has infinite density
-            if getattr(fitted, "_prediction_data", None) is None:
-                fitted.generate_prediction_data()
-            labels, strength = hdbscan.approximate_predict(fitted, table.astype(np.float64))
-        return labels, np.clip(np.nan_to_num(strength, nan=1.0), 0, 1)
-
-    return Fit(fitted.labels_, np.nan_to_num(fitted.probabilities_, nan=1.0), params, predict)
+    placer = Placer(open_tree, partial(tree_arrays, fitted)) if fitted.labels_.max() >= 0 else Placer(open_nowhere)
+    return Fit(fitted.labels_, np.nan_to_num(fitted.probabilities_, nan=1.0), params, placer)
 
 
 def _least_size(n_galaxies: int, size: int | None, share: float | None) -> int:
@@ -150,19 +144,12 @@ def cluster_dbscan(vectors: np.ndarray, seed: int, *, eps: float | None = None, 
     if not core.any():
         nothing = _nothing(n_galaxies, params)
         return Fit(nothing.labels, nothing.membership, params, nothing.predict, measures)
-    from sklearn.neighbors import NearestNeighbors
-
-    nearest = NearestNeighbors(n_neighbors=1).fit(vectors[core])
-
-    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        distance, row = (array[:, 0] for array in nearest.kneighbors(table))
-        near = distance <= params["eps"]
-        return np.where(near, labels[core][row], UNCLUSTERED), np.where(near, 1 - distance / params["eps"], 0)
-
+    found = {"cores": vectors[core], "labels": labels[core], "eps": params["eps"]}
+    placer = Placer(open_cores, lambda: found)
     membership = core.astype(np.float64)
     if not core.all():
-        labels[~core], membership[~core] = predict(vectors[~core])
-    return Fit(labels, membership, params, predict, measures)
+        labels[~core], membership[~core] = placer(vectors[~core])
+    return Fit(labels, membership, params, placer, measures)
 
 
 def k_distances(vectors: np.ndarray, k: int, seed: int = 0, n_queries: int = N_QUERIES) -> np.ndarray:
@@ -265,8 +252,4 @@ def _join(component: np.ndarray, graph, strip: slice, core: np.ndarray) -> np.nd
 
 def _nothing(n_galaxies: int, params: dict) -> Fit:
     """No cluster: all galaxies are unclustered, and new ones are too."""
-    return Fit(*_nowhere(n_galaxies), params, lambda table: _nowhere(len(table)))
-
-
-def _nowhere(n_galaxies: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.full(n_galaxies, UNCLUSTERED), np.zeros(n_galaxies)
+    return Fit(*nowhere(n_galaxies), params, Placer(open_nowhere))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from galaxy_core.clustering.centres import check_different, whole
-from galaxy_core.clustering.result import Fit, blocks, margin
+from galaxy_core.clustering.result import Fit, Predict, blocks, margin
+from galaxy_core.placer import Placer
 from galaxy_core.vectors import VectorError
 
 LARGEST_MERGED = 20_000
@@ -54,11 +55,8 @@ def cluster_agglomerative(
         merged = AgglomerativeClustering(n_clusters, linkage=linkage).fit(sample.astype(np.float64)).labels_
     means = np.stack([sample[merged == label].mean(axis=0) for label in range(n_clusters)])
 
-    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        labels = merged[nearest_rows(table, sample)]
-        return labels, _margin(table, means, labels)
-
-    labels = predict(vectors)[0] if sampled else merged
+    placer = Placer(open_merged, lambda: {"merged": merged, "sample": sample, "means": means})
+    labels = merged[nearest_rows(vectors, sample)] if sampled else merged
     if sampled:
         labels[rows] = merged  # also where a galaxy has a twin in another cluster
     params = {"n_clusters": n_clusters, "linkage": linkage, "n_sample": len(sample)}
@@ -66,7 +64,17 @@ def cluster_agglomerative(
         f"a random sample of {n_sample:,} of the {len(vectors):,} galaxies was merged; every other galaxy has the "
         "cluster of its nearest neighbour in the sample"
     )
-    return Fit(labels, _margin(vectors, means, labels), params, predict, notes=(note,) if sampled else ())
+    return Fit(labels, _margin(vectors, means, labels), params, placer, notes=(note,) if sampled else ())
+
+
+def open_merged(merged: np.ndarray, sample: np.ndarray, means: np.ndarray) -> Predict:
+    """Gives galaxies to the cluster ``merged`` of their nearest neighbour in ``sample``."""
+
+    def predict(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        labels = merged[nearest_rows(table, sample)]
+        return labels, _margin(table, means, labels)
+
+    return predict
 
 
 def nearest_rows(vectors: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -149,3 +149,8 @@ def blocks(n_rows: int, n_columns: int, n_elements: int = 16_000_000) -> list[sl
     """
     step = max(1, n_elements // max(1, n_columns))
     return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+
+
+def nowhere(n_galaxies: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and memberships of galaxies that are in no cluster."""
+    return np.full(n_galaxies, UNCLUSTERED), np.zeros(n_galaxies)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from astropy.modeling.models import Moffat2D, Sersic2D
 from scipy.special import gamma, gammaincinv, ive, k1
 
 Profile = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -103,6 +102,8 @@ def sersic(
     values = [np.float32(v) for v in (amplitude, r50, n, x0, y0, 1 - axis_ratio, np.radians(angle_deg))]
     if levels is None:
         levels = _sersic_levels(n, r50 / frame.pixel_scale_arcsec, axis_ratio)
+    from astropy.modeling.models import Sersic2D
+
     return integrate(lambda x, y: Sersic2D.evaluate(x, y, *values), frame, x0, y0, levels)
 
 
@@ -122,6 +123,8 @@ def moffat(frame: Frame, fwhm: float, beta: float, x0: float = 0.0, y0: float = 
     amplitude = (beta - 1) / (np.pi * core**2)
     values = [np.float32(v) for v in (amplitude, x0, y0, core, beta)]
     fine = 3 if fwhm / frame.pixel_scale_arcsec > 3 else 7
+    from astropy.modeling.models import Moffat2D
+
     return integrate(lambda x, y: Moffat2D.evaluate(x, y, *values), frame, x0, y0, ((4.0, fine),))
 
 

@@ -1,0 +1,140 @@
+"""The commands and the pipeline place galaxies through the engine: the same files, and no fit is made twice."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from galaxy_core import artifacts, placer, projection
+from galaxy_core.engine import Engine, Shard, map_shards, open_engine
+from galaxy_core.pipeline import add_clusterings, rerun_steps
+from galaxy_core.sweeps import run_sweep
+from scripts import cluster, project
+from tests import pipeline_child
+from tests.pipeline_child import run
+from tests.test_pipeline import hashes, write_images
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(placer, "SHARD", 8)
+
+
+@pytest.fixture(scope="module")
+def engines():
+    """Engines by their number of workers; 0 for this process."""
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install -r scripts/requirements-cluster.txt")
+    with open_engine(workers=1) as one, open_engine(workers=2) as two:
+        yield {0: None, 1: one, 2: two}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """Artifacts of a small catalog in three classes."""
+    root = tmp_path_factory.mktemp("made")
+    run(write_images(tmp_path_factory.mktemp("catalog"), 60, broken=()), root)
+    return root
+
+
+def test_the_commands_write_the_same_files_whoever_places(made, tmp_path, engines, monkeypatch, capsys):
+    seen = {}
+    for workers, engine in engines.items():
+        root = tmp_path / str(workers)
+        shutil.copytree(made, root)
+        used = counted(engine, shards := [])
+        if workers:  # else the engine that there is without the option
+            monkeypatch.setattr("scripts.engine_options.open_engine", lambda *_, used=used: nullcontext(used))
+        also = ["--artifacts", str(root), *(["--workers", str(workers)] if workers else [])]
+        for script, words in (
+            (project, ["--fit-limit", "30", "--projection", "tsne"]),
+            (cluster, ["--method", "kmeans", "--param", "n_clusters=4", "--space", "pca_2"]),
+            (cluster, ["--method", "gmm", "--sweep", "n_clusters=2,3"]),
+        ):
+            monkeypatch.setattr(sys, "argv", ["script", "sample", *words, *also])
+            assert script.main() == 0
+        files = hashes(root)
+        seen[workers] = {name: found for name, found in files.items() if "sweep" not in name}  # these hold seconds
+        fits = artifacts.read_sweeps(root, "sample").drop(columns=["seconds"])
+        seen[workers]["fits"] = fits.astype(str).to_csv()
+        assert not list(root.rglob("*placing*")) and not (root / artifacts.STAGING).exists()
+        assert not workers or len(shards) > 8 * 9  # a pca, lda, tsne, two spaces, three clusterings, two of the sweep
+    assert seen[0] == seen[1] == seen[2]
+    assert "placing" in capsys.readouterr().err
+    manifest = artifacts.read_manifest(tmp_path / "2", "sample")
+    assert manifest.clusterings["kmeans_4_pca_2"]["measures"]["n_fitted"] == 30
+
+
+def stop(step: str, done: int, total: int) -> None:
+    """Ctrl-C in the midst of placing."""
+    if step == "placing" and done >= 12:
+        raise KeyboardInterrupt
+
+
+def counted(engine: Engine | None, shards: list[Shard]) -> Engine | None:
+    """An engine that notes what it is given to do."""
+
+    def backend(work, setup, todo, tell):
+        def noted():
+            for shard in todo:
+                shards.append(shard)
+                yield shard
+
+        return engine.run(work, setup, noted(), tell)
+
+    return engine and Engine(backend, elsewhere=True)
+
+
+def test_the_pipeline_places_with_the_engine_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline_child, "CONFIG", replace(pipeline_child.CONFIG, fit_limit=25))
+    names = []
+
+    def backend(work, setup, shards, tell):
+        def noted():
+            for shard in shards:
+                names.append(shard.name)
+                yield shard
+
+        return map_shards(work, noted(), setup)
+
+    images = write_images(tmp_path / "images")
+    run(images, tmp_path / "one")
+    run(images, tmp_path / "two", engine=Engine(backend))
+    assert hashes(tmp_path / "one" / "sample") == hashes(tmp_path / "two" / "sample")
+    placed = {name.split(",")[0] for name in names if ", rows" in name}
+    assert placed == {"pca", "lda", "stage_0", "kmeans_3", "kmeans_2"}
+
+
+def test_a_run_stopped_while_placing_fits_nothing_again(made, tmp_path, monkeypatch):
+    root, fits, fit_lda = tmp_path / "root", [], projection.METHODS["lda"]
+    monkeypatch.setitem(projection.METHODS, "lda", lambda *of, **params: fits.append(1) or fit_lda(*of, **params))
+    shutil.copytree(made, root)
+    settings = {"k4": {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 4}}}
+    with pytest.raises(KeyboardInterrupt):
+        add_clusterings(root, "sample", settings, stop, fit_limit=30)  # in the first map, which is by LDA
+    parts = {path.name: path.stat().st_mtime_ns for path in root.rglob("*placing-*")}
+    assert len(parts) >= 3 and all(name.startswith("lda.") for name in parts) and fits == [1]
+    told = []
+    add_clusterings(root, "sample", settings, lambda *said: told.append(said), fit_limit=30)
+    assert next(done for step, done, _ in told if step == "placing") >= 12
+    assert fits == [1] and not list(root.rglob("*placing*"))
+
+
+def test_a_sweep_that_was_stopped_leaves_its_parts_for_the_next(made, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(made, root)
+    rerun_steps(root, "sample", lambda config: replace(config, fit_limit=30))
+    before = hashes(root)
+    settings = {"method": "kmeans", "space": "embedding", "params": {}}
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(root, "sample", settings, "n_clusters", [2], progress=stop)
+    assert len(list(root.rglob("*placing-0*"))) >= 2
+    told = []
+    run_sweep(root, "sample", settings, "n_clusters", [2, 3], progress=lambda *said: told.append(said))
+    assert next(done for step, done, _ in told if step == "placing") >= 12
+    assert {**hashes(root), **before} == hashes(root) and not (root / artifacts.STAGING).exists()
