@@ -38,15 +38,8 @@ from galaxy_core.neighbor_steps import make_all_neighbors
 from galaxy_core.pipeline_config import PipelineConfig, keep_added, package_versions
 from galaxy_core.steps import make_projections, plain, read_embedded
 
-__all__ = [
-    "PipelineConfig",
-    "PipelineResult",
-    "add_clusterings",
-    "add_embedding",
-    "remove_clustering",
-    "rerun_steps",
-    "run_pipeline",
-]
+__all__ = ["PipelineConfig", "PipelineResult", "add_clusterings", "add_embedding", "remove_clustering"]
+__all__ += ["rerun_steps", "run_pipeline"]
 
 
 @dataclass(frozen=True)
