@@ -30,6 +30,7 @@ from galaxy_core.images import encode_webp
 from galaxy_core.map_trust import measure_trust
 from galaxy_core.similarity import nearest_neighbors
 from galaxy_core.splits import split_of
+from tests.pipeline_runs import galaxy_folder, pipeline_root  # noqa: F401 - fixtures
 from tests.s3_store import elsewhere, s3_server, store  # noqa: F401 - fixtures
 
 CLASSES = ("spiral", "round_smooth", "edge_on")
