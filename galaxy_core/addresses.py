@@ -138,7 +138,7 @@ def told(address: str, done: str = "read") -> Iterator[None]:
         yield
     except GalaxyError:
         raise
-    except Exception as error:
+    except Exception as error:  # each store's library raises a family of its own, not all of it `OSError`
         code, kind = _code(error), type(error)
         if isinstance(error, FileNotFoundError) and code != "NoSuchBucket":
             raise FileNotFoundError(address) from None

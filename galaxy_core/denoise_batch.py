@@ -12,7 +12,7 @@ from galaxy_core.denoise_jobs import Job, Ledger, claim, describe, remove_leftov
 from galaxy_core.denoise_run import denoise_job
 from galaxy_core.denoiser_calls import says_how_sure
 from galaxy_core.embedding import find_model
-from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards
+from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards, tell_of_share
 from galaxy_core.errors import GalaxyError, ModelError
 
 if TYPE_CHECKING:
@@ -100,18 +100,10 @@ def denoise_files(
 def denoise_one(model: nn.Module, task: tuple[int, Job, DenoiseOptions], tell: Tell) -> dict:
     """The engine's work on one file: what the ledger is to note, or ``error``, a sentence."""
     _, job, options = task
-    told = 0.0
-
-    def show(share: float) -> None:
-        nonlocal told
-        tell(share - told)
-        told = share
-
     try:
         source = describe(job.source)
-        report, written = denoise_job(
-            job, model, options.noise, options.hdu, options.as_fits, list(options.extras), show
-        )
+        wanted = options.noise, options.hdu, options.as_fits, list(options.extras)
+        report, written = denoise_job(job, model, *wanted, tell_of_share(tell))
     except (GalaxyError, OSError, MemoryError) as error:
         return {"error": " ".join(str(error).split()) or f"{job.source} does not fit in memory."}
     return {"error": "", "source": source, "written": written, "report": report}

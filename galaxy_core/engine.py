@@ -200,6 +200,18 @@ def each(function: Callable[[object, object, Tell], object], made: object, shard
         yield function(made, shard.data, tell)
 
 
+def tell_of_share(tell: Tell) -> Callable[[float], None]:
+    """A function that is called with the share of one shard that is done, and tells what is new of it."""
+    told = 0.0
+
+    def show(share: float) -> None:
+        nonlocal told
+        tell(share - told)
+        told = share
+
+    return show
+
+
 def check_whole(outcomes: Iterable[Outcome], n_shards: int) -> None:
     """Raise `ShardError` that names the shards that were given up."""
     problems = [outcome.problem for outcome in outcomes if outcome.problem]
@@ -234,7 +246,7 @@ def _run_here(work: Work, setup: Callable[[], object], shards: Iterable[Shard], 
                 yield Outcome(given.popleft(), value)
         except GalaxyError:
             raise
-        except Exception as error:
+        except Exception as error:  # a shard may fail in any way, and the others go on; the log has how
             if not given:  # no shard's fault
                 raise
             _log.warning("%s failed", given[0].name, exc_info=True)

@@ -256,7 +256,7 @@ def header_of(data: bytes, extension: Extension) -> tuple[fits.Header, int]:
             kept.verify("exception")
             str(kept)
             header.append(kept, end=True)
-        except Exception:  # astropy raises nearly anything on a card that is none
+        except Exception:  # astropy raises nearly anything on a card that is none; how many were left out is told
             n_dropped += 1
     return header, n_dropped
 

@@ -233,7 +233,7 @@ def _celestial(header) -> WCS | None:
             if not wcs.has_celestial or not np.isfinite(wcs.all_pix2world([[0.0, 0.0]], 0)).all():
                 return None
             return wcs
-    except Exception:  # astropy raises nearly anything on a damaged header
+    except Exception:  # astropy and wcslib raise nearly anything on a damaged header; pixels are good without it
         return None
 
 

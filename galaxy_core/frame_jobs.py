@@ -15,7 +15,7 @@ import numpy as np
 from galaxy_core.artifacts.files import sha256_of_file, write_json
 from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.embedding import find_model
-from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards
+from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards, tell_of_share
 from galaxy_core.errors import GalaxyError, ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
@@ -175,15 +175,8 @@ def detect_jobs(
 def detect_one(networks: Networks, task: tuple, tell: Tell) -> dict:
     """The engine's work on one frame: its report, or ``error``, a sentence."""
     _, job, config, forms, hdu = task
-    told = 0.0
-
-    def show(share: float) -> None:
-        nonlocal told
-        tell(share - told)
-        told = share
-
     try:
-        return detect_job(job, config, networks, forms, hdu, show)
+        return detect_job(job, config, networks, forms, hdu, tell_of_share(tell))
     except (GalaxyError, OSError, MemoryError) as error:
         return {"error": " ".join(str(error).split()) or f"{job.sources[0]} does not fit in memory."}
 

@@ -22,8 +22,8 @@ from galaxy_core.denoise_batch import DenoiseOptions, denoise_files, load_denois
 from galaxy_core.denoise_jobs import Job, Ledger, check_folders, find_jobs
 from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.engine import Engine, Loaded
-from galaxy_core.errors import ArtifactError, GalaxyError
-from scripts.engine_options import add_engine_options, engine_of
+from galaxy_core.errors import ArtifactError
+from scripts.engine_options import add_engine_options, run_on_engine
 from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,15 +102,7 @@ def print_entry(job: Job, entry: dict) -> None:
 
 def main() -> int:
     options, jobs, problems = parse()
-    try:
-        with engine_of(options) as engine:
-            return denoise_all(options, jobs, problems, engine)
-    except GalaxyError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped; what is done stays, and the same command goes on from there.", file=sys.stderr)
-        return 130
+    return run_on_engine(options, partial(denoise_all, options, jobs, problems))
 
 
 if __name__ == "__main__":

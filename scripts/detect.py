@@ -21,13 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts.files import write_json
 from galaxy_core.engine import Engine
-from galaxy_core.errors import GalaxyError
 from galaxy_core.frame_catalog import FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import WRITERS
 from galaxy_core.frame_jobs import FrameJob, check_targets, detect_jobs, load_networks
 from galaxy_core.star_galaxy import DEFAULT_SEPARATOR
-from scripts.engine_options import add_engine_options, engine_of
+from scripts.engine_options import add_engine_options, run_on_engine
 from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,16 +113,8 @@ def print_report(job: FrameJob, report: dict) -> None:
 
 
 def main() -> int:
-    try:
-        options = parse()
-        with engine_of(options) as engine:
-            return detect_all(options, engine)
-    except GalaxyError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped; what is done stays, and the same command goes on from there.", file=sys.stderr)
-        return 130
+    options = parse()
+    return run_on_engine(options, partial(detect_all, options))
 
 
 if __name__ == "__main__":

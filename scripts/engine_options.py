@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from galaxy_core.engine import Engine, open_engine
+from galaxy_core.errors import GalaxyError
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +33,19 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 def engine_of(options: argparse.Namespace) -> AbstractContextManager[Engine]:
     """The engine asked for, to be used as ``with engine_of(options) as engine``."""
     return open_engine(options.workers, options.scheduler or "")
+
+
+def run_on_engine(options: argparse.Namespace, work: Callable[[Engine], int]) -> int:
+    """The exit code of ``work`` on the engine asked for: 1 after an error, which is told, and 130 after Ctrl-C."""
+    try:
+        with engine_of(options) as engine:
+            return work(engine)
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; what is done stays, and the same command goes on from there.", file=sys.stderr)
+        return 130
 
 
 def number_of_processes(text: str) -> int:

@@ -30,6 +30,8 @@ from galaxy_core.images import encode_webp
 from galaxy_core.map_trust import measure_trust
 from galaxy_core.similarity import nearest_neighbors
 from galaxy_core.splits import split_of
+from scripts.benchmarks.map_browser import STANDS_STILL
+from tests.pipeline_runs import galaxy_folder, pipeline_root  # noqa: F401 - fixtures
 from tests.s3_store import elsewhere, s3_server, store  # noqa: F401 - fixtures
 
 CLASSES = ("spiral", "round_smooth", "edge_on")
@@ -45,12 +47,6 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 120_000
-STANDS_STILL = """() => {
-    const {x, y, width, height} = document.querySelector('.atlas-paper').getBoundingClientRect();
-    const before = window.placeBefore;
-    window.placeBefore = [x, y, width, height].join();
-    return before === window.placeBefore;
-}"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

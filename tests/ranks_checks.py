@@ -1,12 +1,9 @@
-"""What `torchrun` starts to check the parts of training on many ranks; every assertion must hold on every rank."""
+"""What `ranks_forked` starts to check the parts of training on many ranks; all assertions must hold on all ranks."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
@@ -138,12 +135,13 @@ def check_order(folder: Path) -> None:
     assert as_first_says(ranks().rank) == 0
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> None:
+    """All checks, given a folder and the number of ranks."""
     with joined_ranks("cpu", own_views=True):
-        assert ranks().count == int(sys.argv[2])
+        assert ranks().count == int(arguments[1])
         check_structures()
         check_gradients()
         check_a_part_without_gradient()
         check_few_rows()
         check_own_views()
-        check_order(Path(sys.argv[1]))
+        check_order(Path(arguments[0]))

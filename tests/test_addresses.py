@@ -160,7 +160,7 @@ def test_a_store_that_goes_away_is_no_broken_image(store, images_there, monkeypa
 
 @pytest.fixture
 def images_there(store, tmp_path) -> str:
-    from tests.test_pipeline import write_images
+    from tests.pipeline_runs import write_images
 
     return store.put(write_images(tmp_path / "pictures", 3, ()), "pictures")
 

@@ -14,7 +14,7 @@ from galaxy_core import agreement, artifacts
 from galaxy_core.pipeline import rerun_steps
 from scripts import cluster
 from tests.pipeline_child import run
-from tests.test_pipeline import hashes, write_images
+from tests.pipeline_runs import hashes, write_images
 
 N = 60
 

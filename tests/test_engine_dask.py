@@ -22,7 +22,7 @@ from galaxy_core.errors import ArtifactError
 from galaxy_core.pipeline import run_pipeline
 from tests.engine_shards import expected, load, outputs, running, shards, starts, write
 from tests.pipeline_child import CONFIG, CRASHING, run
-from tests.test_pipeline import hashes, write_images
+from tests.pipeline_runs import hashes, write_images
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install -r scripts/requirements-cluster.txt")
 pytestmark = pytest.mark.flaky(reruns=1)  # processes that are killed and begun anew: once more before it counts

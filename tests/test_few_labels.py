@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import runpy
 import sys
@@ -13,15 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.label_efficiency import NO_MODEL, WAYS, read_results
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
-from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 from galaxy_core.recipes import few_labels
-from galaxy_core.recipes.few_labels import Config, Plan, evaluate
+from galaxy_core.recipes.few_labels import Plan, evaluate
 from galaxy_core.recipes.few_labels_frozen import (
     FrozenConfig,
     cached_features,
@@ -33,30 +31,22 @@ from galaxy_core.recipes.few_labels_frozen import (
     truth_shares,
 )
 from galaxy_core.recipes.few_labels_table import table_lines
-from galaxy_core.recipes.few_labels_training import TrainingConfig
 from galaxy_core.splits import split_of
 from galaxy_core.stamps import make_stamps
-from galaxy_core.training import FitConfig
+from tests.few_labels_nets import QUICK, TINY, begin_small, simulated_galaxies
 
 ROOT = Path(__file__).parents[1]
-BRIEF = FitConfig(2, 16, 1e-3)
-QUICK = Config(
-    FrozenConfig(strengths=(0.1, 1.0), n_folds=2),
-    TrainingConfig(fine_tuned=BRIEF, unlabelled=BRIEF, scratch=BRIEF),
-)
 PLAN = Plan((0.3, 1.0), 2, (0.3,), 1, tuple(WAYS))
-TINY = ContrastiveDenoiserConfig((8, 8), 1, (8, 8), (1, 1), 8, 8, 16)
 
 
 @pytest.fixture(autouse=True)
 def small_scratch_nets(monkeypatch):
-    monkeypatch.setattr("galaxy_core.recipes.few_labels_training.ContrastiveDenoiserConfig", lambda: TINY)
+    begin_small(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def catalog():
-    made = read_catalog("synthetic:100@3")
-    return dataclasses.replace(made, load_image=functools.cache(made.load_image))
+    return simulated_galaxies()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +62,7 @@ def models(tmp_path_factory) -> list[Path]:
 def measured(catalog, models, tmp_path_factory):
     folder = tmp_path_factory.mktemp("few")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("galaxy_core.recipes.few_labels_training.ContrastiveDenoiserConfig", lambda: TINY)
+        begin_small(patch)
         return folder, evaluate(models, catalog, folder / "f.jsonl", folder / "work", PLAN, QUICK)
 
 
@@ -129,7 +119,7 @@ def test_what_is_there_is_not_measured_again_and_a_cut_line_is(measured, catalog
 
 def test_the_same_seed_gives_the_same_result(measured, catalog, models, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("galaxy_core.recipes.few_labels_training.ContrastiveDenoiserConfig", lambda: TINY)
+        begin_small(patch)
         plan = Plan((0.3,), 1, (0.3,), 1, ("frozen", "scratch"))
         again = evaluate(models, catalog, tmp_path / "f.jsonl", tmp_path / "work", plan, QUICK)
     first = {row["key"]: (row["accuracy"], row["macro_f1"]) for row in measured[1]["results"]}

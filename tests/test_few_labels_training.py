@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from galaxy_core.catalogs import read_catalog
 from galaxy_core.label_efficiency import WAYS
 from galaxy_core.models import load_model, save_model
-from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
 from galaxy_core.recipes import few_labels, few_labels_ways
-from galaxy_core.recipes.few_labels import Config
-from galaxy_core.recipes.few_labels_frozen import FrozenConfig, cached_features, fit_head, soft_whitening
+from galaxy_core.recipes.few_labels_frozen import cached_features, fit_head, soft_whitening
 from galaxy_core.recipes.few_labels_training import (
     FewLabelNet,
     TrainingConfig,
@@ -28,24 +25,17 @@ from galaxy_core.recipes.few_labels_training import (
 )
 from galaxy_core.stamps import make_stamps
 from galaxy_core.training import FitConfig
-
-BRIEF = FitConfig(2, 16, 1e-3)
-QUICK = Config(
-    FrozenConfig(strengths=(0.1, 1.0), n_folds=2),
-    TrainingConfig(fine_tuned=BRIEF, unlabelled=BRIEF, scratch=BRIEF),
-)
-TINY = ContrastiveDenoiserConfig((8, 8), 1, (8, 8), (1, 1), 8, 8, 16)
+from tests.few_labels_nets import QUICK, TINY, begin_small, simulated_galaxies
 
 
 @pytest.fixture(autouse=True)
 def small_scratch_nets(monkeypatch):
-    monkeypatch.setattr("galaxy_core.recipes.few_labels_training.ContrastiveDenoiserConfig", lambda: TINY)
+    begin_small(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def catalog():
-    made = read_catalog("synthetic:100@3")
-    return dataclasses.replace(made, load_image=functools.cache(made.load_image))
+    return simulated_galaxies()
 
 
 @pytest.fixture(scope="module")

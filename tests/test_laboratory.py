@@ -20,7 +20,7 @@ from galaxy_core.work_queue import GONE_S, WorkQueue
 from galaxy_core.work_tasks import Limits
 from pages.views import laboratory_choices, laboratory_result, laboratory_save, readers
 from tests.pipeline_child import run
-from tests.test_pipeline import write_images
+from tests.pipeline_runs import write_images
 
 PAGE = "pages/2_Clusters.py"
 KMEANS = {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 3, "n_init": 2}}

@@ -7,7 +7,7 @@ from conftest import settle
 
 from galaxy_core import artifacts
 from tests.pipeline_child import run
-from tests.test_pipeline import write_images
+from tests.pipeline_runs import write_images
 
 pytestmark = pytest.mark.browser
 

@@ -20,7 +20,7 @@ from galaxy_core.map_layers import Extent
 from galaxy_core.pipeline import add_clusterings, rerun_steps
 from tests.conftest import make_catalog
 from tests.pipeline_child import run
-from tests.test_pipeline import write_images
+from tests.pipeline_runs import write_images
 
 N = 90
 KMEANS_4 = {"kmeans_4": {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 4, "n_init": 2}}}

@@ -82,6 +82,16 @@ def test_a_missing_model_says_so(tmp_path):
         load_model(tmp_path / "nothing")
 
 
+def test_a_fault_of_the_program_is_not_called_a_damaged_model(model, tmp_path, monkeypatch):
+    def unwritten(*_):
+        raise NameError("a name that was never given")
+
+    folder = save_model(tmp_path / "m", model)
+    monkeypatch.setattr(ContrastiveDenoiser, "load_state_dict", unwritten)
+    with pytest.raises(NameError):
+        load_model(folder)
+
+
 def test_damaged_weights_are_named(model, tmp_path):
     folder = save_model(tmp_path / "m", model)
     weights = folder / "weights.safetensors"

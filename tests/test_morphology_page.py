@@ -6,44 +6,36 @@ import base64
 import io
 import json
 import re
-import time
 import xml.etree.ElementTree as ET
 
 import numpy as np
-import pyarrow.csv
 import pytest
-import torch
 from astropy.io import fits
-from conftest import blob, make_catalog
-from PIL import Image
+from conftest import make_catalog
 
 from galaxy_core import artifacts
 from galaxy_core.embedding import load_embedder
 from galaxy_core.images import decode_image, resize_square
 from galaxy_core.models import save_model
-from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
-from galaxy_core.morphology import classify_images, load_classifier
-from galaxy_core.morphology_table import encode_morphologies, write_morphologies
-from galaxy_core.trees import GZ2
 from galaxy_core.vote_forms import TO_KAGGLE
-from pages.views import morphology_nearest, morphology_pixels, morphology_words, readers
+from pages.views import morphology_words
 from pages.views.question_tree import percent
+from tests.morphology_uploads import (
+    NAMES,
+    PAGE,
+    choose,
+    expected,
+    finished,
+    fits_bytes,
+    heading_of,
+    html_of,
+    png_bytes,
+    small_net,
+    text_of,
+    upload,
+)
 
-PAGE = "pages/3_Morphology.py"
-NAMES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral")
 ABOUT = {"catalogs": ["gz2:gz2", "folder:x_y"], "n_train": 1234, "n_train_with_votes": 1200}
-PATIENCE_S = 60
-
-
-def small_net(seed: int = 0, **changes) -> MorphologyNet:
-    """Untrained, with weights large enough for images to make a difference."""
-    torch.manual_seed(seed)
-    options = {"input_px": 32, "hidden_size": 16, "class_names": NAMES} | changes
-    net = MorphologyNet(MorphologyConfig((8, 8), (1, 1), 8, 8, **options)).eval()
-    with torch.no_grad():
-        for parameter in net.heads.parameters():
-            parameter.add_(0.5 * torch.randn_like(parameter))
-    return net
 
 
 @pytest.fixture(autouse=True)
@@ -56,69 +48,6 @@ def model_root(broken_root):
     """Artifacts with the catalog ``tiny`` and a small untrained model."""
     save_model(broken_root / "models" / "vote_regressor", small_net(), ABOUT)
     return broken_root
-
-
-def png_bytes(seed: int = 1, size: tuple[int, int] = (50, 60)) -> bytes:
-    picture = np.zeros((*size, 3), np.uint8)
-    light = np.moveaxis(blob(seed, min(size)), 0, -1)
-    picture[: light.shape[0], : light.shape[1]] = (255 * light).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def fits_bytes(*sides: int) -> bytes:
-    frames = [np.random.default_rng(0).normal(9, 1, (side, side)).astype(np.float32) for side in sides]
-    for frame in frames:
-        middle = slice(len(frame) // 2 - 3, len(frame) // 2 + 3)
-        frame[middle, middle] += 80
-    buffer = io.BytesIO()
-    hdus = [fits.PrimaryHDU(frames[0]), *(fits.ImageHDU(frame, name="MORE") for frame in frames[1:])]
-    fits.HDUList(hdus).writeto(buffer)
-    return buffer.getvalue()
-
-
-def html_of(app) -> str:
-    return "".join(block.proto.body for block in app.get("html") if "<style>" not in block.proto.body)
-
-
-def text_of(app) -> str:
-    kinds = (app.markdown, app.caption, app.info, app.error, app.subheader, app.warning)
-    return " ".join(str(element.value).replace("\\", "").replace("\u00a0", " ") for kind in kinds for element in kind)
-
-
-def finished(app):
-    """The page once nothing is under way, neither classes nor pixels."""
-    until = time.monotonic() + PATIENCE_S
-
-    def under_way() -> bool:
-        pending = any(button.key == "morphology-cancel" for button in app.button)
-        return pending or ("morphology-top" in html_of(app) and "pixel-maps" not in html_of(app) and not app.error)
-
-    while under_way() and time.monotonic() < until:
-        time.sleep(0.05)
-        app.run()
-    assert not app.exception and not under_way()
-    return app
-
-
-def upload(app, *files):
-    app.get("file_uploader")[0].set_value([(name, data, "application/octet-stream") for name, data in files]).run()
-    return finished(app)
-
-
-def choose(app, source):
-    return finished(app.button_group(key="morphology-source").set_value(source).run())
-
-
-def expected(root, pixels):
-    model = load_classifier(["vote_regressor"], root, "cpu")
-    return classify_images(resize_square(pixels, 32)[None], model, ["x"])
-
-
-def heading_of(told) -> str:
-    best = int(told.class_probabilities[0].argmax())
-    return f"{morphology_words.class_words(NAMES[best])} · {percent(float(told.class_probabilities[0, best]))}"
 
 
 def test_an_upload_is_classified_as_the_command_does(open_app, model_root):
@@ -304,58 +233,3 @@ def test_nearest_labelled_galaxies_are_found(open_app, model_root):
     shown[0].click().run()
     row = int(shown[0].key.rsplit("-", 1)[1])
     assert not app.exception and app.title[0].value == "Galaxy map" and f"tiny-{row:05d}" in text_of(app)
-
-
-# ---------------------------------------------------------------- what is behind the page
-
-
-def test_few_labelled_galaxies_are_looked_for_until_found(broken_root):
-    manifest = artifacts.read_manifest(broken_root, "tiny")
-    catalog = artifacts.read_table(broken_root, "tiny", "catalog")
-    catalog["class"] = np.where(np.arange(90) % 30 == 7, "spiral", None)
-    catalog[list(manifest.answer_columns)] = np.nan
-    artifacts.write_table(broken_root, "tiny", "catalog", catalog)
-    artifacts.write_manifest(broken_root, "tiny", manifest)
-    galaxies = readers.open_catalog(broken_root, "tiny")
-    vectors = readers.embedding(galaxies)
-    rows, similarities = morphology_nearest.labelled_neighbors(vectors, vectors[7], galaxies)
-    assert rows[0] == 7 and sorted(rows) == [7, 37, 67] and similarities == sorted(similarities, reverse=True)
-    rows, _ = morphology_nearest.labelled_neighbors(vectors, vectors[7], galaxies, itself=7, k=1)
-    assert len(rows) == 1 and rows[0] in (37, 67)
-
-
-def test_the_table_is_that_of_the_command(tmp_path):
-    told = classify_images(np.random.default_rng(0).random((2, 3, 32, 32)).astype("f4"), small_net(), ["a, b", "ж"])
-    write_morphologies(tmp_path / "a.csv", [told])
-    assert encode_morphologies(told) == (tmp_path / "a.csv").read_bytes()
-    assert pyarrow.csv.read_csv(io.BytesIO(encode_morphologies(told)))["galaxy_id"].to_pylist() == ["a, b", "ж"]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_volunteers_add_up(seed):
-    told = classify_images(np.random.default_rng(1).random((1, 3, 32, 32)).astype("f4"), small_net(seed), ["a"])
-    first, *later = morphology_words.volunteers_sentences(told)
-    counts = [tuple(map(int, found)) for found in re.findall(r"(\d+) \((\d+) to (\d+)\)", first)]
-    assert len(counts) == 3 and abs(sum(count for count, _, _ in counts) - 40) <= 1 and counts == sorted(counts)[::-1]
-    assert all(low <= count <= high for count, low, high in counts)
-    path = [GZ2.questions[0].key]
-    for column in morphology_words.leading_path(told):
-        question, answer = morphology_words.ANSWERS[TO_KAGGLE[column]]
-        assert question.key == path[-1]
-        path.append(answer.leads_to)
-    pairs = [(int(n), int(of)) for n, of in re.findall(r"\((\d+) of (\d+) asked\)", " ".join(later))]
-    assert path[-1] == "" and len(pairs) == len(path) - 2 and all(n <= of <= 40 for n, of in pairs)
-
-
-def test_colours_diverge_from_zero():
-    mattered = np.array([[0.4, 0.0], [-0.2, -0.4]])
-    for dark in (True, False):
-        picture = morphology_pixels.coloured(mattered, 0.4, dark)
-        zero = np.float32(morphology_pixels.ZERO["dark" if dark else "light"])
-        np.testing.assert_allclose(picture[:, 0, 1], zero)
-        np.testing.assert_allclose(picture[:, 0, 0], np.float32(morphology_pixels.FOR))
-        np.testing.assert_allclose(picture[:, 1, 1], np.float32(morphology_pixels.AGAINST))
-    stamp = np.full((3, 2, 2), 0.5, np.float32)
-    over = morphology_pixels.overlay(stamp, mattered, 0.4)
-    np.testing.assert_allclose(over[:, 0, 1], 0.5, atol=1e-6)
-    assert over[0, 0, 0] > 0.8 > over[0, 1, 1] and "+40<" in morphology_pixels.scale_html(0.4, True)

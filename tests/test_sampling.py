@@ -20,7 +20,7 @@ from galaxy_core.sampling import draw_sample, share_out, stratified_sample
 from galaxy_core.vectors import VectorError
 from pages.views import about_map
 from tests.pipeline_child import run
-from tests.test_pipeline import write_images
+from tests.pipeline_runs import write_images
 
 
 def crowd(n: int = 3_000, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:

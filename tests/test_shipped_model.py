@@ -12,7 +12,7 @@ from galaxy_core.embedding import load_embedder
 from galaxy_core.images import resize_square
 from galaxy_core.models import load_model
 from galaxy_core.morphology import catalog_items, classify_items, join_morphologies, load_classifier
-from galaxy_core.recipes.contrastive_denoiser_scores import score_denoising
+from galaxy_core.recipes import contrastive_denoiser_scores
 from galaxy_core.splits import split_mask
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -23,6 +23,13 @@ REAL = PROJECT.parent / "shared" / "data" / "gz_clean5"
 @pytest.fixture(scope="module")
 def model():
     return load_model(FOLDER)
+
+
+@pytest.fixture
+def scores_of(model, monkeypatch):
+    """Function ``scores_of(catalog, rows, seed)`` of restoration from the published noise, and from no other."""
+    monkeypatch.setattr(contrastive_denoiser_scores, "NOISE_LEVELS", (1.0,))
+    return lambda *arguments: contrastive_denoiser_scores.score_denoising(model, *arguments)["noise_x1"]
 
 
 def test_the_metrics_are_of_these_weights():
@@ -67,9 +74,9 @@ def test_the_classifier_on_real_galaxies_it_never_saw():
     assert told.out_of_distribution.mean() < 0.2
 
 
-def test_simulated_galaxies_come_out_cleaner_and_as_bright(model):
+def test_simulated_galaxies_come_out_cleaner_and_as_bright(scores_of):
     catalog = read_catalog("synthetic:12@5")
-    scores = score_denoising(model, catalog, np.arange(12), seed=0)["noise_x1"]
+    scores = scores_of(catalog, np.arange(12), 0)
     assert scores["model"]["strict_ssim"] > scores["total_variation"]["strict_ssim"]
     assert scores["model"]["psnr_db"] > scores["total_variation"]["psnr_db"] + 1
     assert abs(scores["model"]["flux_bias"]) < 0.01
@@ -77,10 +84,10 @@ def test_simulated_galaxies_come_out_cleaner_and_as_bright(model):
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="needs the Galaxy Zoo 2 stamps of ../shared/data/gz_clean5")
-def test_real_galaxies_it_never_saw(model):
+def test_real_galaxies_it_never_saw(scores_of):
     catalog = read_catalog(f"folder:{REAL}")
     rows = np.flatnonzero(split_mask(catalog.galaxy_ids, "test"))[-80:]
-    scores = score_denoising(model, catalog, rows, seed=7)["noise_x1"]["model"]
+    scores = scores_of(catalog, rows, 7)["model"]
     assert scores["n_galaxies"] == 80
     assert scores["strict_ssim"] >= 0.915 and scores["psnr_db"] >= 35.5 and abs(scores["flux_bias"]) < 0.01
 

@@ -6,11 +6,11 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import save
-from test_fetching import Server
 
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
 from galaxy_core.recipes import starting_weights
 from galaxy_core.recipes.starting_weights import IMAGENET, begin_with_imagenet, imagenet_file
+from tests.file_server import Server, serving
 
 NET = ResNetConfig(18, 16, embedding_size=8)  # as published, but for its width
 PATH = "/timm/resnet18.a1_in1k/resolve/abc/model.safetensors"
@@ -35,19 +35,17 @@ def published(config: ResNetConfig = NET) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def serve(monkeypatch):
     """Function that makes a server give these bytes as the weights, with a checksum that is theirs unless told."""
-    server = Server()
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr(starting_weights, "PUBLISHED_WIDTH", NET.width)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with serving() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setattr(starting_weights, "PUBLISHED_WIDTH", NET.width)
+        monkeypatch.setattr("time.sleep", lambda seconds: None)
 
-    def put(data: bytes, sha256: str = "") -> Server:
-        server.files[PATH] = data
-        monkeypatch.setitem(starting_weights.IMAGENET, 18, ("abc", sha256 or hashlib.sha256(data).hexdigest()))
-        return server
+        def put(data: bytes, sha256: str = "") -> Server:
+            server.files[PATH] = data
+            monkeypatch.setitem(starting_weights.IMAGENET, 18, ("abc", sha256 or hashlib.sha256(data).hexdigest()))
+            return server
 
-    yield put
-    server.http.shutdown()
-    server.http.server_close()
+        yield put
 
 
 def begun(tmp_path, config: ResNetConfig = NET, **options):

@@ -16,8 +16,8 @@ from galaxy_core.embedding import find_model
 from galaxy_core.errors import ArtifactError, ModelError
 from galaxy_core.pipeline import add_clusterings
 from tests.pipeline_child import run
+from tests.pipeline_runs import write_images
 from tests.s3_store import forget_connections
-from tests.test_pipeline import write_images
 
 PROJECT = Path(__file__).resolve().parents[1]
 KMEANS_4 = {"kmeans_4": {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 4, "n_init": 2}}}

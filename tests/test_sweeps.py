@@ -21,7 +21,7 @@ from galaxy_core.spaces import fit_space, parse_space, place_in_space, uses_clas
 from galaxy_core.sweeps import parse_values, run_sweep, sweep
 from galaxy_core.vectors import VectorError
 from tests.pipeline_child import run
-from tests.test_pipeline import write_images
+from tests.pipeline_runs import write_images
 
 KMEANS = {"method": "kmeans", "space": "embedding", "params": {"n_init": 2}}
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.image_files import FileImages, find_images, image_ids, list_images
 from galaxy_core.catalogs.parquet_images import ParquetImages, has_image, image_column_of
+from galaxy_core.catalogs.parquet_tables import flat_columns, joined_frame
 from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_answers, clean_text, find_column, select_rows
 from galaxy_core.errors import CatalogError
 from galaxy_core.places import Place, place_of, ranged
@@ -119,28 +120,13 @@ def _read_tables(files: list[Path] | list[Place]) -> pd.DataFrame:
     """All columns but images and other nested ones, of all files in order."""
     parts = []
     for file in files:
-        schema = pq.read_schema(ranged(file))
-        flat = [
-            column.name
-            for column in schema
-            if not (
-                pa.types.is_nested(column.type)
-                or pa.types.is_binary(column.type)
-                or pa.types.is_large_binary(column.type)
-            )
-        ]
+        flat = flat_columns(pq.read_schema(ranged(file)))
         part = pq.read_table(ranged(file), columns=flat, use_pandas_metadata=False)
         split = re.search(r"(?:^|[-_])(train|test|validation)(?:[-_.]|$)", file.name)
         if split and "release_split" not in flat:
             part = part.append_column("release_split", pa.array([split[1]] * len(part), pa.string()))
         parts.append(part.replace_schema_metadata(None))
-    table = pa.concat_tables(parts, promote_options="permissive")
-    # ids stay whole: 18 digits and a null would otherwise pass through float64
-    id_column = find_column(table.column_names, ID_COLUMNS)
-    if id_column is not None and not pa.types.is_floating(table.schema.field(id_column).type):
-        position = table.column_names.index(id_column)
-        table = table.set_column(position, id_column, table.column(id_column).cast(pa.string()))
-    return table.to_pandas()
+    return joined_frame(parts)
 
 
 def _ids(table: pd.DataFrame) -> pd.Series:

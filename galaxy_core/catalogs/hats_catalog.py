@@ -17,6 +17,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.galaxy_zoo_parquet import answer_columns
 from galaxy_core.catalogs.nested_images import NestedImages, nested_image_of
 from galaxy_core.catalogs.parquet_images import ParquetImages, has_image, image_column_of
+from galaxy_core.catalogs.parquet_tables import flat_columns, joined_frame
 from galaxy_core.catalogs.tables import (
     ID_COLUMNS,
     clean_answers,
@@ -101,7 +102,7 @@ def _files_of(root: Path | str) -> tuple[list[Path], str, str]:
     path = Path(root).expanduser()
     try:
         catalog = hats.read_hats(path)
-    except Exception as error:  # hats, pydantic and pandas each raise their own for what is no catalog
+    except Exception as error:  # of this one call: hats, pydantic, mocpy and pandas each raise their own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise CatalogError(f"{path} is no HATS catalog ({reason}); give the folder of hats.properties.") from error
     catalog = getattr(catalog, "main_catalog", catalog)
@@ -131,26 +132,10 @@ def _read_flat(files: list[Path]) -> pd.DataFrame:
     """All columns but nested and binary ones, of all files in order, and ids as text."""
     parts = []
     for file in files:
-        schema = pq.read_schema(file)
-        flat = [
-            column.name
-            for column in schema
-            if not (
-                pa.types.is_nested(column.type)
-                or pa.types.is_binary(column.type)
-                or pa.types.is_large_binary(column.type)
-            )
-        ]
         # one file, not a dataset: the folders' names Norder=, Dir=, Npix= are no columns
         with pq.ParquetFile(file) as opened:
-            parts.append(opened.read(columns=flat).replace_schema_metadata(None))
-    table = pa.concat_tables(parts, promote_options="permissive")
-    id_column = find_column(table.column_names, ID_COLUMNS)
-    if id_column is not None and not pa.types.is_floating(table.schema.field(id_column).type):
-        # ids stay whole: 18 digits and a null would otherwise pass through float64
-        place = table.column_names.index(id_column)
-        table = table.set_column(place, id_column, table.column(id_column).cast(pa.string()))
-    return table.to_pandas()
+            parts.append(opened.read(columns=flat_columns(opened.schema_arrow)).replace_schema_metadata(None))
+    return joined_frame(parts)
 
 
 def _ids(table: pd.DataFrame) -> pd.Series:

@@ -106,7 +106,7 @@ def _hugging_face_files(dataset: str, folder: str) -> list[RemoteFile]:
         raise FetchError(_offline(f"Hugging Face ({dataset})", error)) from error
     except (OSError, ValueError) as error:
         raise FetchError(_offline(f"Hugging Face ({dataset})", error)) from error
-    except Exception as error:  # the HTTP library raises a family of its own, and its name changes
+    except Exception as error:  # the HTTP library's own family, whose name changes; all else goes on below
         if not type(error).__module__.startswith(("httpx", "httpcore")):
             raise
         raise FetchError(_offline(f"Hugging Face ({dataset})", error)) from error

@@ -10,11 +10,12 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
 from galaxy_core.artifacts.files import atomic_path, sha256_of_file, write_json
-from galaxy_core.errors import ModelError
+from galaxy_core.errors import GalaxyError, ModelError
 from galaxy_core.model_files import CONFIG_FILE, WEIGHTS_FILE
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
@@ -32,6 +33,18 @@ MODELS: dict[str, tuple[type[nn.Module], type]] = {
     StarGalaxyNet.name: (StarGalaxyNet, StarGalaxyConfig),
     Segmenter.name: (Segmenter, SegmenterConfig),
 }
+# What a configuration raises that was changed by hand, and safetensors and torch on weights that do not go with it.
+BAD_FILE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    GalaxyError,
+    SafetensorError,
+)
 
 
 def save_model(folder: str | Path, model: nn.Module, about: dict | None = None) -> Path:
@@ -103,7 +116,7 @@ def load_model(folder: str | Path, device: str = "cpu") -> nn.Module:
         options = {key: tuple(v) if isinstance(v, list) else v for key, v in record["config"].items() if key in known}
         model = model_class(config_class(**options))
         model.load_state_dict(load_file(weights))
-    except Exception as error:  # safetensors, torch and Python each raise their own for a bad file
+    except BAD_FILE as error:
         raise ModelError(
             f"The weights in {folder} do not fit its {CONFIG_FILE}; restore both or train again."
         ) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.benchmarks import load_marks
-from scripts.benchmarks.map_browser import LONELY, MAP, TO_PAGE
+from scripts.benchmarks.map_browser import LONELY, MAP, STANDS_STILL, TO_PAGE
 from scripts.benchmarks.stopwatch import STOPWATCH, VIEWPORT
 
 CLICKS, CORNERS, SHARE, FEWEST = 3, 24, 0.03, 10
@@ -23,12 +23,6 @@ CHOSEN = f"""() => {{
     if (bits) bits.forEach((byte, i) => {{ for (let k = 0; k < 8; k++) if ((byte >> k) & 1) rows.push(8 * i + k); }});
     return rows;
 }}"""
-STANDS_STILL = """() => {
-    const {x, y, width, height} = document.querySelector('.atlas-paper').getBoundingClientRect();
-    const before = window.placeBefore;
-    window.placeBefore = [x, y, width, height].join();
-    return before === window.placeBefore;
-}"""
 PLACE = re.compile(r"waiting, (next|\d+)(?:st|nd|rd|th)? in the queue")
 BROKEN = "[data-testid=stException], [data-testid=stAlertContentError]"
 

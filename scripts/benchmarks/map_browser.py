@@ -31,6 +31,13 @@ TO_PAGE = f"""(outline) => {{
     const map = {MAP}, box = map.paper.getBoundingClientRect();
     return outline.map((place) => map.toPaper(...place).map((v, k) => v / map.ratio + (k ? box.top : box.left)));
 }}"""
+# Whether the map lies where it lay when this was asked before.
+STANDS_STILL = """() => {
+    const {x, y, width, height} = document.querySelector('.atlas-paper').getBoundingClientRect();
+    const before = window.placeBefore;
+    window.placeBefore = [x, y, width, height].join();
+    return before === window.placeBefore;
+}"""
 PLOTLY_PIXEL = """([trace, place]) => {
     const chart = document.querySelector('.js-plotly-plot'), box = chart.getBoundingClientRect();
     const { xaxis, yaxis } = chart._fullLayout, { x, y } = chart._fullData[trace];

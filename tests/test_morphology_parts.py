@@ -1,0 +1,70 @@
+"""What is behind the Morphology page: nearest labelled galaxies, the table, volunteers, colours of pixels."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pyarrow.csv
+import pytest
+
+from galaxy_core import artifacts
+from galaxy_core.morphology import classify_images
+from galaxy_core.morphology_table import encode_morphologies, write_morphologies
+from galaxy_core.trees import GZ2
+from galaxy_core.vote_forms import TO_KAGGLE
+from pages.views import morphology_nearest, morphology_pixels, morphology_words, readers
+from tests.morphology_uploads import small_net
+
+
+def test_few_labelled_galaxies_are_looked_for_until_found(broken_root):
+    manifest = artifacts.read_manifest(broken_root, "tiny")
+    catalog = artifacts.read_table(broken_root, "tiny", "catalog")
+    catalog["class"] = np.where(np.arange(90) % 30 == 7, "spiral", None)
+    catalog[list(manifest.answer_columns)] = np.nan
+    artifacts.write_table(broken_root, "tiny", "catalog", catalog)
+    artifacts.write_manifest(broken_root, "tiny", manifest)
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    vectors = readers.embedding(galaxies)
+    rows, similarities = morphology_nearest.labelled_neighbors(vectors, vectors[7], galaxies)
+    assert rows[0] == 7 and sorted(rows) == [7, 37, 67] and similarities == sorted(similarities, reverse=True)
+    rows, _ = morphology_nearest.labelled_neighbors(vectors, vectors[7], galaxies, itself=7, k=1)
+    assert len(rows) == 1 and rows[0] in (37, 67)
+
+
+def test_the_table_is_that_of_the_command(tmp_path):
+    told = classify_images(np.random.default_rng(0).random((2, 3, 32, 32)).astype("f4"), small_net(), ["a, b", "ж"])
+    write_morphologies(tmp_path / "a.csv", [told])
+    assert encode_morphologies(told) == (tmp_path / "a.csv").read_bytes()
+    assert pyarrow.csv.read_csv(io.BytesIO(encode_morphologies(told)))["galaxy_id"].to_pylist() == ["a, b", "ж"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_volunteers_add_up(seed):
+    told = classify_images(np.random.default_rng(1).random((1, 3, 32, 32)).astype("f4"), small_net(seed), ["a"])
+    first, *later = morphology_words.volunteers_sentences(told)
+    counts = [tuple(map(int, found)) for found in re.findall(r"(\d+) \((\d+) to (\d+)\)", first)]
+    assert len(counts) == 3 and abs(sum(count for count, _, _ in counts) - 40) <= 1 and counts == sorted(counts)[::-1]
+    assert all(low <= count <= high for count, low, high in counts)
+    path = [GZ2.questions[0].key]
+    for column in morphology_words.leading_path(told):
+        question, answer = morphology_words.ANSWERS[TO_KAGGLE[column]]
+        assert question.key == path[-1]
+        path.append(answer.leads_to)
+    pairs = [(int(n), int(of)) for n, of in re.findall(r"\((\d+) of (\d+) asked\)", " ".join(later))]
+    assert path[-1] == "" and len(pairs) == len(path) - 2 and all(n <= of <= 40 for n, of in pairs)
+
+
+def test_colours_diverge_from_zero():
+    mattered = np.array([[0.4, 0.0], [-0.2, -0.4]])
+    for dark in (True, False):
+        picture = morphology_pixels.coloured(mattered, 0.4, dark)
+        zero = np.float32(morphology_pixels.ZERO["dark" if dark else "light"])
+        np.testing.assert_allclose(picture[:, 0, 1], zero)
+        np.testing.assert_allclose(picture[:, 0, 0], np.float32(morphology_pixels.FOR))
+        np.testing.assert_allclose(picture[:, 1, 1], np.float32(morphology_pixels.AGAINST))
+    stamp = np.full((3, 2, 2), 0.5, np.float32)
+    over = morphology_pixels.overlay(stamp, mattered, 0.4)
+    np.testing.assert_allclose(over[:, 0, 1], 0.5, atol=1e-6)
+    assert over[0, 0, 0] > 0.8 > over[0, 1, 1] and "+40<" in morphology_pixels.scale_html(0.4, True)

@@ -1,0 +1,132 @@
+"""The pipeline once more: what changed is made again, what did not is kept, and readers see one whole state."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from galaxy_core import artifacts
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.embedding import Embedder
+from galaxy_core.errors import ArtifactError
+from galaxy_core.image_steps import limit_catalog
+from galaxy_core.pipeline import add_clusterings, add_embedding, remove_clustering, rerun_steps, run_pipeline
+from galaxy_core.vectors import VectorError
+from tests.pipeline_child import CONFIG, EMBEDDER, means, run
+from tests.pipeline_runs import BROKEN, N, hashes, write_images
+
+
+def test_the_previous_state_stays_readable_while_another_is_made(galaxy_folder, pipeline_root, tmp_path):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    seen = []
+
+    def progress(step: str, done: int, total: int) -> None:
+        seen.append(step)
+        assert artifacts.verify(tmp_path, "sample") == []
+        assert artifacts.read_manifest(tmp_path, "sample").seed == 0
+
+    catalog = read_catalog(f"folder:{galaxy_folder}")
+    run_pipeline(catalog, EMBEDDER, tmp_path, "sample", replace(CONFIG, seed=5), progress)
+    assert set(seen) == {"images", "neighbors", "projections", "trust", "clusters", "anomalies"}
+    assert artifacts.read_manifest(tmp_path, "sample").seed == 5
+
+
+def test_a_changed_seed_keeps_the_images_and_redoes_the_maps(galaxy_folder, pipeline_root, tmp_path):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    reused = {step.name: step.reused for step in run(galaxy_folder, tmp_path, seed=3).steps}
+    assert reused == {
+        "images": True,
+        "neighbors": True,
+        "projections": False,
+        "trust": False,
+        "space_pca_3": False,
+        "clusters": False,
+        "anomalies": False,
+    }
+
+
+def test_a_changed_image_is_noticed(tmp_path):
+    images = write_images(tmp_path / "images", 12, broken=())
+    run(images, tmp_path / "root")
+    before = artifacts.read_embedding(tmp_path / "root", "sample", "means")[1]
+    Image.new("RGB", (20, 20), (255, 255, 255)).save(images / "images/103.png")
+    assert not run(images, tmp_path / "root").steps[0].reused
+    after = artifacts.read_embedding(tmp_path / "root", "sample", "means")[1]
+    assert (before != after).any(axis=1).tolist() == [i == 3 for i in range(12)]
+
+
+@pytest.mark.parametrize("relative", ["embedding/means/part-00001.parquet", "clusters.parquet", "manifest.json"])
+def test_the_mend_command_mends(galaxy_folder, pipeline_root, tmp_path, relative):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "sample" / relative
+    content = bytearray(path.read_bytes())
+    content[10] ^= 0xFF
+    path.write_bytes(content)
+    assert artifacts.verify(tmp_path, "sample") != []
+    run(galaxy_folder, tmp_path)
+    assert hashes(tmp_path) == hashes(pipeline_root)
+
+
+def test_rerun_adds_a_clustering_and_keeps_the_rest(pipeline_root, tmp_path):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    added = {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 5}}
+    result = rerun_steps(
+        tmp_path, "sample", lambda config: replace(config, clusterings={**config.clusterings, "kmeans_5": added})
+    )
+    assert {step.name for step in result.steps if not step.reused} == {"clusters"}
+    assert artifacts.read_table(tmp_path, "sample", "clusters")["kmeans_5_label"].nunique() == 5
+    assert artifacts.verify(tmp_path, "sample") == []
+    assert result.manifest.report == artifacts.read_manifest(pipeline_root, "sample").report
+
+
+def test_a_rerun_of_the_pipeline_keeps_clusterings_that_were_added(galaxy_folder, pipeline_root, tmp_path):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    added = {"method": "gmm", "space": "pca_3", "params": {"n_clusters": 2}, "seed": 9}
+    add_clusterings(tmp_path, "sample", {"mine": added})
+    again = run(galaxy_folder, tmp_path)
+    assert again.unchanged and again.manifest.clusterings["mine"]["seed"] == 9
+    other_seed = run(galaxy_folder, tmp_path, seed=3).manifest
+    assert set(other_seed.clusterings) == {"kmeans_3", "kmeans_2", "mine"}
+    remove_clustering(tmp_path, "sample", "mine")
+    assert set(run(galaxy_folder, tmp_path, seed=3).manifest.clusterings) == {"kmeans_3", "kmeans_2"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 500}},
+        {"method": "kmeans", "space": "embedding", "params": {"n_cluster": 5}},
+        {"method": "magic", "space": "embedding", "params": {}},
+        {"method": "kmeans", "space": "somewhere", "params": {}},
+    ],
+)
+def test_a_rerun_that_cannot_be_done_leaves_everything_as_it_was(pipeline_root, tmp_path, wrong):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    with pytest.raises(VectorError):
+        rerun_steps(tmp_path, "sample", lambda c: replace(c, clusterings={**c.clusterings, "wrong": wrong}))
+    assert hashes(tmp_path / "sample") == hashes(pipeline_root / "sample")
+
+
+def test_one_more_embedding_survives_a_rerun_of_the_pipeline(galaxy_folder, pipeline_root, tmp_path):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    catalog = read_catalog(f"folder:{galaxy_folder}")
+    other = Embedder("other", "1", 16, 12, lambda images: means(1 - images))
+    add_embedding(catalog, other, tmp_path, "sample")
+    run(galaxy_folder, tmp_path, seed=4)
+    assert artifacts.list_embeddings(tmp_path, "sample") == ["means", "other"]
+    assert artifacts.read_neighbors(tmp_path, "sample", "other")[0].shape == (N - len(BROKEN), 12)
+    assert artifacts.verify(tmp_path, "sample") == []
+    result = rerun_steps(tmp_path, "sample", lambda config: config)
+    assert result.unchanged and all(step.reused for step in result.steps)
+    with pytest.raises(ArtifactError, match="is not, or no longer"):
+        add_embedding(limit_catalog(catalog, 10, 0), other, tmp_path, "sample")
+
+
+def test_what_people_tagged_is_kept(galaxy_folder, pipeline_root, tmp_path):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    artifacts.tags_path(tmp_path, "sample").write_bytes(b"tags")
+    run(galaxy_folder, tmp_path, seed=2)
+    assert artifacts.tags_path(tmp_path, "sample").read_bytes() == b"tags"
