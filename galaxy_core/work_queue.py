@@ -7,8 +7,6 @@ once. Who gets the next place is told in `galaxy_core.work_turns`; how many plac
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 import time
 from collections import OrderedDict
@@ -18,22 +16,12 @@ from typing import Any
 
 from galaxy_core.errors import GalaxyError
 from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Limits, Standing, StoppedError, Task
+from galaxy_core.work_priority import stand_back
 from galaxy_core.work_turns import turns
 
 GONE_S = 120.0  # a visitor whose browser is away for so long wants nothing
-NICE = 10  # of background work: a tenth of a processor's time where a page wants it, all where none does
 SWEEP_S = 2.0  # between looks for visitors who left
 LOG = logging.getLogger(__name__)
-
-
-def stand_back() -> None:
-    """Let other threads of this process go first from now on: whoever clicks does not wait for another's image.
-
-    Threads that this one starts, such as PyTorch's, do the same. Only Linux knows it of single threads.
-    """
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, max(NICE, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 @dataclass(eq=False)

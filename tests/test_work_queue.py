@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -11,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from galaxy_core.errors import ImageError
-from galaxy_core.work_queue import GONE_S, NICE, WorkQueue
+from galaxy_core.work_queue import GONE_S, WorkQueue
 from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Limits, Task
 
 PATIENCE_S = 20
@@ -294,23 +292,3 @@ def test_closing_waits_no_longer_than_it_may():
     assert not queue.close(0.05)
     go.set()
     assert queue.close(PATIENCE_S)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority of their own")
-def test_work_and_its_threads_stand_back_and_pages_do_not():
-    found = []
-
-    def look() -> None:
-        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-
-    def run(report):
-        look()
-        thread = threading.Thread(target=look)
-        thread.start()
-        thread.join()
-
-    before, queue = os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), WorkQueue()
-    queue.want("a", [Task("x", "x", run)])
-    assert queue.wait("x", PATIENCE_S)
-    look()
-    assert found == [max(before, NICE), max(before, NICE), before]
