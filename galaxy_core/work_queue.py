@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from galaxy_core.errors import GalaxyError
-from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Limits, Standing, StoppedError, Task
 from galaxy_core.work_priority import stand_back
+from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Limits, Standing, StoppedError, Task
 from galaxy_core.work_turns import turns
 
 GONE_S = 120.0  # a visitor whose browser is away for so long wants nothing
