@@ -1,9 +1,12 @@
-"""What `ranks_forked` starts to check the parts of training on many ranks; all assertions must hold on all ranks."""
+"""What `torchrun` starts to check the parts of training on many ranks; every assertion must hold on every rank."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
@@ -135,13 +138,12 @@ def check_order(folder: Path) -> None:
     assert as_first_says(ranks().rank) == 0
 
 
-def main(arguments: list[str]) -> None:
-    """All checks, given a folder and the number of ranks."""
+if __name__ == "__main__":
     with joined_ranks("cpu", own_views=True):
-        assert ranks().count == int(arguments[1])
+        assert ranks().count == int(sys.argv[2])
         check_structures()
         check_gradients()
         check_a_part_without_gradient()
         check_few_rows()
         check_own_views()
-        check_order(Path(arguments[0]))
+        check_order(Path(sys.argv[1]))

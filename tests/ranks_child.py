@@ -1,4 +1,4 @@
-"""What tests of many ranks start with `torchrun` or `ranks_forked`: tiny trainings, whose weights are kept unrounded.
+"""What `torchrun` starts in the tests of many ranks: tiny trainings of every recipe, whose weights are kept unrounded.
 
 ``ranks_child.py OUT [--recipes R ...] [--epochs N] [--rounded] [--own-views] [--kill RANK STEP]``. Arithmetic is in
 float64 unless ``--rounded``: a sum over two ranks has other roundings than one over one, which AdamW's first steps (the
@@ -71,7 +71,7 @@ def compute_in(dtype: torch.dtype) -> None:
     torch.autocast = lambda kind, *_, **__: AUTOCAST(kind.split(":")[0], enabled=False)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     from galaxy_core.ranks import is_first, joined_ranks, ranks
 
     parser = argparse.ArgumentParser()
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--own-views", action="store_true")
     parser.add_argument("--kill", nargs=2, type=int, default=(-1, -1))
     parser.add_argument("--device", default="cpu")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     with joined_ranks(options.device, options.own_views):
         for recipe in options.recipes:
             folder, module = options.out / recipe, find_recipe(recipe).module()

@@ -1,4 +1,4 @@
-"""Many ranks train what one trains: two processes, every recipe; with real `torchrun` a killed rank, one writer."""
+"""Many ranks train what one trains: real `torchrun` with two processes, every recipe, a killed rank, one writer."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from galaxy_core.recipes import RECIPES
 
 pytestmark = pytest.mark.flaky(reruns=1)  # processes that are killed and meet again: once more before it counts
 PROJECT = Path(__file__).resolve().parents[1]
-CHILD, FORKED = PROJECT / "tests" / "ranks_child.py", PROJECT / "tests" / "ranks_forked.py"
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+CHILD, CHECKS = PROJECT / "tests" / "ranks_child.py", PROJECT / "tests" / "ranks_checks.py"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 ROUNDED = {"star_galaxy_vae": 1e-3, "segmenter": 1e-3}  # float32 throughout; the others compute in float64
 
 
 def python(*arguments, code: int = 0) -> subprocess.CompletedProcess:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == code, done.stderr[-3000:]
     return done
 
@@ -42,28 +42,11 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    """Function ``start(count, program, *arguments)``: so many ranks that must end well, forked from one process."""
-    log = tmp_path_factory.mktemp("forked") / "log.txt"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with log.open("w") as file:
-        process = subprocess.Popen([sys.executable, FORKED], cwd=PROJECT, stderr=file, env=ENVIRONMENT, **pipes)
-
-    def run(count: int, program: str, *arguments) -> None:
-        process.stdin.write("\t".join(map(str, (count, program, *arguments))) + "\n")
-        process.stdin.flush()
-        assert process.stdout.readline().split() == ["0"] * count, log.read_text()[-3000:]
-
-    yield run
-    process.communicate()
-
-
-@pytest.fixture(scope="module")
-def both(start, tmp_path_factory) -> dict[int, Path]:
+def both(tmp_path_factory) -> dict[int, Path]:
     """What one rank and what two trained, by their number: every recipe, 51 steps of batches of 15."""
     folders = {count: tmp_path_factory.mktemp(f"ranks{count}") for count in (1, 2)}
-    for count, folder in folders.items():
-        start(count, "train", folder)
+    python(CHILD, folders[1])
+    python(*TORCHRUN, CHILD, folders[2])
     return folders
 
 
@@ -96,9 +79,9 @@ def test_a_killed_rank_resumes_from_the_last_checkpoint(both, tmp_path):
     assert losses[0] == losses[1] and len(losses[0]) == 17
 
 
-def test_own_views_train_as_well_and_not_the_same(both, start, tmp_path):
+def test_own_views_train_as_well_and_not_the_same(both, tmp_path):
     recipes = ["moco", "segmenter", "star_galaxy_vae"]
-    start(2, "train", tmp_path, "--own-views", "--recipes", *recipes)
+    python(*TORCHRUN, CHILD, tmp_path, "--own-views", "--recipes", *recipes)
     for recipe in recipes:
         shared, own = history(both[2] / recipe), history(tmp_path / recipe)
         assert all(line["own_views"] and np.isfinite(line["loss"]) for line in own)
@@ -108,8 +91,8 @@ def test_own_views_train_as_well_and_not_the_same(both, start, tmp_path):
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_the_parts_hold_on_every_rank(start, tmp_path, count):
-    start(count, "check", tmp_path, count)
+def test_the_parts_hold_on_every_rank(tmp_path, count):
+    python(*TORCHRUN[:-1], count, CHECKS, tmp_path, count)
 
 
 def test_the_command_has_one_writer(tmp_path):
