@@ -46,7 +46,6 @@ def share_heaps() -> None:
 def main() -> int:
     options = parse_arguments()
     share_heaps()
-    sys.setswitchinterval(0.001)  # s; a click takes turns with the pages of others many times, at 5 ms each
     if not is_address(options.artifacts):
         options.artifacts = str(Path(options.artifacts).absolute())
     sys.argv[1:] = ["--artifacts", options.artifacts]  # which the pages read
