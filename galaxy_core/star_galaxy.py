@@ -234,7 +234,7 @@ def network_probability(
 
 
 def write_separation(path: Path, stamps: FileStamps, told: Separation) -> None:
-    """Write ``file, p_galaxy, way`` as CSV, whole or not at all; no number where it could not be told.
+    """Write ``file, p_galaxy`` as CSV, whole or not at all; no number where it could not be told.
 
     Raises
     ------
@@ -248,9 +248,9 @@ def write_separation(path: Path, stamps: FileStamps, told: Separation) -> None:
         raise ExportError(f"None of the stamps could be read, so {path} is not written.")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "p_galaxy", "way"))
-    for source, p, way in zip(stamps.paths, told.p_galaxy, told.ways, strict=True):
-        writer.writerow((source.as_posix(), f"{p:.6f}" if np.isfinite(p) else "", way))
+    writer.writerow(("file", "p_galaxy"))
+    for source, p in zip(stamps.paths, told.p_galaxy, strict=True):
+        writer.writerow((source.as_posix(), f"{p:.6f}" if np.isfinite(p) else ""))
     with atomic_path(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
 

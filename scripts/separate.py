@@ -4,12 +4,12 @@
     python scripts/separate.py "night2/**/*.fits" --psf-fwhm 3.4 --out galaxies.csv --galaxy-share 0.3
 
 IN is a file, a folder (with its subfolders) or a pattern: FITS of 1 to 5 bands in linear units, or pictures. A row a
-stamp: file, p_galaxy, way. No label was used, unless --supervised asks for the network that was shown some. Noise is
+stamp: file, p_galaxy. No label was used, unless --supervised asks for the network that was shown some. Noise is
 taken from each stamp, and the seeing from the stamps of each folder together: give --psf-fwhm if it is known, or where
 there are few. Stamps of one band whose bright pixels are cut off, as in 8-bit pictures, go another way ("clipped
 profile"): without labels, and compared with the other stamps of their frame, which --frames, their names or their
-folders tell. With fewer than a dozen they have no probability ("not told"). A file that cannot be read or told is named
-in one sentence, the others go on, and the exit code is 1.
+folders tell. With fewer than a dozen they have no probability ("not told"). Which way each went is in --json FILE. A
+file that cannot be read or told is named in one sentence, the others go on, and the exit code is 1.
 """
 
 from __future__ import annotations
