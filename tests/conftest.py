@@ -32,6 +32,7 @@ from galaxy_core.similarity import nearest_neighbors
 from galaxy_core.splits import split_of
 from scripts.benchmarks.map_browser import STANDS_STILL
 from tests.pipeline_runs import galaxy_folder, pipeline_root  # noqa: F401 - fixtures
+from tests.place_engines import engines, small_shards  # noqa: F401 - fixtures
 from tests.s3_store import elsewhere, s3_server, store  # noqa: F401 - fixtures
 
 CLASSES = ("spiral", "round_smooth", "edge_on")

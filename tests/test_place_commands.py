@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from galaxy_core import artifacts, placer, projection
-from galaxy_core.engine import Engine, Shard, map_shards, open_engine
+from galaxy_core import artifacts, projection
+from galaxy_core.engine import Engine, Shard, map_shards
 from galaxy_core.pipeline import add_clusterings, rerun_steps
 from galaxy_core.sweeps import run_sweep
 from scripts import cluster, project
@@ -19,18 +19,7 @@ from tests import pipeline_child
 from tests.pipeline_child import run
 from tests.test_pipeline import hashes, write_images
 
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr(placer, "SHARD", 8)
-
-
-@pytest.fixture(scope="module")
-def engines():
-    """Engines by their number of workers; 0 for this process."""
-    pytest.importorskip("distributed", reason="Dask is not installed: pip install -r scripts/requirements-cluster.txt")
-    with open_engine(workers=1) as one, open_engine(workers=2) as two:
-        yield {0: None, 1: one, 2: two}
+pytestmark = pytest.mark.usefixtures("small_shards")
 
 
 @pytest.fixture(scope="module")

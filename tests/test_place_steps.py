@@ -15,7 +15,6 @@ import pytest
 
 from galaxy_core import clustering, placer
 from galaxy_core.clustering import fit_clustering
-from galaxy_core.engine import open_engine
 from galaxy_core.image_steps import silent
 from galaxy_core.place_steps import placing, read_fit, remove_parts
 from galaxy_core.placer import NOBODY, Fitted, Placer, fill_in, openers_of, place_others, rows_to_place
@@ -26,6 +25,8 @@ from galaxy_core.vectors import VectorError
 from tests.place_child import OPENERS, SAMPLE, VECTORS, N, place
 from tests.test_sampling import crowd
 
+pytestmark = pytest.mark.usefixtures("small_shards")
+
 METHODS = {
     "hdbscan": {"min_cluster_size": 60},
     "kmeans": {"n_clusters": 3},
@@ -33,19 +34,6 @@ METHODS = {
     "agglomerative": {"n_clusters": 3},
     "gmm": {"n_clusters": 3},
 }
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr(placer, "SHARD", 8)
-
-
-@pytest.fixture(scope="module")
-def engines():
-    """Engines by their number of workers; 0 for this process."""
-    pytest.importorskip("distributed", reason="Dask is not installed: pip install -r scripts/requirements-cluster.txt")
-    with open_engine(workers=1) as one, open_engine(workers=2) as two:
-        yield {0: None, 1: one, 2: two}
 
 
 def assert_same(first: list, second: list) -> None:

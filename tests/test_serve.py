@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import signal
 import socket
 import subprocess
@@ -121,3 +122,44 @@ def test_every_option_of_the_server_is_one_that_streamlit_knows():
     assert {"server.maxUploadSize", "server.maxMessageSize", "server.disconnectedSessionTTL"} <= set(options)
     assert set(options) <= set(config._config_options_template)
     assert options["server.disconnectedSessionTTL"] == GONE_S, "the comment there says they are the same"
+
+
+HEAPS = """
+import ctypes, sys, tempfile, threading
+sys.path.insert(0, sys.argv[1])
+libc = ctypes.CDLL(None)
+libc.fopen.restype = libc.malloc.restype = ctypes.c_void_p
+libc.malloc_info.argtypes, libc.fclose.argtypes = [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
+
+def heaps() -> int:
+    with tempfile.NamedTemporaryFile() as report:
+        stream = libc.fopen(report.name.encode(), b"w")
+        libc.malloc_info(0, stream)
+        libc.fclose(stream)
+        return report.read().count(b"<heap ")
+
+if sys.argv[2] == "shared":
+    from scripts.serve import share_heaps
+    share_heaps()
+together = threading.Barrier(6)
+
+def use() -> None:
+    libc.malloc(1000)
+    together.wait()
+
+threads = [threading.Thread(target=use) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(heaps())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has several heaps")
+def test_visitors_share_two_heaps_so_that_memory_comes_back():
+    def heaps(how: str) -> int:
+        command = [sys.executable, "-c", HEAPS, str(PROJECT), how]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert heaps("shared") <= 2 < heaps("as glibc does")
