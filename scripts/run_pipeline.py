@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, DEFAULT_MODEL, DEFAULT_ROOT, check_name, check_writable, send_model
+from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, DEFAULT_MODEL, DEFAULT_ROOT, check_name
 from galaxy_core.engine import Engine
 from galaxy_core.errors import GalaxyError
 from scripts.engine_options import add_engine_options, engine_of
@@ -50,6 +50,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace, engine: Engine) -> None:
     started = time.perf_counter()
+    from galaxy_core.artifacts import check_writable, send_model
+
     check_writable(options.artifacts)
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model, load_embedder

@@ -75,9 +75,9 @@ def test_scripts_before_installation_need_only_the_standard_library():
         assert top <= set(sys.stdlib_module_names) | {"environment"}, name
 
 
-def loaded_by(code: str, *arguments: str) -> str:
-    """What of `HEAVY` a fresh Python has loaded after running ``code``, as it prints it; ``code`` prints nothing."""
-    code = f"import sys\n{code}\nprint('loaded:', *sorted(set({HEAVY!r}) & set(sys.modules)))"
+def loaded_by(code: str, *arguments: str, of: tuple[str, ...] = HEAVY) -> str:
+    """What of ``of`` a fresh Python has loaded after running ``code``, as it prints it; ``code`` prints nothing."""
+    code = f"import sys\n{code}\nprint('loaded:', *sorted(set({of!r}) & set(sys.modules)))"
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -100,6 +100,21 @@ app.run()
 assert not app.exception and app.main.children, app.exception
 """
     assert loaded_by(code, page, str(tiny_root)) == "loaded:"
+
+
+@pytest.mark.parametrize("script", ["run_pipeline", "embed", "project", "cluster", "export"])
+def test_commands_of_the_pipeline_read_their_arguments_without_waiting_for_libraries_of_tables(script):
+    assert loaded_by(f"import scripts.{script}", of=(*HEAVY, "pandas", "astropy", "dask")) == "loaded:"
+
+
+def test_names_of_artifacts_are_those_of_its_modules():
+    from galaxy_core import artifacts
+
+    assert {"read_table", "write_table", "open_columns"} <= set(artifacts.__all__) & set(dir(artifacts))
+    for name in artifacts.__all__:  # a name that its module lacks would be found out by a user only
+        assert getattr(artifacts, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'read_nothing'"):
+        _ = artifacts.read_nothing
 
 
 def test_a_heavy_library_would_be_seen():

@@ -7,127 +7,83 @@ Everything is checked when it is written and again when it is read; the manifest
 the bytes and the sha256 of every other file.
 
 Every function takes ``root`` (the artifacts folder) and ``name`` (the catalog's name).
+
+A name is looked up in its module when it is first asked for, so that a command's ``--help`` and a page that shows one
+thing do not wait for all the libraries behind the others.
 """
 
-from galaxy_core.artifacts.columns import ColumnTable, open_columns, open_neighbors
-from galaxy_core.artifacts.files import atomic_path, cached_sha256, sha256_of_file, write_json
-from galaxy_core.artifacts.ids import Ids, RowOf
-from galaxy_core.artifacts.layers import Layers, open_layers
-from galaxy_core.artifacts.model_store import fetch_models
-from galaxy_core.artifacts.reading import (
-    catalog_exists,
-    list_catalogs,
-    list_embeddings,
-    matrix_of,
-    read_embedding,
-    read_manifest,
-    read_neighbors,
-    read_space,
-    read_table,
-    read_thumbnails,
-    verify,
-)
-from galaxy_core.artifacts.remote import manifest_path
-from galaxy_core.artifacts.roots import address_of, root_of, shown
-from galaxy_core.artifacts.schemas import (
-    DEFAULT_FIT_LIMIT,
-    DEFAULT_MODEL,
-    DEFAULT_ROOT,
-    MANIFEST_FILE,
-    N_NEIGHBORS,
-    OPTIONAL_TABLES,
-    PREVIOUS,
-    ROW_GROUP,
-    SCHEMA_VERSION,
-    STAGING,
-    TABLES,
-    Manifest,
-    catalog_folder,
-    check_name,
-    embedding_file,
-    has_table,
-    mend_command,
-    neighbors_file,
-    part_name,
-    space_file,
-    table_file,
-    tags_path,
-    thumbnails_file,
-)
-from galaxy_core.artifacts.sending import check_writable, send_model
-from galaxy_core.artifacts.sweeps import append_sweep, read_sweeps, sweep_source
-from galaxy_core.artifacts.vectors import StoredVectors, open_vectors
-from galaxy_core.artifacts.writing import (
-    write_embedding,
-    write_manifest,
-    write_neighbors,
-    write_space,
-    write_table,
-    write_thumbnails,
-)
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "DEFAULT_FIT_LIMIT",
-    "DEFAULT_MODEL",
-    "DEFAULT_ROOT",
-    "MANIFEST_FILE",
-    "N_NEIGHBORS",
-    "OPTIONAL_TABLES",
-    "PREVIOUS",
-    "ROW_GROUP",
-    "SCHEMA_VERSION",
-    "STAGING",
-    "TABLES",
-    "ColumnTable",
-    "Ids",
-    "Layers",
-    "Manifest",
-    "RowOf",
-    "StoredVectors",
-    "address_of",
-    "append_sweep",
-    "atomic_path",
-    "cached_sha256",
-    "catalog_exists",
-    "catalog_folder",
-    "check_name",
-    "check_writable",
-    "embedding_file",
-    "fetch_models",
-    "has_table",
-    "list_catalogs",
-    "list_embeddings",
-    "manifest_path",
-    "matrix_of",
-    "mend_command",
-    "neighbors_file",
-    "open_columns",
-    "open_layers",
-    "open_neighbors",
-    "open_vectors",
-    "part_name",
-    "read_embedding",
-    "read_manifest",
-    "read_neighbors",
-    "read_space",
-    "read_sweeps",
-    "read_table",
-    "read_thumbnails",
-    "root_of",
-    "send_model",
-    "sha256_of_file",
-    "shown",
-    "space_file",
-    "sweep_source",
-    "table_file",
-    "tags_path",
-    "thumbnails_file",
-    "verify",
-    "write_embedding",
-    "write_json",
-    "write_manifest",
-    "write_neighbors",
-    "write_space",
-    "write_table",
-    "write_thumbnails",
-]
+_NAMES = {
+    "columns": ("ColumnTable", "open_columns", "open_neighbors"),
+    "files": ("atomic_path", "cached_sha256", "sha256_of_file", "write_json"),
+    "ids": ("Ids", "RowOf"),
+    "layers": ("Layers", "open_layers"),
+    "model_store": ("fetch_models",),
+    "reading": (
+        "catalog_exists",
+        "list_catalogs",
+        "list_embeddings",
+        "matrix_of",
+        "read_embedding",
+        "read_manifest",
+        "read_neighbors",
+        "read_space",
+        "read_table",
+        "read_thumbnails",
+        "verify",
+    ),
+    "remote": ("manifest_path",),
+    "roots": ("address_of", "root_of", "shown"),
+    "schemas": (
+        "DEFAULT_FIT_LIMIT",
+        "DEFAULT_MODEL",
+        "DEFAULT_ROOT",
+        "MANIFEST_FILE",
+        "N_NEIGHBORS",
+        "OPTIONAL_TABLES",
+        "PREVIOUS",
+        "ROW_GROUP",
+        "SCHEMA_VERSION",
+        "STAGING",
+        "TABLES",
+        "Manifest",
+        "catalog_folder",
+        "check_name",
+        "embedding_file",
+        "has_table",
+        "mend_command",
+        "neighbors_file",
+        "part_name",
+        "space_file",
+        "table_file",
+        "tags_path",
+        "thumbnails_file",
+    ),
+    "sending": ("check_writable", "send_model"),
+    "sweeps": ("append_sweep", "read_sweeps", "sweep_source"),
+    "vectors": ("StoredVectors", "open_vectors"),
+    "writing": (
+        "write_embedding",
+        "write_manifest",
+        "write_neighbors",
+        "write_space",
+        "write_table",
+        "write_thumbnails",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value  # the next time it is there
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

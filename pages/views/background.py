@@ -10,13 +10,16 @@ import threading
 import time
 from contextlib import suppress
 from functools import cache
+from typing import TYPE_CHECKING
 
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from galaxy_core.errors import GalaxyError
-from galaxy_core.work_queue import WorkQueue
-from galaxy_core.work_tasks import Limits
+
+if TYPE_CHECKING:
+    from galaxy_core.work_queue import WorkQueue
+    from galaxy_core.work_tasks import Limits
 
 JOBS = "GALAXY_ATLAS_JOBS"
 END_S = 10.0  # at the end of the program, for running jobs to finish their tile or file
@@ -34,6 +37,8 @@ def queue() -> WorkQueue:
 
 @cache
 def _queue() -> WorkQueue:
+    from galaxy_core.work_queue import WorkQueue  # pages that start no work do without
+
     made = WorkQueue(limits(os.environ), is_here=_is_here)
     atexit.register(made.close, END_S)
     return made
@@ -47,6 +52,8 @@ def limits(environ) -> Limits:
     >>> limits({"GALAXY_ATLAS_JOBS": "3"}).running
     3
     """
+    from galaxy_core.work_tasks import Limits
+
     text = environ.get(JOBS)
     if text is None:
         return Limits()
