@@ -12,6 +12,7 @@ from PIL import Image
 from galaxy_core.work_tasks import Standing
 from pages.views.denoise_files import place_text
 from scripts.benchmarks import load, load_marks
+from scripts.benchmarks.load_relay import Answer
 from scripts.benchmarks.load_visitor import PLACE, Seen, Visitor
 
 
@@ -32,15 +33,20 @@ def test_marks_are_read_from_pictures_and_from_smoothed_ones():
 
 def test_times_of_all_visitors_are_taken_together():
     seen = [Seen(clicks=[1.0, 2.0], places=[4]), Seen(clicks=[3.0], errors=["e"], foreign=["f"])]
-    found = load.summary(seen)
+    found = load.summary(seen, [])
     assert found["clicks"] == {"n": 3, "median_s": 2.0, "p95_s": 2.9} and found["denoised"] == {"n": 0}
     assert found["last_place"] == 4 and (found["errors"], found["foreign"]) == (["e"], ["f"])
 
 
+def served(seconds: float) -> dict:
+    """What is found of a visitor whose browser took 2 s over a click, of which the server took so long."""
+    return load.summary([Seen(7, clicks=[2.0], spans=[(10.0, 12.0)])], [Answer(7, 10.5, 10.5 + seconds)])
+
+
 def found_of(**changes) -> dict:
-    alone = load.summary([Seen(clicks=[1.0])])
-    crowd = load.summary([Seen(clicks=[2.0], lassos=[1.0])])
-    witness = load.summary([Seen(clicks=[3.0])])
+    alone = load.summary([Seen(clicks=[1.0])], [])
+    crowd = load.summary([Seen(clicks=[2.0], lassos=[1.0])], [])
+    witness = load.summary([Seen(clicks=[3.0])], [])
     found = {"alone": alone, "witness": witness, "crowd": crowd, "users": 1, "log_errors": 0, "exit_code": 0}
     return found | {"memory_start_mib": 100.0, "memory_end_mib": 109.0} | changes
 
@@ -49,12 +55,14 @@ def found_of(**changes) -> dict:
     ("changes", "beyond"),
     [
         ({}, None),
-        ({"crowd": load.summary([Seen(clicks=[9.0])])}, None),
-        ({"witness": load.summary([Seen(clicks=[3.1])])}, "click to card"),
-        ({"witness": load.summary([Seen()])}, "visitors without a click"),
-        ({"crowd": load.summary([Seen(clicks=[1.0], errors=["x"])])}, "errors"),
-        ({"crowd": load.summary([Seen(clicks=[1.0], foreign=["x"])])}, "things of other visitors"),
-        ({"crowd": load.summary([Seen()])}, "visitors without a click"),
+        ({"crowd": load.summary([Seen(clicks=[9.0])], [])}, None),
+        ({"witness": load.summary([Seen(clicks=[3.1])], [])}, "click to card"),
+        ({"witness": load.summary([Seen()], [])}, "visitors without a click"),
+        ({"crowd": load.summary([Seen(clicks=[1.0], errors=["x"])], [])}, "errors"),
+        ({"crowd": load.summary([Seen(clicks=[1.0], foreign=["x"])], [])}, "things of other visitors"),
+        ({"crowd": load.summary([Seen()], [])}, "visitors without a click"),
+        ({"alone": served(0.1), "crowd": served(0.2)}, None),
+        ({"alone": served(0.1), "crowd": served(0.4)}, "server's part"),
         ({"memory_end_mib": 111.0}, "memory"),
         ({"log_errors": 1}, "errors"),
         ({"exit_code": -9}, "errors"),

@@ -4,8 +4,10 @@ First one visitor is alone, then a crowd comes; each browses the map, draws lass
 has them denoised, with pauses in between (see `load_visitor`). Twenty browsers on the server's own processors need far
 more of them than the server does, while visitors bring processors of their own. So those of the crowd run only where
 nobody else wants a processor, and one visitor of the crowd, the witness, has a browser like that of the visitor who was
-alone: the times of these two are compared, those of the others are told. Memory is that of the server, read when
-everybody has left and is forgotten and one more page has been opened, before and after the crowd.
+alone: the times of these two are compared, those of the others are told. How long the server takes over a click is read
+off the wire for all of them (see `load_relay`), and that of all visitors is compared with that of the one alone, too.
+Memory is that of the server, read when everybody has left and is forgotten and one more page has been opened, before
+and after the crowd.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import numpy as np
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
 from scripts.benchmarks import stopwatch
+from scripts.benchmarks.load_relay import Answer, read_answers, relay, time_served
 from scripts.benchmarks.load_visitor import Seen, Visitor
 from scripts.benchmarks.stopwatch import Server
 
@@ -63,8 +66,12 @@ def measure(options: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         root = str(options.artifacts.resolve())
         script = stopwatch.PROJECT / "scripts" / "serve.py"
-        with Server(script, Path(folder), "--artifacts", root, runs_itself=True) as server:
-            found = asyncio.run(_measure(path, server, catalog, options))
+        answers = Path(folder) / "answers.jsonl"
+        with (
+            Server(script, Path(folder), "--artifacts", root, runs_itself=True) as server,
+            relay(server.url, answers) as address,
+        ):
+            found = asyncio.run(_measure(path, server, address, catalog, answers, options))
         log = server.log.read_text(errors="replace")
         found["log_errors"] = log.count("Traceback (most recent call last)")
         found["exit_code"] = server.process.returncode
@@ -73,7 +80,9 @@ def measure(options: argparse.Namespace) -> dict:
     return found
 
 
-async def _measure(path: str, server: Server, catalog: str, options: argparse.Namespace) -> dict:
+async def _measure(
+    path: str, server: Server, address: str, catalog: str, answers: Path, options: argparse.Namespace
+) -> dict:
     from playwright.async_api import async_playwright
 
     ids = artifacts.read_table(options.artifacts, catalog, "catalog")["galaxy_id"].to_numpy(dtype=object)
@@ -88,7 +97,7 @@ async def _measure(path: str, server: Server, catalog: str, options: argparse.Na
         patient.write_text(STAND_BACK.format(path=path))
         patient.chmod(0o700)
         others = await playwright.chromium.launch(executable_path=str(patient), args=list(stopwatch.FLAGS))
-        address = f"{server.url}/Galaxy_map?catalog={catalog}"
+        address = f"{address}/Galaxy_map?catalog={catalog}"
 
         def visitor(number: int, patience_s: float = options.patience, of_crowd: bool = False) -> Visitor:
             think = options.think * (1 if of_crowd else HURRY)
@@ -98,15 +107,17 @@ async def _measure(path: str, server: Server, catalog: str, options: argparse.Na
         problems = (await first.stay(time.monotonic() + 1, whole=True)).errors
         if problems:
             raise GalaxyError(f"The server does not work for one visitor: {problems[0]}")
-        found["alone"] = summary([await visitor(0).stay(time.monotonic() + options.alone)])
+        alone = [await visitor(0).stay(time.monotonic() + options.alone)]
+        found["alone"] = summary(alone, read_answers(answers))
         found["memory_start_mib"] = await _memory_when_forgotten(browser, server)
         used, samples = server.processor_s(), []
         watching = asyncio.create_task(_watch(server, samples))
         crowd = [visitor(options.users), *(visitor(number, of_crowd=True) for number in range(1, options.users))]
         seen = await _crowd(crowd, options.seconds)
         watching.cancel()
-        found["witness"] = summary(seen[:1])
-        found["crowd"] = summary(seen) | {"server_processor_s": round(server.processor_s() - used, 1)}
+        heard = read_answers(answers)
+        found["witness"] = summary(seen[:1], heard)
+        found["crowd"] = summary(seen, heard) | {"server_processor_s": round(server.processor_s() - used, 1)}
         found |= {"memory_peak_mib": max(sample[0] for sample in samples), "most_waiting": max(s[1] for s in samples)}
         found["memory_end_mib"] = await _memory_when_forgotten(browser, server)
         await others.close()
@@ -150,11 +161,15 @@ async def _memory_when_forgotten(browser, server: Server) -> float:
     return server.memory_mib().get("now", float("nan"))
 
 
-def summary(seen: list[Seen]) -> dict:
-    """Times of some visitors together, median and 95th percentile in seconds, and all that went wrong."""
+def summary(seen: list[Seen], answers: list[Answer]) -> dict:
+    """Times of some visitors together, median and 95th percentile in seconds, and all that went wrong.
+
+    ``served``: what of the clicks is the server's part.
+    """
     found: dict = {}
-    for key in ("clicks", "lassos", "denoised"):
-        values = [value for one in seen for value in getattr(one, key)]
+    times = {key: [value for one in seen for value in getattr(one, key)] for key in ("clicks", "lassos", "denoised")}
+    times["served"] = [value for one in seen for value in time_served(one.spans, answers, one.visitor)]
+    for key, values in times.items():
         found[key] = {"n": len(values)}
         if values:
             found[key] |= {"median_s": round(float(np.median(values)), 3)}
@@ -175,6 +190,9 @@ def judge(found: dict) -> list[dict]:
     if witness["clicks"]["n"] and alone["clicks"]["n"]:
         ratio = witness["clicks"]["p95_s"] / alone["clicks"]["p95_s"]
         values.append(("click to card, 95th percentile, witness over alone", ratio, LIMITS["click"]))
+    if crowd["served"]["n"] and alone["served"]["n"]:
+        ratio = crowd["served"]["p95_s"] / alone["served"]["p95_s"]
+        values.append(("server's part of it, 95th percentile, all over alone", ratio, LIMITS["click"]))
     return [{"what": w, "value": round(v, 3), "limit": limit, "holds": bool(v <= limit)} for w, v, limit in values]
 
 
@@ -184,7 +202,8 @@ def _print_all(found: dict) -> None:
         f" a pause of {found['think_s']:g} s on average; load average at the start {found['load_average']:.1f}"
     )
     print(f"{'':24}" + "".join(f" {f'{who} n':>10} {'median s':>9} {'p95 s':>7}" for who in WHO))
-    for key, name in (("clicks", "click to card"), ("lassos", "lasso to marks"), ("denoised", "upload to result")):
+    rows = (("clicks", "click to card"), ("served", "server's part of it"))
+    for key, name in (*rows, ("lassos", "lasso to marks"), ("denoised", "upload to result")):
         line = f"{name:24}"
         for who in WHO:
             one = found[who][key]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.benchmarks import load_marks
+from scripts.benchmarks import load_marks, load_relay
 from scripts.benchmarks.map_browser import LONELY, MAP, STANDS_STILL, TO_PAGE
 from scripts.benchmarks.stopwatch import STOPWATCH, VIEWPORT
 
@@ -29,9 +29,14 @@ BROKEN = "[data-testid=stException], [data-testid=stAlertContentError]"
 
 @dataclass
 class Seen:
-    """What a visitor met: times in seconds, places in the queue, and sentences on errors and on others' things."""
+    """What a visitor met: times in seconds, places in the queue, and sentences on errors and on others' things.
 
+    ``spans``: when each click was begun and its card was there, by `time.monotonic`.
+    """
+
+    visitor: int = -1
     clicks: list[float] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
     lassos: list[float] = field(default_factory=list)
     denoised: list[float] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
@@ -50,7 +55,7 @@ class Visitor:
     ):
         self.number, self.browser, self.address = number, browser, address
         self.map_places, self.ids, self.think_s, self.patience_s = places, ids, think_s, patience_s
-        self.rng, self.seen, self.turn = np.random.default_rng(number), Seen(), 0
+        self.rng, self.seen, self.turn = np.random.default_rng(number), Seen(number), 0
         self.chosen: frozenset[int] = frozenset()
         self.opened, self.doing = -1, "opening the map"
 
@@ -63,6 +68,8 @@ class Visitor:
 
         self.context = await self.browser.new_context(viewport=VIEWPORT)
         self.context.set_default_timeout(1000 * self.patience_s)
+        cookie = {"name": load_relay.COOKIE, "value": str(self.number), "url": self.address}
+        await self.context.add_cookies([cookie])
         self.page = await self.context.new_page()
         self.page.on("pageerror", lambda error: self.seen.errors.append(f"script: {error}"))
         try:
@@ -104,8 +111,10 @@ class Visitor:
         self.doing = f"clicking galaxy {row}"
         name = str(self.ids[row])
         await self.page.evaluate(STOPWATCH, [".st-key-card-area h3", name])
-        await self.page.mouse.click(*await self.page.evaluate(f"{MAP}.pixelOf({row})"))
+        place, begun = await self.page.evaluate(f"{MAP}.pixelOf({row})"), time.monotonic()
+        await self.page.mouse.click(*place)
         await self.page.wait_for_function("() => window.stopwatch.ended !== null")
+        self.seen.spans.append((begun, time.monotonic()))
         self.seen.clicks.append(await self.page.evaluate("(window.stopwatch.ended - window.stopwatch.begun) / 1000"))
         self.opened = row
 
