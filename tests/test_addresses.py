@@ -131,16 +131,11 @@ def test_no_server(store, capsys, monkeypatch):
     assert "does not answer" in said and "AWS_ENDPOINT_URL" in said
 
 
-@pytest.mark.parametrize(
-    ("address", "package", "install"),
-    [
-        ("s3://sky/atlas", "s3fs", "pip install -r scripts/requirements-cluster.txt"),
-        ("gs://sky/atlas", "gcsfs", "pip install gcsfs"),
-    ],
-)
-def test_a_missing_package_is_named(store, capsys, monkeypatch, address, package, install):
+@pytest.mark.parametrize(("address", "package"), [("s3://sky/atlas", "s3fs"), ("gs://sky/atlas", "gcsfs")])
+def test_a_missing_package_is_named(store, capsys, monkeypatch, address, package):
     monkeypatch.setitem(sys.modules, package, None)
-    assert f"`{install}`" in said_by(address, capsys)
+    said = said_by(address, capsys)
+    assert f"package {package}; install it with `pip install -r scripts/requirements-cluster.txt`" in said
 
 
 def test_the_web_can_only_be_read(store, capsys):
