@@ -102,6 +102,15 @@ def test_published_noise_has_the_moments_of_the_definition(counts):
     assert float(ours.std()) == pytest.approx(theirs.std(), rel=0.02)
 
 
+@pytest.mark.parametrize("counts", [0, 40, 255])
+def test_published_noise_is_distributed_as_the_definition_with_poisson_counts(counts):
+    images = torch.full((1, 1, 1500, 1500), counts / 255)
+    ours = published_noise(images, torch.ones(1), Generator().manual_seed(0)) * 255
+    theirs = add_published_noise(np.full((1500, 1500), counts, np.uint8), np.random.default_rng(0))
+    shares = [np.bincount(np.rint(x).astype(int).ravel(), minlength=256) / x.size for x in (ours.numpy(), theirs)]
+    assert np.abs(np.cumsum(shares[0] - shares[1])).max() < 2e-3  # two draws of so many differ by 0.0015 in one of ten
+
+
 def test_linear_noise_is_unclipped_unbiased_and_grows_with_level():
     sky = torch.zeros(2, 1, 300, 300)
     noisy = linear_noise(sky, torch.tensor([1.0, 2.0]), Generator().manual_seed(0))

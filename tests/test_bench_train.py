@@ -114,21 +114,18 @@ def test_few_galaxies_are_shown_again(tmp_path):
 
 
 def test_the_command_names_threads_and_writes(toy, tmp_path, monkeypatch, capsys):
-    line = [
-        "bench.py",
-        "train",
-        "synthetic:2",
-        "--recipes",
-        "toy",
-        "--phases",
-        "first",
-        "--repeats",
-        "1",
-        "--steps",
-        "1",
-    ]
-    monkeypatch.setattr(sys, "argv", [*line, "--json", str(tmp_path / "x.json"), "--device", "cpu"])
+    wider = ModuleType("wider_recipe")  # with phases of the same names, whose states must not be taken for its own
+    wider.__dict__.update(vars(toy))
+    wider.train = lambda catalogs, folder, config, device: toy.train(
+        catalogs, folder, replace(config, width=16), device
+    )
+    monkeypatch.setitem(sys.modules, "wider_recipe", wider)
+    monkeypatch.setitem(recipes.RECIPES, "wider", recipes.Recipe("wider", "Another.", "wider_recipe"))
+    line = ["bench.py", "train", "synthetic:2", "--recipes", "toy", "wider", "--phases", "first"]
+    monkeypatch.setattr(
+        sys, "argv", [*line, "--repeats", "1", "--steps", "1", "--json", str(tmp_path / "x.json"), "--device", "cpu"]
+    )
     assert runpy.run_path(str(ROOT / "scripts" / "bench.py"), run_name="script")["main"]() == 0
     printed, written = capsys.readouterr().out, json.loads((tmp_path / "x.json").read_text())
     assert f"threads {torch.get_num_threads()}" in printed and "toy.first, batches of 8" in printed
-    assert set(written["phases"]) == {"toy.first"} and written["multiplies_bf16"] in (True, False, None)
+    assert set(written["phases"]) == {"toy.first", "wider.first"} and written["multiplies_bf16"] in (True, False, None)

@@ -38,8 +38,9 @@ def noisy_batch(stamps: Stamps, indices, config: Config, generator: Generator) -
     noisy = []
     for part, part_level in parts:
         is_linear = torch.rand(len(part), generator=generator) < config.linear_share
-        clipped = published_noise(part, part_level, generator)
-        free = linear_noise(part, part_level, generator)
-        noisy.append(torch.where(is_linear.view(-1, 1, 1, 1), free, clipped).expand(-1, 3, -1, -1))
+        made = torch.empty_like(part)
+        for rows, add_noise in ((is_linear, linear_noise), (~is_linear, published_noise)):
+            made[rows] = add_noise(part[rows], part_level[rows], generator)
+        noisy.append(made.expand(-1, 3, -1, -1))
     clean = torch.cat([grey.expand(-1, 3, -1, -1), clean[n_grey:]])
     return clean, torch.cat(noisy), foreground, level * PUBLISHED_SIGMA

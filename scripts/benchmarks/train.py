@@ -69,7 +69,8 @@ def measure(options: argparse.Namespace) -> dict:
             for name, (phase, naive) in pair.items():
                 if options.phases and name not in options.phases:
                     continue
-                phases[f"{recipe}.{name}"] = measure_phase(phase, naive, Path(folder) / "state", options)
+                state = Path(folder) / f"{recipe}.state"  # recipes call their phases alike
+                phases[f"{recipe}.{name}"] = measure_phase(phase, naive, state, options)
                 print("\n".join(phase_lines(f"{recipe}.{name}", phases[f"{recipe}.{name}"])), flush=True)
     return {"benchmark": "train", "catalogs": options.catalogs, **machine, "phases": phases}
 
