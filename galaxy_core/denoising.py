@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from astropy.io import fits
     from torch import nn
 
-TOGETHER = 4  # neighbouring tiles whose bright windows share calls of the model
+TOGETHER = 10  # neighbouring tiles, at most, whose bright windows share calls of the model
 # Rows from, and up to, denoised (rows, width), and their standard deviation or None
 WriteRows = Callable[[int, int, np.ndarray, np.ndarray | None], None]
 

@@ -148,6 +148,8 @@ def _keep_light(signal: np.ndarray, correction: np.ndarray, std: np.ndarray | No
 
 def _sky_shift(correction: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Mean of the correction over tens of pixels: noise has none, so it would be a change of the sky."""
+    if share.min() == 1:  # most tiles
+        return _broad(correction, SKY_SCALE_PX)
     return _broad(correction * share, SKY_SCALE_PX) / np.maximum(_broad(share, SKY_SCALE_PX), 1e-3)
 
 
@@ -237,7 +239,7 @@ def _flux_kept(correction: np.ndarray, share: np.ndarray) -> np.ndarray:
     def smooth(values: np.ndarray) -> np.ndarray:
         return ndimage.gaussian_filter(values, FLUX_SCALE_PX, mode="nearest", truncate=GAUSSIAN_REACH)
 
-    part = share / np.maximum(smooth(share), 0.05)
+    part = share if share.min() == 1 else share / np.maximum(smooth(share), 0.05)
     left = correction
     for _ in range(FLUX_PASSES):
         left = left - part * smooth(left)

@@ -16,6 +16,7 @@ import numpy as np
 TILE_PX = 256
 OVERLAP_PX = 32
 AHEAD = 2  # groups of tiles a worker finds waiting
+LAST_SHARES, SMALLEST = 4, 2  # a group is at most that share of the tiles left, but for the smallest groups
 
 Progress = Callable[[float], None]  # called with the fraction done, in [0, 1]
 Read = Callable[[int, int], np.ndarray]  # rows from, and up to: (bands, rows, width)
@@ -52,13 +53,13 @@ def blend_tiles(
     start_worker : callable, optional
         Called once in each worker's thread, before its first tile.
     together : int
-        Tiles in such a list; the last one may have fewer.
+        Tiles in such a list; the last ones have fewer.
     """
     rows, columns = spans(shape[0]), spans(shape[1])
     blended = carried = None
     done = 0
     with ThreadPoolExecutor(workers, "tiles", start_worker) as pool:
-        groups = _groups(_tiles(read, rows, columns), together)
+        groups = _groups(_tiles(read, rows, columns), len(rows) * len(columns), together)
         for row, column, strip, output in _in_order(pool, groups, work, workers * (1 + AHEAD)):
             (top, bottom, down), (left, right, across) = rows[row], columns[column]
             if column == 0:
@@ -97,9 +98,12 @@ def _tiles(read: Read, rows: list, columns: list) -> Iterator[tuple[int, int, np
             yield row, column, strip, np.ascontiguousarray(strip[:, :, left:right])
 
 
-def _groups(tiles: Iterator[tuple], size: int) -> Iterator[tuple]:
-    while group := tuple(islice(tiles, size)):
+def _groups(tiles: Iterator[tuple], left: int, most: int) -> Iterator[tuple]:
+    """Up to so many tiles at once; fewer towards the end, where a worker would wait for what another still has."""
+    while left:
+        group = tuple(islice(tiles, min(most, max(left // LAST_SHARES, SMALLEST))))
         yield group
+        left -= len(group)
 
 
 def _in_order(pool: ThreadPoolExecutor, groups: Iterator[tuple], work: Work, depth: int) -> Iterator[tuple]:

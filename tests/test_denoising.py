@@ -17,7 +17,7 @@ from galaxy_core.errors import ImageError
 from galaxy_core.images import decode_image, read_image
 from galaxy_core.linear_denoising import linear_noise_sigma
 from galaxy_core.models import load_model
-from galaxy_core.tiles import OVERLAP_PX, TILE_PX, blend_tiles
+from galaxy_core.tiles import OVERLAP_PX, TILE_PX, _groups, blend_tiles
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,6 +90,13 @@ def test_tiles_cover_every_pixel_once(workers, together):
 
         blend_tiles(read, (height, width), ones, write, fractions.append, workers, together=together)
         assert fractions[-1] == 1 and fractions == sorted(fractions) and rows == list(range(height))
+
+
+@pytest.mark.parametrize(("n_tiles", "most"), [(1, 10), (2, 10), (9, 10), (81, 10), (81, 1), (400, 10)])
+def test_groups_of_tiles_get_smaller_towards_the_end(n_tiles, most):
+    sizes = [len(group) for group in _groups(iter([(i,) for i in range(n_tiles)]), n_tiles, most)]
+    assert sum(sizes) == n_tiles and max(sizes) <= most and sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] <= 2 and (n_tiles < 40 or sizes[0] == most)
 
 
 def test_no_seam_shows_between_tiles():
