@@ -85,7 +85,9 @@ def test_what_is_no_request_asks_nothing():
 
 def test_the_servers_part_of_a_click_is_what_lies_within_it():
     answers = [Answer(1, 0.9, 1.1), Answer(1, 1.2, 1.5), Answer(2, 1.1, 1.9), Answer(1, 1.6, 1.7), Answer(1, 3.0, 3.1)]
-    assert np.allclose(time_served([(1.0, 2.0), (4.0, 5.0)], answers, 1), [0.5])
+    assert np.allclose(time_served([(1.0, 2.0), (4.0, 5.0)], answers, 1), [0.4])  # 0.3 and 0.1, and a pause between
+    overlapping = [Answer(1, 1.0, 1.4), Answer(1, 1.2, 1.3), Answer(1, 1.3, 1.6)]
+    assert np.allclose(time_served([(1.0, 2.0)], overlapping, 1), [0.6])
     assert time_served([], answers, 1) == time_served([(1.0, 2.0)], [], 1) == []
 
 

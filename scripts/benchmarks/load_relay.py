@@ -129,7 +129,9 @@ def read_answers(file: Path) -> list[Answer]:
 
 
 def time_served(spans: Sequence[tuple[float, float]], answers: Sequence[Answer], visitor: int) -> list[float]:
-    """Seconds from the first request to the last answer within each span of a visitor; spans without any are left out.
+    """Seconds of each span of a visitor in which the server had something to answer; spans without any are left out.
+
+    What a slow browser takes between one request and the next is not the server's.
 
     Parameters
     ----------
@@ -140,8 +142,12 @@ def time_served(spans: Sequence[tuple[float, float]], answers: Sequence[Answer],
     found = []
     for begun, ended in spans:
         inside = [answer for answer in own if begun <= answer.asked and answer.answered <= ended]
+        total, until = 0.0, begun
+        for answer in sorted(inside, key=lambda one: one.asked):
+            total += max(answer.answered - max(answer.asked, until), 0.0)
+            until = max(until, answer.answered)
         if inside:
-            found.append(max(one.answered for one in inside) - min(one.asked for one in inside))
+            found.append(total)
     return found
 
 
@@ -190,7 +196,8 @@ async def _connect(reader, writer, there, away, out) -> None:
             for asked in talk.answer(data) if talk else ():
                 out.write(json.dumps([visitor, asked, time.monotonic()]) + "\n")
             writer.write(data)
-            await writer.drain()
+            if not talk:  # else a browser that reads slowly would hold up the word that a page has run
+                await writer.drain()
         writer.write_eof()
 
     tasks = [asyncio.create_task(up()), asyncio.create_task(down())]
