@@ -77,13 +77,25 @@ def cumulative_moments(concentrations: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return mean, np.maximum(second - mean**2, 0)
 
 
-def answered_share(concentrations: np.ndarray, n_volunteers: int = N_VOLUNTEERS) -> np.ndarray:
+def answered_share(
+    concentrations: np.ndarray, n_volunteers: int = N_VOLUNTEERS, as_cast: np.ndarray | None = None
+) -> np.ndarray:
     """Expected value, float64 (n, 37), of conditional fractions in releases that state 0 where nobody was asked.
 
     Galaxy Zoo 2 does: the share among those asked times the chance that at least one of ``n_volunteers`` was.
+
+    Parameters
+    ----------
+    as_cast : ndarray, shape (n, 37), optional
+        Concentrations of the votes as they were cast, where ``concentrations`` are of debiased ones. Debiasing moves
+        shares, not people: the table of Hart et al. 2016 [1]_ states 0 where nobody was asked as the votes were cast.
+
+    References
+    ----------
+    .. [1] R. E. Hart et al., "Galaxy Zoo: comparing the demographics of spiral arm number and a new method for
+       correcting redshift bias", MNRAS 461, 3663 (2016).
     """
-    mean, variance = cumulative_moments(concentrations)
-    alpha, beta = _beta_of(mean, variance)
+    alpha, beta = _beta_of(*cumulative_moments(concentrations if as_cast is None else as_cast))
     nobody = np.exp(betaln(alpha, beta + n_volunteers) - betaln(alpha, beta))  # E[(1 - share)^n]
     chance = np.where(PARENT < 0, 1.0, 1 - nobody[..., np.maximum(PARENT, 0)])
     strength = question_sums(np.asarray(concentrations, dtype=np.float64))

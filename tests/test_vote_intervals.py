@@ -102,6 +102,17 @@ def test_answers_that_nobody_gives_are_expected_as_zero():
     assert (PARENT[[0, 5]] == -1).all()
 
 
+def test_who_is_asked_of_debiased_votes_follows_from_the_votes_as_cast():
+    debiased, cast = np.full((1, 37), 5.0), np.full((1, 37), 5.0)
+    debiased[0, :3] = (1e-6, 40.0, 1e-6)  # no share says smooth once distance is allowed for
+    cast[0, :3] = (38.0, 2.0, 1e-6)  # but most volunteers did, and were asked how round
+    assert answered_share(debiased)[0, SLICES[6]].max() < 1e-3
+    np.testing.assert_allclose(answered_share(debiased, as_cast=cast)[0, SLICES[6]], 1 / 3, atol=0.01)
+    np.testing.assert_allclose(answered_share(debiased, as_cast=cast)[0, :3], debiased[0, :3] / debiased[0, :3].sum())
+    assert answered_share(debiased, as_cast=cast)[0, 3] < answered_share(debiased)[0, 3], "few saw a disk to ask about"
+    np.testing.assert_array_equal(answered_share(cast, as_cast=cast), answered_share(cast))
+
+
 def test_held_share_leaves_out_what_is_not_known():
     shares = Shares(*(np.full((1, 2), value) for value in (0.5, 0.4, 0.6)))
     assert held_share(shares, np.array([[0.5, np.nan]])) == 1

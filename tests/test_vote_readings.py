@@ -4,15 +4,21 @@ import dataclasses
 import functools
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.galaxy_zoo import read_column
-from galaxy_core.models.morphology import MorphologyConfig
+from galaxy_core.models import load_model
+from galaxy_core.models.morphology import MorphologyConfig, set_reading
+from galaxy_core.morphology import classify_rows
 from galaxy_core.recipes.vote_regressor import Config, evaluate, table_lines, train
+from galaxy_core.recipes.vote_scores import vote_errors
+from galaxy_core.splits import TEST, split_of
 from galaxy_core.training import FitConfig
 from galaxy_core.vote_forms import hart_columns
+from galaxy_core.vote_intervals import answered_share
 from galaxy_core.vote_labels import read_labels
 from galaxy_core.vote_tree import QUESTION_OF, place_of, question_sums
 
@@ -41,18 +47,45 @@ def catalog():
     )
 
 
-def test_both_forms_of_votes_are_learned_and_judged(catalog, tmp_path):
-    model = train([with_debiased(catalog)], tmp_path / "m", SMALL)
+@pytest.fixture(scope="module")
+def folder(catalog, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readings") / "m"
+    train([with_debiased(catalog)], folder, SMALL)
+    return folder
+
+
+def test_debiased_votes_are_judged_by_who_was_asked_as_cast(folder):
+    table = with_debiased(read_catalog("synthetic:300@2"))
+    columns = [c for c in table.table if c.endswith(("_weighted_fraction", "_debiased"))]
+    table = dataclasses.replace(table, table=table.table.assign(**table.table[columns].fillna(0)))  # as it is released
+    rows = np.flatnonzero([split_of(str(key)) == TEST for key in table.split_keys])
+    model, said = load_model(folder), {}
+    for reading in ("cast", "debiased"):
+        set_reading(model, reading)
+        said[reading] = classify_rows(model, table, rows)[0].concentrations
+    labels = read_labels(table)[0]
+    assert (question_sums(labels.released) == 0).any()
+    errors = {
+        name: vote_errors(answered_share(said["debiased"], as_cast=cast), labels.released[rows].astype(float), 0)
+        for name, cast in (("as cast", said["cast"]), ("debiased", None))
+    }
+    scores = evaluate(folder, table)["votes"]
+    assert scores["model"]["rmse"] == pytest.approx(errors["as cast"]["rmse"], rel=1e-5)
+    assert abs(errors["as cast"]["rmse"] - errors["debiased"]["rmse"]) > 1e-4, "or this test tells nothing"
+
+
+def test_both_forms_of_votes_are_learned_and_judged(folder):
+    model = load_model(folder)
     assert set(model.heads) == {"votes", "debiased"} and model.config.debiased
     assert not torch.equal(model.debiased_factors, torch.ones(11))
-    record = json.loads((tmp_path / "m" / "history.jsonl").read_text().splitlines()[-1])
+    record = json.loads((folder / "history.jsonl").read_text().splitlines()[-1])
     assert record["count"] > 0 and record["debiased_cumulative"] > 0 and "debiased_rmse" in record["validation"]
-    scores = evaluate(tmp_path / "m", with_debiased(read_catalog("synthetic:300@2")))
+    scores = evaluate(folder, with_debiased(read_catalog("synthetic:300@2")))
     assert scores["votes"]["reading"] == "debiased" and scores["votes_as_cast"]["reading"] == "cast"
     assert scores["votes"]["rmse_of_readings_on_training"] is None, "the table says what it states"
     for part in (scores["votes"], scores["votes_as_cast"]):
         assert part["asked_model"]["rmse"] < part["asked_training_mean"]["rmse"]
-    unknown = evaluate(tmp_path / "m", read_catalog("synthetic:300@2"))["votes"]
+    unknown = evaluate(folder, read_catalog("synthetic:300@2"))["votes"]
     tried = unknown["rmse_of_readings_on_training"]
     assert set(tried) == {"challenge", "cast", "debiased"}
     assert unknown["reading"] == min(tried, key=tried.get)

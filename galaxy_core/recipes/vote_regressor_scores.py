@@ -16,7 +16,7 @@ from galaxy_core.models import load_model
 from galaxy_core.models.morphology import net_config
 from galaxy_core.morphology import classify_rows
 from galaxy_core.probes import wilson_interval
-from galaxy_core.recipes.vote_scores import choose_reading, score_as_cast, score_votes
+from galaxy_core.recipes.vote_scores import choose_reading, score_votes, tell_as_cast
 from galaxy_core.splits import TEST, TRAIN, split_of
 from galaxy_core.vote_intervals import LEAST_ASKED, measure_reliability
 from galaxy_core.vote_labels import has_both_forms, read_labels
@@ -32,7 +32,8 @@ DEFINITIONS = {
     "confused": f"test galaxies of one class taken for another, the surest mistakes first, up to {N_CONFUSED} a pair",
     "macro_f1": "mean of the F1 of the classes among the test galaxies; 95 % interval of 1000 bootstrap resamples",
     "released": "the 37 columns as the catalog states them; where it states 0 for questions that nobody was asked, the "
-    "prediction is the conditional fraction times the chance that one of 40 volunteers is asked",
+    "prediction is the conditional fraction times the chance that one of 40 volunteers is asked; of debiased fractions "
+    "too, that follows from the predicted votes as cast: debiasing moves shares, not people",
     "reading": "which of the votes that the model tells are compared: as cast, debiased, or the even mixture of both "
     "(challenge); a table that does not say which it states is read as fits its training galaxies best",
     "rmse": "root of the mean squared error over all galaxies and columns",
@@ -88,10 +89,12 @@ def evaluate(
         scores["classes"] = score_classes(probabilities, truth, told.class_names, seed)
         scores["classes"]["confused"] = confused_galaxies(probabilities, truth, told.class_names, ids)
     if told.concentrations is not None and labels.has_votes[rows_read].any():
-        scores["votes"] = score_votes(told, labels, rows_read, train_rows, seed)
+        cast = tell_as_cast(model, catalog, rows_read) if reading == "debiased" else None
+        scores["votes"] = score_votes(told, labels, rows_read, train_rows, seed, cast)
         scores["votes"] |= {"reading": reading, "rmse_of_readings_on_training": tried}
-        if config.debiased and has_both_forms(catalog):
-            scores["votes_as_cast"] = score_as_cast(model, catalog, rows_read, train_rows, seed)
+        if cast is not None and has_both_forms(catalog):
+            as_cast, _ = read_labels(catalog, form="cast")
+            scores["votes_as_cast"] = score_votes(cast, as_cast, rows_read, train_rows, seed) | {"reading": "cast"}
     if "classes" not in scores and "votes" not in scores:
         raise CatalogError(
             f"{catalog.layout}:{catalog.source} has no labels for what this model tells; evaluate on another catalog."

@@ -14,7 +14,7 @@ from galaxy_core.models.morphology import READINGS, net_config, set_reading
 from galaxy_core.morphology import Morphology, classify_rows
 from galaxy_core.vote_chance import chance_errors
 from galaxy_core.vote_intervals import Shares, answered_share, asked_enough, held_share, measure_reliability
-from galaxy_core.vote_labels import Labels, has_both_forms, read_labels
+from galaxy_core.vote_labels import Labels, has_both_forms
 from galaxy_core.vote_tree import CUMULATIVE_COLUMNS, QUESTION_KEYS, SLICES, question_sums
 
 N_RESAMPLES = 1000
@@ -43,43 +43,64 @@ def choose_reading(
         reading = "cast"
     else:
         some = np.sort(np.random.default_rng([seed, 5]).permutation(known)[:N_READING])
-        tried = {}
+        said, tried = {}, {}
         for reading in READINGS:
             set_reading(model, reading)
-            told, rows = classify_rows(model, catalog, some)
-            tried[reading] = vote_errors(released_form(told, labels), labels.released[rows].astype(float), seed)["rmse"]
+            said[reading], rows = classify_rows(model, catalog, some)
+        observed = labels.released[rows].astype(float)
+        for reading, told in said.items():
+            expected = released_form(told, labels, said["cast"] if reading == "debiased" else None)
+            tried[reading] = vote_errors(expected, observed, seed)["rmse"]
         reading = min(tried, key=tried.get)
     set_reading(model, reading)
     return reading, tried
 
 
-def score_as_cast(model: nn.Module, catalog: Catalog, rows: np.ndarray, train_rows: np.ndarray, seed: int) -> dict:
-    """`score_votes` of the votes as they were cast, of a catalog that has debiased ones beside them."""
-    labels, _ = read_labels(catalog, form="cast")
+def tell_as_cast(model: nn.Module, catalog: Catalog, rows: np.ndarray) -> Morphology:
+    """What a model that is read otherwise says of the votes as they were cast; its reading stays as it was."""
+    kept = model.reading
     set_reading(model, "cast")
-    told, rows_read = classify_rows(model, catalog, rows)
-    return score_votes(told, labels, rows_read, train_rows, seed) | {"reading": "cast"}
+    told, _ = classify_rows(model, catalog, rows)
+    set_reading(model, kept)
+    return told
 
 
-def released_form(told: Morphology, labels: Labels) -> np.ndarray:
-    """Expected values, float64 (n, 37), of what the table of ``labels`` states."""
+def released_form(told: Morphology, labels: Labels, as_cast: Morphology | None = None) -> np.ndarray:
+    """Expected values, float64 (n, 37), of what the table of ``labels`` states.
+
+    Parameters
+    ----------
+    as_cast : Morphology, optional
+        Of the same galaxies, where ``told`` is of debiased votes: it says who was asked; see `answered_share`.
+    """
     if labels.cumulative_release[0]:
         return told.cumulative.expected
     states_zeros = bool((question_sums(labels.released) == 0).any())
-    return answered_share(told.concentrations) if states_zeros else told.conditional.expected
+    if not states_zeros:
+        return told.conditional.expected
+    return answered_share(told.concentrations, as_cast=None if as_cast is None else as_cast.concentrations)
 
 
-def score_votes(told: Morphology, labels: Labels, rows: np.ndarray, train_rows: np.ndarray, seed: int) -> dict:
+def score_votes(
+    told: Morphology,
+    labels: Labels,
+    rows: np.ndarray,
+    train_rows: np.ndarray,
+    seed: int,
+    as_cast: Morphology | None = None,
+) -> dict:
     """Errors of the released columns beside the mean training galaxy's, reliability by question, coverage.
 
     Parameters
     ----------
     told : Morphology
         Of the galaxies in ``rows``, in that order.
+    as_cast : Morphology, optional
+        See `released_form`.
     """
     released = labels.released[rows].astype(np.float64)
     cumulative = bool(labels.cumulative_release[rows[0]])
-    expected = released_form(told, labels)
+    expected = released_form(told, labels, as_cast)
     constant = np.broadcast_to(column_means(labels.released[train_rows]), released.shape)
     conditional, counts = labels.conditional[rows].astype(np.float64), labels.counts[rows]
     asked = asked_enough(conditional, counts)
