@@ -63,7 +63,7 @@ class Config:
     )
     isophote_sigma: float = 0.35
     reconstruction_weight: float = 0.3
-    n_validation: int = 96
+    n_validation: int = 192
 
 
 def train(
