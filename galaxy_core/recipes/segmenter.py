@@ -59,7 +59,7 @@ class Config:
     filters: int = 6
     scenes: SceneConfig = field(default_factory=SceneConfig)
     segment: FitConfig = field(
-        default_factory=lambda: FitConfig(40, 12, 2e-3, 1e-4, warmup_steps=200, patience_epochs=40)
+        default_factory=lambda: FitConfig(16, 12, 2e-3, 1e-4, warmup_steps=200, average_decay=0.995)
     )
     isophote_sigma: float = 0.35
     reconstruction_weight: float = 0.3
