@@ -31,16 +31,16 @@ class Parts:
         Of each lit pixel in raster order, from 0 on.
     saddle : ndarray of float64, shape (n,)
         Height at which a part meets a higher one, ``-inf`` of the highest of an island.
-    island : ndarray of int32, shape (n,)
-        Number of the highest part of the island it belongs to.
+    beside : ndarray of int64, shape (n,)
+        Number of the part it meets there; its own of the highest of an island.
     """
 
     number: np.ndarray = field(repr=False)
     saddle: np.ndarray
-    island: np.ndarray
+    beside: np.ndarray
 
 
-def part(light: np.ndarray, lit: np.ndarray, contrast: float, min_area_px: int) -> Parts:
+def part(light: np.ndarray, lit: np.ndarray, contrast: float, min_area_px: int, unit: float = 1.0) -> Parts:
     """Parts of the islands that lit pixels make, neighbours along sides and corners being of one island.
 
     Parameters
@@ -52,6 +52,8 @@ def part(light: np.ndarray, lit: np.ndarray, contrast: float, min_area_px: int) 
         Share of an island's light that a part has above its saddle, at least.
     min_area_px : int
         Of a part; smaller ones belong to the part they touch highest. Islands may be smaller.
+    unit : float
+        Of the least rise: 1, or more where denoised noise has more grain than that of white noise.
     """
     height, width = light.shape
     stride = width + 2
@@ -60,17 +62,17 @@ def part(light: np.ndarray, lit: np.ndarray, contrast: float, min_area_px: int) 
     value = value.ravel()
     place = np.flatnonzero(value > -np.inf)
     if not len(place):
-        return Parts(np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int32))
+        return Parts(np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
     index = np.full(len(value), -1, dtype=np.int32)
     index[place] = np.arange(len(place), dtype=np.int32)
     basin, peaks = _climb(value, place, index, stride)
     one, two, height_of = _saddles(value, place, index, basin, stride, len(peaks))
-    tree = _meet(peaks, one, two, height_of)
+    tree = _meet(peaks, one, two, height_of, RISE_SIGMA * unit)
     part_of = _follow(tree.beside, tree.kept)
     kept = tree.kept & _substantial(value[place], basin, part_of, tree, contrast, min_area_px)
     part_of = _follow(tree.beside, kept)
     number = np.cumsum(kept, dtype=np.int32) - 1
-    return Parts(number[part_of][basin], tree.saddle[kept], number[tree.top[kept]])
+    return Parts(number[part_of][basin], tree.saddle[kept], number[part_of[tree.beside[kept]]].astype(np.int64))
 
 
 def _climb(value: np.ndarray, place: np.ndarray, index: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +128,7 @@ class _Tree:
     top: np.ndarray
 
 
-def _meet(peaks: np.ndarray, one: np.ndarray, two: np.ndarray, heights: np.ndarray) -> _Tree:
+def _meet(peaks: np.ndarray, one: np.ndarray, two: np.ndarray, heights: np.ndarray, rise: float) -> _Tree:
     """Let maxima meet at their saddles, from the highest saddle down."""
     n = len(peaks)
     kept, saddle, beside = np.ones(n, dtype=bool), np.full(n, -np.inf), np.arange(n)
@@ -145,7 +147,7 @@ def _meet(peaks: np.ndarray, one: np.ndarray, two: np.ndarray, heights: np.ndarr
             low, high, neighbour = high, low, a
         above[low] = high
         saddle[low], beside[low] = height, neighbour
-        kept[low] = height_of[low] - height >= max(RISE_SIGMA, RISE_SHARE * height)
+        kept[low] = height_of[low] - height >= max(rise, RISE_SHARE * height)
     return _Tree(kept, saddle, beside, np.array([top_of(number) for number in range(n)], dtype=np.int64))
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from galaxy_core.detection import PIXEL_STACK_MAX, SUB_OBJECTS_MAX
-from galaxy_core.frame_parts import Parts, part
+from galaxy_core.frame_parts import part
+from galaxy_core.frame_shapes import NARROWEST_PX, measure_parts
 
 # SExtractor's default filter, 3 x 3 pixels; threshold and area are its defaults, too
 SEP_KERNEL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=np.float32)
@@ -20,15 +21,11 @@ SEP_MIN_AREA_PX = 5
 MIN_AREA_PX = 3  # of maps that are smooth
 DEBLEND_LEVELS = 32
 # Share of an island's light that makes a part an object: SExtractor's, and of denoised maps, in which no noise does.
-SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.00005
+SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.00002
 # In the noise of a pixel: what islands are parted above (lower down, those of a crowded frame are one), and where
 # objects end.
 ISOPHOTE_SIGMA, OUTLINE_SIGMA = 0.5, 0.12
 GROWTH_PX = 40
-NARROWEST_PX = 12**-0.5  # the width of one lit pixel
-COLUMNS = [("x", "f8"), ("y", "f8"), ("a", "f8"), ("b", "f8"), ("theta", "f8"), ("flag", "i8")] + [
-    (name, "i8") for name in ("xmin", "xmax", "ymin", "ymax")
-]
 
 
 @dataclass(frozen=True)
@@ -74,6 +71,7 @@ def find_in_maps(
     isophote: float = ISOPHOTE_SIGMA,
     contrast: float = MAPS_CONTRAST,
     outline: float = OUTLINE_SIGMA,
+    unit: float = 1.0,
 ) -> Found:
     """Objects of a detection map, with the pixels where the denoised light is above an isophote.
 
@@ -87,49 +85,21 @@ def find_in_maps(
         Share of an island's light that makes a part an object of its own.
     outline : float
         Objects grow, where they touch light that is no other's, down to this isophote.
+    unit : float
+        What both isophotes, and how far parts rise, are multiples of; see
+        `galaxy_core.frame_detectors.grain_of`.
     """
-    lit = ((detection >= threshold) | (light >= isophote)) & ~unusable
-    parts = part(light, lit, contrast, MIN_AREA_PX)
-    segmentation = np.zeros(light.shape, dtype=np.int32)
-    segmentation[lit] = parts.number + 1
-    n = len(parts.saddle)
-    strength = _maxima(segmentation, detection, n)
-    kept = (strength >= threshold) & (np.bincount(parts.number, minlength=n) >= MIN_AREA_PX)
+    lit = ((detection >= threshold) | (light >= unit * isophote)) & ~unusable
+    parts = part(light, lit, contrast, MIN_AREA_PX, unit)
     # what the detection map alone has found is as faint as an object's edge
-    shown = np.maximum(light[lit], np.float32(1.001 * isophote)).astype(np.float64)
-    found = _kept(_moments(lit, shown, parts), segmentation, strength, kept)
-    grow(found.segmentation, (light >= outline) & ~unusable)
-    return found
-
-
-def _moments(lit: np.ndarray, light: np.ndarray, parts: Parts) -> np.ndarray:
-    """Barycentres and second moments of parts, in the columns that `sep` has, structured (n,).
-
-    Of light above the saddle to a brighter neighbour, for that neighbour's halo is none of the part's light.
-    """
-    n, number = len(parts.saddle), parts.number
-    rows, columns = (axis.astype(np.float64) for axis in np.nonzero(lit))
-    light = np.maximum(light - np.maximum(parts.saddle, 0)[number], 1e-6)
-    total = np.bincount(number, light, n)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return np.bincount(number, light * values, n) / total
-
-    found = np.zeros(n, dtype=COLUMNS)
-    found["x"], found["y"] = x, y = mean(columns), mean(rows)
-    across, down = columns - x[number], rows - y[number]
-    wide, tall, tilt = mean(across**2), mean(down**2), mean(across * down)
-    thin = wide * tall - tilt**2 < NARROWEST_PX**4  # a line of pixels, which are no points, as SExtractor mends it
-    wide, tall = wide + thin * NARROWEST_PX**2, tall + thin * NARROWEST_PX**2
-    middle, half = (wide + tall) / 2, np.hypot((wide - tall) / 2, tilt)
-    found["a"], found["b"] = np.sqrt(middle + half), np.sqrt(np.maximum(middle - half, 0))
-    found["theta"] = np.arctan2(2 * tilt, wide - tall) / 2
-    found["flag"] = np.bincount(parts.island, minlength=n)[parts.island] > 1
-    order = np.argsort(number, kind="stable")
-    first = np.searchsorted(number[order], np.arange(n))
-    for axis, (low, high) in ((columns, ("xmin", "xmax")), (rows, ("ymin", "ymax"))):
-        if n:
-            found[low], found[high] = (ends.reduceat(axis[order], first) for ends in (np.minimum, np.maximum))
+    shown = np.maximum(light[lit], np.float32(1.001 * unit * isophote)).astype(np.float64)
+    measured, number = measure_parts(lit, shown, parts)
+    segmentation = np.zeros(light.shape, dtype=np.int32)
+    segmentation[lit] = number + 1
+    strength = _maxima(segmentation, detection, len(measured))
+    kept = (strength >= threshold) & (np.bincount(number, minlength=len(measured)) >= MIN_AREA_PX)
+    found = _kept(measured, segmentation, strength, kept)
+    grow(found.segmentation, (light >= unit * outline) & ~unusable)
     return found
 
 

@@ -9,6 +9,7 @@ from sky_scenes import PLACES, scene, write
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_catalog import FrameConfig
 from galaxy_core.recipes.frame_scores import make_frame
+from galaxy_core.recipes.segmenter_methods import Method
 from galaxy_core.recipes.segmenter_outlines import (
     central,
     overlap,
@@ -16,7 +17,7 @@ from galaxy_core.recipes.segmenter_outlines import (
     score_against_sextractor,
     score_outlines,
 )
-from galaxy_core.recipes.segmenter_scores import Method, _point, rate_at_purity, score_injections
+from galaxy_core.recipes.segmenter_scores import _point, rate_at_purity, score_injections
 
 HEAD = "#   1 NUMBER  n\n#   2 X_IMAGE  x\n#   3 Y_IMAGE  y\n#   4 FLUX_AUTO  f\n#   5 FLUXERR_AUTO  e\n"
 
@@ -24,9 +25,10 @@ HEAD = "#   1 NUMBER  n\n#   2 X_IMAGE  x\n#   3 Y_IMAGE  y\n#   4 FLUX_AUTO  f\
 def test_purity_and_completeness_by_hand():
     snr = np.array([1.5, 1.5, 20.0, 30.0, 12.0, 50.0])
     found = np.array([False, True, True, True, False, True])
-    point = _point(snr, found, false=1.0)
+    point = _point(snr, found, false=1.0, false_bright=0.25)
     assert point["purity"] == pytest.approx(4 / 5)
     assert point["high_snr_completeness"] == pytest.approx(3 / 4) and point["high_snr_n"] == 4
+    assert point["high_snr_purity"] == pytest.approx(3 / 3.25)
     assert point["completeness"][0]["share"] == 0.5 and point["completeness"][0]["n"] == 2
 
 
