@@ -9,7 +9,8 @@ from galaxy_core.frame_parts import Parts
 COLUMNS = [("x", "f8"), ("y", "f8"), ("a", "f8"), ("b", "f8"), ("theta", "f8"), ("flag", "i8")] + [
     (name, "i8") for name in ("xmin", "xmax", "ymin", "ymax")
 ]
-# Positions are of light above this share of an object's peak: below it lies what a neighbour's halo makes lopsided.
+# Positions are of light above this share of an object's peak, from the saddle to a brighter neighbour up: below it lies
+# what neighbours make lopsided.
 CORE_SHARE = 0.5
 WIDEST = 4.0  # dispersions, beyond which light below a part's saddle is the neighbour's
 NARROWEST_PX = 12**-0.5  # the width of one lit pixel
@@ -28,8 +29,8 @@ def measure_parts(lit: np.ndarray, light: np.ndarray, parts: Parts) -> tuple[np.
     Returns
     -------
     found : structured ndarray, shape (n,)
-        In the columns of `sep`. ``x`` and ``y`` are the barycentre of the pixels above half the part's peak, weighted
-        by their light above that; ``a``, ``b`` and ``theta`` are second moments of light above the saddle to the
+        In the columns of `sep`. ``x`` and ``y`` are the barycentre of light above half the part's peak, which is
+        taken from the saddle to a brighter neighbour up; ``a``, ``b`` and ``theta`` are second moments of light above the saddle to the
         neighbour, whose halo is none of the part's; ``flag`` is 1 where there is a neighbour in the island.
     number : ndarray of int32, shape (n_lit,)
         As in ``parts``, but that light below the saddle goes to the neighbour where it lies more than four dispersions
@@ -42,9 +43,10 @@ def measure_parts(lit: np.ndarray, light: np.ndarray, parts: Parts) -> tuple[np.
     rows, columns = (axis.astype(np.float64) for axis in np.nonzero(lit))
     peak = np.zeros(n)
     np.maximum.at(peak, number, light)
-    core = np.maximum(light - CORE_SHARE * peak[number], 0)
+    foot = np.maximum(saddle, 0)
+    core = np.maximum(light - (foot + CORE_SHARE * (peak - foot))[number], 0)
     found["x"], found["y"] = (_mean(axis, core, number, n) for axis in (columns, rows))
-    above = np.maximum(light - np.maximum(saddle, 0)[number], 1e-6)
+    above = np.maximum(light - foot[number], 1e-6)
     x, y = (_mean(axis, above, number, n) for axis in (columns, rows))
     across, down = columns - x[number], rows - y[number]
     spread = _spread(*(_mean(product, above, number, n) for product in (across**2, down**2, across * down)))

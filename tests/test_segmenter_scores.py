@@ -8,6 +8,7 @@ from sky_scenes import PLACES, scene, write
 
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_catalog import FrameConfig
+from galaxy_core.injection import inject
 from galaxy_core.recipes.frame_scores import make_frame
 from galaxy_core.recipes.segmenter_methods import Method
 from galaxy_core.recipes.segmenter_outlines import (
@@ -17,7 +18,7 @@ from galaxy_core.recipes.segmenter_outlines import (
     score_against_sextractor,
     score_outlines,
 )
-from galaxy_core.recipes.segmenter_scores import _point, rate_at_purity, score_injections
+from galaxy_core.recipes.segmenter_scores import Trial, _point, matched_snr, rate_at_purity, score_injections
 
 HEAD = "#   1 NUMBER  n\n#   2 X_IMAGE  x\n#   3 Y_IMAGE  y\n#   4 FLUX_AUTO  f\n#   5 FLUXERR_AUTO  e\n"
 
@@ -25,7 +26,8 @@ HEAD = "#   1 NUMBER  n\n#   2 X_IMAGE  x\n#   3 Y_IMAGE  y\n#   4 FLUX_AUTO  f\
 def test_purity_and_completeness_by_hand():
     snr = np.array([1.5, 1.5, 20.0, 30.0, 12.0, 50.0])
     found = np.array([False, True, True, True, False, True])
-    point = _point(snr, found, false=1.0, false_bright=0.25)
+    point = _point(snr, Trial(found, np.arange(6) == 0, false=1.0, false_bright=0.25))
+    assert point["by_chance"] == pytest.approx(1 / 6)
     assert point["purity"] == pytest.approx(4 / 5)
     assert point["high_snr_completeness"] == pytest.approx(3 / 4) and point["high_snr_n"] == 4
     assert point["high_snr_purity"] == pytest.approx(3 / 3.25)
@@ -58,6 +60,16 @@ def test_a_search_that_sees_all_is_complete_and_one_that_sees_nothing_is_not():
     seen, blind = (scores["purity_0.95"][name] for name in ("sep", "segmenter"))
     assert seen["high_snr_completeness"] > 0.97 and blind["high_snr_completeness"] == 0
     assert scores["n_injected"] > 100 and seen["gain_mag"] == pytest.approx(0)
+
+
+def test_signal_to_noise_of_what_is_found_is_that_of_a_matched_filter():
+    band = np.random.default_rng(0).normal(100, 2, (200, 200)).astype(np.float32)
+    frame = make_frame("white", "noise", band)
+    stars = inject(band, frame.sigma, frame.fwhm_px, np.array([[100.0, 90.0]]), np.array([30.0]), np.array([True]), 0)[
+        0
+    ]
+    seen = matched_snr(frame, stars, frame.sigma)
+    assert seen[90, 100] == pytest.approx(30, abs=3) and seen[30:60, 30:60].max() < 6
 
 
 def test_central_objects_and_overlaps():

@@ -69,10 +69,18 @@ SEP_DEFAULT_SIGMA = 1.5
 
 @dataclass(frozen=True)
 class Trial:
-    """One frame under one method at one rate: which injected sources were found, and false ones, scaled to them, of
-    all strengths and above 10 sigma."""
+    """One or more frames under one method at one rate.
+
+    Attributes
+    ----------
+    found, by_chance : ndarray of bool, shape (n,)
+        Which injected sources were found, and at which of their places something is found in the frame without them.
+    false, false_bright : float
+        False detections, scaled to the sky that sources were put into: of all strengths, and above 10 sigma.
+    """
 
     found: np.ndarray
+    by_chance: np.ndarray
     false: float
     false_bright: float
 
@@ -134,15 +142,18 @@ def try_frame(frame: Frame, methods: dict[str, Method], seed: int) -> tuple[Inje
     for name, method in methods.items():
         seen = [method.prepare(signal_of(band)) for band, _ in scenes]
         calm = [method.prepare(signal_of(band)) for band in blanks]
+        untouched = method.prepare(signal_of(frame.band))
         settings = method.settings(noise_alone, [rate * noise_alone.size / 1e6 for rate in RATES])
         wanted = list(zip(RATES, settings, strict=True)) + ([(0.0, SEP_DEFAULT_SIGMA)] if name == "sep" else [])
         outcome[name] = {}
         for rate, setting in wanted:
             hits = [_hit(added, method.find(view, setting)) for view, (_, added) in zip(seen, scenes, strict=True)]
+            there = method.find(untouched, setting)
+            by_chance = np.concatenate([_hit(added, there) for _, added in scenes])
             places = [method.find(view, setting) for view in calm]
             false = sum(_inside(where, count_on) for where in places) / area
             bright = sum(_inside(where, on) for where, on in zip(places, bright_on, strict=True)) / area
-            outcome[name][rate] = Trial(np.concatenate(hits), float(false), float(bright))
+            outcome[name][rate] = Trial(np.concatenate(hits), by_chance, float(false), float(bright))
     columns = ("x", "y", "flux", "snr", "is_point")
     added = Injected(*(np.concatenate([getattr(part, name) for _, part in scenes]) for name in columns))
     return added, outcome
@@ -177,25 +188,26 @@ def _inside(places: np.ndarray, where: np.ndarray) -> int:
     return int(where[np.clip(rows, 0, where.shape[0] - 1), np.clip(columns, 0, where.shape[1] - 1)].sum())
 
 
-def _pooled(parts: list[dict[float, Trial]], rate: float) -> tuple[np.ndarray, float, float]:
-    """Which sources were found at a rate, and how many false ones are expected beside them, and how many bright."""
+def _pooled(parts: list[dict[float, Trial]], rate: float) -> Trial:
+    """All frames at a rate."""
     trials = [part[rate] for part in parts]
-    false, bright = (sum(getattr(trial, name) for trial in trials) for name in ("false", "false_bright"))
-    return np.concatenate([trial.found for trial in trials]), false, bright
+    found, by_chance = (np.concatenate([getattr(trial, name) for trial in trials]) for name in ("found", "by_chance"))
+    return Trial(found, by_chance, sum(trial.false for trial in trials), sum(trial.false_bright for trial in trials))
 
 
 def _curve(snr: np.ndarray, parts: list[dict[float, Trial]]) -> list[dict]:
     """Completeness, purity and depth at each rate; rate 0 stands for sep's own 1.5 sigma."""
-    return [_point(snr, *_pooled(parts, rate)) | {"false_per_megapixel": rate or None} for rate in parts[0]]
+    return [_point(snr, _pooled(parts, rate)) | {"false_per_megapixel": rate or None} for rate in parts[0]]
 
 
-def _point(snr: np.ndarray, found: np.ndarray, false: float, false_bright: float) -> dict:
-    high = snr >= HIGH_SNR
+def _point(snr: np.ndarray, trial: Trial) -> dict:
+    high, found = snr >= HIGH_SNR, trial.found
     depth = half_depth(snr, found)
     rows = [(low, top, found[(snr >= low) & (snr < top)]) for low, top in pairwise(SNR_EDGES)]
     return {
-        "purity": float(found.sum() / max(found.sum() + false, 1)),
-        "false_expected": false,
+        "purity": float(found.sum() / max(found.sum() + trial.false, 1)),
+        "false_expected": trial.false,
+        "by_chance": _share(trial.by_chance),
         "depth_snr": depth if np.isfinite(depth) else None,
         "depth_mag": float(-2.5 * np.log10(depth / LIMIT_SNR)) if np.isfinite(depth) else None,
         "completeness": [
@@ -203,7 +215,7 @@ def _point(snr: np.ndarray, found: np.ndarray, false: float, false_bright: float
             for low, top, hits in rows
         ],
         "high_snr_completeness": _share(found[high]),
-        "high_snr_purity": float(found[high].sum() / max(found[high].sum() + false_bright, 1)),
+        "high_snr_purity": float(found[high].sum() / max(found[high].sum() + trial.false_bright, 1)),
         "high_snr_n": int(high.sum()),
     }
 
@@ -231,17 +243,17 @@ def _compared(snr: np.ndarray, trials: dict, curves: dict, seed: int) -> dict:
     compared: dict[str, dict] = {}
     for label, purity in (("purity_0.95", PURITY), ("purity_0.99", HIGH_PURITY)):
         rates = {name: rate_at_purity(curve, purity) for name, curve in curves.items()}
-        base = _pooled(trials["sep"], rates["sep"])[0]
+        base = _pooled(trials["sep"], rates["sep"]).found
         compared[label] = {}
         for name, rate in rates.items():
             pooled = _pooled(trials[name], rate)
-            numbers = _point(snr, *pooled) | _gain(snr, base, pooled[0], seed)
+            numbers = _point(snr, pooled) | _gain(snr, base, pooled.found, seed)
             compared[label][name] = numbers | {"false_per_megapixel": rate}
     default = _pooled(trials["sep"], 0.0)
-    of_sep = _point(snr, *default)
+    of_sep = _point(snr, default)
     pooled = _pooled(trials["segmenter"], rate_at_purity(curves["segmenter"], max(PURITY, of_sep["purity"])))
-    ours = _point(snr, *pooled)
-    compared["gain_over_sep_default"] = _gain(snr, default[0], pooled[0], seed) | {
+    ours = _point(snr, pooled)
+    compared["gain_over_sep_default"] = _gain(snr, default.found, pooled.found, seed) | {
         "purity": ours["purity"],
         "purity_of_sep": of_sep["purity"],
         "depth_snr": ours["depth_snr"],
