@@ -30,7 +30,6 @@ PEAK_PX, TAIL_PEAKS = 7, 100
 COUNTED = 20.0  # false detections that are counted; fewer are read off the tail
 THRESHOLDS = tuple(np.geomspace(0.5, 6.0, 32))
 MIN_COUNT = 4
-GRAIN_PERCENTILE, WHITE_GRAIN = 99.0, 0.3  # white noise that is denoised is at 0.2 there
 
 
 @dataclass(frozen=True)
@@ -88,13 +87,12 @@ def make_detector(
         return Detector(method, threshold, lambda signal, bad, _: find_with_sep(signal, bad, threshold, share))
     if model is None or not hasattr(model, "detection_maps"):
         raise ModelError("The method segmenter needs a trained segmenter; train one, or look with the method sep.")
-    in_noise, light_in_noise = model.detection_maps(noise, nothing)
-    threshold, unit = tail_threshold(peaks_of(in_noise), allowed), grain_of(light_in_noise)
+    threshold = tail_threshold(peaks_of(model.detection_maps(noise, nothing)[0]), allowed)
 
     def find(signal: np.ndarray, unusable: np.ndarray, progress: Progress | None = None) -> Found:
         detection, light = model.detection_maps(signal, unusable, progress)
         share = MAPS_CONTRAST if contrast is None else contrast
-        return find_in_maps(detection, light, unusable, threshold, contrast=share, unit=unit)
+        return find_in_maps(detection, light, unusable, threshold, contrast=share)
 
     return Detector(method, threshold, find)
 
@@ -114,20 +112,6 @@ def noise_of_frame(signal: np.ndarray, unusable: np.ndarray, seed: int, side_px:
         if free.sum() >= MIN_FREE_PX:
             return noise_like(np.where(unusable, 0, signal), free, shape, rng)
     return rng.standard_normal(shape).astype(np.float32)
-
-
-def grain_of(light: np.ndarray) -> float:
-    """How coarse denoised noise is beside white noise, at least 1: what isophotes are multiples of.
-
-    Where noise is strongly correlated, or is faint light that cannot be resolved, a network takes some for light; one
-    isophote for all frames would then make islands of it.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (height, width)
-        Denoised noise.
-    """
-    return max(float(np.percentile(light, GRAIN_PERCENTILE)) / WHITE_GRAIN, 1.0)
 
 
 def peaks_of(detection: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ class Parts:
     beside: np.ndarray
 
 
-def part(light: np.ndarray, lit: np.ndarray, contrast: float, min_area_px: int, unit: float = 1.0) -> Parts:
+def part(light: np.ndarray, lit: np.ndarray, contrast: float, min_area_px: int) -> Parts:
     """Parts of the islands that lit pixels make, neighbours along sides and corners being of one island.
 
     Parameters
@@ -52,8 +52,6 @@ def part(light: np.ndarray, lit: np.ndarray, contrast: float, min_area_px: int, 
         Share of an island's light that a part has above its saddle, at least.
     min_area_px : int
         Of a part; smaller ones belong to the part they touch highest. Islands may be smaller.
-    unit : float
-        Of the least rise: 1, or more where denoised noise has more grain than that of white noise.
     """
     height, width = light.shape
     stride = width + 2
@@ -67,7 +65,7 @@ def part(light: np.ndarray, lit: np.ndarray, contrast: float, min_area_px: int, 
     index[place] = np.arange(len(place), dtype=np.int32)
     basin, peaks = _climb(value, place, index, stride)
     one, two, height_of = _saddles(value, place, index, basin, stride, len(peaks))
-    tree = _meet(peaks, one, two, height_of, RISE_SIGMA * unit)
+    tree = _meet(peaks, one, two, height_of)
     part_of = _follow(tree.beside, tree.kept)
     kept = tree.kept & _substantial(value[place], basin, part_of, tree, contrast, min_area_px)
     part_of = _follow(tree.beside, kept)
@@ -128,7 +126,7 @@ class _Tree:
     top: np.ndarray
 
 
-def _meet(peaks: np.ndarray, one: np.ndarray, two: np.ndarray, heights: np.ndarray, rise: float) -> _Tree:
+def _meet(peaks: np.ndarray, one: np.ndarray, two: np.ndarray, heights: np.ndarray) -> _Tree:
     """Let maxima meet at their saddles, from the highest saddle down."""
     n = len(peaks)
     kept, saddle, beside = np.ones(n, dtype=bool), np.full(n, -np.inf), np.arange(n)
@@ -147,7 +145,7 @@ def _meet(peaks: np.ndarray, one: np.ndarray, two: np.ndarray, heights: np.ndarr
             low, high, neighbour = high, low, a
         above[low] = high
         saddle[low], beside[low] = height, neighbour
-        kept[low] = height_of[low] - height >= max(rise, RISE_SHARE * height)
+        kept[low] = height_of[low] - height >= max(RISE_SIGMA, RISE_SHARE * height)
     return _Tree(kept, saddle, beside, np.array([top_of(number) for number in range(n)], dtype=np.int64))
 
 

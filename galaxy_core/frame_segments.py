@@ -71,7 +71,6 @@ def find_in_maps(
     isophote: float = ISOPHOTE_SIGMA,
     contrast: float = MAPS_CONTRAST,
     outline: float = OUTLINE_SIGMA,
-    unit: float = 1.0,
 ) -> Found:
     """Objects of a detection map, with the pixels where the denoised light is above an isophote.
 
@@ -85,21 +84,18 @@ def find_in_maps(
         Share of an island's light that makes a part an object of its own.
     outline : float
         Objects grow, where they touch light that is no other's, down to this isophote.
-    unit : float
-        What both isophotes, and how far parts rise, are multiples of; see
-        `galaxy_core.frame_detectors.grain_of`.
     """
-    lit = ((detection >= threshold) | (light >= unit * isophote)) & ~unusable
-    parts = part(light, lit, contrast, MIN_AREA_PX, unit)
+    lit = ((detection >= threshold) | (light >= isophote)) & ~unusable
+    parts = part(light, lit, contrast, MIN_AREA_PX)
     # what the detection map alone has found is as faint as an object's edge
-    shown = np.maximum(light[lit], np.float32(1.001 * unit * isophote)).astype(np.float64)
+    shown = np.maximum(light[lit], np.float32(1.001 * isophote)).astype(np.float64)
     measured, number = measure_parts(lit, shown, parts)
     segmentation = np.zeros(light.shape, dtype=np.int32)
     segmentation[lit] = number + 1
     strength = _maxima(segmentation, detection, len(measured))
     kept = (strength >= threshold) & (np.bincount(number, minlength=len(measured)) >= MIN_AREA_PX)
     found = _kept(measured, segmentation, strength, kept)
-    grow(found.segmentation, (light >= unit * outline) & ~unusable)
+    grow(found.segmentation, (light >= outline) & ~unusable)
     return found
 
 

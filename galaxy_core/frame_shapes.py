@@ -29,9 +29,9 @@ def measure_parts(lit: np.ndarray, light: np.ndarray, parts: Parts) -> tuple[np.
     Returns
     -------
     found : structured ndarray, shape (n,)
-        In the columns of `sep`. ``x`` and ``y`` are the barycentre of light above half the part's peak, which is
-        taken from the saddle to a brighter neighbour up; ``a``, ``b`` and ``theta`` are second moments of light above the saddle to the
-        neighbour, whose halo is none of the part's; ``flag`` is 1 where there is a neighbour in the island.
+        In the columns of `sep`. ``x`` and ``y`` are the barycentre of light above half the part's peak, which is taken
+        from the saddle to a brighter neighbour up; ``a``, ``b`` and ``theta`` are second moments of light above that
+        saddle, for the neighbour's halo is none of the part's; ``flag`` is 1 where there is a neighbour in the island.
     number : ndarray of int32, shape (n_lit,)
         As in ``parts``, but that light below the saddle goes to the neighbour where it lies more than four dispersions
         away: else a small source would own all of a halo that lies behind it.

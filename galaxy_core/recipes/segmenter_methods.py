@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
-from galaxy_core.frame_detectors import counted_threshold, grain_of, peaks_of, tail_threshold
+from galaxy_core.frame_detectors import counted_threshold, peaks_of, tail_threshold
 from galaxy_core.frame_segments import SEP_MIN_AREA_PX, find_in_maps, find_with_sep
 
 GAUSSIAN_FWHM_PX, GAUSSIAN_SIDE_PX = 3.0, 5  # the kernel photutils' documentation smooths with before it detects
@@ -17,12 +17,11 @@ GAUSSIAN_FWHM_PX, GAUSSIAN_SIDE_PX = 3.0, 5  # the kernel photutils' documentati
 
 @dataclass(frozen=True)
 class Method:
-    """A search: what it makes of a frame, its settings by the number of detections in noise (a threshold, and what
-    else it takes from the noise), and positions (n, 2) at such a setting."""
+    """A search: what it makes of a frame, thresholds by the number of detections in noise, and positions (n, 2)."""
 
     prepare: Callable[[np.ndarray], object]
-    settings: Callable[[np.ndarray, Sequence[float]], list]
-    find: Callable[[object, object], np.ndarray]
+    thresholds: Callable[[np.ndarray, Sequence[float]], list[float]]
+    find: Callable[[object, float], np.ndarray]
 
 
 def methods_of(model) -> dict[str, Method]:
@@ -31,19 +30,17 @@ def methods_of(model) -> dict[str, Method]:
     def maps(signal: np.ndarray):
         return model.detection_maps(signal, np.zeros(signal.shape, dtype=bool))
 
-    def in_maps(prepared, setting: tuple[float, float]) -> np.ndarray:
-        threshold, unit = setting
-        found = find_in_maps(*prepared, np.zeros(prepared[0].shape, dtype=bool), threshold, unit=unit)
+    def in_maps(prepared, threshold: float) -> np.ndarray:
+        found = find_in_maps(*prepared, np.zeros(prepared[0].shape, dtype=bool), threshold)
         return np.column_stack([found.x, found.y])
 
     def in_sep(signal, threshold: float) -> np.ndarray:
         found = find_with_sep(signal, np.zeros(signal.shape, dtype=bool), threshold)
         return np.column_stack([found.x, found.y])
 
-    def by_peaks(noise: np.ndarray, numbers: Sequence[float]) -> list[tuple[float, float]]:
-        detection, light = maps(noise)
-        peaks, unit = peaks_of(detection), grain_of(light)
-        return [(tail_threshold(peaks, allowed), unit) for allowed in numbers]
+    def by_peaks(noise: np.ndarray, numbers: Sequence[float]) -> list[float]:
+        peaks = peaks_of(maps(noise)[0])
+        return [tail_threshold(peaks, allowed) for allowed in numbers]
 
     def by_counts(find: Callable[[object, float], np.ndarray]):
         def thresholds(noise: np.ndarray, numbers: Sequence[float]) -> list[float]:

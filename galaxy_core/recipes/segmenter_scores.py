@@ -143,14 +143,14 @@ def try_frame(frame: Frame, methods: dict[str, Method], seed: int) -> tuple[Inje
         seen = [method.prepare(signal_of(band)) for band, _ in scenes]
         calm = [method.prepare(signal_of(band)) for band in blanks]
         untouched = method.prepare(signal_of(frame.band))
-        settings = method.settings(noise_alone, [rate * noise_alone.size / 1e6 for rate in RATES])
-        wanted = list(zip(RATES, settings, strict=True)) + ([(0.0, SEP_DEFAULT_SIGMA)] if name == "sep" else [])
+        thresholds = method.thresholds(noise_alone, [rate * noise_alone.size / 1e6 for rate in RATES])
+        wanted = list(zip(RATES, thresholds, strict=True)) + ([(0.0, SEP_DEFAULT_SIGMA)] if name == "sep" else [])
         outcome[name] = {}
-        for rate, setting in wanted:
-            hits = [_hit(added, method.find(view, setting)) for view, (_, added) in zip(seen, scenes, strict=True)]
-            there = method.find(untouched, setting)
+        for rate, threshold in wanted:
+            hits = [_hit(added, method.find(view, threshold)) for view, (_, added) in zip(seen, scenes, strict=True)]
+            there = method.find(untouched, threshold)
             by_chance = np.concatenate([_hit(added, there) for _, added in scenes])
-            places = [method.find(view, setting) for view in calm]
+            places = [method.find(view, threshold) for view in calm]
             false = sum(_inside(where, count_on) for where in places) / area
             bright = sum(_inside(where, on) for where, on in zip(places, bright_on, strict=True)) / area
             outcome[name][rate] = Trial(np.concatenate(hits), by_chance, float(false), float(bright))
