@@ -35,10 +35,10 @@ class Found:
     Attributes
     ----------
     x, y : ndarray of float64, shape (n,)
-        Barycentre; 0 is the centre of the window's first pixel.
+        Barycentre, in denoised maps of light above 0.4 of the peak; 0 is the centre of the window's first pixel.
     major, minor, theta : ndarray of float64, shape (n,)
-        Second moments of the light above the isophote: dispersions in pixels, and the angle of the major axis from x
-        towards y in radians, within half a turn.
+        Second moments of the light above the isophote, or above the saddle to a brighter neighbour: dispersions in
+        pixels, and the angle of the major axis from x towards y in radians, within half a turn.
     detection : ndarray of float64, shape (n,)
         Highest value of the detection map.
     blended : ndarray of bool, shape (n,)

@@ -11,7 +11,7 @@ COLUMNS = [("x", "f8"), ("y", "f8"), ("a", "f8"), ("b", "f8"), ("theta", "f8"), 
 ]
 # Positions are of light above this share of an object's peak, from the saddle to a brighter neighbour up: below it lies
 # what neighbours make lopsided.
-CORE_SHARE = 0.5
+CORE_SHARE = 0.4
 WIDEST = 4.0  # dispersions, beyond which light below a part's saddle is the neighbour's
 NARROWEST_PX = 12**-0.5  # the width of one lit pixel
 
@@ -29,9 +29,10 @@ def measure_parts(lit: np.ndarray, light: np.ndarray, parts: Parts) -> tuple[np.
     Returns
     -------
     found : structured ndarray, shape (n,)
-        In the columns of `sep`. ``x`` and ``y`` are the barycentre of light above half the part's peak, which is taken
-        from the saddle to a brighter neighbour up; ``a``, ``b`` and ``theta`` are second moments of light above that
-        saddle, for the neighbour's halo is none of the part's; ``flag`` is 1 where there is a neighbour in the island.
+        In the columns of `sep`. ``x`` and ``y`` are the barycentre of light above 0.4 of the part's peak, which is
+        taken from the saddle to a brighter neighbour up; ``a``, ``b`` and ``theta`` are second moments of light above
+        that saddle, for the neighbour's halo is none of the part's; ``flag`` is 1 where there is a neighbour in the
+        island.
     number : ndarray of int32, shape (n_lit,)
         As in ``parts``, but that light below the saddle goes to the neighbour where it lies more than four dispersions
         away: else a small source would own all of a halo that lies behind it.
