@@ -17,7 +17,10 @@ GAUSSIAN_FWHM_PX, GAUSSIAN_SIDE_PX = 3.0, 5  # the kernel photutils' documentati
 
 @dataclass(frozen=True)
 class Method:
-    """A search: what it makes of a frame, thresholds by the number of detections in noise, and positions (n, 2)."""
+    """A search: what it makes of a frame, thresholds by the number of detections in noise, and positions.
+
+    Positions are float64 (n, 4): x and y of the barycentre, and of the brightest pixel.
+    """
 
     prepare: Callable[[np.ndarray], object]
     thresholds: Callable[[np.ndarray, Sequence[float]], list[float]]
@@ -32,11 +35,11 @@ def methods_of(model) -> dict[str, Method]:
 
     def in_maps(prepared, threshold: float) -> np.ndarray:
         found = find_in_maps(*prepared, np.zeros(prepared[0].shape, dtype=bool), threshold)
-        return np.column_stack([found.x, found.y])
+        return np.column_stack([found.x, found.y, brightest(prepared[1], found.segmentation, len(found))])
 
     def in_sep(signal, threshold: float) -> np.ndarray:
         found = find_with_sep(signal, np.zeros(signal.shape, dtype=bool), threshold)
-        return np.column_stack([found.x, found.y])
+        return np.column_stack([found.x, found.y, brightest(signal, found.segmentation, len(found))])
 
     def by_peaks(noise: np.ndarray, numbers: Sequence[float]) -> list[float]:
         peaks = peaks_of(maps(noise)[0])
@@ -67,7 +70,7 @@ def smoothed(signal: np.ndarray) -> np.ndarray:
 
 
 def in_photutils(signal: np.ndarray, threshold: float) -> np.ndarray:
-    """Centres of the segments photutils finds above a threshold, without deblending, float64 (n, 2)."""
+    """Segments photutils finds above a threshold, without deblending: centres and brightest pixels, float64 (n, 4)."""
     import warnings
 
     from photutils.segmentation import detect_sources
@@ -76,6 +79,13 @@ def in_photutils(signal: np.ndarray, threshold: float) -> np.ndarray:
         warnings.simplefilter("ignore")  # that there are none
         found = detect_sources(signal, threshold, SEP_MIN_AREA_PX)
     if found is None:
-        return np.zeros((0, 2))
+        return np.zeros((0, 4))
     centres = ndimage.center_of_mass(np.maximum(signal, 0), found.data, found.labels)
-    return np.array(centres, dtype=np.float64).reshape(-1, 2)[:, ::-1]
+    centres = np.array(centres, dtype=np.float64).reshape(-1, 2)[:, ::-1]
+    return np.column_stack([centres, brightest(signal, found.data, len(found.labels))])
+
+
+def brightest(light: np.ndarray, segmentation: np.ndarray, n: int) -> np.ndarray:
+    """Column and row of the brightest pixel of objects 1 to n, float64 (n, 2)."""
+    places = ndimage.maximum_position(light, segmentation, np.arange(1, n + 1)) if n else []
+    return np.array(places, dtype=np.float64).reshape(-1, 2)[:, ::-1]
