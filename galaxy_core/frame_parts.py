@@ -49,7 +49,8 @@ def part(light: np.ndarray, lit: np.ndarray, contrast: float, min_area_px: int) 
         Finite, smooth, in units of a pixel's noise.
     lit : ndarray of bool, shape (height, width)
     contrast : float
-        Share of an island's light that a part has above its saddle, at least.
+        Light of a part above its saddle, as a share of the light of the part it meets there, at least. Not of the
+        island's, as with SExtractor: in a crowded frame the islands are one.
     min_area_px : int
         Of a part; smaller ones belong to the part they touch highest. Islands may be smaller.
     """
@@ -117,13 +118,11 @@ def _saddles(value, place, index, basin, stride: int, n: int) -> tuple[np.ndarra
 
 @dataclass(frozen=True)
 class _Tree:
-    """How maxima met: which are kept, at what height and beside which basin each met a higher one, and which is the
-    highest of its island."""
+    """How maxima met: which are kept, at what height and beside which basin each met a higher one."""
 
     kept: np.ndarray
     saddle: np.ndarray
     beside: np.ndarray
-    top: np.ndarray
 
 
 def _meet(peaks: np.ndarray, one: np.ndarray, two: np.ndarray, heights: np.ndarray) -> _Tree:
@@ -146,7 +145,7 @@ def _meet(peaks: np.ndarray, one: np.ndarray, two: np.ndarray, heights: np.ndarr
         above[low] = high
         saddle[low], beside[low] = height, neighbour
         kept[low] = height_of[low] - height >= max(RISE_SIGMA, RISE_SHARE * height)
-    return _Tree(kept, saddle, beside, np.array([top_of(number) for number in range(n)], dtype=np.int64))
+    return _Tree(kept, saddle, beside)
 
 
 def _follow(beside: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -160,11 +159,12 @@ def _follow(beside: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 def _substantial(value, basin, part_of, tree: _Tree, contrast: float, min_area_px: int) -> np.ndarray:
-    """Parts with enough pixels and enough of their island's light, and all that are the highest of theirs."""
+    """Parts with enough pixels and enough light beside their neighbour's, and all that are the highest of theirs."""
     n = len(part_of)
     owner = part_of[basin]
-    level = np.where(np.isfinite(tree.saddle), tree.saddle, 0.0)
+    met = np.isfinite(tree.saddle)
+    level = np.where(met, tree.saddle, 0.0)
     excess = np.bincount(owner, np.maximum(value - level[owner], 0), n)
-    whole = np.bincount(tree.top[basin], np.maximum(value, 0), n)
+    whole = np.bincount(owner, np.maximum(value, 0), n)
     area = np.bincount(owner, minlength=n)
-    return (tree.top == np.arange(n)) | ((area >= min_area_px) & (excess >= contrast * whole[tree.top]))
+    return ~met | ((area >= min_area_px) & (excess >= contrast * whole[part_of[tree.beside]]))

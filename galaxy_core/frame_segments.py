@@ -20,8 +20,8 @@ SEP_KERNEL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=np.float32)
 SEP_MIN_AREA_PX = 5
 MIN_AREA_PX = 3  # of maps that are smooth
 DEBLEND_LEVELS = 32
-# Share of an island's light that makes a part an object: SExtractor's, and of denoised maps, in which no noise does.
-SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.00002
+# Share of light that makes a part an object: of the island's with SExtractor, of the neighbour's in denoised maps.
+SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.0001
 # In the noise of a pixel: what islands are parted above (lower down, those of a crowded frame are one), and where
 # objects end.
 ISOPHOTE_SIGMA, OUTLINE_SIGMA = 0.5, 0.12
@@ -81,7 +81,7 @@ def find_in_maps(
     unusable : ndarray of bool, shape (height, width)
     threshold, isophote : float
     contrast : float
-        Share of an island's light that makes a part an object of its own.
+        Share of its neighbour's light that makes a part of an island an object of its own.
     outline : float
         Objects grow, where they touch light that is no other's, down to this isophote.
     """

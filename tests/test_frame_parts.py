@@ -124,3 +124,13 @@ def test_a_halo_behind_a_small_source_stays_the_galaxys():
     assert np.hypot(columns - 88, rows - 50).max() < 1.5 * WIDEST * 1.5
     behind = found.segmentation[50, 99]
     assert behind and behind != small + 1
+
+
+def test_in_a_crowded_field_islands_are_parted_all_the_same():
+    """One island of thousands of sources: each is compared with its neighbour, not with the light of all."""
+    from scipy import ndimage
+
+    light = ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1, (600, 600)), 1.5)
+    light = (3 * light / light.std() + 12).astype(np.float32)
+    found = find_in_maps(light, light, np.zeros(light.shape, dtype=bool), 14.0)
+    assert len(found) > 3000

@@ -1,10 +1,11 @@
 """How deep and how pure a search is: sources of known light put into real frames, at stated rates of false detections.
 
-Sources go where a frame has none. What is false is counted on the frame with its source-free sky replaced by noise of the
-same scatter and correlations, drawn anew: the thresholds were set on another draw. A detection is false if its
+Sources go where a frame has none. What is false is counted on the frame with its source-free sky replaced by noise of
+the same scatter and correlations, drawn anew: the thresholds were set on another draw. A detection is false if its
 brightest pixel lies in that sky; a real object whose barycentre the faint light around it draws there is not. Purity is
 that of the injected population (1 to 60 sigma, evenly in the logarithm, about 600 a megapixel), whatever else is in the
 frame left aside.
+
 At high signal, above 10 sigma, completeness is told twice: where the search is as pure as that over all it finds, which
 is the strict reading, and beside the purity of what it finds above 10 sigma alone, where a detection in noise counts
 only if a filter matched to the point source sees 10 sigma there.
