@@ -21,7 +21,7 @@ SEP_MIN_AREA_PX = 5
 MIN_AREA_PX = 3  # of maps that are smooth
 DEBLEND_LEVELS = 32
 # Share of light that makes a part an object: of the island's with SExtractor, of the neighbour's in denoised maps.
-SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.0001
+SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.00002
 # In the noise of a pixel: what islands are parted above (lower down, those of a crowded frame are one), and where
 # objects end.
 ISOPHOTE_SIGMA, OUTLINE_SIGMA = 0.5, 0.12
