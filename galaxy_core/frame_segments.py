@@ -24,7 +24,7 @@ DEBLEND_LEVELS = 32
 SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.00002
 # In the noise of a pixel: what islands are parted above (lower down, those of a crowded frame are one), and where
 # objects end.
-ISOPHOTE_SIGMA, OUTLINE_SIGMA = 0.5, 0.12
+ISOPHOTE_SIGMA, OUTLINE_SIGMA = 0.5, 0.1
 GROWTH_PX = 40
 
 

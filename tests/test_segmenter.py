@@ -221,7 +221,7 @@ def test_objects_grow_into_faint_light_and_not_into_each_other():
     found = find_in_maps(light, light, np.zeros(light.shape, dtype=bool), 1.0)
     sizes = np.bincount(found.segmentation.ravel())[1:]
     assert len(found) == 2 and sizes.sum() == 10 * 34 and abs(int(sizes[0]) - int(sizes[1])) <= 10
-    assert not found.segmentation[light < 0.12].any()
+    assert not found.segmentation[light < 0.1].any()
 
 
 def test_a_faint_object_beside_a_bright_one_is_an_object():
