@@ -47,7 +47,8 @@ class FrameConfig:
     false_per_megapixel : float
         The sensitivity: detections of noise alone that are accepted in a million pixels.
     deblend_contrast : float or None
-        Share of an island's light that makes a part of it an object of its own; None: the method's.
+        Share of light that makes a part of an island an object of its own (sep: of the island's, segmenter: of its
+        neighbour's); None: the method's.
     seed : int
         Of the noise that the threshold is set on.
     psf_fwhm_px : float or None

@@ -68,7 +68,8 @@ def make_detector(
     model : nn.Module, optional
         A segmenter, for that method.
     contrast : float, optional
-        Share of an island's light that makes a part an object of its own; absent, the method's.
+        Share of light that makes a part of an island an object of its own (sep: of the island's, segmenter: of its
+        neighbour's); absent, the method's.
 
     Raises
     ------

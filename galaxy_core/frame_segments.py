@@ -1,7 +1,8 @@
 """From maps of a frame to objects: which pixels belong to which, and where each lies.
 
-Objects are islands above an isophote in which the detection map passes its threshold somewhere. Islands are parted by
-the multi-threshold watershed of SExtractor (Bertin & Arnouts 1996, A&AS 117, 393, section 6) as `sep` has it.
+Objects are islands above an isophote in which the detection map passes its threshold somewhere. Islands of denoised
+maps are parted by a watershed (`galaxy_core.frame_parts`), those of frames as they come by SExtractor's at many
+thresholds (Bertin & Arnouts 1996, A&AS 117, 393, section 6) as `sep` has it.
 """
 
 from __future__ import annotations
@@ -11,19 +12,20 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from galaxy_core.detection import PIXEL_STACK_MAX, SUB_OBJECTS_MAX
+from galaxy_core.frame_parts import part
+from galaxy_core.frame_shapes import NARROWEST_PX, measure_parts
 
 # SExtractor's default filter, 3 x 3 pixels; threshold and area are its defaults, too
 SEP_KERNEL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=np.float32)
 SEP_MIN_AREA_PX = 5
 MIN_AREA_PX = 3  # of maps that are smooth
 DEBLEND_LEVELS = 32
-# Share of an island's light that makes a part an object: SExtractor's, and of denoised maps, in which no noise does.
-SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.00005
+# Share of light that makes a part an object: of the island's with SExtractor, of the neighbour's in denoised maps.
+SEP_CONTRAST, MAPS_CONTRAST = 0.005, 0.00002
 # In the noise of a pixel: what islands are parted above (lower down, those of a crowded frame are one), and where
 # objects end.
-ISOPHOTE_SIGMA, OUTLINE_SIGMA = 0.5, 0.12
+ISOPHOTE_SIGMA, OUTLINE_SIGMA = 0.5, 0.1
 GROWTH_PX = 40
-NARROWEST_PX = 12**-0.5  # the width of one lit pixel
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,10 @@ class Found:
     Attributes
     ----------
     x, y : ndarray of float64, shape (n,)
-        Barycentre; 0 is the centre of the window's first pixel.
+        Barycentre, in denoised maps of light above 0.4 of the peak; 0 is the centre of the window's first pixel.
     major, minor, theta : ndarray of float64, shape (n,)
-        Second moments of the light above the isophote: dispersions in pixels, and the angle of the major axis from x
-        towards y in radians, within half a turn.
+        Second moments of the light above the isophote, or above the saddle to a brighter neighbour: dispersions in
+        pixels, and the angle of the major axis from x towards y in radians, within half a turn.
     detection : ndarray of float64, shape (n,)
         Highest value of the detection map.
     blended : ndarray of bool, shape (n,)
@@ -79,18 +81,22 @@ def find_in_maps(
     unusable : ndarray of bool, shape (height, width)
     threshold, isophote : float
     contrast : float
-        Share of an island's light that makes a part an object of its own.
+        Share of its neighbour's light that makes a part of an island an object of its own.
     outline : float
         Objects grow, where they touch light that is no other's, down to this isophote.
     """
     lit = ((detection >= threshold) | (light >= isophote)) & ~unusable
+    parts = part(light, lit, contrast, MIN_AREA_PX)
     # what the detection map alone has found is as faint as an object's edge
-    shown = np.where(lit, np.maximum(light, np.float32(1.001 * isophote)), 0).astype(np.float32)
-    found, segmentation = _extract(shown, isophote, None, MIN_AREA_PX, contrast)
-    strength = _maxima(segmentation, detection, len(found))
-    kept = _kept(found, segmentation, strength, strength >= threshold)
-    grow(kept.segmentation, (light >= outline) & ~unusable)
-    return kept
+    shown = np.maximum(light[lit], np.float32(1.001 * isophote)).astype(np.float64)
+    measured, number = measure_parts(lit, shown, parts)
+    segmentation = np.zeros(light.shape, dtype=np.int32)
+    segmentation[lit] = number + 1
+    strength = _maxima(segmentation, detection, len(measured))
+    kept = (strength >= threshold) & (np.bincount(number, minlength=len(measured)) >= MIN_AREA_PX)
+    found = _kept(measured, segmentation, strength, kept)
+    grow(found.segmentation, (light >= outline) & ~unusable)
+    return found
 
 
 def grow(segmentation: np.ndarray, lit: np.ndarray) -> None:

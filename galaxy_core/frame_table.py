@@ -27,8 +27,16 @@ class ColumnMeaning:
 
 COLUMNS: dict[str, ColumnMeaning] = {
     "number": ColumnMeaning("", "meta.id;meta.main", "value of the object's pixels in the segmentation map"),
-    "x": ColumnMeaning("pix", "pos.cartesian.x;instr.det", "column of the barycentre; the first pixel's centre is 0"),
-    "y": ColumnMeaning("pix", "pos.cartesian.y;instr.det", "row of the barycentre; the first pixel's centre is 0"),
+    "x": ColumnMeaning(
+        "pix",
+        "pos.cartesian.x;instr.det",
+        "column of the barycentre (segmenter: of the core); the first pixel's centre is 0",
+    ),
+    "y": ColumnMeaning(
+        "pix",
+        "pos.cartesian.y;instr.det",
+        "row of the barycentre (segmenter: of the core); the first pixel's centre is 0",
+    ),
     "ra_deg": ColumnMeaning("deg", "pos.eq.ra;meta.main", "right ascension; none without coordinates of the frame"),
     "dec_deg": ColumnMeaning("deg", "pos.eq.dec;meta.main", "declination; none without coordinates of the frame"),
     "flux": ColumnMeaning("", "phot.flux", "light in 2.5 Kron radii over the sky, in units of the frame"),

@@ -8,7 +8,9 @@ from sky_scenes import PLACES, scene, write
 
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_catalog import FrameConfig
+from galaxy_core.injection import inject
 from galaxy_core.recipes.frame_scores import make_frame
+from galaxy_core.recipes.segmenter_methods import Method, in_photutils, methods_of
 from galaxy_core.recipes.segmenter_outlines import (
     central,
     overlap,
@@ -16,7 +18,7 @@ from galaxy_core.recipes.segmenter_outlines import (
     score_against_sextractor,
     score_outlines,
 )
-from galaxy_core.recipes.segmenter_scores import Method, _point, rate_at_purity, score_injections
+from galaxy_core.recipes.segmenter_scores import Trial, _inside, _point, matched_snr, rate_at_purity, score_injections
 
 HEAD = "#   1 NUMBER  n\n#   2 X_IMAGE  x\n#   3 Y_IMAGE  y\n#   4 FLUX_AUTO  f\n#   5 FLUXERR_AUTO  e\n"
 
@@ -24,9 +26,11 @@ HEAD = "#   1 NUMBER  n\n#   2 X_IMAGE  x\n#   3 Y_IMAGE  y\n#   4 FLUX_AUTO  f\
 def test_purity_and_completeness_by_hand():
     snr = np.array([1.5, 1.5, 20.0, 30.0, 12.0, 50.0])
     found = np.array([False, True, True, True, False, True])
-    point = _point(snr, found, false=1.0)
+    point = _point(snr, Trial(found, np.arange(6) == 0, false=1.0, false_bright=0.25))
+    assert point["by_chance"] == pytest.approx(1 / 6)
     assert point["purity"] == pytest.approx(4 / 5)
     assert point["high_snr_completeness"] == pytest.approx(3 / 4) and point["high_snr_n"] == 4
+    assert point["high_snr_purity"] == pytest.approx(3 / 3.25)
     assert point["completeness"][0]["share"] == 0.5 and point["completeness"][0]["n"] == 2
 
 
@@ -56,6 +60,28 @@ def test_a_search_that_sees_all_is_complete_and_one_that_sees_nothing_is_not():
     seen, blind = (scores["purity_0.95"][name] for name in ("sep", "segmenter"))
     assert seen["high_snr_completeness"] > 0.97 and blind["high_snr_completeness"] == 0
     assert scores["n_injected"] > 100 and seen["gain_mag"] == pytest.approx(0)
+
+
+def test_signal_to_noise_of_what_is_found_is_that_of_a_matched_filter():
+    band = np.random.default_rng(0).normal(100, 2, (200, 200)).astype(np.float32)
+    frame = make_frame("white", "noise", band)
+    stars = inject(band, frame.sigma, frame.fwhm_px, np.array([[100.0, 90.0]]), np.array([30.0]), np.array([True]), 0)[
+        0
+    ]
+    seen = matched_snr(frame, stars, frame.sigma)
+    assert seen[90, 100] == pytest.approx(30, abs=3) and seen[30:60, 30:60].max() < 6
+
+
+def test_what_is_false_has_its_brightest_pixel_in_empty_sky():
+    """A real object whose barycentre faint light draws into the sky is none, whatever the method."""
+    signal = np.zeros((60, 60), dtype=np.float32)
+    signal[20:40, 10:50], signal[29:32, 11:14] = 2.0, 8.0
+    sky = np.ones(signal.shape, dtype=bool)
+    sky[:, :20] = False
+    for places in (in_photutils(signal, 1.0), methods_of(None)["sep"].find(signal, 1.0)):
+        assert len(places) == 1 and places[0, 0] > 25 and abs(places[0, 2] - 12) <= 1
+        assert _inside(places, sky) == 0 and _inside(places, ~sky) == 1
+    assert in_photutils(signal, 99.0).shape == (0, 4) and _inside(np.zeros((0, 4)), sky) == 0
 
 
 def test_central_objects_and_overlaps():

@@ -14,7 +14,9 @@ object. The objective here says why that works and makes it unbiased. Two ways t
   odds are what a test between sky and source should compare (Neyman and Pearson).
 
 Squared errors are weighted by ``1 / (1 + (light / 5)^2)``, as absolute errors of faint and relative ones of bright
-light, and without truth by the smoothed input. Nothing of a real frame is seen in training, so every frame is a test.
+light, and without truth by the smoothed input; light is in units of the noise over a few pixels there, so that scenes
+of correlated noise, in which only brighter sources can be found, count as much as others. Beyond the end of a frame
+nothing is learned. Nothing of a real frame is seen in training, so every frame is a test.
 The threshold is no part of the model: it is set on each frame for a stated rate of false detections
 (`galaxy_core.frame_detectors`).
 """
@@ -23,7 +25,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,11 +59,11 @@ class Config:
     filters: int = 6
     scenes: SceneConfig = field(default_factory=SceneConfig)
     segment: FitConfig = field(
-        default_factory=lambda: FitConfig(8, 16, 2e-3, 1e-4, warmup_steps=60, average_decay=0.99)
+        default_factory=lambda: FitConfig(16, 12, 2e-3, 1e-4, warmup_steps=200, average_decay=0.995)
     )
     isophote_sigma: float = 0.35
     reconstruction_weight: float = 0.3
-    n_validation: int = 96
+    n_validation: int = 192
 
 
 def train(
@@ -147,7 +149,7 @@ def _phase(model: Segmenter, scenes: np.ndarray, config: Config, device: str) ->
 
     def prepare(indices: np.ndarray, generator: Generator) -> Shown:
         shown = show(scenes, indices, config.scenes, generator)
-        return Shown(*(part.to(device) for part in (shown.light, shown.noisy, shown.noise, shown.growth)))
+        return Shown(*(getattr(shown, part.name).to(device) for part in fields(Shown)))
 
     def losses(shown: Shown, _: Generator) -> dict[str, Tensor]:
         return segmenter_losses(model, shown, config, device)
@@ -172,12 +174,12 @@ def segmenter_losses(model: Segmenter, shown: Shown, config: Config, device: str
         second = scale * (shown.noisy - shown.noise / RECORRUPTION)
         light, _ = _forward(model, first, device)
         guide = F.avg_pool2d(first, 5, 1, 2, count_include_pad=False)  # of the first alone: else it would bias
-        reconstruction = _weighted_error(light, second, guide)
+        reconstruction = _weighted_error(light, second, guide, shown)
         return {"loss": reconstruction, "reconstruction": reconstruction}
     light, logit = _forward(model, shown.noisy, device)
     inside = (shown.light > config.isophote_sigma * shown.growth).float()
-    cross_entropy = F.binary_cross_entropy_with_logits(logit, inside)
-    reconstruction = _weighted_error(light, shown.light, shown.light)
+    cross_entropy = F.binary_cross_entropy_with_logits(logit, inside, weight=shown.observed)
+    reconstruction = _weighted_error(light, shown.light, shown.light, shown)
     loss = cross_entropy + config.reconstruction_weight * reconstruction
     return {"loss": loss, "cross_entropy": cross_entropy, "reconstruction": reconstruction}
 
@@ -187,6 +189,7 @@ def _forward(model: Segmenter, signal: Tensor, device: str) -> tuple[Tensor, Ten
         return in_shares(model, signal)
 
 
-def _weighted_error(light: Tensor, target: Tensor, guide: Tensor) -> Tensor:
-    weight = 1 / (1 + (guide.clamp(min=0) / BRIGHT_SIGMA).square())
-    return (weight * (light - target).square()).mean()
+def _weighted_error(light: Tensor, target: Tensor, guide: Tensor, shown: Shown) -> Tensor:
+    """Squared errors, in units of the noise over a few pixels, where the frame was observed."""
+    weight = shown.observed / (1 + (guide.clamp(min=0) / (BRIGHT_SIGMA * shown.growth)).square())
+    return (weight * ((light - target) / shown.growth).square()).mean()

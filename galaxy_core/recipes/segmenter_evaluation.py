@@ -8,10 +8,11 @@ from pathlib import Path
 from galaxy_core.frame_catalog import FrameConfig
 from galaxy_core.models import load_model, read_model_config
 from galaxy_core.recipes.frame_scores import Report, find_frames
+from galaxy_core.recipes.segmenter_methods import methods_of
 from galaxy_core.recipes.segmenter_outlines import score_against_sextractor, score_outlines
-from galaxy_core.recipes.segmenter_scores import LIMIT_SNR, methods_of, score_injections
+from galaxy_core.recipes.segmenter_scores import LIMIT_SNR, score_injections
 
-WIDTHS = (12, 8, 11, 11, 10, 18, 10)  # of the columns of the table
+WIDTHS = (12, 8, 8, 11, 11, 10, 18, 10, 12)  # of the columns of the table
 
 
 def evaluate(
@@ -67,7 +68,7 @@ def table_lines(scores: dict) -> list[str]:
 
 
 def _injection_lines(injection: dict) -> list[str]:
-    heads = ("method", "purity", "depth S/N", "depth mag", "gain mag", "95 %", "S/N > 10")
+    heads = ("method", "rate", "purity", "depth S/N", "depth mag", "gain mag", "95 %", "S/N > 10", "pure there")
     lines = [
         f"{injection['n_injected']:,} sources put into {len(injection['frames'])} real frames; depth is the signal to",
         f"noise, and the magnitude below that of {LIMIT_SNR:g} sigma, at 50 % completeness",
@@ -92,11 +93,13 @@ def _line(label: str, name: str, row: dict) -> str:
     interval = f"{row['low']:+.2f} to {row['high']:+.2f}" if row.get("low") is not None else "-"
     cells = (
         name,
+        number(row["false_per_megapixel"], "g"),
         f"{row['purity']:.3f}",
         number(row["depth_snr"], ".2f"),
         number(row["depth_mag"], "+.2f"),
         number(row.get("gain_mag"), "+.2f"),
         interval,
         number(row["high_snr_completeness"], ".4f"),
+        f"{row['high_snr_purity']:.4f}",
     )
     return f"{label:18}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))

@@ -1,7 +1,7 @@
 """Simulated sky with exact truth: the light of galaxies and stars without noise, and the noise that is put on it.
 
 Light is in units of the noise of a pixel of sky. Scenes are made once; noise, gain and what spoils real frames (hits of
-cosmic rays, a sky that is not flat) are drawn afresh each time one is shown.
+cosmic rays, a sky that is not flat, parts that were never observed) are drawn afresh each time one is shown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from galaxy_core.simulator.light import make_frame, moffat
 from galaxy_core.simulator.observe import MOFFAT_BETA, convolve
 from galaxy_core.simulator.parameters import FIELD_STREAM, draw_parameters, stream
 
-KERNEL_PX = 7
+KERNEL_PX = 19
+BROAD_POWER = (0.02, 0.6)  # share of the noise's variance that is broad, evenly in the logarithm
+SOURCE_SIGMA_PX = 2.0  # dispersion of a typical source, for which noise is told
+DEEPEST_END = 0.45  # of a shown part's side, that may lie beyond the end of a frame
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,12 @@ class SceneConfig:
         Scenes whose noise is correlated between pixels, and scenes with hits of single pixels.
     correlated_width_px : tuple of float
         Of the Gaussians that correlate it.
+    broad_share : float
+        Scenes in which some of the noise is correlated over wide Gaussians: light too faint to be seen as sources.
+    broad_width_px : tuple of float
+        Of those.
+    ends_share : float
+        Scenes that a frame's end, upright or slanted, cuts.
     """
 
     side_px: int = 192
@@ -59,12 +68,15 @@ class SceneConfig:
     fwhm_px: tuple[float, float] = (1.6, 7.0)
     snr: tuple[float, float] = (1.2, 4000.0)
     slope: float = 0.9
-    sources_per_megapixel: tuple[float, float] = (300.0, 4000.0)
+    sources_per_megapixel: tuple[float, float] = (300.0, 9000.0)
     star_share: float = 0.35
-    large_share: float = 0.2
+    large_share: float = 0.25
     correlated_share: float = 0.5
-    correlated_width_px: tuple[float, float] = (0.35, 0.9)
+    correlated_width_px: tuple[float, float] = (0.35, 1.1)
+    broad_share: float = 0.2
+    broad_width_px: tuple[float, float] = (1.5, 4.0)
     hits_share: float = 0.3
+    ends_share: float = 0.25
 
 
 def make_scenes(
@@ -74,7 +86,9 @@ def make_scenes(
 
     Scene ``i`` of a seed is always the same.
     """
-    said = json.dumps([seed, n_scenes, asdict(replace(config, crop_px=0, correlated_share=0, hits_share=0))])
+    shown_alone = dict.fromkeys(("crop_px", "correlated_share", "broad_share", "hits_share", "ends_share"), 0)
+    shown_alone |= dict.fromkeys(("correlated_width_px", "broad_width_px"), (0.0, 0.0))
+    said = json.dumps([seed, n_scenes, asdict(replace(config, **shown_alone))])
     path = folder / f"scenes_{hashlib.sha256(said.encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         library = [_profiles(index, seed, config) for index in range(config.n_seeings)]
@@ -143,29 +157,34 @@ def _add(light: np.ndarray, stamp: np.ndarray, x: int, y: int) -> None:
 @dataclass(frozen=True)
 class Shown:
     """A batch: light without noise, with it, and a second draw of the noise; float32 (n, 1, crop, crop). How much more
-    noise there is over a few pixels than in white noise, float32 (n, 1, 1, 1)."""
+    noise there is under a source than in white noise, float32 (n, 1, 1, 1). What was observed, 1 or 0, float32
+    (n, 1, crop, crop); elsewhere the noisy light and the noise are 0."""
 
     light: Tensor
     noisy: Tensor
     noise: Tensor
     growth: Tensor
+    observed: Tensor
 
 
 def show(scenes: np.ndarray, indices: np.ndarray, config: SceneConfig, generator: Generator) -> Shown:
     """Parts of scenes, turned, mirrored, dimmed or brightened, with noise."""
     n, crop = len(indices), config.crop_px
     light = torch.stack([_cut(scenes[index], crop, generator) for index in indices])[:, None]
-    kernels, growth = _kernels(n, config, generator)
+    curves = [_curves(n, config, generator), _broad_curves(n, config, generator)]
+    power = _power(n, config, generator)
+    growth = sum(share * _growth(curve) for share, curve in zip(power, curves, strict=True)).sqrt()
     light = light * growth * torch.exp(_uniform(generator, (n, 1, 1, 1), -0.4, 0.4))
 
     def correlated() -> Tensor:
-        white = torch.randn(1, n, crop + KERNEL_PX - 1, crop + KERNEL_PX - 1, generator=generator)
-        return F.conv2d(white, kernels, groups=n).transpose(0, 1)
+        parts = zip(power, curves, strict=True)
+        return sum(share.sqrt() * _correlate(curve, crop, generator) for share, curve in parts)
 
     shot = torch.exp(_uniform(generator, (n, 1, 1, 1), np.log(5.0), np.log(300.0)))
     strength = torch.sqrt(1 + light / shot)
     noisy = light + strength * correlated() + _uneven_sky(n, crop, generator) + _hits(n, crop, config, generator)
-    return Shown(light, noisy, strength * correlated(), growth)
+    observed = _observed(n, crop, config, generator)
+    return Shown(light, observed * noisy, observed * strength * correlated(), growth, observed)
 
 
 def _cut(scene: np.ndarray, crop: int, generator: Generator) -> Tensor:
@@ -176,8 +195,11 @@ def _cut(scene: np.ndarray, crop: int, generator: Generator) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
 
 
-def _kernels(n: int, config: SceneConfig, generator: Generator) -> tuple[Tensor, Tensor]:
-    """What correlates white noise and leaves its variance: Gaussians, or the weights of a resampled pixel."""
+def _curves(n: int, config: SceneConfig, generator: Generator) -> Tensor:
+    """What correlates white noise along rows and columns and leaves its variance, float32 (n, 2, KERNEL_PX).
+
+    Gaussians, or the weights of a resampled pixel, or nothing.
+    """
     axis = torch.arange(KERNEL_PX) - KERNEL_PX // 2
     width = _uniform(generator, (n, 2, 1), *config.correlated_width_px)
     curves = torch.exp(-0.5 * (axis / width) ** 2)
@@ -186,9 +208,51 @@ def _kernels(n: int, config: SceneConfig, generator: Generator) -> tuple[Tensor,
     curves = torch.where(torch.rand(n, 1, 1, generator=generator) < 0.6, curves, linear)
     white = (axis == 0).float().expand(n, 2, -1)
     curves = torch.where(torch.rand(n, 1, 1, generator=generator) < config.correlated_share, curves, white)
-    kernels = curves[:, 0, :, None] * curves[:, 1, None, :]
-    kernels = kernels / kernels.square().sum(dim=(1, 2), keepdim=True).sqrt()
-    return kernels[:, None], kernels.sum(dim=(1, 2)).view(n, 1, 1, 1)
+    return curves / curves.square().sum(dim=2, keepdim=True).sqrt()
+
+
+def _broad_curves(n: int, config: SceneConfig, generator: Generator) -> Tensor:
+    """The same of what is correlated broadly: round Gaussians."""
+    axis = torch.arange(KERNEL_PX) - KERNEL_PX // 2
+    width = torch.exp(_uniform(generator, (n, 1, 1), *np.log(config.broad_width_px)))
+    curves = torch.exp(-0.5 * (axis / width) ** 2).expand(n, 2, -1)
+    return curves / curves.square().sum(dim=2, keepdim=True).sqrt()
+
+
+def _power(n: int, config: SceneConfig, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Shares of the noise's variance that are correlated over few pixels and broadly, float32 (n, 1, 1, 1) each."""
+    broad = torch.exp(_uniform(generator, (n, 1, 1, 1), *np.log(BROAD_POWER)))
+    broad = broad * (torch.rand(n, 1, 1, 1, generator=generator) < config.broad_share)
+    return 1 - broad, broad
+
+
+def _growth(curves: Tensor) -> Tensor:
+    """Variance of noise that is correlated so beside that of white noise, both smoothed as a source would be.
+
+    Float32 (n, 1, 1, 1): the sum over lags of the noise's autocorrelation times that of a Gaussian of 2 pixels.
+    """
+    padded = F.pad(curves, (KERNEL_PX - 1, KERNEL_PX - 1)).reshape(1, -1, 3 * KERNEL_PX - 2)
+    lagged = F.conv1d(padded, curves.reshape(-1, 1, KERNEL_PX), groups=padded.shape[1]).view(len(curves), 2, -1)
+    lag = torch.arange(lagged.shape[2]) - KERNEL_PX + 1
+    return (lagged * torch.exp(-0.25 * (lag / SOURCE_SIGMA_PX) ** 2)).sum(dim=2).prod(dim=1).view(-1, 1, 1, 1)
+
+
+def _correlate(curves: Tensor, crop: int, generator: Generator) -> Tensor:
+    n, side = len(curves), crop + KERNEL_PX - 1
+    white = torch.randn(1, n, side, side, generator=generator)
+    rows = F.conv2d(white, curves[:, :1, None, :], groups=n)
+    return F.conv2d(rows, curves[:, 1:, :, None], groups=n).transpose(0, 1)
+
+
+def _observed(n: int, crop: int, config: SceneConfig, generator: Generator) -> Tensor:
+    """1 where a frame has light and 0 beyond its end, which is a straight line, upright or slanted, in some scenes."""
+    quarter = torch.randint(4, (n, 1, 1, 1), generator=generator) * (np.pi / 2)
+    slant = _uniform(generator, (n, 1, 1, 1), -0.7, 0.7) * (torch.rand(n, 1, 1, 1, generator=generator) < 0.3)
+    axis = torch.linspace(-1, 1, crop)
+    along = torch.cos(quarter + slant) * axis + torch.sin(quarter + slant) * axis[:, None]
+    end = 1 - 2 * _uniform(generator, (n, 1, 1, 1), 0.0, DEEPEST_END)
+    whole = torch.rand(n, 1, 1, 1, generator=generator) >= config.ends_share
+    return (whole | (along < end)).float()
 
 
 def _uneven_sky(n: int, crop: int, generator: Generator) -> Tensor:

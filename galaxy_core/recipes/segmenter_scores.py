@@ -1,25 +1,38 @@
 """How deep and how pure a search is: sources of known light put into real frames, at stated rates of false detections.
 
 Sources go where a frame has none. What is false is counted on the frame with its source-free sky replaced by noise of
-the same scatter and correlations, drawn anew: the thresholds were set on another draw. Purity is that of the injected
-population (1 to 60 sigma, evenly in the logarithm, about 600 a megapixel), whatever else is in the frame left aside.
+the same scatter and correlations, drawn anew: the thresholds were set on another draw. A detection is false if its
+brightest pixel lies in that sky; a real object whose barycentre the faint light around it draws there is not. Purity is
+that of the injected population (1 to 60 sigma, evenly in the logarithm, about 600 a megapixel), whatever else is in the
+frame left aside.
+
+At high signal, above 10 sigma, completeness is told twice: where the search is as pure as that over all it finds, which
+is the strict reading, and beside the purity of what it finds above 10 sigma alone, where a detection in noise counts
+only if a filter matched to the point source sees 10 sigma there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
+from scipy.signal import fftconvolve
 
 from galaxy_core.detection import Sources
-from galaxy_core.frame_detectors import counted_threshold, noise_of_frame, peaks_of, tail_threshold
+from galaxy_core.frame_detectors import noise_of_frame
 from galaxy_core.frame_light import noise_map
-from galaxy_core.frame_segments import SEP_MIN_AREA_PX, find_in_maps, find_with_sep
-from galaxy_core.injection import Injected, choose_places, depth_gain_mag, half_depth, inject, recovered
+from galaxy_core.injection import (
+    Injected,
+    choose_places,
+    depth_gain_mag,
+    half_depth,
+    inject,
+    point_profile,
+    recovered,
+)
 from galaxy_core.recipes.frame_scores import Frame, Report
 from galaxy_core.recipes.injection_scores import (
     APART_PX,
@@ -29,90 +42,50 @@ from galaxy_core.recipes.injection_scores import (
     filtered_sigma,
     make_blanks,
 )
+from galaxy_core.recipes.segmenter_methods import Method
 
-RATES = (1.0, 3.0, 6.0, 10.0, 16.0, 24.0, 36.0, 54.0, 80.0, 160.0)  # false detections a megapixel
+RATES = (
+    0.3,
+    1.0,
+    3.0,
+    6.0,
+    8.0,
+    10.0,
+    13.0,
+    16.0,
+    20.0,
+    24.0,
+    30.0,
+    36.0,
+    45.0,
+    54.0,
+    80.0,
+    160.0,
+)  # false detections a megapixel
 SNR_EDGES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 25, 60)
 HIGH_SNR = 10.0
 PURITY, HIGH_PURITY = 0.95, 0.99
 LIMIT_SNR = 5.0  # magnitudes are told relative to that of such a source
 N_PER_FRAME, N_PER_SCENE, MAX_SCENES, MAX_BLANKS, SIDE_PX = 240, 60, 8, 4, 320
-GAUSSIAN_FWHM_PX, GAUSSIAN_SIDE_PX = 3.0, 5  # the kernel photutils' documentation smooths with before it detects
 SEP_DEFAULT_SIGMA = 1.5
 
 
 @dataclass(frozen=True)
-class Method:
-    """A search: what it makes of a frame, thresholds by the number of detections in noise, and positions (n, 2)."""
-
-    prepare: Callable[[np.ndarray], object]
-    thresholds: Callable[[np.ndarray, Sequence[float]], list[float]]
-    find: Callable[[object, float], np.ndarray]
-
-
-@dataclass(frozen=True)
 class Trial:
-    """One frame under one method at one rate: which injected sources were found, and false ones, scaled to them."""
+    """One or more frames under one method at one rate.
+
+    Attributes
+    ----------
+    found, by_chance : ndarray of bool, shape (n,)
+        Which injected sources were found, and at which of their places something is found in the frame without them.
+    false, false_bright : float
+        False detections, scaled to the sky that sources were put into: of all strengths, and above 10 sigma.
+    """
 
     found: np.ndarray
+    by_chance: np.ndarray
     false: float
-    threshold: float
-
-
-def methods_of(model) -> dict[str, Method]:
-    """The segmenter, sep with its defaults, and photutils, each to be used at any threshold."""
-
-    def maps(signal: np.ndarray):
-        return model.detection_maps(signal, np.zeros(signal.shape, dtype=bool))
-
-    def in_maps(prepared, threshold: float) -> np.ndarray:
-        found = find_in_maps(*prepared, np.zeros(prepared[0].shape, dtype=bool), threshold)
-        return np.column_stack([found.x, found.y])
-
-    def in_sep(signal, threshold: float) -> np.ndarray:
-        found = find_with_sep(signal, np.zeros(signal.shape, dtype=bool), threshold)
-        return np.column_stack([found.x, found.y])
-
-    def by_peaks(noise: np.ndarray, numbers: Sequence[float]) -> list[float]:
-        peaks = peaks_of(maps(noise)[0])
-        return [tail_threshold(peaks, allowed) for allowed in numbers]
-
-    def by_counts(find: Callable[[object, float], np.ndarray]):
-        def thresholds(noise: np.ndarray, numbers: Sequence[float]) -> list[float]:
-            count = cache(lambda threshold: len(find(noise, threshold)))
-            return [counted_threshold(count, allowed) for allowed in numbers]
-
-        return thresholds
-
-    def in_smoothed(noise: np.ndarray, numbers: Sequence[float]) -> list[float]:
-        return by_counts(in_photutils)(smoothed(noise), numbers)
-
-    return {
-        "segmenter": Method(maps, by_peaks, in_maps),
-        "sep": Method(np.asarray, by_counts(in_sep), in_sep),
-        "photutils": Method(smoothed, in_smoothed, in_photutils),
-    }
-
-
-def smoothed(signal: np.ndarray) -> np.ndarray:
-    """A frame convolved as in photutils' documentation: a Gaussian of 3 pixels in 5 x 5."""
-    axis = np.arange(GAUSSIAN_SIDE_PX) - GAUSSIAN_SIDE_PX // 2
-    curve = np.exp(-0.5 * (axis * 2.3548 / GAUSSIAN_FWHM_PX) ** 2)
-    return ndimage.convolve(signal, np.outer(curve, curve) / curve.sum() ** 2, mode="nearest")
-
-
-def in_photutils(signal: np.ndarray, threshold: float) -> np.ndarray:
-    """Centres of the segments photutils finds above a threshold, without deblending, float64 (n, 2)."""
-    import warnings
-
-    from photutils.segmentation import detect_sources
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there are none
-        found = detect_sources(signal, threshold, SEP_MIN_AREA_PX)
-    if found is None:
-        return np.zeros((0, 2))
-    centres = ndimage.center_of_mass(np.maximum(signal, 0), found.data, found.labels)
-    return np.array(centres, dtype=np.float64).reshape(-1, 2)[:, ::-1]
+    false_bright: float
 
 
 def score_injections(frames: Sequence[Frame], methods: dict[str, Method], seed: int, report: Report) -> dict:
@@ -160,26 +133,41 @@ def try_frame(frame: Frame, methods: dict[str, Method], seed: int) -> tuple[Inje
     def signal_of(band: np.ndarray) -> np.ndarray:
         return (np.where(finite, band - frame.sky, 0) / noise).astype(np.float32)
 
-    scenes = _scenes(frame, filtered_sigma(frame, seed), seed)
+    sigma = filtered_sigma(frame, seed)
+    scenes = _scenes(frame, sigma, seed)
     blanks = make_blanks(frame, seed)
     blanks = blanks[len(blanks) // 2 :][:MAX_BLANKS]
     count_on = countable(frame)
+    bright_on = [count_on & (matched_snr(frame, band, sigma) >= HIGH_SNR) for band in blanks]
     area = len(blanks) * count_on.sum() / (len(scenes) * frame.free.sum())
     noise_alone = noise_of_frame(signal_of(frame.band), ~finite, seed)
     outcome: dict[str, dict[float, Trial]] = {}
     for name, method in methods.items():
         seen = [method.prepare(signal_of(band)) for band, _ in scenes]
         calm = [method.prepare(signal_of(band)) for band in blanks]
+        untouched = method.prepare(signal_of(frame.band))
         thresholds = method.thresholds(noise_alone, [rate * noise_alone.size / 1e6 for rate in RATES])
         wanted = list(zip(RATES, thresholds, strict=True)) + ([(0.0, SEP_DEFAULT_SIGMA)] if name == "sep" else [])
         outcome[name] = {}
         for rate, threshold in wanted:
             hits = [_hit(added, method.find(view, threshold)) for view, (_, added) in zip(seen, scenes, strict=True)]
-            false = sum(_inside(method.find(view, threshold), count_on) for view in calm) / area
-            outcome[name][rate] = Trial(np.concatenate(hits), float(false), threshold)
+            there = method.find(untouched, threshold)
+            by_chance = np.concatenate([_hit(added, there) for _, added in scenes])
+            places = [method.find(view, threshold) for view in calm]
+            false = sum(_inside(where, count_on) for where in places) / area
+            bright = sum(_inside(where, on) for where, on in zip(places, bright_on, strict=True)) / area
+            outcome[name][rate] = Trial(np.concatenate(hits), by_chance, float(false), float(bright))
     columns = ("x", "y", "flux", "snr", "is_point")
     added = Injected(*(np.concatenate([getattr(part, name) for _, part in scenes]) for name in columns))
     return added, outcome
+
+
+def matched_snr(frame: Frame, band: np.ndarray, sigma: float) -> np.ndarray:
+    """Signal to noise a filter matched to the point source sees within a pixel of each pixel, (height, width)."""
+    profile = point_profile(frame.fwhm_px)
+    light = np.where(np.isfinite(band), band - frame.sky, 0)
+    seen = fftconvolve(light, profile, mode="same") / (sigma * np.sqrt((profile**2).sum()))
+    return ndimage.maximum_filter(seen, 3)
 
 
 def _scenes(frame: Frame, sigma: float, seed: int) -> list[tuple[np.ndarray, Injected]]:
@@ -199,27 +187,31 @@ def _hit(added: Injected, places: np.ndarray) -> np.ndarray:
 
 
 def _inside(places: np.ndarray, where: np.ndarray) -> int:
-    columns, rows = np.rint(places).astype(int).T
+    """How many have their brightest pixel there."""
+    columns, rows = np.rint(places[:, -2:]).astype(int).T
     return int(where[np.clip(rows, 0, where.shape[0] - 1), np.clip(columns, 0, where.shape[1] - 1)].sum())
 
 
-def _pooled(parts: list[dict[float, Trial]], rate: float) -> tuple[np.ndarray, float]:
-    """Which sources were found at a rate, and how many false ones are expected beside them."""
-    return np.concatenate([part[rate].found for part in parts]), sum(part[rate].false for part in parts)
+def _pooled(parts: list[dict[float, Trial]], rate: float) -> Trial:
+    """All frames at a rate."""
+    trials = [part[rate] for part in parts]
+    found, by_chance = (np.concatenate([getattr(trial, name) for trial in trials]) for name in ("found", "by_chance"))
+    return Trial(found, by_chance, sum(trial.false for trial in trials), sum(trial.false_bright for trial in trials))
 
 
 def _curve(snr: np.ndarray, parts: list[dict[float, Trial]]) -> list[dict]:
     """Completeness, purity and depth at each rate; rate 0 stands for sep's own 1.5 sigma."""
-    return [_point(snr, *_pooled(parts, rate)) | {"false_per_megapixel": rate or None} for rate in parts[0]]
+    return [_point(snr, _pooled(parts, rate)) | {"false_per_megapixel": rate or None} for rate in parts[0]]
 
 
-def _point(snr: np.ndarray, found: np.ndarray, false: float) -> dict:
-    high = snr >= HIGH_SNR
+def _point(snr: np.ndarray, trial: Trial) -> dict:
+    high, found = snr >= HIGH_SNR, trial.found
     depth = half_depth(snr, found)
     rows = [(low, top, found[(snr >= low) & (snr < top)]) for low, top in pairwise(SNR_EDGES)]
     return {
-        "purity": float(found.sum() / max(found.sum() + false, 1)),
-        "false_expected": false,
+        "purity": float(found.sum() / max(found.sum() + trial.false, 1)),
+        "false_expected": trial.false,
+        "by_chance": _share(trial.by_chance),
         "depth_snr": depth if np.isfinite(depth) else None,
         "depth_mag": float(-2.5 * np.log10(depth / LIMIT_SNR)) if np.isfinite(depth) else None,
         "completeness": [
@@ -227,6 +219,7 @@ def _point(snr: np.ndarray, found: np.ndarray, false: float) -> dict:
             for low, top, hits in rows
         ],
         "high_snr_completeness": _share(found[high]),
+        "high_snr_purity": float(found[high].sum() / max(found[high].sum() + trial.false_bright, 1)),
         "high_snr_n": int(high.sum()),
     }
 
@@ -254,20 +247,20 @@ def _compared(snr: np.ndarray, trials: dict, curves: dict, seed: int) -> dict:
     compared: dict[str, dict] = {}
     for label, purity in (("purity_0.95", PURITY), ("purity_0.99", HIGH_PURITY)):
         rates = {name: rate_at_purity(curve, purity) for name, curve in curves.items()}
-        base, _ = _pooled(trials["sep"], rates["sep"])
+        base = _pooled(trials["sep"], rates["sep"]).found
         compared[label] = {}
         for name, rate in rates.items():
-            found, false = _pooled(trials[name], rate)
-            numbers = _point(snr, found, false) | _gain(snr, base, found, seed)
+            pooled = _pooled(trials[name], rate)
+            numbers = _point(snr, pooled) | _gain(snr, base, pooled.found, seed)
             compared[label][name] = numbers | {"false_per_megapixel": rate}
-    base, false = _pooled(trials["sep"], 0.0)
-    of_sep = _point(snr, base, false)
-    rate = rate_at_purity(curves["segmenter"], max(PURITY, of_sep["purity"]))
-    found, false = _pooled(trials["segmenter"], rate)
-    compared["gain_over_sep_default"] = _gain(snr, base, found, seed) | {
-        "purity": _point(snr, found, false)["purity"],
+    default = _pooled(trials["sep"], 0.0)
+    of_sep = _point(snr, default)
+    pooled = _pooled(trials["segmenter"], rate_at_purity(curves["segmenter"], max(PURITY, of_sep["purity"])))
+    ours = _point(snr, pooled)
+    compared["gain_over_sep_default"] = _gain(snr, default.found, pooled.found, seed) | {
+        "purity": ours["purity"],
         "purity_of_sep": of_sep["purity"],
-        "depth_snr": _point(snr, found, false)["depth_snr"],
+        "depth_snr": ours["depth_snr"],
         "depth_snr_of_sep": of_sep["depth_snr"],
     }
     return compared
