@@ -25,8 +25,7 @@ FROZEN, FINE_TUNED, UNLABELLED, SCRATCH = "frozen", "fine_tuned", "fine_tuned_un
 WAYS = {
     FROZEN: "logistic regression on the model's features, which stay as they are",
     FINE_TUNED: "that classifier and the encoder under it trained on",
-    UNLABELLED: "the fine-tuned net trained on with all training images, labelled or not, by what it and a net from "
-    "scratch said of them",
+    UNLABELLED: "the fine-tuned net trained on with all training images, labelled or not, by what it said of them",
     SCRATCH: "the encoder of the contrastive denoiser, from random weights",
 }
 MEASURE = "python scripts/evaluate.py few_labels LAYOUT:PATH --models contrastive_denoiser --json {path}"

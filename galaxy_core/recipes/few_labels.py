@@ -53,9 +53,8 @@ DEFINITIONS = {
     "cross-validation on the drawn labels alone; all labels are one draw, so they have one seed",
     FINE_TUNED: "begun with that classifier, trained on with the encoder for a length set before, without "
     "validation labels; prediction: mean of eight views",
-    UNLABELLED: "the fine-tuned net trained on with all training images, towards the labels that were drawn and what "
-    "it and a net trained from scratch on the same labels said of the others, sharpened, each class with its share "
-    "among the labels",
+    UNLABELLED: "the fine-tuned net trained on with all training images, towards what it said of them, sharpened, and "
+    "the labels that were drawn",
     SCRATCH: "encoder of the contrastive denoiser with random weights and a linear layer, trained and judged likewise",
     "settings": "rate, length and learned statistics of fine-tuning: chosen on all validation galaxies, with the first "
     "draw of labels; the other settings of training were set beforehand",

@@ -3,11 +3,10 @@
 Fine-tuning begins with the classifier on frozen features as its last layer, since a random one would bend the features
 before it says anything (Kumar et al. 2022, ICLR, "linear probing then fine-tuning").
 
-Where images without a label may be learned from, a committee says what all training images are: the fine-tuned net and
-one trained from scratch on the same labels, which err on different galaxies. The fine-tuned net goes on learning from
-that, under stronger views, and from the labels that are known (noisy student, Xie et al. 2020, CVPR; SimCLR v2, Chen et
-al. 2020, NeurIPS). What the committee said is sharpened, and weighed so that each class has the share it has among the
-labels (distribution alignment, Berthelot et al. 2020, ICLR, "ReMixMatch", section 3.1): rare classes would be lost.
+Where images without a label may be learned from, the fine-tuned net says what all training images are, and goes on
+learning from that, sharpened, and from the labels that are known (noisy student, Xie et al. 2020, CVPR; SimCLR v2, Chen
+et al. 2020, NeurIPS): it agrees with itself under views it has not seen, and ever more galaxies lie far from where it
+is unsure.
 
 A training has its length from the start, and what stands at its end is kept: the 25 validation labels that go with 1 %
 of the labels choose an epoch no better than chance.
@@ -49,9 +48,7 @@ class TrainingConfig:
     label_smoothing : float
         Share of every target that is spread evenly over the classes.
     temperature : float
-        What the committee says of images without a label is raised to its inverse before a net learns from that.
-    unlabelled_viewing : ViewConfig
-        In place of ``views`` where images without a label are learned from.
+        What a net says of images without a label is raised to its inverse before it goes on learning from that.
     fine_tuned, unlabelled, scratch : FitConfig
         ``epochs`` is the most there are; fewer where ``n_views`` are reached before, but never below `LEAST_EPOCHS`.
         ``batch_size`` is the most, too: an eighth of the galaxies where that is less, 16 at least; ``learning_rate``
@@ -74,18 +71,6 @@ class TrainingConfig:
     exact_share: float = 0.25
     label_smoothing: float = 0.05
     temperature: float = 0.6
-    unlabelled_viewing: ViewConfig = field(
-        default_factory=lambda: ViewConfig(
-            scale_min=0.75,
-            scale_max=1.25,
-            shift_max=0.06,
-            brightness_log_sigma=0.2,
-            channel_gain_log_sigma=0.08,
-            grey_probability=0.0,
-            noise_probability=0.4,
-            noise_level_max=0.6,
-        )
-    )
     fine_tuned: FitConfig = field(default_factory=lambda: FitConfig(60, 64, 1.5e-3, 2e-2, average_decay=0.99))
     fine_tuned_views: int = 42_000
     unlabelled: FitConfig = field(default_factory=lambda: FitConfig(3, 128, 1.5e-3, 2e-2, average_decay=0.99))
@@ -189,33 +174,6 @@ def sharpen(shares: np.ndarray, temperature: float) -> np.ndarray:
     """
     raised = np.power(shares.astype(np.float64), 1 / temperature)
     return (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def align(shares: np.ndarray, wanted: np.ndarray, n_rounds: int = 100) -> np.ndarray:
-    """Probabilities weighed by class so that their mean over galaxies is ``wanted``; float32 (n, n_classes).
-
-    Berthelot et al. 2020 (ICLR, section 3.1) divide by the mean and normalise once; done again and again the means
-    agree (iterative proportional fitting). A class nobody speaks for, or that is not wanted, stays out.
-
-    Parameters
-    ----------
-    shares : float array, shape (n, n_classes)
-        Rows sum to 1.
-    wanted : float array, shape (n_classes,)
-        Sums to 1.
-
-    Examples
-    --------
-    >>> align(np.array([[0.9, 0.1], [0.6, 0.4]], np.float32), np.array([0.5, 0.5])).mean(axis=0).round(3).tolist()
-    [0.5, 0.5]
-    """
-    made, weights = shares.astype(np.float64), np.ones(len(wanted))
-    for _ in range(n_rounds):
-        told = made.mean(axis=0)
-        weights *= np.where(told > 1e-12, wanted / np.maximum(told, 1e-12), 1.0)
-        made = shares * weights
-        made /= np.maximum(made.sum(axis=1, keepdims=True), 1e-300)
-    return made.astype(np.float32)
 
 
 def predict(

@@ -7,8 +7,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,6 @@ from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, NO_MODEL, SCRATCH, 
 from galaxy_core.recipes.few_labels_frozen import LinearHead, fit_head
 from galaxy_core.recipes.few_labels_training import (
     FewLabelNet,
-    TrainingConfig,
-    align,
     fit_config_for,
     predict,
     scratch_net,
@@ -39,12 +37,11 @@ if TYPE_CHECKING:
 
 TEACHER_VIEWS = 2  # of each training image that a fine-tuned net names: as sure a mean would take four times as long
 LABELLED_SHARE = 0.25  # of what is learned from where all training images are
-OF_UNLABELLED = {"unlabelled", "unlabelled_views", "unlabelled_viewing", "temperature"}
-OF_SCRATCH = {"scratch", "scratch_views"}
+OF_UNLABELLED, OF_SCRATCH = {"unlabelled", "unlabelled_views", "temperature"}, {"scratch", "scratch_views"}
 SPARED = {
     FROZEN: set(),
     FINE_TUNED: OF_UNLABELLED | OF_SCRATCH,
-    UNLABELLED: set(),
+    UNLABELLED: OF_SCRATCH,
     SCRATCH: OF_UNLABELLED | {"fine_tuned", "fine_tuned_views"},
 }
 """Settings of a training that a way does not come across: with others its results stay."""
@@ -156,27 +153,6 @@ def starting_net(subject: Subject | None, share: float, seed: int, task: Task, c
     return net
 
 
-def all_images(
-    teachers: Sequence[FewLabelNet],
-    rows: np.ndarray,
-    targets: np.ndarray,
-    task: Task,
-    training: TrainingConfig,
-    device: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """All training images to learn from, those of ``rows`` more often, and what is said of them.
-
-    Where a label is not known, it is what the teachers say together, sharpened, each class with its share among
-    ``rows``.
-    """
-    others = np.setdiff1d(task.stamps.rows(TRAIN), rows)
-    if len(others):
-        told = np.mean([predict(net, task.stamps, others, device, TEACHER_VIEWS) for net in teachers], axis=0)
-        targets[others] = align(sharpen(told, training.temperature), targets[rows].mean(axis=0))
-    n_repeats = max(1, round(LABELLED_SHARE / (1 - LABELLED_SHARE) * len(others) / len(rows)))
-    return np.concatenate([others, np.repeat(rows, n_repeats)]), targets
-
-
 def trained_net(
     subject: Subject | None,
     way: str,
@@ -195,23 +171,23 @@ def trained_net(
     if kept.exists():
         net.load_state_dict(load_file(kept))
         return net.to(device).eval(), {}
-    training = config.training
-    items, targets = draw_labels(task.classes, task.train, share, seed), one_hot(task)
-    limits, n_views = training.fine_tuned, training.fine_tuned_views
+    rows, targets = draw_labels(task.classes, task.train, share, seed), one_hot(task)
+    items, limits, n_views = rows, config.training.fine_tuned, config.training.fine_tuned_views
     if way == SCRATCH:
-        limits, n_views = training.scratch, training.scratch_views
-    elif way == UNLABELLED:
-        teachers = [
-            trained_net(by, how, share, seed, task, config, device, report, f"{label}: {how.replace('_', ' ')}")[0]
-            for by, how in ((subject, FINE_TUNED), (None, SCRATCH))
-        ]
-        net, (items, targets) = teachers[0], all_images(teachers, items, targets, task, training, device)
-        limits, n_views = training.unlabelled, training.unlabelled_views
-        training = replace(training, views=training.unlabelled_viewing)
+        limits, n_views = config.training.scratch, config.training.scratch_views
+    elif way != FINE_TUNED:
+        net, _ = trained_net(subject, FINE_TUNED, share, seed, task, config, device, report, f"{label}: teacher")
+        others = np.setdiff1d(task.stamps.rows(TRAIN), rows)
+        if len(others):
+            told = predict(net, task.stamps, others, device, TEACHER_VIEWS)
+            targets[others] = sharpen(told, config.training.temperature)
+        n_repeats = max(1, round(LABELLED_SHARE / (1 - LABELLED_SHARE) * len(others) / len(rows)))
+        items = np.concatenate([others, np.repeat(rows, n_repeats)])
+        limits, n_views = config.training.unlabelled, config.training.unlabelled_views
     fit_config = fit_config_for(limits, n_views, len(items))
     folder = kept.with_suffix("")
     progress = report and (lambda _, step, n_steps, losses: report(label, step, n_steps))
-    train_net(net, task.stamps, targets, items, fit_config, training, folder, seed, device, progress)
+    train_net(net, task.stamps, targets, items, fit_config, config.training, folder, seed, device, progress)
     with atomic_path(kept) as temporary:
         save_file({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}, temporary)
     shutil.rmtree(folder)
