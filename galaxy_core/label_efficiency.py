@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,8 @@ class LabelEfficiency:
     n_train, n_test : int
         Training galaxies with a label, and test galaxies.
     points : tuple of Point
+    passes : dict
+        Passes over the galaxies in which the encoder of each model learned, where that is known.
     """
 
     path: Path
@@ -76,6 +78,7 @@ class LabelEfficiency:
     n_train: int
     n_test: int
     points: tuple[Point, ...]
+    passes: dict[str, int] = field(default_factory=dict)
 
 
 def summarise(results: Iterable[dict]) -> list[Point]:
@@ -152,11 +155,13 @@ def read_results(path: str | Path) -> LabelEfficiency:
         if not (isinstance(catalog, str) and isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise ValueError("no catalog")
         counts = int(record["n_train"]), int(record["n_test"])
+        told = {name: about.get("passes") for name, about in record.get("models", {}).items()}
+        passes = {name: int(number) for name, number in told.items() if number is not None}
     except FileNotFoundError as error:
         raise ArtifactError(f"There is no {path}; make it with `{MEASURE.format(path=path)}`.") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged; {again}.") from error
-    return LabelEfficiency(path, catalog, tuple(names), *counts, tuple(summarise(results)))
+    return LabelEfficiency(path, catalog, tuple(names), *counts, tuple(summarise(results)), passes)
 
 
 def _check(row: dict) -> None:

@@ -256,3 +256,10 @@ def test_shares_of_the_truth():
     np.testing.assert_allclose(truth_shares(logits, np.array([1, 4]), np.array([4, 2, 4])), [0.8, 1e-6, 1e-6])
     found, weight, bias = fit_logistic(np.zeros((3, 2)), np.array([5, 5, 5]), 1.0)
     assert found.tolist() == [5] and weight.shape == (1, 2) and bias.tolist() == [0.0]
+
+
+def test_passes_are_those_in_which_the_encoder_learned(tmp_path):
+    phases = ["contrast"] * 3 + ["denoise"] * 5 + ["redraw"]
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps({"phase": phase}) + "\n" for phase in phases))
+    assert few_labels.passes_of(tmp_path) == 4
+    assert few_labels.passes_of(tmp_path / "elsewhere") is None

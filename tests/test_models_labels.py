@@ -54,9 +54,10 @@ def curve(app) -> go.Figure | None:
 
 def test_the_curve(open_app, tmp_path):
     write_model(tmp_path)
-    write(tmp_path)
+    write(tmp_path, models={"cae": {"passes": 6}, "moco": {}})
     app = open_app(tmp_path, PAGE)
     assert not app.exception and not app.error
+    assert "in which encoders learned: cae 6." in said(app)
     figure = curve(app)
     assert (
         figure.layout.title.text == "Accuracy on 250 test galaxies of synthetic:9000"

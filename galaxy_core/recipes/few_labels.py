@@ -41,6 +41,7 @@ from galaxy_core.stamps import make_stamps
 from galaxy_core.vectors import has_class
 
 STAMP_PX = 128
+ENCODER_PHASES = ("contrast", "redraw", "whole")
 Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
@@ -175,7 +176,15 @@ def describe(folder: str | Path, models: dict[str, nn.Module], checksums: dict[s
         "encoder_sha256": checksums[Path(folder).name],
         "n_features": model.encoder.n_features,
         "input_px": model.config.embedding_input_px,
+        "passes": passes_of(folder),
     }
+
+
+def passes_of(folder: str | Path) -> int | None:
+    """Passes over the galaxies in which a model's encoder learned, by its history; None where that was not kept."""
+    path = Path(folder) / "history.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return sum(json.loads(line)["phase"] in ENCODER_PHASES for line in lines) or None
 
 
 def describe_task(catalog: Catalog, task: Task, merges: Sequence[str]) -> dict:

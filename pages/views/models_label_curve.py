@@ -106,10 +106,12 @@ def caption_of(results: LabelEfficiency) -> str:
     seeds = sorted({point.n_seeds for point in results.points})
     draws = f"{seeds[0]} to {seeds[-1]} draws" if len(seeds) > 1 else words.count(seeds[0], "draw", "draws")
     told = next(one for one in PUBLISHED if one.system == CAE and one.task == "classes")
+    passes = ", ".join(f"{name} {number}" for name, number in sorted(results.passes.items()))
+    learned = f" Passes over the galaxies in which encoders learned: {passes}." if passes else ""
     kind = "four classes, too, but of" if len(results.class_names) == 4 else "another task, on"
     return (
         f"{classes_of(results)}. All {results.n_test:,} test galaxies of {results.catalog} at their natural mix; labels"
-        f" drawn from {results.n_train:,} training galaxies, {draws} each. Published beside it: the fifth system tells"
+        f" drawn from {results.n_train:,} training galaxies, {draws} each.{learned} Published beside it: the fifth system tells"
         f" round, in between, edge-on or cigar, and spiral from few labels in {told.stated} of cases ({kind} other"
         " galaxies, chosen in another way)."
     )
