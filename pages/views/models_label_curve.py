@@ -111,9 +111,9 @@ def caption_of(results: LabelEfficiency) -> str:
     kind = "four classes, too, but of" if len(results.class_names) == 4 else "another task, on"
     return (
         f"{classes_of(results)}. All {results.n_test:,} test galaxies of {results.catalog} at their natural mix; labels"
-        f" drawn from {results.n_train:,} training galaxies, {draws} each.{learned} Published beside it: the fifth system tells"
-        f" round, in between, edge-on or cigar, and spiral from few labels in {told.stated} of cases ({kind} other"
-        " galaxies, chosen in another way)."
+        f" drawn from {results.n_train:,} training galaxies, {draws} each.{learned} Published beside it: the fifth"
+        f" system tells round, in between, edge-on or cigar, and spiral from few labels in {told.stated} of cases"
+        f" ({kind} other galaxies, chosen in another way)."
     )
 
 

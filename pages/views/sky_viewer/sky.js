@@ -85,14 +85,20 @@ class SkyObjects {
       groups.get(key).push(i);
     }
     for (const [key, members] of [...groups].sort(([a], [b]) => (a === -1) - (b === -1))) {
-      context.strokeStyle = key === -1 ? "#ffd166" : message.palette[key];
+      const width = (key === -1 ? 2.2 : here.length > MANY ? 0.9 : 1.3) * ratio;
       context.globalAlpha = key === -1 ? 1 : any ? 0.35 : 0.9;
-      context.lineWidth = (key === -1 ? 2.2 : here.length > MANY ? 0.9 : 1.3) * ratio;
       context.beginPath();
       for (const i of members) this.ellipse(context, panel, i, least);
-      context.stroke();
+      if (here.length <= MANY) this.stroke(context, "#000000a0", width + 2 * ratio); // else lost on a bright star
+      this.stroke(context, key === -1 ? "#ffd166" : message.palette[key], width);
     }
     context.globalAlpha = 1;
+  }
+
+  stroke(context, colour, width) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.stroke();
   }
 
   ellipse(context, panel, i, least) {
@@ -109,8 +115,6 @@ class SkyObjects {
     const { viewer } = this, [x, y] = viewer.toPanel(panel, opened.x + 0.5, opened.y + 0.5);
     const radius = Math.max(opened.a * viewer.scaleOf(panel), 6 * ratio) + 5 * ratio, arm = 9 * ratio;
     for (const [colour, width] of [["#000000a0", 5], ["#f2b04a", 2.4]]) {
-      context.strokeStyle = colour;
-      context.lineWidth = width * ratio;
       context.beginPath();
       for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
         context.moveTo(x + dx * radius, y + dy * radius);
@@ -118,7 +122,7 @@ class SkyObjects {
       }
       context.moveTo(x + radius, y);
       context.arc(x, y, radius, 0, 2 * Math.PI);
-      context.stroke();
+      this.stroke(context, colour, width * ratio);
     }
   }
 
