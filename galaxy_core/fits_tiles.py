@@ -3,6 +3,10 @@
 The decoders behind astropy are C that believes the file: a tile that unpacks to gigabytes fills the memory, a table
 that points every tile at the same bytes takes hours, and an HCOMPRESS_1 tile of another size than the table says is
 written outside its memory. So all that is checked first. PLIO_1, which is for masks, is not read.
+
+HCOMPRESS_1 is decoded by one thread at a time: its decoder keeps its place in the bits in C variables that all threads
+share, and lets other threads run meanwhile, so two images read at once spoiled each other. Dithered images, too: who
+comes first fills the one table of random numbers, and others would use it half full.
 """
 
 from __future__ import annotations
@@ -11,7 +15,9 @@ import io
 import math
 import re
 import struct
+import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import numpy as np
 from astropy.io import fits
@@ -35,6 +41,7 @@ _EMPTY_PRIMARY = b"".join(
 EMPTY_PRIMARY = (_EMPTY_PRIMARY + b"EXTEND  =                    T".ljust(80) + b"END".ljust(80)).ljust(BLOCK)
 _FORMAT = re.compile(r"(\d*)([LXBIJKAEDCMPQ])([BIJKED]?)")
 _WIDTH = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16, "P": 8, "Q": 16}
+_ONE_AT_A_TIME = threading.Lock()
 _PACKED_COLUMNS = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA")
 
 
@@ -60,7 +67,9 @@ def tile_strips(data: bytes, extension: Extension, name: str) -> Iterator[tuple[
     ImageError
     """
     packed = check_tiles(data, extension, name)
-    if extension.cards.get("ZCMPTYPE") == "HCOMPRESS_1":
+    dithered = str(extension.cards.get("ZQUANTIZ", "")).startswith("SUBTRACTIVE")
+    hcompress = extension.cards.get("ZCMPTYPE") == "HCOMPRESS_1"
+    if hcompress:
         one = _padded(data, extension, packed, name)
     else:
         one = EMPTY_PRIMARY + data[extension.header_start : extension.data_end]
@@ -68,7 +77,10 @@ def tile_strips(data: bytes, extension: Extension, name: str) -> Iterator[tuple[
     with fits.open(io.BytesIO(one), memmap=False, do_not_scale_image_data=True) as hdus:
         section = hdus[1].section
         for where in _strips(shape, tile):
-            yield where, section[where]
+            # not held while the caller works on the strip
+            with _ONE_AT_A_TIME if hcompress or dithered else nullcontext():
+                strip = section[where]
+            yield where, strip
 
 
 def compressed_header(data: bytes, extension: Extension) -> fits.Header:
