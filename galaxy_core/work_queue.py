@@ -16,6 +16,7 @@ from typing import Any
 
 from galaxy_core.errors import GalaxyError
 from galaxy_core.work_priority import stand_back
+from galaxy_core.work_process import Processes
 from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Limits, Standing, StoppedError, Task
 from galaxy_core.work_turns import turns
 
@@ -70,6 +71,7 @@ class WorkQueue:
         self._alive, self._starts, self._sweeper = 0, 0, None
         self._closing = threading.Event()
         self._is_here, self._clock = is_here, clock
+        self._processes = Processes()
 
     def want(self, visitor: str, tasks: Sequence[Task], shown: Collection[str] = (), topic: str = "") -> None:
         """Say all that a visitor wants now of a topic, in order; what was wanted before and is not named is given up.
@@ -156,13 +158,18 @@ class WorkQueue:
             self._refused = {key: said for key, said in self._refused.items() if key in asked}
             self._give_up()
             self._changed()
+            nobody = not self._visitors
+        if nobody:
+            self._processes.end_waiting()
 
     def close(self, seconds: float) -> bool:
         """Start nothing more, stop what runs at its next report, after a tile or a file; whether all ended in time."""
         self._closing.set()
         with self._change:
             self._give_up()
-            return self._change.wait_for(lambda: self._alive == 0, seconds)
+            ended = self._change.wait_for(lambda: self._alive == 0, seconds)
+        self._processes.end()
+        return ended
 
     def _sweep_on(self) -> None:
         while not self._closing.wait(SWEEP_S):
@@ -268,7 +275,7 @@ class WorkQueue:
         state, error, result, size = DONE, "", None, 0
         try:
             report(0.0)
-            result = task.run(report)
+            result = self._processes.run(task.run, report, task.name) if task.apart else task.run(report)
             size = 0 if result is None else result.nbytes
         except StoppedError:
             state = STOPPED

@@ -57,6 +57,8 @@ class Task:
         Tasks with the same word here never run at the same time.
     stays : bool
         Once it runs it is finished, even if its visitor is gone by then.
+    apart : bool
+        It runs in a process of its own, see `work_process`; ``run`` and its result can be pickled.
     """
 
     key: str
@@ -65,6 +67,7 @@ class Task:
     stop: Callable[[], None] | None = None
     alone: str = ""
     stays: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pages.views.words import number
 
 MODEL_TITLE = "Galaxy Atlas"
 MODEL_KEY = "model"
-VERSIONS = TITLES | {denoise_adapt.METHOD: denoise_adapt.TITLE}
+VERSIONS = TITLES | {denoise_work.ADAPTED: denoise_adapt.TITLE}
 LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than 30 times above the noise are left
 as they are, so bright cores and saturated stars do not change. On nine sets of real frames (EMMI, KiDS, SDSS, HST, HSC,
 M67) the flux of sources above 5 sigma changed by at most 0.17 % in the median; some of them set the method's constants,
@@ -100,8 +100,8 @@ def choose_version(work_key: str, work: Work) -> str:
     """The right-hand image: the model's, the adapted one's, or a classical method's, run when it is first chosen."""
     titles = {MODEL_KEY: MODEL_TITLE}
     if denoise_adapt.tasks(work_key, work):
-        titles[denoise_adapt.METHOD] = denoise_adapt.TITLE
-    elif st.session_state.get("denoise-version") == denoise_adapt.METHOD:
+        titles[denoise_work.ADAPTED] = denoise_adapt.TITLE
+    elif st.session_state.get("denoise-version") == denoise_work.ADAPTED:
         st.session_state["denoise-version"] = MODEL_KEY  # it was chosen for another image
     titles |= {method: TITLES[method] for method in METHODS}
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -1,4 +1,7 @@
-"""What is done in the background on the Denoise page: decode, denoise, measure."""
+"""What is done in the background on the Denoise page: decode, denoise, measure.
+
+It is done in processes of its own, which read this module: Streamlit is not needed here.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +23,12 @@ from galaxy_core.embedding import find_model
 from galaxy_core.images import AstroImage, decode_image
 from galaxy_core.tiles import blend_tiles
 from galaxy_core.work_tasks import Report, Task
-from pages.views import loaded_models
 
-MODEL = "contrastive_denoiser"
+MODEL, ADAPTED = "contrastive_denoiser", "adapted"
 SEED = 0
 WHOLE_PX = 2**21  # a classical method works on images up to this many pixels at once, on larger ones in tiles
 DENOISED = 0.9  # of the work, when measuring begins
+ADAPTING = 0.8  # of the work, when denoising with an adapted model begins
 
 
 @dataclass(frozen=True)
@@ -110,17 +113,36 @@ class Version:
         return self.pixels.nbytes
 
 
+@dataclass(frozen=True)
+class Adapted(Version):
+    """The image denoised by the adapted model, and how that was judged."""
+
+    improved: bool = False
+    sentence: str = ""
+    warning: str = ""
+
+
 def denoise_task(item: Item, options: Options, root: Path) -> Task:
     """The task of denoising an image; raises `ModelError` where there is no model."""
     weights = find_model(MODEL, root) / "weights.safetensors"
     stamp = weights.stat().st_mtime_ns
     key = _key(item.digest, item.name, [options.hdu, options.noise, options.added], str(weights), stamp)
-    return Task(key, item.name, lambda report: _denoise(item, options, weights, stamp, report))
+    return Task(key, item.name, partial(_denoise, item, options, weights, stamp), apart=True)
 
 
 def classical_task(work_key: str, work: Work, method: str) -> Task:
     """The task of denoising the same image with a classical method."""
-    return Task(_key(work_key, method), work.result.name, lambda report: _classical(work, method, report))
+    return Task(_key(work_key, method), work.result.name, partial(_classical, work, method), apart=True)
+
+
+def adapt_task(work_key: str, work: Work, seconds: int) -> Task:
+    """Adapt the model for so long, denoise with the result and measure it."""
+    return Task(adapt_key(work_key, seconds), work.result.name, partial(_adapt, work, seconds), apart=True)
+
+
+def adapt_key(work_key: str, seconds: int) -> str:
+    """The key of that task."""
+    return _key(work_key, ADAPTED, seconds)
 
 
 def _key(*parts: object) -> str:
@@ -129,10 +151,10 @@ def _key(*parts: object) -> str:
 
 @lru_cache(maxsize=2)
 def _load(folder: Path, stamp: int):
-    """The model, as other pages have it; and once it is there, what was loaded with it is set aside."""
-    model = loaded_models.load_denoiser(folder, stamp)
-    set_aside()
-    return model
+    """The model, kept by the process that works with it."""
+    from galaxy_core.models import load_model, resolve_device
+
+    return load_model(folder, resolve_device("auto"))
 
 
 def set_aside() -> None:
@@ -181,6 +203,25 @@ def _classical(work: Work, method: str, report: Report) -> Version:
     return Version(method, pixels, measure_version(work.reference, pixels))
 
 
+def _adapt(work: Work, seconds: int, report: Report) -> Adapted:
+    from galaxy_core.adaptation import adapt
+
+    model = _load(work.model_file.parent, work.model_file.stat().st_mtime_ns)
+    adapted = adapt(work.image, model, seconds, lambda done: report(ADAPTING * done))
+    pixels, measured = work.result.denoised, work.after
+    if adapted.improved:
+        told = work.result.noise_sigma if work.result.noise_given else None
+        pixels = denoise_image(work.image, adapted, told, lambda d: report(ADAPTING + (0.95 - ADAPTING) * d)).denoised
+        measured = measure_version(work.reference, pixels)
+    numbers = f"{adapted.error_before:.4g} before, {adapted.error_after:.4g} after, in units of the noise it is told"
+    judged = f"error on pixels set aside, their own noise included: {numbers}; {adapted.n_steps} steps"
+    if adapted.improved:
+        sentence = f"The adapted model is better on this image ({judged})."
+    else:
+        sentence = f"The shipped model is kept: adapting did not make it better beyond chance ({judged})."
+    return Adapted(ADAPTED, pixels, measured, adapted.improved, sentence, adapted.warning)
+
+
 def _in_tiles(image: np.ndarray, denoise: Callable[[np.ndarray], np.ndarray], report: Report) -> np.ndarray:
     """A large image denoised tile by tile, as the model's is; float32 of the same shape."""
     pixels = np.empty_like(image)
@@ -209,10 +250,18 @@ def as_result(work: Work, version: Version, title: str) -> DenoiseResult:
 
 def upload_item(digest: str, name: str, data: bytes) -> Item:
     """An uploaded file."""
-    return Item(digest, name, lambda hdu: decode_image(data, name, *([] if hdu is None else [hdu])), data)
+    return Item(digest, name, partial(_read_upload, data, name), data)
+
+
+def _read_upload(data: bytes, name: str, hdu: int | None) -> AstroImage:
+    return decode_image(data, name, *([] if hdu is None else [hdu]))
 
 
 def pixels_item(pixels: np.ndarray, name: str) -> Item:
     """A display image in memory."""
     digest = hashlib.sha1(pixels.tobytes()).hexdigest()
-    return Item(digest, name, lambda hdu: AstroImage(pixels, False, None, "PNG", name))
+    return Item(digest, name, partial(_give_pixels, pixels, name))
+
+
+def _give_pixels(pixels: np.ndarray, name: str, hdu: int | None) -> AstroImage:
+    return AstroImage(pixels, False, None, "PNG", name)

@@ -108,19 +108,32 @@ class Server:
         self.process.wait(60)
 
     def memory_mib(self) -> dict[str, float]:
-        """Resident memory now and at its highest, in MiB; empty on a system without /proc."""
-        with suppress(OSError):
-            lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-            values = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith("Vm")}
-            return {"now": round(values["VmRSS"], 1), "peak": round(values["VmHWM"], 1)}
-        return {}
+        """Resident memory now and at its highest, in MiB, with all its processes; empty on a system without /proc."""
+        now = peak = 0.0
+        for process in self._processes():
+            with suppress(OSError, KeyError):  # it may have ended just now
+                lines = Path(f"/proc/{process}/status").read_text().splitlines()
+                values = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith("Vm")}
+                now, peak = now + values["VmRSS"], peak + values["VmHWM"]
+        return {"now": round(now, 1), "peak": round(peak, 1)} if now else {}
 
     def processor_s(self) -> float:
-        """Seconds of a processor the server has used; NaN on a system without /proc."""
-        with suppress(OSError):
-            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return float("nan")
+        """Seconds of a processor the server and its processes have used; NaN on a system without /proc."""
+        ticks = 0
+        for process in self._processes():
+            with suppress(OSError):
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, fields[11:15]))  # its own, and of those that have ended
+        return ticks / os.sysconf("SC_CLK_TCK") if ticks else float("nan")
+
+    def _processes(self) -> list[int]:
+        """The server and what it has started."""
+        found = [self.process.pid]
+        for process in found:
+            for threads in Path(f"/proc/{process}/task").glob("*/children"):
+                with suppress(OSError):
+                    found += map(int, threads.read_text().split())
+        return found
 
 
 class Visit:
