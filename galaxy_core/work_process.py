@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from galaxy_core.errors import GalaxyError
-from galaxy_core.work_priority import stand_back
+from galaxy_core.work_priority import let_others_run, stand_back
 from galaxy_core.work_tasks import Report, StoppedError
 
 POLL_S = 0.1  # between looks whether a job is still wanted
@@ -115,6 +115,7 @@ class _Process:
 
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        let_others_run(environment)
         self.popen = subprocess.Popen(
             [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )

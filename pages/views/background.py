@@ -16,6 +16,7 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from galaxy_core.errors import GalaxyError
+from galaxy_core.work_priority import let_others_run
 
 if TYPE_CHECKING:
     from galaxy_core.work_queue import WorkQueue
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 
 JOBS = "GALAXY_ATLAS_JOBS"
 END_S = 10.0  # at the end of the program, for running jobs to finish their tile or file
-
-
 FIRST_TIDY_S, TIDY_S = 5.0, 60.0
+let_others_run(os.environ)  # before anything loads PyTorch
 _MAKING, _untidy = threading.Lock(), threading.Event()
 
 
