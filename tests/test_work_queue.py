@@ -183,6 +183,8 @@ def test_pages_have_wishes_of_their_own_and_places_in_one_queue():
 def running_at_once(queue: WorkQueue, wishes: dict[str, int]) -> dict[str, int]:
     """How many jobs of each visitor run at the same time, when each wishes for some that are held."""
     go, started = threading.Event(), {visitor: [threading.Event() for _ in range(n)] for visitor, n in wishes.items()}
+    for visitor in started:
+        queue.want(visitor, [])  # who comes when all places are taken waits until a job has ended
     for visitor, events in started.items():
         queue.want(visitor, [held(f"{visitor}{n}", go, event) for n, event in enumerate(events)])
     for visitor, events in started.items():
