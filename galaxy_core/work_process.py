@@ -29,6 +29,7 @@ from galaxy_core.work_tasks import Report, StoppedError
 POLL_S = 0.1  # between looks whether a job is still wanted
 STOP_S = 20.0  # for a job to come to its next report once it is stopped; then its process is ended
 END_S = 5.0
+PATIENCE_S = 1.0  # for a process that works to be free, before another is started
 _AT, _STOP, _DONE, _FAILED, _BROKEN = "at", "stop", "done", "failed", "broken"
 
 
@@ -40,7 +41,7 @@ class Processes:
     """Processes that wait for work. As many are started as jobs run at once; a job takes one that waits."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._change = threading.Condition()
         self._waiting: list[_Process] = []
         self._all: set[_Process] = set()
 
@@ -66,12 +67,7 @@ class Processes:
         ProcessError
             For any other mistake in the job.
         """
-        with self._lock:
-            process = self._waiting.pop() if self._waiting else None
-        if process is None:
-            process = _Process()
-            with self._lock:
-                self._all.add(process)
+        process = self._take()
         try:
             return process.run(job, report)
         except (EOFError, OSError):
@@ -81,17 +77,28 @@ class Processes:
                 " cut out a smaller region first."
             ) from None
         finally:
-            with self._lock:
+            with self._change:
                 kept = process.is_ready and process in self._all
                 if kept:
                     self._waiting.append(process)
                 self._all -= set() if kept else {process}
+                self._change.notify()
             if not kept:
                 process.end()
 
+    def _take(self) -> _Process:
+        """One that waits, or does so in a moment: most jobs take less time than a process does to start."""
+        with self._change:
+            self._change.wait_for(lambda: self._waiting or not self._all, PATIENCE_S)
+            if self._waiting:
+                return self._waiting.pop()
+            process = _Process()
+            self._all.add(process)
+            return process
+
     def end_waiting(self) -> None:
         """End those that have nothing to do, and give their memory back."""
-        with self._lock:
+        with self._change:
             ended, self._waiting = self._waiting, []
             self._all.difference_update(ended)
         for process in ended:
@@ -99,14 +106,14 @@ class Processes:
 
     def end(self) -> None:
         """End all; a job that still runs is lost."""
-        with self._lock:
+        with self._change:
             ended, self._waiting, self._all = self._all, [], set()
         for process in ended:
             process.end()
 
     def pids(self) -> list[int]:
         """Of all that live."""
-        with self._lock:
+        with self._change:
             return [process.popen.pid for process in self._all]
 
 
@@ -141,7 +148,7 @@ class _Process:
                 fraction = said[1] if said else fraction
                 report(fraction)
         except StoppedError:
-            with suppress(EOFError, OSError):
+            with suppress(EOFError, OSError, ValueError):  # the last where its pipe was closed meanwhile
                 self._stop()
             raise
         self.is_ready = True

@@ -191,6 +191,16 @@ def test_two_jobs_have_a_process_each(tmp_path):
     queue.close(PATIENCE_S)
 
 
+def test_short_jobs_share_a_process(tmp_path):
+    """A second one is started for who would wait long alone."""
+    queue = WorkQueue(Limits(running=4))
+    tasks = [Task(str(n), str(n), partial(double, []), apart=True) for n in range(20)]
+    queue.want("a", tasks)
+    assert all(queue.wait(task.key, PATIENCE_S) for task in tasks)
+    assert len({queue.result(task.key).pid for task in tasks}) == 1
+    queue.close(PATIENCE_S)
+
+
 def test_processes_end_when_the_last_visitor_is_gone(tmp_path):
     here = {"yes": True}
     clock = lambda: time.monotonic() + (0 if here["yes"] else 1000)  # noqa: E731
