@@ -29,6 +29,28 @@ def test_what_was_set_aside_and_left_behind_is_collected():
     gc.unfreeze()
 
 
+def test_a_page_that_begins_sets_aside_what_is_there():
+    """So that Streamlit, which looks for garbage after each run of a page, has little to look at."""
+    gc.unfreeze()
+    here = [Left() for _ in range(1000)]
+    background.tidy_later()
+    assert gc.get_freeze_count() > len(here) and len(gc.get_objects()) < 1000
+    gc.unfreeze()
+
+
+def test_it_is_known_who_left(monkeypatch):
+    here = {"a", "b"}
+    monkeypatch.setattr(background, "_is_here", lambda visitor: visitor in here)
+    monkeypatch.setattr(background, "_seen", set())
+    for name in ("a", "b"):
+        monkeypatch.setattr(background, "visitor", lambda name=name: name)
+        background.tidy_later()
+    assert not background.somebody_left()
+    here.remove("b")
+    assert background.somebody_left() and not background.somebody_left(), "is told once"
+    gc.unfreeze()
+
+
 def test_all_who_ask_at_once_get_the_same_queue():
     background._queue.cache_clear()
     with ThreadPoolExecutor(8) as pool:
