@@ -38,6 +38,8 @@ FIRST_S = 300  # PyTorch may take long to load on a busy machine
 FORGET_S = 400  # at most, until who left is forgotten
 TIDY_S = 70  # the server tidies its memory once a minute
 STAND_BACK = """#!/bin/sh
+# a browser is a session of its own, and Linux shares processors among sessions first: priorities count within one
+(echo 19 > /proc/self/autogroup) 2> /dev/null
 if command -v chrt > /dev/null; then exec chrt --idle 0 "{path}" "$@"; fi
 exec nice -n 19 "{path}" "$@"
 """
