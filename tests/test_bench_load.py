@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -111,3 +113,21 @@ def test_what_is_foreign_is_seen(text, rows, said):
 def test_the_words_of_the_page_are_understood():
     told = [PLACE.search(place_text(Standing("waiting", place=place)))[1] for place in (1, 2, 13, 21)]
     assert told == ["next", "2", "13", "21"]
+
+
+def test_browsers_of_the_crowd_stand_back_in_and_among_sessions(tmp_path):
+    """The program that the script runs here tells its priorities, where a browser would be."""
+
+    def told(command) -> str:
+        return subprocess.run(command, capture_output=True, text=True, start_new_session=True).stdout
+
+    own = "cat /proc/self/autogroup"
+    if not told(["sh", "-c", f"echo 19 > /proc/self/autogroup; {own}"]).endswith("nice 19\n"):
+        pytest.skip("sessions have no priority of their own on this system")
+    script, inner = tmp_path / "crowd", tmp_path / "browser"
+    inner.write_text(f"#!/bin/sh\n{own}\n")
+    script.write_text(load.STAND_BACK.format(path=inner))
+    for file in (script, inner):
+        file.chmod(0o700)
+    time.sleep(0.2)  # the system takes one change of these in a tenth of a second
+    assert told([script]).endswith("nice 19\n")

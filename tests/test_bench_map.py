@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +162,22 @@ def test_the_stopwatch_measures_the_map(chromium, tiny_root, tmp_path):
             assert 0.1 < opened["interactive_s"] <= opened["picture_s"] and 0.01 < opened["payload_mb"] < 2
             assert page.click(page.rows(1)[0]) > 5 and page.lasso(outline) > 0.01
         assert 50 < server.memory_mib()["now"] <= server.memory_mib()["peak"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
+def test_memory_and_processor_are_those_of_all_processes(tmp_path):
+    work = "import sys, time; blob = bytearray(200 * 2**20); end = time.process_time() + 0.3\n"
+    work += "while time.process_time() < end: pass\nprint(flush=True)\n"
+    script = tmp_path / "parent.py"
+    script.write_text(
+        f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {work + 'sys.stdin.read()'!r}])\n"
+    )
+    server = object.__new__(stopwatch.Server)
+    with subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        server.process = process
+        process.stdout.readline()
+        assert server.memory_mib()["now"] > 200 and server.processor_s() >= 0.3
+        process.stdin.close()
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path):
