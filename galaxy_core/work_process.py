@@ -131,10 +131,13 @@ class _Process:
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
 
     def _listen(self) -> None:
-        with suppress(EOFError, OSError, ValueError):
+        try:
             while True:
                 self.said.put(_receive(self.popen.stdout))
-        self.said.put(None)
+        except (EOFError, OSError, ValueError):  # it has ended, or was; the last where the pipe is closed
+            pass
+        finally:
+            self.said.put(None)
 
     def run(self, job: Callable[[Report], Any], report: Report) -> Any:
         self.number, fraction = self.number + 1, 0.0

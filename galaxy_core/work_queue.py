@@ -11,41 +11,29 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from galaxy_core.errors import GalaxyError
 from galaxy_core.work_priority import stand_back
 from galaxy_core.work_process import Processes
-from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Limits, Standing, StoppedError, Task
+from galaxy_core.work_tasks import (
+    DONE,
+    FAILED,
+    RUNNING,
+    STOPPED,
+    WAITING,
+    Entry,
+    Limits,
+    Standing,
+    StoppedError,
+    Task,
+    Visitor,
+)
 from galaxy_core.work_turns import turns
 
 GONE_S = 120.0  # a visitor whose browser is away for so long wants nothing
 SWEEP_S = 2.0  # between looks for visitors who left
 LOG = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class _Entry:
-    task: Task
-    state: str = WAITING
-    fraction: float = 0.0
-    error: str = ""
-    started: float = 0.0
-    seconds: float = 0.0
-
-
-@dataclass(eq=False)
-class _Visitor:
-    """What a visitor wants, by topic; when something of it was last started, and when the visitor was last there."""
-
-    wishes: dict[str, dict[str, None]] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
-    served: int = -1
-    seen: float = 0.0
-
-    def wants(self, key: str) -> bool:
-        return any(key in keys for keys in self.wishes.values())
 
 
 class WorkQueue:
@@ -62,8 +50,8 @@ class WorkQueue:
     ) -> None:
         self.limits = limits or Limits()
         self._change = threading.Condition(threading.RLock())
-        self._entries: dict[str, _Entry] = {}
-        self._visitors: dict[str, _Visitor] = {}
+        self._entries: dict[str, Entry] = {}
+        self._visitors: dict[str, Visitor] = {}
         self._refused: dict[str, str] = {}
         self._results: OrderedDict[str, Any] = OrderedDict()
         self._sizes: dict[str, int] = {}
@@ -79,7 +67,7 @@ class WorkQueue:
         ``shown`` are the keys whose results are looked at: they are made again where they are no longer kept.
         """
         with self._change:
-            one = self._visitors.setdefault(visitor, _Visitor())
+            one = self._visitors.setdefault(visitor, Visitor())
             one.wishes[topic], one.seen = dict.fromkeys(task.key for task in tasks), self._clock()
             one.asked.update(one.wishes[topic])
             waiting = {key for key, entry in self._entries.items() if entry.state == WAITING}
@@ -108,7 +96,7 @@ class WorkQueue:
             said = f"{len(own):,} of your files wait, the most for one visitor; add this one when some are done."
             self._refused[task.key] = said
         else:
-            self._entries[task.key] = _Entry(task)
+            self._entries[task.key] = Entry(task)
             waiting.add(task.key)
             own.add(task.key)
 
@@ -235,7 +223,7 @@ class WorkQueue:
             self._places = {key: place for place, key in enumerate(order, 1)}
         return self._places
 
-    def _pick(self) -> _Entry | None:
+    def _pick(self) -> Entry | None:
         """The entry to work on next; None where nothing may be begun."""
         under_way, each = self._under_way(), self.limits.running_each(len(self._visitors))
         busy = {entry.task.alone for entry in self._entries.values() if entry.state == RUNNING}
@@ -263,7 +251,7 @@ class WorkQueue:
                 entry.state, entry.started, self._places = RUNNING, self._clock(), None
             self._run(entry)
 
-    def _run(self, entry: _Entry) -> None:
+    def _run(self, entry: Entry) -> None:
         task = entry.task
 
         def report(fraction: float) -> None:
@@ -292,7 +280,7 @@ class WorkQueue:
         with self._change:
             self._end(entry, state, error, result, size)
 
-    def _end(self, entry: _Entry, state: str, error: str, result: Any, size: int) -> None:
+    def _end(self, entry: Entry, state: str, error: str, result: Any, size: int) -> None:
         entry.state, entry.error, entry.seconds = state, error, self._clock() - entry.started
         key, entry.task = entry.task.key, None
         if state == DONE and result is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
@@ -82,3 +82,28 @@ class Standing:
     seconds: float = 0.0
     error: str = ""
     place: int = 0
+
+
+@dataclass(eq=False)
+class Entry:
+    """A task in the queue, and how far it is."""
+
+    task: Task
+    state: str = WAITING
+    fraction: float = 0.0
+    error: str = ""
+    started: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(eq=False)
+class Visitor:
+    """What a visitor wants, by topic; when something of it was last started, and when the visitor was last there."""
+
+    wishes: dict[str, dict[str, None]] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    served: int = -1
+    seen: float = 0.0
+
+    def wants(self, key: str) -> bool:
+        return any(key in keys for keys in self.wishes.values())
