@@ -3,7 +3,8 @@
 One Python process runs one thread's Python at a time: pages that are drawn while images are worked on would wait for
 each other. A process here takes one job after the other and keeps what it has loaded, such as a model. What kills it,
 such as too little memory, fails one job and not the server. Arrays pass as they lie in memory (pickle protocol 5,
-PEP 574).
+PEP 574). The executors of the standard library know no progress and no stopping, are broken for all jobs when one
+process is killed, and run the page again as their main module.
 """
 
 from __future__ import annotations

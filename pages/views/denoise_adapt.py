@@ -53,6 +53,5 @@ def draw(work_key: str, work: Work) -> None:
 
 def _ask(work_key: str, seconds: int) -> None:
     _asked()[work_key] = seconds
-    st.session_state.setdefault("denoise-stopped", set()).discard(
-        adapt_key(work_key, seconds)
-    )  # if it was cancelled before
+    stopped = st.session_state.setdefault("denoise-stopped", set())
+    stopped.discard(adapt_key(work_key, seconds))  # if it was cancelled before

@@ -5,7 +5,6 @@ It is done in processes of its own, which read this module: Streamlit is not nee
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 from collections.abc import Callable
@@ -155,15 +154,6 @@ def _load(folder: Path, stamp: int):
     from galaxy_core.models import load_model, resolve_device
 
     return load_model(folder, resolve_device("auto"))
-
-
-def set_aside() -> None:
-    """Keep what is loaded by now out of garbage collection, which Streamlit starts after every run of a page.
-
-    With PyTorch loaded it would look at 300,000 objects each time, a third of a second in which no other thread works.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def _denoise(item: Item, options: Options, weights: Path, stamp: int, report: Report) -> Work:

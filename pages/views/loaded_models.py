@@ -33,7 +33,7 @@ def load_encoder(folder: Path, changed: int) -> Embedder:
     return load_embedder(folder)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@st.cache_resource(max_entries=3, show_spinner=False)
 def load_morphology(folder: Path, changed: int, reading: str | None = None) -> nn.Module:
     """The model that tells what kind of galaxy it is; one for each reading of votes, since visitors share it."""
     from galaxy_core.morphology import load_classifier

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -145,16 +144,9 @@ def _key(*parts: object) -> str:
 def net_of(model: Model):
     """The network, loaded once for all visitors; raises `ModelError` where it cannot be."""
     try:
-        return _load(model.folder, model.changed, model.reading)
+        return loaded_models.load_morphology(model.folder, model.changed, model.reading)
     except ImportError:
         raise ModelError(upload_search.NO_PYTORCH) from None
-
-
-@lru_cache(maxsize=3)
-def _load(folder: Path, changed: int, reading: str | None):
-    net = loaded_models.load_morphology(folder, changed, reading)
-    denoise_work.set_aside()
-    return net
 
 
 def usual_fraction(image: AstroImage) -> float:

@@ -23,7 +23,7 @@ from galaxy_core.frame_jobs import IN_MEMORY_PX
 from galaxy_core.frame_survey import Rows
 from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, has_model
 from galaxy_core.work_tasks import Report, Task
-from pages.views import denoise_work, sky_sources
+from pages.views import sky_sources
 from pages.views.image_viewer.payload import reduce_mean
 from pages.views.sky_sources import SkyItem
 
@@ -141,9 +141,7 @@ def _is_packed(item: SkyItem) -> bool:
 def _load(folder: Path, stamp: int):
     from galaxy_core.models import load_model, resolve_device
 
-    model = load_model(folder, resolve_device("auto"))
-    denoise_work.set_aside()
-    return model
+    return load_model(folder, resolve_device("auto"))
 
 
 def _opened(item: SkyItem) -> SkyFrame:
