@@ -80,10 +80,12 @@ def _random_photometry(views: Tensor, config: ViewConfig, generator: Generator) 
     grey = torch.flatten(torch.nonzero(torch.rand(n, generator=generator) < config.grey_probability)).to(views.device)
     if len(grey):
         views[grey] = views[grey].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-    noisy = torch.rand(n, generator=generator) < config.noise_probability
-    sigma = noisy * config.noise_level_max * torch.rand(n, generator=generator) * PUBLISHED_SIGMA
-    noise = torch.randn(views.shape, generator=generator).to(views.device)
-    return views.addcmul_(noise, sigma.to(views.device).view(n, 1, 1, 1)).clamp_(0, 1)
+    noisy = torch.flatten(torch.nonzero(torch.rand(n, generator=generator) < config.noise_probability))
+    if len(noisy):  # deviates are drawn for these alone: they cost more than all the rest of a view
+        sigma = config.noise_level_max * torch.rand(len(noisy), generator=generator) * PUBLISHED_SIGMA
+        noise = torch.randn(len(noisy), *views.shape[1:], generator=generator).mul_(sigma.view(-1, 1, 1, 1))
+        views.index_add_(0, noisy.to(views.device), noise.to(views.device))
+    return views.clamp_(0, 1)
 
 
 def random_dihedral(images: Tensor, generator: Generator) -> Tensor:

@@ -96,20 +96,37 @@ def test_scenes_are_the_same_again_and_hold_the_light_they_should(tmp_path):
 
 def test_noise_is_of_one_and_drawn_twice(tmp_path):
     scenes = np.zeros((64, 48, 48), dtype=np.float16)
-    shown = show(scenes, np.arange(64), replace(SMALL, hits_share=0.0), Generator().manual_seed(0))
+    config = replace(SMALL, hits_share=0.0, ends_share=0.0)
+    once, shown = (
+        show(scenes, np.arange(64), config, Generator().manual_seed(0), again)
+        for again in (False, True)
+    )
+    assert once.noise is None and torch.equal(once.noisy, shown.noisy)
     assert float(shown.noise.std()) == pytest.approx(1, abs=0.03)
     assert 0.95 < float(shown.noisy.std()) < 1.1  # with what a sky estimate leaves
     assert abs(float((shown.noisy * shown.noise).mean())) < 0.03
     assert float(shown.growth.min()) == pytest.approx(1, abs=1e-4) and float(shown.growth.max()) > 1.5
 
 
+def test_hits_and_broad_noise_are_where_the_configuration_has_them():
+    scenes = np.zeros((64, 48, 48), dtype=np.float16)
+    plain = replace(SMALL, correlated_share=0.0, ends_share=0.0)
+    settings = [dict(hits_share=hits, broad_share=broad) for hits, broad in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))]
+    quiet, hit, broad = (
+        show(scenes, np.arange(64), replace(plain, **setting), Generator().manual_seed(0)) for setting in settings
+    )
+    assert float(quiet.noisy.max()) < 6 and float(quiet.growth.max()) == pytest.approx(1)
+    far = hit.noisy[hit.noisy > 6]  # about one pixel in ten thousand
+    assert 2 < len(far) < 30 and float(far.max()) < 110
+    assert float(broad.growth.min()) > 1.05 and float(broad.noisy.std()) == pytest.approx(1, abs=0.05)
+
+
 def test_recorruption_teaches_the_light_without_seeing_it():
     """The loss of the two corrupted copies has its minimum at the noiseless light (by which it is linear in it)."""
     torch.manual_seed(0)
     light = torch.full((8, 1, 64, 64), 2.0)
-    shown = Shown(
-        light, light + torch.randn_like(light), torch.randn_like(light), torch.ones(8, 1, 1, 1), torch.ones_like(light)
-    )
+    noisy, noise = light + torch.randn_like(light), torch.randn_like(light)
+    shown = Shown(light, noisy, torch.ones(8, 1, 1, 1), torch.ones_like(light), noise)
     config = replace(TINY, supervision="none")
     scale = (1 + recipe.RECORRUPTION**2) ** -0.5
 
@@ -130,7 +147,7 @@ def test_recorruption_teaches_the_light_without_seeing_it():
 def test_supervision_by_truth_is_cross_entropy_on_an_isophote():
     light = torch.zeros(1, 1, 4, 4)
     light[..., :2] = 1.0
-    shown = Shown(light, light, torch.zeros_like(light), torch.ones(1, 1, 1, 1), torch.ones_like(light))
+    shown = Shown(light, light, torch.ones(1, 1, 1, 1), torch.ones_like(light))
 
     class Known(torch.nn.Module):
         def forward(self, signal):

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -148,8 +148,7 @@ def _phase(model: Segmenter, scenes: np.ndarray, config: Config, device: str) ->
     n_train = len(scenes) - config.n_validation
 
     def prepare(indices: np.ndarray, generator: Generator) -> Shown:
-        shown = show(scenes, indices, config.scenes, generator)
-        return Shown(*(getattr(shown, part.name).to(device) for part in fields(Shown)))
+        return show(scenes, indices, config.scenes, generator, again=config.supervision == "none").to(device)
 
     def losses(shown: Shown, _: Generator) -> dict[str, Tensor]:
         return segmenter_losses(model, shown, config, device)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -156,19 +156,26 @@ def _add(light: np.ndarray, stamp: np.ndarray, x: int, y: int) -> None:
 
 @dataclass(frozen=True)
 class Shown:
-    """A batch: light without noise, with it, and a second draw of the noise; float32 (n, 1, crop, crop). How much more
-    noise there is under a source than in white noise, float32 (n, 1, 1, 1). What was observed, 1 or 0, float32
-    (n, 1, crop, crop); elsewhere the noisy light and the noise are 0."""
+    """A batch: light without noise, and with it; float32 (n, 1, crop, crop). How much more noise there is under a source
+    than in white noise, float32 (n, 1, 1, 1). What was observed, 1 or 0, float32 (n, 1, crop, crop); elsewhere the
+    noisy light is 0. A second draw of the noise, 0 there too, where it was asked for."""
 
     light: Tensor
     noisy: Tensor
-    noise: Tensor
     growth: Tensor
     observed: Tensor
+    noise: Tensor | None = None
+
+    def to(self, device: str) -> Shown:
+        """The batch on a device."""
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return Shown(**{name: None if part is None else part.to(device) for name, part in parts.items()})
 
 
-def show(scenes: np.ndarray, indices: np.ndarray, config: SceneConfig, generator: Generator) -> Shown:
-    """Parts of scenes, turned, mirrored, dimmed or brightened, with noise."""
+def show(
+    scenes: np.ndarray, indices: np.ndarray, config: SceneConfig, generator: Generator, again: bool = False
+) -> Shown:
+    """Parts of scenes, turned, mirrored, dimmed or brightened, with noise, drawn ``again`` if that is asked."""
     n, crop = len(indices), config.crop_px
     light = torch.stack([_cut(scenes[index], crop, generator) for index in indices])[:, None]
     curves = [_curves(n, config, generator), _broad_curves(n, config, generator)]
@@ -177,14 +184,19 @@ def show(scenes: np.ndarray, indices: np.ndarray, config: SceneConfig, generator
     light = light * growth * torch.exp(_uniform(generator, (n, 1, 1, 1), -0.4, 0.4))
 
     def correlated() -> Tensor:
-        parts = zip(power, curves, strict=True)
-        return sum(share.sqrt() * _correlate(curve, crop, generator) for share, curve in parts)
+        total = torch.zeros(n, 1, crop, crop)
+        for share, curve in zip(power, curves, strict=True):
+            has = torch.flatten(torch.nonzero(share.flatten()))  # broad noise is in a few scenes only
+            if len(has):
+                total.index_add_(0, has, share[has].sqrt() * _correlate(curve[has], crop, generator))
+        return total
 
     shot = torch.exp(_uniform(generator, (n, 1, 1, 1), np.log(5.0), np.log(300.0)))
     strength = torch.sqrt(1 + light / shot)
     noisy = light + strength * correlated() + _uneven_sky(n, crop, generator) + _hits(n, crop, config, generator)
     observed = _observed(n, crop, config, generator)
-    return Shown(light, observed * noisy, observed * strength * correlated(), growth, observed)
+    noise = observed * strength * correlated() if again else None
+    return Shown(light, observed * noisy, growth, observed, noise)
 
 
 def _cut(scene: np.ndarray, crop: int, generator: Generator) -> Tensor:
@@ -265,7 +277,9 @@ def _hits(n: int, crop: int, config: SceneConfig, generator: Generator) -> Tenso
     """Single pixels far above their neighbours, in some scenes."""
     spoiled = torch.rand(n, 1, 1, 1, generator=generator) < config.hits_share
     hit = (torch.rand(n, 1, crop, crop, generator=generator) < 1e-4) & spoiled
-    return hit * torch.exp(_uniform(generator, (n, 1, crop, crop), np.log(5.0), np.log(100.0)))
+    hits = torch.zeros(hit.shape)
+    hits[hit] = torch.exp(_uniform(generator, (int(hit.sum()),), np.log(5.0), np.log(100.0)))
+    return hits
 
 
 def _uniform(generator: Generator, shape: tuple, low: float, high: float) -> Tensor:
