@@ -48,6 +48,7 @@ def tiny(recipe: str, epochs: int):
         "contrastive_denoiser": {
             "model": ContrastiveDenoiserConfig((8, 8, 8), 1, (8, 8, 8), (1, 1, 1), 8, 8, 32, 4, (8, 8)),
             "crop_px": 32,
+            "polish_crop_px": 32,
         },
         "vote_regressor": {
             "model": MorphologyConfig((8, 8), (1, 1), 8, 8, 32, 16, 0.3, True, ("spiral", "edge_on")),

@@ -19,6 +19,7 @@ from galaxy_core.noise import PUBLISHED_SIGMA
 from galaxy_core.recipes import RECIPES, find_recipe
 from galaxy_core.recipes.contrastive_denoiser import (
     Config,
+    _phases,
     denoising_losses,
     evaluate,
     noisy_batch,
@@ -36,6 +37,7 @@ SMALL = Config(
     polish=FitConfig(1, 16, 1e-3),
     noise=FitConfig(1, 16, 1e-3),
     uncertainty=FitConfig(1, 16, 1e-3),
+    polish_crop_px=64,
 )
 
 
@@ -195,6 +197,15 @@ def test_every_galaxy_may_be_grey_wherever_it_stands_in_its_catalog(catalog, tmp
         found = luminance(clean).sum(dim=(1, 2, 3))
         seen |= {int((light - one).abs().argmin()) for one in found[:4]}
     assert seen == set(range(8))
+
+
+def test_the_last_passes_of_the_denoiser_show_whole_stamps(catalog, tmp_path):
+    stamps = make_stamps([catalog], 128, tmp_path)
+    config = dataclasses.replace(SMALL, polish_crop_px=Config().polish_crop_px)
+    phases = {phase.name: phase for phase in _phases(ContrastiveDenoiser(config.model), stamps, config, "cpu")}
+    for name, side in (("denoise", 64), ("polish", 128)):
+        shown = phases[name].prepare(np.arange(4), torch.Generator().manual_seed(0))
+        assert shown[0].shape[-2:] == shown[1].shape[-2:] == (side, side)
 
 
 def test_noisy_batches_hold_grey_and_colour_clipped_and_linear(catalog, tmp_path):

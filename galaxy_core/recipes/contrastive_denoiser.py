@@ -10,7 +10,8 @@ views) sets the ingredients. What differs here, and why:
 - The noise level is an input and varies, in grey and in colour, clipped as in 8-bit files and free as in linear frames.
 - Squared error alone leaves galaxies a little too smooth. The last passes of the denoiser ("polish") weigh SSIM more,
   and every galaxy alike, as the score does; before, large galaxies count by their area. SSIM hardly
-  sees the flux and would have galaxies a little too bright, so their mean error is penalised, too.
+  sees the flux and would have galaxies a little too bright, so their mean error is penalised, too. These passes show
+  whole stamps, not crops of a quarter: the network sees further than a crop reaches, and learns there what lies beyond.
 - Beside the contrast, the embedding must predict classical shape measures of the clean galaxy (axis ratio,
   concentration, asymmetry, ...) through one linear layer. They come from the pixels, not from people, and make what
   astronomers measure linear in the embedding.
@@ -71,15 +72,16 @@ class Config:
     views: ViewConfig = field(default_factory=ViewConfig)
     contrast: FitConfig = field(default_factory=lambda: FitConfig(24, 384, 2e-3, 1e-2))
     denoise: FitConfig = field(default_factory=lambda: FitConfig(40, 64, 1e-3, 1e-4))
-    polish: FitConfig = field(default_factory=lambda: FitConfig(20, 64, 6e-4, 1e-4))
+    polish: FitConfig = field(default_factory=lambda: FitConfig(10, 32, 5e-4, 1e-4))
     noise: FitConfig = field(default_factory=lambda: FitConfig(12, 64, 2e-3, 1e-4))
     uncertainty: FitConfig = field(default_factory=lambda: FitConfig(5, 64, 2e-3, 1e-4, average_decay=0.99))
     temperature: float = 0.2
     shape_weight: float = 1.0
     crop_px: int = 64
+    polish_crop_px: int = STAMP_PX
     squared_error_weight: float = 10.0
     ssim_weight: float = 0.05
-    polish_ssim_weight: float = 0.2
+    polish_ssim_weight: float = 0.4
     flux_weight: float = 0.002
     polish_flux_weight: float = 0.5
     polish_flux_bias_weight: float = 20.0
@@ -227,6 +229,10 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
     def noisy(indices, generator: Generator) -> tuple[Tensor, ...]:
         return tuple(part.to(device) for part in noisy_batch(stamps, indices, config, generator))
 
+    def noisy_whole(indices, generator: Generator) -> tuple[Tensor, ...]:
+        shown = replace(config, crop_px=config.polish_crop_px)
+        return tuple(part.to(device) for part in noisy_batch(stamps, indices, shown, generator))
+
     def contrast_losses(batch, _: Generator) -> dict[str, Tensor]:
         views, shape = torch.cat(batch[:2]), batch[2].repeat(2, 1)
         with precise():
@@ -273,7 +279,7 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
     parts = [
         ("contrast", contrast, two_views, contrast_losses, config.contrast),
         ("denoise", model.denoiser, noisy, denoise_losses, config.denoise),
-        ("polish", model.denoiser, noisy, polish_losses, config.polish),
+        ("polish", model.denoiser, noisy_whole, polish_losses, config.polish),
         ("noise", model.noise_estimator, noisy, noise_losses, config.noise),
     ]
     if model.uncertainty_net is not None:
