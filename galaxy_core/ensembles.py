@@ -31,11 +31,7 @@ def write_ensemble(folders: Sequence[str | Path], target: str | Path) -> Morphol
     ModelError
         If they are fewer, of another kind, or do not fit each other.
     """
-    folders, target = [Path(folder) for folder in folders], Path(target)
-    if len({folder.resolve() for folder in folders}) < max(len(folders), 2):
-        raise ModelError("An ensemble needs at least two different models; name the folders of two or more.")
-    if target.resolve() in {folder.resolve() for folder in folders}:
-        raise ModelError(f"{target} is one of the members; give the ensemble a name of its own.")
+    folders, target = distinct_folders(folders, target)
     models = [load_model(folder) for folder in folders]
     for folder, model in zip(folders, models, strict=True):
         if not isinstance(model, MorphologyNet):
@@ -50,6 +46,22 @@ def write_ensemble(folders: Sequence[str | Path], target: str | Path) -> Morphol
     with atomic_path(target / HISTORY_FILE) as temporary:
         temporary.write_text("".join(_history(folder, number) for number, folder in enumerate(folders, 1)))
     return load_model(target)
+
+
+def distinct_folders(folders: Sequence[str | Path], target: str | Path) -> tuple[list[Path], Path]:
+    """Folders of two or more different members, and that of what is made of them, which is another.
+
+    Raises
+    ------
+    ModelError
+        If they are not.
+    """
+    folders, target = [Path(folder) for folder in folders], Path(target)
+    if len({folder.resolve() for folder in folders}) < max(len(folders), 2):
+        raise ModelError("It takes at least two different models; name the folders of two or more.")
+    if target.resolve() in {folder.resolve() for folder in folders}:
+        raise ModelError(f"{target} is one of the members; give what is made of them a name of its own.")
+    return folders, target
 
 
 def _history(folder: Path, number: int) -> str:

@@ -1,8 +1,10 @@
-"""Put trained models of morphology together to one, whose predictions are the mean over its members.
+"""Put trained models together to one: models of morphology whose predictions are averaged, or any whose weights are.
 
 python scripts/ensemble.py MODEL MODEL [MODEL ...] --name NAME
+python scripts/ensemble.py MODEL MODEL [MODEL ...] --average --name NAME
 
-It takes as many times longer to classify with as it has members. The members stay as they are.
+An ensemble takes as many times longer to classify with as it has members; one of averaged weights takes no longer, but
+its members must have been trained on from the same model. The members stay as they are.
 """
 
 from __future__ import annotations
@@ -26,18 +28,21 @@ def parse() -> argparse.Namespace:
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=summary, epilog=rest, formatter_class=style)
     parser.add_argument("models", metavar="MODEL", nargs="+", help="trained models, by name or folder")
+    parser.add_argument("--average", action="store_true", help="one network, whose weights are the mean of theirs")
     parser.add_argument("--name", required=True, help="name of the new model's folder")
     parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models/ is")
     return parser.parse_args()
 
 
 def run(options: argparse.Namespace) -> None:
+    from galaxy_core.averaging import write_average
     from galaxy_core.ensembles import write_ensemble
 
     check_name(options.name, "model")
     members = [find_model(name, options.artifacts) for name in options.models]
     folder = options.artifacts / "models" / options.name
-    write_ensemble(members, folder)
+    write = write_average if options.average else write_ensemble
+    write(members, folder)
     send_model(options.artifacts, folder)
     size = (folder / "weights.safetensors").stat().st_size
     print(f"{folder}  {len(members)} members, {size / 1e6:.1f} MB")

@@ -1,0 +1,73 @@
+"""One network whose weights are the mean of several that were trained on from the same one.
+
+What was trained further in different ways, or for different lengths, from the same weights lies in one basin of the
+loss, and the mean of the weights keeps what each has gained at the cost of one network (Wortsman et al. 2022, ICML
+162, 23965, and CVPR 7959). Nothing of the kind holds for networks that began with different weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.ensembles import HISTORY_FILE, distinct_folders
+from galaxy_core.errors import ModelError
+from galaxy_core.models import load_model, read_model_config, save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
+
+
+def write_average(folders: Sequence[str | Path], target: str | Path) -> nn.Module:
+    """Write the folder of a model whose weights are the mean of those of others; record and history are the last's.
+
+    A contrastive denoiser is left without its uncertainty, which is right for the denoiser it was trained on alone:
+    train the phase anew.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        At least two models of one kind and the same sizes.
+    target : path
+        None of ``folders``.
+
+    Raises
+    ------
+    ModelError
+        If they are fewer, or differ in more than their weights.
+    """
+    folders, target = distinct_folders(folders, target)
+    models = [_without_uncertainty(load_model(folder)) for folder in folders]
+    mean = models[-1]
+    for folder, model in zip(folders, models, strict=True):
+        if type(model) is not type(mean) or model.config != mean.config:
+            raise ModelError(f"{folder} and {folders[-1]} differ in more than their weights; name models of one kind.")
+    states = [model.state_dict() for model in models]
+    mean.load_state_dict({key: _mean([state[key] for state in states]) for key in states[-1]})
+    records = [read_model_config(folder) for folder in folders]
+    about = records[-1].get("about") or {}
+    made_of = [{"model": folder.name, "weights_sha256": record["weights_sha256"]}
+               for folder, record in zip(folders, records, strict=True)]  # fmt: skip
+    save_model(target, mean, about | {"then": [*about.get("then", []), {"mean_of": made_of}]})
+    history = folders[-1] / HISTORY_FILE
+    with atomic_path(target / HISTORY_FILE) as temporary:
+        temporary.write_text(history.read_text(encoding="utf-8") if history.is_file() else "", encoding="utf-8")
+    return load_model(target)
+
+
+def _without_uncertainty(model: nn.Module) -> nn.Module:
+    if not isinstance(model, ContrastiveDenoiser) or model.uncertainty_net is None:
+        return model
+    bare = ContrastiveDenoiser(replace(model.config, uncertainty_widths=()))
+    kept = model.state_dict()
+    bare.load_state_dict({key: kept[key] for key in bare.state_dict()})
+    return bare.eval()
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    """Of weights; of counts, which have no mean, the last."""
+    if not tensors[-1].dtype.is_floating_point:
+        return tensors[-1]
+    return sum(tensors) / len(tensors)

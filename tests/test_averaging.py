@@ -1,0 +1,71 @@
+"""The mean of trained weights: what it is, what it leaves out, and what has no mean."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_morphology_net import net
+
+from galaxy_core.averaging import write_average
+from galaxy_core.errors import ModelError
+from galaxy_core.models import load_model, read_model_config, save_model
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+
+PROJECT = Path(__file__).resolve().parents[1]
+SIZES = ContrastiveDenoiserConfig((8, 8, 8), 1, (8, 8, 8), (1, 1, 1), 8, 8, 32, 4, (8, 8))
+
+
+@pytest.fixture
+def denoisers(tmp_path):
+    folders = []
+    for seed in (0, 1, 2):
+        torch.manual_seed(seed)
+        folder = save_model(tmp_path / f"m{seed}", ContrastiveDenoiser(SIZES), {"recipe": "x", "then": [{"seed": seed}]})
+        (folder / "history.jsonl").write_text(json.dumps({"phase": "polish", "epoch": seed}) + "\n")
+        folders.append(folder)
+    return folders
+
+
+def test_every_weight_is_the_mean_and_the_uncertainty_is_left_out(denoisers, tmp_path):
+    made = write_average(denoisers, tmp_path / "mean")
+    states = [load_model(folder).state_dict() for folder in denoisers]
+    assert made.uncertainty_net is None and load_model(denoisers[0]).uncertainty_net is not None
+    for key, value in made.state_dict().items():
+        expected = sum(state[key].double() for state in states) / 3
+        torch.testing.assert_close(value.double(), expected, atol=1e-3, rtol=1e-3)
+    about = read_model_config(tmp_path / "mean")["about"]
+    assert about["then"][0] == {"seed": 2}
+    assert [one["weights_sha256"] for one in about["then"][1]["mean_of"]] == [
+        read_model_config(folder)["weights_sha256"] for folder in denoisers
+    ]
+    assert (tmp_path / "mean" / "history.jsonl").read_text() == (denoisers[2] / "history.jsonl").read_text()
+
+
+def test_what_has_no_mean_is_one_sentence(denoisers, tmp_path):
+    for folders in (denoisers[:1], [denoisers[0], denoisers[0]], []):
+        with pytest.raises(ModelError, match="at least two different models"):
+            write_average(folders, tmp_path / "mean")
+    with pytest.raises(ModelError, match="name of its own"):
+        write_average(denoisers, denoisers[1])
+    wider = save_model(tmp_path / "wider", ContrastiveDenoiser(replace(SIZES, contrast_size=16)))
+    other = save_model(tmp_path / "other", net(0))
+    for folder in (wider, other):
+        with pytest.raises(ModelError, match="differ in more than their weights"):
+            write_average([denoisers[0], folder], tmp_path / "mean")
+    assert not (tmp_path / "mean").exists()
+
+
+def test_the_command(denoisers, tmp_path):
+    command = [sys.executable, str(PROJECT / "scripts" / "ensemble.py"), "--average", "--artifacts", str(tmp_path)]
+    names = [str(folder) for folder in denoisers[:2]]
+    done = subprocess.run([*command, *names, "--name", "mean"], capture_output=True, text=True)
+    assert done.returncode == 0 and "2 members" in done.stdout, done.stderr
+    assert load_model(tmp_path / "models" / "mean").name == "contrastive_denoiser"
+    done = subprocess.run([*command, names[0], "--name", "one"], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "at least two" in done.stderr
