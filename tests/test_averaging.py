@@ -26,7 +26,9 @@ def denoisers(tmp_path):
     folders = []
     for seed in (0, 1, 2):
         torch.manual_seed(seed)
-        folder = save_model(tmp_path / f"m{seed}", ContrastiveDenoiser(SIZES), {"recipe": "x", "then": [{"seed": seed}]})
+        folder = save_model(
+            tmp_path / f"m{seed}", ContrastiveDenoiser(SIZES), {"recipe": "x", "then": [{"seed": seed}]}
+        )
         (folder / "history.jsonl").write_text(json.dumps({"phase": "polish", "epoch": seed}) + "\n")
         folders.append(folder)
     return folders

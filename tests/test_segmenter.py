@@ -97,10 +97,7 @@ def test_scenes_are_the_same_again_and_hold_the_light_they_should(tmp_path):
 def test_noise_is_of_one_and_drawn_twice(tmp_path):
     scenes = np.zeros((64, 48, 48), dtype=np.float16)
     config = replace(SMALL, hits_share=0.0, ends_share=0.0)
-    once, shown = (
-        show(scenes, np.arange(64), config, Generator().manual_seed(0), again)
-        for again in (False, True)
-    )
+    once, shown = (show(scenes, np.arange(64), config, Generator().manual_seed(0), again) for again in (False, True))
     assert once.noise is None and torch.equal(once.noisy, shown.noisy)
     assert float(shown.noise.std()) == pytest.approx(1, abs=0.03)
     assert 0.95 < float(shown.noisy.std()) < 1.1  # with what a sky estimate leaves
@@ -111,7 +108,7 @@ def test_noise_is_of_one_and_drawn_twice(tmp_path):
 def test_hits_and_broad_noise_are_where_the_configuration_has_them():
     scenes = np.zeros((64, 48, 48), dtype=np.float16)
     plain = replace(SMALL, correlated_share=0.0, ends_share=0.0)
-    settings = [dict(hits_share=hits, broad_share=broad) for hits, broad in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))]
+    settings = [{"hits_share": hits, "broad_share": broad} for hits, broad in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))]
     quiet, hit, broad = (
         show(scenes, np.arange(64), replace(plain, **setting), Generator().manual_seed(0)) for setting in settings
     )

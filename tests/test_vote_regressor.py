@@ -24,7 +24,13 @@ from galaxy_core.recipes.vote_regressor_scores import (
     macro_f1,
     score_classes,
 )
-from galaxy_core.recipes.vote_regressor_steps import balanced_rows, class_weights, morphology_losses, training_views
+from galaxy_core.recipes.vote_regressor_steps import (
+    balanced_rows,
+    class_weights,
+    morphology_losses,
+    shrink,
+    training_views,
+)
 from galaxy_core.recipes.vote_scores import vote_errors
 from galaxy_core.splits import split_of
 from galaxy_core.stamps import make_stamps
@@ -277,3 +283,12 @@ def test_macro_f1_is_that_of_scikit_learn():
     truth, predicted = rng.integers(0, 5, 300), rng.integers(0, 5, 300)
     ours = macro_f1(confusion_matrix(truth, predicted, 5))
     assert ours == pytest.approx(f1_score(truth, predicted, average="macro"))
+
+
+@pytest.mark.parametrize(("side", "size"), [(16, 8), (16, 4), (16, 16), (18, 8), (12, 4), (7, 3)])
+def test_stamps_are_shrunk_to_means_over_pixels(side, size):
+    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    before = images.clone()
+    expected = torch.nn.functional.interpolate(images, size=size, mode="area")
+    torch.testing.assert_close(shrink(images, size), expected, rtol=0, atol=1e-6)
+    assert torch.equal(images, before)

@@ -30,7 +30,7 @@ from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.cae_scores import evaluate, table_lines
 from galaxy_core.recipes.vote_regressor_steps import shrink
 from galaxy_core.splits import TRAIN, VALIDATION
-from galaxy_core.stamps import Stamps, make_stamps
+from galaxy_core.stamps import Stamps, make_stamps, split_planes
 from galaxy_core.training import FitConfig, Phase, Report, fit
 
 STAMP_PX = 128
@@ -150,12 +150,14 @@ def redraw_phase(model: GalaxyAutoencoder, stamps: Stamps, config: Config, devic
         return (redrawn - views).square().mean()
 
     def prepare(indices: np.ndarray, generator: Generator) -> Tensor:
-        images = stamps.batch(indices)[0].to(device)
+        planes = stamps.planes(indices).to(device)
         # a batch comes in the order of the catalogs: its first galaxies are always of the first of them
-        order = torch.randperm(len(images), generator=generator).to(images.device)
-        exact, resampled = order.tensor_split([round(config.exact_share * len(images))])
-        parts = [random_dihedral(shrink(images[exact], size), generator)] if len(exact) else []
-        parts += [random_view(images[resampled], size, config.views, generator)] if len(resampled) else []
+        order = torch.randperm(len(planes), generator=generator).to(device)
+        exact, resampled = (
+            split_planes(planes[chosen])[0] for chosen in order.tensor_split([round(config.exact_share * len(planes))])
+        )
+        parts = [random_dihedral(shrink(exact, size), generator)] if len(exact) else []
+        parts += [random_view(resampled, size, config.views, generator)] if len(resampled) else []
         return torch.cat(parts)
 
     def losses(views: Tensor, _: Generator) -> dict[str, Tensor]:

@@ -156,9 +156,9 @@ def _add(light: np.ndarray, stamp: np.ndarray, x: int, y: int) -> None:
 
 @dataclass(frozen=True)
 class Shown:
-    """A batch: light without noise, and with it; float32 (n, 1, crop, crop). How much more noise there is under a source
-    than in white noise, float32 (n, 1, 1, 1). What was observed, 1 or 0, float32 (n, 1, crop, crop); elsewhere the
-    noisy light is 0. A second draw of the noise, 0 there too, where it was asked for."""
+    """A batch: light without noise, and with it; float32 (n, 1, crop, crop). How much more noise there is under a
+    source than in white noise, float32 (n, 1, 1, 1). What was observed, 1 or 0, float32 (n, 1, crop, crop); elsewhere
+    the noisy light is 0. A second draw of the noise, 0 there too, where it was asked for."""
 
     light: Tensor
     noisy: Tensor
