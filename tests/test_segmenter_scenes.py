@@ -19,7 +19,7 @@ DARK = np.zeros((24, 160, 160), dtype=np.float16)
 
 @pytest.mark.parametrize("kind", ["correlated_share", "broad_share"])
 def test_growth_is_that_of_noise_smoothed_as_a_source_would_be(kind):
-    shown = show(DARK, np.arange(24), replace(PLAIN, **{kind: 1.0}), Generator().manual_seed(0))
+    shown = show(DARK, np.arange(24), replace(PLAIN, **{kind: 1.0}), Generator().manual_seed(0), again=True)
     assert float(shown.noise.std()) == pytest.approx(1, abs=0.03)
     measured = [ndimage.gaussian_filter(noise[0].numpy().astype(float), SOURCE_SIGMA_PX).std() for noise in shown.noise]
     white = 1 / np.sqrt(4 * np.pi * SOURCE_SIGMA_PX**2)
@@ -31,7 +31,7 @@ def test_growth_is_that_of_noise_smoothed_as_a_source_would_be(kind):
 
 
 def test_frames_end_and_nothing_is_beyond():
-    shown = show(DARK, np.arange(24), replace(PLAIN, ends_share=1.0), Generator().manual_seed(1))
+    shown = show(DARK, np.arange(24), replace(PLAIN, ends_share=1.0), Generator().manual_seed(1), again=True)
     beyond = shown.observed == 0
     share = beyond.float().mean(dim=(1, 2, 3))
     assert 0.02 < float(share.mean()) < 0.45 and float(share.max()) < 0.6
@@ -46,7 +46,7 @@ def test_beyond_the_end_nothing_is_learned(supervision):
     observed = torch.ones_like(light)
     observed[..., 5:] = 0
     noisy = observed * light
-    shown = Shown(light, noisy, torch.zeros_like(light), torch.ones(2, 1, 1, 1), observed)
+    shown = Shown(light, noisy, torch.ones(2, 1, 1, 1), observed, torch.zeros_like(light))
     config = replace(recipe.Config(), supervision=supervision)
 
     class Shifted(torch.nn.Module):
@@ -70,7 +70,7 @@ def test_errors_count_in_units_of_the_noise_under_a_source():
             return 1.1 * signal, torch.zeros_like(signal)
 
     def error(growth):
-        shown = Shown(growth * light, growth * light, 0 * light, torch.full((1, 1, 1, 1), growth), one)
+        shown = Shown(growth * light, growth * light, torch.full((1, 1, 1, 1), growth), one)
         return float(recipe.segmenter_losses(Off(), shown, recipe.Config(), "cpu")["reconstruction"])
 
     assert error(4.0) == pytest.approx(error(1.0), rel=1e-3)

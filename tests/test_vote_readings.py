@@ -24,7 +24,7 @@ from galaxy_core.vote_tree import QUESTION_OF, place_of, question_sums
 
 SMALL = Config(
     model=MorphologyConfig((8, 16, 16), (1, 1, 1), 8, 8, 32, 32, 0.1),
-    whole=FitConfig(10, 32, 1e-2, warmup_steps=10, average_decay=0.9),
+    whole=FitConfig(16, 32, 1e-2, warmup_steps=10, average_decay=0.9),
 )
 
 
