@@ -20,11 +20,11 @@ from galaxy_core.recipes import RECIPES, find_recipe
 from galaxy_core.recipes.contrastive_denoiser import (
     Config,
     _phases,
-    denoising_losses,
     evaluate,
     noisy_batch,
     train,
 )
+from galaxy_core.recipes.contrastive_denoiser_losses import denoising_losses
 from galaxy_core.recipes.contrastive_denoiser_uncertainty import error_ratios
 from galaxy_core.shape import standardised_shapes
 from galaxy_core.stamps import make_stamps

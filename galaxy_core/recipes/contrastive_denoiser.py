@@ -26,6 +26,7 @@ import json
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,17 +37,11 @@ from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.augment import ViewConfig, random_view
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
-from galaxy_core.losses import (
-    darkening_loss,
-    flux_bias_loss,
-    flux_loss,
-    masked_ssim_loss,
-    nt_xent_loss,
-    total_variation_loss,
-)
+from galaxy_core.losses import flux_bias_loss, nt_xent_loss
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
+from galaxy_core.recipes.contrastive_denoiser_losses import denoising_losses
 from galaxy_core.recipes.contrastive_denoiser_scores import evaluate
 from galaxy_core.recipes.contrastive_denoiser_uncertainty import calibrate, uncertainty_losses
 from galaxy_core.recipes.noisy_galaxies import noisy_batch
@@ -226,12 +221,10 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
         views = (random_view(images, size, config.views, generator) for _ in range(2))
         return *views, torch.from_numpy(shapes[indices]).to(device)
 
-    def noisy(indices, generator: Generator) -> tuple[Tensor, ...]:
-        return tuple(part.to(device) for part in noisy_batch(stamps, indices, config, generator))
-
-    def noisy_whole(indices, generator: Generator) -> tuple[Tensor, ...]:
-        shown = replace(config, crop_px=config.polish_crop_px)
+    def noisy(indices, generator: Generator, shown: Config = config) -> tuple[Tensor, ...]:
         return tuple(part.to(device) for part in noisy_batch(stamps, indices, shown, generator))
+
+    noisy_whole = partial(noisy, shown=replace(config, crop_px=config.polish_crop_px))
 
     def contrast_losses(batch, _: Generator) -> dict[str, Tensor]:
         views, shape = torch.cat(batch[:2]), batch[2].repeat(2, 1)
@@ -288,19 +281,3 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
         Phase(name, module, train_rows, losses, on_validation(prepare, losses), fit_config, prepare=prepare)
         for name, module, prepare, losses, fit_config in parts
     ]
-
-
-def denoising_losses(
-    output: Tensor, clean: Tensor, foreground: Tensor, config: Config, per_galaxy: bool = False
-) -> dict[str, Tensor]:
-    """The parts of the denoiser's loss, and their weighted sum as ``"loss"``."""
-    sky = ~foreground
-    parts = {
-        "squared_error": (output - clean).square().mean(),
-        "ssim": masked_ssim_loss(output, clean, foreground, per_galaxy),
-        "flux": flux_loss(output, clean, foreground),
-        "total_variation": total_variation_loss(output, sky.expand_as(output)),
-        "darkening": darkening_loss(output, sky),
-    }
-    loss = sum(getattr(config, f"{name}_weight") * value for name, value in parts.items())
-    return {"loss": loss, **parts}
