@@ -18,13 +18,14 @@ import pandas as pd
 
 from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.frame_bands import SkyFrame
+from galaxy_core.frame_blends import find_blends
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, SKY_PX, Detector, make_detector, noise_of_frame
 from galaxy_core.frame_kinds import tell_kinds
 from galaxy_core.frame_light import Window, read_light, sum_of_bands
 from galaxy_core.frame_measures import flags_of, kron_scale, measure_band
 from galaxy_core.frame_seeing import BandSeeing
 from galaxy_core.frame_segments import Found, take
-from galaxy_core.frame_table import place_on_sky, table_of
+from galaxy_core.frame_table import blends_on_sky, place_on_sky, table_of
 from galaxy_core.linear_denoising import noise_correlation
 from galaxy_core.tiles import Progress
 
@@ -210,8 +211,9 @@ def _search_tile(frame, core: Window, detector, growth, segmentation, n_before: 
     signal, unusable = sum_of_bands(lights)
     found = detector.find(signal, unusable, report)
     numbers, n_pixels = _paint(found, core, window, segmentation, n_before)
-    found = take(found, numbers - 1)
     middle = time.perf_counter()
+    blends = find_blends(signal, found.x, found.y).take(numbers - 1)  # among those of neighbouring tiles, too
+    found = take(found, numbers - 1)
     at_edge = (window.top == 0, window.bottom == height, window.left == 0, window.right == width)
     scale = kron_scale(signal, found, numbers, unusable)
     measures = [
@@ -220,8 +222,9 @@ def _search_tile(frame, core: Window, detector, growth, segmentation, n_before: 
     ]
     flags = flags_of(found, numbers, scale, lights, at_edge)
     place = place_on_sky(frame.wcs, found.x + window.left, found.y + window.top, found.theta)
+    shared = blends_on_sky(frame.wcs, blends, window.left, window.top)
     names = [band.name for band in frame.bands]
-    table = table_of(found, place, dict(zip(names, measures, strict=True)), flags, n_pixels, n_before)
+    table = table_of(found, place, shared, dict(zip(names, measures, strict=True)), flags, n_pixels, n_before)
     seconds["find"] += middle - started
     seconds["measure"] += time.perf_counter() - middle
     return table

@@ -114,7 +114,7 @@ def votable_bytes(catalog: FrameCatalog) -> bytes:
     file.coordinate_systems.append(tree.CooSys(ID="icrs", system="ICRS"))
     for field in only.fields:
         field.ucd = meaning_of(field.name).ucd
-        if field.name in ("ra_deg", "dec_deg"):
+        if field.name.endswith(("ra_deg", "dec_deg")):
             field.ref = "icrs"
     for key, value in said.items():
         kind = {"datatype": "double"} if isinstance(value, float) else {"datatype": "unicodeChar", "arraysize": "*"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from galaxy_core.frame_blends import Blends
 from galaxy_core.frame_measures import FLAG_NAMES, BandMeasures
 from galaxy_core.frame_segments import Found
 
@@ -51,6 +52,11 @@ COLUMNS: dict[str, ColumnMeaning] = {
     "position_angle_deg": ColumnMeaning("deg", "pos.posAng", "major axis, from north to east, 0 to 180"),
     "detection": ColumnMeaning("", "stat.snr", "highest value of the detection map in the object"),
     "n_pixels": ColumnMeaning("", "phys.area;instr.pixel", "pixels of the object in the segmentation map"),
+    "blend_size": ColumnMeaning("", "meta.number", "objects within one isophote of 1.5 sigma; 1: alone"),
+    "blend_x": ColumnMeaning("pix", "pos.cartesian.x;instr.det", "column of the barycentre of all light in it"),
+    "blend_y": ColumnMeaning("pix", "pos.cartesian.y;instr.det", "row of the barycentre of all light in it"),
+    "blend_ra_deg": ColumnMeaning("deg", "pos.eq.ra", "right ascension of that barycentre"),
+    "blend_dec_deg": ColumnMeaning("deg", "pos.eq.dec", "declination of that barycentre"),
     "p_galaxy": ColumnMeaning("", "stat.probability;src.class.starGalaxy", "probability of a galaxy, not a star"),
     "flags": ColumnMeaning(
         "", "meta.code.qual", "sum of: " + ", ".join(f"{bit} {said}" for bit, said in FLAG_NAMES.items())
@@ -83,6 +89,16 @@ def place_on_sky(wcs: WCS | None, x: np.ndarray, y: np.ndarray, theta: np.ndarra
     return Place(x, y, ra % 360, dec, np.degrees(theta), angle)
 
 
+def blends_on_sky(wcs: WCS | None, blends: Blends, left: int, top: int) -> dict[str, np.ndarray]:
+    """The columns that say what objects are blended with; ``left`` and ``top`` are of the window in the frame."""
+    x, y = blends.x + left, blends.y + top
+    ra, dec = np.full(len(x), np.nan), np.full(len(x), np.nan)
+    shared = np.isfinite(x)
+    if wcs is not None and shared.any():
+        ra[shared], dec[shared] = _world(wcs, x[shared], y[shared])
+    return {"blend_size": blends.n, "blend_x": x, "blend_y": y, "blend_ra_deg": ra % 360, "blend_dec_deg": dec}
+
+
 def _world(wcs: WCS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Right ascension and declination in ICRS, degrees, of pixels; NaN where the projection has no place."""
     from astropy.wcs.utils import pixel_to_skycoord
@@ -94,6 +110,7 @@ def _world(wcs: WCS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def table_of(
     found: Found,
     place: Place,
+    blends: Mapping[str, np.ndarray],
     bands: Mapping[str, BandMeasures],
     flags: np.ndarray,
     n_pixels: np.ndarray,
@@ -116,6 +133,7 @@ def table_of(
         "position_angle_deg": place.position_angle_deg,
         "detection": found.detection,
         "n_pixels": n_pixels.astype(np.int32),
+        **blends,
         "p_galaxy": np.full(len(found), np.nan),
         "flags": flags,
     }

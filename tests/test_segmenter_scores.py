@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sky_scenes import PLACES, scene, write
+from sky_scenes import PLACES, WIDTH_PX, gaussian, scene, write
 
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_catalog import FrameConfig
@@ -105,6 +105,14 @@ def test_outlines_are_read_beside_their_images(tmp_path):
     assert scores["maps"][0]["iou"] > 0.4 and list(scores["by_survey"]) == ["survey"]
     with pytest.raises(ImageError, match="name another folder"):
         score_outlines([tmp_path / "nothing"], FrameConfig("sep"))
+
+
+def test_what_sextractor_did_not_part_is_found_as_a_blend(tmp_path):
+    pixels = scene() + gaussian((160, 150), 47, 31, 20_000, WIDTH_PX).astype(np.float32)
+    image, table = write(tmp_path / "a.fits", pixels), tmp_path / "a.cat"
+    table.write_text(f"{HEAD}1 44.5 31.5 100 1\n2 41 31 100 1\n")  # one between both, and one of them; from 1
+    scores = score_against_sextractor(image, table, FrameConfig("sep"))
+    assert scores["n_found_within_1_px"] == 1 and scores["n_found_within_1_px_as_object_or_blend"] == 2
 
 
 def test_sextractor_catalogues_count_from_one(tmp_path):

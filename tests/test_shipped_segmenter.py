@@ -58,4 +58,5 @@ def test_noise_alone_gives_no_more_than_was_accepted(tmp_path):
 def test_it_finds_what_sextractor_found_in_a_real_frame():
     found = score_against_sextractor(EMMI / "image.fits", EMMI / "image.cat", FrameConfig(), load_model(FOLDER))
     assert found["n_found_within_1_px_of_either"] >= 59
+    assert found["n_found_within_1_px_as_object_or_blend"] == found["n_above_5_sigma"] == 61
     assert not [place for place in found["missed"] if np.hypot(place[0] - 0.45, place[1] - 9.07) < 1]  # in column 0

@@ -60,9 +60,10 @@ def table_lines(scores: dict) -> list[str]:
         lines.append(f"{maps}, {name}: median overlap {row['median_iou']:.3f} ({parts})")
     for name, row in scores.get("sextractor", {}).items():
         found = f"{row['n_found_within_1_px']} of {row['n_above_5_sigma']}"
-        either = row["n_found_within_1_px_of_either"]
+        either, blends = (row[f"n_found_within_1_px_{how}"] for how in ("of_either", "as_object_or_blend"))
         lines.append(
-            f"SExtractor's objects above 5 sigma, {name}: {found} within a pixel ({either} of either position)"
+            f"SExtractor's objects above 5 sigma, {name}: {found} within a pixel ({either} of either position, {blends}"
+            " with blends)"
         )
     return lines
 

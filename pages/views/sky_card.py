@@ -71,6 +71,9 @@ def main_facts(work: SkyWork, row: pd.Series) -> dict[str, str]:
     known = np.isfinite(row["p_galaxy"])
     facts["Probability of a galaxy"] = f"{row['p_galaxy']:.2f}" if known else untold_text(int(row["flags"]))
     facts["Flags"] = flag_text(int(row["flags"]))
+    if row["blend_size"] > 1:
+        middle = f"{row['blend_x'] + first:.2f}, {row['blend_y'] + first:.2f} px"
+        facts["Blend"] = f"{int(row['blend_size'])} objects within one isophote of 1.5 sigma; barycentre {middle}"
     return facts
 
 
