@@ -24,6 +24,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--trained-shares", type=float, nargs="+", help="shares that encoders are trained on; slow (default: all)"
     )
     group.add_argument("--trained-seeds", type=int, help="draws that encoders are trained on; slow (default: all)")
+    group.add_argument(
+        "--trained-px",
+        type=int,
+        help="size at which encoders are trained, where they take more than one (default: that they learned from)",
+    )
     group.add_argument("--merge", nargs="+", default=[], metavar="CLASS+CLASS", help="classes that are counted as one")
     group.add_argument("--work", type=Path, help="folder of working files, may be deleted afterwards (beside --json)")
 
@@ -31,13 +36,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Say what does not go together, and exit."""
     if options.recipe != "few_labels":
-        if options.models or options.merge or options.work:
-            parser.error("--models, --merge and --work are for few_labels")
+        if options.models or options.merge or options.work or options.trained_px:
+            parser.error("--models, --merge, --work and --trained-px are for few_labels")
         return
     if not options.models or not options.json:
         parser.error("few_labels needs --models FOLDER [FOLDER ...] and --json FILE")
     if any(not 0 < share <= 1 for share in [*options.shares, *(options.trained_shares or [])]):
         parser.error("shares of labels are above 0 and at most 1")
+    if options.trained_px is not None:
+        from galaxy_core.recipes.few_labels import STAMP_PX  # brings torch, which no other option waits for
+
+        if not 8 <= options.trained_px <= STAMP_PX:
+            parser.error(f"--trained-px takes 8 to {STAMP_PX}, the size of the stamps")
     if options.seeds < 1 or (options.trained_seeds is not None and options.trained_seeds < 0):
         parser.error("--seeds takes 1 or more, --trained-seeds 0 or more")
 
@@ -47,7 +57,7 @@ def score_few_labels(arguments: argparse.Namespace) -> dict:
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model
     from galaxy_core.models import resolve_device
-    from galaxy_core.recipes.few_labels import Plan, evaluate
+    from galaxy_core.recipes.few_labels import Config, Plan, TrainingConfig, evaluate
 
     plan = Plan(
         tuple(arguments.shares),
@@ -63,6 +73,7 @@ def score_few_labels(arguments: argparse.Namespace) -> dict:
         arguments.json.with_suffix(".jsonl"),
         arguments.work or arguments.json.with_suffix(".work"),
         plan,
+        Config(training=TrainingConfig(input_px=arguments.trained_px)),
         merges=arguments.merge,
         device=resolve_device(arguments.device),
         report=report,

@@ -177,7 +177,9 @@ def test_the_command_prints_and_writes(models, tmp_path, monkeypatch, capsys):
         line[:3],
         line[:-6],
         [*line, "--shares", "2"],
+        [*line, "--trained-px", "129"],
         ["evaluate.py", "cae", "synthetic:9", "--merge", "a+b"],
+        ["evaluate.py", "cae", "synthetic:9", "--trained-px", "64"],
     ):
         monkeypatch.setattr(sys, "argv", wrong)
         with pytest.raises(SystemExit):

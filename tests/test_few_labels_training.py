@@ -11,6 +11,7 @@ import torch
 
 from galaxy_core.label_efficiency import WAYS
 from galaxy_core.models import load_model, save_model
+from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
 from galaxy_core.recipes import few_labels, few_labels_ways
 from galaxy_core.recipes.few_labels_frozen import cached_features, fit_head, soft_whitening
@@ -99,6 +100,28 @@ def test_training_keeps_what_stands_at_its_end_stopped_or_not(catalog, tmp_path)
     assert not torch.equal(whole["head.weight"], first["head.weight"])
 
 
+def test_networks_are_trained_at_the_size_asked_for_where_they_take_it(catalog, model_folder, tmp_path):
+    torch.manual_seed(0)
+    fixed = save_model(
+        tmp_path / "codes", GalaxyAutoencoder(AutoencoderConfig(widths=(4, 4), code_size=4, input_px=16))
+    )
+    task = few_labels.make_task(catalog, [], tmp_path, None)
+
+    def input_px(folder: Path | None, asked: int | None) -> int:
+        config = dataclasses.replace(QUICK, training=dataclasses.replace(QUICK.training, input_px=asked))
+        subject = None
+        if folder is not None:
+            model = load_model(folder)
+            checksum = few_labels.checksum_of(model.encoder)
+            subject = few_labels.make_subject(folder.name, model, checksum, task, config, None)
+        net = few_labels_ways.starting_net(subject, 0.5, 0, task, config)
+        assert predict(net, task.stamps, task.test[:3]).shape == (3, len(task.class_names))
+        return net.input_px
+
+    assert [input_px(folder, 32) for folder in (None, model_folder, fixed)] == [32, 32, 16]
+    assert {input_px(folder, None) for folder in (None, model_folder, fixed)} == {16}
+
+
 def test_sharpened_shares_are_powers_and_what_is_sure_stays():
     shares = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]], np.float32)
     made = sharpen(shares, 0.5)
@@ -152,4 +175,6 @@ def test_a_result_stands_until_a_setting_that_it_came_across_is_another(catalog,
     assert changed(unlabelled=other) == changed(temperature=0.5) == {"fine_tuned_unlabelled"}
     assert changed(fine_tuned=other) == {"fine_tuned", "fine_tuned_unlabelled"}, "which begins where that ended"
     assert changed(scratch=other) == {"scratch"}
-    assert changed(label_smoothing=0.2) == {"fine_tuned", "fine_tuned_unlabelled", "scratch"}
+    trained = {"fine_tuned", "fine_tuned_unlabelled", "scratch"}
+    assert changed(input_px=32) == trained
+    assert changed(label_smoothing=0.2) == trained

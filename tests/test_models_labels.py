@@ -54,10 +54,10 @@ def curve(app) -> go.Figure | None:
 
 def test_the_curve(open_app, tmp_path):
     write_model(tmp_path)
-    write(tmp_path, models={"cae": {"passes": 6}, "moco": {}})
+    write(tmp_path, models={"cae": {"passes": 6}, "moco": {}}, config={"training": {"input_px": 96}})
     app = open_app(tmp_path, PAGE)
     assert not app.exception and not app.error
-    assert "in which encoders learned: cae 6." in said(app)
+    assert "in which encoders learned: cae 6. Encoders that take any size are trained at 96 pixels." in said(app)
     figure = curve(app)
     assert (
         figure.layout.title.text == "Accuracy on 250 test galaxies of synthetic:9000"

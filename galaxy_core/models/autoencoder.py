@@ -64,6 +64,7 @@ def _convolution(width_in: int, width: int, stride: int = 1) -> list[nn.Module]:
 class CodeEncoder(nn.Module):
     """Galaxy stamps (n, 3, P, P) to codes, and codes to embedding."""
 
+    any_size = False  # each place of the stamp has weights of its own
     # the readout of the contrastive denoiser's encoder: its buffers are the same, and so is what is done with them
     embedding = GalaxyEncoder.embedding
     spread = GalaxyEncoder.spread

@@ -66,6 +66,8 @@ class GalaxyEncoder(nn.Module):
     before a projection head describes better than what comes out of it (Chen et al. 2020, section 4.2).
     """
 
+    any_size = True  # takes stamps of another size than it learned from
+
     def __init__(self, config: ContrastiveDenoiserConfig) -> None:
         super().__init__()
         widths = config.encoder_widths

@@ -94,7 +94,7 @@ class ResNetEncoder(nn.Module):
     the embedding. At first it takes the features as they are.
     """
 
-    # the readout of the contrastive denoiser's encoder: its buffers are the same, and so is what is done with them
+    any_size = True  # as the contrastive denoiser's encoder, whose readout this is: its buffers are the same, too
     embedding = GalaxyEncoder.embedding
     spread = GalaxyEncoder.spread
 

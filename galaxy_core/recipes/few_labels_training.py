@@ -43,6 +43,9 @@ class TrainingConfig:
 
     Attributes
     ----------
+    input_px : int or None
+        Size at which networks see galaxies while they are trained, and when they are judged afterwards; None: the one
+        that the encoder learned from, which encoders that take no other keep to in any case.
     views, exact_share : ViewConfig, float
         As in the recipe `vote_regressor`.
     label_smoothing : float
@@ -57,6 +60,7 @@ class TrainingConfig:
         Views of galaxies a training may see in all.
     """
 
+    input_px: int | None = None
     views: ViewConfig = field(
         default_factory=lambda: ViewConfig(
             scale_min=0.85,
@@ -100,11 +104,11 @@ class FewLabelNet(nn.Module):
         return self.head(features.float())
 
 
-def scratch_net(n_classes: int, seed: int) -> FewLabelNet:
+def scratch_net(n_classes: int, seed: int, input_px: int | None = None) -> FewLabelNet:
     """The encoder of the contrastive denoiser with random weights, which ``seed`` decides."""
     torch.manual_seed(seed)
     config = ContrastiveDenoiserConfig()
-    return FewLabelNet(GalaxyEncoder(config), n_classes, config.embedding_input_px)
+    return FewLabelNet(GalaxyEncoder(config), n_classes, input_px or config.embedding_input_px)
 
 
 def fit_config_for(limits: FitConfig, n_views: int, n_items: int) -> FitConfig:

@@ -127,6 +127,8 @@ def run_way(
 def key_of(weights: str, way: str, share: float, seed: int, task: Task, config: Config) -> str:
     """Changes with whatever may change a result; ``weights`` is the checksum of an encoder."""
     settings = {name: value for name, value in asdict(config.training).items() if name not in SPARED[way]}
+    if settings["input_px"] is None:
+        del settings["input_px"]  # results from before it could be chosen stay
     training = None if way == FROZEN else settings
     text = json.dumps([weights, way, share, seed, task.key, training, asdict(config.frozen)])
     return hashlib.sha1(text.encode()).hexdigest()[:20]
@@ -146,9 +148,10 @@ def one_hot(task: Task) -> np.ndarray:
 def starting_net(subject: Subject | None, share: float, seed: int, task: Task, config: Config) -> FewLabelNet:
     """A net before it is trained: from random weights, or a model's encoder under the classifier on its features."""
     if subject is None:
-        return scratch_net(len(task.class_names), seed)
+        return scratch_net(len(task.class_names), seed, config.training.input_px)
     encoder = copy.deepcopy(subject.model.encoder).requires_grad_()
-    net = FewLabelNet(encoder, len(task.class_names), subject.model.config.embedding_input_px)
+    input_px = config.training.input_px if encoder.any_size else None
+    net = FewLabelNet(encoder, len(task.class_names), input_px or subject.model.config.embedding_input_px)
     net.set_head(head_of(subject, draw_labels(task.classes, task.train, share, seed), task, config, seed))
     return net
 

@@ -108,6 +108,8 @@ def caption_of(results: LabelEfficiency) -> str:
     told = next(one for one in PUBLISHED if one.system == CAE and one.task == "classes")
     passes = ", ".join(f"{name} {number}" for name, number in sorted(results.passes.items()))
     learned = f" Passes over the galaxies in which encoders learned: {passes}." if passes else ""
+    if results.trained_px:
+        learned += f" Encoders that take any size are trained at {results.trained_px} pixels."
     kind = "four classes, too, but of" if len(results.class_names) == 4 else "another task, on"
     return (
         f"{classes_of(results)}. All {results.n_test:,} test galaxies of {results.catalog} at their natural mix; labels"
