@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from galaxy_core.artifacts.files import atomic_path
@@ -67,7 +68,11 @@ def _without_uncertainty(model: nn.Module) -> nn.Module:
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    """Of weights; of counts, which have no mean, the last."""
-    if not tensors[-1].dtype.is_floating_point:
-        return tensors[-1]
+    """Of weights; of counts, which have no mean, the last.
+
+    What is alike in all stays to the last bit, so that a part that was not trained on keeps its checksum.
+    """
+    last = tensors[-1]
+    if not last.dtype.is_floating_point or all(torch.equal(last, tensor) for tensor in tensors):
+        return last
     return sum(tensors) / len(tensors)

@@ -16,6 +16,7 @@ from galaxy_core.averaging import write_average
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.recipes.few_labels import checksum_of
 
 PROJECT = Path(__file__).resolve().parents[1]
 SIZES = ContrastiveDenoiserConfig((8, 8, 8), 1, (8, 8, 8), (1, 1, 1), 8, 8, 32, 4, (8, 8))
@@ -47,6 +48,17 @@ def test_every_weight_is_the_mean_and_the_uncertainty_is_left_out(denoisers, tmp
         read_model_config(folder)["weights_sha256"] for folder in denoisers
     ]
     assert (tmp_path / "mean" / "history.jsonl").read_text() == (denoisers[2] / "history.jsonl").read_text()
+
+
+def test_a_part_that_is_alike_in_all_keeps_its_checksum(denoisers, tmp_path):
+    models = [load_model(folder) for folder in denoisers]
+    for model in models:
+        model.encoder.load_state_dict(models[0].encoder.state_dict())
+        with torch.no_grad():
+            model.encoder.axes.fill_(-0.0)
+    folders = [save_model(tmp_path / f"n{place}", model) for place, model in enumerate(models)]
+    made = write_average(folders, tmp_path / "mean")
+    assert checksum_of(made.encoder) == checksum_of(models[0].encoder)
 
 
 def test_what_has_no_mean_is_one_sentence(denoisers, tmp_path):
