@@ -12,7 +12,7 @@ import pytest
 from sky_frames import SIDE, SOURCES, band_bytes, fits_bytes, jpeg_bytes, sky_pixels, with_gaps
 
 from galaxy_core.frame_catalog import FrameConfig
-from pages.views import sky_colours, sky_figures, sky_selection, sky_work
+from pages.views import sky_card, sky_colours, sky_figures, sky_selection, sky_work
 from pages.views.galaxy_map.payload import unpack
 from pages.views.sky_sources import SkyItem, items_of
 from pages.views.sky_viewer import payload
@@ -49,6 +49,15 @@ def test_the_picture_is_the_frame_with_the_reddest_band_as_red(work):
     for plane, gain in zip(shown, (2.0, 1.0, 0.5), strict=True):
         true = sky_pixels(0, gain)
         np.testing.assert_allclose(plane, true, atol=2e-3 * np.abs(true - 100).max() + 0.02)
+
+
+def test_the_card_tells_what_an_object_is_blended_with(work):
+    row = work.catalog.objects.iloc[0].copy()
+    row["blend_size"], row["blend_x"], row["blend_y"] = 1, np.nan, np.nan
+    assert "Blend" not in sky_card.main_facts(work, row)
+    row["blend_size"], row["blend_x"], row["blend_y"] = 3, 9.25, 4.5
+    told = sky_card.main_facts(work, row)["Blend"]
+    assert told == "3 objects within one isophote of 1.5 sigma; barycentre 10.25, 5.50 px", "FITS counts from 1"
 
 
 def test_objects_lie_where_the_catalogue_has_them(work):
