@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,9 @@ from galaxy_core.images import resize_square
 from galaxy_core.masks import foreground
 from galaxy_core.shape import describe_shape
 from galaxy_core.splits import split_of
+from galaxy_core.twins import training_twins
+
+TWIN = "twin"  # split of a training galaxy that is held out under another id
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,13 @@ class Stamps:
         RGB and foreground (0 or 1).
     galaxy_ids : ndarray of str, shape (n,)
     splits : ndarray of str, shape (n,)
+        Those of `galaxy_core.splits`, or `TWIN`.
     readable : ndarray of bool, shape (n,)
         False where the image could not be decoded; such stamps are zero and must not be used.
     shapes : ndarray of float32, shape (n, len(DESCRIPTORS))
         `galaxy_core.shape.describe_shape` of each; NaN where there is no galaxy.
+    notes : tuple of str
+        What was left out, and why.
     """
 
     pixels: np.memmap
@@ -45,6 +51,7 @@ class Stamps:
     splits: np.ndarray
     readable: np.ndarray
     shapes: np.ndarray
+    notes: tuple[str, ...] = ()
 
     def rows(self, split: str) -> np.ndarray:
         """Indices, int64, of the readable stamps of a split."""
@@ -69,6 +76,9 @@ def make_stamps(
 ) -> Stamps:
     """Decode every galaxy of ``catalogs`` into ``folder``, or open what an earlier call left there.
 
+    A training galaxy that is held out in another of the catalogs, under another id, is of no split: see
+    `galaxy_core.twins`.
+
     Parameters
     ----------
     size_px : int
@@ -91,7 +101,24 @@ def make_stamps(
     readable = np.array([bool(stamp.any()) for stamp in pixels])
     if not readable.any():
         raise CatalogError(f"None of the {len(galaxy_ids):,} images of {sources} could be read; check the image files.")
-    return Stamps(pixels, galaxy_ids, splits, readable, shapes)
+    stamps = Stamps(pixels, galaxy_ids, splits, readable, shapes)
+    return stamps if len(catalogs) < 2 else _without_twins(stamps, catalogs, folder / f"twins-{key}.npy")
+
+
+def _without_twins(stamps: Stamps, catalogs: Sequence[Catalog], path: Path) -> Stamps:
+    """Take training galaxies that another catalog holds out from the training split; the search is kept in a file."""
+    if not path.exists():
+        found = training_twins(stamps, [len(catalog) for catalog in catalogs])
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, np.array([-1]) if found is None else found)
+    twins = np.load(path)
+    if twins.tolist() == [-1]:
+        return replace(stamps, notes=("Galaxies in two catalogs under two ids were not looked for among so many.",))
+    if not len(twins):
+        return stamps
+    stamps.splits[twins] = TWIN
+    told = f"{len(twins):,} training galaxies were left out: another catalog holds them out under another id."
+    return replace(stamps, notes=(told,))
 
 
 def _decode_all(catalogs: Sequence[Catalog], size_px: int, path: Path, report) -> np.ndarray:

@@ -137,6 +137,7 @@ def train(
         "recipe": ContrastiveDenoiser.name,
         "training": asdict(config),
         "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
+        "notes": list(stamps.notes),
         "n_train": len(stamps.rows(TRAIN)),
         "n_validation": len(stamps.rows(VALIDATION)),
         "torch": torch.__version__,

@@ -139,7 +139,7 @@ def train(
         "recipe": "feature_classifier",
         "training": asdict(config),
         "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
-        "notes": [*notes, begun["note"]],
+        "notes": [*notes, *stamps.notes, begun["note"]],
         "n_train": len(rows[0]),
         "n_train_with_class": len(rows[0]),
         "n_validation": len(rows[1]),

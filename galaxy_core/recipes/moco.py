@@ -125,6 +125,7 @@ def train(
         "recipe": "moco",
         "training": asdict(config),
         "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
+        "notes": list(stamps.notes),
         "n_train": len(train_rows),
         "n_validation": len(stamps.rows(VALIDATION)),
         "torch": torch.__version__,

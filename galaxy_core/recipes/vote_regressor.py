@@ -188,7 +188,7 @@ def train(
         "training": asdict(config),
         "phases": sorted(phases, key=PHASES.index),
         "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
-        "notes": notes,
+        "notes": [*notes, *stamps.notes],
         "n_train": len(train_rows),
         "n_train_with_votes": int(cast.has_votes[train_rows].sum()),
         "n_train_with_class": int((cast.classes[train_rows] >= 0).sum()),
