@@ -46,7 +46,8 @@ Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
     "split": "sha1(galaxy_id) mod 10: 0 test, 1 validation, 2-9 training",
-    "labels": "the same share of each class of the training split, one galaxy of each at least; a draw a seed",
+    "labels": "the same share of each class of the training split, one galaxy of each at least; a draw a seed. "
+    "With all labels seeds differ in the training alone",
     "accuracy": "share of all test galaxies, at their natural mix, that are given their class",
     "macro_f1": "mean of the F1 of the classes among the test galaxies",
     "interval": "95 % of the mean over seeds, Student's t; what the choice of test galaxies adds is not in it",
