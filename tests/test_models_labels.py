@@ -118,6 +118,10 @@ def test_two_sets_of_classes_and_one_that_is_broken(open_app, tmp_path):
     assert not app.exception and len(app.error) == 1 and "few_labels_x.json" in app.error[0].value
     choice = app.selectbox(key="models-labels")
     assert choice.options[1].startswith("4 classes: cigar") and " or " in choice.options[1]
+    write(tmp_path, "few_labels_96_px.json", config={"training": {"input_px": 96}})
+    app = open_app(tmp_path, PAGE)
+    choice = app.selectbox(key="models-labels")
+    assert f"{choice.options[0]}; trained at 96 pixels" in choice.options
     choice.set_value("few_labels_4_classes.json").run()
     assert "240 test galaxies" in curve(app).layout.title.text and "four classes, too" in said(app)
 
@@ -125,8 +129,8 @@ def test_two_sets_of_classes_and_one_that_is_broken(open_app, tmp_path):
 def test_published_numbers_have_ours_with_few_labels_beside_them(open_app, tmp_path):
     write_model(tmp_path)
     rows = [row | {"model": "contrastive_denoiser"} for row in results() if row["way"] == "frozen"]
-    rows += [row | {"way": "fine_tuned_unlabelled"} for row in rows]
-    write(tmp_path, results=rows)
+    rows += [row | {"way": "fine_tuned"} for row in rows]
+    write(tmp_path, "few_labels_96_px.json", results=rows)
     four = ["cigar_smooth+edge_on", *FIVE[:2], "spiral"]
     write(tmp_path, "few_labels_4_classes.json", class_names=four, n_test=240, results=rows)
 

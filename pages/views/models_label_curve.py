@@ -38,7 +38,7 @@ def draw_label_curve(root: Path) -> None:
             name = st.selectbox(
                 "Classes",
                 list(read),
-                format_func=lambda key: classes_of(read[key]),
+                format_func=lambda key: choice_of(read[key]),
                 key="models-labels",
                 width=CHOICE_PX,
             )
@@ -77,6 +77,11 @@ def classes_of(results: LabelEfficiency) -> str:
     """The classes that are told apart, in words."""
     named = [" or ".join(class_words(part) for part in name.split("+")) for name in results.class_names]
     return f"{len(named)} classes: {'; '.join(named)}"
+
+
+def choice_of(results: LabelEfficiency) -> str:
+    """What distinguishes a file of results from others: its classes, and the size of training where that was set."""
+    return classes_of(results) + (f"; trained at {results.trained_px} pixels" if results.trained_px else "")
 
 
 def name_of(model: str, way: str) -> str:
