@@ -72,11 +72,5 @@ def find_blends(signal: np.ndarray, x: np.ndarray, y: np.ndarray) -> Blends:
 
 def smoothed(signal: np.ndarray) -> np.ndarray:
     """SExtractor's default 3 x 3 filter, nothing lying beyond the edges; float32 (height, width)."""
-    beside, middle = WEIGHTS[0], WEIGHTS[1]
-    down = signal * middle
-    down[1:] += beside * signal[:-1]
-    down[:-1] += beside * signal[1:]
-    across = down * middle
-    across[:, 1:] += beside * down[:, :-1]
-    across[:, :-1] += beside * down[:, 1:]
-    return across
+    down = ndimage.correlate1d(signal, WEIGHTS, axis=0, mode="constant")
+    return ndimage.correlate1d(down, WEIGHTS, axis=1, mode="constant")

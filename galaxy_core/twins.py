@@ -25,7 +25,7 @@ COARSE_PX, COARSE_ALIKE = 16, 0.98
 WINDOW_PX, NOISE_ALIKE = 5, 0.3
 LEAST_SKY, LEAST_NOISE = 0.05, 0.5  # share of a stamp; levels of its 8 bits
 BATCH, CHECKED = 2048, 256
-MOST_PAIRS = 2 * 10**10  # ten minutes on two cores
+MOST_PAIRS = 4 * 10**9  # some minutes on two cores, and 200 MB
 
 
 def training_twins(stamps: Stamps, sizes: Sequence[int]) -> np.ndarray | None:
@@ -62,6 +62,15 @@ def find_twins(stamps: Stamps, rows: np.ndarray, others: np.ndarray) -> np.ndarr
     ndarray of int64, shape (n, 2)
         A row of ``rows`` comes once, with the first of the others it is the same as.
     """
+    if len(others) > len(rows):  # of the fewer all are kept in memory, made small
+        pairs = _pairs(stamps, others, rows)[:, ::-1]
+    else:
+        pairs = _pairs(stamps, rows, others)
+    pairs = pairs[np.lexsort(pairs.T[::-1])]
+    return pairs[np.unique(pairs[:, 0], return_index=True)[1]]
+
+
+def _pairs(stamps: Stamps, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     found = [np.zeros((0, 2), np.int64)]
     against = [(part, coarse(stamps.planes(part))) for part in _batches(others)]
     for part in _batches(rows):
@@ -73,8 +82,7 @@ def find_twins(stamps: Stamps, rows: np.ndarray, others: np.ndarray) -> np.ndarr
                 some = pairs[start : start + CHECKED]
                 alike = noise_alike(stamps.planes(some[:, 0]), stamps.planes(some[:, 1]))
                 found.append(some[(alike > NOISE_ALIKE).numpy()])
-    pairs = np.concatenate(found)
-    return pairs[np.unique(pairs[:, 0], return_index=True)[1]]
+    return np.concatenate(found)
 
 
 def coarse(planes: Tensor) -> Tensor:

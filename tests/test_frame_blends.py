@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import astropy.units as u
 import numpy as np
 import pytest
 import sep
+from astropy.io.votable import parse_single_table
 from astropy.wcs import WCS
 from scipy import ndimage
 from sky_scenes import SIGMA, WIDTH_PX, gaussian, header, scene, write
@@ -14,6 +17,7 @@ from galaxy_core import frame_catalog
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_blends import ISOPHOTE_SIGMA, WEIGHTS, find_blends, smoothed
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
+from galaxy_core.frame_exports import votable_bytes
 from galaxy_core.frame_table import meaning_of
 
 SHAPE = (160, 150)
@@ -93,7 +97,11 @@ def catalogue(path):
 
 def test_the_catalogue_tells_blends_in_pixels_and_on_the_sky(tmp_path):
     pixels = scene() + gaussian(SHAPE, 47, 31, 15_000, WIDTH_PX).astype(np.float32)
-    objects = catalogue(write(tmp_path / "a.fits", pixels, header())).objects
+    catalog = catalogue(write(tmp_path / "a.fits", pixels, header()))
+    fields = parse_single_table(io.BytesIO(votable_bytes(catalog))).fields
+    placed = {field.name for field in fields if field.ref == "icrs"}
+    assert placed == {"ra_deg", "dec_deg", "blend_ra_deg", "blend_dec_deg"}
+    objects = catalog.objects
     shared = objects[objects["blend_size"] == 2]
     assert len(shared) == 2 and (objects.loc[objects["blend_size"] == 1, "blend_x"].isna()).all()
     assert shared["blend_x"].nunique() == 1 and 40 < shared["blend_x"].iloc[0] < 47

@@ -121,7 +121,7 @@ def test_two_sets_of_classes_and_one_that_is_broken(open_app, tmp_path):
     write(tmp_path, "few_labels_96_px.json", config={"training": {"input_px": 96}})
     app = open_app(tmp_path, PAGE)
     choice = app.selectbox(key="models-labels")
-    assert f"{choice.options[0]}; trained at 96 pixels" in choice.options
+    assert f"Trained at 96 pixels; {choice.options[0]}" in choice.options
     choice.set_value("few_labels_4_classes.json").run()
     assert "240 test galaxies" in curve(app).layout.title.text and "four classes, too" in said(app)
 

@@ -105,6 +105,10 @@ def test_pairs_are_those_of_the_plain_rule(one, other, tmp_path, monkeypatch):
     monkeypatch.setattr(twins, "BATCH", 7)
     monkeypatch.setattr(twins, "CHECKED", 1)
     assert twins.find_twins(stamps, rows, others).tolist() == [list(pair) for pair in pairs]
+    swapped = [[b, a] for a, b in pairs]
+    assert twins.find_twins(stamps, others, rows).tolist() == swapped
+    assert twins.find_twins(stamps, rows[:20], others).tolist() == [list(pair) for pair in pairs], "the fewer first"
+    assert twins.find_twins(stamps, others, rows[:20]).tolist() == swapped
     assert twins.find_twins(stamps, rows[:0], others).shape == twins.find_twins(stamps, rows, rows[:0]).shape == (0, 2)
     told = twins.noise_alike(stamps.planes(rows[:3]), stamps.planes(others[:3]))
     np.testing.assert_allclose(told.numpy(), table[range(3), range(3)], atol=1e-4)

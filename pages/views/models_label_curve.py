@@ -80,8 +80,9 @@ def classes_of(results: LabelEfficiency) -> str:
 
 
 def choice_of(results: LabelEfficiency) -> str:
-    """What distinguishes a file of results from others: its classes, and the size of training where that was set."""
-    return classes_of(results) + (f"; trained at {results.trained_px} pixels" if results.trained_px else "")
+    """What distinguishes a file of results from others: the size of training, where that was set, and the classes."""
+    size = f"Trained at {results.trained_px} pixels; " if results.trained_px else ""  # first: long names are cut
+    return size + classes_of(results)
 
 
 def name_of(model: str, way: str) -> str:
