@@ -30,6 +30,7 @@ TYPICAL_FWHM_PX = 3.3
 WIDTHS_PX = np.geomspace(1.4, 14.0, 28)
 LEAST_SNR = 8.0  # of an object whose width is measured
 LEAST_OBJECTS = 5
+LEAST_STEADIED = 200  # objects whose seeing tells how that of one band goes with that of another
 NARROW_SHARE = 0.6  # of a frame's objects, from the narrowest: among these the stars lie together
 
 
@@ -262,4 +263,27 @@ def _known_seeing(catalog: Catalog, n_bands: int) -> np.ndarray | None:
     names = [name for name in catalog.table if name.startswith("psf_fwhm_") and name.endswith("_arcsec")]
     if len(names) != n_bands or not catalog.pixel_scale_arcsec:
         return None
-    return (catalog.table[names].to_numpy(np.float64) / catalog.pixel_scale_arcsec).astype(np.float32)
+    widths = (catalog.table[names].to_numpy(np.float64) / catalog.pixel_scale_arcsec).astype(np.float32)
+    if "psf_fwhm_error" not in catalog.table:
+        return widths
+    return steadied_seeing(widths, float(np.sqrt(np.mean(catalog.table["psf_fwhm_error"].to_numpy(np.float64) ** 2))))
+
+
+def steadied_seeing(widths: np.ndarray, error: float) -> np.ndarray:
+    """Seeing of objects (n, bands) that is known with a relative error, each band helped by the others; float32.
+
+    The bands of an object were exposed under one sky, so their seeing goes together, and their errors do not. With
+    that, the best linear estimate of y = ln FWHM is m + (S - N) S^-1 (y - m), where m and S are the mean and covariance
+    of what is known and N = error^2 is that of the errors (Rybicki and Press 1992, ApJ 398, 169, equation 9). Fewer
+    than `LEAST_STEADIED` objects, or objects of which any width is not known, stay as they are.
+    """
+    known = np.isfinite(widths).all(axis=1) & (widths > 0).all(axis=1)
+    if known.sum() < LEAST_STEADIED or widths.shape[1] < 2:
+        return widths.astype(np.float32)
+    logs = np.log(widths[known].astype(np.float64))
+    middle = logs.mean(axis=0)
+    spread, axes = np.linalg.eigh(np.cov(logs.T))
+    kept = np.clip(spread - error**2, 0, None) / np.maximum(spread, 1e-12)
+    steadied = widths.astype(np.float32)
+    steadied[known] = np.exp(middle + ((logs - middle) @ axes * kept) @ axes.T)
+    return steadied

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from galaxy_core.catalogs import read_catalog
@@ -19,6 +21,7 @@ from galaxy_core.models import load_model
 from galaxy_core.models.star_galaxy import StarGalaxyConfig
 from galaxy_core.recipes import star_galaxy_vae as recipe
 from galaxy_core.recipes.star_galaxy_scores import area_under_curve, score_probabilities
+from galaxy_core.recipes.star_galaxy_steps import fit_table, shapes_said
 from galaxy_core.simulator.light import make_frame, moffat
 from galaxy_core.simulator.star_galaxy import simulate_object
 from galaxy_core.star_galaxy import galaxy_log_odds
@@ -31,12 +34,14 @@ from galaxy_core.star_galaxy_stamps import (
     object_width,
     seeing_of_frames,
     sky_and_noise,
+    steadied_seeing,
 )
 from galaxy_core.training import FitConfig
 
 SMALL = recipe.Config(
     model=StarGalaxyConfig(widths=(4, 8, 8), hidden_size=8, n_gaussians=3, n_samples=4),
     unlabelled=FitConfig(1, 32, 1e-3, warmup_steps=2),
+    share=FitConfig(1, 32, 1e-3, warmup_steps=2),
     labelled=FitConfig(1, 32, 1e-3, warmup_steps=2),
     n_draws=4,
 )
@@ -115,6 +120,44 @@ def test_the_seeing_is_that_of_the_narrow_objects_of_each_frame():
     assert seeing_of_frames(np.full((2, 1), np.nan, np.float32), np.array(["ü", "ü"])) == pytest.approx(3.3)
 
 
+def test_bands_steady_the_seeing_of_each_other():
+    rng = np.random.default_rng(0)
+    true = np.exp(rng.normal(1.2, 0.14, (4000, 1)) + np.array([0.1, 0.0, -0.1]) + rng.normal(0, 0.02, (4000, 3)))
+    known = (true * np.exp(rng.normal(0, 0.02, true.shape))).astype(np.float32)
+    steadied = steadied_seeing(known, 0.02)
+    assert np.log(known / true).std() == pytest.approx(0.02, rel=0.05)
+    assert np.log(steadied / true).std() < 0.0165 and steadied.dtype == np.float32
+    logs = np.log(known.astype(float))  # the formula as it is written
+    covariance = np.cov(logs.T)
+    filter_ = (covariance - 0.02**2 * np.eye(3)) @ np.linalg.inv(covariance)
+    expected = np.exp(logs.mean(0) + (logs - logs.mean(0)) @ filter_.T)
+    np.testing.assert_allclose(steadied, expected, rtol=1e-5)
+
+
+def test_the_seeing_stays_as_it_is_where_nothing_steadies_it():
+    rng = np.random.default_rng(0)
+    known = np.exp(rng.normal(1.2, 0.1, (300, 1)) + rng.normal(0, 0.02, (300, 3))).astype(np.float32)
+    np.testing.assert_allclose(steadied_seeing(known, 0.0), known, rtol=1e-5)
+    np.testing.assert_array_equal(steadied_seeing(known[:20], 0.02), known[:20])
+    np.testing.assert_array_equal(steadied_seeing(known[:, :1], 0.02), known[:, :1])
+    known[7, 1] = np.nan
+    steadied = steadied_seeing(known, 0.02)
+    np.testing.assert_array_equal(steadied[7], known[7])
+    assert np.isfinite(steadied).all(1).sum() == 299 and not np.array_equal(steadied[8], known[8])
+    same = np.full((300, 3), 3.0, np.float32)
+    np.testing.assert_allclose(steadied_seeing(same, 5.0), same, rtol=1e-6)  # an error larger than all that varies
+
+
+def test_a_catalog_that_states_the_error_of_its_seeing_has_it_steadied(tmp_path):
+    catalog = read_catalog("star-galaxy:220")
+    names = [name for name in catalog.table if name.startswith("psf_fwhm_") and name.endswith("_arcsec")]
+    known = (catalog.table[names].to_numpy() / catalog.pixel_scale_arcsec).astype(np.float32)
+    stamps = make_object_stamps(catalog, tmp_path)
+    np.testing.assert_array_equal(stamps.psf_fwhm_px, steadied_seeing(known, 0.02))
+    silent = replace(catalog, table=catalog.table.drop(columns="psf_fwhm_error"))
+    np.testing.assert_array_equal(make_object_stamps(silent, tmp_path).psf_fwhm_px, known)
+
+
 # ---- features and scores
 
 
@@ -179,7 +222,7 @@ def trained(tmp_path_factory) -> Path:
 
 def test_a_model_is_trained_saved_and_measured(trained):
     model = load_model(trained)
-    assert model.config.supervised and (trained / "history.jsonl").read_text().count("\n") == 2
+    assert model.config.supervised and (trained / "history.jsonl").read_text().count("\n") == 3
     assert not (trained / ".state").exists()
     scores = recipe.evaluate(trained, read_catalog("star-galaxy:120"))
     assert {"without labels", "supervised", "trees on the whole catalogue"} <= set(scores["methods"])
@@ -188,16 +231,50 @@ def test_a_model_is_trained_saved_and_measured(trained):
 
 
 def test_labels_are_not_looked_at_without_asking(trained, tmp_path):
-    """The first phase ends with the same weights whatever the labels say, and without them."""
+    """The phases before the labelled one end with the same weights whatever the labels say, and without them."""
     catalog = read_catalog("star-galaxy:120")
     lying = replace(catalog, table=catalog.table.assign(**{"class": "star"}))
     unlabelled = replace(catalog, table=catalog.table.drop(columns="class"))
     weights = []
     for name, given in (("lying", lying), ("none", unlabelled)):
-        recipe.train([given], tmp_path / name, SMALL, phases=("unlabelled",))
+        recipe.train([given], tmp_path / name, SMALL, phases=("unlabelled", "share"))
         weights.append((tmp_path / name / "weights.safetensors").read_bytes())
     assert weights[0] == weights[1]
     assert not load_model(tmp_path / "none").config.supervised
+
+
+def test_the_share_of_galaxies_is_learned_from_shapes_that_are_held(tmp_path):
+    """Nothing but the share's own network changes, and it finds in colours and brightness what shapes say of them."""
+    catalog = read_catalog("star-galaxy:400")
+    recipe.train([catalog], tmp_path / "shapes", SMALL, phases=("unlabelled",))
+    longer = replace(SMALL, share=FitConfig(60, 64, 5e-3, warmup_steps=2, patience_epochs=60))
+    recipe.train([catalog], tmp_path / "shared", longer, phases=("share",), start_from=tmp_path / "shapes")
+    before, after = load_model(tmp_path / "shapes"), load_model(tmp_path / "shared")
+    changed = {name for name, value in after.state_dict().items() if not torch.equal(value, before.state_dict()[name])}
+    assert changed == {"share_shift", *(f"share.{name}" for name in before.share.state_dict())}
+
+    stamps = make_object_stamps(catalog, tmp_path / "stamps")
+    held_out = np.flatnonzero(stamps.splits != "train")
+    noise, pixels = stamps.noise_sigma[held_out], stamps.pixels[held_out].astype(np.float32)
+    bounds = []
+    for model in (before, after):
+        odds = galaxy_log_odds(model, pixels, stamps.psf_fwhm_px[held_out], noise)
+        share = expit(odds.prior - float(model.share_shift))
+        bounds.append(np.log(1 - share + share * np.exp(odds.unlabelled - odds.prior)).mean())
+    assert bounds[1] > bounds[0] + 0.02
+
+
+def test_what_shapes_say_is_the_evidence_before_the_share(trained, tmp_path):
+    model = load_model(trained)
+    table = fit_table(make_object_stamps(read_catalog("star-galaxy:20"), tmp_path), np.arange(20))
+    for blind in (False, True):
+        light, gain = shapes_said(model, table, blind=blind)
+        fits = table.take(np.arange(20))
+        photometry = model.photometry(fits, None if blind else table.noise(np.arange(20)))
+        evidence = model.evidence(fits, photometry)
+        torch.testing.assert_close(gain, (evidence.logit - evidence.log_odds).detach(), atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(model.share(light).squeeze(1) + model.share_shift, evidence.log_odds)
+        assert bool((light[:, :-1] == 0).all()) == blind
 
 
 def test_a_catalog_without_noise_or_seeing_is_measured(tmp_path):

@@ -9,7 +9,7 @@ from galaxy_core.catalogs.catalog import Catalog, ReadReport
 from galaxy_core.catalogs.synthetic import parse_number
 from galaxy_core.simulator.observe import NATIVE_PIXEL_ARCSEC
 from galaxy_core.simulator.star_galaxy import ZERO_POINT_MAG, simulate_object, sky_noise
-from galaxy_core.simulator.star_galaxy_population import BANDS, draw_object
+from galaxy_core.simulator.star_galaxy_population import BANDS, POPULATION, draw_object
 
 
 def read(n: int | str) -> Catalog:
@@ -23,8 +23,9 @@ def read(n: int | str) -> Catalog:
     Returns
     -------
     Catalog
-        ``class`` is star or galaxy. ``psf_fwhm_<band>_arcsec`` is the seeing as it is known, ``noise_sigma_<band>`` the
-        noise of a pixel of sky in nanomaggies, the unit of the stamps; ``r_mag`` and the rest are true.
+        ``class`` is star or galaxy. ``psf_fwhm_<band>_arcsec`` is the seeing as it is known, with the relative error
+        ``psf_fwhm_error``; ``noise_sigma_<band>`` the noise of a pixel of sky in nanomaggies, the unit of the stamps;
+        ``r_mag`` and the rest are true.
     """
     number, seed = parse_number(n, "star-galaxy")
     return Catalog(
@@ -49,6 +50,7 @@ def _row(index: int, seed: int) -> dict:
         "r50_arcsec": p.bulge_r50_arcsec if p.bulge_fraction > 0.5 else p.disc_r50_arcsec,
         "bulge_fraction": p.bulge_fraction,
         "zero_point_mag": ZERO_POINT_MAG,
+        "psf_fwhm_error": POPULATION.psf_fwhm_error,
         **known,
         **noise,
     }

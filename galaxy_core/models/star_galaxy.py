@@ -44,6 +44,7 @@ class StarGalaxyConfig:
     seen_px: int = 24
     widths: tuple[int, ...] = (16, 32, 64)
     hidden_size: int = 64
+    share_size: int = 128
     n_gaussians: int = 6
     n_samples: int = 16  # draws an object when the model is used
     model_error: float = 0.015
@@ -80,7 +81,11 @@ class StarGalaxyNet(nn.Module):
         # photometry (zeros where it is not known), the signal, and whether photometry is known
         self.gate = nn.Sequential(
             nn.Linear(len(c.bands) + 2, c.hidden_size), nn.SiLU(), nn.Linear(c.hidden_size, c.hidden_size), nn.SiLU(),
-            nn.Linear(c.hidden_size, 3),
+            nn.Linear(c.hidden_size, 2),
+        )  # fmt: skip
+        self.share = nn.Sequential(
+            nn.Linear(len(c.bands) + 2, c.share_size), nn.SiLU(), nn.Linear(c.share_size, c.share_size), nn.SiLU(),
+            nn.Linear(c.share_size, c.share_size), nn.SiLU(), nn.Linear(c.share_size, 1),
         )  # fmt: skip
         self.log_star_width = nn.Parameter(torch.tensor(math.log(0.04)))
         self.log_shear_width = nn.Parameter(torch.tensor(math.log(0.5)))
@@ -222,9 +227,13 @@ class StarGalaxyNet(nn.Module):
 
     def gated(self, fit: PointFit, photometry: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log odds of a galaxy, and centre and log width of the galaxies' extents, at this brightness: (n,)."""
-        signal = (torch.log1p(fit.total_snr)[:, None] - 3.5) / 1.0
-        odds, centre, log_width = self.gate(torch.cat([photometry, signal], 1)).unbind(1)
-        return odds + self.share_shift, centre - 0.5, 4 * torch.tanh(log_width / 4)
+        light = self.light(fit, photometry)
+        centre, log_width = self.gate(light).unbind(1)
+        return self.share(light).squeeze(1) + self.share_shift, centre - 0.5, 4 * torch.tanh(log_width / 4)
+
+    def light(self, fit: PointFit, photometry: Tensor) -> Tensor:
+        """What the two peaks' shares and extents depend on: photometry and the signal, float32 (n, n_bands + 2)."""
+        return torch.cat([photometry, torch.log1p(fit.total_snr)[:, None] - 3.5], 1)
 
     def galaxy_prior(self, latents: Tensor, centre: Tensor, log_width: Tensor) -> Tensor:
         """ln p(z | galaxy), float32 (n, K)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from galaxy_core.models.point_fit import PointFit, fit_points
-from galaxy_core.models.star_galaxy import StarGalaxyNet
+from galaxy_core.models.star_galaxy import Evidence, StarGalaxyNet
 from galaxy_core.star_galaxy_stamps import ObjectStamps
 
 BATCH = 256
@@ -79,11 +80,7 @@ def set_share(model: StarGalaxyNet, table: FitTable, n_train: int, share: float,
     model.share_shift.zero_()
     if not share:
         return
-    rows, logits = np.arange(min(n_train, n_max)), []
-    for start in range(0, len(rows), BATCH):
-        some = rows[start : start + BATCH]
-        fits = table.take(some, device)
-        logits.append(model.evidence(fits, model.photometry(fits, table.noise(some, device))).logit)
+    logits = [evidence.logit for _, _, evidence in _judged(model, table, min(n_train, n_max), device)]
     logit, low, high = torch.cat(logits), -8.0, 8.0
     for _ in range(30):
         middle = (low + high) / 2
@@ -92,12 +89,32 @@ def set_share(model: StarGalaxyNet, table: FitTable, n_train: int, share: float,
 
 
 @torch.no_grad()
+def shapes_said(
+    model: StarGalaxyNet, table: FitTable, device: str = "cpu", blind: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`StarGalaxyNet.light` of every row (n, n_bands + 2), and ln p(x | galaxy) - ln p(x | star) of its shape (n,).
+
+    Float32, on the CPU; ``blind`` hides brightness and colours.
+    """
+    light, gains = [], []
+    for fits, photometry, evidence in _judged(model, table, len(table), device, blind):
+        light.append(model.light(fits, photometry).cpu())
+        gains.append((evidence.galaxy - evidence.star).cpu())
+    return torch.cat(light), torch.cat(gains)
+
+
+@torch.no_grad()
 def summaries(model: StarGalaxyNet, table: FitTable, device: str = "cpu", blind: bool = False) -> Tensor:
     """`StarGalaxyNet.summary` of every row, float32 (n, n_told), on the CPU; ``blind`` hides brightness and colours."""
-    parts = []
-    for start in range(0, len(table), BATCH):
-        rows = np.arange(start, min(start + BATCH, len(table)))
+    return torch.cat([model.summary(*judged).cpu() for judged in _judged(model, table, len(table), device, blind)])
+
+
+def _judged(
+    model: StarGalaxyNet, table: FitTable, n: int, device: str, blind: bool = False
+) -> Iterator[tuple[PointFit, Tensor, Evidence]]:
+    """Fits, photometry and evidence of the first ``n`` rows, a batch at a time."""
+    for start in range(0, n, BATCH):
+        rows = np.arange(start, min(start + BATCH, n))
         fits = table.take(rows, device)
         photometry = model.photometry(fits, None if blind else table.noise(rows, device))
-        parts.append(model.summary(fits, photometry, model.evidence(fits, photometry)).cpu())
-    return torch.cat(parts)
+        yield fits, photometry, model.evidence(fits, photometry)

@@ -12,8 +12,10 @@ the rest is made exact:
 - The first latent number is the intrinsic extent, as the decoder is the seeing of the very stamp. One peak lies at no
   extent: that component is the star because it looks as the seeing does. No label says so, and the two cannot swap.
 - The proportion of galaxies is a prior, learned by the same bound as a function of brightness and colour: where shapes
-  are clear they teach which colours and magnitudes galaxies have, which helps where shapes are lost in noise. Its
-  overall level is that of the number counts, one number for all objects (`Config.galaxy_share`).
+  are clear they teach which colours and magnitudes galaxies have, which helps where shapes are lost in noise. The few
+  passes that teach shapes are too few for that, as the stellar locus is thin; so it goes on in a phase of its own, with
+  likelihoods held, where a pass takes a second. Its overall level is that of the number counts, one number for all
+  objects (`Config.galaxy_share`).
 
 PSF-aware normalisation is in `galaxy_core.star_galaxy_stamps` and `galaxy_core.models.point_fit`.
 """
@@ -33,17 +35,17 @@ from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
-from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
+from galaxy_core.models.star_galaxy import Evidence, StarGalaxyConfig, StarGalaxyNet
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.star_galaxy_scores import evaluate
-from galaxy_core.recipes.star_galaxy_steps import FitTable, fit_table, set_photometry, set_share, summaries
+from galaxy_core.recipes.star_galaxy_steps import FitTable, fit_table, set_photometry, set_share, shapes_said, summaries
 from galaxy_core.recipes.star_galaxy_table import table_lines
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.star_galaxy_losses import label_loss, two_peak_bound
 from galaxy_core.star_galaxy_stamps import make_object_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
 
-PHASES = ("unlabelled", "labelled")
+PHASES = ("unlabelled", "share", "labelled")
 
 __all__ = ["PHASES", "Config", "evaluate", "table_lines", "train"]
 
@@ -68,12 +70,13 @@ class Config:
     seed: int = 0
     model: StarGalaxyConfig = field(default_factory=StarGalaxyConfig)
     unlabelled: FitConfig = field(default_factory=lambda: FitConfig(7, 128, 2e-3, 1e-4, average_decay=0.99))
+    share: FitConfig = field(default_factory=lambda: FitConfig(30, 256, 2e-3, 0.1))
     labelled: FitConfig = field(default_factory=lambda: FitConfig(5, 128, 2e-3, 1e-2, average_decay=0.99))
     n_draws: int = 8
     galaxy_share: float = 0.68
     n_share_max: int = 3000
     blind_share: float = 0.25
-    n_validation_max: int = 512
+    n_validation_max: int = 2048
 
 
 def train(
@@ -125,7 +128,7 @@ def train(
     for phase in _phases(model.to(device), table, n_train, config, device):
         if phase.name in phases and (labelled or phase.name != "labelled"):
             fit(phase, state_folder, history_path, config.seed, report)
-        if phase.name == "unlabelled" and phase.name in phases:
+        if phase.name != "labelled" and phase.name in phases:
             set_share(model.eval(), table, n_train, config.galaxy_share, config.n_share_max, device)
     if not is_first():
         return model
@@ -147,6 +150,7 @@ def train(
 def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config, device: str) -> list[Phase]:
     items, held_out = np.arange(n_train), np.arange(n_train, len(table))
     told: dict[str, Tensor] = {}
+    shapes: dict[str, tuple[Tensor, Tensor]] = {}
 
     def fitted(indices, generator: Generator | None) -> tuple:
         fits = table.take(indices, device)
@@ -161,8 +165,24 @@ def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config,
     def bound(batch, _: Generator | None) -> dict[str, Tensor]:
         return {"loss": two_peak_bound(in_shares(model.evidence, *batch))}
 
+    def lit(indices, generator: Generator | None) -> tuple[Tensor, Tensor]:
+        # made once the first phase is done
+        if not shapes:
+            shapes.update(seen=shapes_said(model, table, device), blind=shapes_said(model, table, device, blind=True))
+        light, gain = (part[indices] for part in shapes["seen"])
+        if generator is not None:
+            blind = torch.rand(len(indices), generator=generator) < config.blind_share
+            light = torch.where(blind[:, None], shapes["blind"][0][indices], light)
+            gain = torch.where(blind, shapes["blind"][1][indices], gain)
+        return light.to(device), gain.to(device)
+
+    def shared(batch, _: Generator | None) -> dict[str, Tensor]:
+        light, gain = batch
+        odds = in_shares(model.share, light).squeeze(1)
+        return {"loss": two_peak_bound(Evidence(torch.zeros_like(gain), gain, odds))}
+
     def seen(indices, generator: Generator | None) -> tuple[Tensor, Tensor, Tensor]:
-        # made once the first phase is done, whose networks it keeps as they are
+        # made once the other phases are done, whose networks it keeps as they are
         if not told:
             told.update(seen=summaries(model, table, device), blind=summaries(model, table, device, blind=True))
         planes, summary = table.planes(indices, device), told["seen"][indices]
@@ -190,6 +210,7 @@ def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config,
 
     return [
         phase("unlabelled", model, fitted, bound, config.unlabelled),
+        phase("share", model.share, lit, shared, config.share),
         phase("labelled", model.supervised, seen, labelled, config.labelled),
     ]
 
