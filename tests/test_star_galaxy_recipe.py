@@ -313,7 +313,8 @@ def test_the_shipped_model_is_the_one_measured_and_still_does_as_measured():
         shown = f"{one['auc']:.3f} ({low:.3f}-{high:.3f}) | {100 * one['accuracy_at_high_snr']:.1f} %"
         assert f"| {name} | {100 * one['accuracy']:.1f} % | {shown}" in card
     fresh = metrics["fresh"]["methods"]["without labels"]
-    assert fresh["accuracy_at_high_snr"] >= 0.97 and f"of {fresh['n_at_high_snr']:,} above 20" in readme
+    assert min(fresh["accuracy_at_high_snr"], methods["without labels"]["accuracy_at_high_snr"]) >= 0.97
+    assert f"of {fresh['n_at_high_snr']:,} above 20" in readme
     frames, clipped = metrics["frames"], metrics["clipped"]["methods"]
     steps = [
         frames["simulated"]["ugriz"],
