@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from astropy.stats import sigma_clipped_stats
 from scipy.fft import irfft2, rfft2
 
@@ -266,7 +267,8 @@ def _known_seeing(catalog: Catalog, n_bands: int) -> np.ndarray | None:
     widths = (catalog.table[names].to_numpy(np.float64) / catalog.pixel_scale_arcsec).astype(np.float32)
     if "psf_fwhm_error" not in catalog.table:
         return widths
-    return steadied_seeing(widths, float(np.sqrt(np.mean(catalog.table["psf_fwhm_error"].to_numpy(np.float64) ** 2))))
+    errors = pd.to_numeric(catalog.table["psf_fwhm_error"], errors="coerce").to_numpy(np.float64)
+    return steadied_seeing(widths, float(np.sqrt(np.mean(errors**2)))) if np.isfinite(errors).all() else widths
 
 
 def steadied_seeing(widths: np.ndarray, error: float) -> np.ndarray:

@@ -41,7 +41,7 @@ from galaxy_core.training import FitConfig
 SMALL = recipe.Config(
     model=StarGalaxyConfig(widths=(4, 8, 8), hidden_size=8, n_gaussians=3, n_samples=4),
     unlabelled=FitConfig(1, 32, 1e-3, warmup_steps=2),
-    share=FitConfig(1, 32, 1e-3, warmup_steps=2),
+    share=FitConfig(1, 256, 1e-3, warmup_steps=2),  # more than there are: all of them, then
     labelled=FitConfig(1, 32, 1e-3, warmup_steps=2),
     n_draws=4,
 )
@@ -156,6 +156,9 @@ def test_a_catalog_that_states_the_error_of_its_seeing_has_it_steadied(tmp_path)
     np.testing.assert_array_equal(stamps.psf_fwhm_px, steadied_seeing(known, 0.02))
     silent = replace(catalog, table=catalog.table.drop(columns="psf_fwhm_error"))
     np.testing.assert_array_equal(make_object_stamps(silent, tmp_path).psf_fwhm_px, known)
+    for unknown in (np.nan, "?"):
+        vague = replace(catalog, table=catalog.table.assign(psf_fwhm_error=unknown))
+        np.testing.assert_array_equal(make_object_stamps(vague, tmp_path).psf_fwhm_px, known)
 
 
 # ---- features and scores

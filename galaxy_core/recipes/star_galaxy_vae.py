@@ -208,9 +208,11 @@ def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config,
 
         return Phase(name, module, items, losses, validate, settings, prepare=prepare)
 
+    # as few objects as the other phases take are enough for this one
+    share = replace(config.share, batch_size=min(config.share.batch_size, n_train))
     return [
         phase("unlabelled", model, fitted, bound, config.unlabelled),
-        phase("share", model.share, lit, shared, config.share),
+        phase("share", model.share, lit, shared, share),
         phase("labelled", model.supervised, seen, labelled, config.labelled),
     ]
 
