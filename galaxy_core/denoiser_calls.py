@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -104,9 +103,10 @@ def tile_workers() -> tuple[int, Callable[[], None]]:
     """
     import torch
 
+    from galaxy_core.ranks import processors
+
     threads = torch.get_num_threads()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(cores, MAX_WORKERS)
+    workers = min(processors(), MAX_WORKERS)
     return workers, thread_starter(max(threads // workers, 1))
 
 

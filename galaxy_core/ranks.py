@@ -49,6 +49,11 @@ def ranks() -> Ranks:
     return _RANKS.get()
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def is_first() -> bool:
     """Whether this is the rank that writes files and messages."""
     return ranks().rank == 0

@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from torch import Generator, Tensor, nn
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.errors import ModelError
 from galaxy_core.rank_norm import joined_statistics
-from galaxy_core.ranks import as_first_says, is_first, loss_step_of, prepare_batch, ranks, wait_for_all
+from galaxy_core.ranks import as_first_says, is_first, loss_step_of, prepare_batch, processors, ranks, wait_for_all
 
 Prepare = Callable[[np.ndarray, Generator], Any]
 LossStep = Callable[[Any, Generator], dict[str, Tensor]]
@@ -65,7 +66,8 @@ class Phase:
         After so many epochs without a better score the learning rate is halved; 0: it follows its cosine alone.
     prepare : callable, optional
         ``prepare(indices, generator)`` returns what ``loss_step`` takes: reading and views, which the network is not
-        part of. Without it ``loss_step`` takes the indices themselves.
+        part of, as it may run while the network learns from the batch before (`works_ahead`). Without it ``loss_step``
+        takes the indices themselves.
     """
 
     name: str
@@ -146,27 +148,48 @@ def _run_epoch(
     generator = Generator().manual_seed(seed * 1_000_003 + phase_key * 1_009 + epoch)
     phase.module.train()
     totals: dict[str, float] = {}
-    for batch in range(n_batches):
-        step = epoch * n_batches + batch
-        for group in optimizer.param_groups:
-            group["lr"] = pace * learning_rate(step, n_steps, config)
+
+    def make(batch: int):
         # sorted: reads of the memory-mapped stamps go forward through the file
         indices = np.sort(order[batch * config.batch_size : (batch + 1) * config.batch_size])
-        made = indices if phase.prepare is None else prepare_batch(phase.prepare, indices, generator)
-        with joined_statistics(phase.module):
-            losses = loss_step(made, generator)
-        if not torch.isfinite(losses["loss"]):
-            raise ModelError(f"Training of {phase.name} diverged at step {step}; lower its learning rate.")
-        optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()  # on many ranks it leaves the same gradients on all
-        nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
-        optimizer.step()
-        _update_average(average, phase.module, min(config.average_decay, (1 + step) / (10 + step)))
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        totals = {name: totals.get(name, 0.0) + value for name, value in values.items()}
-        if report:
-            report(phase.name, step + 1, n_steps, values)
+        return indices if phase.prepare is None else prepare_batch(phase.prepare, indices, generator)
+
+    ahead, waiting = works_ahead(phase), None
+    with ThreadPoolExecutor(1, "batches") as beside:
+        for batch in range(n_batches):
+            step = epoch * n_batches + batch
+            for group in optimizer.param_groups:
+                group["lr"] = pace * learning_rate(step, n_steps, config)
+            made = make(batch) if waiting is None else waiting.result()
+            with joined_statistics(phase.module):
+                losses = loss_step(made, generator)
+            if not torch.isfinite(losses["loss"]):
+                raise ModelError(f"Training of {phase.name} diverged at step {step}; lower its learning rate.")
+            # not before: the loss may draw from the generator, too, and what is drawn does not depend on who waits
+            waiting = beside.submit(make, batch + 1) if ahead and batch + 1 < n_batches else None
+            optimizer.zero_grad(set_to_none=True)
+            losses["loss"].backward()  # on many ranks it leaves the same gradients on all
+            nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
+            optimizer.step()
+            _update_average(average, phase.module, min(config.average_decay, (1 + step) / (10 + step)))
+            values = {name: float(value.detach()) for name, value in losses.items()}
+            totals = {name: totals.get(name, 0.0) + value for name, value in values.items()}
+            if report:
+                report(phase.name, step + 1, n_steps, values)
     return {name: total / n_batches for name, total in totals.items()}
+
+
+def works_ahead(phase: Phase) -> bool:
+    """Whether the next batch is made while gradients are computed: on one rank, with processors for both.
+
+    On a GPU the processors have nothing else to do; on the CPU two jobs with more threads than there are processors
+    would only wait for each other. The weights are the same either way.
+    """
+    if phase.prepare is None or ranks().count > 1:
+        return False
+    if any(parameter.is_cuda for parameter in phase.module.parameters()):
+        return True
+    return 2 * torch.get_num_threads() <= processors()
 
 
 def learning_rate(step: int, n_steps: int, config: FitConfig) -> float:

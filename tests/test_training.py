@@ -1,13 +1,16 @@
 """The loop learns, stops early, resumes to the same weights, and refuses what cannot work."""
 
 import json
+import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from galaxy_core import training
 from galaxy_core.errors import ModelError
 from galaxy_core.training import FitConfig, Phase, fit, learning_rate
 
@@ -107,6 +110,59 @@ def test_a_batch_made_apart_trains_the_same(tmp_path):
     two = replace(line_phase(split), loss_step=loss_step, prepare=prepare)
     fit(two, tmp_path / "b", tmp_path / "b.jsonl", seed=3)
     assert torch.equal(plain.weight, split.weight) and torch.equal(plain.bias, split.bias)
+
+
+def test_the_next_batch_is_made_while_gradients_are_computed(tmp_path, monkeypatch):
+    """In a thread of its own, after the loss has drawn what it draws; with the very same weights."""
+    trained, threads = [], []
+    for ahead in (False, True):
+        monkeypatch.setattr(training, "works_ahead", lambda phase, ahead=ahead: ahead)
+        module, made_by, learned = fresh(), [], []
+
+        def prepare(indices, generator, made_by=made_by):
+            made_by.append(threading.current_thread())
+            return torch.from_numpy(indices).float().view(-1, 1) / 40 + 0.01 * torch.randn(8, 1, generator=generator)
+
+        def loss_step(x, generator, module=module, made_by=made_by, learned=learned):
+            learned.append(len(made_by))  # batches made when this one is learned from
+            noise = 0.01 * torch.randn(x.shape, generator=generator)
+            return {"loss": (module(x) - 2 * x - 1 - noise).square().mean()}
+
+        phase = replace(line_phase(module), loss_step=loss_step, prepare=prepare)
+        fit(phase, tmp_path / str(ahead), tmp_path / f"{ahead}.jsonl", seed=3)
+        trained.append(module)
+        threads.append({thread is threading.main_thread() for thread in made_by[1:5]})
+        assert learned == list(range(1, 21))
+    assert threads == [{True}, {False}]
+    assert torch.equal(trained[0].weight, trained[1].weight) and torch.equal(trained[0].bias, trained[1].bias)
+
+
+def test_a_batch_that_cannot_be_made_ends_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "works_ahead", lambda phase: True)
+    module, calls = fresh(), []
+
+    def prepare(indices, _):
+        calls.append(1)
+        if len(calls) == 3:
+            raise ModelError("The third batch cannot be read.")
+        return torch.from_numpy(indices).float().view(-1, 1)
+
+    phase = replace(line_phase(module), loss_step=lambda x, _: {"loss": module(x).square().mean()}, prepare=prepare)
+    with pytest.raises(ModelError, match="third batch"):
+        fit(phase, tmp_path, tmp_path / "h.jsonl", seed=3)
+    assert len(calls) == 3
+
+
+def test_batches_are_made_ahead_where_processors_are_idle(monkeypatch):
+    phase = replace(line_phase(fresh()), prepare=lambda indices, _: indices)
+    monkeypatch.setattr(training, "processors", lambda: 4)
+    for threads, expected in ((1, True), (2, True), (3, False), (4, False)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert training.works_ahead(phase) is expected
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert not training.works_ahead(line_phase(fresh()))  # nothing is made apart
+    monkeypatch.setattr(training, "ranks", lambda: SimpleNamespace(count=2))
+    assert not training.works_ahead(phase)
 
 
 def test_a_step_is_adamw_and_the_average_is_the_running_mean(tmp_path):
