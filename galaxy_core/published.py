@@ -160,8 +160,7 @@ PUBLISHED = (
         VOTES,
         of_form("conditional", "votes", "model", "r2"),
         at("votes", "n_test"),
-        "Trained 31 hours on tens of thousands of galaxies. Ours saw a few of its test galaxies under another id, by "
-        "class and without votes; without them it is lower, as its card says.",
+        "Trained 31 hours on tens of thousands of galaxies.",
     ),
     Published(
         LAPTOP,
@@ -173,7 +172,6 @@ PUBLISHED = (
         VOTES,
         of_form("conditional", "votes", "model", "rmse"),
         at("votes", "n_test"),
-        "The same few galaxies are in it.",
     ),
     Published(
         WINNER,
