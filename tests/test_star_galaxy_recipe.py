@@ -106,6 +106,8 @@ def test_a_model_is_trained_saved_and_measured(trained):
     model = load_model(trained)
     assert model.config.supervised and (trained / "history.jsonl").read_text().count("\n") == 3
     assert not (trained / ".state").exists()
+    history = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]
+    assert all("loss" in line["validation"] for line in history)  # drawn beside that of training
     scores = recipe.evaluate(trained, read_catalog("star-galaxy:120"))
     assert {"without labels", "supervised", "trees on the whole catalogue"} <= set(scores["methods"])
     assert scores["n_test"] == 17 and len(recipe.table_lines(scores)) > 8

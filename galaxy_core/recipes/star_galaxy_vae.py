@@ -204,7 +204,7 @@ def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config,
         def validate() -> dict[str, float]:
             parts = np.array_split(held_out, max(len(held_out) // 256, 1))
             total = sum(float(losses(prepare(part, None), None)["loss"]) * len(part) for part in parts)
-            return {"score": total / len(held_out)}
+            return {"score": total / len(held_out), "loss": total / len(held_out)}
 
         return Phase(name, module, items, losses, validate, settings, prepare=prepare)
 
