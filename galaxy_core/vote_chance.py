@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from galaxy_core.vote_intervals import measure_reliability
-from galaxy_core.vote_tree import QUESTION_KEYS, SLICES
+from galaxy_core.vote_tree import ORDER, PARENT, QUESTION_KEYS, SLICES
 
 N_DRAWS = 200
 
@@ -47,16 +47,51 @@ def chance_errors(
         own, asked = alpha[rows, part], np.rint(counts[rows, part].sum(axis=1)).astype(np.int64)
         expected = own / own.sum(axis=1, keepdims=True)
         drawn = [
-            measure_reliability(expected, _draw(own, asked, generator)).expected_calibration_error
+            measure_reliability(expected, _fractions(own, asked, generator)).expected_calibration_error
             for _ in range(N_DRAWS)
         ]
         errors[key] = float(np.mean(drawn)), float(np.percentile(drawn, 95))
     return errors
 
 
-def _draw(alpha: np.ndarray, asked: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def draw_votes(
+    concentrations: np.ndarray,
+    volunteers: np.ndarray | None,
+    generator: np.random.Generator,
+    asked: np.ndarray | None = None,
+) -> np.ndarray:
+    """Votes that volunteers would cast if what was predicted of each galaxy is right.
+
+    Parameters
+    ----------
+    concentrations : ndarray, shape (n, 37)
+        Of the Dirichlet distribution of each question; shares are drawn from it, and votes from those.
+    volunteers : ndarray of int64, shape (n,), or None
+        How many look at each galaxy: all of them answer what is asked of everybody, and as many go on to a question as
+        gave the answer that leads to it.
+    asked : ndarray of int64, shape (n, 11), optional
+        How many answer each question, instead.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, 37)
+    """
+    alpha = np.asarray(concentrations, dtype=np.float64)
+    votes = np.zeros(alpha.shape, dtype=np.int64)
+    for q in ORDER:
+        above = volunteers if PARENT[q] < 0 else votes[:, PARENT[q]]
+        votes[:, SLICES[q]] = _draw(alpha[:, SLICES[q]], above if asked is None else asked[:, q], generator)[1]
+    return votes
+
+
+def _fractions(alpha: np.ndarray, asked: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Fractions that as many volunteers as were asked would give, float64 of the shape of ``alpha``."""
+    shares, votes = _draw(alpha, asked, generator)
+    return np.where(asked[:, None] > 0, votes / np.maximum(asked, 1)[:, None], shares)
+
+
+def _draw(alpha: np.ndarray, asked: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of the answers to a question, float64, and votes, int64, both of the shape of ``alpha``."""
     shares = generator.standard_gamma(np.maximum(alpha, 1e-6)) + 1e-300
     shares /= shares.sum(axis=1, keepdims=True)
-    votes = generator.multinomial(asked, shares)
-    return np.where(asked[:, None] > 0, votes / np.maximum(asked, 1)[:, None], shares)
+    return shares, generator.multinomial(asked, shares)

@@ -60,7 +60,14 @@ def fraction_loss(predicted: Tensor, fractions: Tensor) -> Tensor:
     return error.square().sum(dim=1)
 
 
-def class_loss(logits: Tensor, classes: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+def class_loss(
+    logits: Tensor,
+    classes: Tensor,
+    weights: Tensor | None = None,
+    smoothing: float = 0.0,
+    told: Tensor | None = None,
+    told_share: float = 0.0,
+) -> Tensor:
     """Cross entropy of each galaxy times the weight of its class.
 
     Parameters
@@ -71,6 +78,10 @@ def class_loss(logits: Tensor, classes: Tensor, weights: Tensor | None = None, s
     weights : Tensor, float32 (n_classes,), optional
     smoothing : float
         Share of the truth that is spread evenly over all classes (Szegedy et al. 2016, section 7).
+    told : Tensor, float32 (n, n_classes), optional
+        Probability of each class by another model; NaN where it was not asked.
+    told_share : float
+        Of the truth, where ``told`` is known, that is taken from it.
 
     Returns
     -------
@@ -78,7 +89,10 @@ def class_loss(logits: Tensor, classes: Tensor, weights: Tensor | None = None, s
     """
     known = classes >= 0
     chosen = classes.clamp(min=0)
-    loss = F.cross_entropy(logits, chosen, reduction="none", label_smoothing=smoothing)
+    wanted = F.one_hot(chosen, logits.shape[1]).to(logits.dtype)
+    if told is not None:
+        wanted = torch.where(told.isfinite(), torch.lerp(wanted, told.nan_to_num(), told_share), wanted)
+    loss = F.cross_entropy(logits, wanted, reduction="none", label_smoothing=smoothing)
     if weights is not None:
         loss = loss * weights[chosen]
     return torch.where(known, loss, 0.0)

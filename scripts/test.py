@@ -1,6 +1,7 @@
 """Run the whole test suite on any machine with Python 3.11: environment, packages and demo first, then pytest.
 
-Whatever follows is passed on to pytest. Example: python3 scripts/test.py tests/test_images.py -x
+The whole suite runs in one process a processor, four at most. Whatever follows is passed on to pytest instead, in one
+process. Example: python3 scripts/test.py tests/test_images.py -x
 """
 
 import os
@@ -18,6 +19,7 @@ from environment import (
     run_or_explain,
 )
 
+MOST_WORKERS = 4  # a test of training takes up to 3 GB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -30,6 +32,17 @@ def check_browser():
         )
 
 
+def in_parallel(environ):
+    """Options and environment of pytest for the whole suite: files of tests go to several processes."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(processors, MOST_WORKERS)
+    if workers < 2:
+        return [], environ
+    # each would start a thread for every processor, and they would wait for one another
+    threads = {"OMP_NUM_THREADS": str(processors // workers)}
+    return ["--numprocesses", str(workers), "--dist", "loadfile"], dict(threads, **environ)
+
+
 def main():
     if sys.argv[1:] in (["-h"], ["--help"]):
         print(__doc__)
@@ -37,7 +50,8 @@ def main():
     check_python()
     check_browser()
     python = prepare(lists=(REQUIREMENTS, CLUSTER_REQUIREMENTS))
-    return subprocess.call([str(python), "-m", "pytest", *sys.argv[1:]], cwd=str(PROJECT))
+    options, environ = (sys.argv[1:], os.environ) if sys.argv[1:] else in_parallel(os.environ)
+    return subprocess.call([str(python), "-m", "pytest", *options], cwd=str(PROJECT), env=dict(environ))
 
 
 if __name__ == "__main__":

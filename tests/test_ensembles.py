@@ -17,7 +17,8 @@ from galaxy_core.ensembles import write_ensemble
 from galaxy_core.errors import ModelError
 from galaxy_core.models import read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from galaxy_core.recipes.vote_regressor import Config, starting_model
+from galaxy_core.recipes.vote_regressor import Config
+from galaxy_core.recipes.vote_regressor_start import starting_model
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galaxy_core.vote_chance import chance_errors
+from galaxy_core.vote_chance import chance_errors, draw_votes
 from galaxy_core.vote_intervals import measure_reliability
-from galaxy_core.vote_tree import N_ANSWERS, QUESTION_KEYS, SLICES
+from galaxy_core.vote_tree import N_ANSWERS, PARENT, QUESTION_KEYS, SLICES
 
 
 def predicted(n, strength, seed=0):
@@ -58,3 +58,21 @@ def test_nothing_known_is_not_a_number_and_one_galaxy_is_enough():
     observed[:, SLICES[0]] = 0.3
     errors = chance_errors(alpha, observed, np.zeros((1, N_ANSWERS)))
     assert np.isfinite(errors[QUESTION_KEYS[0]]).all() and np.isnan(errors[QUESTION_KEYS[1]]).all()
+
+
+def test_votes_go_down_the_tree_and_are_spread_as_predicted():
+    alpha = np.tile(predicted(1, 8.0), (4000, 1))
+    votes = draw_votes(alpha, np.full(4000, 40), np.random.default_rng(3))
+    assert votes.dtype == np.int64
+    for q, part in enumerate(SLICES):
+        asked = votes[:, part].sum(axis=1)
+        assert (asked == (40 if PARENT[q] < 0 else votes[:, PARENT[q]])).all()
+    part = SLICES[0]
+    mean, strength = alpha[0, part] / alpha[0, part].sum(), alpha[0, part].sum()
+    assert np.allclose(votes[:, part].mean(axis=0) / 40, mean, atol=0.02)
+    # beta-binomial: n m (1 - m) (A + n) / (A + 1); the third answer is too rare to tell
+    spread = 40 * mean * (1 - mean) * (strength + 40) / (strength + 1)
+    assert np.allclose(votes[:, part].var(axis=0)[:2], spread[:2], rtol=0.1)
+    asked = np.arange(11)[None].repeat(4000, axis=0)
+    again = draw_votes(alpha, None, np.random.default_rng(3), asked)
+    assert all((again[:, part].sum(axis=1) == q).all() for q, part in enumerate(SLICES))

@@ -17,14 +17,16 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, Contras
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 from galaxy_core.recipes import find_recipe
 from galaxy_core.recipes.options import with_options
-from galaxy_core.recipes.vote_regressor import Config, evaluate, labels_by_form, starting_model, table_lines, train
+from galaxy_core.recipes.vote_regressor import Config, evaluate, table_lines, train
 from galaxy_core.recipes.vote_regressor_scores import (
     confused_galaxies,
     confusion_matrix,
     macro_f1,
     score_classes,
 )
+from galaxy_core.recipes.vote_regressor_start import labels_by_form, starting_model
 from galaxy_core.recipes.vote_regressor_steps import (
+    Lessons,
     balanced_rows,
     class_weights,
     morphology_losses,
@@ -161,7 +163,7 @@ def test_each_galaxy_counts_only_where_it_has_labels(catalogs):
 
     def parts(chosen):
         outputs = model.from_features(model.encoder.features(images[chosen]))
-        made = morphology_losses(*outputs, labels, rows[chosen], SMALL, None)
+        made = morphology_losses(*outputs, Lessons(labels), rows[chosen], SMALL, None)
         return {name: value.item() for name, value in made.items()}
 
     whole, votes, classes = parts(np.arange(6)), parts(np.arange(3)), parts(np.arange(3, 6))
@@ -170,7 +172,7 @@ def test_each_galaxy_counts_only_where_it_has_labels(catalogs):
         assert whole[name] == pytest.approx((votes[name] + classes[name]) / 2, rel=1e-4, abs=1e-6)
     counted = dataclasses.replace(labels["cast"], counted=np.ones_like(labels["cast"].counted))
     outputs = model.from_features(model.encoder.features(images))
-    other = morphology_losses(*outputs, {"cast": counted}, rows, SMALL, None)
+    other = morphology_losses(*outputs, Lessons({"cast": counted}), rows, SMALL, None)
     assert other["count"].item() > 0 and other["cumulative"].item() == other["assumed_count"].item() == 0
 
 

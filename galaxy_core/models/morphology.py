@@ -156,8 +156,13 @@ class MorphologyNet(nn.Module):
 
     def tell(self, images: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """What `predict` says, and how new the images are, float32 (n,): above 1 they are flagged."""
+        votes, probabilities, novelty = self.tell_forms(images)
+        return read_votes(votes, self.reading), probabilities, novelty
+
+    def tell_forms(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor | None, Tensor | None]:
+        """As `tell`, with the calibrated concentrations of every form of votes instead of those of a reading."""
         features = self.view_features(images)
-        return *_mean_of(*self.views(features), self.factors(), self.reading), self.novelty(features)
+        return *_mean_of(*self.views(features), self.factors()), self.novelty(features)
 
     def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Calibrated concentrations in the net's reading, float32 (n, 37), and class probabilities (n, n_classes).
@@ -213,7 +218,12 @@ class MorphologyEnsemble(nn.Module):
         self.reading = self.members[0].reading
 
     def tell(self, images: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """As `MorphologyNet.tell`; novelty is the mean of the members', and None if one of them has no gauge."""
+        """As `MorphologyNet.tell`."""
+        votes, probabilities, novelty = self.tell_forms(images)
+        return read_votes(votes, self.reading), probabilities, novelty
+
+    def tell_forms(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor | None, Tensor | None]:
+        """As `MorphologyNet.tell_forms`; novelty is the mean of the members', None if one of them has no gauge."""
         features = [member.view_features(images) for member in self.members]
         made = [member.views(part) for member, part in zip(self.members, features, strict=True)]
         each = [member.factors() for member in self.members]
@@ -222,7 +232,6 @@ class MorphologyEnsemble(nn.Module):
             [view for views, _ in made for view in views],
             [p for _, parts in made for p in parts],
             factors,
-            self.reading,
         )
         novelty = [member.novelty(part) for member, part in zip(self.members, features, strict=True)]
         known = all(part is not None for part in novelty)
@@ -292,9 +301,9 @@ def read_votes(forms: dict[str, Tensor], reading: str) -> Tensor | None:
 
 
 def _mean_of(
-    views: list[dict[str, Tensor]], probabilities: list[Tensor], factors: dict[str, Tensor], reading: str
-) -> tuple[Tensor | None, Tensor | None]:
+    views: list[dict[str, Tensor]], probabilities: list[Tensor], factors: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], Tensor | None]:
     votes = {
         form: combine_concentrations([view[form] for view in views]) * factors[form][QUESTION_OF] for form in views[0]
     }
-    return read_votes(votes, reading), torch.stack(probabilities).mean(dim=0) if probabilities else None
+    return votes, torch.stack(probabilities).mean(dim=0) if probabilities else None

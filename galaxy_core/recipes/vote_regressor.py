@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +31,13 @@ from galaxy_core.augment import ViewConfig
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, read_model_config, save_model
-from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
-from galaxy_core.models.morphology import MorphologyConfig, MorphologyEnsemble, MorphologyNet
+from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.vote_regressor_novelty import add_gauge_to, set_gauge
 from galaxy_core.recipes.vote_regressor_scores import evaluate
+from galaxy_core.recipes.vote_regressor_start import labels_by_form, starting_model
 from galaxy_core.recipes.vote_regressor_steps import (
+    Lessons,
     balanced_rows,
     class_weights,
     features_of,
@@ -47,10 +48,11 @@ from galaxy_core.recipes.vote_regressor_steps import (
     validation_scores,
 )
 from galaxy_core.recipes.vote_regressor_table import table_lines
+from galaxy_core.recipes.vote_regressor_teacher import lessons_of
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
-from galaxy_core.vote_labels import Labels, has_both_forms, join_labels, read_labels
+from galaxy_core.vote_labels import Labels
 
 STAMP_PX = 128
 PHASES = ("heads", "whole", "novelty")
@@ -81,6 +83,12 @@ class Config:
         How often a galaxy with votes comes in an epoch.
     exact_share : float
         Share of a batch that is only turned and mirrored, as images are when the model is used.
+    taught_by : str
+        Folder of a finished morphology net or ensemble, which says what volunteers would say of training galaxies
+        without votes, and of which class they are; see `galaxy_core.recipes.vote_regressor_teacher`. Empty: nobody.
+    taught_votes_weight, taught_class_share : float
+        What such votes count for, where those of volunteers count 1; and the share of a known class that gives way to
+        what the teacher says of it.
     plateau_epochs : int
         See `galaxy_core.training.Phase`.
     flagged_share : float
@@ -115,6 +123,9 @@ class Config:
     balance: float = 0.5
     vote_repeats: int = 1
     exact_share: float = 0.25
+    taught_by: str = ""
+    taught_votes_weight: float = 0.3
+    taught_class_share: float = 0.5
     plateau_epochs: int = 3
     n_validation_max: int = 4096
     n_spread_max: int = 8192
@@ -169,7 +180,10 @@ def train(
     validation_rows = np.sort(
         np.random.default_rng(config.seed).permutation(validation_rows)[: config.n_validation_max]
     )
-    for phase in _phases(model, stamps, labels, (train_rows, validation_rows), config, device):
+    with first_goes_first():
+        asked = report and (lambda done, total: report("teacher", done, total, {}))
+        lessons = lessons_of(labels, stamps, train_rows, config, state_folder, device, asked)
+    for phase in _phases(model, stamps, labels, lessons, (train_rows, validation_rows), config, device):
         if phase.name in phases and (phase.name == "whole" or start_from is not None):
             fit(phase, state_folder, history_path, config.seed, report)
     model.eval()
@@ -196,6 +210,10 @@ def train(
         "novelty": novelty,
         "torch": torch.__version__,
     }
+    if config.taught_by:
+        teacher = read_model_config(config.taught_by)
+        about["taught_by"] = {key: teacher.get(key) for key in ("model", "weights_sha256", "about")}
+        about["training"]["taught_by"] = Path(config.taught_by).name  # where it lay is nobody's concern
     if start_from is not None:
         before = read_model_config(start_from)
         about["started_from"] = {key: before.get(key) for key in ("model", "weights_sha256", "about")}
@@ -204,55 +222,11 @@ def train(
     return load_model(folder, device)
 
 
-def labels_by_form(catalogs: Sequence[Catalog], config: Config) -> tuple[dict[str, Labels], list[str]]:
-    """Labels of all galaxies, catalog after catalog, by form of votes, and what could not be used.
-
-    The form "debiased" is there where a catalog has it; an error where nothing at all is known.
-    """
-    made = [read_labels(catalog, config.model.class_names, config.classes_beside_votes, "cast") for catalog in catalogs]
-    labels = join_labels([part for part, _ in made])
-    notes = [
-        f"{catalog.layout}:{Path(catalog.source).name}: {note}"
-        for catalog, (_, told) in zip(catalogs, made, strict=True)
-        for note in told
-    ]
-    if not (labels.has_votes | (labels.classes >= 0)).any():
-        raise ModelError(
-            f"No galaxy of these catalogs has votes or one of the classes {', '.join(config.model.class_names)};"
-            " give a catalog with either, or name its classes in the configuration (model.class_names)."
-        )
-    forms = {"cast": labels}
-    if any(map(has_both_forms, catalogs)):
-        forms["debiased"] = join_labels([read_labels(catalog, form="debiased")[0] for catalog in catalogs])
-    return forms, notes
-
-
-def starting_model(config: Config, labels: dict[str, Labels], start_from: str | Path | None) -> MorphologyNet:
-    """A net with the outputs that can be learned from ``labels``; what fits of ``start_from`` is taken over."""
-    names = config.model.class_names if (labels["cast"].classes >= 0).any() else ()
-    votes = bool(labels["cast"].has_votes.any())
-    wanted = replace(config.model, class_names=names, votes=votes, debiased=votes and "debiased" in labels)
-    if start_from is None:
-        return MorphologyNet(wanted)
-    old = load_model(start_from)
-    old = old.members[0] if isinstance(old, MorphologyEnsemble) else old
-    if not isinstance(old, (ContrastiveDenoiser, MorphologyNet)):
-        raise ModelError(f"{start_from} holds a {old.name}; start from a contrastive denoiser or a morphology net.")
-    sizes = ("encoder_widths", "encoder_blocks", "projection_size", "embedding_size")
-    wanted = replace(wanted, **{name: getattr(old.config, name) for name in sizes})
-    model = MorphologyNet(wanted)
-    model.encoder.load_state_dict(old.encoder.state_dict())
-    for name, head in old.heads.items() if isinstance(old, MorphologyNet) else ():
-        same = name in model.heads and (name != "classes" or old.config.class_names == names)
-        if same and old.config.hidden_size == wanted.hidden_size:
-            model.heads[name].load_state_dict(head.state_dict())
-    return model
-
-
 def _phases(
     model: MorphologyNet,
     stamps: Stamps,
     labels: dict[str, Labels],
+    lessons: Lessons,
     rows: tuple[np.ndarray, np.ndarray],
     config: Config,
     device: str,
@@ -280,7 +254,7 @@ def _phases(
         torch.manual_seed(int(torch.randint(0, 2**31, (1,), generator=generator)))
         with torch.set_grad_enabled(learn_encoder):
             known = features(views)
-        return morphology_losses(*model.from_features(known), labels, indices, config, weights)
+        return morphology_losses(*model.from_features(known), lessons, indices, config, weights)
 
     def validate() -> dict[str, float]:
         return validation_scores(outputs, stamps, labels, rows[1], config, weights)

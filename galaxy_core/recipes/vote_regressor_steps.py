@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,25 @@ if TYPE_CHECKING:
 
 TYPICAL_VARIANCE = 0.04  # of a vote fraction, so that the squared error of a useless prediction is about 1
 BATCH = 256
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What galaxies are to be called.
+
+    Attributes
+    ----------
+    labels : dict of Labels
+        By form of votes.
+    weights : ndarray of float32, shape (n,), or None
+        What the votes of each galaxy count for in the loss; None: all alike.
+    classes : ndarray of float32, shape (n, n_classes), or None
+        Probabilities by another model, beside the known class; NaN where it was not asked.
+    """
+
+    labels: dict[str, Labels]
+    weights: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
 
 def balanced_rows(rows: np.ndarray, labels: Labels, config: Config) -> np.ndarray:
@@ -70,7 +90,7 @@ def training_views(images: Tensor, config: Config, size_px: int, generator: Gene
 def morphology_losses(
     votes: dict[str, Tensor],
     logits: Tensor | None,
-    labels: dict[str, Labels],
+    lessons: Lessons,
     rows: np.ndarray,
     config: Config,
     weights: Tensor | None,
@@ -81,29 +101,37 @@ def morphology_losses(
     ----------
     votes : dict
         Concentrations, float32 (n, 37), by form; see `MorphologyNet.from_features`.
-    labels : dict
-        Labels by form; the classes are those of "cast".
+    lessons : Lessons
+        The classes are those of "cast".
     rows : ndarray of int64, shape (n,)
     """
     parts: dict[str, Tensor] = {}
     for form, concentrations in votes.items():
-        made = vote_losses(concentrations, labels[form], rows, config)
+        made = vote_losses(concentrations, lessons.labels[form], rows, config, lessons.weights)
         parts |= made if form == "cast" else {f"{form}_{name}": value for name, value in made.items()}
     if logits is not None:
-        classes = torch.from_numpy(labels["cast"].classes[rows]).to(logits.device)
-        parts["class"] = config.class_weight * class_loss(logits, classes, weights, config.label_smoothing).mean()
+        classes = torch.from_numpy(lessons.labels["cast"].classes[rows]).to(logits.device)
+        told = None if lessons.classes is None else torch.from_numpy(lessons.classes[rows]).to(logits.device)
+        loss = class_loss(logits, classes, weights, config.label_smoothing, told, config.taught_class_share)
+        parts["class"] = config.class_weight * loss.mean()
     return {"loss": sum(parts.values()), **parts}
 
 
-def vote_losses(concentrations: Tensor, labels: Labels, rows: np.ndarray, config: Config) -> dict[str, Tensor]:
-    """The parts of the loss of one form of votes: likelihood where votes were counted, squared errors elsewhere."""
+def vote_losses(
+    concentrations: Tensor, labels: Labels, rows: np.ndarray, config: Config, weights: np.ndarray | None = None
+) -> dict[str, Tensor]:
+    """The parts of the loss of one form of votes: likelihood where votes were counted, squared errors elsewhere.
+
+    ``weights``, float32 (n,), are those of all galaxies, as in `Lessons`.
+    """
     counts, conditional, cumulative, counted = (
         torch.from_numpy(values[rows]).to(concentrations.device)
         for values in (labels.counts, labels.conditional, labels.cumulative, labels.counted)
     )
     likelihood = dirichlet_multinomial_loss(counts, concentrations).sum(dim=1) / N_QUESTIONS
     shares = conditional_shares(concentrations)
-    scale = (~counted).float() / (TYPICAL_VARIANCE * N_ANSWERS)
+    weight = torch.ones_like(likelihood) if weights is None else torch.from_numpy(weights[rows]).to(likelihood)
+    likelihood, scale = likelihood * weight, weight * ~counted / (TYPICAL_VARIANCE * N_ANSWERS)
     squared = fraction_loss(cumulative_shares(shares), cumulative), fraction_loss(shares, conditional)
     return {
         "count": config.count_weight * (likelihood * counted).mean(),
@@ -134,7 +162,7 @@ def validation_scores(
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         votes, logits = outputs(stamps.batch(batch)[0])
-        for name, value in morphology_losses(votes, logits, labels, batch, config, weights).items():
+        for name, value in morphology_losses(votes, logits, Lessons(labels), batch, config, weights).items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(batch) / len(rows)
         if logits is not None:
             truth = labels["cast"].classes[batch]
