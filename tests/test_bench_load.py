@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import subprocess
 import time
@@ -16,6 +15,7 @@ from pages.views.denoise_files import place_text
 from scripts.benchmarks import load, load_marks
 from scripts.benchmarks.load_relay import Answer
 from scripts.benchmarks.load_visitor import PLACE, Seen, Visitor
+from tests.event_loops import run_apart
 
 
 def test_marks_are_read_from_pictures_and_from_smoothed_ones():
@@ -106,7 +106,7 @@ class FakePage:
 def test_what_is_foreign_is_seen(text, rows, said):
     visitor = Visitor(3, None, "", np.zeros((2, 5)), np.arange(5), 1.0, 1.0)
     visitor.page, visitor.chosen = FakePage(text, rows), frozenset({1, 2})
-    asyncio.run(visitor.check("now"))
+    run_apart(visitor.check("now"))
     assert len(visitor.seen.foreign) == (said is not None) and all(said in one for one in visitor.seen.foreign)
 
 

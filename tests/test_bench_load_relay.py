@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from scripts.benchmarks.load_relay import COOKIE, Answer, Conversation, Messages, read_answers, relay, time_served
+from tests.event_loops import run_apart
 
 
 def frame(payload: bytes, kind: int = 2, last: bool = True, mask: bytes = b"") -> bytes:
@@ -136,7 +137,7 @@ def test_through_the_relay_every_byte_arrives_and_answers_are_timed(tmp_path):
         address = free.getsockname()
     file, begun = tmp_path / "answers.jsonl", time.monotonic()
     with relay(f"http://{address[0]}:{address[1]}", file) as url:
-        plain, spoken = asyncio.run(asyncio.wait_for(speak(url, address), 60))
+        plain, spoken = run_apart(asyncio.wait_for(speak(url, address), 60))
     assert plain.endswith(b"\r\n\r\nabc") and spoken == frame(other()) + frame(finished())
     (answer,) = read_answers(file)
     assert answer.visitor == 17 and begun < answer.asked < answer.answered < time.monotonic()

@@ -7,7 +7,6 @@ import io
 import os
 import shutil
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from pages.views import background
 from scripts.benchmarks.load_visitor import Seen, Visitor
+from tests.event_loops import run_apart
 
 pytestmark = pytest.mark.browser
 
@@ -56,11 +56,7 @@ def visits(root: Path, address: str) -> list[Seen]:
             await browser.close()
             return seen
 
-    found: list = []
-    thread = threading.Thread(target=lambda: found.extend(asyncio.run(visit_all())))  # this one has a loop of its own
-    thread.start()
-    thread.join()
-    return found
+    return run_apart(visit_all())
 
 
 def test_each_visitor_sees_their_own_things_alone(chromium, root, address):
