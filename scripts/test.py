@@ -1,7 +1,6 @@
 """Run the whole test suite on any machine with Python 3.11: environment, packages and demo first, then pytest.
 
-The whole suite runs in one process a processor, four at most. Whatever follows is passed on to pytest instead, in one
-process. Example: python3 scripts/test.py tests/test_images.py -x
+Whatever follows is passed on to pytest. Example: python3 scripts/test.py tests/test_images.py -x
 """
 
 import os
@@ -19,7 +18,6 @@ from environment import (
     run_or_explain,
 )
 
-MOST_WORKERS = 4  # each grows to 2 GB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -32,19 +30,6 @@ def check_browser():
         )
 
 
-def in_parallel(environ):
-    """Options and environment of pytest for the whole suite: files of tests go to several processes."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(processors, MOST_WORKERS)
-    if workers < 2:
-        return [], environ
-    # each would start a thread for every processor, and they would wait for one another
-    threads = {"OMP_NUM_THREADS": str(processors // workers)}
-    # the files with most tests are not those that take longest: as they come, slow ones are spread over the whole run
-    options = ["--numprocesses", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
-    return options, dict(threads, **environ)
-
-
 def main():
     if sys.argv[1:] in (["-h"], ["--help"]):
         print(__doc__)
@@ -52,8 +37,7 @@ def main():
     check_python()
     check_browser()
     python = prepare(lists=(REQUIREMENTS, CLUSTER_REQUIREMENTS))
-    options, environ = (sys.argv[1:], os.environ) if sys.argv[1:] else in_parallel(os.environ)
-    return subprocess.call([str(python), "-m", "pytest", *options], cwd=str(PROJECT), env=dict(environ))
+    return subprocess.call([str(python), "-m", "pytest", *sys.argv[1:]], cwd=str(PROJECT))
 
 
 if __name__ == "__main__":

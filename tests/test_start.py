@@ -281,21 +281,6 @@ def test_test_script_runs_the_suite_and_passes_its_result_on(ready):
     assert done.returncode == 0 and "1 passed" in done.stdout.strip().splitlines()[-1]
 
 
-def test_the_whole_suite_runs_in_several_processes(ready):
-    (ready / "tests").mkdir()
-    noted = "import os\ndef test_{0}():\n    open('worker-{0}', 'w').write(os.environ.get('PYTEST_XDIST_WORKER', ''))\n"
-    for name in ("one", "two"):
-        (ready / "tests" / f"test_{name}.py").write_text(noted.format(name))
-    environ = {"CI": "", "PYTEST_ADDOPTS": "", "PYTEST_XDIST_WORKER": ""}
-    done = run(ready, "test.py", **environ)
-    assert done.returncode == 0 and "2 passed" in done.stdout.strip().splitlines()[-1]
-    workers = [(ready / f"worker-{name}").read_text() for name in ("one", "two")]
-    several = len(os.sched_getaffinity(0)) > 1
-    assert all(workers) if several else not any(workers)
-    done = run(ready, "test.py", "tests/test_one.py", **environ)
-    assert done.returncode == 0 and not (ready / "worker-one").read_text()
-
-
 def test_continuous_integration_without_a_browser_fails(ready, tmp_path_factory):
     done = run(ready, "test.py", CI="true", PATH=str(tmp_path_factory.mktemp("empty")))
     assert "there is no Chromium" in one_sentence(done)
