@@ -158,6 +158,8 @@ def test_only_training_galaxies_without_votes_are_asked_about_and_once(
     shares = said / question_sums(said)[:, QUESTION_OF]
     found = first.labels["cast"].cumulative[asked[:4]]
     assert np.allclose(found, to_cumulative(shares), atol=0.02)  # half precision here
+    fewer = lessons_of(labels, stamps, rows[:-3], config, tmp_path, "cpu")
+    assert np.array_equal(np.flatnonzero(fewer.weights != 1), asked[:-3])  # other galaxies are asked about anew
     monkeypatch.setattr(vote_regressor_teacher, "shrink", None)  # nothing is looked at again
     again = lessons_of(labels, stamps, rows, config, tmp_path, "cpu")
     assert np.array_equal(first.labels["cast"].counts, again.labels["cast"].counts)

@@ -8,6 +8,7 @@ The systems before it learned 37 free numbers from grey images, or classes from 
 - Votes as they were cast and debiased ones are learned side by side where a release has both.
 - Numbers of votes are learned by their likelihood. Where a release has only fractions, their squared error leads, in
   both forms; a likelihood of the votes that many volunteers would have given stands beside it and teaches strengths.
+- A finished model may say what volunteers would say of galaxies without votes (`vote_regressor_teacher`).
 - Colours stay: views differ in position angle, mirror image, apparent size, place and brightness, and little in colour.
 - From a checkpoint of the contrastive denoiser the heads are trained first, with the encoder as it is, then the whole.
 - At the end the embedding of the encoder is spread over its axes, as that of the contrastive denoiser is.

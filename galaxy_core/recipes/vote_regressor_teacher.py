@@ -11,6 +11,7 @@ strengths that are as unsure as the teacher is; where squared errors lead, expec
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,7 +76,9 @@ def lessons_of(
     if net_config(teacher).class_names not in ((), config.model.class_names):
         raise ModelError(f"{config.taught_by} tells other classes than {', '.join(config.model.class_names)}.")
     rows = rows[~labels["cast"].has_votes[rows]]
-    told = ask(teacher, stamps, rows, folder / f"told-{teacher.weights_sha256[:16]}.npz", device, report)
+    # a training taken up with other catalogs, or another teacher, asks again
+    key = hashlib.sha1("|".join([teacher.weights_sha256, *stamps.galaxy_ids[rows]]).encode()).hexdigest()[:16]
+    told = ask(teacher, stamps, rows, folder / f"told-{key}.npz", device, report)
     return taught(labels, told, config)
 
 
