@@ -70,7 +70,26 @@ def _head(n_in: int, hidden: int, n_out: int, dropout: float) -> nn.Sequential:
     )
 
 
-class MorphologyNet(nn.Module):
+class MorphologyTeller(nn.Module):
+    """What a net and an ensemble tell, in their ``reading``, from what they say in every form (``tell_forms``)."""
+
+    def tell(self, images: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """What `predict` says, and how new the images are, float32 (n,): above 1 they are flagged."""
+        votes, probabilities, novelty = self.tell_forms(images)
+        return read_votes(votes, self.reading), probabilities, novelty
+
+    def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Calibrated concentrations in the net's reading, float32 (n, 37), and class probabilities (n, n_classes).
+
+        None where not learned.
+
+        The mean over the dihedral group, so turning an image by 90 degrees or mirroring it changes nothing but
+        rounding.
+        """
+        return self.tell(images)[:2]
+
+
+class MorphologyNet(MorphologyTeller):
     """Galaxy stamps (n, 3, P, P) to Dirichlet concentrations of 37 answers and logits of classes.
 
     Attributes
@@ -154,25 +173,10 @@ class MorphologyNet(nn.Module):
         """How new the mean of `view_features` is, float32 (n,), 1 at the threshold; None without a gauge."""
         return None if self.gauge is None else self.gauge(features.mean(dim=0))
 
-    def tell(self, images: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """What `predict` says, and how new the images are, float32 (n,): above 1 they are flagged."""
-        votes, probabilities, novelty = self.tell_forms(images)
-        return read_votes(votes, self.reading), probabilities, novelty
-
     def tell_forms(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor | None, Tensor | None]:
         """As `tell`, with the calibrated concentrations of every form of votes instead of those of a reading."""
         features = self.view_features(images)
         return *_mean_of(*self.views(features), self.factors()), self.novelty(features)
-
-    def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Calibrated concentrations in the net's reading, float32 (n, 37), and class probabilities (n, n_classes).
-
-        None where not learned.
-
-        The mean over the dihedral group, so turning an image by 90 degrees or mirroring it changes nothing but
-        rounding.
-        """
-        return self.tell(images)[:2]
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit vectors, float32 (n, embedding_size), of what the heads read: the mean over the dihedral group."""
@@ -204,7 +208,7 @@ class EnsembleConfig:
         ]
 
 
-class MorphologyEnsemble(nn.Module):
+class MorphologyEnsemble(MorphologyTeller):
     """Several morphology nets that speak as one: `predict` is the mean over their views."""
 
     name = "morphology_ensemble"
@@ -216,11 +220,6 @@ class MorphologyEnsemble(nn.Module):
             raise ModelError("The models of an ensemble must have the same classes, outputs and input size.")
         self.config, self.members = config, nn.ModuleList(MorphologyNet(member) for member in configs)
         self.reading = self.members[0].reading
-
-    def tell(self, images: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """As `MorphologyNet.tell`."""
-        votes, probabilities, novelty = self.tell_forms(images)
-        return read_votes(votes, self.reading), probabilities, novelty
 
     def tell_forms(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor | None, Tensor | None]:
         """As `MorphologyNet.tell_forms`; novelty is the mean of the members', None if one of them has no gauge."""
@@ -236,10 +235,6 @@ class MorphologyEnsemble(nn.Module):
         novelty = [member.novelty(part) for member, part in zip(self.members, features, strict=True)]
         known = all(part is not None for part in novelty)
         return votes, probabilities, torch.stack(novelty).mean(dim=0) if known else None
-
-    def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """As `MorphologyNet.predict`."""
-        return self.tell(images)[:2]
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit vectors, float32 (n, embedding_size): the members' side by side, so that cosines are means."""
