@@ -1,8 +1,9 @@
-"""What calibration error a model that is right would show by chance: few galaxies, few volunteers each.
+"""What errors a model that is right would show by chance: few galaxies, few volunteers each.
 
 An expected calibration error is a mean of absolute differences, so it is above zero even where the prediction is the
 truth, and the more so the fewer galaxies were asked a question (Bröcker & Smith 2007, Weather and Forecasting 22, 651,
-draw "consistency bars" on reliability curves for the same reason).
+draw "consistency bars" on reliability curves for the same reason). So is the error of every fraction: other volunteers
+would have voted otherwise, and the fewer were asked, the more so.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from galaxy_core.vote_intervals import measure_reliability
-from galaxy_core.vote_tree import ORDER, PARENT, QUESTION_KEYS, SLICES
+from galaxy_core.vote_tree import ORDER, PARENT, QUESTION_KEYS, QUESTION_OF, SLICES, question_sums
 
 N_DRAWS = 200
 
@@ -52,6 +53,32 @@ def chance_errors(
         ]
         errors[key] = float(np.mean(drawn)), float(np.percentile(drawn, 95))
     return errors
+
+
+def noise_variance(concentrations: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Variance of observed fractions around a galaxy's true shares: other volunteers would have voted otherwise.
+
+    A fraction among n who were asked has the variance s (1 - s) / n about the share s. That is not known; its mean over
+    a Dirichlet distribution with concentrations a_i and sum A is m (1 - m) A / (A + 1), with m = a_i / A.
+
+    Parameters
+    ----------
+    concentrations : ndarray, shape (n, 37)
+        What is predicted of the shares.
+    counts : ndarray, shape (n, 37)
+        Votes, which add up to how many were asked; where weights make that less than one volunteer, it counts as 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 37)
+        NaN where nobody was asked.
+    """
+    alpha = np.asarray(concentrations, dtype=np.float64)
+    strength = question_sums(alpha)[..., QUESTION_OF]
+    asked = question_sums(np.asarray(counts, dtype=np.float64))[..., QUESTION_OF]
+    mean = alpha / strength
+    spread = mean * (1 - mean) * strength / (strength + 1)
+    return np.where(asked > 0, spread / np.maximum(asked, 1), np.nan)
 
 
 def draw_votes(

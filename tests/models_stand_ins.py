@@ -56,6 +56,7 @@ def vote_metrics() -> dict:
             "training_mean": errors | {"rmse": 0.3, "r2": 0.4},
             "asked_model": errors,
             "asked_training_mean": errors,
+            "noise_floor": errors | {"rmse": 0.149, "r2": 0.82},
             "reliability": {
                 "something-odd": curve | {"expected_calibration_error": 0.011, "by_chance_95": 0.034},
                 "smooth-or-featured": curve | {"expected_calibration_error": 0.022},

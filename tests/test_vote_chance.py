@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galaxy_core.vote_chance import chance_errors, draw_votes
+from galaxy_core.vote_chance import chance_errors, draw_votes, noise_variance
 from galaxy_core.vote_intervals import measure_reliability
 from galaxy_core.vote_tree import N_ANSWERS, PARENT, QUESTION_KEYS, SLICES
 
@@ -58,6 +58,31 @@ def test_nothing_known_is_not_a_number_and_one_galaxy_is_enough():
     observed[:, SLICES[0]] = 0.3
     errors = chance_errors(alpha, observed, np.zeros((1, N_ANSWERS)))
     assert np.isfinite(errors[QUESTION_KEYS[0]]).all() and np.isnan(errors[QUESTION_KEYS[1]]).all()
+
+
+def test_the_error_left_to_true_shares_is_that_of_votes_drawn_from_them():
+    alpha, generator = np.tile(predicted(1, 6.0), (40_000, 1)), np.random.default_rng(8)
+    asked = np.array([40, 1, 2, 3, 5, 8, 40, 20, 0, 30, 10])
+    counts, squared = np.zeros(alpha.shape), np.zeros(alpha.shape)
+    for n, part in zip(asked, SLICES, strict=True):
+        shares = np.array([generator.dirichlet(row) for row in alpha[:, part]])
+        counts[:, part] = generator.multinomial(n, shares)
+        squared[:, part] = (counts[:, part] / max(n, 1) - shares) ** 2
+    made = noise_variance(alpha, counts)
+    assert made.dtype == np.float64 and np.isnan(made[:, SLICES[8]]).all(), "nobody was asked"
+    known = np.isfinite(made[0])
+    mean, error = squared.mean(axis=0)[known], squared.std(axis=0)[known] / 200
+    assert (np.abs(made[0, known] - mean) < 5 * error + 1e-6).all()
+
+
+def test_sure_shares_leave_no_error_and_less_than_a_volunteer_counts_as_one():
+    alpha = predicted(3, 1e9)
+    alpha[:, :3] = [1e9, 1e-3, 1e-3]
+    votes = np.full(alpha.shape, 0.1)
+    made = noise_variance(alpha, votes)
+    assert (made[:, :3] < 1e-9).all()
+    two = alpha[:, SLICES[1]] / alpha[:, SLICES[1]].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(made[:, SLICES[1]], two * (1 - two), rtol=1e-6)
 
 
 def test_votes_go_down_the_tree_and_are_spread_as_predicted():

@@ -85,9 +85,16 @@ def test_both_forms_of_votes_are_learned_and_judged(folder):
     assert scores["votes"]["rmse_of_readings_on_training"] is None, "the table says what it states"
     for part in (scores["votes"], scores["votes_as_cast"]):
         assert part["asked_model"]["rmse"] < part["asked_training_mean"]["rmse"]
+    assert "noise_floor" not in scores["votes"], "debiased votes were not counted"
+    cast = scores["votes_as_cast"]
+    for part in ("", "asked_"):
+        floor, own = cast[f"{part}noise_floor"], cast[f"{part}model"]
+        assert 0 < floor["rmse"] < own["rmse"] and floor["r2"] > own["r2"]
+        assert floor["rmse_interval"][0] <= floor["rmse"] <= floor["rmse_interval"][1]
+    assert cast["noise_floor"]["rmse"] <= cast["asked_noise_floor"]["rmse"], "where nobody was asked it is none"
     unknown = evaluate(folder, read_catalog("synthetic:300@2"))["votes"]
     tried = unknown["rmse_of_readings_on_training"]
     assert set(tried) == {"challenge", "cast", "debiased"}
     assert unknown["reading"] == min(tried, key=tried.get)
     text = "\n".join(table_lines(scores | {"catalog": "x"}))
-    assert "read as debiased" in text and "read as cast" in text
+    assert "read as debiased" in text and "read as cast" in text and text.count("noise floor") == 2

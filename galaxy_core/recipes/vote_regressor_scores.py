@@ -41,6 +41,9 @@ DEFINITIONS = {
     "r2_by_column": "the same with SS_tot around the mean of each column, which a constant prediction cannot pass",
     "asked": "the same of conditional fractions, where somebody was asked: no credit for zeros",
     "training_mean": "each column's mean over the training galaxies of this catalog as the prediction",
+    "noise_floor": "what the true shares themselves would show, for other volunteers would have voted otherwise; from "
+    "the model's Dirichlet distributions and the numbers asked, for votes as cast that were counted. That nobody was "
+    "asked is taken for certain, so it is a lower bound. asked_noise_floor: of fractions where somebody was asked",
     "reliability": "conditional fractions of questions somebody was asked, answers of a question together, ten equal "
     "bins of the expected fraction; the error is the mean absolute gap, weighted by numbers",
     "by_chance": "the same error if each galaxy's votes were drawn from what was predicted of it, mean of 200 draws; "

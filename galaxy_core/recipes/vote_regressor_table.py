@@ -41,7 +41,8 @@ def vote_lines(votes: dict) -> list[str]:
         said = ", ".join(f"{reading} {error:.4f}" for reading, error in tried.items())
         lines.append(f"RMSE of the readings on training galaxies of this table: {said}")
     lines.append(f"{'':<24}{'RMSE':>10}{'interval':>20}{'R2':>10}{'R2 by column':>15}")
-    for name in ("model", "training_mean", "asked_model", "asked_training_mean"):
+    names = ("model", "training_mean", "noise_floor", "asked_model", "asked_training_mean", "asked_noise_floor")
+    for name in filter(votes.get, names):
         row = votes[name]
         interval = "{:.4f} to {:.4f}".format(*row["rmse_interval"])
         lines.append(

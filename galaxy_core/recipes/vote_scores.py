@@ -12,7 +12,7 @@ from torch import nn
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.models.morphology import READINGS, net_config, set_reading
 from galaxy_core.morphology import Morphology, classify_rows
-from galaxy_core.vote_chance import chance_errors
+from galaxy_core.vote_chance import chance_errors, noise_variance
 from galaxy_core.vote_intervals import Shares, answered_share, asked_enough, held_share, measure_reliability
 from galaxy_core.vote_labels import Labels, has_both_forms
 from galaxy_core.vote_tree import CUMULATIVE_COLUMNS, QUESTION_KEYS, SLICES, question_sums
@@ -134,16 +134,38 @@ def score_votes(
             "conditional": coverages(told.conditional, asked),
             "cumulative": coverages(told.cumulative, labels.cumulative[rows]),
         },
+        **noise_floors(told, released, conditional, counts, bool(labels.counted[rows].all()) and not cumulative, seed),
         "rmse_by_column": dict(zip(CUMULATIVE_COLUMNS, column_rmse(expected, released), strict=True)),
     }
     scores["model"]["rmse_below_training_mean"] = 1 - scores["model"]["rmse"] / scores["training_mean"]["rmse"]
     return without_nan(scores)
 
 
+def noise_floors(
+    told: Morphology, released: np.ndarray, conditional: np.ndarray, counts: np.ndarray, counted: bool, seed: int
+) -> dict:
+    """What even the true shares would show, of the released columns and where somebody was asked; {} without counts.
+
+    Where a table states 0 since nobody was asked, that is taken for certain, so the first of them is a lower bound.
+    """
+    if not counted:
+        return {}
+    noise = noise_variance(told.concentrations, counts)
+    return {
+        "noise_floor": errors_of(np.where(np.isfinite(released), np.nan_to_num(noise), np.nan), released, seed),
+        "asked_noise_floor": errors_of(noise, conditional, seed),
+    }
+
+
 def vote_errors(expected: np.ndarray, observed: np.ndarray, seed: int) -> dict:
     """RMSE with a bootstrap interval over galaxies, and both kinds of R2, over all columns together; NaN left out."""
-    known = np.isfinite(expected) & np.isfinite(observed)
-    squared = np.where(known, np.where(known, expected, 0.0) - np.where(known, observed, 0.0), 0.0) ** 2
+    return errors_of((np.asarray(expected, np.float64) - observed) ** 2, observed, seed)
+
+
+def errors_of(squared: np.ndarray, observed: np.ndarray, seed: int) -> dict:
+    """The same from squared errors, (n, 37)."""
+    known = np.isfinite(squared) & np.isfinite(observed)
+    squared = np.where(known, squared, 0.0)
     by_galaxy, n_by_galaxy = squared.sum(axis=1), known.sum(axis=1)
     picks = np.random.default_rng(seed).integers(0, len(squared), (N_RESAMPLES, len(squared)))
     resampled = np.sqrt(by_galaxy[picks].sum(axis=1) / np.maximum(n_by_galaxy[picks].sum(axis=1), 1))

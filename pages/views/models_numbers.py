@@ -22,6 +22,8 @@ METHODS = {
     "model": "this model, noise estimated",
     "model_told": "this model, noise given",
 }
+NOISE_FLOOR = "the true shares"
+PREDICTIONS = {"model": "this model", "training_mean": "mean training galaxy", "noise_floor": NOISE_FLOOR}
 PROBES = {"linear_probe": "linear probe", "knn_probe": "15 nearest neighbours"}
 HELD_OUT = {"test": "test split", "held_out_fifth": "test and validation"}
 
@@ -187,15 +189,11 @@ def class_table(classes: dict) -> pd.DataFrame:
 
 
 def votes_table(votes: dict) -> pd.DataFrame:
-    """Errors of the model beside those of the mean training galaxy."""
-    pairs = {
-        "as the catalog states them": ("model", "training_mean"),
-        "where somebody was asked": ("asked_model", "asked_training_mean"),
-    }
+    """Errors of the model beside those of the mean training galaxy and of the true shares."""
     rows = []
-    for fractions, keys in pairs.items():
-        for key, name in zip(keys, ("this model", "mean training galaxy"), strict=True):
-            if scores := section(votes, key):
+    for fractions, part in (("as the catalog states them", ""), ("where somebody was asked", "asked_")):
+        for key, name in PREDICTIONS.items():
+            if scores := section(votes, part + key):
                 row = {"vote fractions": fractions, "prediction": name, "RMSE": value_of(scores, "rmse")}
                 row |= {"95 %": interval(scores, "rmse_interval", words.number), "R2": value_of(scores, "r2")}
                 rows.append(row | {"R2 by column": value_of(scores, "r2_by_column")})

@@ -16,6 +16,10 @@ from pages.views.models_numbers import percent, value_of
 
 CHOICE_PX = 340
 DIGITS = "%.3f"
+NO_LESS = (
+    "The true shares: the error that would be left to a model that knew them, since other volunteers would have voted "
+    "otherwise, by this model's account of how far opinions are divided. No prediction can be expected to be better."
+)
 BY_CHANCE = """By chance, up to: what 19 of 20 models that are right would stay below on as few galaxies and volunteers.
 An error below that is no sign that fractions are off."""
 TRAIN = "python scripts/train.py contrastive_denoiser LAYOUT:PATH --artifacts {root}"
@@ -183,7 +187,10 @@ def _draw_votes(votes: dict) -> None:
     form_of = FORMS.get(str(votes.get("reading")), "")
     st.markdown(f"**Votes**{form_of}, beside the mean training galaxy as the prediction")
     n, form = value_of(votes, "n_test"), votes.get("form")
-    _table(models_numbers.votes_table(votes))
+    table = models_numbers.votes_table(votes)
+    _table(table)
+    if len(table) and (table["prediction"] == models_numbers.NOISE_FLOOR).any():
+        st.caption(NO_LESS)
     if np.isfinite(n):
         of = f" of {votes['catalog']}" if isinstance(votes.get("catalog"), str) else ""
         counted = words.count(int(n), "test galaxy", "test galaxies")
