@@ -9,12 +9,12 @@ import torch
 from galaxy_core.embedding import load_embedder
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
+from galaxy_core.models.dihedral import dihedral_views
 from galaxy_core.models.morphology import (
     READINGS,
     MorphologyConfig,
     MorphologyEnsemble,
     MorphologyNet,
-    dihedral_views,
     join_models,
     net_config,
     set_reading,

@@ -18,7 +18,8 @@ from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from galaxy_core.models.morphology import MorphologyNet, dihedral_views, join_models
+from galaxy_core.models.dihedral import dihedral_views
+from galaxy_core.models.morphology import MorphologyNet, join_models
 from galaxy_core.models.novelty import NoveltyGauge
 from galaxy_core.morphology import catalog_items, classify_items, join_morphologies
 from galaxy_core.recipes.vote_regressor import train

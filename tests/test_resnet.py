@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from galaxy_core.embedding import load_embedder
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
-from galaxy_core.models.morphology import dihedral_views
+from galaxy_core.models.dihedral import dihedral_views
 from galaxy_core.models.resnet import BLOCKS, GalaxyResNet, ResNetConfig
 
 SMALL = ResNetConfig(18, 8, 3, 2, False, ("spiral", "edge_on"), 16, 32, 32)

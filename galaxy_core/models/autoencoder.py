@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from galaxy_core.errors import ModelError
 from galaxy_core.models.contrastive_denoiser import GalaxyEncoder
-from galaxy_core.models.morphology import dihedral_views
+from galaxy_core.models.dihedral import view_features
 
 
 @dataclass(frozen=True)
@@ -133,5 +133,4 @@ class GalaxyAutoencoder(nn.Module):
         Read from the mean code of the eight turned and mirrored views: a code tells the position angle, its mean over
         quarter turns and mirror images does not change with either.
         """
-        views = [view.contiguous(memory_format=torch.channels_last) for view in dihedral_views(images)]
-        return self.encoder.embedding(torch.stack([self.encoder.features(view) for view in views]).mean(dim=0))
+        return self.encoder.embedding(view_features(self.encoder, images).mean(dim=0))

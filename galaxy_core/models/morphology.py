@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from galaxy_core.errors import ModelError
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig, GalaxyEncoder
+from galaxy_core.models.dihedral import view_features
 from galaxy_core.models.novelty import NoveltyGauge
 from galaxy_core.models.vote_outputs import combine_concentrations, concentrations_of
 from galaxy_core.vote_tree import N_ANSWERS, N_QUESTIONS, QUESTION_OF
@@ -159,8 +160,7 @@ class MorphologyNet(MorphologyTeller):
 
     def view_features(self, images: Tensor) -> Tensor:
         """Features of the eight views, float32 (8, n, n_features)."""
-        views = dihedral_views(images)
-        return torch.stack([self.encoder.features(v.contiguous(memory_format=torch.channels_last)) for v in views])
+        return view_features(self.encoder, images)
 
     def views(self, features: Tensor) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
         """Concentrations by form, and class probabilities, of `view_features`, a view each; no probabilities if
@@ -259,12 +259,6 @@ def net_config(model: nn.Module) -> MorphologyConfig:
         f"This is a {getattr(model, 'name', 'model')}, which does not tell morphology; name one trained with"
         " `python scripts/train.py vote_regressor LAYOUT:PATH`."
     )
-
-
-def dihedral_views(images: Tensor) -> list[Tensor]:
-    """The eight turned and mirrored views of square images (n, 3, P, P)."""
-    turned = [torch.rot90(images, turns, dims=(2, 3)) for turns in range(4)]
-    return [*turned, *(view.flip(3) for view in turned)]
 
 
 def set_reading(model: MorphologyNet | MorphologyEnsemble, reading: str) -> None:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from galaxy_core.errors import ModelError
 from galaxy_core.models.contrastive_denoiser import GalaxyEncoder
-from galaxy_core.models.morphology import dihedral_views
+from galaxy_core.models.dihedral import view_features
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 N_STAGES = 4
@@ -165,7 +165,8 @@ class GalaxyResNet(nn.Module):
                 "This network was trained without classes and tells none; train one with"
                 " `python scripts/train.py feature_classifier LAYOUT:PATH`."
             )
-        views = [self.classifier(features).float().softmax(dim=1) for features in self._view_features(images)]
+        features = view_features(self.encoder, images)
+        views = [self.classifier(view).float().softmax(dim=1) for view in features]
         return torch.stack(views).mean(dim=0)
 
     def embed(self, images: Tensor) -> Tensor:
@@ -173,9 +174,4 @@ class GalaxyResNet(nn.Module):
 
         Read from the mean features of the eight views, so that turning an image by 90 degrees moves no galaxy.
         """
-        return self.encoder.embedding(torch.stack(self._view_features(images)).mean(dim=0))
-
-    def _view_features(self, images: Tensor) -> list[Tensor]:
-        return [
-            self.encoder.features(view.contiguous(memory_format=torch.channels_last)) for view in dihedral_views(images)
-        ]
+        return self.encoder.embedding(view_features(self.encoder, images).mean(dim=0))

@@ -25,7 +25,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
-from galaxy_core.models.morphology import dihedral_views
+from galaxy_core.models.dihedral import view_features
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.cae_scores import evaluate, table_lines
 from galaxy_core.recipes.vote_regressor_steps import shrink
@@ -181,6 +181,5 @@ def mean_codes(model: GalaxyAutoencoder, stamps: Stamps, config: Config, device:
     with torch.inference_mode():
         for start in range(0, len(rows), BATCH):
             images = shrink(stamps.batch(rows[start : start + BATCH])[0].to(device), model.config.input_px)
-            views = [view.contiguous(memory_format=torch.channels_last) for view in dihedral_views(images)]
-            made.append(torch.stack([model.encoder.features(view) for view in views]).mean(dim=0))
+            made.append(view_features(model.encoder, images).mean(dim=0))
     return torch.cat(made)

@@ -174,12 +174,11 @@ def look_at(model, cuts: np.ndarray, device: str) -> np.ndarray:
     """Features, float64 (n, n_ways, n_features), of cuts, float32 (n, n_ways, 3, P, P): means over eight views."""
     import torch
 
-    from galaxy_core.models.morphology import dihedral_views
+    from galaxy_core.models.dihedral import view_features
 
     with torch.inference_mode():
         images = torch.from_numpy(cuts.reshape(-1, *cuts.shape[2:])).to(device)
-        views = [view.contiguous(memory_format=torch.channels_last) for view in dihedral_views(images)]
-        features = torch.stack([model.encoder.features(view) for view in views]).mean(dim=0)
+        features = view_features(model.encoder, images).mean(dim=0)
     return features.view(*cuts.shape[:2], -1).double().cpu().numpy()
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from galaxy_core.artifacts.files import atomic_path
-from galaxy_core.models.morphology import dihedral_views
+from galaxy_core.models.dihedral import view_features
 from galaxy_core.recipes.vote_regressor_steps import shrink
 from galaxy_core.stamps import Stamps
 
@@ -78,8 +78,7 @@ def cached_features(
         batch = rows[start : start + BATCH]
         images = shrink(stamps.batch(batch)[0].to(device), model.config.embedding_input_px)
         with torch.inference_mode(), torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-            views = [view.contiguous(memory_format=torch.channels_last) for view in dihedral_views(images)]
-            features = torch.stack([model.encoder.features(view).float() for view in views]).mean(dim=0)
+            features = view_features(model.encoder, images).float().mean(dim=0)
         made[batch] = features.cpu().numpy()
         if report:
             report(start + len(batch), len(rows))

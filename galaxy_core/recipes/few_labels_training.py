@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from galaxy_core.augment import ViewConfig
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig, GalaxyEncoder
-from galaxy_core.models.morphology import dihedral_views
+from galaxy_core.models.dihedral import dihedral_views
 from galaxy_core.recipes.few_labels_frozen import LinearHead
 from galaxy_core.recipes.vote_regressor_steps import shrink, training_views
 from galaxy_core.stamps import Stamps
