@@ -29,6 +29,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="size at which encoders are trained, where they take more than one (default: that they learned from)",
     )
+    group.add_argument(
+        "--rounds",
+        type=int,
+        default=1,
+        help="fine_tuned_unlabelled: how often a net says anew what images without a label are (%(default)s)",
+    )
     group.add_argument("--merge", nargs="+", default=[], metavar="CLASS+CLASS", help="classes that are counted as one")
     group.add_argument("--work", type=Path, help="folder of working files, may be deleted afterwards (beside --json)")
 
@@ -36,8 +42,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Say what does not go together, and exit."""
     if options.recipe != "few_labels":
-        if options.models or options.merge or options.work or options.trained_px:
-            parser.error("--models, --merge, --work and --trained-px are for few_labels")
+        if options.models or options.merge or options.work or options.trained_px or options.rounds != 1:
+            parser.error("--models, --merge, --work, --trained-px and --rounds are for few_labels")
         return
     if not options.models or not options.json:
         parser.error("few_labels needs --models FOLDER [FOLDER ...] and --json FILE")
@@ -48,6 +54,8 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
 
         if not 8 <= options.trained_px <= STAMP_PX:
             parser.error(f"--trained-px takes 8 to {STAMP_PX}, the size of the stamps")
+    if options.rounds < 1:
+        parser.error("--rounds takes 1 or more")
     if options.seeds < 1 or (options.trained_seeds is not None and options.trained_seeds < 0):
         parser.error("--seeds takes 1 or more, --trained-seeds 0 or more")
 
@@ -73,7 +81,7 @@ def score_few_labels(arguments: argparse.Namespace) -> dict:
         arguments.json.with_suffix(".jsonl"),
         arguments.work or arguments.json.with_suffix(".work"),
         plan,
-        Config(training=TrainingConfig(input_px=arguments.trained_px)),
+        Config(training=TrainingConfig(input_px=arguments.trained_px, unlabelled_rounds=arguments.rounds)),
         merges=arguments.merge,
         device=resolve_device(arguments.device),
         report=report,
