@@ -185,6 +185,7 @@ def test_each_round_is_told_by_the_student_of_the_one_before(catalog, model_fold
     assert len({seed for seed, *_ in asked[1:]}) == 3, "with views of its own"
     again = rounds(1)
     assert len(asked) == 4 and again["accuracy"] == once["accuracy"], "as it was measured before there were rounds"
+    assert again["chosen"] == once["chosen"] and once["chosen"]["epochs"] == 2, "a kept net says how it was trained"
 
 
 def test_a_result_stands_until_a_setting_that_it_came_across_is_another(catalog, tmp_path):

@@ -82,7 +82,7 @@ class TrainingConfig:
     fine_tuned_views: int = 42_000
     unlabelled: FitConfig = field(default_factory=lambda: FitConfig(3, 128, 1.5e-3, 2e-2, average_decay=0.99))
     unlabelled_views: int = 80_000
-    unlabelled_rounds: int = 1
+    unlabelled_rounds: int = 2
     scratch: FitConfig = field(default_factory=lambda: FitConfig(100, 64, 2e-3, 2e-2, average_decay=0.99))
     scratch_views: int = 60_000
 

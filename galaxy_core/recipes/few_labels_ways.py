@@ -129,8 +129,8 @@ def run_way(
 def key_of(weights: str, way: str, share: float, seed: int, task: Task, config: Config) -> str:
     """Changes with whatever may change a result; ``weights`` is the checksum of an encoder."""
     settings = {name: value for name, value in asdict(config.training).items() if name not in SPARED[way]}
-    for name, usual in (("input_px", None), ("unlabelled_rounds", 1)):
-        if settings.get(name) == usual:
+    for name, former in (("input_px", None), ("unlabelled_rounds", 1)):
+        if settings.get(name) == former:
             settings.pop(name, None)  # results from before it could be chosen stay
     training = None if way == FROZEN else settings
     text = json.dumps([weights, way, share, seed, task.key, training, asdict(config.frozen)])
@@ -190,32 +190,43 @@ def trained_net(
     label: str,
 ) -> tuple[FewLabelNet, dict]:
     """A net trained in this way, kept in the working folder, and how it was."""
-    net = starting_net(subject, share, seed, task, config)
-    weights = subject.checksum if subject else NO_MODEL
+    training, weights = config.training, subject.checksum if subject else NO_MODEL
+    items, others = items_of(way, share, seed, task)
+    limits, n_views, draw = training.fine_tuned, training.fine_tuned_views, seed
+    if way == SCRATCH:
+        limits, n_views = training.scratch, training.scratch_views
+    elif way == UNLABELLED:
+        limits, n_views = training.unlabelled, training.unlabelled_views
+        draw += ROUND_STEP * (training.unlabelled_rounds - 1)
+    fit_config = fit_config_for(limits, n_views, len(items))
+    how = {"epochs": fit_config.epochs, "batch_size": fit_config.batch_size, "n_items": len(items)}
     kept = task.work / f"net-{key_of(weights, way, share, seed, task, config)}.safetensors"
     if kept.exists():
+        net = starting_net(subject, share, seed, task, config)
         net.load_state_dict(load_file(kept))
-        return net.to(device).eval(), {}
-    rows, targets = draw_labels(task.classes, task.train, share, seed), one_hot(task)
-    items, limits, n_views = rows, config.training.fine_tuned, config.training.fine_tuned_views
-    if way == SCRATCH:
-        limits, n_views = config.training.scratch, config.training.scratch_views
-    elif way != FINE_TUNED:
+        return net.to(device).eval(), how
+    targets = one_hot(task)
+    if way == UNLABELLED:
         net = teaching_net(subject, share, seed, task, config, device, report, label)
-        others = np.setdiff1d(task.stamps.rows(TRAIN), rows)
         if len(others):
             told = predict(net, task.stamps, others, device, TEACHER_VIEWS)
-            targets[others] = sharpen(told, config.training.temperature)
-        n_repeats = max(1, round(LABELLED_SHARE / (1 - LABELLED_SHARE) * len(others) / len(rows)))
-        items = np.concatenate([others, np.repeat(rows, n_repeats)])
-        limits, n_views = config.training.unlabelled, config.training.unlabelled_views
-    fit_config = fit_config_for(limits, n_views, len(items))
+            targets[others] = sharpen(told, training.temperature)
+    else:
+        net = starting_net(subject, share, seed, task, config)
     folder = kept.with_suffix("")
     progress = report and (lambda _, step, n_steps, losses: report(label, step, n_steps))
-    training = config.training
-    draw = seed if way != UNLABELLED else seed + ROUND_STEP * (training.unlabelled_rounds - 1)
     train_net(net, task.stamps, targets, items, fit_config, training, folder, draw, device, progress)
     with atomic_path(kept) as temporary:
         save_file({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}, temporary)
     shutil.rmtree(folder)
-    return net, {"epochs": fit_config.epochs, "batch_size": fit_config.batch_size, "n_items": len(items)}
+    return net, how
+
+
+def items_of(way: str, share: float, seed: int, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that a training goes through, repeated as often as they come in an epoch, and those without a label."""
+    rows = draw_labels(task.classes, task.train, share, seed)
+    if way != UNLABELLED:
+        return rows, rows[:0]
+    others = np.setdiff1d(task.stamps.rows(TRAIN), rows)
+    n_repeats = max(1, round(LABELLED_SHARE / (1 - LABELLED_SHARE) * len(others) / len(rows)))
+    return np.concatenate([others, np.repeat(rows, n_repeats)]), others
