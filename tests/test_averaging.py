@@ -59,6 +59,7 @@ def test_a_part_that_is_alike_in_all_keeps_its_checksum(denoisers, tmp_path):
     folders = [save_model(tmp_path / f"n{place}", model) for place, model in enumerate(models)]
     made = write_average(folders, tmp_path / "mean")
     assert checksum_of(made.encoder) == checksum_of(models[0].encoder)
+    assert torch.signbit(made.encoder.axes).all(), "to the last bit"
 
 
 def test_what_has_no_mean_is_one_sentence(denoisers, tmp_path):

@@ -267,3 +267,12 @@ def test_passes_are_those_in_which_the_encoder_learned(tmp_path):
     (tmp_path / "history.jsonl").write_text("".join(json.dumps({"phase": phase}) + "\n" for phase in phases))
     assert few_labels.passes_of(tmp_path) == 4
     assert few_labels.passes_of(tmp_path / "elsewhere") is None
+
+
+def test_an_encoder_is_known_by_its_weights_whatever_the_sign_of_its_zeros():
+    plain, turned, other = (torch.nn.Linear(2, 2) for _ in range(3))
+    for layer, zero in ((plain, 0.0), (turned, -0.0), (other, 1e-30)):
+        torch.nn.init.constant_(layer.weight, zero)
+        torch.nn.init.ones_(layer.bias)
+    assert np.signbit(turned.weight.detach().numpy()).all()
+    assert few_labels.checksum_of(plain) == few_labels.checksum_of(turned) != few_labels.checksum_of(other)

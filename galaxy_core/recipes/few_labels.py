@@ -223,10 +223,13 @@ def load_encoder(folder: str | Path, device: str) -> nn.Module:
 
 
 def checksum_of(encoder: nn.Module) -> str:
-    """sha256 of an encoder's weights: other parts of a model may change, and results stay those of this encoder."""
+    """sha256 of an encoder's weights: other parts of a model may change, and results stay those of this encoder.
+
+    Zeros of either sign are the same weight, and an average of weights may change the sign.
+    """
     digest = hashlib.sha256()
     for name, value in sorted(encoder.state_dict().items()):
-        digest.update(name.encode() + value.cpu().numpy().tobytes())
+        digest.update(name.encode() + (value.cpu().numpy() + 0).tobytes())
     return digest.hexdigest()
 
 
