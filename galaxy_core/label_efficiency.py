@@ -72,8 +72,6 @@ class LabelEfficiency:
         Passes over the galaxies in which the encoder of each model learned, where that is known.
     trained_px : int or None
         Size at which encoders were trained, where it is not the one they learned from.
-    rounds : int
-        How often what images without a label are was told, and learned from.
     """
 
     path: Path
@@ -84,7 +82,6 @@ class LabelEfficiency:
     points: tuple[Point, ...]
     passes: dict[str, int] = field(default_factory=dict)
     trained_px: int | None = None
-    rounds: int = 1
 
 
 def summarise(results: Iterable[dict]) -> list[Point]:
@@ -163,15 +160,13 @@ def read_results(path: str | Path) -> LabelEfficiency:
         counts = int(record["n_train"]), int(record["n_test"])
         told = {name: about.get("passes") for name, about in record.get("models", {}).items()}
         passes = {name: int(number) for name, number in told.items() if number is not None}
-        training = record.get("config", {}).get("training", {})
-        size, rounds = training.get("input_px"), int(training.get("unlabelled_rounds", 1))
+        size = record.get("config", {}).get("training", {}).get("input_px")
         trained_px = None if size is None else int(size)
     except FileNotFoundError as error:
         raise ArtifactError(f"There is no {path}; make it with `{MEASURE.format(path=path)}`.") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged; {again}.") from error
-    points = tuple(summarise(results))
-    return LabelEfficiency(path, catalog, tuple(names), *counts, points, passes, trained_px, rounds)
+    return LabelEfficiency(path, catalog, tuple(names), *counts, tuple(summarise(results)), passes, trained_px)
 
 
 def _check(row: dict) -> None:

@@ -29,11 +29,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="size at which encoders are trained, where they take more than one (default: that they learned from)",
     )
-    group.add_argument(
-        "--rounds",
-        type=int,
-        help="fine_tuned_unlabelled: how often it is told, and learned, what images without a label are (default: 2)",
-    )
     group.add_argument("--merge", nargs="+", default=[], metavar="CLASS+CLASS", help="classes that are counted as one")
     group.add_argument("--work", type=Path, help="folder of working files, may be deleted afterwards (beside --json)")
 
@@ -41,8 +36,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Say what does not go together, and exit."""
     if options.recipe != "few_labels":
-        if options.models or options.merge or options.work or options.trained_px or options.rounds is not None:
-            parser.error("--models, --merge, --work, --trained-px and --rounds are for few_labels")
+        if options.models or options.merge or options.work or options.trained_px:
+            parser.error("--models, --merge, --work and --trained-px are for few_labels")
         return
     if not options.models or not options.json:
         parser.error("few_labels needs --models FOLDER [FOLDER ...] and --json FILE")
@@ -53,8 +48,6 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
 
         if not 8 <= options.trained_px <= STAMP_PX:
             parser.error(f"--trained-px takes 8 to {STAMP_PX}, the size of the stamps")
-    if options.rounds is not None and options.rounds < 1:
-        parser.error("--rounds takes 1 or more")
     if options.seeds < 1 or (options.trained_seeds is not None and options.trained_seeds < 0):
         parser.error("--seeds takes 1 or more, --trained-seeds 0 or more")
 
@@ -73,8 +66,6 @@ def score_few_labels(arguments: argparse.Namespace) -> dict:
         arguments.seeds if arguments.trained_seeds is None else arguments.trained_seeds,
         tuple(arguments.ways),
     )
-    training = {"input_px": arguments.trained_px, "unlabelled_rounds": arguments.rounds}
-    training = {name: value for name, value in training.items() if value is not None}
     report, close = bars_for("step")
     scores = evaluate(
         [find_model(model, arguments.artifacts) for model in arguments.models],
@@ -82,7 +73,7 @@ def score_few_labels(arguments: argparse.Namespace) -> dict:
         arguments.json.with_suffix(".jsonl"),
         arguments.work or arguments.json.with_suffix(".work"),
         plan,
-        Config(training=TrainingConfig(**training)),
+        Config(training=TrainingConfig(input_px=arguments.trained_px)),
         merges=arguments.merge,
         device=resolve_device(arguments.device),
         report=report,

@@ -17,7 +17,7 @@ from galaxy_core.training import FitConfig
 BRIEF = FitConfig(2, 16, 1e-3)
 QUICK = Config(
     FrozenConfig(strengths=(0.1, 1.0), n_folds=2),
-    TrainingConfig(fine_tuned=BRIEF, unlabelled=BRIEF, unlabelled_rounds=1, scratch=BRIEF),
+    TrainingConfig(fine_tuned=BRIEF, unlabelled=BRIEF, scratch=BRIEF),
 )
 TINY = ContrastiveDenoiserConfig((8, 8), 1, (8, 8), (1, 1), 8, 8, 16)
 

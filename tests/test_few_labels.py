@@ -178,8 +178,6 @@ def test_the_command_prints_and_writes(models, tmp_path, monkeypatch, capsys):
         line[:-6],
         [*line, "--shares", "2"],
         [*line, "--trained-px", "129"],
-        [*line, "--rounds", "0"],
-        ["evaluate.py", "cae", "synthetic:9", "--rounds", "2"],
         ["evaluate.py", "cae", "synthetic:9", "--merge", "a+b"],
         ["evaluate.py", "cae", "synthetic:9", "--trained-px", "64"],
     ):

@@ -12,7 +12,7 @@ import pytest
 from models_stand_ins import write_model
 
 from galaxy_core import embedding
-from galaxy_core.label_efficiency import read_results, summarise
+from galaxy_core.label_efficiency import summarise
 from pages.views import models_label_curve, models_label_figure
 
 PAGE = "pages/5_Models.py"
@@ -170,17 +170,3 @@ def test_a_single_point():
     points = tuple(summarise([results()[0] | {"model": "Γαλαξίας<b>"}]))
     figure = models_label_figure.label_figure(models_label_curve.lines_of(points), "macro_f1", "t", dark=True)
     assert "&lt;b&gt;" in figure.data[0].name and np.diff(figure.layout.xaxis.range) > 0
-
-
-def test_rounds_of_telling_are_named_where_a_way_has_them(open_app, tmp_path):
-    way = {"model": "cae", "way": "fine_tuned_unlabelled", "share": 0.1, "seed": 0, "n_labels": 200, "n_test": 250}
-    told = [*results(), way | {"accuracy": 0.9, "macro_f1": 0.8}]
-    config = {"training": {"unlabelled_rounds": 3}}
-    write_model(tmp_path)
-    path = write(tmp_path, results=told, config=config)
-    app = open_app(tmp_path, PAGE)
-    assert not app.exception and "What all images are was told and learned from 3 times over." in said(app)
-    write(tmp_path, config=config)
-    assert "times over" not in said(open_app(tmp_path, PAGE)), "no line of it"
-    write(tmp_path, results=told)
-    assert "times over" not in said(open_app(tmp_path, PAGE)) and read_results(path).rounds == 1

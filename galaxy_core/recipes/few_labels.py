@@ -56,10 +56,10 @@ DEFINITIONS = {
     FINE_TUNED: "begun with that classifier, trained on with the encoder for a length set before, without "
     "validation labels; prediction: mean of eight views",
     UNLABELLED: "the fine-tuned net trained on with all training images, towards what it said of them, sharpened, and "
-    "the labels that were drawn; as many rounds of this as unlabelled_rounds says, told by the net of the one before",
+    "the labels that were drawn",
     SCRATCH: "encoder of the contrastive denoiser with random weights and a linear layer, trained and judged likewise",
     "settings": "rate, length and learned statistics of fine-tuning: chosen on all validation galaxies, with the first "
-    "draw of labels, the number of rounds with two; the other settings of training were set beforehand",
+    "draw of labels; the other settings of training were set beforehand",
 }
 
 

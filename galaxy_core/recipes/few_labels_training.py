@@ -6,7 +6,7 @@ before it says anything (Kumar et al. 2022, ICLR, "linear probing then fine-tuni
 Where images without a label may be learned from, the fine-tuned net says what all training images are, and goes on
 learning from that, sharpened, and from the labels that are known (noisy student, Xie et al. 2020, CVPR; SimCLR v2, Chen
 et al. 2020, NeurIPS): it agrees with itself under views it has not seen, and ever more galaxies lie far from where it
-is unsure. The net that comes of it may say so again, and learn from that, round after round.
+is unsure.
 
 A training has its length from the start, and what stands at its end is kept: the 25 validation labels that go with 1 %
 of the labels choose an epoch no better than chance.
@@ -58,9 +58,6 @@ class TrainingConfig:
         goes with its square root.
     fine_tuned_views, unlabelled_views, scratch_views : int
         Views of galaxies a training may see in all.
-    unlabelled_rounds : int
-        How often what is learned without labels is told anew, by the net that learned from it the time before, and
-        learned from again; each round is a training of its own.
     """
 
     input_px: int | None = None
@@ -82,7 +79,6 @@ class TrainingConfig:
     fine_tuned_views: int = 42_000
     unlabelled: FitConfig = field(default_factory=lambda: FitConfig(3, 128, 1.5e-3, 2e-2, average_decay=0.99))
     unlabelled_views: int = 80_000
-    unlabelled_rounds: int = 2
     scratch: FitConfig = field(default_factory=lambda: FitConfig(100, 64, 2e-3, 2e-2, average_decay=0.99))
     scratch_views: int = 60_000
 

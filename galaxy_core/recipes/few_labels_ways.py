@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +37,7 @@ if TYPE_CHECKING:
 
 TEACHER_VIEWS = 2  # of each training image that a fine-tuned net names: as sure a mean would take four times as long
 LABELLED_SHARE = 0.25  # of what is learned from where all training images are
-ROUND_STEP = 1000  # rounds see other views in another order
-OF_UNLABELLED = {"unlabelled", "unlabelled_views", "unlabelled_rounds", "temperature"}
-OF_SCRATCH = {"scratch", "scratch_views"}
+OF_UNLABELLED, OF_SCRATCH = {"unlabelled", "unlabelled_views", "temperature"}, {"scratch", "scratch_views"}
 SPARED = {
     FROZEN: set(),
     FINE_TUNED: OF_UNLABELLED | OF_SCRATCH,
@@ -129,9 +127,8 @@ def run_way(
 def key_of(weights: str, way: str, share: float, seed: int, task: Task, config: Config) -> str:
     """Changes with whatever may change a result; ``weights`` is the checksum of an encoder."""
     settings = {name: value for name, value in asdict(config.training).items() if name not in SPARED[way]}
-    for name, former in (("input_px", None), ("unlabelled_rounds", 1)):
-        if settings.get(name) == former:
-            settings.pop(name, None)  # results from before it could be chosen stay
+    if settings["input_px"] is None:
+        del settings["input_px"]  # results from before it could be chosen stay
     training = None if way == FROZEN else settings
     text = json.dumps([weights, way, share, seed, task.key, training, asdict(config.frozen)])
     return hashlib.sha1(text.encode()).hexdigest()[:20]
@@ -159,25 +156,6 @@ def starting_net(subject: Subject | None, share: float, seed: int, task: Task, c
     return net
 
 
-def teaching_net(
-    subject: Subject | None,
-    share: float,
-    seed: int,
-    task: Task,
-    config: Config,
-    device: str,
-    report: Report | None,
-    label: str,
-) -> FewLabelNet:
-    """The net that says what images without a label are: the fine-tuned one, or the student of the round before."""
-    before = config.training.unlabelled_rounds - 1
-    if not before:
-        return trained_net(subject, FINE_TUNED, share, seed, task, config, device, report, f"{label}: teacher")[0]
-    earlier = replace(config, training=replace(config.training, unlabelled_rounds=before))
-    label = f"{label}: round {before}"
-    return trained_net(subject, UNLABELLED, share, seed, task, earlier, device, report, label)[0]
-
-
 def trained_net(
     subject: Subject | None,
     way: str,
@@ -192,12 +170,11 @@ def trained_net(
     """A net trained in this way, kept in the working folder, and how it was."""
     training, weights = config.training, subject.checksum if subject else NO_MODEL
     items, others = items_of(way, share, seed, task)
-    limits, n_views, draw = training.fine_tuned, training.fine_tuned_views, seed
+    limits, n_views = training.fine_tuned, training.fine_tuned_views
     if way == SCRATCH:
         limits, n_views = training.scratch, training.scratch_views
     elif way == UNLABELLED:
         limits, n_views = training.unlabelled, training.unlabelled_views
-        draw += ROUND_STEP * (training.unlabelled_rounds - 1)
     fit_config = fit_config_for(limits, n_views, len(items))
     how = {"epochs": fit_config.epochs, "batch_size": fit_config.batch_size, "n_items": len(items)}
     kept = task.work / f"net-{key_of(weights, way, share, seed, task, config)}.safetensors"
@@ -207,7 +184,7 @@ def trained_net(
         return net.to(device).eval(), how
     targets = one_hot(task)
     if way == UNLABELLED:
-        net = teaching_net(subject, share, seed, task, config, device, report, label)
+        net, _ = trained_net(subject, FINE_TUNED, share, seed, task, config, device, report, f"{label}: teacher")
         if len(others):
             told = predict(net, task.stamps, others, device, TEACHER_VIEWS)
             targets[others] = sharpen(told, training.temperature)
@@ -215,7 +192,7 @@ def trained_net(
         net = starting_net(subject, share, seed, task, config)
     folder = kept.with_suffix("")
     progress = report and (lambda _, step, n_steps, losses: report(label, step, n_steps))
-    train_net(net, task.stamps, targets, items, fit_config, training, folder, draw, device, progress)
+    train_net(net, task.stamps, targets, items, fit_config, training, folder, seed, device, progress)
     with atomic_path(kept) as temporary:
         save_file({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}, temporary)
     shutil.rmtree(folder)

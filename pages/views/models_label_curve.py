@@ -8,16 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core.errors import ArtifactError
-from galaxy_core.label_efficiency import (
-    MEASURE,
-    NO_MODEL,
-    UNLABELLED,
-    WAYS,
-    LabelEfficiency,
-    Point,
-    find_results,
-    read_results,
-)
+from galaxy_core.label_efficiency import MEASURE, NO_MODEL, WAYS, LabelEfficiency, Point, find_results, read_results
 from galaxy_core.published import CAE, PUBLISHED
 from pages.views import figures, frame, models_label_figure, words
 from pages.views.models_numbers import percent
@@ -125,8 +116,6 @@ def caption_of(results: LabelEfficiency) -> str:
     learned = f" Passes over the galaxies in which encoders learned: {passes}." if passes else ""
     if results.trained_px:
         learned += f" Encoders that take any size are trained at {results.trained_px} pixels."
-    if results.rounds > 1 and any(point.way == UNLABELLED for point in results.points):
-        learned += f" What all images are was told and learned from {results.rounds} times over."
     kind = "four classes, too, but of" if len(results.class_names) == 4 else "another task, on"
     return (
         f"{classes_of(results)}. All {results.n_test:,} test galaxies of {results.catalog} at their natural mix; labels"
