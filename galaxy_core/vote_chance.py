@@ -81,6 +81,20 @@ def noise_variance(concentrations: np.ndarray, counts: np.ndarray) -> np.ndarray
     return np.where(asked > 0, spread / np.maximum(asked, 1), np.nan)
 
 
+def scatter_ratio(concentrations: np.ndarray, counts: np.ndarray) -> float:
+    """Variance that votes show by themselves, as a multiple of `noise_variance`, where two or more were asked.
+
+    The fractions f of n votes tell the variance of their mean without any model: f (1 - f) / (n - 1) is unbiased. Sums
+    over all galaxies and answers are compared. NaN where nobody knows.
+    """
+    votes = np.asarray(counts, dtype=np.float64)
+    asked = question_sums(votes)[..., QUESTION_OF]
+    several = asked >= 2
+    fractions, n = votes[several] / asked[several], asked[several]
+    predicted = noise_variance(concentrations, counts)[several].sum()
+    return float((fractions * (1 - fractions) / (n - 1)).sum() / predicted) if predicted > 0 else float("nan")
+
+
 def draw_votes(
     concentrations: np.ndarray,
     volunteers: np.ndarray | None,

@@ -57,6 +57,7 @@ def vote_metrics() -> dict:
             "asked_model": errors,
             "asked_training_mean": errors,
             "noise_floor": errors | {"rmse": 0.149, "r2": 0.82},
+            "noise_variance_of_votes": 1.11,
             "reliability": {
                 "something-odd": curve | {"expected_calibration_error": 0.011, "by_chance_95": 0.034},
                 "smooth-or-featured": curve | {"expected_calibration_error": 0.022},

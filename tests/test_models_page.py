@@ -81,7 +81,7 @@ def test_votes_and_classes(open_app, broken_root):
     assert table(app, "recall")["recall"].tolist() == ["90.9 %", "100.0 %", "96.8 %"]
     votes = table(app, "R2")
     assert votes["RMSE"].tolist() == [0.2, 0.3, 0.149, 0.2, 0.2]
-    assert votes["prediction"][2] == "the true shares" and "No prediction can be expected to be better" in text_of(app)
+    assert votes["prediction"][2] == "noise floor" and "the votes alone show 1.11 times its variance" in text_of(app)
     chance = table(app, "by chance, up to").set_index("question")["by chance, up to"]
     assert chance["Anything odd?"] == "0.034" and "no sign that fractions are off" in text_of(app)
     questions = app.selectbox(key="models-question")

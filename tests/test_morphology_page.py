@@ -214,6 +214,10 @@ def test_measured_on_these_weights_or_not_said(open_app, model_root):
         (folder / "metrics.json").write_text(other)
         app.run()
         assert not app.exception and "It was not measured yet" in text_of(app)
+    votes = {"model": {"rmse": 0.2}, "training_mean": 3, "noise_floor": [], "coverage_90": {"conditional": 1}}
+    (folder / "metrics.json").write_text(json.dumps({"weights_sha256": weights, "votes": votes}))
+    app.run()
+    assert not app.exception and "Votes: root mean square error 0.200 on galaxies of" in text_of(app)
 
 
 def test_nearest_labelled_galaxies_are_found(open_app, model_root):

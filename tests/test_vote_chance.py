@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galaxy_core.vote_chance import chance_errors, draw_votes, noise_variance
+from galaxy_core.vote_chance import chance_errors, draw_votes, noise_variance, scatter_ratio
 from galaxy_core.vote_intervals import measure_reliability
 from galaxy_core.vote_tree import N_ANSWERS, PARENT, QUESTION_KEYS, SLICES
 
@@ -73,6 +73,19 @@ def test_the_error_left_to_true_shares_is_that_of_votes_drawn_from_them():
     known = np.isfinite(made[0])
     mean, error = squared.mean(axis=0)[known], squared.std(axis=0)[known] / 200
     assert (np.abs(made[0, known] - mean) < 5 * error + 1e-6).all()
+
+
+def test_votes_alone_tell_whether_the_noise_is_told_right():
+    alpha, generator = predicted(3000, 6.0), np.random.default_rng(4)
+    counts = draw_votes(alpha, np.full(3000, 40), generator)
+    assert scatter_ratio(alpha, counts) == pytest.approx(1, abs=0.03)
+    assert scatter_ratio(1000 * alpha, counts) < 0.95, "opinions are less divided than such a model says"
+    few = np.array([[3, 1, 0]])  # by hand: f = 3/4, 1/4, 0 of n = 4
+    naive = (0.75 * 0.25 + 0.25 * 0.75) / 3
+    votes, flat = np.zeros((1, N_ANSWERS)), np.ones((1, N_ANSWERS))
+    votes[:, SLICES[0]] = few
+    assert scatter_ratio(flat, votes) == pytest.approx(naive / noise_variance(flat, votes)[:, SLICES[0]].sum())
+    assert np.isnan(scatter_ratio(flat, 0 * flat)), "nobody was asked"
 
 
 def test_sure_shares_leave_no_error_and_less_than_a_volunteer_counts_as_one():

@@ -92,9 +92,11 @@ def test_both_forms_of_votes_are_learned_and_judged(folder):
         assert 0 < floor["rmse"] < own["rmse"] and floor["r2"] > own["r2"]
         assert floor["rmse_interval"][0] <= floor["rmse"] <= floor["rmse_interval"][1]
     assert cast["noise_floor"]["rmse"] <= cast["asked_noise_floor"]["rmse"], "where nobody was asked it is none"
+    assert 0.5 < cast["noise_variance_of_votes"] < 2
     unknown = evaluate(folder, read_catalog("synthetic:300@2"))["votes"]
     tried = unknown["rmse_of_readings_on_training"]
     assert set(tried) == {"challenge", "cast", "debiased"}
     assert unknown["reading"] == min(tried, key=tried.get)
     text = "\n".join(table_lines(scores | {"catalog": "x"}))
-    assert "read as debiased" in text and "read as cast" in text and text.count("noise floor") == 2
+    assert "read as debiased" in text and "read as cast" in text and text.count("noise floor  ") == 2
+    assert text.count("noise variance that the votes show by themselves") == 1

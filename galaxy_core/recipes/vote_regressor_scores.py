@@ -44,6 +44,8 @@ DEFINITIONS = {
     "noise_floor": "what the true shares themselves would show, for other volunteers would have voted otherwise; from "
     "the model's Dirichlet distributions and the numbers asked, for votes as cast that were counted. That nobody was "
     "asked is taken for certain, so it is a lower bound. asked_noise_floor: of fractions where somebody was asked",
+    "noise_variance_of_votes": "a check that needs no model: where two or more were asked, the variance that the votes "
+    "show by themselves, as a multiple of that in the noise floor",
     "reliability": "conditional fractions of questions somebody was asked, answers of a question together, ten equal "
     "bins of the expected fraction; the error is the mean absolute gap, weighted by numbers",
     "by_chance": "the same error if each galaxy's votes were drawn from what was predicted of it, mean of 200 draws; "

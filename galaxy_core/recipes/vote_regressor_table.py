@@ -49,6 +49,8 @@ def vote_lines(votes: dict) -> list[str]:
             f"{name.replace('_', ' '):<24}{row['rmse']:>10.4f}{interval:>20}{row['r2']:>10.4f}"
             f"{row['r2_by_column']:>15.4f}"
         )
+    if (ratio := votes.get("noise_variance_of_votes")) is not None:
+        lines.append(f"noise variance that the votes show by themselves: {ratio:.2f} times that of the noise floor")
     lines.append(f"RMSE below that of the training mean: {votes['model']['rmse_below_training_mean']:.1%}")
     coverage = votes["coverage_90"]
     lines += [

@@ -12,7 +12,7 @@ from torch import nn
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.models.morphology import READINGS, net_config, set_reading
 from galaxy_core.morphology import Morphology, classify_rows
-from galaxy_core.vote_chance import chance_errors, noise_variance
+from galaxy_core.vote_chance import chance_errors, noise_variance, scatter_ratio
 from galaxy_core.vote_intervals import Shares, answered_share, asked_enough, held_share, measure_reliability
 from galaxy_core.vote_labels import Labels, has_both_forms
 from galaxy_core.vote_tree import CUMULATIVE_COLUMNS, QUESTION_KEYS, SLICES, question_sums
@@ -154,6 +154,7 @@ def noise_floors(
     return {
         "noise_floor": errors_of(np.where(np.isfinite(released), np.nan_to_num(noise), np.nan), released, seed),
         "asked_noise_floor": errors_of(noise, conditional, seed),
+        "noise_variance_of_votes": scatter_ratio(told.concentrations, counts),
     }
 
 

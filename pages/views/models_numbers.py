@@ -22,7 +22,7 @@ METHODS = {
     "model": "this model, noise estimated",
     "model_told": "this model, noise given",
 }
-NOISE_FLOOR = "the true shares"
+NOISE_FLOOR = "noise floor"
 PREDICTIONS = {"model": "this model", "training_mean": "mean training galaxy", "noise_floor": NOISE_FLOOR}
 PROBES = {"linear_probe": "linear probe", "knn_probe": "15 nearest neighbours"}
 HELD_OUT = {"test": "test split", "held_out_fifth": "test and validation"}
@@ -189,7 +189,7 @@ def class_table(classes: dict) -> pd.DataFrame:
 
 
 def votes_table(votes: dict) -> pd.DataFrame:
-    """Errors of the model beside those of the mean training galaxy and of the true shares."""
+    """Errors of the model beside those of the mean training galaxy and the noise floor."""
     rows = []
     for fractions, part in (("as the catalog states them", ""), ("where somebody was asked", "asked_")):
         for key, name in PREDICTIONS.items():

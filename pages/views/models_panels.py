@@ -17,8 +17,8 @@ from pages.views.models_numbers import percent, value_of
 CHOICE_PX = 340
 DIGITS = "%.3f"
 NO_LESS = (
-    "The true shares: the error that would be left to a model that knew them, since other volunteers would have voted "
-    "otherwise, by this model's account of how far opinions are divided. No prediction can be expected to be better."
+    "Noise floor: the error that would at least be left to a model that knew every galaxy's true shares, since other "
+    "volunteers would have voted otherwise; by this model's account of how far opinions are divided."
 )
 BY_CHANCE = """By chance, up to: what 19 of 20 models that are right would stay below on as few galaxies and volunteers.
 An error below that is no sign that fractions are off."""
@@ -190,7 +190,9 @@ def _draw_votes(votes: dict) -> None:
     table = models_numbers.votes_table(votes)
     _table(table)
     if len(table) and (table["prediction"] == models_numbers.NOISE_FLOOR).any():
-        st.caption(NO_LESS)
+        ratio = value_of(votes, "noise_variance_of_votes")
+        own = f" Where two or more were asked, the votes alone show {ratio:.2f} times its variance."
+        st.caption(NO_LESS + (own if np.isfinite(ratio) else ""))
     if np.isfinite(n):
         of = f" of {votes['catalog']}" if isinstance(votes.get("catalog"), str) else ""
         counted = words.count(int(n), "test galaxy", "test galaxies")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from galaxy_core.model_files import section
 from galaxy_core.morphology import Morphology
 from galaxy_core.trees import GZ2
 from galaxy_core.turning import EXACT, Turned
@@ -129,8 +130,8 @@ def measured_sentences(metrics: dict) -> list[str]:
     >>> measured_sentences({"catalog": "gz2:data", "votes": {"n_test": 70, "model": {"rmse": 0.1}}})
     ['Votes: root mean square error 0.100 on 70 galaxies of gz2:data that were not trained on.']
     >>> votes = {"model": {"rmse": 0.2}, "training_mean": {"rmse": 0.27}, "noise_floor": {"rmse": 0.15}}
-    >>> measured_sentences({"catalog": "gz2:data", "votes": votes})[0][:98]
-    'Votes: root mean square error 0.200 (the mean galaxy as the answer: 0.270; the true shares: 0.150)'
+    >>> measured_sentences({"catalog": "gz2:data", "votes": votes})[0][:94]
+    'Votes: root mean square error 0.200 (the mean galaxy as the answer: 0.270; noise floor: 0.150)'
     >>> measured_sentences({})
     []
     """
@@ -162,15 +163,15 @@ def _class_facts(part: dict) -> list[str]:
 
 
 def _vote_facts(part: dict) -> list[str]:
-    model, said = part.get("model") or {}, []
+    model, said = section(part, "model"), []
     if _is_number(model.get("rmse")):
-        others = {"training_mean": "the mean galaxy as the answer", "noise_floor": "the true shares"}
-        errors = {words: (part.get(key) or {}).get("rmse") for key, words in others.items()}
+        others = {"training_mean": "the mean galaxy as the answer", "noise_floor": "noise floor"}
+        errors = {words: section(part, key).get("rmse") for key, words in others.items()}
         beside = "; ".join(f"{words}: {error:.3f}" for words, error in errors.items() if _is_number(error))
         said.append(f"root mean square error {model['rmse']:.3f}" + (f" ({beside})" if beside else ""))
     if _is_number(model.get("r2")):
         said.append(f"R² {model['r2']:.3f}")
-    held = ((part.get("coverage_90") or {}).get("conditional") or {}).get("all")
+    held = section(part, "coverage_90", "conditional").get("all")
     if _is_number(held):
         said.append(f"the 90 % intervals held {100 * held:.0f} % of the fractions")
     return said
