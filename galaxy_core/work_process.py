@@ -31,6 +31,7 @@ POLL_S = 0.1  # between looks whether a job is still wanted
 STOP_S = 20.0  # for a job to come to its next report once it is stopped; then its process is ended
 END_S = 5.0
 PATIENCE_S = 1.0  # for a process that works to be free, before another is started
+START_S = 10.0  # for one that was started beforehand: another would be there no sooner
 _AT, _STOP, _DONE, _FAILED, _BROKEN = "at", "stop", "done", "failed", "broken"
 
 
@@ -45,6 +46,24 @@ class Processes:
         self._change = threading.Condition()
         self._waiting: list[_Process] = []
         self._all: set[_Process] = set()
+        self._starting: _Process | None = None
+
+    def get_ready(self, job: Callable[[Report], Any]) -> None:
+        """Start a process if there is none, before there is work for it, and have it do ``job(report)`` first.
+
+        A process takes seconds to start and to load what work needs, such as a model. What goes wrong then is told by
+        the work that needs it.
+        """
+        with self._change:
+            if self._all:
+                return
+            self._starting = _Process()
+            self._all.add(self._starting)
+            threading.Thread(target=self._start, args=(self._starting, job), name="starter", daemon=True).start()
+
+    def _start(self, process: _Process, job: Callable[[Report], Any]) -> None:
+        with suppress(GalaxyError, MemoryError, ProcessError, EOFError, OSError):
+            self._run(process, job, lambda fraction: None)
 
     def run(self, job: Callable[[Report], Any], report: Report, name: str = "The job") -> Any:
         """Do ``job(report)`` in another process, and give what it returns.
@@ -68,28 +87,35 @@ class Processes:
         ProcessError
             For any other mistake in the job.
         """
-        process = self._take()
         try:
-            return process.run(job, report)
+            return self._run(self._take(), job, report)
         except (EOFError, OSError):
-            process.is_ready = False
             raise GalaxyError(
                 f"{name} was given up: its process was ended from outside, perhaps for want of memory; try again, or"
                 " cut out a smaller region first."
             ) from None
+
+    def _run(self, process: _Process, job: Callable[[Report], Any], report: Report) -> Any:
+        try:
+            return process.run(job, report)
+        except (EOFError, OSError):
+            process.is_ready = False
+            raise
         finally:
             with self._change:
                 kept = process.is_ready and process in self._all
                 if kept:
                     self._waiting.append(process)
                 self._all -= set() if kept else {process}
-                self._change.notify()
+                self._starting = None if self._starting is process else self._starting
+                self._change.notify_all()
             if not kept:
                 process.end()
 
     def _take(self) -> _Process:
         """One that waits, or does so in a moment: most jobs take less time than a process does to start."""
         with self._change:
+            self._change.wait_for(lambda: self._starting is None, START_S)
             self._change.wait_for(lambda: self._waiting or not self._all, PATIENCE_S)
             if self._waiting:
                 return self._waiting.pop()
@@ -98,9 +124,9 @@ class Processes:
             return process
 
     def end_waiting(self) -> None:
-        """End those that have nothing to do, and give their memory back."""
+        """End those that have no work to do, and give their memory back."""
         with self._change:
-            ended, self._waiting = self._waiting, []
+            ended, self._waiting = [*self._waiting, *({self._starting} - {None})], []
             self._all.difference_update(ended)
         for process in ended:
             process.end()

@@ -24,6 +24,7 @@ from galaxy_core.work_tasks import (
     WAITING,
     Entry,
     Limits,
+    Report,
     Standing,
     StoppedError,
     Task,
@@ -80,6 +81,12 @@ class WorkQueue:
             if self._sweeper is None or not self._sweeper.is_alive():
                 self._sweeper = threading.Thread(target=self._sweep_on, name="queue", daemon=True)
                 self._sweeper.start()
+
+    def get_ready(self, visitor: str, job: Callable[[Report], Any]) -> None:
+        """Start a process for what a visitor may want soon, unless there is one; see `Processes.get_ready`."""
+        self.want(visitor, [], topic="ready")  # once nobody is left it is ended
+        if not self._closing.is_set():
+            self._processes.get_ready(job)
 
     def _is_new(self, key: str, is_shown: bool) -> bool:
         """Whether a task has to be done, or done again."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 
 from galaxy_core import artifacts
+from galaxy_core.errors import GalaxyError
 from galaxy_core.work_tasks import Task
 from pages.views import (
     background,
@@ -93,3 +95,6 @@ with frame.panel():
         denoise_files.draw_errors(tasks[place], others)
         show(items[place], tasks[place], others, options, root)
         denoise_files.draw_download_all(tasks)
+    else:
+        with suppress(GalaxyError):  # a model that is not there is missed once there is an image
+            background.queue().get_ready(background.visitor(), denoise_work.first_job(root))

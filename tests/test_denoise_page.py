@@ -87,6 +87,19 @@ def test_opens_without_reading_a_model(open_app, tmp_path):
     assert app.get("button_group")[0].options == ["Your images", "Example"]
 
 
+def test_a_process_gets_ready_while_a_file_is_chosen(open_app, model_root, monkeypatch):
+    """The model is loaded before there is an image, in the process that then works on it."""
+    from pages.views import background
+
+    queue = background.queue()
+    queue._processes.end_waiting()
+    app = open_app(model_root, PAGE)
+    (pid,) = queue._processes.pids()
+    assert not app.exception and not app.error
+    upload(app, ("photo.png", png_bytes(55)))
+    assert pid in queue._processes.pids()
+
+
 def test_upload_fits_and_png(open_app, model_root):
     app = open_app(model_root, PAGE)
     facts = upload(app, ("field.fits", fits_bytes()))

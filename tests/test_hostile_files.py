@@ -172,6 +172,29 @@ def test_many_read_hcompress_at_once():
     assert not wrong, wrong[:3]
 
 
+@pytest.mark.parametrize(
+    ("options", "alone"),
+    [
+        ({"compression_type": "RICE_1", "quantize_method": 1, "dither_seed": 7}, True),
+        ({"compression_type": "GZIP_2", "quantize_method": 2, "dither_seed": 7}, True),
+        ({"compression_type": "RICE_1", "quantize_method": -1}, False),
+    ],
+)
+def test_dithered_images_are_read_one_at_a_time(monkeypatch, options, alone):
+    """Their one table of random numbers is filled by the first: a race that is lost too rarely to be waited for."""
+    lock, held = threading.Lock(), []
+    section = fits.CompImageSection.__getitem__
+    monkeypatch.setattr("galaxy_core.fits_tiles._ONE_AT_A_TIME", lock)
+    monkeypatch.setattr(
+        fits.CompImageSection, "__getitem__", lambda self, where: held.append(lock.locked()) or section(self, where)
+    )
+    out = io.BytesIO()
+    flux = np.random.default_rng(5).normal(0, 100, (40, 50)).astype(np.float32)
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(flux, quantize_level=4, **options)]).writeto(out)
+    assert decode_image(out.getvalue(), "flux.fits").pixels.shape[-2:] == (40, 50)
+    assert set(held) == {alone} and not lock.locked()
+
+
 def outcome(name, data):
     try:
         return decode_image(data, name).pixels.tobytes()

@@ -178,6 +178,56 @@ def test_a_killed_process_is_one_sentence_and_the_next_job_is_done(tmp_path):
     assert queue.close(PATIENCE_S) and queue._processes.pids() == []
 
 
+def test_a_process_is_got_ready_once_and_the_work_that_comes_waits_for_it(processes, tmp_path):
+    path = str(tmp_path / "go")
+    for _ in range(3):
+        processes.get_ready(partial(hold, path))
+    (pid,) = processes.pids()
+    threading.Timer(1.5, Path(path).touch).start()  # longer than a job waits for a process that works
+    assert processes.run(partial(double, []), ignore).pid == pid
+    processes.get_ready(partial(fail, ZeroDivisionError()))
+    assert processes.pids() == [pid], "there is one"
+
+
+@pytest.mark.parametrize("error", [ImageError("no model"), MemoryError(), ZeroDivisionError()])
+def test_what_goes_wrong_when_a_process_is_got_ready_is_told_by_nobody(processes, capfd, error):
+    processes.get_ready(partial(fail, error))
+    (pid,) = processes.pids()
+    assert processes.run(partial(double, []), ignore).pid == pid
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_one_that_never_gets_ready_keeps_no_work_waiting(processes, tmp_path, monkeypatch):
+    monkeypatch.setattr("galaxy_core.work_process.START_S", 0.2)
+    monkeypatch.setattr("galaxy_core.work_process.PATIENCE_S", 0.1)
+    processes.get_ready(partial(sleep, str(tmp_path / "go")))
+    (pid,) = processes.pids()
+    assert processes.run(partial(double, []), ignore).pid != pid
+
+
+def test_one_that_is_killed_while_it_gets_ready_is_replaced(processes, tmp_path):
+    path = str(tmp_path / "go")
+    processes.get_ready(partial(sleep, path))
+    assert until(Path(path + ".begun").exists)
+    (pid,) = processes.pids()
+    os.kill(pid, signal.SIGKILL)
+    assert processes.run(partial(double, []), ignore).pid != pid
+
+
+def test_who_leaves_takes_a_process_along_that_got_ready(tmp_path):
+    here, path = {"yes": True}, str(tmp_path / "go")
+    clock = lambda: time.monotonic() + (0 if here["yes"] else 1000)  # noqa: E731
+    queue = WorkQueue(is_here=lambda visitor: here["yes"], clock=clock)
+    queue.get_ready("a", partial(sleep, path))
+    assert until(Path(path + ".begun").exists)
+    (pid,) = queue._processes.pids()
+    here["yes"] = False  # what tidies up looks by itself
+    assert until(lambda: queue._processes.pids() == [] and not is_alive(pid))
+    queue.close(1)
+    queue.get_ready("a", partial(double, []))
+    assert queue._processes.pids() == [], "nothing is begun at the end"
+
+
 def test_two_jobs_have_a_process_each(tmp_path):
     queue, paths = WorkQueue(Limits(running=2)), [str(tmp_path / name) for name in "ab"]
     for path in paths:

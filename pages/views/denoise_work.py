@@ -129,6 +129,12 @@ def denoise_task(item: Item, options: Options, root: Path) -> Task:
     return Task(key, item.name, partial(_denoise, item, options, weights, stamp), apart=True)
 
 
+def first_job(root: Path) -> Callable[[Report], None]:
+    """What a process does before the first image comes: have the model at hand."""
+    weights = find_model(MODEL, root) / "weights.safetensors"
+    return partial(_get_ready, weights.parent, weights.stat().st_mtime_ns)
+
+
 def classical_task(work_key: str, work: Work, method: str) -> Task:
     """The task of denoising the same image with a classical method."""
     return Task(_key(work_key, method), work.result.name, partial(_classical, work, method), apart=True)
@@ -154,6 +160,10 @@ def _load(folder: Path, stamp: int):
     from galaxy_core.models import load_model, resolve_device
 
     return load_model(folder, resolve_device("auto"))
+
+
+def _get_ready(folder: Path, stamp: int, report: Report) -> None:
+    _load(folder, stamp)
 
 
 def _denoise(item: Item, options: Options, weights: Path, stamp: int, report: Report) -> Work:
