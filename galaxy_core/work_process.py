@@ -47,6 +47,7 @@ class Processes:
         self._waiting: list[_Process] = []
         self._all: set[_Process] = set()
         self._starting: _Process | None = None
+        self._ended = False
 
     def get_ready(self, job: Callable[[Report], Any]) -> None:
         """Start a process if there is none, before there is work for it, and have it do ``job(report)`` first.
@@ -54,15 +55,16 @@ class Processes:
         A process takes seconds to start and to load what work needs, such as a model. What goes wrong then is told by
         the work that needs it.
         """
-        with self._change:
-            if self._all:
+        with self._change, suppress(OSError, RuntimeError):  # no memory for a process, or for a thread
+            if self._all or self._ended:
                 return
-            self._starting = _Process()
-            self._all.add(self._starting)
-            threading.Thread(target=self._start, args=(self._starting, job), name="starter", daemon=True).start()
+            process = _Process()
+            threading.Thread(target=self._start, args=(process, job), name="starter", daemon=True).start()
+            self._starting = process
+            self._all.add(process)
 
     def _start(self, process: _Process, job: Callable[[Report], Any]) -> None:
-        with suppress(GalaxyError, MemoryError, ProcessError, EOFError, OSError):
+        with suppress(GalaxyError, MemoryError, ProcessError, EOFError, OSError, ValueError):  # the last: a closed pipe
             self._run(process, job, lambda fraction: None)
 
     def run(self, job: Callable[[Report], Any], report: Report, name: str = "The job") -> Any:
@@ -87,8 +89,9 @@ class Processes:
         ProcessError
             For any other mistake in the job.
         """
+        process = self._take(report)
         try:
-            return self._run(self._take(), job, report)
+            return self._run(process, job, report)
         except (EOFError, OSError):
             raise GalaxyError(
                 f"{name} was given up: its process was ended from outside, perhaps for want of memory; try again, or"
@@ -112,16 +115,22 @@ class Processes:
             if not kept:
                 process.end()
 
-    def _take(self) -> _Process:
+    def _take(self, report: Report) -> _Process:
         """One that waits, or does so in a moment: most jobs take less time than a process does to start."""
-        with self._change:
-            self._change.wait_for(lambda: self._starting is None, START_S)
-            self._change.wait_for(lambda: self._waiting or not self._all, PATIENCE_S)
-            if self._waiting:
-                return self._waiting.pop()
-            process = _Process()
-            self._all.add(process)
-            return process
+        begun = time.monotonic()
+        while True:
+            with self._change:
+                left = (START_S if self._starting else PATIENCE_S) - (time.monotonic() - begun)
+                self._change.wait_for(lambda: self._waiting or not self._all, max(0.0, min(POLL_S, left)))
+                if self._ended:
+                    raise StoppedError
+                if self._waiting:
+                    return self._waiting.pop()
+                if left <= 0 or not self._all:
+                    process = _Process()
+                    self._all.add(process)
+                    return process
+            report(0.0)  # whether it is still wanted
 
     def end_waiting(self) -> None:
         """End those that have no work to do, and give their memory back."""
@@ -134,7 +143,8 @@ class Processes:
     def end(self) -> None:
         """End all; a job that still runs is lost."""
         with self._change:
-            ended, self._waiting, self._all = self._all, [], set()
+            ended, self._waiting, self._all, self._ended = self._all, [], set(), True
+            self._change.notify_all()
         for process in ended:
             process.end()
 

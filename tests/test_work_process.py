@@ -214,6 +214,41 @@ def test_one_that_is_killed_while_it_gets_ready_is_replaced(processes, tmp_path)
     assert processes.run(partial(double, []), ignore).pid != pid
 
 
+def test_work_takes_the_process_that_waits_whatever_still_gets_ready(processes, tmp_path):
+    """And it is told meanwhile that it is not wanted any more, which costs no process."""
+    path = str(tmp_path / "go")
+    processes.get_ready(partial(hold, path))
+    with pytest.raises(StoppedError):
+        processes.run(partial(double, []), partial(fail, StoppedError()))
+    assert len(processes.pids()) == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("galaxy_core.work_process.START_S", 0.0)
+        other = processes.run(partial(double, []), ignore).pid
+    begun = time.monotonic()
+    assert processes.run(partial(double, []), ignore).pid == other
+    assert time.monotonic() - begun < 5 and len(processes.pids()) == 2
+    Path(path).touch()
+
+
+def test_a_process_that_cannot_be_started_is_told_by_the_work_alone(processes, monkeypatch):
+    def fail_to_start(*_, **__):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("galaxy_core.work_process.subprocess.Popen", fail_to_start)
+    processes.get_ready(partial(double, []))
+    assert processes.pids() == []
+    with pytest.raises(OSError, match="Too many open files"):
+        processes.run(partial(double, []), ignore)
+
+
+def test_at_the_end_nothing_is_started(processes):
+    processes.end()
+    processes.get_ready(partial(double, []))
+    with pytest.raises(StoppedError):
+        processes.run(partial(double, []), ignore)
+    assert processes.pids() == []
+
+
 def test_who_leaves_takes_a_process_along_that_got_ready(tmp_path):
     here, path = {"yes": True}, str(tmp_path / "go")
     clock = lambda: time.monotonic() + (0 if here["yes"] else 1000)  # noqa: E731
