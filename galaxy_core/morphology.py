@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.catalogs.display import central_part, load_display
+from galaxy_core.catalogs.display import central_part
 from galaxy_core.catalogs.image_files import image_ids
 from galaxy_core.central_object import CROPS, cropped
 from galaxy_core.embedding import find_model
@@ -30,6 +30,7 @@ from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS
 
 DEFAULT_CLASSIFIER = "vote_regressor"
 BATCH = 64
+CENTRE = 0.5  # of each side of what is looked at: a galaxy without a pixel there is not seen
 Item = tuple[str, Callable[[], np.ndarray]]  # galaxy_id, and what gives its display image (3, height, width)
 
 
@@ -196,15 +197,26 @@ def classify_images(images: np.ndarray, model, galaxy_ids: Sequence[str]) -> Mor
 def read_display(path: Path, field_fraction: float = 1.0) -> np.ndarray:
     """The image of a file as people see it, float32 (3, height, width) in [0, 1], cut to its central part."""
     image = read_image(path)
-    return central_part(to_display(image.pixels, image.linear), field_fraction)
+    return display_part(image.pixels, image.linear, field_fraction, image.name)
+
+
+def display_part(pixels: np.ndarray, linear: bool, fraction: float, name: str) -> np.ndarray:
+    """The central part of an image as models and people see it; raises `ImageError` where it shows no galaxy at all.
+
+    Pixels without a value are shown black, as sky is, so a galaxy that was masked would be told from nothing.
+    """
+    if not np.isfinite(central_part(pixels, CENTRE * fraction)).any():
+        raise ImageError(f"{name} has no finite pixels in its central part.")
+    return central_part(to_display(pixels, linear), fraction)
 
 
 def file_items(
     paths: Sequence[Path], field_fraction: float = 1.0, crop: str = CROPS[0], names: Sequence[str] | None = None
 ) -> Iterator[Item]:
     """Files to classify; a galaxy is called like its file, with folders only where that would not be unique."""
+    fraction = field_fraction if crop == CROPS[0] else 1.0  # the object is looked for in the whole field
     for name, path in zip(names or image_ids([path.as_posix() for path in paths]), paths, strict=True):
-        yield name, lambda path=path: cropped(read_display(path, field_fraction), crop)
+        yield name, lambda path=path: cropped(read_display(path, fraction), crop)
 
 
 def catalog_items(catalog: Catalog, rows: Iterable[int] | None = None, crop: str = CROPS[0]) -> Iterator[Item]:
@@ -212,7 +224,12 @@ def catalog_items(catalog: Catalog, rows: Iterable[int] | None = None, crop: str
     shown = catalog if crop == CROPS[0] else replace(catalog, field_fraction=1.0)
     ids = catalog.galaxy_ids
     for row in range(len(catalog)) if rows is None else rows:
-        yield str(ids[row]), lambda row=int(row): cropped(load_display(shown, row), crop)
+        yield str(ids[row]), lambda row=int(row): cropped(_row_part(shown, row), crop)
+
+
+def _row_part(catalog: Catalog, row: int) -> np.ndarray:
+    name = str(catalog.galaxy_ids[row])
+    return display_part(catalog.load_image(row), catalog.linear, catalog.field_fraction, name)
 
 
 def classify_items(
@@ -265,10 +282,7 @@ def read_stamp(item: Item, size_px: int) -> tuple[str, np.ndarray | None, str | 
     """Id, stamp (3, size_px, size_px), and a sentence in place of the stamp if the image cannot be read."""
     name, load = item
     try:
-        stamp = resize_square(load(), size_px)
-        if not np.isfinite(stamp).all():
-            raise ImageError(f"{name} has no finite pixels in its central part.")
-        return name, np.clip(stamp, 0, 1), None
+        return name, np.clip(resize_square(load(), size_px), 0, 1), None
     except (GalaxyError, OSError, ValueError, MemoryError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         return name, None, said if name in said else f"{name}: {said}"

@@ -103,11 +103,11 @@ def classify_all(
             report(outcome.problem)
         else:
             _tell_problems(outcome.shard.data, report)
-    try:
-        n_rows = write_tables(out, _tables(pieces))
-    finally:
-        if not given_up:
-            shutil.rmtree(folder, ignore_errors=True)
+    if not given_up and not any(piece.target.is_file() for piece in pieces):
+        shutil.rmtree(folder, ignore_errors=True)  # nothing was made that another run could go on from
+    n_rows = write_tables(out, _tables(pieces))
+    if not given_up:
+        shutil.rmtree(folder, ignore_errors=True)
     return n_rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,14 +16,21 @@ from galaxy_core.errors import ExportError
 from galaxy_core.morphology import Morphology
 
 SUFFIXES = (".csv", ".parquet")
+LONGEST_NAME = 240  # bytes; file systems take 255, and what is made on the way is named after it
 
 
 def check_table_path(path: Path) -> None:
-    """Raise `ExportError` for a file name of neither format, or a folder, before hours of work."""
+    """Raise `ExportError`, before hours of work, for a name of neither format or that no file can have."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ExportError(f"{str(path)!a} is no UTF-8; name the table in letters that are.") from None
     if path.suffix.lower() not in SUFFIXES:
         raise ExportError(f"{path} ends in neither {' nor '.join(SUFFIXES)}; choose one of them.")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ExportError(f"{path} is a folder; name a file.")
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise ExportError(f"{path} has too long a name; take one of at most {LONGEST_NAME} letters.")
 
 
 def write_morphologies(path: Path, batches: Iterable[Morphology]) -> int:

@@ -12,6 +12,7 @@ from galaxy_core.errors import CatalogError
 from galaxy_core.trees import GZ2, Tree, gates
 from galaxy_core.vote_forms import KAGGLE_COLUMNS, KAGGLE_EVERYBODY, TO_KAGGLE, hart_columns
 
+MOST_VOTES = 1e9  # of a galaxy; what is infinite counts as more
 # How far sums may be off: the challenge rounds to 1e-6 or finer; Hart et al. each share to 1e-3, seven in a question.
 TOLERANCE = {"kaggle": 1.5e-6, "conditional": 4e-3, "debiased": 1e-6, "count": 0.5}
 N_NAMED = 3
@@ -139,7 +140,10 @@ def check_votes(
     return VoteReport(tuple(problems), usable)
 
 
-_RANGE = {"count": "have a number of votes that is negative or not whole", "share": "have a share outside of 0 to 1"}
+_RANGE = {
+    "count": "have a number of votes that is negative, not whole or without end",
+    "share": "have a share outside of 0 to 1",
+}
 _TREE = {
     "kaggle": "have answers that do not add up to the share that led to their question",
     "conditional": "have answers to a question that do not add up to 1",
@@ -186,7 +190,7 @@ def _half_missing(full: np.ndarray, tree: Tree, present: np.ndarray) -> np.ndarr
 
 def _out_of_range(known: np.ndarray, form: str) -> np.ndarray:
     if form == "count":
-        return ((known < 0) | (known != np.rint(known))).any(axis=1)
+        return ((known < 0) | (known != np.rint(known)) | (known > MOST_VOTES)).any(axis=1)
     return ((known < 0) | (known > 1 + 1e-9)).any(axis=1)
 
 

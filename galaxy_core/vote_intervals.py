@@ -2,8 +2,8 @@
 
 The share of an answer is Beta distributed, ``Beta(alpha, A - alpha)`` with A the sum over its question. Multiplied down
 the tree it is a product of independent ones; the Beta with the mean and the variance of that product stands for it.
-Since some forty volunteers look at a galaxy, a bound within half a vote of 0 or 1 is 0 or 1: shares of exactly 0 are
-common, and no continuous distribution would ever hold them.
+Since some forty volunteers look at a galaxy, an outer bound within half a vote of 0 or 1 is 0 or 1, and no interval is
+narrower there than half a vote: shares of exactly 0 are common, and no continuous distribution would ever hold them.
 """
 
 from __future__ import annotations
@@ -112,9 +112,11 @@ def _beta_of(mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.nda
 def _beta_shares(alpha, beta, coverage: float, expected: np.ndarray | None = None) -> Shares:
     tail = (1 - coverage) / 2
     low, high = betaincinv(alpha, beta, tail), betaincinv(alpha, beta, 1 - tail)
-    low = np.where(low < HALF_VOTE, 0.0, np.where(low > 1 - HALF_VOTE, 1.0, low))
-    high = np.where(high > 1 - HALF_VOTE, 1.0, np.where(high < HALF_VOTE, HALF_VOTE, high))
-    return Shares(alpha / (alpha + beta) if expected is None else expected, low, high)
+    low = np.where(low < HALF_VOTE, 0.0, np.minimum(low, 1 - HALF_VOTE))
+    high = np.where(high > 1 - HALF_VOTE, 1.0, np.maximum(high, HALF_VOTE))
+    expected = alpha / (alpha + beta) if expected is None else expected
+    # the mean of a very skewed distribution lies beyond its central interval
+    return Shares(expected, np.minimum(low, expected), np.maximum(high, expected))
 
 
 def held_share(shares: Shares, observed: np.ndarray) -> float:

@@ -15,7 +15,9 @@ import pandas as pd
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.galaxy_zoo import read_column
 from galaxy_core.vote_tree import (
+    COLUMN_OF,
     N_ANSWERS,
+    QUESTION_KEYS,
     QUESTION_OF,
     SLICES,
     asked_share,
@@ -27,6 +29,8 @@ from galaxy_core.vote_tree import (
 
 N_VOLUNTEERS = 40  # who look at a galaxy, where a release does not say: Galaxy Zoo 2 asked 36 to 52
 TREE_TOLERANCE = 0.05  # the answers of a question may add up to so much more or less than they should
+_ARTIFACT = COLUMN_OF["smooth-or-featured", "artifact"]
+_AFTER_ODD = [QUESTION_KEYS.index(key) for key in ("something-odd", "odd-feature")]
 _DEBIASED, _AS_GIVEN = "_debiased", "_weighted_fraction"
 
 
@@ -189,7 +193,7 @@ def _fractions(released: np.ndarray, is_cumulative: bool, debiased: bool) -> tup
     values = np.where((released >= 0) & (released <= 1), released, np.nan)
     sums = question_sums(values)
     if is_cumulative:
-        asked = asked_share(np.nan_to_num(values, nan=1.0))
+        asked = asked_share(values)  # NaN where it is not known how many were led here: no rule to break
     else:
         # debiasing moves each answer alone (sums from 0.2 to 2.4 in Hart et al. 2016), so there is no rule to break
         asked = sums if debiased else (sums > 0).astype(float)
@@ -216,5 +220,7 @@ def _pseudo_counts(catalog: Catalog, conditional: np.ndarray, cumulative: np.nda
     if "total_classifications" in catalog.table:
         told = pd.to_numeric(catalog.table["total_classifications"], errors="coerce").to_numpy(float, na_value=np.nan)
         volunteers = np.where(np.isfinite(told) & (told > 0), told, volunteers)
-    counts = to_conditional(conditional) * asked_share(given)[:, QUESTION_OF] * volunteers[:, None]
-    return np.nan_to_num(counts)
+    asked = asked_share(given)
+    # who saw a star or an artifact was asked nothing more, though both tables state this question for everybody
+    asked[:, _AFTER_ODD] *= 1 - np.nan_to_num(given[:, _ARTIFACT, None])
+    return np.nan_to_num(to_conditional(conditional) * asked[:, QUESTION_OF] * volunteers[:, None])

@@ -16,12 +16,19 @@ that lacks them). An image that cannot be read is named in one sentence, the oth
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.catalogs import LAYOUTS, read_catalog
+from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.image_files import image_ids
 from galaxy_core.central_object import CROPS
 from galaxy_core.denoise_jobs import find_jobs
 from galaxy_core.engine import Engine
@@ -50,7 +57,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--model", nargs="+", default=[DEFAULT_CLASSIFIER], help="name or folder; several speak as one (%(default)s)"
     )
-    field_help = "central share of each side of the files that is looked at, e.g. 0.6 for 424 px of Galaxy Zoo"
+    field_help = (
+        "central share of each side that is looked at of files, and of catalogs that do not know theirs, e.g. 0.6 for"
+        " 424 px of Galaxy Zoo"
+    )
     parser.add_argument("--field-fraction", type=share, default=1.0, metavar="F", help=f"{field_help} (%(default)s)")
     crop_help = "what is looked at: the centre, or the object there as large as it is, found in the whole field"
     parser.add_argument("--crop", choices=CROPS, default=CROPS[0], help=f"{crop_help} (%(default)s)")
@@ -64,18 +74,39 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def is_catalog(text: str) -> bool:
     layout, colon, source = text.partition(":")
-    return bool(colon and source) and layout in LAYOUTS and not Path(text).exists()
+    return bool(colon and source) and layout in LAYOUTS and not os.path.exists(text)
+
+
+def read_catalogs(texts: list[str], field_fraction: float) -> list[Catalog]:
+    """Catalogs, each once however often it is named, with a line each of what they leave out."""
+    catalogs: dict[tuple[str, str], Catalog] = {}
+    for text in texts:
+        catalog = read_catalog(text)
+        key = (catalog.layout, os.path.realpath(catalog.source))
+        if key not in catalogs:
+            catalogs[key] = catalog if catalog.field_fraction < 1 else replace(catalog, field_fraction=field_fraction)
+            print(f"{text}: {'; '.join(catalog.report.sentences())}", file=sys.stderr)
+    return list(catalogs.values())
+
+
+def repeated(ids: Iterable[str]) -> str:
+    """A sentence on galaxies that are in the table more than once; empty where none is."""
+    again = [name for name, count in Counter(ids).items() if count > 1]
+    few = ", ".join(again[:3]) + (", ..." if len(again) > 3 else "")
+    return f"{len(again):,} galaxy_id come from more than one input and have a row each ({few})." if again else ""
 
 
 def run(options: argparse.Namespace, engine: Engine) -> int:
     check_table_path(options.out)
     jobs, told = find_jobs([text for text in options.inputs if not is_catalog(text)], options.out)
     problems = list(told.values())
-    paths = list({job.source.resolve(): job.source for job in jobs}.values())
+    paths = list({os.path.realpath(job.source): job.source for job in jobs}.values())
     wanted = Wanted(
         tuple(options.model), options.artifacts, options.device, options.votes, options.field_fraction, options.crop
     )
-    catalogs = [read_catalog(text) for text in options.inputs if is_catalog(text)]
+    catalogs = read_catalogs([text for text in options.inputs if is_catalog(text)], options.field_fraction)
+    if said := repeated(chain(image_ids([path.as_posix() for path in paths]), *(one.galaxy_ids for one in catalogs))):
+        print(said, file=sys.stderr)
     total = len(paths) + sum(map(len, catalogs))
     for problem in problems:
         print(problem, file=sys.stderr)

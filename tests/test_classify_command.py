@@ -216,6 +216,75 @@ def test_the_field_is_cut_as_asked(command, tmp_path):
     assert command("a.png", "--field-fraction", "1.5") == 2
 
 
+def test_a_catalog_that_does_not_know_its_field_is_cut_as_files_are(command, tmp_path):
+    save_picture(tmp_path / "in" / "a.png", side=80)
+    assert command("in", "--field-fraction", "0.6", out="a.csv") == 0
+    assert command("folder:in", "--field-fraction", "0.6", out="b.csv") == 0
+    assert command("folder:in", out="c.csv") == 0
+    told = [read(f"{name}.csv").loc["a", CUMULATIVE_COLUMNS[0]] for name in "abc"]
+    assert told[0] == pytest.approx(told[1], rel=1e-5) and told[0] != pytest.approx(told[2], rel=1e-5)
+
+
+def test_what_a_catalog_leaves_out_and_what_comes_twice_is_told(command, tmp_path, capsys):
+    for seed in range(3):
+        save_picture(tmp_path / "in" / f"{seed}.png", seed)
+    (tmp_path / "in" / "labels.csv").write_text("file,class\n0.png,spiral\n1.png,spiral\n1.png,edge_on\n7.png,x\n")
+    assert command("folder:in", f"folder:{tmp_path / 'in'}", "in/0.png") == 0
+    said = capsys.readouterr()
+    assert said.err.count("rows have no image") == 1, "a catalog that is named twice is read once"
+    assert "1 rows repeat a galaxy_id" in said.err and "1 images have no row" in said.err
+    assert "1 galaxy_id come from more than one input" in said.err and "(0)" in said.err
+    assert sorted(read("out.csv").index) == ["0", "0", "1"] and "3 of 3 images" in said.out
+
+
+@pytest.mark.parametrize("as_catalog", [False, True])
+def test_a_galaxy_that_is_masked_is_not_told(command, tmp_path, capsys, as_catalog):
+    masked = np.full((40, 40), np.nan, np.float32)
+    masked[:3] = np.random.default_rng(0).normal(5, 1, (3, 40))
+    (tmp_path / "in").mkdir()
+    fits.writeto(tmp_path / "in" / "masked.fits", masked)
+    masked[10:30, 10:30] = np.random.default_rng(0).normal(5, 1, (20, 20))
+    fits.writeto(tmp_path / "in" / "seen.fits", masked)
+    assert command("folder:in" if as_catalog else "in") == 1
+    assert "masked has no finite pixels in its central part" in capsys.readouterr().err.replace(".fits", "")
+    assert list(read("out.csv").index) == ["seen"]
+
+
+def test_a_table_that_cannot_be_written_loses_nothing(command, tmp_path, capsys, monkeypatch):
+    """The next run goes on from what was classified, after a full disk and after Ctrl-C alike."""
+    save_picture(tmp_path / "a.png")
+    for problem in (ExportError("Cannot write out.csv: no space left."), KeyboardInterrupt()):
+
+        def fail(*_, problem=problem):
+            raise problem
+
+        with monkeypatch.context() as patch:
+            patch.setattr("galaxy_core.morphology_batch.write_tables", fail)
+            assert command("a.png") in (1, 130)
+        assert list((tmp_path / ".out.csv.parts").glob("part-*.parquet"))
+    monkeypatch.setattr("galaxy_core.morphology_batch.map_shards", lambda *_: iter(()))
+    assert command("a.png") == 0 and list(read("out.csv").index) == ["a"]
+    assert not (tmp_path / ".out.csv.parts").exists()
+
+
+@pytest.mark.parametrize("what", ["a" * 300, "folder:" + "a" * 300, "loop.png"])
+def test_odd_paths_are_one_sentence_and_stop_nobody(command, tmp_path, capsys, what):
+    save_picture(tmp_path / "good.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    code = command("good.png", what)
+    said = capsys.readouterr().err
+    assert code == 1 and "Traceback" not in said and what[-5:] in said
+    assert what.startswith("folder:") or list(read("out.csv").index) == ["good"]
+
+
+@pytest.mark.parametrize(("out", "sentence"), [("a" * 260 + ".csv", "too long a name"), ("caf\udce9.csv", "no UTF-8")])
+def test_a_name_no_table_can_have_is_said_before_any_work(command, tmp_path, capsys, out, sentence):
+    save_picture(tmp_path / "a.png")
+    assert command("a.png", out=out) == 1
+    assert sentence in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_the_central_object_is_cut_out_if_asked(command, tmp_path):
     path = save_picture(tmp_path / "in" / "a.png", side=128)
     window = central_window(read_image(path).pixels)

@@ -61,6 +61,11 @@ def test_each_harm_is_named_once_with_its_galaxy(form):
     assert found["range"].sentence.startswith("2 galaxies have ") and found["range"].sentence.endswith(": g2, g5.")
 
 
+def test_a_number_of_votes_is_finite():
+    report = check_votes(broken(sound("count"), r4=(0, np.inf)), "count")
+    assert [problem.kind for problem in report.problems] == ["range"] and not report.usable[4]
+
+
 @pytest.mark.parametrize(
     ("form", "column", "value"),
     [

@@ -60,6 +60,20 @@ def test_what_nobody_says_has_zero_in_its_interval():
     assert (shares.high[0, first] == 1).all()
 
 
+@pytest.mark.parametrize("intervals", [conditional_intervals, cumulative_intervals])
+def test_an_interval_holds_what_is_expected_and_the_answers_yes_and_no_are_alike(intervals):
+    """Of a very skewed distribution the mean lies beyond the central interval; what one answer gains the other loses."""
+    alpha = np.ones((4, 37))
+    bar = SLICES[2]
+    alpha[:, bar] = [(0.02, 1.2), (1.2, 0.02), (0.001, 40), (40, 0.001)]
+    shares = intervals(alpha)
+    assert (shares.low <= shares.expected).all() and (shares.expected <= shares.high).all()
+    if intervals is conditional_intervals:
+        np.testing.assert_allclose(shares.low[:, bar.start], 1 - shares.high[:, bar.start + 1], atol=1e-12)
+        np.testing.assert_allclose(shares.high[:, bar.start], 1 - shares.low[:, bar.start + 1], atol=1e-12)
+        assert shares.low[3, bar.start] == 1 - HALF_VOTE and shares.high[3, bar.start] == 1
+
+
 def test_factors_repair_strengths_that_are_wrong():
     rng = np.random.default_rng(0)
     truth = rng.gamma(3, 3, (400, 37)) + 0.5

@@ -10,7 +10,14 @@ import pytest
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.catalogs.catalog import Catalog, ReadReport
 from galaxy_core.vote_labels import N_VOLUNTEERS, has_both_forms, join_labels, number_classes, read_labels
-from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS, QUESTION_OF, SLICES, question_sums
+from galaxy_core.vote_tree import (
+    CONDITIONAL_COLUMNS,
+    CUMULATIVE_COLUMNS,
+    QUESTION_KEYS,
+    QUESTION_OF,
+    SLICES,
+    question_sums,
+)
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -66,6 +73,30 @@ def test_answers_that_break_the_tree_are_left_out_and_told(synthetic):
     labels, notes = read_labels(dataclasses.replace(synthetic, table=table))
     assert np.isnan(labels.conditional[0, SLICES[2]]).all() and np.isfinite(labels.conditional[0, SLICES[0]]).all()
     assert notes == ["1 galaxies have answers that break the question tree; those questions were left out"]
+
+
+def test_who_saw_an_artifact_was_not_asked_whether_anything_is_odd(synthetic):
+    """Both kinds of table state "anything odd?" for everybody, and a count of votes that were never cast is no count."""
+    table = synthetic.table.copy()
+    first = ["smooth-or-featured_smooth", "smooth-or-featured_featured-or-disk", "smooth-or-featured_artifact"]
+    table.loc[0, [f"{name}_fraction" for name in first]] = (0.5, 0.25, 0.25)
+    table.loc[0, ["something-odd_yes_fraction", "something-odd_no_fraction"]] = (0.4, 0.6)
+    labels, notes = read_labels(dataclasses.replace(synthetic, table=table))
+    asked = dict(zip(QUESTION_KEYS, question_sums(labels.counts)[0], strict=True))
+    assert not notes and asked["something-odd"] == pytest.approx(0.75 * N_VOLUNTEERS)
+    assert asked["odd-feature"] == pytest.approx(0.4 * 0.75 * N_VOLUNTEERS)
+    assert asked["how-rounded"] == pytest.approx(0.5 * N_VOLUNTEERS)
+
+
+def test_a_missing_answer_breaks_no_tree_and_takes_no_other_along(synthetic):
+    votes, _ = read_labels(synthetic)
+    table = dict(zip(CUMULATIVE_COLUMNS, votes.cumulative.T.astype(float), strict=True))
+    table["Class1.1"][0] = np.nan
+    labels, notes = read_labels(catalog_of(table, CUMULATIVE_COLUMNS, "fraction"))
+    assert not notes and np.isnan(labels.conditional[0, SLICES[0]]).all()
+    rounded = SLICES[QUESTION_KEYS.index("how-rounded")]
+    np.testing.assert_allclose(labels.conditional[0, rounded], votes.conditional[0, rounded], atol=1e-5)
+    np.testing.assert_allclose(labels.cumulative[0, rounded], votes.cumulative[0, rounded], atol=1e-6)
 
 
 def test_a_question_with_other_answers_is_another_question():
