@@ -108,6 +108,31 @@ def test_a_folder_left_aside_by_a_killed_run_comes_back(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sample"]
 
 
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_what_is_no_catalog_is_never_replaced(tmp_path, when):
+    """A folder of images beside which a catalog of the same name is made would be gone."""
+    theirs = tmp_path / "sample" / "galaxy.png"
+
+    def put() -> None:
+        theirs.parent.mkdir()
+        theirs.write_bytes(b"mine")
+
+    if when == "before":
+        put()
+    with pytest.raises(ArtifactError, match="no catalog; choose another"), open_staging(tmp_path, "sample") as staging:
+        write_all(staging.root, "sample", n=5)
+        put()
+        publish(staging)
+    assert theirs.read_bytes() == b"mine"
+    theirs.unlink()
+    with open_staging(tmp_path, "sample") as staging:  # an empty folder is nobody's
+        write_all(staging.root, "sample", n=5)
+        publish(staging)
+    (tmp_path / "sample" / "manifest.json").unlink()
+    with open_staging(tmp_path, "sample"):  # a damaged catalog can be made again
+        pass
+
+
 def test_one_run_at_a_time(tmp_path):
     with (
         open_staging(tmp_path, "sample"),

@@ -89,6 +89,7 @@ def open_staging(root: str | Path, name: str) -> Iterator[Staging]:
         ) from error
     with _lock(staging_root / f"{name}.lock", name):
         _recover(root, name)
+        _refuse_stranger(root, name)
         for temporary in (staging_root / name).rglob("*.tmp"):
             temporary.unlink(missing_ok=True)
         manifest = None
@@ -219,6 +220,7 @@ def publish(staging: Staging, progress: sending.Progress | None = None) -> None:
         discard(staging)
         return
     published, aside = staging.published, staging.published.parent / schemas.PREVIOUS / staging.name
+    _refuse_stranger(published.parent, staging.name)
     for file in schemas.CARRIED_FILES:
         if (published / file).is_file():
             link(published / file, staging.folder / file)
@@ -231,6 +233,18 @@ def publish(staging: Staging, progress: sending.Progress | None = None) -> None:
         raise ArtifactError(f"Cannot put {published} in place ({error.strerror}); check its permissions.") from error
     sync_folder(published.parent)
     _recover(published.parent, staging.name)
+
+
+def _refuse_stranger(root: Path, name: str) -> None:
+    """Raise `ArtifactError` where a catalog would take the place of something else, which would then be deleted."""
+    published = root / name
+    if not published.is_dir():
+        stranger = os.path.lexists(published)
+    else:
+        ours = (schemas.MANIFEST_FILE, schemas.table_file("catalog"))
+        stranger = not any((published / file).exists() for file in ours) and any(published.iterdir())
+    if stranger:
+        raise ArtifactError(f"{published} holds something that is no catalog; choose another --name or --artifacts.")
 
 
 def discard(staging: Staging) -> None:
