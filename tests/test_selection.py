@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from card_page import write_back
+from conftest import make_catalog
 
 from galaxy_core.map_layers import extent_of
 from pages.views import filters, outlines, presenting, readers, selection
@@ -101,6 +104,27 @@ def test_a_filter_is_added_changed_and_dropped(open_app, tiny_root, tiny):
     app.button(key="filter-tiny-class-drop").click().run()
     app.button(key="filter-tiny-radius_arcsec-drop").click().run()
     assert app.session_state["kept"]["tiny"] is None and "filters" not in app.query_params
+
+
+def test_whole_numbers_are_filtered_as_they_are(broken_root):
+    """Plates and ids have neighbours that float32, or a limit rounded to six digits, takes for one another."""
+    write_back(broken_root, "tiny", plate=np.arange(90) + 2**25, gap=pd.array([None, *range(89)], dtype="Int64"))
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    assert np.flatnonzero(filters.passes(galaxies, "plate", [2**25 + 3, 2**25 + 4])).tolist() == [3, 4]
+    assert filters.passes(galaxies, "plate", filters._everything(galaxies, "plate")).all()
+    assert np.flatnonzero(filters.passes(galaxies, "gap", [0, 2])).tolist() == [1, 2, 3]
+
+
+def test_what_was_selected_in_a_catalog_that_is_made_again_is_looked_up_anew(open_app, broken_root):
+    """Rows are other galaxies then: those a link names are found again, an old filter is no index into new rows."""
+    ids = ["tiny-00003", "tiny-00080"]
+    app = open_app(broken_root, MAP, catalog="tiny", selected=outlines.to_link([["n", "picked", ids]]))
+    assert selected(app) == [3, 80]
+    make_catalog(broken_root, n=60)
+    app.run()
+    assert not app.exception and selected(app) == [3]
+    app.switch_page("pages/2_Clusters.py").run()
+    assert not app.exception
 
 
 def test_filters_against_pandas(tiny):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import streamlit as st
+from pandas.api.types import is_integer_dtype
 
 from pages.views import outlines, selection, words
 from pages.views.colouring import colour_by, colour_choices
@@ -60,6 +62,8 @@ def passes(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
         return np.zeros(len(galaxies), dtype=bool)  # a tag column whose last tag was removed
     colouring = colour_by(galaxies, key)
     if colouring.values is not None:
+        if (whole := _whole_numbers(galaxies, key)) is not None:
+            return whole.between(*values).fillna(False).to_numpy(dtype=bool)
         with np.errstate(invalid="ignore"):
             # numbers are shown with few digits and kept as float32: a limit includes what rounds to it
             slack = 1e-6 * max(abs(values[0]), abs(values[1]), 1e-30)
@@ -67,6 +71,13 @@ def passes(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
     wanted = [code for code, name in enumerate(colouring.keys) if name in values]
     wanted += [-1] if colouring.nothing in values else []
     return np.isin(colouring.codes, wanted)
+
+
+def _whole_numbers(galaxies: Galaxies, key: str) -> pd.Series | None:
+    """A column of whole numbers as it is, None for others: as float32 neighbours would be taken for one another."""
+    if key in galaxies.catalog and is_integer_dtype(galaxies.catalog[key].dtype):
+        return galaxies.catalog[key]
+    return None
 
 
 def describe(galaxies: Galaxies) -> str:
@@ -126,6 +137,8 @@ def _everything(galaxies: Galaxies, key: str) -> list:
     colouring = colour_by(galaxies, key)
     if colouring.values is None:
         return [*colouring.keys, *([colouring.nothing] if (colouring.codes < 0).any() else [])]
+    if (whole := _whole_numbers(galaxies, key)) is not None:
+        return [float(whole.min()), float(whole.max())] if whole.notna().any() else [0.0, 0.0]
     known = colouring.values[np.isfinite(colouring.values)]
     return [float(known.min()), float(known.max())] if len(known) else [0.0, 0.0]
 
@@ -168,7 +181,7 @@ def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
             word,
             value=float(values[place]),
             step=step,
-            format="%.5g",
+            format="%.5g" if _whole_numbers(galaxies, key) is None else "%.0f",
             key=f"{widget}-{word}",
             on_change=lambda: changed([st.session_state[f"{widget}-from"], st.session_state[f"{widget}-to"]]),
         )

@@ -88,6 +88,13 @@ def _memory() -> dict[str, Selection]:
 
 def _selection(galaxies: Galaxies) -> Selection | None:
     """The selection in this catalog, taken from the link the first time."""
+    stamps = st.session_state.setdefault("selection_stamps", {})
+    if stamps.setdefault(galaxies.name, galaxies.stamp) != galaxies.stamp:
+        # made again meanwhile: rows are other galaxies now, and those that a link names are looked up anew
+        stamps[galaxies.name] = galaxies.stamp
+        for kind in ("selections", "kept", "filter_words"):
+            st.session_state.get(kind, {}).pop(galaxies.name, None)
+        st.session_state.pop("selection_link_read", None)
     found = _memory().get(galaxies.name)
     asked = st.query_params.get("selected")
     if found is None and asked and st.session_state.get("selection_link_read") != asked:
@@ -95,9 +102,6 @@ def _selection(galaxies: Galaxies) -> Selection | None:
         found = read_link(galaxies, asked)
         if found is not None:
             _memory()[galaxies.name] = found
-    if found is not None and len(found.rows) and found.rows[-1] >= len(galaxies):
-        _memory().pop(galaxies.name)  # the catalog was made again with fewer galaxies
-        return None
     return found
 
 
