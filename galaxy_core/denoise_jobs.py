@@ -54,22 +54,22 @@ def find_jobs(inputs: list[str], out: Path, as_fits: bool = False) -> tuple[list
     jobs: dict[tuple[str, str], Job] = {}
     problems = {}
     for text in inputs:
-        pairs = _sources(text, out)
+        pairs = _sources(text, out) if text else []
         if not pairs:
-            problems[text] = f"{text} holds no image; give files, folders or patterns of images."
+            problems[text] = f"{text or 'An empty name'} holds no image; give files, folders or patterns of images."
         for source, folder in pairs:
             target = out / source.relative_to(folder)
             if as_fits and not target.name.lower().removesuffix(".gz").endswith(FITS_SUFFIXES):
                 target = target.with_name(f"{stem_of(target.name)}.fits")
-            jobs.setdefault((str(source.resolve()), str(target)), Job(source, folder, target))
+            jobs.setdefault((os.path.realpath(source), str(target)), Job(source, folder, target))
     return list(jobs.values()), problems
 
 
 def check_folders(jobs: list[Job], out: Path) -> None:
     """Raise `ArtifactError` if results would lie among their inputs, whose names they carry."""
-    sources = {job.source.resolve() for job in jobs}
+    sources, results = {os.path.realpath(job.source) for job in jobs}, os.path.realpath(out)
     for job in jobs:
-        if job.folder.resolve() == out.resolve() or job.target.resolve() in sources:
+        if os.path.realpath(job.folder) == results or os.path.realpath(job.target) in sources:
             raise ArtifactError(
                 f"--out {out} is where {job.source.name} lies, and results carry the names of their inputs;"
                 " choose another folder."
@@ -116,7 +116,7 @@ class Ledger:
             if any(_stamp(job.target.parent / name) != stamp for name, stamp in record["files"].items()):
                 return None
             source = record["source"]
-            if [str(job.source.resolve()), *_stamp(job.source)] != source["stamp"] and (
+            if [os.path.realpath(job.source), *_stamp(job.source)] != source["stamp"] and (
                 job.source.stat().st_size != source["stamp"][1] or sha256_of_file(job.source) != source["sha256"]
             ):
                 return None
@@ -152,36 +152,43 @@ def describe(source: Path) -> dict:
         if source.exists() and not source.is_file():
             raise ImageError(f"Cannot read {source}: it is no ordinary file; choose an image.")
         stamp = _stamp(source)
-        return {"stamp": [str(source.resolve()), *stamp], "sha256": sha256_of_file(source)}
+        return {"stamp": [os.path.realpath(source), *stamp], "sha256": sha256_of_file(source)}
     except OSError as error:
         raise ImageError(f"Cannot read {source}: {error.strerror}; check the path and its permissions.") from None
 
 
 def _sources(text: str, out: Path) -> list[tuple[Path, Path]]:
-    """Files of one input, each with the folder its place is measured from."""
+    """Files of one input, each with the folder its place is measured from.
+
+    What cannot be one, such as a link in a circle or a name that is too long, is left to whoever reads it: ``os.path``
+    answers where ``Path`` would raise.
+    """
     path = Path(text)
-    if path.is_dir():
+    if os.path.isdir(path):
         return [(found, path) for found in _images_below(path, out)]
-    if path.exists() or not glob.has_magic(text):
+    if os.path.lexists(path) or not glob.has_magic(text):
         return [(path, path.parent)]
     parts = path.parts
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     folder = Path(*parts[:fixed]) if fixed else Path()
-    among = folder.resolve() == out.resolve()  # refused later, by name
+    results = os.path.realpath(out)
+    among = os.path.realpath(folder) == results  # refused later, by name
     found = []
     for match in sorted(map(Path, glob.glob(text, recursive=True))):
-        if match.is_dir():
+        if os.path.isdir(match):
             found += [] if "**" in parts else _images_below(match, out)
-        elif among or not match.resolve().is_relative_to(out.resolve()):
+        elif among or not Path(os.path.realpath(match)).is_relative_to(results):
             found.append(match)
     return [(match, folder) for match in found]
 
 
 def _images_below(folder: Path, out: Path) -> list[Path]:
-    found, results = [], out.resolve()
+    found, results = [], os.path.realpath(out)
     for parent, folders, names in os.walk(folder):
         folders[:] = [
-            name for name in folders if not name.startswith(".") and (Path(parent) / name).resolve() != results
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(parent, name)) != results
         ]
         for name in names:
             if not name.startswith(".") and name.lower().removesuffix(".gz").endswith(SUFFIXES):

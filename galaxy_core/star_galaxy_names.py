@@ -7,6 +7,7 @@ nor ``star_001.jpg``, or what is to be told would decide what it is compared wit
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -69,9 +70,9 @@ def read_frames(table: str | Path, paths: Sequence[Path]) -> np.ndarray:
     if file is None or frame is None:
         raise CatalogError(f"{table} does not say which file is of which frame; give columns file and source_frame.")
     rows = rows.assign(**{file: clean_text(rows[file]), frame: clean_text(rows[frame])}).dropna(subset=[file, frame])
-    placed = {(table.parent / name).resolve(): kind for name, kind in zip(rows[file], rows[frame], strict=True)}
+    placed = {os.path.realpath(table.parent / name): kind for name, kind in zip(rows[file], rows[frame], strict=True)}
     named = {Path(name).name: kind for name, kind in zip(rows[file], rows[frame], strict=True)}
-    found = [placed.get(path.resolve(), named.get(path.name)) for path in paths]
+    found = [placed.get(os.path.realpath(path), named.get(path.name)) for path in paths]
     if None in found:
         lacking = paths[found.index(None)]
         raise CatalogError(f"{table} has no row for {lacking} ({found.count(None):,} files in all); add them to it.")

@@ -15,6 +15,7 @@ file that cannot be read or told is named in one sentence, the others go on, and
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def run(options: argparse.Namespace) -> int:
     model = load_separator(options.model, options.artifacts, options.device, options.supervised)
     jobs, problems = find_jobs(options.inputs, options.out)
-    paths = list({job.source.resolve(): job.source for job in jobs}.values())
+    paths = list({os.path.realpath(job.source): job.source for job in jobs}.values())
     said = list(problems.values())
     with tqdm(total=len(paths), unit="stamp", desc="read", delay=2, disable=None) as bar:
         stamps, bad = read_stamps(paths, bar.update)

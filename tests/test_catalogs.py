@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from galaxy_core.catalogs import LAYOUTS, read_catalog
+from galaxy_core.catalogs.answers import read_answers
 from galaxy_core.catalogs.image_files import list_images
 from galaxy_core.errors import CatalogError, ImageError
 from tests.catalog_files import OBJID, counts, png, put, value_of
@@ -163,6 +164,58 @@ def test_unusable_labels_are_one_sentence(tmp_path, text):
     with pytest.raises(CatalogError) as caught:
         read_catalog(f"folder:{tmp_path}")
     assert "\n" not in str(caught.value)
+
+
+def test_columns_that_differ_in_case_alone_are_all_kept(tmp_path):
+    put(tmp_path / "1.png", png(1))
+    put(tmp_path / "labels.csv", "ID,id,class,Class,RA,ra,split,release_split\n0,1,a,b,1,2,mine,theirs\n")
+    table = read_catalog(f"folder:{tmp_path}").table
+    assert table.columns.is_unique
+    said = table[["galaxy_id", "ra_deg", "class", "Class", "RA", "split", "release_split"]]
+    assert said.iloc[0].tolist() == ["1", 2.0, "a", "b", 1, "mine", "theirs"]
+
+
+def test_names_of_columns_are_read_without_their_spaces(tmp_path):
+    put(tmp_path / f"{OBJID}.png", png(1))
+    put(tmp_path / "labels.csv", f" objid , class ,class\n{OBJID}, a,b\n,,\n")
+    catalog = read_catalog(f"folder:{tmp_path}")
+    assert catalog.galaxy_ids.tolist() == [OBJID]  # as text, or its last digits were lost
+    assert catalog.table["class"].tolist() == ["b"] and catalog.table.columns.is_unique
+
+
+def test_a_comma_at_the_end_of_lines_shifts_no_column(tmp_path):
+    for k in (1, 2):
+        put(tmp_path / f"{k}.png", png(k))
+    put(tmp_path / "labels.csv", "id,class\n1,spiral,\n2,smooth,\n3,a,b,c\n")
+    catalog = read_catalog(f"folder:{tmp_path}")
+    assert catalog.table[["galaxy_id", "class"]].to_numpy().tolist() == [["1", "spiral"], ["2", "smooth"]]
+    assert catalog.report.notes == ("1 lines of labels.csv have too many fields and were left out",)
+
+
+def test_lines_with_too_many_fields_are_counted_once_in_latin1(tmp_path):
+    put(tmp_path / "1.png", png(1))
+    put(tmp_path / "labels.csv", "id,note\n1,étoile\n2,a,b\n".encode("latin-1"))
+    notes = read_catalog(f"folder:{tmp_path}").report.notes
+    assert notes[1:] == ("1 lines of labels.csv have too many fields and were left out",) and "Latin-1" in notes[0]
+
+
+def test_fields_without_a_name_are_not_cut_off_in_silence(tmp_path, recwarn):
+    put(tmp_path / "1.png", png(1))
+    put(tmp_path / "labels.csv", "id,class\nrow 1,1,spiral\n")
+    with pytest.raises(CatalogError, match=r"more fields than its first line has names; name every column"):
+        read_catalog(f"folder:{tmp_path}")
+    assert not recwarn
+
+
+@pytest.mark.parametrize(
+    "text", [" file , survey,question , answer\n 1.png,s,q,None\n", "file,survey,question,answer\n1.png,s,q,None,\n"]
+)
+def test_answers_are_found_in_padded_columns_and_before_a_last_comma(tmp_path, recwarn, text):
+    put(tmp_path / "1.png", png(1))
+    put(tmp_path / "labels.csv", text)
+    answers = read_answers(read_catalog(f"folder:{tmp_path}"))
+    assert answers.to_dict("list") == {"row": [0], "survey": ["s"], "question": ["q"], "answer": ["None"]}
+    assert not recwarn
 
 
 def test_damaged_image_is_an_image_error_when_loaded(tmp_path):

@@ -10,8 +10,8 @@ import pytest
 from astropy.io import fits
 
 from galaxy_core.catalogs import read_catalog
-from galaxy_core.errors import CatalogError
-from tests.catalog_files import counts, put
+from galaxy_core.errors import CatalogError, ImageError
+from tests.catalog_files import counts, png, put
 
 
 def write_stamps(path: Path, n: int, primary: bool = False) -> None:
@@ -68,6 +68,15 @@ def test_one_fits_file_per_stamp(tmp_path, table):
     means = {galaxy: float(catalog.load_image(i).mean()) for i, galaxy in enumerate(catalog.galaxy_ids)}
     assert means == {"a": 1.0, "b": 2.0}
     assert counts(catalog) == ((1 if table else 0), 0, 0, 0)
+
+
+def test_a_picture_that_is_called_a_stamp_is_one_sentence(tmp_path):
+    fits.PrimaryHDU(np.full((3, 4), 7.0)).writeto(tmp_path / "a.fits")
+    put(tmp_path / "b.fits", png(9))
+    images = read_catalog(f"fits-stamps:{tmp_path}").load_image.take([1, 0])
+    assert images(1).mean() == 7.0
+    with pytest.raises(ImageError, match=r"b\.fits is a stretched picture"):
+        images(0)
 
 
 def test_several_stamp_files_need_a_file_column(tmp_path):

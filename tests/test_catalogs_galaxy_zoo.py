@@ -13,10 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 
 from galaxy_core.catalogs import parquet_images as parquet_images_module
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError
+from galaxy_core.stretch import to_display
 from tests.catalog_files import OBJID, counts, png, put, value_of
 
 # ---- kaggle
@@ -217,6 +219,34 @@ def test_parquet_filename_alone_is_the_id_and_integer_ids_stay_whole(tmp_path):
     put(tmp_path / f"images/{OBJID}.jpg", png(4))
     pd.DataFrame({"objid": pd.array([int(OBJID), None], dtype="Int64")}).to_parquet(tmp_path / "c.parquet")
     assert read_catalog(f"galaxy-zoo:{tmp_path}").galaxy_ids.tolist() == [OBJID]
+
+
+@pytest.mark.parametrize("first", ["bare", "named"])
+def test_parquet_of_nothing_but_images_keeps_its_rows(tmp_path, first):
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    image = pa.array([{"bytes": png(k), "path": None} for k in range(5)], kind)
+    bare, named = pa.table({"image": image[:3]}), pa.table({"image": image[3:], "bar-dr12_yes": [1, 2]})
+    pq.write_table(bare if first == "bare" else named, tmp_path / "a.parquet")
+    catalog = read_catalog(f"galaxy-zoo:{tmp_path}/a.parquet")
+    assert [value_of(catalog, row) for row in range(len(catalog))] == ([0, 1, 2] if first == "bare" else [3, 4])
+    pq.write_table(named if first == "bare" else bare, tmp_path / "b.parquet")
+    catalog = read_catalog(f"galaxy-zoo:{tmp_path}")
+    values = [value_of(catalog, row) for row in range(5)]
+    assert values == ([0, 1, 2, 3, 4] if first == "bare" else [3, 4, 0, 1, 2])
+    votes = dict(zip(values, catalog.table["bar-dr12_yes"].fillna(0), strict=True))
+    assert votes == {0: 0, 1: 0, 2: 0, 3: 1, 4: 2}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_linear_images_of_a_release_are_stretched(tmp_path, inside):
+    flux = np.random.default_rng(1).normal(100, 5, (9, 9)).astype(np.float32)
+    (tmp_path / "images").mkdir()
+    fits.writeto(tmp_path / "images/a.fits", flux)
+    images = {"image": [(tmp_path / "images/a.fits").read_bytes()]} if inside else {}
+    pq.write_table(pa.table({"filename": ["a.fits"], **images}), tmp_path / "c.parquet")
+    np.testing.assert_array_equal(
+        read_catalog(f"galaxy-zoo:{tmp_path}").load_image(0), to_display(flux[None], True)[:1]
+    )
 
 
 def test_damaged_parquet_is_one_sentence(shards):

@@ -138,6 +138,24 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path, command, capsys):
     assert {name for name, entry in entries.items() if "error" in entry} == {"b.png", "missing.png", "none*.fits"}
 
 
+def test_links_in_a_circle_and_endless_names_are_told_while_the_others_go_on(tmp_path, command, capsys):
+    Path("in").mkdir()
+    WRITERS["c.jpg"]("in/c.jpg")
+    Path("in/l.jpg").symlink_to("l.jpg")
+    Path("in/gone.jpg").symlink_to("nowhere.jpg")
+    Path("m[1].jpg").symlink_to("m[1].jpg")
+    endless = "n" * 300
+    assert command("in", "in/*.jpg", "m[1].jpg", endless, f"{endless}*", "m[1].jpg/*.png", "") == 1
+    said = capsys.readouterr().err.splitlines()
+    told = ("in/l.jpg: Too many", "in/gone.jpg: No such", "m[1].jpg: Too many", f"{endless}: File name too long")
+    problems = (f"{endless}* holds no image", "m[1].jpg/*.png holds no image", "An empty name holds no image")
+    assert len(said) == 7 and all(any(words in line for line in said) for words in told + problems)
+    assert files_below("out") == [".denoise.jsonl", "c.jpg"]
+    Path("in/c.jpg").unlink()
+    Path("in/c.jpg").symlink_to("c.jpg")
+    assert command("in/c.jpg") == 1 and "in/c.jpg: Too many" in capsys.readouterr().err
+
+
 def test_folders_and_patterns_keep_their_structure(tmp_path, command):
     for name in ("in/x.png", "in/deep/y.png", "in/deep/z.tif", "in/.hidden.png", "in/notes.txt"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)

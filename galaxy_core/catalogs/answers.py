@@ -5,13 +5,14 @@ An image may have several rows, of which a catalog keeps one; here all are read.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.image_folder import LABELS
-from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_text, find_column
+from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_text, find_column, strip_names
 from galaxy_core.errors import CatalogError
 
 ANSWER_COLUMNS = ("survey", "question", "answer")
@@ -38,9 +39,14 @@ def read_answers(catalog: Catalog) -> pd.DataFrame:
             "give a folder of images with one."
         )
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="replace")  # "None" is an answer
+        with warnings.catch_warnings():
+            # of fields without a name: the catalog's reader has refused those that are not empty
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)
+            # "None" is an answer; no column holds names of rows, even where a comma ends each line
+            table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False, encoding_errors="replace")
     except (OSError, ValueError) as error:
         raise CatalogError(f"Cannot read {path} as a table ({error}); check that the file is complete.") from error
+    table = strip_names(table)
     names = {name: find_column(table.columns, (name,)) for name in ANSWER_COLUMNS}
     missing = [name for name, column in names.items() if column is None]
     if missing:

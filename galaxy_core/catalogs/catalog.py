@@ -52,7 +52,8 @@ class Catalog:
         The reader's name and the path or count it was given: ``f"{layout}:{source}"`` reads it again.
     report : ReadReport
     linear : bool
-        True where pixels are linear flux (FITS), False for display-stretched colour images.
+        True where pixels are linear flux (FITS, TIFF of floats), False for display-stretched colour images. All images
+        are of one kind: linear ones among the latter come stretched, and the latter among linear ones are refused.
     answer_columns : tuple of str
         Columns of ``table`` that hold votes.
     answer_kind : {"", "fraction", "count"}

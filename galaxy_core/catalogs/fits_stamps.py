@@ -105,7 +105,7 @@ def read(root: Path | str) -> Catalog:
         table, report, load_image = _from_extensions(folder, table, names, notes)
     else:
         table, images, report = _from_files(table, names, notes)
-        load_image = FileImages(folder, images)
+        load_image = FileImages(folder, images, linear=True)
     return Catalog(
         table=table,
         load_image=load_image,

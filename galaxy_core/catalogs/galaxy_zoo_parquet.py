@@ -125,7 +125,7 @@ def _read_tables(files: list[Path] | list[Place]) -> pd.DataFrame:
         split = re.search(r"(?:^|[-_])(train|test|validation)(?:[-_.]|$)", file.name)
         if split and "release_split" not in flat:
             part = part.append_column("release_split", pa.array([split[1]] * len(part), pa.string()))
-        parts.append(part.replace_schema_metadata(None))
+        parts.append(part)
     return joined_frame(parts)
 
 

@@ -134,7 +134,7 @@ def _read_flat(files: list[Path]) -> pd.DataFrame:
     for file in files:
         # one file, not a dataset: the folders' names Norder=, Dir=, Npix= are no columns
         with pq.ParquetFile(file) as opened:
-            parts.append(opened.read(columns=flat_columns(opened.schema_arrow)).replace_schema_metadata(None))
+            parts.append(opened.read(columns=flat_columns(opened.schema_arrow)))
     return joined_frame(parts)
 
 

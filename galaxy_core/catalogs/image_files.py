@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from galaxy_core.errors import CatalogError, ImageError
-from galaxy_core.image_limits import MAX_BYTES
-from galaxy_core.images import decode_image, read_image
+from galaxy_core.image_limits import MAX_BYTES, shown_name
+from galaxy_core.images import AstroImage, decode_image, read_image
 from galaxy_core.places import Place
+from galaxy_core.stretch import to_display
 
 FITS_SUFFIXES = (".fits.gz", ".fits.fz", ".fit.gz", ".fits", ".fit", ".fts")
 # Galaxy Zoo's fields are 424 px (or shrunk from it); the central 256 hold the galaxy and a margin of sky.
@@ -25,19 +26,51 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", *FITS_SUFFI
 
 @dataclass(frozen=True)
 class FileImages:
-    """``load_image`` of a catalog with one file per galaxy: ``images(i)`` is float32 ``(bands, height, width)``."""
+    """``load_image`` of a catalog with one file per galaxy: ``images(i)`` is float32 ``(bands, height, width)``.
+
+    Attributes
+    ----------
+    folder : Path or Place
+    names : sequence of str
+    linear : bool
+        What the catalog promises of its pixels; see `pixels_as`.
+    """
 
     folder: Path | Place
     names: Sequence[str] = field(repr=False)
+    linear: bool = False
 
     def __call__(self, i: int) -> np.ndarray:
+        return pixels_as(self.linear, self.read(i), str(self.folder / self.names[i]))
+
+    def read(self, i: int) -> AstroImage:
+        """The image of row ``i`` as its file holds it."""
         file = self.folder / self.names[i]
-        return (read_image(file) if isinstance(file, Path) else decode_image(read_stored(file), file.name)).pixels
+        return read_image(file) if isinstance(file, Path) else decode_image(read_stored(file), file.name)
 
     def take(self, rows: Sequence[int]) -> FileImages:
         """The images of some rows, for another process."""
         folder = self.folder.absolute() if isinstance(self.folder, Path) else self.folder
-        return FileImages(folder, [self.names[row] for row in rows])
+        return FileImages(folder, [self.names[row] for row in rows], self.linear)
+
+
+def pixels_as(linear: bool, image: AstroImage, name: str) -> np.ndarray:
+    """Pixels of an image for a catalog of linear ones, or else of display images, into which linear ones are stretched.
+
+    Raises
+    ------
+    ImageError
+        The catalog is linear and the image is not: a stretch cannot be undone.
+    """
+    if image.linear == linear:
+        return image.pixels
+    if linear:
+        raise ImageError(
+            f"{shown_name(name)} is a stretched picture among linear images; put stretched pictures into a catalog of"
+            " their own."
+        )
+    shown = to_display(image.pixels, True)
+    return shown[:1] if len(image.pixels) == 1 else shown  # grey stays grey
 
 
 def read_stored(place: Place, start: int = 0, n_bytes: int = MAX_BYTES + 1) -> bytes:
@@ -98,14 +131,19 @@ def image_ids(names: Sequence[str]) -> list[str]:
     --------
     >>> image_ids(["a/x.jpg", "a/y.jpg", "b/x.jpg", "b/x.png"])
     ['a/x', 'y', 'b/x.jpg', 'b/x.png']
+    >>> image_ids(["x.jpg", "x.png", "x.jpg.png"])
+    ['x.jpg', 'x.png', 'x.jpg.png']
     """
-    longer = [without_suffix(_readable(name)) for name in names]
+    names = [_readable(name) for name in names]
+    longer = [without_suffix(name) for name in names]
     stems = [name.rpartition("/")[2] for name in longer]
-    n_stem, n_longer = Counter(stems), Counter(longer)
-    return [
-        stem if n_stem[stem] == 1 else path if n_longer[path] == 1 else _readable(name)
-        for stem, path, name in zip(stems, longer, names, strict=True)
-    ]
+    n_stem = Counter(stems)
+    wanted = [stem if n_stem[stem] == 1 else path for stem, path in zip(stems, longer, strict=True)]
+    ids: list[str] = []
+    while wanted != ids:  # a whole name may be what another one is without its suffix
+        ids, n_ids = wanted, Counter(wanted)
+        wanted = [name if n_ids[own] > 1 else own for own, name in zip(ids, names, strict=True)]
+    return ids
 
 
 def _readable(name: str) -> str:
@@ -121,23 +159,55 @@ def _composed(name: str) -> str:
 def find_images(keys: pd.Series, names: Sequence[str]) -> pd.Series:
     """Image of each key, or null: by relative path, then by file name, each with or without suffix.
 
-    Where several images fit one key, the first in alphabetical order is meant.
+    Of several images with that file name, the one is meant whose path ends like the key for the most folders. Where
+    several fit a whole key, the first in alphabetical order is meant; where they fit only a part of it, none.
     """
-    exact, by_name, by_path, by_stem = set(names), {}, {}, {}
-    for name in names:
-        composed = _composed(name)
-        base = composed.rpartition("/")[2]
-        by_name.setdefault(base, name)
-        by_path.setdefault(without_suffix(composed), name)
-        by_stem.setdefault(without_suffix(base), name)
+    exact, by_name, by_path, by_stem, shared = set(names), {}, {}, {}, set()
+    paths = [_composed(name) for name in names]
+    stems = [without_suffix(path) for path in paths]
+    for name, path, stem in zip(names, paths, stems, strict=True):
+        by_path.setdefault(stem, name)
+        by_name.setdefault(_base(path), name)
+        if by_stem.setdefault(_base(stem), name) != name:
+            shared.add(_base(stem))
+    several = [row for row, stem in enumerate(stems) if _base(stem) in shared]
+    by_end, by_stem_end = (_by_end((of[row], names[row]) for row in several) for of in (paths, stems))
 
     def find(key: object) -> str | None:
         if not isinstance(key, str):
             return None
         key = _composed(key).replace("\\", "/").removeprefix("./")
-        base = key.rpartition("/")[2]
         if key in exact:
             return key
-        return by_path.get(key) or by_name.get(base) or by_stem.get(base) or by_stem.get(without_suffix(base))
+        if key in by_path:
+            return by_path[key]
+        base, stem = _base(key), without_suffix(key)
+        if base == key or shared.isdisjoint((base, _base(stem))):
+            return by_name.get(base) or by_stem.get(base) or by_stem.get(_base(stem))
+        for end, shorter in zip(_ends(key), _ends(stem), strict=False):
+            found = by_end.get(end) or by_stem_end.get(end) or by_stem_end.get(shorter)
+            if found is not None:
+                return found[0] if found[1] or end == key else None
+        return None
 
     return pd.Series([find(key) for key in keys], index=keys.index, dtype=object)
+
+
+def _by_end(paths: Iterable[tuple[str, str]]) -> dict[str, tuple[str, bool]]:
+    """Of each end of a path, the first image it leads to and whether it leads to that one only."""
+    found: dict[str, tuple[str, bool]] = {}
+    for path, name in paths:
+        for end in _ends(path):
+            found[end] = (found[end][0], False) if end in found else (name, True)
+    return found
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _ends(path: str) -> Iterator[str]:
+    """A path, and what is left of it without its first folder, without its first two, down to the file name."""
+    while path:
+        yield path
+        path = path.partition("/")[2]

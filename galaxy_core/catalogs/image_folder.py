@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +19,12 @@ from galaxy_core.catalogs.tables import (
     read_csv,
     select_rows,
 )
-from galaxy_core.errors import CatalogError
+from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.places import Place
 
 LABELS = "labels.csv"
+TIFF_SUFFIXES = (".tif", ".tiff")
+MAX_TRIED = 5  # damaged files, before a catalog's TIFFs are taken for pictures
 # subfolders that say how a download was cut up, not what is in the pictures
 NOT_CLASSES = {"", "image", "images", "train", "training", "test", "val", "valid", "validation", "data"}
 
@@ -40,6 +43,7 @@ def read(root: Path | str) -> Catalog:
     Returns
     -------
     Catalog
+        ``linear`` where most files are FITS, or TIFF like the first of them.
     """
     folder = folder_of(root, "folder")
     names = list_images(folder)
@@ -49,16 +53,29 @@ def read(root: Path | str) -> Catalog:
         )
     labels = folder / LABELS
     table, images, report = _from_labels(labels, names) if labels.is_file() else _from_files(names)
-    n_fits = sum(name.lower().endswith(FITS_SUFFIXES) for name in images)
+    linear = _mostly_linear(FileImages(folder, images))
     return Catalog(
         table=table,
-        load_image=FileImages(folder, images),
+        load_image=FileImages(folder, images, linear),
         layout="folder",
         source=str(root),
         report=report,
-        linear=n_fits * 2 > len(images),
+        linear=linear,
         pixel_scale_arcsec=constant_scale(table),
     )
+
+
+def _mostly_linear(images: FileImages) -> bool:
+    """Whether most files hold linear flux: FITS does, and TIFF if the first that can be read does."""
+    names = [name.lower() for name in images.names]
+    tiffs = [row for row, name in enumerate(names) if name.endswith(TIFF_SUFFIXES)]
+    n_fits = sum(name.endswith(FITS_SUFFIXES) for name in names)
+    if n_fits * 2 > len(names) or (n_fits + len(tiffs)) * 2 <= len(names):  # whatever the TIFFs are
+        return n_fits * 2 > len(names)
+    for row in tiffs[:MAX_TRIED]:
+        with suppress(ImageError):
+            return images.read(row).linear
+    return False
 
 
 def _from_labels(labels: Path | Place, names: list[str]):

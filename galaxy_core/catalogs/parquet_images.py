@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from galaxy_core.catalogs.image_files import pixels_as
 from galaxy_core.errors import ImageError
 from galaxy_core.images import decode_image
 from galaxy_core.places import Place, ranged
@@ -64,7 +65,7 @@ class ParquetImages:
         data = self._encoded(group)[position].as_py()
         if data is None:
             raise ImageError(f"{name} has no image; leave that galaxy out.")
-        return decode_image(data, name).pixels
+        return pixels_as(False, decode_image(data, name), name)
 
     def _encoded(self, group: int) -> pa.Array:
         with self._lock:

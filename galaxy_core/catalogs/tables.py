@@ -36,8 +36,9 @@ def folder_of(root: Path | str, layout: str) -> Path | Place:
 
 
 def find_column(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    """First of ``names`` that is among ``columns``, whatever the case; the column as the file spells it."""
-    spelled = {str(column).strip().lower(): column for column in columns}
+    """First of ``names`` that is among ``columns``, spelled like that or else in any case; as the file spells it."""
+    columns = list(columns)
+    spelled = {str(column).strip().lower(): column for column in columns} | {column: column for column in columns}
     return next((spelled[name] for name in names if name in spelled), None)
 
 
@@ -57,8 +58,10 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
         Sentences on what could not be read.
     """
     # bytes do not tell pandas how they are packed
-    packed = {"compression": "infer" if isinstance(path, Path) else "gzip" if path.name.endswith(".gz") else None}
-    options = {"low_memory": False, "usecols": keep, "on_bad_lines": "warn", "skipinitialspace": True, **packed}
+    packed = "infer" if isinstance(path, Path) else "gzip" if path.name.endswith(".gz") else None
+    # a comma at the end of each line is no reason to take the first column for names of rows
+    common = {"index_col": False, "skipinitialspace": True, "compression": packed}
+    options = {"low_memory": False, "usecols": keep, "on_bad_lines": "warn", **common}
     notes: list[str] = []
     try:
         data = None if isinstance(path, Path) else path.read_bytes()
@@ -69,20 +72,31 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", pd.errors.ParserWarning)
             try:
-                header = pd.read_csv(source(), nrows=0, encoding_errors="replace", **packed).columns
+                header = pd.read_csv(source(), nrows=0, encoding_errors="replace", **common).columns
                 text = {column: str for column in header if _is_text(column)}
                 table = pd.read_csv(source(), dtype=text, **options)
             except UnicodeDecodeError:
+                caught.clear()  # the lines that were left out will be told of once more
                 table = pd.read_csv(source(), dtype=text, encoding="latin-1", **options)
                 notes.append(f"{path.name} is not UTF-8 and was read as Latin-1")
     except (OSError, EOFError, ValueError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise CatalogError(f"Cannot read {path} as a table ({reason}); check that the file is complete.") from error
-    skipped = sum(str(warning.message).count("Skipping line") for warning in caught)
+    said = [str(warning.message) for warning in caught]
+    if any("loss of data" in message for message in said):  # fields without a name were cut off, and were not empty
+        raise CatalogError(
+            f"The lines of {path} have more fields than its first line has names; name every column, and put text with "
+            "commas in quotes."
+        )
+    skipped = sum(message.count("Skipping line") for message in said)
     if skipped:
         notes.append(f"{skipped:,} lines of {path.name} have too many fields and were left out")
-    table.columns = [str(column).strip() for column in table.columns]
-    return table, notes
+    return strip_names(table), notes
+
+
+def strip_names(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without spaces around the names of its columns, but where another column is called like that."""
+    return table.rename(columns={name: name.strip() for name in table if name.strip() not in table})
 
 
 def _is_text(column: str) -> bool:
@@ -141,7 +155,9 @@ def select_rows(
 
 def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Rename and check position, class and frame columns, wherever the release has them under any usual name."""
-    table, notes = table.rename(columns={"split": "release_split"}), []  # ``split`` is ours to say
+    notes: list[str] = []
+    if "release_split" not in table:
+        table = table.rename(columns={"split": "release_split"})  # ``split`` is ours to say
     for name, spellings in (
         ("ra_deg", RA_COLUMNS),
         ("dec_deg", DEC_COLUMNS),
