@@ -45,6 +45,22 @@ class FitConfig:
     average_decay: float = 0.998
     patience_epochs: int = 6
 
+    def __post_init__(self) -> None:
+        fitting = {
+            "epochs": self.epochs >= 1,
+            "batch_size": self.batch_size >= 1,
+            "learning_rate": 0 < self.learning_rate < math.inf,
+            "weight_decay": 0 <= self.weight_decay < math.inf,
+            "gradient_clip": 0 < self.gradient_clip < math.inf,
+            "average_decay": 0 <= self.average_decay <= 1,
+        }
+        wrong = [f"{name}={getattr(self, name)}" for name, fits in fitting.items() if not fits]
+        if wrong:
+            raise ModelError(
+                f"A phase cannot be trained with {', '.join(wrong)}; give epochs and batch_size of 1 or more, a finite"
+                " learning_rate and gradient_clip above 0, a weight_decay of 0 or more, an average_decay from 0 to 1."
+            )
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -112,6 +128,7 @@ def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report:
         pace = record.get("pace", 1.0)
         losses = _run_epoch(phase, loss_step, epoch, n_batches, parameters, optimizer, average, seed, report, pace)
         scores = as_first_says(_validate_average(phase, average))
+        _check_finite(scores["score"], phase, (epoch + 1) * n_batches)
         better = scores["score"] < record["best_score"]
         if better:
             record.update(best_score=scores["score"], best_epoch=epoch)
@@ -163,13 +180,12 @@ def _run_epoch(
             made = make(batch) if waiting is None else waiting.result()
             with joined_statistics(phase.module):
                 losses = loss_step(made, generator)
-            if not torch.isfinite(losses["loss"]):
-                raise ModelError(f"Training of {phase.name} diverged at step {step}; lower its learning rate.")
+            _check_finite(losses["loss"].detach(), phase, step)
             # not before: the loss may draw from the generator, too, and what is drawn does not depend on who waits
             waiting = beside.submit(make, batch + 1) if ahead and batch + 1 < n_batches else None
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # on many ranks it leaves the same gradients on all
-            nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
+            _check_finite(nn.utils.clip_grad_norm_(parameters, config.gradient_clip), phase, step)
             optimizer.step()
             _update_average(average, phase.module, min(config.average_decay, (1 + step) / (10 + step)))
             values = {name: float(value.detach()) for name, value in losses.items()}
@@ -177,6 +193,12 @@ def _run_epoch(
             if report:
                 report(phase.name, step + 1, n_steps, values)
     return {name: total / n_batches for name, total in totals.items()}
+
+
+def _check_finite(value: Tensor | float, phase: Phase, step: int) -> None:
+    """Stop before weights that are lost are saved as the state."""
+    if not math.isfinite(value):
+        raise ModelError(f"Training of {phase.name} diverged at step {step}; begin it anew with a lower learning rate.")
 
 
 def works_ahead(phase: Phase) -> bool:

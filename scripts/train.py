@@ -16,14 +16,13 @@ import argparse
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core lives beside scripts/
 
 from tqdm import tqdm
 
-from galaxy_core.artifacts import send_model
+from galaxy_core.artifacts import check_name, send_model
 from galaxy_core.errors import GalaxyError
 from scripts.reporting import artifacts_folder
 
@@ -58,7 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change the recipe's configuration: whole.epochs=5"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="seed of everything random (default: the recipe's)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     parser.add_argument(
         "--own-views",
@@ -73,18 +72,16 @@ def configure(module, arguments: argparse.Namespace):
     """The recipe's configuration with the command line's changes."""
     from galaxy_core.recipes.options import with_options
 
-    config = replace(with_options(module.Config(), arguments.set), seed=arguments.seed)
+    config = module.Config()
+    wanted = {"seed": arguments.seed}
     for phase in module.PHASES:
-        fit = getattr(config, phase, None)
-        if fit is None:  # a phase that measures, and has no epochs
+        if not hasattr(config, phase):  # a phase that measures, and has no epochs
             continue
-        epochs = getattr(arguments, f"{phase}_epochs", None) or arguments.epochs
-        if epochs:
-            fit = replace(fit, epochs=epochs)
-        if arguments.batch_size:
-            fit = replace(fit, batch_size=arguments.batch_size)
-        config = replace(config, **{phase: fit})
-    return config
+        epochs = getattr(arguments, f"{phase}_epochs", None)
+        wanted[f"{phase}.epochs"] = arguments.epochs if epochs is None else epochs
+        wanted[f"{phase}.batch_size"] = arguments.batch_size
+    given = [f"{name}={value}" for name, value in wanted.items() if value is not None]
+    return with_options(config, [*arguments.set, *given])
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -94,9 +91,10 @@ def run(arguments: argparse.Namespace) -> None:
     from galaxy_core.recipes import find_recipe
 
     module = find_recipe(arguments.recipe).module()
+    name = check_name(arguments.recipe if arguments.name is None else arguments.name, "model")
+    folder, config = arguments.artifacts / "models" / name, configure(module, arguments)
     device = resolve_device(arguments.device)
     catalogs = [read_catalog(spec) for spec in arguments.catalogs]
-    folder = arguments.artifacts / "models" / (arguments.name or arguments.recipe)
     bars: dict[str, tqdm] = {}
 
     def report(phase: str, step: int, n_steps: int, losses: dict[str, float]) -> None:
@@ -118,7 +116,7 @@ def run(arguments: argparse.Namespace) -> None:
         module.train(
             catalogs,
             folder,
-            configure(module, arguments),
+            config,
             device,
             report if is_first() else None,
             report_decoding if is_first() else None,

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.models import load_model
 from galaxy_core.models.momentum_contrast import MomentumContrast, project
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
+from galaxy_core.recipes import cae
 from galaxy_core.recipes.moco import Config, evaluate, table_lines, train
 from galaxy_core.training import FitConfig
 
@@ -138,6 +140,75 @@ def test_a_killed_training_resumes_to_the_same_weights(catalog, trained, tmp_pat
     train([catalog], folder, SMALL)
     whole, resumed = load_model(trained).state_dict(), load_model(folder).state_dict()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def stop(catalog, folder: Path, config: Config = SMALL) -> None:
+    """Train until the second pass has begun."""
+
+    def report(phase, step, n_steps, losses):
+        if step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train([catalog], folder, config, report=report)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_stopped_training_is_gone_on_with_by_its_own_command_alone(catalog, trained, tmp_path):
+    folder = tmp_path / "moco"
+    stop(catalog, folder)
+    others = [
+        {"config": dataclasses.replace(SMALL, seed=7)},
+        {"config": dataclasses.replace(SMALL, contrast=dataclasses.replace(SMALL.contrast, learning_rate=1e-5))},
+        {"config": dataclasses.replace(SMALL, model=dataclasses.replace(NET, width=16))},
+        {"catalogs": [read_catalog("synthetic:50")]},
+        {"start_from": trained},
+    ]
+    for other in others:
+        with pytest.raises(ModelError, match=r"\.state holds a training that was stopped"):
+            train(**{"catalogs": [catalog], "folder": folder, "config": SMALL, **other})
+    with pytest.raises(ModelError, match="of another recipe"):
+        cae.train([catalog], folder)
+    train([catalog], folder, SMALL)
+    whole, resumed = load_model(trained).state_dict(), load_model(folder).state_dict()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_a_training_that_never_began_is_in_nobodys_way(catalog, tmp_path):
+    large = dataclasses.replace(SMALL, contrast=FitConfig(1, 1000, 1e-3))
+    with pytest.raises(ModelError, match="smaller batch size"):
+        train([catalog], tmp_path / "m", large)
+    train([catalog], tmp_path / "m", dataclasses.replace(SMALL, contrast=FitConfig(1, 16, 1e-3)))
+    assert not (tmp_path / "m" / ".state").exists()
+
+
+def test_a_finished_model_stays_as_it_was_until_the_new_one_is_saved(catalog, trained, tmp_path):
+    folder = tmp_path / "moco"
+    shutil.copytree(trained, folder)
+    with pytest.raises(ModelError, match="smaller batch size"):
+        train([catalog], folder, dataclasses.replace(SMALL, contrast=FitConfig(3, 1000, 1e-3)))
+    assert contents(folder) == contents(trained)
+    other = dataclasses.replace(SMALL, seed=1, contrast=FitConfig(2, 16, 1e-3))
+    stop(catalog, folder, other)
+    assert contents(folder) == contents(trained)
+    train([catalog], folder, other)
+    assert len((folder / "history.jsonl").read_text().splitlines()) == 2
+    assert not contents(folder).keys() - contents(trained).keys()
+
+
+def test_a_state_that_does_not_say_whose_it_is_goes_on(catalog, trained, tmp_path):
+    """As trainings left it before states said so, with their history beside it."""
+    folder = tmp_path / "moco"
+    stop(catalog, folder)
+    (folder / ".state" / "belongs_to.json").unlink()
+    (folder / ".state" / "history.jsonl").rename(folder / "history.jsonl")
+    train([catalog], folder, SMALL)
+    whole, resumed = load_model(trained).state_dict(), load_model(folder).state_dict()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    assert len((folder / "history.jsonl").read_text().splitlines()) == 3
 
 
 def test_a_trained_folder_holds_the_network_of_queries_alone(trained):

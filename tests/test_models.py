@@ -77,6 +77,14 @@ def test_saved_and_loaded_models_agree(model, tmp_path):
     assert torch.equal(again.embed(images), loaded.embed(images))  # 16-bit weights survive a second trip exactly
 
 
+def test_what_cannot_be_written_costs_no_model_that_is_there(model, tmp_path):
+    save_model(tmp_path, model)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match="JSON"):
+        save_model(tmp_path, ContrastiveDenoiser(SMALL), {"temperature": float("inf")})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_a_missing_model_says_so(tmp_path):
     with pytest.raises(ModelError, match=r"config\.json is missing"):
         load_model(tmp_path / "nothing")

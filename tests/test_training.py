@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from galaxy_core import training
@@ -228,6 +229,61 @@ def test_too_few_galaxies_and_divergence_are_said(tmp_path):
     )
     with pytest.raises(ModelError, match="diverged"):
         fit(diverging, tmp_path, tmp_path / "h.jsonl", seed=0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0},
+        {"epochs": -1},
+        {"batch_size": 0},
+        {"batch_size": -4},
+        {"learning_rate": 0.0},
+        {"learning_rate": -1.0},
+        {"learning_rate": float("nan")},
+        {"weight_decay": -1.0},
+        {"gradient_clip": float("inf")},
+        {"average_decay": 1.5},
+    ],
+)
+def test_a_phase_that_cannot_be_trained_is_one_sentence(change):
+    (name,) = change
+    with pytest.raises(ModelError, match=f"cannot be trained with {name}="):
+        replace(CONFIG, **change)
+
+
+@pytest.mark.parametrize("lost", ["gradient", "score"])
+def test_weights_that_are_lost_are_not_saved_as_the_state(tmp_path, lost):
+    """In the last step of the second epoch a loss of zero has an infinite gradient, or the averaged weights fail."""
+    module = fresh()
+    line, steps, saved = line_phase(module), [], tmp_path / "line.safetensors"
+
+    def loss_step(indices, generator):
+        steps.append(1)
+        loss = line.loss_step(indices, generator)["loss"]
+        return {"loss": (0 * loss).sqrt() if lost == "gradient" and len(steps) == 10 else loss}
+
+    def validate():
+        return {"score": float("nan")} if lost == "score" and len(steps) == 10 else line.validate()
+
+    kept = []
+
+    def report(phase, step, n_steps, losses):
+        if step == 6:
+            kept.append(saved.read_bytes())
+
+    phase = replace(line, loss_step=loss_step, validate=validate)
+    with pytest.raises(ModelError, match="diverged at step"):
+        fit(phase, tmp_path, tmp_path / "h.jsonl", seed=0, report=report)
+    assert kept == [saved.read_bytes()]
+    assert all(value.isfinite().all() for value in load_file(saved).values())
+
+
+def test_a_score_that_was_never_finite_is_one_sentence(tmp_path):
+    phase = replace(line_phase(fresh()), validate=lambda: {"score": float("nan")})
+    with pytest.raises(ModelError, match="lower learning rate"):
+        fit(phase, tmp_path, tmp_path / "h.jsonl", seed=0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_learning_rate_warms_up_and_falls_to_zero():

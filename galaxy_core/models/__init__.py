@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -66,13 +67,13 @@ def save_model(folder: str | Path, model: nn.Module, about: dict | None = None) 
         key: (value.detach().half() if value.ndim > 1 else value.detach()).cpu().contiguous()
         for key, value in model.state_dict().items()
     }
+    weights = save(tensors)
+    checksum = hashlib.sha256(weights).hexdigest()
+    record = {"model": model.name, "config": asdict(model.config), "weights_sha256": checksum, "about": about or {}}
+    json.dumps(record, allow_nan=False)  # what cannot be written must not cost the model that is there
     with atomic_path(folder / WEIGHTS_FILE) as temporary:
-        temporary.write_bytes(save(tensors))
-    checksum = sha256_of_file(folder / WEIGHTS_FILE)
-    write_json(
-        folder / CONFIG_FILE,
-        {"model": model.name, "config": asdict(model.config), "weights_sha256": checksum, "about": about or {}},
-    )
+        temporary.write_bytes(weights)
+    write_json(folder / CONFIG_FILE, record)
     return folder
 
 

@@ -10,7 +10,6 @@ The published system trains a convolutional autoencoder on an array of all image
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +18,6 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.augment import ViewConfig, random_dihedral, random_view
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
@@ -32,6 +30,7 @@ from galaxy_core.recipes.vote_regressor_steps import shrink
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps, split_planes
 from galaxy_core.training import FitConfig, Phase, Report, fit
+from galaxy_core.training_state import begin_state, finish_state, state_of
 
 STAMP_PX = 128
 PHASES = ("redraw",)
@@ -95,15 +94,13 @@ def train(
     """
     config = config or Config()
     folder = Path(folder)
-    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    state_folder, history_path = state_of(folder)
     if set(phases) != set(PHASES):
         raise ModelError(f"An autoencoder has no such phases as {', '.join(phases) or 'none'}; its one is {PHASES[0]}.")
     torch.manual_seed(config.seed)
     model = starting_model(config, start_from).to(device, memory_format=torch.channels_last)
     with first_goes_first():
-        if not state_folder.exists():
-            with atomic_path(history_path) as temporary:
-                temporary.write_text("")
+        begin_state(folder, "cae", config, catalogs, phases, start_from)
         stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     if len(stamps.rows(VALIDATION)) < 2:
         raise ModelError("Too few galaxies to hold any out for validation; train on a hundred or more.")
@@ -124,7 +121,7 @@ def train(
     if start_from is not None:
         about["started_from"] = {"model": Path(start_from).name}
     save_model(folder, model, about)
-    shutil.rmtree(state_folder)
+    finish_state(folder)
     return load_model(folder, device)
 
 

@@ -23,7 +23,6 @@ views) sets the ingredients. What differs here, and why:
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -33,11 +32,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.augment import ViewConfig, random_view
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.losses import flux_bias_loss, nt_xent_loss
+from galaxy_core.model_files import HISTORY_FILE
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
@@ -49,6 +48,7 @@ from galaxy_core.shape import DESCRIPTORS, standardised_shapes
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
+from galaxy_core.training_state import begin_state, finish_state, state_of
 
 STAMP_PX = 128
 PHASES = ("contrast", "denoise", "polish", "noise", "uncertainty")
@@ -114,12 +114,12 @@ def train(
         Folder of the model to start from, which may be ``folder`` itself. Its networks keep their sizes.
     """
     config, folder = config or Config(), Path(folder)
-    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    state_folder, history_path = state_of(folder)
     torch.manual_seed(config.seed)
     model = starting_model(config, phases, start_from).to(device, memory_format=torch.channels_last)
     with first_goes_first():
-        if not state_folder.exists():
-            _begin_history(history_path, phases, start_from)
+        earlier = _earlier_history(phases, start_from)
+        begin_state(folder, ContrastiveDenoiser.name, config, catalogs, phases, start_from, earlier)
         stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     if len(stamps.rows(VALIDATION)) < 2:
         raise ModelError("Too few galaxies to hold any out for validation; train on a hundred or more.")
@@ -146,7 +146,7 @@ def train(
         before = read_model_config(start_from).get("about", {})
         about = before | {"then": [*before.get("then", []), {"phases": sorted(phases, key=PHASES.index), **about}]}
     save_model(folder, model, about)
-    shutil.rmtree(state_folder)
+    finish_state(folder)
     return load_model(folder, device)
 
 
@@ -186,14 +186,12 @@ def starting_model(config: Config, phases: Collection[str], start_from: str | Pa
     return model
 
 
-def _begin_history(path: Path, phases: Collection[str], start_from: str | Path | None) -> None:
-    """Begin a history with what is known of the phases that are not trained now."""
-    earlier = Path(start_from) / path.name if start_from is not None else path
-    lines = earlier.read_text(encoding="utf-8").splitlines() if start_from is not None and earlier.exists() else []
-    kept = [line for line in lines if json.loads(line)["phase"] not in phases]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+def _earlier_history(phases: Collection[str], start_from: str | Path | None) -> str:
+    """What is known of the phases that are not trained now."""
+    if start_from is None or not (Path(start_from) / HISTORY_FILE).exists():
+        return ""
+    lines = (Path(start_from) / HISTORY_FILE).read_text(encoding="utf-8").splitlines()
+    return "".join(f"{line}\n" for line in lines if json.loads(line)["phase"] not in phases)
 
 
 def features_of_training_galaxies(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> Tensor:

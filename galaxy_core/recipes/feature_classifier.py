@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,6 @@ import torch
 from torch import Generator, Tensor
 
 from galaxy_core.artifacts import write_json
-from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.augment import ViewConfig
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
@@ -41,6 +39,7 @@ from galaxy_core.recipes.vote_regressor_steps import class_weights, features_of,
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
+from galaxy_core.training_state import begin_state, finish_state, state_of
 from galaxy_core.vote_losses import class_loss
 
 STAMP_PX, BATCH = 128, 256
@@ -112,18 +111,15 @@ def train(
     """
     config = config or Config()
     folder = Path(folder)
-    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    state_folder, history_path = state_of(folder)
     if set(phases) != set(PHASES):
         raise ModelError(f"The recipe feature_classifier has one phase, {PHASES[0]}; leave --phases out.")
     names, labels, notes = classes_to_learn(catalogs, config.labels_from, config.model.class_names)
     torch.manual_seed(config.seed)
     model = GalaxyResNet(replace(config.model, class_names=names)).to(device, memory_format=torch.channels_last)
     with first_goes_first():
-        is_new = not state_folder.exists()
         begun = begin(model, config, folder, start_from, report)
-        if is_new:
-            with atomic_path(history_path) as temporary:
-                temporary.write_text("")
+        begin_state(folder, "feature_classifier", config, catalogs, phases, start_from)
         stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     rows = [np.intersect1d(stamps.rows(split), np.flatnonzero(labels >= 0)) for split in (TRAIN, VALIDATION)]
     if len(rows[1]) < 2:
@@ -146,7 +142,7 @@ def train(
         "torch": torch.__version__,
     }
     save_model(folder, model, about | origin_of(start_from))
-    shutil.rmtree(state_folder)
+    finish_state(folder)
     return load_model(folder, device)
 
 

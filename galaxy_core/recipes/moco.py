@@ -15,7 +15,6 @@ He et al. 2020 (CVPR) with the projection head of two layers, the stronger views
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +23,6 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
-from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.augment import ViewConfig, random_view
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
@@ -39,6 +37,7 @@ from galaxy_core.recipes.vote_regressor_steps import features_of
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
+from galaxy_core.training_state import begin_state, finish_state, state_of
 
 STAMP_PX = 128
 PHASES = ("contrast",)
@@ -99,7 +98,7 @@ def train(
     """
     config = config or Config()
     folder = Path(folder)
-    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    state_folder, history_path = state_of(folder)
     if set(phases) != set(PHASES):
         raise ModelError(f"The recipe moco has one phase, {PHASES[0]}; leave --phases out.")
     if config.model.projection_size < 1 or config.queue_size < 1:
@@ -109,9 +108,7 @@ def train(
     if start_from is not None:
         take_encoder(model, start_from)
     with first_goes_first():
-        if not state_folder.exists():
-            with atomic_path(history_path) as temporary:
-                temporary.write_text("")
+        begin_state(folder, "moco", config, catalogs, phases, start_from)
         stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     if len(stamps.rows(VALIDATION)) < 2:
         raise ModelError("Too few galaxies to hold any out for validation; train on a hundred or more.")
@@ -131,7 +128,7 @@ def train(
         "torch": torch.__version__,
     }
     save_model(folder, model, about | origin_of(start_from))
-    shutil.rmtree(state_folder)
+    finish_state(folder)
     return load_model(folder, device)
 
 

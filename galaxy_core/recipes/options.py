@@ -7,9 +7,15 @@ from dataclasses import fields, is_dataclass, replace
 
 from galaxy_core.errors import ModelError
 
+LIMIT = 2**32  # what every generator of random numbers takes as a seed
+OFF_AT_ZERO = ("filters", "plateau_epochs", "warmup_steps")  # 0 is none of them, though it is not the default
+
 
 def with_options(config, options: Iterable[str]):
     """A frozen dataclass with some of its fields, or those of dataclasses in it, changed.
+
+    Numbers are finite and 0 or more. Whole ones, which are sizes and counts, are 1 or more, unless 0 is the default or
+    turns off what is counted.
 
     Parameters
     ----------
@@ -19,7 +25,7 @@ def with_options(config, options: Iterable[str]):
     Raises
     ------
     ModelError
-        There is no such field, or the value is not of its type.
+        There is no such field, or the value is not of its type or out of range.
 
     Examples
     --------
@@ -36,7 +42,7 @@ def with_options(config, options: Iterable[str]):
 
 
 def _changed(config, path: list[str], text: str, option: str):
-    known = [item.name for item in fields(config)]
+    known = {item.name: item.default for item in fields(config)}
     if path[0] not in known:
         raise ModelError(f"'{option}' changes nothing there is; the names there are {', '.join(known)}.")
     value = getattr(config, path[0])
@@ -45,9 +51,14 @@ def _changed(config, path: list[str], text: str, option: str):
     if is_dataclass(value):
         return replace(config, **{path[0]: _changed(value, path[1:], text, option)})
     try:
-        return replace(config, **{path[0]: _parse(text, value)})
+        made = _parse(text, value)
     except ValueError:
         raise ModelError(f"'{option}' has a value of another kind than {value!r}.") from None
+    for number in made if isinstance(made, tuple) else (made,):
+        least = int(type(number) is int and known[path[0]] != 0 and path[0] not in OFF_AT_ZERO)
+        if type(number) in (int, float) and not least <= number < LIMIT:
+            raise ModelError(f"'{option}' is out of range; give a number from {least} to {LIMIT - 1}.")
+    return replace(config, **{path[0]: made})
 
 
 def _parse(text: str, like):

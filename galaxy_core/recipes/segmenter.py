@@ -23,7 +23,6 @@ The threshold is no part of the model: it is set on each frame for a stated rate
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from galaxy_core.models.segmenter import Segmenter, SegmenterConfig
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.segmenter_scenes import SceneConfig, Shown, make_scenes, show
 from galaxy_core.training import FitConfig, Phase, Report, fit
+from galaxy_core.training_state import begin_state, finish_state, state_of
 
 PHASES = ("segment",)
 SUPERVISIONS = ("none", "simulated")
@@ -92,15 +92,15 @@ def train(
     """
     config, folder = config or Config(), Path(folder)
     n_scenes = _number_of_scenes(catalogs, config)
-    state_folder = folder / ".state"
-    state_folder.mkdir(parents=True, exist_ok=True)
+    state_folder, history_path = state_of(folder)
     torch.manual_seed(config.seed)
     network = SegmenterConfig(config.widths, config.supervision, config.filters)
     model = Segmenter(network) if start_from is None else _earlier(start_from, config)
     model = model.to(device, memory_format=torch.channels_last)
     with first_goes_first():
+        begin_state(folder, Segmenter.name, config, catalogs, phases, start_from)
         scenes = make_scenes(n_scenes, config.seed, state_folder, config.scenes, report_decoding)
-    fit(_phase(model, scenes, config, device), state_folder, folder / "history.jsonl", config.seed, report)
+    fit(_phase(model, scenes, config, device), state_folder, history_path, config.seed, report)
     if not is_first():
         return model
     about = {
@@ -112,7 +112,7 @@ def train(
         "torch": torch.__version__,
     }
     save_model(folder, model.eval(), about)
-    shutil.rmtree(state_folder)
+    finish_state(folder)
     return load_model(folder, device)
 
 

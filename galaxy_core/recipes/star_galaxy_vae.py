@@ -22,7 +22,6 @@ PSF-aware normalisation is in `galaxy_core.star_galaxy_stamps` and `galaxy_core.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -31,7 +30,6 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
@@ -44,6 +42,7 @@ from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.star_galaxy_losses import label_loss, two_peak_bound
 from galaxy_core.star_galaxy_stamps import make_object_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
+from galaxy_core.training_state import begin_state, finish_state, state_of
 
 PHASES = ("unlabelled", "share", "labelled")
 
@@ -105,15 +104,13 @@ def train(
         raise ModelError(f"There is no such phase among {', '.join(phases) or 'none'}; choose among {PHASES}.")
     if len(catalogs) != 1:
         raise ModelError("Stars and galaxies are learned from one catalog, whose bands are those of the model.")
-    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    state_folder, history_path = state_of(folder)
     torch.manual_seed(config.seed)
     model = StarGalaxyNet(config.model) if start_from is None else load_model(start_from)
     if not isinstance(model, StarGalaxyNet):
         raise ModelError(f"{start_from} is not a star-galaxy model; start from one, or from none.")
     with first_goes_first():
-        if not state_folder.exists():
-            with atomic_path(history_path) as temporary:
-                temporary.write_text("")
+        begin_state(folder, "star_galaxy_vae", config, catalogs, phases, start_from)
         stamps = make_object_stamps(catalogs[0], state_folder, report_decoding)
     usable = np.isfinite(stamps.noise_sigma).all(axis=1)
     rows = {split: np.flatnonzero((stamps.splits == split) & usable) for split in (TRAIN, VALIDATION)}
@@ -143,7 +140,7 @@ def train(
         "torch": torch.__version__,
     }
     save_model(folder, model, about)
-    shutil.rmtree(state_folder)
+    finish_state(folder)
     return load_model(folder, device)
 
 

@@ -18,7 +18,6 @@ The systems before it learned 37 free numbers from grey images, or classes from 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +26,6 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.augment import ViewConfig
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
@@ -53,6 +51,7 @@ from galaxy_core.recipes.vote_regressor_teacher import lessons_of
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
+from galaxy_core.training_state import begin_state, finish_state, state_of
 from galaxy_core.vote_labels import Labels
 
 STAMP_PX = 128
@@ -160,19 +159,19 @@ def train(
     """
     config = config or Config()
     folder = Path(folder)
-    state_folder, history_path = folder / ".state", folder / "history.jsonl"
+    state_folder, history_path = state_of(folder)
     if set(phases) - set(PHASES) or not phases:
         raise ModelError(f"There is no such phase among {', '.join(phases) or 'none'}; choose among {PHASES}.")
     if set(phases) == {"novelty"}:  # nothing to learn, so no labels are needed, and no second rank
         return add_gauge_to(start_from, catalogs, folder, config, device, report_decoding) if is_first() else None
+    if start_from is None and "whole" not in phases:
+        raise ModelError("The heads alone are for a model that exists; name its folder with --start-from.")
     labels, notes = labels_by_form(catalogs, config)
     cast = labels["cast"]
     torch.manual_seed(config.seed)
     model = starting_model(config, labels, start_from).to(device, memory_format=torch.channels_last).eval()
     with first_goes_first():
-        if not state_folder.exists():
-            with atomic_path(history_path) as temporary:
-                temporary.write_text("")
+        begin_state(folder, "vote_regressor", config, catalogs, phases, start_from)
         stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     labelled = np.flatnonzero(cast.has_votes | (cast.classes >= 0))
     train_rows, validation_rows = (np.intersect1d(stamps.rows(split), labelled) for split in (TRAIN, VALIDATION))
@@ -219,7 +218,7 @@ def train(
         before = read_model_config(start_from)
         about["started_from"] = {key: before.get(key) for key in ("model", "weights_sha256", "about")}
     save_model(folder, model, about)
-    shutil.rmtree(state_folder)
+    finish_state(folder)
     return load_model(folder, device)
 
 
