@@ -15,17 +15,23 @@ import torch
 from torch import Tensor, nn
 
 from galaxy_core.artifacts.files import atomic_path
-from galaxy_core.ensembles import HISTORY_FILE, distinct_folders
+from galaxy_core.ensembles import distinct_folders
 from galaxy_core.errors import ModelError
+from galaxy_core.model_files import HISTORY_FILE
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
+from galaxy_core.models.morphology import EnsembleConfig, MorphologyEnsemble, MorphologyNet
+
+READOUT = ("encoder.centre", "encoder.axes")
 
 
 def write_average(folders: Sequence[str | Path], target: str | Path) -> nn.Module:
     """Write the folder of a model whose weights are the mean of those of others; record and history are the last's.
 
-    A contrastive denoiser is left without its uncertainty, which is right for the denoiser it was trained on alone:
-    train the phase anew.
+    So is the readout of the embedding: each model has principal axes of its own, in an order and of signs that mean
+    nothing, and entries of different axes have no mean. What was set on one model's outputs and is right for it alone
+    is left out, to be set anew with its phase: the uncertainty of a contrastive denoiser, the gauge of novelty of a
+    model of morphology.
 
     Parameters
     ----------
@@ -40,15 +46,18 @@ def write_average(folders: Sequence[str | Path], target: str | Path) -> nn.Modul
         If they are fewer, or differ in more than their weights.
     """
     folders, target = distinct_folders(folders, target)
-    models = [_without_uncertainty(load_model(folder)) for folder in folders]
+    models = [_bare(load_model(folder)) for folder in folders]
     mean = models[-1]
     for folder, model in zip(folders, models, strict=True):
         if type(model) is not type(mean) or model.config != mean.config:
             raise ModelError(f"{folder} and {folders[-1]} differ in more than their weights; name models of one kind.")
     states = [model.state_dict() for model in models]
-    mean.load_state_dict({key: _mean([state[key] for state in states]) for key in states[-1]})
+    last = states[-1]
+    mean.load_state_dict(
+        {key: last[key] if key.endswith(READOUT) else _mean([state[key] for state in states]) for key in last}
+    )
     records = [read_model_config(folder) for folder in folders]
-    about = records[-1].get("about") or {}
+    about = {key: value for key, value in (records[-1].get("about") or {}).items() if key != "novelty"}
     made_of = [{"model": folder.name, "weights_sha256": record["weights_sha256"]}
                for folder, record in zip(folders, records, strict=True)]  # fmt: skip
     save_model(target, mean, about | {"then": [*about.get("then", []), {"mean_of": made_of}]})
@@ -58,11 +67,16 @@ def write_average(folders: Sequence[str | Path], target: str | Path) -> nn.Modul
     return load_model(target)
 
 
-def _without_uncertainty(model: nn.Module) -> nn.Module:
-    if not isinstance(model, ContrastiveDenoiser) or model.uncertainty_net is None:
-        return model
-    bare = ContrastiveDenoiser(replace(model.config, uncertainty_widths=()))
-    kept = model.state_dict()
+def _bare(model: nn.Module) -> nn.Module:
+    """The same model without what was set on its own outputs."""
+    config = model.config
+    if isinstance(model, ContrastiveDenoiser):
+        config = replace(config, uncertainty_widths=())
+    elif isinstance(model, MorphologyNet):
+        config = replace(config, novelty=False)
+    elif isinstance(model, MorphologyEnsemble):
+        config = EnsembleConfig(tuple(member | {"novelty": False} for member in config.members))
+    bare, kept = type(model)(config), model.state_dict()
     bare.load_state_dict({key: kept[key] for key in bare.state_dict()})
     return bare.eval()
 

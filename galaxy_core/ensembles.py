@@ -8,10 +8,9 @@ from pathlib import Path
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.errors import ModelError
+from galaxy_core.model_files import HISTORY_FILE, read_model_files
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.morphology import MorphologyEnsemble, MorphologyNet, join_models
-
-HISTORY_FILE = "history.jsonl"
 
 
 def write_ensemble(folders: Sequence[str | Path], target: str | Path) -> MorphologyEnsemble:
@@ -41,10 +40,11 @@ def write_ensemble(folders: Sequence[str | Path], target: str | Path) -> Morphol
     first = records[0].get("about") or {}
     about = {key: first[key] for key in ("recipe", "catalogs", "novelty") if key in first}
     about["members"] = [{key: record.get(key) for key in ("weights_sha256", "about")} for record in records]
+    history = "".join(_history(folder, number) for number, folder in enumerate(folders, 1))
     target.mkdir(parents=True, exist_ok=True)
     save_model(target, ensemble, about)
     with atomic_path(target / HISTORY_FILE) as temporary:
-        temporary.write_text("".join(_history(folder, number) for number, folder in enumerate(folders, 1)))
+        temporary.write_text(history)
     return load_model(target)
 
 
@@ -65,8 +65,6 @@ def distinct_folders(folders: Sequence[str | Path], target: str | Path) -> tuple
 
 
 def _history(folder: Path, number: int) -> str:
-    """Lines of a member's history, with its number beside the phase; empty where there is none."""
-    path = folder / HISTORY_FILE
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    records = [json.loads(line) for line in lines if line.strip()]
-    return "".join(json.dumps(r | {"phase": f"{r.get('phase', '')} of member {number}"}) + "\n" for r in records)
+    """Lines of a member's history that can be read, with its number beside the phase; empty where there is none."""
+    rows = read_model_files(folder).history
+    return "".join(json.dumps(r | {"phase": f"{r.get('phase', '')} of member {number}"}) + "\n" for r in rows)

@@ -21,10 +21,14 @@ from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.images import resize_square
 from galaxy_core.masks import foreground
 from galaxy_core.shape import describe_shape
-from galaxy_core.splits import split_of
-from galaxy_core.twins import training_twins
+from galaxy_core.splits import TRAIN, VALIDATION, split_of
+from galaxy_core.twins import held_twins
 
-TWIN = "twin"  # split of a training galaxy that is held out under another id
+TWIN = "twin"  # split of a galaxy that another catalog holds out under another id
+LEFT_OUT = {
+    TRAIN: "training galaxies were left out: another catalog holds them out under another id.",
+    VALIDATION: "validation galaxies were left out: another catalog has them in its test split under another id.",
+}
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ def make_stamps(
 ) -> Stamps:
     """Decode every galaxy of ``catalogs`` into ``folder``, or open what an earlier call left there.
 
-    A training galaxy that is held out in another of the catalogs, under another id, is of no split: see
-    `galaxy_core.twins`.
+    A training galaxy that another of the catalogs holds out under another id, or a validation galaxy that it has in its
+    test split, is of no split: see `galaxy_core.twins`.
 
     Parameters
     ----------
@@ -102,23 +106,21 @@ def make_stamps(
     if not readable.any():
         raise CatalogError(f"None of the {len(galaxy_ids):,} images of {sources} could be read; check the image files.")
     stamps = Stamps(pixels, galaxy_ids, splits, readable, shapes)
-    return stamps if len(catalogs) < 2 else _without_twins(stamps, catalogs, folder / f"twins-{key}.npy")
+    return stamps if len(catalogs) < 2 else _without_twins(stamps, catalogs, folder / f"held-twins-{key}.npy")
 
 
 def _without_twins(stamps: Stamps, catalogs: Sequence[Catalog], path: Path) -> Stamps:
-    """Take training galaxies that another catalog holds out from the training split; the search is kept in a file."""
+    """Take galaxies that another catalog holds out from their splits; the search is kept in a file."""
     if not path.exists():
-        found = training_twins(stamps, [len(catalog) for catalog in catalogs])
+        found = held_twins(stamps, [len(catalog) for catalog in catalogs])
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.save(file, np.array([-1]) if found is None else found)
     twins = np.load(path)
     if twins.tolist() == [-1]:
         return replace(stamps, notes=("Galaxies in two catalogs under two ids were not looked for among so many.",))
-    if not len(twins):
-        return stamps
+    counts = {split: int((stamps.splits[twins] == split).sum()) for split in LEFT_OUT}
     stamps.splits[twins] = TWIN
-    told = f"{len(twins):,} training galaxies were left out: another catalog holds them out under another id."
-    return replace(stamps, notes=(told,))
+    return replace(stamps, notes=tuple(f"{n:,} {LEFT_OUT[split]}" for split, n in counts.items() if n))
 
 
 def _decode_all(catalogs: Sequence[Catalog], size_px: int, path: Path, report) -> np.ndarray:

@@ -26,10 +26,11 @@ WINDOW_PX, NOISE_ALIKE = 5, 0.3
 LEAST_SKY, LEAST_NOISE = 0.05, 0.5  # share of a stamp; levels of its 8 bits
 BATCH, CHECKED = 2048, 256
 MOST_PAIRS = 4 * 10**9  # some minutes on two cores, and 200 MB
+HELD_FROM = {TRAIN: (TEST, VALIDATION), VALIDATION: (TEST,)}  # what validation galaxies choose, test galaxies must not
 
 
-def training_twins(stamps: Stamps, sizes: Sequence[int]) -> np.ndarray | None:
-    """Training galaxies that are test or validation galaxies of another catalog, too.
+def held_twins(stamps: Stamps, sizes: Sequence[int]) -> np.ndarray | None:
+    """Training galaxies that another catalog tests or validates with, and validation galaxies that it tests with.
 
     Parameters
     ----------
@@ -44,11 +45,10 @@ def training_twins(stamps: Stamps, sizes: Sequence[int]) -> np.ndarray | None:
         Rows of the stamps, sorted; None where there are too many pairs to look at.
     """
     catalog_of = np.repeat(np.arange(len(sizes)), sizes)
-    training = stamps.rows(TRAIN)
-    held = np.concatenate([stamps.rows(TEST), stamps.rows(VALIDATION)])
-    parts = [
-        (training[catalog_of[training] == number], held[catalog_of[held] != number]) for number in range(len(sizes))
-    ]
+    parts = []
+    for split, splits in HELD_FROM.items():
+        rows, held = stamps.rows(split), np.concatenate([stamps.rows(other) for other in splits])
+        parts += [(rows[catalog_of[rows] == number], held[catalog_of[held] != number]) for number in range(len(sizes))]
     if sum(len(own) * len(others) for own, others in parts) > MOST_PAIRS:
         return None
     return np.sort(np.concatenate([find_twins(stamps, *part)[:, 0] for part in parts]))

@@ -37,15 +37,21 @@ def parse() -> argparse.Namespace:
 def run(options: argparse.Namespace) -> None:
     from galaxy_core.averaging import write_average
     from galaxy_core.ensembles import write_ensemble
+    from galaxy_core.models.morphology import MorphologyTeller
 
     check_name(options.name, "model")
     members = [find_model(name, options.artifacts) for name in options.models]
     folder = options.artifacts / "models" / options.name
     write = write_average if options.average else write_ensemble
-    write(members, folder)
+    made = write(members, folder)
     send_model(options.artifacts, folder)
     size = (folder / "weights.safetensors").stat().st_size
     print(f"{folder}  {len(members)} members, {size / 1e6:.1f} MB")
+    if options.average and isinstance(made, MorphologyTeller):
+        print(
+            f"It has no gauge of novelty; set one with `python scripts/train.py vote_regressor CATALOG --start-from"
+            f" {folder} --name {options.name} --phases novelty`."
+        )
 
 
 def main() -> int:

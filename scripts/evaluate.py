@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--segmaps", type=Path, nargs="+", default=[], help="segmenter: folders of vetted outlines")
     parser.add_argument("--votes", metavar="LAYOUT:PATH", help="vote_regressor: measure votes on this catalog instead")
     parser.add_argument("--against", metavar="LAYOUT:PATH", help="cross_survey: SDSS galaxies to tell surveys from")
-    parser.add_argument("--refits", type=int, default=10, help="clustering: bootstrap samples, 0 or more (%(default)s)")
+    parser.add_argument("--refits", type=int, default=10, help="clustering: bootstrap samples, 1 or more (%(default)s)")
     parser.add_argument("--redraws", type=int, default=10, help="those that make the space anew: slow (%(default)s)")
     parser.add_argument(
         "--artifacts", type=artifacts_folder, default="artifacts", help="where models/ is (%(default)s)"

@@ -41,6 +41,10 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         return
     if not options.models or not options.json:
         parser.error("few_labels needs --models FOLDER [FOLDER ...] and --json FILE")
+    if options.json.suffix in (".jsonl", ".work"):
+        parser.error(
+            "single results and working files are kept in FILE.jsonl and FILE.work; give --json another suffix"
+        )
     if any(not 0 < share <= 1 for share in [*options.shares, *(options.trained_shares or [])]):
         parser.error("shares of labels are above 0 and at most 1")
     if options.trained_px is not None:

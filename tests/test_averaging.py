@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_morphology_net import net
+from test_morphology_net import SMALL, images, net
 
 from galaxy_core.averaging import write_average
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.morphology import join_models
 from galaxy_core.recipes.few_labels import checksum_of
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -48,6 +49,51 @@ def test_every_weight_is_the_mean_and_the_uncertainty_is_left_out(denoisers, tmp
         read_model_config(folder)["weights_sha256"] for folder in denoisers
     ]
     assert (tmp_path / "mean" / "history.jsonl").read_text() == (denoisers[2] / "history.jsonl").read_text()
+
+
+def with_gauge(seed: int, config=SMALL):
+    """A net with a gauge and a readout set on its own features, those of a training."""
+    made = net(seed, config)
+    with torch.no_grad():
+        features = made.view_features(images(40, seed=seed)).mean(dim=0)
+        made.encoder.spread(features)
+        gauge = made.add_gauge()
+        gauge.set_distance(features)
+        gauge.set_threshold(features, 0.1)
+    return made
+
+
+@pytest.fixture
+def gauged(tmp_path):
+    """Folders of a net, and of the same with its principal axes in another order and of other signs."""
+    one, other = with_gauge(0), with_gauge(0)
+    with torch.no_grad():
+        other.encoder.axes.copy_(-one.encoder.axes.flip(0))
+    about = {"recipe": "vote_regressor", "n_train": 40, "novelty": {"flagged_share": 0.1}}
+    return [save_model(tmp_path / name, made, about) for name, made in (("one", one), ("other", other))]
+
+
+def test_the_readout_is_that_of_the_last_since_axes_of_two_models_have_no_mean(gauged, tmp_path):
+    made, last = write_average(gauged, tmp_path / "mean"), load_model(gauged[1])
+    assert torch.equal(made.encoder.axes, last.encoder.axes) and torch.equal(made.encoder.centre, last.encoder.centre)
+    with torch.inference_mode():
+        torch.testing.assert_close(made.embed(images()), last.embed(images()), atol=1e-3, rtol=0)
+    assert made.encoder.axes.any(), "or this tests nothing"
+
+
+def test_the_gauge_of_novelty_is_left_out_of_nets_and_of_ensembles(gauged, tmp_path):
+    made = write_average(gauged, tmp_path / "mean")
+    assert load_model(gauged[0]).gauge is not None and made.gauge is None and not made.config.novelty
+    about = read_model_config(tmp_path / "mean")["about"]
+    assert "novelty" not in about and about["n_train"] == 40
+    without = save_model(tmp_path / "without", net(1))
+    assert write_average([without, gauged[0]], tmp_path / "mixed").gauge is None, "one had none"
+    pairs = [join_models([load_model(gauged[place]), with_gauge(2)]) for place in (0, 1)]
+    folders = [save_model(tmp_path / f"pair{place}", pair) for place, pair in enumerate(pairs)]
+    both = write_average(folders, tmp_path / "both")
+    assert [member.gauge for member in both.members] == [None, None] and both.tell(images())[2] is None
+    for member, last in zip(both.members, pairs[1].members, strict=True):
+        torch.testing.assert_close(member.encoder.axes, last.encoder.axes, atol=1e-3, rtol=1e-3)
 
 
 def test_a_part_that_is_alike_in_all_keeps_its_checksum(denoisers, tmp_path):
@@ -84,3 +130,19 @@ def test_the_command(denoisers, tmp_path):
     assert load_model(tmp_path / "models" / "mean").name == "contrastive_denoiser"
     done = subprocess.run([*command, names[0], "--name", "one"], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "at least two" in done.stderr
+
+
+def test_the_command_says_how_the_gauge_of_novelty_is_set_anew(gauged, denoisers, tmp_path):
+    command = [sys.executable, str(PROJECT / "scripts" / "ensemble.py"), "--artifacts", str(tmp_path)]
+    told = {}
+    for name, models, options in (
+        ("mean", gauged, ["--average"]),
+        ("both", gauged, []),
+        ("d", denoisers, ["--average"]),
+    ):
+        done = subprocess.run(
+            [*command, *map(str, models), "--name", name, *options], capture_output=True, text=True, check=True
+        )
+        told[name] = done.stdout
+    anew = f"--start-from {tmp_path / 'models' / 'mean'} --name mean --phases novelty"
+    assert anew in told["mean"] and "novelty" not in told["both"] + told["d"], "what has its gauge, or never has one"

@@ -32,6 +32,11 @@ class ToyConfig:
     measured: float = 0.5
 
 
+@dataclass(frozen=True)
+class FurtherConfig(ToyConfig):
+    further: FitConfig = field(default_factory=lambda: FitConfig(2, 8, 1e-3))  # which `toy` never trains
+
+
 def phase_of(name: str, config: FitConfig, width: int = 8, apart: bool = True, delay_s: float = 0.0) -> Phase:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, 1, 3)).to(memory_format=torch.channels_last)
@@ -111,6 +116,32 @@ def test_few_galaxies_are_shown_again(tmp_path):
     phase = replace(phase_of("p", FitConfig(1, 8, 1e-3)), items=np.arange(3))
     row = bench.measure_phase(phase, phase, tmp_path / "a", OPTIONS)
     assert row["batch_size"] == 8 and row["galaxies_per_second"]["training"]["wall"] > 0
+
+
+def run_command(monkeypatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["bench.py", "train", "synthetic:2", "--recipes", "toy", *arguments])
+    return runpy.run_path(str(ROOT / "scripts" / "bench.py"), run_name="script")["main"]()
+
+
+@pytest.mark.parametrize("option", ["--steps", "--repeats", "--batch-size"])
+def test_nothing_is_measured_in_no_steps(toy, monkeypatch, capsys, option):
+    for number in ("0", "-1", "two"):
+        with pytest.raises(SystemExit) as stopped:
+            run_command(monkeypatch, option, number)
+        assert stopped.value.code == 2 and f"{number} is not a whole number" in capsys.readouterr().err
+
+
+def test_a_name_that_no_recipe_has_is_one_sentence(toy, monkeypatch, capsys):
+    toy.PHASES, toy.Config = ("further", *toy.PHASES), FurtherConfig
+    for arguments, told in (
+        (["--phases", "first", "bogus"], "has bogus; choose among first, further, second."),
+        (["--phases", "measured"], "has measured; choose among"),
+        (["--set", "width=4", "frst.epochs=3"], "has frst; choose among first, further, measured, second, width."),
+        (["--phases", "further"], "no training from new weights has these phases"),
+    ):
+        assert run_command(monkeypatch, *arguments, "--device", "cpu") == 1
+        error = capsys.readouterr().err
+        assert told in error and error.count("\n") == 1, error
 
 
 def test_the_command_names_threads_and_writes(toy, tmp_path, monkeypatch, capsys):

@@ -47,6 +47,14 @@ def test_it_is_the_mean_of_its_members_and_keeps_their_records(members, tmp_path
     assert [json.loads(line)["phase"] for line in lines] == ["whole of member 1", "whole of member 2"]
 
 
+def test_lines_of_a_history_that_cannot_be_read_are_passed_over(members, tmp_path):
+    with open(members[0] / "history.jsonl", "a") as file:
+        file.write('3\n{"phase": "whole", "epo')
+    write_ensemble(members, tmp_path / "both")
+    lines = (tmp_path / "both" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["phase"] for line in lines] == ["whole of member 1", "whole of member 2"]
+
+
 def test_training_goes_on_from_its_first_member(members, tmp_path):
     write_ensemble(members, tmp_path / "both")
     known = SimpleNamespace(classes=np.array([0]), has_votes=np.array([True]))

@@ -159,3 +159,5 @@ def test_the_script_refuses_what_it_cannot_do(tmp_path):
     assert done.returncode == 1 and "Traceback" not in done.stderr and "nothing here" in done.stderr
     assert evaluate().returncode == 2
     assert evaluate("synthetic:10", "--from-artifacts", "demo").returncode == 2
+    refused, told = evaluate("synthetic:10", "--refits", "0"), " ".join(evaluate("--help").stdout.split())
+    assert "--refits takes 1 or more" in refused.stderr and "bootstrap samples, 1 or more" in told

@@ -18,7 +18,8 @@ from galaxy_core.models import load_model, save_model
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
-from galaxy_core.recipes import few_labels
+from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
+from galaxy_core.recipes import feature_classifier, few_labels, moco
 from galaxy_core.recipes.few_labels import Plan, evaluate
 from galaxy_core.recipes.few_labels_frozen import (
     FrozenConfig,
@@ -31,8 +32,10 @@ from galaxy_core.recipes.few_labels_frozen import (
     truth_shares,
 )
 from galaxy_core.recipes.few_labels_table import table_lines
+from galaxy_core.recipes.starting_weights import origin_of
 from galaxy_core.splits import split_of
 from galaxy_core.stamps import make_stamps
+from galaxy_core.training import FitConfig
 from tests.few_labels_nets import QUICK, TINY, begin_small, simulated_galaxies
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +120,19 @@ def test_what_is_there_is_not_measured_again_and_a_cut_line_is(measured, catalog
     assert len(evaluate(models, catalog, kept, folder / "work", plan, other)["results"]) == 2
 
 
+def test_lines_of_another_version_are_passed_over(measured, catalog, models, tmp_path):
+    folder, scores = measured
+    first, *lines = (folder / "f.jsonl").read_text().splitlines()
+    row = json.loads(first)
+    odd = [{}, row | {"way": "by_magic"}, row | {"way": None}]
+    odd += [{key: value for key, value in row.items() if key != name} for name in ("way", "share", "seed", "model")]
+    kept = tmp_path / "f.jsonl"
+    strange = [json.dumps(one | {"key": str(number)}) for number, one in enumerate(odd)]
+    kept.write_text("\n".join([*strange, json.dumps([row]), "3", first, *lines, ""]))
+    again = evaluate(models, catalog, kept, folder / "work", PLAN, QUICK)
+    assert again["results"] == scores["results"]
+
+
 def test_the_same_seed_gives_the_same_result(measured, catalog, models, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         begin_small(patch)
@@ -154,6 +170,24 @@ def test_what_learned_from_labels_or_has_no_encoder_is_refused(catalog, models, 
     assert not (tmp_path / "f.jsonl").exists()
 
 
+def test_what_was_started_from_a_model_that_learned_from_labels_is_refused(catalog, tmp_path):
+    net, once = ResNetConfig(18, 8, 3, 2, False, (), 8, 16, 16), FitConfig(1, 16, 1e-3)
+    labels = feature_classifier.Config(model=net, whole=once, imagenet=False, labels_from="catalog")
+    feature_classifier.train([catalog], tmp_path / "classes", labels)
+    without = moco.Config(model=net, contrast=once, queue_size=40, n_groups=2)
+    moco.train([catalog], tmp_path / "child", without, start_from=tmp_path / "classes")
+    child = load_model(tmp_path / "child")
+    save_model(tmp_path / "grandchild", child, {"recipe": "moco"} | origin_of(tmp_path / "child"))
+    save_model(tmp_path / "pupil", child, {"taught_by": {"about": {"n_train_with_votes": 5}}})
+    for name in ("child", "grandchild", "pupil"):
+        with pytest.raises(ModelError, match=f"{name} was started from a model that learned from labels"):
+            evaluate([tmp_path / name], catalog, tmp_path / "f.jsonl", tmp_path / "w", PLAN, QUICK)
+    assert not (tmp_path / "f.jsonl").exists()
+    save_model(tmp_path / "first", GalaxyResNet(net), {"recipe": "moco", "n_train": 9})
+    save_model(tmp_path / "second", child, {"recipe": "moco"} | origin_of(tmp_path / "first"))
+    assert few_labels.load_encoder(tmp_path / "second", "cpu").name == "resnet", "none of these saw a label"
+
+
 def test_the_command_prints_and_writes(models, tmp_path, monkeypatch, capsys):
     line = [
         "evaluate.py",
@@ -178,12 +212,15 @@ def test_the_command_prints_and_writes(models, tmp_path, monkeypatch, capsys):
         line[:-6],
         [*line, "--shares", "2"],
         [*line, "--trained-px", "129"],
+        [*line, "--json", str(tmp_path / "few_labels.jsonl")],
+        [*line, "--json", str(tmp_path / "few_labels.work")],
         ["evaluate.py", "cae", "synthetic:9", "--merge", "a+b"],
         ["evaluate.py", "cae", "synthetic:9", "--trained-px", "64"],
     ):
         monkeypatch.setattr(sys, "argv", wrong)
         with pytest.raises(SystemExit):
             script["parse_arguments"]()
+    assert len((tmp_path / "few_labels.jsonl").read_text().splitlines()) == 2
 
 
 # ---------------------------------------------------------------- parts
@@ -265,6 +302,9 @@ def test_passes_are_those_in_which_the_encoder_learned(tmp_path):
     (tmp_path / "history.jsonl").write_text("".join(json.dumps({"phase": phase}) + "\n" for phase in phases))
     assert few_labels.passes_of(tmp_path) == 4
     assert few_labels.passes_of(tmp_path / "elsewhere") is None
+    with open(tmp_path / "history.jsonl", "a") as file:
+        file.write('{"phase": "con')
+    assert few_labels.passes_of(tmp_path) == 4, "a line that was cut by a kill is passed over"
 
 
 def test_an_encoder_is_known_by_its_weights_whatever_the_sign_of_its_zeros():

@@ -46,13 +46,13 @@ def other(one):
     return dataclasses.replace(made, table=table, load_image=images.__getitem__, source="elsewhere")
 
 
-def expected_twins(one, other) -> set[int]:
-    """Rows of both catalogs, one after the other, of training galaxies that are held out in the other."""
+def expected_twins(one, other, split: str = TRAIN, held: tuple[str, ...] = (TEST, VALIDATION)) -> set[int]:
+    """Rows of both catalogs, one after the other, of galaxies of a split that are held out in the other."""
     splits = [[split_of(str(key)) for key in catalog.split_keys] for catalog in (one, other)]
     found = set()
     for row in range(N // 2):
         for here, there, start in ((0, 1, 0), (1, 0, N)):
-            if splits[here][row] == TRAIN and splits[there][row] != TRAIN:
+            if splits[here][row] == split and splits[there][row] in held:
                 found.add(start + row)
     return found
 
@@ -70,9 +70,29 @@ def test_what_is_held_out_under_another_id_is_not_learned_from(one, other, tmp_p
     assert TWIN not in alone.splits and alone.notes == ()
 
 
+def test_what_another_catalog_tests_chooses_nothing_as_a_validation_galaxy(one, other, tmp_path):
+    key = {split_of(str(number)): str(number) for number in range(100)}
+    here = [key[VALIDATION]] * 4 + [key[TRAIN]] * (N - 4)
+    there = [key[TEST], key[TEST], key[VALIDATION]] + [key[TRAIN]] * (N - 3)
+    one, other = (
+        dataclasses.replace(made, table=made.table.assign(split_group=keys))
+        for made, keys in ((one, here), (other, there))
+    )
+    training, validation = expected_twins(one, other), expected_twins(one, other, VALIDATION, (TEST,))
+    assert (training, validation) == ({N + 3}, {0, 1})
+    for _ in range(2):
+        stamps = make_stamps([one, other], 128, tmp_path)
+        assert set(np.flatnonzero(stamps.splits == TWIN)) == training | validation
+        assert stamps.rows(VALIDATION).tolist() == [2, 3, N + 2], "validation galaxies of both stay"
+        assert stamps.notes == (
+            "1 training galaxies were left out: another catalog holds them out under another id.",
+            "2 validation galaxies were left out: another catalog has them in its test split under another id.",
+        )
+
+
 def test_the_search_is_kept(one, other, tmp_path, monkeypatch):
     first = make_stamps([one, other], 64, tmp_path)
-    monkeypatch.setattr("galaxy_core.stamps.training_twins", lambda *_: pytest.fail("searched again"))
+    monkeypatch.setattr("galaxy_core.stamps.held_twins", lambda *_: pytest.fail("searched again"))
     again = make_stamps([one, other], 64, tmp_path)
     assert (first.splits == again.splits).all() and first.notes == again.notes
 

@@ -32,6 +32,7 @@ from galaxy_core.label_efficiency import (
     as_points,
     summarise,
 )
+from galaxy_core.model_files import read_model_files, section
 from galaxy_core.models import load_model, read_model_config
 from galaxy_core.recipes.few_labels_frozen import FrozenConfig, cached_features, soft_whitening
 from galaxy_core.recipes.few_labels_training import TrainingConfig
@@ -42,6 +43,7 @@ from galaxy_core.vectors import has_class
 
 STAMP_PX = 128
 ENCODER_PHASES = ("contrast", "redraw", "whole")
+LABEL_COUNTS = ("n_train_with_class", "n_train_with_votes")  # in the record of what learned from labels
 Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
@@ -183,9 +185,7 @@ def describe(folder: str | Path, models: dict[str, nn.Module], checksums: dict[s
 
 def passes_of(folder: str | Path) -> int | None:
     """Passes over the galaxies in which a model's encoder learned, by its history; None where that was not kept."""
-    path = Path(folder) / "history.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return sum(json.loads(line)["phase"] in ENCODER_PHASES for line in lines) or None
+    return sum(row.get("phase") in ENCODER_PHASES for row in read_model_files(folder).history) or None
 
 
 def describe_task(catalog: Catalog, task: Task, merges: Sequence[str]) -> dict:
@@ -217,9 +217,21 @@ def load_encoder(folder: str | Path, device: str) -> nn.Module:
     name = Path(folder).name
     if getattr(model.config, "class_names", ()) or getattr(model.config, "votes", False) or hasattr(model, "members"):
         raise ModelError(f"{name} learned from labels already, so it has no place among those that are given few.")
+    if begun_with_labels(read_model_config(folder)):
+        raise ModelError(f"{name} was started from a model that learned from labels; name one that never was.")
     if not hasattr(getattr(model, "encoder", None), "features"):
         raise ModelError(f"{name} is a {model.name}, which has no encoder to read features from.")
     return model
+
+
+def begun_with_labels(record: dict) -> bool:
+    """Whether a model was started from one that learned from labels, or taught by one, by their ``config.json``."""
+    about = section(record, "about")
+    before = [section(about, origin) for origin in ("started_from", "taught_by") if origin in about]
+    return any(
+        any(section(earlier, "about").get(count) for count in LABEL_COUNTS) or begun_with_labels(earlier)
+        for earlier in before
+    )
 
 
 def checksum_of(encoder: nn.Module) -> str:
@@ -272,12 +284,13 @@ def job_of(row: dict) -> tuple[str, str, float, int]:
 
 
 def read_lines(path: Path) -> dict[str, dict]:
-    """Results by key; a last line that was cut by a kill is passed over."""
+    """Results by key; a last line that was cut by a kill is passed over, and what another version may have written."""
     found = {}
     for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
             row = json.loads(text)
-            found[row["key"]] = row
+            if job_of(row)[1] in WAYS:
+                found[row["key"]] = row
         except (ValueError, KeyError, TypeError):
             continue
     return found

@@ -51,7 +51,11 @@ def vote_lines(votes: dict) -> list[str]:
         )
     if (ratio := votes.get("noise_variance_of_votes")) is not None:
         lines.append(f"noise variance that the votes show by themselves: {ratio:.2f} times that of the noise floor")
-    lines.append(f"RMSE below that of the training mean: {votes['model']['rmse_below_training_mean']:.1%}")
+    below = votes["model"]["rmse_below_training_mean"]
+    if votes["training_mean"] is None:
+        lines.append("No training galaxy of this catalog has votes, so there is no mean galaxy to compare with.")
+    elif below is not None:
+        lines.append(f"RMSE below that of the training mean: {below:.1%}")
     coverage = votes["coverage_90"]
     lines += [
         "",

@@ -97,11 +97,15 @@ def score_votes(
         Of the galaxies in ``rows``, in that order.
     as_cast : Morphology, optional
         See `released_form`.
+
+    Returns
+    -------
+    dict
+        What is of the mean training galaxy is None where the catalog has no training galaxies with votes.
     """
     released = labels.released[rows].astype(np.float64)
     cumulative = bool(labels.cumulative_release[rows[0]])
     expected = released_form(told, labels, as_cast)
-    constant = np.broadcast_to(column_means(labels.released[train_rows]), released.shape)
     conditional, counts = labels.conditional[rows].astype(np.float64), labels.counts[rows]
     asked = asked_enough(conditional, counts)
     curves = {
@@ -113,11 +117,9 @@ def score_votes(
         "form": "cumulative" if cumulative else "conditional",
         "n_test": int(labels.has_votes[rows].sum()),
         "model": vote_errors(expected, released, seed),
-        "training_mean": vote_errors(constant, released, seed),
+        "training_mean": mean_errors(labels.released[train_rows], released, seed),
         "asked_model": vote_errors(told.conditional.expected, conditional, seed),
-        "asked_training_mean": vote_errors(
-            np.broadcast_to(column_means(labels.conditional[train_rows]), released.shape), conditional, seed
-        ),
+        "asked_training_mean": mean_errors(labels.conditional[train_rows], conditional, seed),
         "cumulative_model": vote_errors(told.cumulative.expected, labels.cumulative[rows].astype(np.float64), seed),
         "reliability": {
             key: {
@@ -137,7 +139,8 @@ def score_votes(
         **noise_floors(told, released, conditional, counts, bool(labels.counted[rows].all()) and not cumulative, seed),
         "rmse_by_column": dict(zip(CUMULATIVE_COLUMNS, column_rmse(expected, released), strict=True)),
     }
-    scores["model"]["rmse_below_training_mean"] = 1 - scores["model"]["rmse"] / scores["training_mean"]["rmse"]
+    of_mean = scores["training_mean"] and scores["training_mean"]["rmse"]
+    scores["model"]["rmse_below_training_mean"] = 1 - scores["model"]["rmse"] / of_mean if of_mean else None
     return without_nan(scores)
 
 
@@ -156,6 +159,12 @@ def noise_floors(
         "asked_noise_floor": errors_of(noise, conditional, seed),
         "noise_variance_of_votes": scatter_ratio(told.concentrations, counts),
     }
+
+
+def mean_errors(training: np.ndarray, observed: np.ndarray, seed: int) -> dict | None:
+    """`vote_errors` of each column's mean over training galaxies; None where it says nothing of what was observed."""
+    constant = np.broadcast_to(column_means(training), observed.shape)
+    return vote_errors(constant, observed, seed) if np.isfinite(constant + observed).any() else None
 
 
 def vote_errors(expected: np.ndarray, observed: np.ndarray, seed: int) -> dict:

@@ -16,17 +16,30 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 
+from galaxy_core.errors import ModelError
+
 WAYS = ("training", "bare step", "naive loop")
 CLOCKS = {"processor": time.process_time, "wall": time.perf_counter}
+
+
+def positive_integer(text: str) -> int:
+    """An option that counts something, which must be there."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
+    return value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recipes", nargs="+", metavar="RECIPE", help="which recipes (default: all there are)")
     parser.add_argument("--phases", nargs="+", metavar="PHASE", help="which phases of them (default: all)")
-    parser.add_argument("--batch-size", type=int, help="galaxies a step (default: the recipe's)")
+    parser.add_argument("--batch-size", type=positive_integer, help="galaxies a step (default: the recipe's)")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change the configuration of recipes"
     )
-    parser.add_argument("--steps", type=int, default=3, help="steps a turn (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=5, help="turns (%(default)s)")
+    parser.add_argument("--steps", type=positive_integer, default=3, help="steps a turn (%(default)s)")
+    parser.add_argument("--repeats", type=positive_integer, default=5, help="turns (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
 
 
@@ -53,6 +66,8 @@ def measure(options: argparse.Namespace) -> dict:
     from galaxy_core.models import resolve_device
     from galaxy_core.recipes import RECIPES
 
+    recipes = options.recipes or list(RECIPES)
+    check_names(recipes, options)
     device = resolve_device(options.device)
     machine = {
         "device": device,
@@ -64,7 +79,7 @@ def measure(options: argparse.Namespace) -> dict:
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     catalogs, phases = [read_catalog(spec) for spec in options.catalogs], {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        for recipe in options.recipes or RECIPES:
+        for recipe in recipes:
             pair = find_phases(recipe, catalogs, Path(folder) / recipe, options, device)
             for name, (phase, naive) in pair.items():
                 if options.phases and name not in options.phases:
@@ -72,7 +87,31 @@ def measure(options: argparse.Namespace) -> dict:
                 state = Path(folder) / f"{recipe}.state"  # recipes call their phases alike
                 phases[f"{recipe}.{name}"] = measure_phase(phase, naive, state, options)
                 print("\n".join(phase_lines(f"{recipe}.{name}", phases[f"{recipe}.{name}"])), flush=True)
+    if not phases:  # as of one that only goes on from another model
+        raise ModelError("Nothing was measured, since no training from new weights has these phases; name others.")
     return {"benchmark": "train", "catalogs": options.catalogs, **machine, "phases": phases}
+
+
+def check_names(recipes: Sequence[str], options: argparse.Namespace) -> None:
+    """Raise `ModelError` where a phase or a configuration that was named is of none of the recipes."""
+    from galaxy_core.recipes import find_recipe
+
+    modules = [find_recipe(recipe).module() for recipe in recipes]
+    phases = {name for module in modules for name in trained_phases(module, module.Config())}
+    names = {item.name for module in modules for item in fields(module.Config())}
+    asked = {item.partition("=")[0].split(".")[0] for item in options.set}
+    for wrong, known in ((set(options.phases or ()) - phases, phases), (asked - names, names)):
+        if wrong:
+            raise ModelError(
+                f"None of {', '.join(recipes)} has {', '.join(sorted(wrong))}; choose among {', '.join(sorted(known))}."
+            )
+
+
+def trained_phases(module, config) -> list[str]:
+    """Names of the phases of a recipe that are trained with `galaxy_core.training.fit`."""
+    from galaxy_core.training import FitConfig
+
+    return [name for name in module.PHASES if isinstance(getattr(config, name, None), FitConfig)]
 
 
 def multiplies_bf16(device: str) -> bool | None:
@@ -116,7 +155,7 @@ def find_phases(recipe: str, catalogs: list, folder: Path, options: argparse.Nam
     known = [item.split("=")[0].split(".")[0] for item in options.set]
     own = [item for item, name in zip(options.set, known, strict=True) if hasattr(module.Config(), name)]
     config = with_options(module.Config(), own)
-    names = [name for name in module.PHASES if isinstance(getattr(config, name, None), training.FitConfig)]
+    names = trained_phases(module, config)
 
     def collect() -> dict:
         found: dict[str, training.Phase] = {}
