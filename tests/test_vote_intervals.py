@@ -62,7 +62,7 @@ def test_what_nobody_says_has_zero_in_its_interval():
 
 @pytest.mark.parametrize("intervals", [conditional_intervals, cumulative_intervals])
 def test_an_interval_holds_what_is_expected_and_the_answers_yes_and_no_are_alike(intervals):
-    """Of a very skewed distribution the mean lies beyond the central interval; what one answer gains the other loses."""
+    """Of a very skewed distribution the mean lies beyond the central interval; what one gains the other loses."""
     alpha = np.ones((4, 37))
     bar = SLICES[2]
     alpha[:, bar] = [(0.02, 1.2), (1.2, 0.02), (0.001, 40), (40, 0.001)]

@@ -76,7 +76,7 @@ def test_answers_that_break_the_tree_are_left_out_and_told(synthetic):
 
 
 def test_who_saw_an_artifact_was_not_asked_whether_anything_is_odd(synthetic):
-    """Both kinds of table state "anything odd?" for everybody, and a count of votes that were never cast is no count."""
+    """Both kinds of table state "anything odd?" for everybody; votes that were never cast are not to be counted."""
     table = synthetic.table.copy()
     first = ["smooth-or-featured_smooth", "smooth-or-featured_featured-or-disk", "smooth-or-featured_artifact"]
     table.loc[0, [f"{name}_fraction" for name in first]] = (0.5, 0.25, 0.25)
