@@ -223,3 +223,8 @@ def test_what_cannot_be_trained_is_said(tmp_path):
         recipe.train([catalog], tmp_path / "a", SMALL, phases=("dream",))
     with pytest.raises(ModelError, match="one catalog"):
         recipe.train([catalog, catalog], tmp_path / "b", SMALL)
+    many = read_catalog("star-galaxy:120")
+    unlabelled = replace(many, table=many.table.assign(**{"class": None}))
+    with pytest.raises(ModelError, match="leave --phases out"):
+        recipe.train([unlabelled], tmp_path / "c", SMALL, phases=("labelled",))
+    assert not (tmp_path / "c" / "weights.safetensors").exists()

@@ -122,6 +122,8 @@ def train(
     if start_from is None and table.noise_sigma is not None:
         set_photometry(model, table, n_train)
     labelled = bool((table.truth >= 0).all())
+    if not labelled and set(phases) == {"labelled"}:
+        raise ModelError("Not every training object is labelled star or galaxy; leave --phases out, or give labels.")
     for phase in _phases(model.to(device), table, n_train, config, device):
         if phase.name in phases and (labelled or phase.name != "labelled"):
             fit(phase, state_folder, history_path, config.seed, report)
