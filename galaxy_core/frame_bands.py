@@ -8,11 +8,11 @@ so it is marked as uncalibrated.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_files import open_frame
+from galaxy_core.frame_headers import celestial_of, gain_of, zero_point_of
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
 from galaxy_core.images import AstroImage, read_image
 from galaxy_core.saved_images import stem_of
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 ROUNDING_8_BIT = 1 / 255 / np.sqrt(12)  # noise of a picture whose sky is all black
-ZERO_POINT_CARDS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPT", "ZEROPOIN", "PHOTZP", "MAG0", "ZP")
-GAIN_CARDS = ("GAIN", "EGAIN", "CCDGAIN")
 MAX_OFFSET_PX = 0.5  # between bands that say where they lie
 PICTURE_BANDS = ("red", "green", "blue")
 
@@ -121,7 +120,8 @@ def open_sky_frame(
             linear.append(is_linear)
             notes += said
         _check_shapes(planes)
-        wcs = [_celestial(header) for header in headers]
+        wcs, not_usable = zip(*map(celestial_of, headers), strict=True)
+        notes += chain.from_iterable(not_usable)
         _check_places(wcs, planes[0][1], [plane[3] for plane in planes])
         names = _distinct(labels)
         bands = tuple(_make_band(*plane, band) for plane, band in zip(planes, names, strict=True))
@@ -160,30 +160,7 @@ def _make_band(rows: Rows, shape: tuple[int, int], header, label: str, linear: b
         survey = FrameSurvey(**{**vars(survey), "sigma": ROUNDING_8_BIT})
     if not linear:
         return Band(name, rows, survey)
-    return Band(name, rows, survey, zero_point_of(header), _number(header, GAIN_CARDS) or 0.0)
-
-
-def zero_point_of(header: fits.Header | None) -> float:
-    """Magnitude of a flux of one by a frame's header; NaN where it does not say.
-
-    A zero point as such (MAGZERO, MAGZPT, PHOTZP, ...), or PHOTFLAM and PHOTPLAM of the Hubble Space Telescope, which
-    give the AB zero point ``-2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408`` (Sirianni et al. 2005, PASP 117, 1049).
-    """
-    said = _number(header, ZERO_POINT_CARDS)
-    if said is not None and 5 < said < 50:
-        return said
-    flam, plam = _number(header, ("PHOTFLAM",)), _number(header, ("PHOTPLAM",))
-    if flam and plam and flam > 0 and plam > 0:
-        return float(-2.5 * np.log10(flam) - 5 * np.log10(plam) - 2.408)
-    return float("nan")
-
-
-def _number(header, cards: Sequence[str]) -> float | None:
-    for card in cards:
-        value = (header or {}).get(card)
-        if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value) and value > 0:
-            return float(value)
-    return None
+    return Band(name, rows, survey, zero_point_of(header), gain_of(header))
 
 
 def _band_labels(header, label: str, n_bands: int, linear: bool) -> list[str]:
@@ -197,9 +174,11 @@ def _band_labels(header, label: str, n_bands: int, linear: bool) -> list[str]:
 
 
 def _distinct(labels: list[str]) -> list[str]:
-    """Labels, numbered where two are the same but for their case."""
+    """Labels, numbered where two are the same but for their case; ``flux_err`` stays the error of ``flux``."""
     names: list[str] = []
     for label in labels:
+        if label.casefold() == "err" or label.casefold().startswith("err_"):
+            label = f"band_{label}"
         name, number = label, 1
         while name.casefold() in {other.casefold() for other in names}:
             number += 1
@@ -220,24 +199,7 @@ def _check_shapes(planes: list) -> None:
             )
 
 
-def _celestial(header) -> WCS | None:
-    """Celestial coordinates of a header, or None where there are none or they cannot be read."""
-    if header is None:
-        return None
-    from astropy.wcs import WCS
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            wcs = WCS(header, naxis=2)
-            if not wcs.has_celestial or not np.isfinite(wcs.all_pix2world([[0.0, 0.0]], 0)).all():
-                return None
-            return wcs
-    except Exception:  # astropy and wcslib raise nearly anything on a damaged header; pixels are good without it
-        return None
-
-
-def _check_places(wcs: list, shape: tuple[int, int], labels: list[str]) -> None:
+def _check_places(wcs: Sequence[WCS | None], shape: tuple[int, int], labels: list[str]) -> None:
     """`ImageError` if two bands that say where they lie do not lie at the same place."""
     known = [(index, one) for index, one in enumerate(wcs) if one is not None]
     if len(known) < 2:

@@ -231,7 +231,7 @@ def _search_tile(frame, core: Window, detector, growth, segmentation, n_before: 
 
 
 def _paint(found: Found, core: Window, window: Window, segmentation, n_before: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers in ``found`` of the objects that are the core's, and how many pixels each has; adds them to the map."""
+    """Numbers in ``found`` of the objects that are the core's, and how many pixels each gets; adds them to the map."""
     place = segmentation[window.top : window.bottom, window.left : window.right]
     n = len(found)
     mine = np.zeros(n + 1, dtype=bool)
@@ -240,14 +240,13 @@ def _paint(found: Found, core: Window, window: Window, segmentation, n_before: i
     rows, columns = np.nonzero(found.segmentation)
     labels = found.segmentation[rows, columns]
     taken = place[rows, columns] > 0
-    n_pixels = np.bincount(labels, minlength=n + 1)
-    mine &= np.bincount(labels, taken, minlength=n + 1) <= TAKEN * n_pixels
+    mine &= np.bincount(labels, taken, minlength=n + 1) <= TAKEN * np.bincount(labels, minlength=n + 1)
     mine[0] = False
     number = np.zeros(n + 1, dtype=np.int32)
     number[mine] = np.arange(1, int(mine.sum()) + 1) + n_before
     new = mine[labels] & ~taken
     place[rows[new], columns[new]] = number[labels[new]]
-    return np.flatnonzero(mine), n_pixels[mine]
+    return np.flatnonzero(mine), np.bincount(labels[new], minlength=n + 1)[mine]
 
 
 def _cores(shape: tuple[int, int]) -> Iterator[Window]:

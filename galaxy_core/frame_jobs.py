@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from galaxy_core.artifacts.files import sha256_of_file, write_json
 from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.embedding import find_model
 from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards, tell_of_share
-from galaxy_core.errors import GalaxyError, ImageError
+from galaxy_core.errors import ArtifactError, GalaxyError, ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
 from galaxy_core.frame_exports import SUFFIXES, write_catalog, write_segmentation
@@ -28,7 +29,7 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 3  # raised when the same frames, model and options are to give another result
+RULES = 4  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 
@@ -55,6 +56,17 @@ class FrameJob:
             return self.out / f"{self.stem}_segmentation.fits"
         return self.out / f"{self.stem}_catalog{SUFFIXES[what]}"
 
+    def targets(self, forms: Sequence[str]) -> list[Path]:
+        """Where all results go, the catalogue's forms first."""
+        return [self.target(what) for what in (*forms, "segmentation")]
+
+    def made(self) -> list[str]:
+        """Names in ``out`` that the ledger has as results, of the last run or of earlier ones."""
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            record = json.loads(self.ledger.read_text(encoding="utf-8"))
+            return list(record.get("made", record["files"]))
+        return []
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -71,14 +83,34 @@ class Networks:
         }
 
 
-def check_targets(jobs: Sequence[FrameJob]) -> None:
-    """`ImageError` if the results of two frames would have the same names."""
+def check_targets(jobs: Sequence[FrameJob], forms: Sequence[str]) -> None:
+    """Look before any work at what it would replace.
+
+    Raises
+    ------
+    ImageError
+        The results of two frames would have the same names.
+    ArtifactError
+        A result would replace a frame that is to be searched, or a file that is no earlier result.
+    """
     seen: dict[str, FrameJob] = {}
+    sources = {os.path.realpath(source) for job in jobs for source in job.sources}
     for job in jobs:
         other = seen.setdefault(job.stem.casefold(), job)
         if other is not job:
             raise ImageError(
                 f"{job.sources[0]} and {other.sources[0]} would both be written as {job.stem}; rename one of the two."
+            )
+        made = job.made()
+        for target in job.targets(forms):
+            if os.path.realpath(target) in sources:
+                what = "a frame to be searched"
+            elif os.path.lexists(target) and target.name not in made:
+                what = "which is no result of this command"
+            else:
+                continue
+            raise ArtifactError(
+                f"A result of {job.sources[0]} would replace {target}, {what}; choose another folder for the results."
             )
 
 
@@ -111,7 +143,7 @@ def detect_job(
     """
     wanted = {"rules": RULES, "forms": sorted(forms), "hdu": hdu, "config": asdict(config)}
     wanted |= networks.made_with()
-    wanted["sources"] = [[str(path.resolve()), _sha256(path)] for path in job.sources]
+    wanted["sources"] = [[os.path.realpath(path), _sha256(path)] for path in job.sources]
     kept = _finished(job, wanted)
     if kept is not None:
         return {**kept, "up_to_date": True}
@@ -122,6 +154,8 @@ def detect_job(
             large = frame.shape[0] * frame.shape[1] > IN_MEMORY_PX
             both = networks.segmenter, progress, networks.separator
             catalog = catalogue_frame(frame, config, *both, scratch if large else None)
+        made = sorted({*job.made(), *(path.name for path in job.targets(forms))})
+        write_json(job.ledger, {"made": made, "files": {}})  # a run that is stopped now can be repeated
         written = [write_catalog(catalog, job.target(form), form) for form in forms]
         written.append(write_segmentation(catalog, job.target("segmentation")))
     finally:
@@ -131,7 +165,7 @@ def detect_job(
         "files": [str(path) for path in written],
     }
     files = {path.name: _stamp(path) for path in written}
-    write_json(job.ledger, {"made_with": wanted, "files": files, "report": report})
+    write_json(job.ledger, {"made_with": wanted, "made": made, "files": files, "report": report})
     return {**report, "up_to_date": False}
 
 

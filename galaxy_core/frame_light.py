@@ -2,26 +2,25 @@
 
 The noise is variance-aware: its level comes from the frame's survey, and how it changes over the frame from the
 scatter of differences between pixels a few apart, in cells of 64 pixels, which no sky gradient and hardly any galaxy
-sees. Bands are summed each in units of its noise, ``sum_b(light_b / noise_b) / sqrt(n)``: the sum of the highest signal
-to noise for a source that is as well seen in each band, and it needs no zero points (cf. Szalay, Connolly and Szokoly
-1999, AJ 117, 68, whose chi-squared image also keeps sources of one band, at more noise for all others).
+sees. All parts of a frame are measured by one reference, so that a threshold holds for all of them. Bands are summed
+each in units of its noise, ``sum_b(light_b / noise_b) / sqrt(n)``: the sum of the highest signal to noise for a source
+that is as well seen in each band, and it needs no zero points (cf. Szalay, Connolly and Szokoly 1999, AJ 117, 68, whose
+chi-squared image also keeps sources of one band, at more noise for all others).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage
 
 from galaxy_core.frame_bands import Band
-from galaxy_core.linear_denoising import MIN_MESH_SIDE_PX, NOISE_SPACING_PX, SKY_MESH_PX
-from galaxy_core.noise import MAD_TO_SIGMA
+from galaxy_core.frame_noise import cell_edges, noise_cells
+from galaxy_core.linear_denoising import MIN_MESH_SIDE_PX
 
 NOISE_RANGE = (0.2, 5.0)  # of a cell's noise over the frame's
-LEAST_USABLE = 0.25  # of the pixels of a cell, for its noise to be measured
 
 
 @dataclass(frozen=True)
@@ -67,40 +66,29 @@ def read_light(band: Band, window: Window) -> BandLight:
     saturated &= ~unusable
     light = values - survey.sky(window.top, window.bottom)[:, columns]
     light[unusable] = 0
-    return BandLight(light, noise_map(light, unusable, survey.sigma), unusable, saturated)
+    return BandLight(light, noise_map(light, unusable, survey.sigma, survey.scatter), unusable, saturated)
 
 
-def noise_map(light: np.ndarray, unusable: np.ndarray, sigma: float) -> np.ndarray:
-    """Noise of every pixel, float32 (height, width), of which ``sigma`` is the median over cells.
+def noise_map(light: np.ndarray, unusable: np.ndarray, sigma: float, reference: float = math.nan) -> np.ndarray:
+    """Noise of every pixel, float32 (height, width); one number for windows less than 256 pixels a side.
 
-    One number for windows less than 256 pixels a side.
+    Parameters
+    ----------
+    light, unusable : see `BandLight`
+    sigma : float
+        Noise of a pixel in the units of ``light``.
+    reference : float
+        Scatter of the cells whose noise is ``sigma``; NaN: the median of the window's cells.
     """
+    flat = np.full(light.shape, sigma, dtype=np.float32)
     if min(light.shape) < MIN_MESH_SIDE_PX:
-        return np.full(light.shape, sigma, dtype=np.float32)
-    edges = [np.rint(np.linspace(0, side, round(side / SKY_MESH_PX) + 1)).astype(int) for side in light.shape]
-    cells = np.array([[_scatter(light, unusable, rows, columns) for columns in pairwise(edges[1])]
-                      for rows in pairwise(edges[0])])  # fmt: skip
-    known = np.isfinite(cells) & (cells > 0)
-    if not known.any():
-        return np.full(light.shape, sigma, dtype=np.float32)
-    cells = np.where(known, cells, np.median(cells[known]))
-    cells = ndimage.median_filter(cells, size=3, mode="nearest")
-    relative = np.clip(cells / np.median(cells), *NOISE_RANGE)
-    down, across = (_between(edge) for edge in edges)
+        return flat
+    cells = noise_cells(light, unusable)
+    if cells is None:
+        return flat
+    relative = np.clip(cells / (np.median(cells) if np.isnan(reference) else reference), *NOISE_RANGE)
+    down, across = (_between(cell_edges(side)) for side in light.shape)
     return (sigma * (down @ relative @ across.T)).astype(np.float32)
-
-
-def _scatter(light: np.ndarray, unusable: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> float:
-    """Noise of one cell, from every second row; NaN with too few usable pixels."""
-    cell = light[rows[0] : rows[1] : 2, columns[0] : columns[1]]
-    hidden = unusable[rows[0] : rows[1] : 2, columns[0] : columns[1]]
-    difference = cell[:, NOISE_SPACING_PX:] - cell[:, :-NOISE_SPACING_PX]
-    if hidden.any():
-        usable = ~(hidden[:, NOISE_SPACING_PX:] | hidden[:, :-NOISE_SPACING_PX])
-        if usable.mean() < LEAST_USABLE:
-            return float("nan")
-        difference = difference[usable]
-    return MAD_TO_SIGMA / np.sqrt(2) * float(np.median(np.abs(difference)))
 
 
 def _between(edges: np.ndarray) -> np.ndarray:

@@ -6,10 +6,10 @@ with what was measured, so the pipeline and every page understand it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_light import Window, read_light
 from galaxy_core.frame_measures import EDGE, SATURATED
 from galaxy_core.image_limits import safe_name
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 SIDE_RADII = 8.0  # of a stamp, in half-light radii: about what Galaxy Zoo's stamps show
 MIN_SIDE_PX, MAX_SIDE_PX = 32, 512
@@ -227,12 +230,29 @@ def _stamp_cards(frame: SkyFrame, row: pd.Series, side: int, galaxy_id: str) -> 
     if isinstance(unit, str) and unit.strip():
         cards["BUNIT"] = unit.strip()
     if frame.wcs is not None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of distortions, which do not matter over a stamp
-            place = frame.wcs.deepcopy()
-            place.wcs.crpix = place.wcs.crpix - np.array([left, top])
-            cards |= {card.keyword: card.value for card in place.to_header().cards}
+        middle = (side - 1) / 2
+        cards |= _local_cards(frame.wcs, left + middle, top + middle, middle + 1)
     return cards
+
+
+def _local_cards(wcs: WCS, x: float, y: float, crpix: float) -> dict[str, object]:
+    """Cards of the plane that touches the sky at a place of the frame, pixel ``crpix`` of both axes of a stamp.
+
+    So a stamp needs none of the frame's distortions; none where the frame's projection has no such place.
+    """
+    from astropy.wcs import WCS
+
+    world = wcs.all_pix2world([[x, y], [x - 0.5, y], [x + 0.5, y], [x, y - 0.5], [x, y + 0.5]], 0)
+    if not np.isfinite(world).all():
+        return {}
+    plane = WCS(naxis=2)
+    plane.wcs.ctype = [f"{kind[:5]}TAN" for kind in wcs.wcs.ctype]
+    plane.wcs.radesys, plane.wcs.equinox = wcs.wcs.radesys, wcs.wcs.equinox
+    plane.wcs.crval = world[0]
+    there = plane.wcs_world2pix(world, 1)  # with a pixel of one degree
+    plane.wcs.cd = np.column_stack([there[2] - there[1], there[4] - there[3]])
+    plane.wcs.crpix = [crpix, crpix]
+    return {card.keyword: card.value for card in plane.to_header().cards}
 
 
 def _extension(stamp: np.ndarray | None, cards: dict[str, object]) -> bytes:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from galaxy_core.linear_denoising import MIN_MESH_SIDE_PX, SKY_MESH_PX, linear_noise_sigma
-from galaxy_core.noise import estimate_sky
+from galaxy_core.frame_noise import cell_edges, noise_cells
+from galaxy_core.linear_denoising import MIN_MESH_SIDE_PX, linear_noise_sigma
+from galaxy_core.noise import MAD_TO_SIGMA, estimate_sky
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WHOLE_PX = 2**20  # frames of at most so many pixels are looked at whole for their noise, larger ones in windows
 WINDOWS, WINDOW_PX = 5, 128  # so many along each side
 BLANK_SHARE, BLANK_TOUCHING = 0.02, 0.8  # of the pixels; of blank pixels, those with blank ones to the right and below
+BLANK_SIGMA = 10.0  # from the other pixels, in frames of whole numbers
 SATURATED_SIGMA = 10.0  # above the sky: a limit below that is not where this frame saturates
 PLATEAU_PX = 4  # pixels at exactly the highest value that make it a limit of the detector
 # Cards with the value from which pixels are not to be trusted, in the order in which they are believed.
@@ -41,6 +43,8 @@ class FrameSurvey:
         Height and width.
     sigma : float
         Standard deviation of the noise; 0 for a band of one value, or without a finite pixel.
+    scatter : float
+        Of the cells of `galaxy_core.frame_noise.noise_cells` whose noise is ``sigma``; NaN where that is not known.
     saturated_from : float
         Pixels at or above are saturated; infinity where nothing says so.
     blank : float
@@ -54,6 +58,7 @@ class FrameSurvey:
 
     shape: tuple[int, int]
     sigma: float
+    scatter: float
     saturated_from: float
     blank: float
     any_finite: bool
@@ -89,9 +94,9 @@ def survey_frame(rows: Rows, shape: tuple[int, int], header: fits.Header | None 
     windows = _windows(rows, shape)
     blank = _blank_value(windows)
     windows = [np.where(window == np.float32(blank), np.float32(np.nan), window) for window in windows]
-    sigma = _noise(windows)
     meshed = min(shape) >= MIN_MESH_SIDE_PX
-    edges = [_cell_edges(side) if meshed else np.array([0, side]) for side in shape]
+    sigma, scatter = _noise(windows, meshed)
+    edges = [cell_edges(side) if meshed else np.array([0, side]) for side in shape]
     level, extremes = _read_cells(rows, edges, blank, meshed)
     lowest, highest, at_highest = extremes
     any_finite = bool(lowest <= highest)
@@ -100,7 +105,7 @@ def survey_frame(rows: Rows, shape: tuple[int, int], header: fits.Header | None 
     level = _mended(level)
     limit = _saturated_from(header, float(np.median(level)), sigma, highest, at_highest)
     weights = [_spline_weights(edge) for edge in edges]
-    return FrameSurvey(tuple(shape), sigma, limit, blank, any_finite, level, *weights)
+    return FrameSurvey(tuple(shape), sigma, scatter, limit, blank, any_finite, level, *weights)
 
 
 def _windows(rows: Rows, shape: tuple[int, int]) -> list[np.ndarray]:
@@ -123,38 +128,57 @@ def _starts(side: int) -> list[int]:
 def _blank_value(windows: list[np.ndarray]) -> float:
     """The value that fills what was never observed, as the corners of a mosaic: zero or the lowest; NaN if none.
 
-    Noise is never exactly one value over an area, except in frames of small whole numbers, which are left alone.
+    Noise is never exactly one value over an area, except in frames of small whole numbers, as a sky of single photons:
+    there the value must lie far from all else.
     """
-    finite = [window[np.isfinite(window)] for window in windows]
-    finite = [values for values in finite if values.size]
-    if not finite or all((values == np.rint(values)).all() for values in finite):
+    finite = np.concatenate([window[np.isfinite(window)] for window in windows])
+    if not finite.size:
         return np.nan
+    whole = (finite == np.rint(finite)).all()
     n_pixels = sum(window.size for window in windows)
-    for value in {0.0, float(min(values.min() for values in finite))}:
+    for value in {0.0, float(finite.min())}:
         same = [window == np.float32(value) for window in windows]
         n_same = sum(int(where.sum()) for where in same)
         if n_same <= BLANK_SHARE * n_pixels:
             continue
         inside = sum(int(where[:-1, :-1].sum()) for where in same)
         touching = sum(int((where[:-1, :-1] & where[1:, :-1] & where[:-1, 1:]).sum()) for where in same)
-        if touching > BLANK_TOUCHING * max(inside, 1):
+        if touching > BLANK_TOUCHING * max(inside, 1) and not (whole and _near(value, finite)):
             return value
     return np.nan
 
 
-def _noise(windows: list[np.ndarray]) -> float:
-    """Median over windows of which at least half can be used; over all that can if no window is half usable."""
+def _near(value: float, finite: np.ndarray) -> bool:
+    """Whether a value lies within the noise of the other pixels, which is at least the step between whole numbers."""
+    others = finite[finite != np.float32(value)]
+    if not others.size:
+        return True
+    middle = np.median(others)
+    sigma = MAD_TO_SIGMA * np.median(np.abs(others - middle))
+    return bool(abs(middle - value) <= BLANK_SIGMA * max(sigma, np.diff(np.unique(finite)).min()))
+
+
+def _noise(windows: list[np.ndarray], meshed: bool) -> tuple[float, float]:
+    """Noise, and the scatter of cells that have this noise: NaN without a mesh, or where no cell has any.
+
+    Medians over windows of which at least half can be used; over all that can if no window is half usable. The scatter
+    is told by its ratio to the noise of the same window, so that it belongs to the noise however that varies.
+    """
     for least in (0.5, 0.0):
         usable = [window for window in windows if np.isfinite(window).mean() > least]
-        sigmas = [sigma for sigma in map(linear_noise_sigma, usable) if sigma > 0]
-        if sigmas:
-            return float(np.median(sigmas))
-    return 0.0
+        noisy = [(sigma, window) for window in usable if (sigma := linear_noise_sigma(window)) > 0]
+        if noisy:
+            sigma = float(np.median([sigma for sigma, _ in noisy]))
+            ratios = [_median_scatter(window) / sigma for sigma, window in noisy] if meshed else []
+            ratios = [ratio for ratio in ratios if ratio > 0]
+            return sigma, sigma * float(np.median(ratios)) if ratios else np.nan
+    return 0.0, np.nan
 
 
-def _cell_edges(side: int) -> np.ndarray:
-    """Borders of cells of about ``SKY_MESH_PX``, none of them narrow."""
-    return np.rint(np.linspace(0, side, max(round(side / SKY_MESH_PX), 1) + 1)).astype(int)
+def _median_scatter(window: np.ndarray) -> float:
+    unusable = ~np.isfinite(window)
+    cells = noise_cells(np.where(unusable, 0, window), unusable)
+    return 0.0 if cells is None else float(np.median(cells))
 
 
 def _read_cells(
@@ -225,7 +249,14 @@ def _spline_weights(edges: np.ndarray) -> np.ndarray:
 def _saturated_from(header: fits.Header | None, sky: float, sigma: float, highest: float, at_highest: int) -> float:
     """Value from which pixels are saturated: the card's or the plateau's, infinity if there is neither."""
     believable = sky + SATURATED_SIGMA * sigma
-    said = [(header or {}).get(card) for card in SATURATION_CARDS]
-    said = [float(value) for value in said if isinstance(value, int | float) and believable < value < np.inf]
+    said = {card: (header or {}).get(card) for card in SATURATION_CARDS}
+    # DATAMAX is by the FITS standard the highest value of the file: whether that is a limit the plateau says.
+    limits = [
+        float(value)
+        for card, value in said.items()
+        if isinstance(value, int | float)
+        and believable < value < np.inf
+        and (card != "DATAMAX" or np.float32(value) < highest)
+    ]
     plateau = highest if at_highest >= PLATEAU_PX and highest > believable else np.inf
-    return min([*said[:1], plateau])
+    return min([*limits[:1], plateau])

@@ -78,13 +78,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     groups = [tuple(options.frames)] if options.bands else [(path,) for path in options.frames]
     jobs = [FrameJob(group, options.out) for group in groups]
-    check_targets(jobs)
+    forms = ["fits", *(form for form in options.formats if form != "fits")]
+    check_targets(jobs, forms)
     segmenter = options.model if options.method == "segmenter" else None
     separator = None if options.separator == "none" else options.separator
     load = partial(load_networks, segmenter, separator, engine.path(options.artifacts), options.device)
     told = {"psf_fwhm_px": options.psf_fwhm, "galaxy_share": options.galaxy_share}
     config = FrameConfig(options.method, options.sensitivity, seed=options.seed, **told)
-    forms = ["fits", *(form for form in options.formats if form != "fits")]
     entries = {}
     from tqdm import tqdm
 

@@ -141,3 +141,38 @@ def test_stars_are_told_from_galaxies_as_on_the_page_and_only_if_wanted(command,
     code, (report,) = command(path, "--method", "sep", "--psf-fwhm", "3.2", "--galaxy-share", "0.01")
     assert report["seeing"]["field"]["n_stars"] == 0 and report["n_told"] > 15
     assert command(path, "--psf-fwhm", "0")[0] == 2 and command(path, "--galaxy-share", "1.5")[0] == 2
+
+
+def test_results_replace_no_frame_and_no_file_of_others(command, tmp_path, capsys):
+    """Whatever would be lost is named before a frame is searched."""
+    out = tmp_path / "out"
+    out.mkdir()
+    frame = write(out / "field.fits", scene())
+    second = write(out / "field_segmentation.fits", scene(seed=1))
+    before = second.read_bytes()
+    assert command(frame, second, "--method", "sep")[0] == 1
+    assert "field_segmentation.fits, a frame to be searched; choose another folder" in capsys.readouterr().err
+    (tmp_path / "link.fits").symlink_to(second)
+    assert command(frame, tmp_path / "link.fits", "--method", "sep")[0] == 1
+    assert "a frame to be searched" in capsys.readouterr().err
+    assert command(frame, "--method", "sep")[0] == 1
+    assert "field_segmentation.fits, which is no result of this command; choose another" in capsys.readouterr().err
+    assert second.read_bytes() == before and sorted(path.name for path in out.iterdir()) == [frame.name, second.name]
+
+
+def test_results_of_earlier_and_of_stopped_runs_are_replaced(command, tmp_path, monkeypatch):
+    from galaxy_core import frame_jobs
+
+    path, map_of = write(tmp_path / "field.fits", scene()), frame_jobs.write_segmentation
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(frame_jobs, "write_segmentation", stop)
+    assert command(path, "--method", "sep", "--formats", "csv")[0] == 130
+    assert (tmp_path / "out" / "field_catalog.csv").exists()
+    monkeypatch.setattr(frame_jobs, "write_segmentation", map_of)
+    for forms in ((), ("--formats", "csv")):
+        code, (report,) = command(path, "--method", "sep", *forms)
+        assert code == 0 and not report["up_to_date"]
+    assert command(path, "--method", "sep", "--formats", "csv")[1][0]["up_to_date"]

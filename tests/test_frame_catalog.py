@@ -103,6 +103,18 @@ def test_tiles_give_what_the_whole_gives(tmp_path, monkeypatch):
     assert sorted(np.unique(tiled.segmentation)) == list(range(len(places) + 1))
 
 
+def test_an_object_has_the_pixels_that_it_has_in_the_map(tmp_path, monkeypatch):
+    """A galaxy over the border of two tiles, with stars that the first of them has painted."""
+    monkeypatch.setattr(frame_catalog, "TILE_PX", 75)
+    monkeypatch.setattr(frame_catalog, "MARGIN_PX", 20)
+    pixels = scene() + gaussian((160, 150), 78, 80, 60_000, 12.0, 0.6).astype(np.float32)
+    for y in range(66, 98, 7):
+        pixels += gaussian((160, 150), 72 + y % 3 * 3, y, 4_000, 1.5).astype(np.float32)
+    catalog = catalogue(write(tmp_path / "a.fits", pixels))
+    counted = np.bincount(catalog.segmentation.ravel(), minlength=len(catalog.objects) + 1)[1:]
+    assert catalog.objects["n_pixels"].tolist() == counted.tolist()
+
+
 def test_neighbours_are_parted_and_flagged(tmp_path):
     pixels = scene() + gaussian((160, 150), 47, 31, 15_000, WIDTH_PX).astype(np.float32)
     catalog = catalogue(write(tmp_path / "a.fits", pixels))

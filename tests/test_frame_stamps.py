@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
-from sky_frames import NOISE, SIDE, SKY, SOURCES, band_bytes, fits_bytes, sky_pixels
+from sky_frames import NOISE, SIDE, SKY, SOURCES, WCS_CARDS, band_bytes, fits_bytes, sky_pixels
 
 from galaxy_core import frame_stamps as module
 from galaxy_core.catalogs import read_catalog
@@ -134,6 +134,24 @@ def test_a_frame_becomes_a_catalog(frame, catalog, tmp_path):
         place = WCS(hdus[1].header, naxis=2).wcs_world2pix([[first["ra_deg"], first["dec_deg"]]], 0)[0]
         assert place == pytest.approx([first["x"] - hdus[1].header["FRAMEX"], first["y"] - hdus[1].header["FRAMEY"]])
     assert decode_image((folder / "stamps.fits").read_bytes(), "stamps.fits", 1).pixels.shape[1:] == (side, side)
+
+
+@pytest.mark.parametrize("axes", [("RA---TAN-SIP", "DEC--TAN-SIP"), ("GLON-TAN-SIP", "GLAT-TAN-SIP")])
+def test_a_stamp_of_a_distorted_frame_has_coordinates_of_its_own(tmp_path, axes):
+    """Far from where the distortion is zero: the frame's linear part is tens of pixels off."""
+    cards = WCS_CARDS | {"CTYPE1": axes[0], "CTYPE2": axes[1], "CRPIX1": 2048.0, "CRPIX2": 1024.0, "A_ORDER": 2}
+    cards |= {"B_ORDER": 2, "A_2_0": 8.5e-6, "A_1_1": -5e-6, "B_0_2": -6e-6, "B_1_1": 6e-6, "RADESYS": "ICRS"}
+    (tmp_path / "a.fits").write_bytes(fits_bytes(sky_pixels(), **cards))
+    with open_sky_frame([tmp_path / "a.fits"]) as opened:
+        found = catalogue_frame(opened, FrameConfig("sep"))
+        folder = write_stamp_catalog(opened, found.objects, range(len(found.objects)), tmp_path / "field")
+        with fits.open(folder / "stamps.fits") as hdus:
+            for hdu in hdus[1:]:
+                own, (rows, columns) = WCS(hdu.header), np.indices(hdu.data.shape)
+                x, y = columns + hdu.header["FRAMEX"], rows + hdu.header["FRAMEY"]
+                world = own.wcs_pix2world(columns.ravel(), rows.ravel(), 0)
+                places = opened.wcs.all_world2pix(*world, 0)
+                np.testing.assert_allclose(places, [x.ravel(), y.ravel()], atol=0.05)
 
 
 def test_a_frame_without_coordinates_and_a_name_in_any_language(tmp_path):

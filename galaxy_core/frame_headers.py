@@ -1,0 +1,106 @@
+"""What the header of a frame says of brightness and of place on the sky."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+ZERO_POINT_CARDS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPT", "ZEROPOIN", "PHOTZP", "MAG0", "ZP")
+GAIN_CARDS = ("EGAIN", "GAIN", "CCDGAIN")  # GAIN of amateur cameras is a setting, and EGAIN the electrons of a count
+# Drizzled rates say EXPTIME 1, for the pixels' second, and TEXPTIME for the light collected.
+COLLECTING_CARDS = ("TEXPTIME", "EXPTIME", "EXPOSURE")
+CALIBRATED = re.compile(r"jy|jansky|mgy|magg|(?<![a-z])(mag|erg|w(att)?\b)")
+A_SECOND = re.compile(r"(/|\bper)\s*s(ec(onds?)?)?\b|\bs(ec)?\s*(\^|\*\*)?\s*\(?-1")
+ELECTRONS = re.compile(r"electron|^e(?![a-z])")
+COUNTS = re.compile(r"^(counts?|adu|dn)\b")
+CELESTIAL = re.compile(r"(RA--|DEC-|[A-Z](LON|LAT)|[A-Z]{2}L[NT])-")
+LOOKUP_TABLES = re.compile(r"CPDIS|DP\d|D2IM")
+
+
+def zero_point_of(header: fits.Header | None) -> float:
+    """Magnitude of a flux of one by a frame's header; NaN where it does not say.
+
+    A zero point as such (MAGZERO, MAGZPT, PHOTZP, ...), or PHOTFLAM and PHOTPLAM of the Hubble Space Telescope, which
+    give the AB zero point ``-2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408`` (Sirianni et al. 2005, PASP 117, 1049)
+    of light a second; ``2.5 log10(EXPTIME)`` is added where BUNIT names electrons or counts of the whole exposure.
+    """
+    said = _number(header, ZERO_POINT_CARDS)
+    if said is not None and 5 < said < 50:
+        return said
+    flam, plam = _number(header, ("PHOTFLAM",)), _number(header, ("PHOTPLAM",))
+    if not flam or not plam:
+        return float("nan")
+    unit, seconds = _unit(header), 1.0
+    if (ELECTRONS.search(unit) or COUNTS.search(unit)) and not A_SECOND.search(unit):
+        seconds = _number(header, ("EXPTIME",)) or float("nan")
+    return float(-2.5 * np.log10(flam) - 5 * np.log10(plam) - 2.408 + 2.5 * np.log10(seconds))
+
+
+def gain_of(header: fits.Header | None) -> float:
+    """Electrons of one unit of a frame's flux by its header; 0 where it does not say, as of calibrated units.
+
+    Examples
+    --------
+    >>> gain_of({"GAIN": 2.0, "BUNIT": "adu"}), gain_of({"GAIN": 2.0, "BUNIT": "e/s", "EXPTIME": 90.0})
+    (2.0, 90.0)
+    """
+    unit = _unit(header)
+    if CALIBRATED.search(unit):
+        return 0.0
+    gain = 1.0 if ELECTRONS.search(unit) else _number(header, GAIN_CARDS) or 0.0
+    return gain * (_number(header, COLLECTING_CARDS) or 0.0) if A_SECOND.search(unit) else gain
+
+
+def celestial_of(header: fits.Header | None) -> tuple[WCS | None, list[str]]:
+    """Celestial coordinates of a header, or None, and a note if it has some that cannot be used.
+
+    Distortions that lie in further extensions of the file, as those of Hubble's single exposures, are left out.
+    """
+    if header is None:
+        return None, []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wcs = _usable(header) or _usable(_without_lookup_tables(header))
+    if wcs is None and any(CELESTIAL.match(str(header.get(card, ""))) for card in ("CTYPE1", "CTYPE2")):
+        return None, ["The header's coordinates cannot be used, so objects have none on the sky; check its WCS cards."]
+    return wcs, []
+
+
+def _usable(header: fits.Header) -> WCS | None:
+    """Coordinates that pixels can be turned into places of ICRS with."""
+    from astropy.wcs import WCS
+    from astropy.wcs.utils import pixel_to_skycoord
+
+    try:
+        wcs = WCS(header, naxis=2)
+        if wcs.wcs.radesys.strip().upper() == "J2000":  # no name of the standard, and widely written for FK5
+            wcs.wcs.radesys = "FK5"
+        return wcs if wcs.has_celestial and np.isfinite(pixel_to_skycoord(0.0, 0.0, wcs).icrs.ra.deg) else None
+    except Exception:  # astropy and wcslib raise nearly anything on a damaged header; pixels are good without it
+        return None
+
+
+def _without_lookup_tables(header: fits.Header) -> fits.Header:
+    from astropy.io import fits
+
+    return fits.Header([card for card in header.cards if not LOOKUP_TABLES.match(card.keyword)])
+
+
+def _unit(header) -> str:
+    return str((header or {}).get("BUNIT", "")).strip().lower()
+
+
+def _number(header, cards: Sequence[str]) -> float | None:
+    for card in cards:
+        value = (header or {}).get(card)
+        if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value) and value > 0:
+            return float(value)
+    return None

@@ -1,0 +1,116 @@
+"""What a frame's header says: electrons and magnitudes in the units of its pixels, and places on the sky."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from sky_scenes import header, scene, write
+
+from galaxy_core import frame_headers as module
+from galaxy_core.frame_bands import open_sky_frame
+from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
+from galaxy_core.frame_headers import celestial_of, gain_of, zero_point_of
+
+SIP = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-4, "B_1_1": 1e-4}
+
+
+@pytest.mark.parametrize(
+    "unit", ["electron / s", "ELECTRONS/S", "e-/s", "e/s", "electrons s-1", "electrons per second"]
+)
+def test_a_rate_of_electrons_holds_those_of_the_exposure(unit):
+    assert gain_of(fits.Header({"BUNIT": unit, "EXPTIME": 90.0, "CCDGAIN": 2.5})) == 90
+    assert gain_of(fits.Header({"BUNIT": unit, "EXPTIME": 1.0, "TEXPTIME": 300.0})) == 300
+    assert gain_of(fits.Header({"BUNIT": unit, "CCDGAIN": 2.5})) == 0
+
+
+@pytest.mark.parametrize("unit", ["electrons", "ELECTRONS", "e-", "E"])
+def test_electrons_are_electrons(unit):
+    assert gain_of(fits.Header({"BUNIT": unit, "EXPTIME": 90.0, "CCDGAIN": 2.5})) == 1
+
+
+@pytest.mark.parametrize("unit", ["counts/s", "adu / s", "DN/s", "COUNTS/SEC"])
+def test_a_rate_of_counts_holds_the_gain_of_the_exposure(unit):
+    assert gain_of(fits.Header({"BUNIT": unit, "EXPOSURE": 90.0, "GAIN": 2.0})) == 180
+    assert gain_of(fits.Header({"BUNIT": unit, "EXPOSURE": 90.0})) == 0
+
+
+@pytest.mark.parametrize("unit", ["nanomaggy", "Jy", "uJy", "MJy/sr", "erg/s/cm2/A", "1e-17erg/s", "mag", "W m-2"])
+def test_calibrated_light_has_no_gain(unit):
+    assert gain_of(fits.Header({"BUNIT": unit, "EXPTIME": 90.0, "GAIN": 2.0})) == 0
+
+
+@pytest.mark.parametrize("unit", ["", "adu", "counts", "DN", "image units"])
+def test_counts_have_the_gain_of_the_card_and_the_setting_of_a_camera_is_none(unit):
+    assert gain_of(fits.Header({"BUNIT": unit, "EXPTIME": 90.0, "GAIN": 2.0})) == 2
+    assert gain_of(fits.Header({"BUNIT": unit, "GAIN": 120, "EGAIN": 0.25})) == 0.25
+    assert gain_of(None) == 0
+
+
+@pytest.mark.parametrize("unit", ["ELECTRONS", "COUNTS", "electron"])
+def test_an_exposure_has_the_magnitudes_of_its_rate(unit):
+    cards = {"PHOTFLAM": 7e-20, "PHOTPLAM": 5921.0}
+    rate = zero_point_of(fits.Header({**cards, "BUNIT": f"{unit}/S", "EXPTIME": 1000.0}))
+    assert rate == pytest.approx(26.617, abs=1e-3)
+    assert zero_point_of(fits.Header({**cards, "BUNIT": unit, "EXPTIME": 1000.0})) == pytest.approx(rate + 7.5)
+    assert np.isnan(zero_point_of(fits.Header({**cards, "BUNIT": unit})))
+    assert np.isnan(zero_point_of(fits.Header({**cards, "BUNIT": unit, "EXPTIME": 0.0})))
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"RADESYS": "GAPPT"},
+        {"CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"},
+        {"CTYPE1": "SLON-TAN", "CTYPE2": "SLAT-TAN"},
+        {"CTYPE1": "PLON-TAN", "CTYPE2": "PLAT-TAN"},
+        {"CDELT1": 0.0},
+    ],
+)
+def test_coordinates_that_cannot_be_used_leave_objects_without_and_a_note(tmp_path, cards):
+    with open_sky_frame([write(tmp_path / "a.fits", scene(), header(**cards))]) as frame:
+        catalog = catalogue_frame(frame, FrameConfig("sep"))
+    assert len(catalog.objects) == 4 and catalog.objects["ra_deg"].isna().all()
+    assert len(catalog.notes) == 1 and "check its WCS cards" in catalog.notes[0]
+
+
+def test_a_frame_without_coordinates_needs_no_note():
+    assert celestial_of(None) == celestial_of(header(with_wcs=False)) == (None, [])
+    assert celestial_of(fits.Header({"CTYPE1": "", "CTYPE2": "LINEAR"})) == (None, [])
+
+
+def test_j2000_is_fk5(tmp_path):
+    places = []
+    for system in ("J2000", "FK5"):
+        with open_sky_frame([write(tmp_path / "a.fits", scene(), header(RADESYS=system))]) as frame:
+            places.append(catalogue_frame(frame, FrameConfig("sep")).objects[["ra_deg", "dec_deg"]])
+    assert np.isfinite(places[0]).all(axis=None)
+    np.testing.assert_array_equal(*places)
+
+
+def test_coordinates_with_tables_in_other_extensions_are_used_without_them():
+    """As of Hubble's single exposures, whose polynomial stays."""
+    plain = header(**SIP)
+    tables = {"CPDIS1": "Lookup", "CPDIS2": "Lookup", "D2IMDIS1": "Lookup", "D2IMARR": "x", "D2IMEXT": "y"}
+    wcs, notes = celestial_of(plain + fits.Header({**tables, "DP1": "EXTVER: 1.0", "DP1.NAXES": 2.0, "CPERR1": 0.1}))
+    assert notes == [] and wcs.sip is not None
+    corners = [[0.0, 0.0], [149.0, 159.0]]
+    np.testing.assert_allclose(wcs.all_pix2world(corners, 0), WCS(plain).all_pix2world(corners, 0), rtol=1e-12)
+
+
+def test_a_band_named_like_an_error_leaves_errors_alone(tmp_path):
+    paths = [write(tmp_path / f"{name}.fits", scene(), header(FILTER=name)) for name in ("r", "err", "Err_r")]
+    with open_sky_frame(paths) as frame:
+        catalog = catalogue_frame(frame, FrameConfig("sep"))
+    assert catalog.band_names == ("r", "band_err", "band_Err_r")
+    objects = catalog.objects
+    assert (objects["flux_err"] < objects["flux"] / 3).all()
+    assert len({name.casefold() for name in objects}) == len(objects.columns)
+    np.testing.assert_array_equal(objects["flux_err"], objects["flux_err_r"])
+
+
+def test_examples():
+    assert doctest.testmod(module).failed == 0

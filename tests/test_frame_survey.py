@@ -1,0 +1,68 @@
+"""What is known of a frame before it is searched: its limits, what was never observed, and noise that varies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sky_scenes import PLACES, gaussian, header, scene, write
+from test_frame_catalog import SEP, catalogue, nearest
+
+from galaxy_core import frame_catalog
+from galaxy_core.frame_bands import open_sky_frame
+from galaxy_core.frame_catalog import catalogue_frame
+from galaxy_core.frame_measures import SATURATED
+from galaxy_core.frame_survey import survey_frame
+from galaxy_core.images import AstroImage
+
+
+def test_the_highest_value_that_the_header_states_is_no_limit(tmp_path):
+    """DATAMAX is that of the file; four pixels at it are a limit, and so is one below the highest pixel."""
+    pixels = scene()
+    highest = float(pixels.max())
+    catalog = catalogue(write(tmp_path / "a.fits", pixels, header(DATAMAX=highest)))
+    assert not (catalog.objects["flags"] & SATURATED).any()
+    pixels[28:30, 39:41] = highest
+    catalog = catalogue(write(tmp_path / "a.fits", pixels, header(DATAMAX=highest)))
+    assert nearest(catalog, *PLACES[0])[0]["flags"] & SATURATED
+    catalog = catalogue(write(tmp_path / "a.fits", scene(), header(DATAMAX=highest - 50)))
+    assert nearest(catalog, *PLACES[0])[0]["flags"] & SATURATED
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_the_border_of_a_registered_stack_is_no_sky(tmp_path, kind):
+    pixels = np.zeros((300, 320), dtype=kind)
+    pixels[70:230, 80:230] = scene()
+    with open_sky_frame([write(tmp_path / "a.fits", pixels)]) as frame:
+        assert frame.bands[0].survey.blank == 0
+    catalog = catalogue(tmp_path / "a.fits")
+    assert len(catalog.objects) == 4 and 1 < catalog.threshold < 1.5
+
+
+@pytest.mark.parametrize(("mean", "step"), [(0.02, 1), (0.05, 100), (0.5, 1), (4.0, 100)])
+def test_a_sky_of_single_photons_is_all_observed(mean, step):
+    photons = step * np.random.default_rng(0).poisson(gaussian((300, 320), 100, 100, 3_000, 3.0) + mean)
+    assert np.isnan(survey_frame(lambda top, bottom: photons[top:bottom].astype(np.float32), photons.shape).blank)
+
+
+def test_a_quiet_middle_does_not_flood_the_rest():
+    """The threshold is set on the middle of the frame, and holds for all of it."""
+    pixels = np.random.default_rng(0).normal(0, 1, (800, 800)).astype(np.float32)
+    pixels[200:600, 200:600] /= 2
+    with open_sky_frame([AstroImage(pixels[None], True, None, "FITS", "a.fits", 32)]) as frame:
+        catalog = catalogue_frame(frame, replace(SEP, false_per_megapixel=20.0))
+    assert len(catalog.objects) < 60
+
+
+def test_tiles_of_unlike_noise_have_errors_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(frame_catalog, "TILE_PX", 300)
+    monkeypatch.setattr(frame_catalog, "MARGIN_PX", 20)
+    places = np.arange(20, 600, 40)
+    pixels = np.random.default_rng(0).normal(0, 1, (300, 600))
+    pixels[:, 300:] *= 3
+    pixels += sum(gaussian(pixels.shape, x, y, 3_000, 1.5) for x in places for y in (100, 200))
+    objects = catalogue(write(tmp_path / "a.fits", pixels.astype(np.float32))).objects
+    loud = objects["x"] > 330
+    quiet = objects["x"] < 270
+    assert objects["flux_err"][loud].median() / objects["flux_err"][quiet].median() == pytest.approx(3, rel=0.15)
