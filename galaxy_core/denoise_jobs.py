@@ -20,7 +20,7 @@ from galaxy_core.saved_images import stem_of
 LEDGER = ".denoise.jsonl"
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fz")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", *FITS_SUFFIXES)
-RULES = 1  # raised when the same input, model and options are to give another result
+RULES = 2  # raised when the same input, model and options are to give another result
 
 
 @dataclass(frozen=True)

@@ -77,25 +77,32 @@ def write_hats(
     Raises
     ------
     ExportError
-        The packages are missing, the catalog has no positions, or the folder holds something.
+        The packages are missing, the catalog has no positions, or the folder holds something or cannot be written.
     """
     check_packages()
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExportError(f"{folder} holds something already; give another folder, or remove it first.")
-    ra, dec, row_bytes = _positions(stream)
-    placed = np.isfinite(ra) & np.isfinite(dec)
-    if not placed.any():
-        raise ExportError("This catalog has no positions (ra_deg, dec_deg), by which HATS is cut; choose votable.")
-    rows = partition_rows or int(np.clip(PARTITION_BYTES / max(row_bytes, 1), 1, MOST_ROWS))
-    partition = make_partition(ra[placed], dec[placed], rows)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    if partition_rows is not None and partition_rows < 1:
+        raise ExportError(f"A partition holds at least 1 row, not {partition_rows:,}; ask for more rows a partition.")
+    folder = Path(folder).absolute()  # since "." has no name
+    partial = folder.parent / f".{folder.name}.partial"
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ExportError(f"{folder} holds something already; give another folder, or remove it first.")
+        ra, dec, row_bytes = _positions(stream)
+        placed = np.isfinite(ra) & np.isfinite(dec)
+        if not placed.any():
+            raise ExportError("This catalog has no positions (ra_deg, dec_deg), by which HATS is cut; choose votable.")
+        rows = partition_rows or int(np.clip(PARTITION_BYTES / max(row_bytes, 1), 1, MOST_ROWS))
+        partition = make_partition(ra[placed], dec[placed], rows)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
         n_margin = _write_all(stream, partial, name, placed, partition, margin_arcsec, report)
         folder.rmdir() if folder.exists() else None
         partial.rename(folder)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ExportError(
+            f"Cannot write {folder}: {reason}; free some space or choose a folder you may write to."
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return HatsReport(folder, int(placed.sum()), len(partition.pixels), int((~placed).sum()), n_margin)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from galaxy_core.anomaly import N_TREES
 from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, Manifest
+from galaxy_core.clustering.centres import check_seed
 from galaxy_core.embedding import ImageSettings
 from galaxy_core.stability import N_REFITS
 
@@ -67,6 +68,9 @@ class PipelineConfig:
     fit_limit: int = DEFAULT_FIT_LIMIT
     n_trees: int = N_TREES
 
+    def __post_init__(self) -> None:
+        check_seed(self.seed)  # at once: a map or clustering that cannot be made would be a note
+
     @classmethod
     def from_manifest(cls, config: dict) -> PipelineConfig:
         """The config a manifest was made with."""
@@ -76,11 +80,17 @@ class PipelineConfig:
 
 
 def keep_added(config: PipelineConfig, published: Manifest | None) -> PipelineConfig:
-    """The config with the clusterings that people added to what is published: a rerun must not lose them."""
+    """The config with what people added to what is published: a rerun must not lose it.
+
+    That is whole clusterings and, where one of the config is made as it was, what it was put to and its own seed.
+    """
     before = published.config.get("clusterings", {}) if published else {}
-    return replace(
-        config, clusterings={**config.clusterings, **{n: s for n, s in before.items() if n not in config.clusterings}}
-    )
+    clusterings = dict(config.clusterings)
+    for name, settings in before.items():
+        wanted = clusterings.get(name, settings)
+        if all(settings.get(key) == wanted.get(key) for key in ("method", "space", "params")):
+            clusterings[name] = {**wanted, **settings}
+    return replace(config, clusterings=clusterings)
 
 
 def package_versions() -> dict:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from galaxy_core.clustering.centres import check_seed, number, whole
 from galaxy_core.placer import Fitted, PlaceOthers, Placer, fill_in, openers_of, place_others
 from galaxy_core.placing import open_beside, open_discriminants, open_smoothed, open_tsne, saved_trees, without
 from galaxy_core.principal import Transform, fit_pca
@@ -85,12 +86,13 @@ def fit_projection(
     Raises
     ------
     VectorError
-        Unusable vectors or classes, an unknown method, or dimensions that the method cannot give.
+        Unusable vectors or classes, an unknown method, or dimensions, a seed or parameters it cannot be made with.
     """
     if method not in METHODS:
         raise VectorError(f"There is no projection method {method!r}; choose one of {', '.join(METHODS)}.")
     if n_components < 1 or (method == "tsne" and n_components > 2):
         raise VectorError(f"{method} cannot give {n_components} dimensions; ask for 2.")
+    check_seed(seed)
     vectors = check_vectors(vectors, f"A {method} projection")
     drawn_by = method
     if method in ("umap", "tsne") and (len(vectors) < FEWEST_FOR_NEIGHBORHOODS or (vectors == vectors[0]).all()):
@@ -164,19 +166,20 @@ def fit_umap(
     Parameters
     ----------
     n_neighbors : int
-        Size of the neighbourhoods that are kept; at most the number of other galaxies.
+        Size of the neighbourhoods that are kept, 2 or more; at most the number of other galaxies.
     min_dist : float, optional
-        How tightly galaxies may pack: 0.1 on a map, so that points stay apart, and 0 in more dimensions, which are for
-        clustering.
+        How tightly galaxies may pack, 0 to 1: 0.1 on a map, so that points stay apart, and 0 in more dimensions, which
+        are for clustering.
     """
-    import umap
-
+    default = 0.1 if n_components <= 2 else 0.0
     params = {
-        "n_neighbors": max(2, min(int(n_neighbors), len(vectors) - 1)),
-        "min_dist": float((0.1 if n_components <= 2 else 0.0) if min_dist is None else min_dist),
+        "n_neighbors": max(2, min(whole(number(n_neighbors, "n_neighbors", 2), "n_neighbors"), len(vectors) - 1)),
+        "min_dist": number(default if min_dist is None else min_dist, "min_dist", 0, 1),
         # the spectral start needs more galaxies than dimensions
         "init": "spectral" if len(vectors) > n_components + 2 else "random",
     }
+    import umap
+
     fitted = umap.UMAP(**params, n_components=n_components, random_state=seed, n_jobs=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a disconnected graph and a random fall-back of the start are both fine
@@ -198,11 +201,11 @@ def fit_tsne(
     Parameters
     ----------
     perplexity : float
-        The number of neighbours that matter to a galaxy; at most a third of the other galaxies.
+        The number of neighbours that matter to a galaxy, 1 or more; at most a third of the other galaxies.
     """
+    params = {"perplexity": min(number(perplexity, "perplexity", 1), (len(vectors) - 1) / 3)}
     from openTSNE import TSNE
 
-    params = {"perplexity": min(float(perplexity), (len(vectors) - 1) / 3)}
     # one thread: several add forces up in an order that changes from run to run
     fitted = TSNE(**params, n_components=n_components, random_state=seed, n_jobs=1).fit(vectors)
 

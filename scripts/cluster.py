@@ -33,6 +33,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
+from galaxy_core.clustering.centres import LARGEST_SEED
 from galaxy_core.engine import Engine
 from galaxy_core.errors import ArtifactError, GalaxyError
 from scripts.engine_options import add_engine_options, engine_of
@@ -85,6 +86,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"--method is needed: {', '.join(METHODS)}")
     if min([*options.seed, options.stability, options.redraws, options.fit_limit or 0]) < 0:
         parser.error("--seed, --stability, --redraws and --fit-limit cannot be negative")
+    if max([0, *options.seed]) > LARGEST_SEED:
+        parser.error(f"--seed takes numbers up to {LARGEST_SEED:,}")
     if options.sweep and ("=" not in options.sweep or options.stability or options.redraws or options.null):
         parser.error("--sweep takes KEY=VALUES, and none of --stability, --redraws and --null")
     options.params = parse_settings(parser, options.param, "--param")

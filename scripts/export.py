@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.errors import GalaxyError
-from scripts.reporting import Bars
+from scripts.reporting import Bars, artifacts_folder
 
 
 def parse() -> argparse.Namespace:
@@ -36,7 +36,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--model", help="whose embedding (default: the one the maps were made from)")
     parser.add_argument("--partition-rows", type=int, help="at most so many rows in a partition of hats")
-    parser.add_argument("--artifacts", type=Path, default=Path(DEFAULT_ROOT), help="folder of results (%(default)s)")
+    parser.add_argument(
+        "--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)"
+    )
     return parser.parse_args()
 
 
@@ -63,6 +65,9 @@ def main() -> int:
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped; nothing was written, and the same command starts anew.", file=sys.stderr)
+        return 130
     left = f", {made.n_without_position:,} without a position left out" if made.n_without_position else ""
     print(f"{made.n_rows:,} galaxies in {made.n_partitions:,} partitions{left}: {made.folder}")
     return 0

@@ -30,7 +30,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--address", default="127.0.0.1", help="of this machine's network; there are no passwords")
     parser.add_argument("--port", type=int, default=8501, help="where the app answers (%(default)s)")
     parser.add_argument("--artifacts", default=str(PROJECT / "artifacts"), help="catalogs and models (beside app.py)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not 1 <= options.port <= 65535:
+        parser.error(f"a port is a number from 1 to 65535, not {options.port}")
+    return options
 
 
 def share_heaps() -> None:

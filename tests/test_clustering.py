@@ -172,7 +172,10 @@ def test_nan_is_named_with_a_count(method):
         ("agglomerative", {"n_clusters": 30}, "needs 30 different vectors"),
         ("agglomerative", {"linkage": "nearest"}, "ward, average, complete, single"),
         ("agglomerative", {"n_sample": 5}, "between n_clusters and 20,000"),
+        ("hdbscan", {"min_cluster_share": "abc"}, "min_cluster_share must be a number, not 'abc'"),
         ("dbscan", {"eps": 0.0}, "eps above 0"),
+        ("dbscan", {"eps": "abc"}, "eps must be a number, not 'abc'"),
+        ("dbscan", {"eps": np.inf}, "eps must be a number, not inf"),
         ("dbscan", {"min_samples": 1}, "at least 2"),
         ("fuzzy", {}, "choose one of hdbscan, kmeans, dbscan, agglomerative, gmm"),
     ],
@@ -181,6 +184,13 @@ def test_impossible_parameters_are_one_sentence(method, params, sentence):
     vectors = np.random.default_rng(0).normal(size=(20, 4))
     with pytest.raises(VectorError, match=sentence):
         fit_clustering(method, vectors, seed=0, **params)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_the_libraries_do_not_take_is_one_sentence(seed):
+    vectors = np.random.default_rng(0).normal(size=(20, 4))
+    with pytest.raises(VectorError, match=f"A seed must be a number from 0 to 4,294,967,295, not {seed}"):
+        fit_clustering("kmeans", vectors, seed=seed, n_clusters=2)
 
 
 @pytest.mark.parametrize("vectors", [np.zeros((0, 4)), np.zeros(7), np.zeros((7, 0))])

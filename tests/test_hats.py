@@ -13,12 +13,13 @@ import pytest
 from conftest import make_catalog
 from hats_fields import field, stream_of
 
-from galaxy_core import artifacts
+from galaxy_core import artifacts, catalog_export
 from galaxy_core.artifacts.streaming import stream_columns
 from galaxy_core.catalog_export import export_hats
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import ArtifactError, CatalogError, ExportError
 from galaxy_core.hats_export import MISSING, write_hats
+from scripts import export
 
 PROJECT = Path(__file__).resolve().parents[1]
 lsdb = pytest.importorskip("lsdb", reason=MISSING)
@@ -179,9 +180,27 @@ def test_an_export_that_fails_leaves_nothing(tmp_path):
         if len(calls) > 1:
             raise OSError("the disk is gone")
 
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(ExportError, match=r"Cannot write .*/f: the disk is gone; free some space"):
         write_hats(stream, tmp_path / "f", "f", partition_rows=10)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_and_partitions_of_no_row_are_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("keep")
+    for folder, reason in (("file/f", "Not a directory"), ("f" * 300, "File name too long")):
+        with pytest.raises(ExportError, match=f"Cannot write .*/{folder}: {reason}"):
+            write_hats(stream_of(field(5)), tmp_path / folder, "f")
+    for rows in (0, -1):
+        with pytest.raises(ExportError, match=f"at least 1 row, not {rows}"):
+            write_hats(stream_of(field(5)), tmp_path / "f", "f", partition_rows=rows)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_folder_one_is_in_can_be_written_where_it_is_empty(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert write_hats(stream_of(field(5)), ".", "f").folder == tmp_path / "here"
+    assert (tmp_path / "here" / "collection.properties").is_file()
 
 
 # ---------------------------------------------------------------- streams
@@ -240,6 +259,24 @@ def test_the_command_writes_hats_and_votable_with_ucds(tiny_root, tmp_path):
     assert all(check_ucd(field.ucd, check_controlled_vocabulary=True) for field in fields.values() if field.ucd)
     done = run("tiny", "--artifacts", tiny_root, "--format", "csv", "--out", tmp_path / "t.csv", "--with", "images")
     assert done.returncode == 1 and "hats alone" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_command_takes_addresses_as_the_others_do(tiny_root, tmp_path, monkeypatch, capsys):
+    words = ["export.py", "tiny", "--format", "csv", "--out", str(tmp_path / "t.csv"), "--artifacts"]
+    monkeypatch.setattr(sys, "argv", [*words, tiny_root.as_uri()])
+    assert export.main() == 0 and capsys.readouterr().out.startswith("90 galaxies")
+    monkeypatch.setattr(sys, "argv", [*words, "s3://sky/atlas"])
+    assert export.parse().artifacts == artifacts.root_of("s3://sky/atlas")
+
+
+def test_the_command_that_is_stopped_says_so(tiny_root, tmp_path, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalog_export, "export_table", stop)
+    words = ["tiny", "--format", "csv", "--out", str(tmp_path / "t.csv"), "--artifacts", str(tiny_root)]
+    monkeypatch.setattr(sys, "argv", ["export.py", *words])
+    assert export.main() == 130 and capsys.readouterr().err.startswith("Stopped; nothing was written")
 
 
 def test_nothing_of_hats_is_loaded_before_it_is_asked_for():

@@ -94,6 +94,17 @@ def test_a_rerun_of_the_pipeline_keeps_clusterings_that_were_added(galaxy_folder
     assert set(run(galaxy_folder, tmp_path, seed=3).manifest.clusterings) == {"kmeans_3", "kmeans_2"}
 
 
+def test_a_rerun_of_the_pipeline_keeps_what_was_measured_on_its_own_clusterings(galaxy_folder, pipeline_root, tmp_path):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    tried = {**CONFIG.clusterings["kmeans_2"], "stability": 2, "redraws": 2, "null": True}
+    other = {**CONFIG.clusterings["kmeans_3"], "params": {"n_clusters": 4, "n_init": 2}, "null": True}
+    before = add_clusterings(tmp_path, "sample", {"kmeans_2": tried, "kmeans_3": other}).manifest
+    after = run(galaxy_folder, tmp_path).manifest
+    assert {"stability", "stability_redrawn", "null"} <= set(after.clusterings["kmeans_2"]["scores"])
+    assert after.clusterings["kmeans_2"] == before.clusterings["kmeans_2"]
+    assert after.config["clusterings"]["kmeans_3"] == CONFIG.clusterings["kmeans_3"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -58,6 +58,24 @@ def test_the_commands_write_the_same_files_whoever_places(made, tmp_path, engine
     assert manifest.clusterings["kmeans_4_pca_2"]["measures"]["n_fitted"] == 30
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--seed", "-1"], "A seed must be a number from 0 to 4,294,967,295, not -1."),
+        (["--projection", "umap", "--set", "min_dist=7"], "min_dist must be a number from 0 to 1, not 7."),
+        (["--projection", "tsne", "--set", "perplexity=0"], "perplexity must be a number of at least 1, not 0."),
+    ],
+)
+def test_maps_that_cannot_be_made_are_one_sentence_and_change_nothing(
+    made, tmp_path, monkeypatch, capsys, words, sentence
+):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(sys, "argv", ["project.py", "sample", *words, "--artifacts", str(tmp_path)])
+    assert project.main() == 1
+    assert capsys.readouterr().err.splitlines()[-1].split("\r")[-1] == sentence
+    assert hashes(tmp_path / "sample") == hashes(made / "sample")
+
+
 def stop(step: str, done: int, total: int) -> None:
     """Ctrl-C in the midst of placing."""
     if step == "placing" and done >= 12:

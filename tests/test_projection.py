@@ -158,6 +158,25 @@ def test_bad_input_is_one_sentence():
         place(fit_projection("pca", vectors, seed=0), vectors[:, :3])
 
 
+@pytest.mark.parametrize(
+    ("method", "params", "sentence"),
+    [
+        ("umap", {"n_neighbors": "abc"}, "n_neighbors must be a number of at least 2, not 'abc'"),
+        ("umap", {"n_neighbors": -3}, "n_neighbors must be a number of at least 2, not -3"),
+        ("umap", {"n_neighbors": 2.5}, "n_neighbors must be a whole number, not 2.5"),
+        ("umap", {"min_dist": 7}, "min_dist must be a number from 0 to 1, not 7"),
+        ("umap", {"min_dist": np.nan}, "min_dist must be a number from 0 to 1, not nan"),
+        ("tsne", {"perplexity": 0}, "perplexity must be a number of at least 1, not 0"),
+        ("tsne", {"perplexity": "abc"}, "perplexity must be a number of at least 1, not 'abc'"),
+        ("pca", {"seed": -1}, "A seed must be a number from 0 to 4,294,967,295, not -1"),
+        ("umap", {"seed": 2**32}, "A seed must be a number from 0 to 4,294,967,295, not 4294967296"),
+    ],
+)
+def test_numbers_that_no_map_can_be_made_with_are_one_sentence(method, params, sentence):
+    with pytest.raises(VectorError, match=sentence):
+        fit_projection(method, groups()[0], **{"seed": 0, **params})
+
+
 def test_the_module_loads_without_umap_or_torch():
     code = "import sys, galaxy_core.projection; print(sorted({'umap', 'torch', 'numba'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

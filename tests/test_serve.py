@@ -73,6 +73,13 @@ def test_health_is_told_and_the_server_ends_with_0(broken_root, tmp_path, ending
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.parametrize("port", ["0", "99999"])
+def test_a_port_that_there_is_not_is_refused(port):
+    command = [sys.executable, str(PROJECT / "scripts" / "serve.py"), "--port", port]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 2 and done.stderr.endswith(f"a port is a number from 1 to 65535, not {port}\n")
+
+
 WORK = """
 import sys, threading, time
 from pathlib import Path

@@ -17,6 +17,7 @@ from galaxy_core import artifacts, clustering, spaces
 from galaxy_core.artifacts.sweeps import SCHEMA
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.errors import ArtifactError
+from galaxy_core.pipeline import rerun_steps
 from galaxy_core.spaces import fit_space, parse_space, place_in_space, uses_classes
 from galaxy_core.sweeps import parse_values, run_sweep, sweep
 from galaxy_core.vectors import VectorError
@@ -113,6 +114,18 @@ def test_sweeps_of_another_embedding_are_not_read_and_go_with_the_next(root):
     run_sweep(root, "sample", KMEANS, "n_clusters", [4])
     artifacts.write_manifest(root, "sample", manifest)
     assert len(artifacts.read_sweeps(root, "sample")) == 0
+
+
+def test_sweeps_of_another_sample_are_not_read_and_those_of_all_galaxies_name_none(root):
+    source = artifacts.sweep_source(artifacts.read_manifest(root, "sample"))
+    assert len(source.split()) == 3
+    rerun_steps(root, "sample", lambda config: replace(config, fit_limit=60))
+    assert artifacts.sweep_source(artifacts.read_manifest(root, "sample")) == source
+    for limit in (30, 40):
+        rerun_steps(root, "sample", lambda config, limit=limit: replace(config, fit_limit=limit))
+        assert len(artifacts.read_sweeps(root, "sample")) == 0
+        fits, _ = run_sweep(root, "sample", KMEANS, "n_clusters", [2])
+        assert fits["source"].tolist() == [f"{source} {limit}"]
 
 
 def test_a_stored_space_is_used_and_one_that_is_not_is_made(root, monkeypatch):

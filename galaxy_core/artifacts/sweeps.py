@@ -1,7 +1,7 @@
 """The table of sweeps: what clusterings come out for a range of parameters, a row a fit.
 
 Rows are added one by one while a sweep runs, so the table is not listed in the manifest. Every row remembers which
-embedding it was measured on; those of another embedding are not read.
+embedding it was measured on, and how large a sample of it was fitted; those of another are not read.
 """
 
 from __future__ import annotations
@@ -69,9 +69,11 @@ def append_sweep(root: str | Path, name: str, rows: Sequence[dict]) -> Path:
 
 
 def sweep_source(manifest: Manifest) -> str:
-    """Names the embedding a sweep was made on: the model, and what went into the step that made it."""
+    """Names what a sweep was made on: the model, what went into the step that embedded, and the size of a sample."""
     step = manifest.config.get("steps", {}).get("images", {})
-    return f"{manifest.model} {step.get('fingerprint', '')[:16]} {manifest.seed}"
+    limit = manifest.config.get("fit_limit", 0)
+    sampled = f" {limit}" if 0 < limit < manifest.n_galaxies else ""
+    return f"{manifest.model} {step.get('fingerprint', '')[:16]} {manifest.seed}{sampled}"
 
 
 def _read(root: str | Path, name: str) -> pd.DataFrame:

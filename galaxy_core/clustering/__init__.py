@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from galaxy_core.clustering.centres import cluster_gmm, cluster_kmeans, open_centres, open_mixture, whole
+from galaxy_core.clustering.centres import check_seed, cluster_gmm, cluster_kmeans, open_centres, open_mixture, whole
 from galaxy_core.clustering.density import (
     cluster_dbscan,
     cluster_hdbscan,
@@ -103,6 +103,7 @@ def fit_clustering(
     """
     params = {name: value for name, value in params.items() if value is not None}
     check_params(METHODS, method, params, "clustering method")
+    check_seed(seed)
     vectors = check_vectors(vectors, f"Clustering with {method}")
     if sample is None:
         fit = METHODS[method](vectors, seed, **params)

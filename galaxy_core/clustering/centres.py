@@ -14,6 +14,7 @@ FIRST_COUNTED = 20
 """Among the first so many galaxies for each cluster there are nearly always enough with different vectors."""
 
 COVARIANCES = ("full", "tied", "diag", "spherical")
+LARGEST_SEED = 2**32 - 1  # of what NumPy's older generators take, which the libraries draw from
 
 
 def cluster_kmeans(vectors: np.ndarray, seed: int, *, n_clusters: int = 8, n_init: int = 10) -> Fit:
@@ -158,9 +159,33 @@ def two_threads():
 def whole(value, name: str) -> int:
     """``value`` as an int, or a sentence that it is not a whole number."""
     try:
-        number = int(value)
+        found = int(value)
     except (TypeError, ValueError, OverflowError):
-        number = None
-    if number is None or number != value:
+        found = None
+    if found is None or found != value:
         raise VectorError(f"{name} must be a whole number, not {value!r}.")
-    return number
+    return found
+
+
+def number(value, name: str, low: float = -np.inf, high: float = np.inf) -> float:
+    """``value`` as a finite float from ``low`` to ``high``, or a sentence that it is none.
+
+    Examples
+    --------
+    >>> number("0.5", "min_dist", 0, 1)
+    0.5
+    """
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = np.nan
+    if not (np.isfinite(found) and low <= found <= high):
+        least = f" of at least {low:,}" if low > -np.inf else ""
+        wanted = f" from {low:,} to {high:,}" if high < np.inf else least
+        raise VectorError(f"{name} must be a number{wanted}, not {value!r}.")
+    return found
+
+
+def check_seed(seed: int) -> None:
+    """Raise `VectorError` for a seed that the libraries do not take."""
+    number(seed, "A seed", 0, LARGEST_SEED)

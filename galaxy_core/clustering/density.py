@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from galaxy_core.clustering.centres import whole
+from galaxy_core.clustering.centres import number, whole
 from galaxy_core.clustering.placers import open_cores, open_nowhere, open_tree, tree_arrays
 from galaxy_core.clustering.result import UNCLUSTERED, Fit, blocks, nowhere
 from galaxy_core.placer import Placer
@@ -99,7 +99,7 @@ def _least_size(n_galaxies: int, size: int | None, share: float | None) -> int:
     """``min_cluster_size`` from what was given, or why it cannot be."""
     if size is not None and share is not None:
         raise VectorError("HDBSCAN takes min_cluster_size or min_cluster_share, not both; drop one of them.")
-    if share is not None and not 0 < share <= 0.5:
+    if share is not None and not 0 < (share := number(share, "min_cluster_share")) <= 0.5:
         raise VectorError(f"HDBSCAN needs a min_cluster_share above 0 and up to 0.5, not {share!r}.")
     if size is None:
         return default_min_cluster_size(n_galaxies, SMALLEST_CLUSTER_SHARE if share is None else share)
@@ -131,7 +131,7 @@ def cluster_dbscan(vectors: np.ndarray, seed: int, *, eps: float | None = None, 
     if min_samples is None:
         min_samples = min(max(5, 2 * vectors.shape[1]), max(2, n_galaxies))
     min_samples = whole(min_samples, "min_samples")
-    if min_samples < 2 or (eps is not None and not 0 < eps < np.inf):
+    if min_samples < 2 or (eps is not None and number(eps, "eps") <= 0):
         raise VectorError(f"DBSCAN needs min_samples of at least 2 and an eps above 0, but got {min_samples}, {eps}.")
     if n_galaxies < min_samples or (vectors == vectors[0]).all():
         return _nothing(n_galaxies, {"eps": eps, "min_samples": min_samples})
