@@ -14,6 +14,7 @@ from galaxy_core import frame_headers as module
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
 from galaxy_core.frame_headers import celestial_of, gain_of, zero_point_of
+from galaxy_core.images import read_image
 
 SIP = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-4, "B_1_1": 1e-4}
 
@@ -25,6 +26,18 @@ def test_a_rate_of_electrons_holds_those_of_the_exposure(unit):
     assert gain_of(fits.Header({"BUNIT": unit, "EXPTIME": 90.0, "CCDGAIN": 2.5})) == 90
     assert gain_of(fits.Header({"BUNIT": unit, "EXPTIME": 1.0, "TEXPTIME": 300.0})) == 300
     assert gain_of(fits.Header({"BUNIT": unit, "CCDGAIN": 2.5})) == 0
+
+
+@pytest.mark.parametrize("own", [None, 30.0])
+def test_how_long_light_was_collected_may_stand_in_the_primary_header(tmp_path, own):
+    image = fits.ImageHDU(scene(), name="SCI")
+    image.header["BUNIT"] = "ELECTRONS/S"
+    if own:
+        image.header["EXPTIME"] = own
+    primary = fits.PrimaryHDU(header=fits.Header({"EXPTIME": 690.0, "OBJECT": "M 67"}))
+    fits.HDUList([primary, image]).writeto(tmp_path / "flt.fits")
+    found = read_image(tmp_path / "flt.fits").header
+    assert gain_of(found) == (own or 690) and "OBJECT" not in found
 
 
 @pytest.mark.parametrize("unit", ["electrons", "ELECTRONS", "e-", "E"])
