@@ -7,6 +7,7 @@ results that are alike otherwise, with the number of seeds, since expensive ways
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from galaxy_core import embedding
 from galaxy_core.errors import ArtifactError
+from galaxy_core.published_lookups import MOST
 
 SCHEMA = 1
 PATTERN = "few_labels*.json"
@@ -28,7 +30,6 @@ WAYS = {
     UNLABELLED: "the fine-tuned net trained on with all training images, labelled or not, by what it said of them",
     SCRATCH: "the encoder of the contrastive denoiser, from random weights",
 }
-MEASURE = "python scripts/evaluate.py few_labels LAYOUT:PATH --models contrastive_denoiser --json {path}"
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,12 @@ def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] |
     return max(0.0, middle - float(half)), min(1.0, middle + float(half))
 
 
+def measure_command(path: Path) -> str:
+    """The command that makes a file of results."""
+    words = ["python", "scripts/evaluate.py", "few_labels", "LAYOUT:PATH", "--models", "contrastive_denoiser"]
+    return shlex.join([*words, "--json", str(path)])
+
+
 def find_results(root: str | Path) -> dict[str, Path]:
     """Name and path of every file of results under ``<root>/models``, and of those that are shipped."""
     found: dict[str, Path] = {}
@@ -144,7 +151,7 @@ def read_results(path: str | Path) -> LabelEfficiency:
         It is missing, damaged, of another version, or holds a number that cannot be.
     """
     path = Path(path)
-    again = f"restore it or measure again with `{MEASURE.format(path=path)}`"
+    again = f"restore it or measure again with `{measure_command(path)}`"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["schema"] != SCHEMA:
@@ -163,8 +170,8 @@ def read_results(path: str | Path) -> LabelEfficiency:
         size = record.get("config", {}).get("training", {}).get("input_px")
         trained_px = None if size is None else int(size)
     except FileNotFoundError as error:
-        raise ArtifactError(f"There is no {path}; make it with `{MEASURE.format(path=path)}`.") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ArtifactError(f"There is no {path}; make it with `{measure_command(path)}`.") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged; {again}.") from error
     return LabelEfficiency(path, catalog, tuple(names), *counts, tuple(summarise(results)), passes, trained_px)
 
@@ -174,7 +181,9 @@ def _check(row: dict) -> None:
     shares = [row[key] for key in ("share", "accuracy", "macro_f1")]
     counts = [row[key] for key in ("n_labels", "n_test", "seed")]
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in [*shares, *counts])
-    if not numbers or not all(0 <= value <= 1 for value in shares) or row["share"] == 0 or row["n_labels"] < 1:
+    if not numbers or not all(0 <= value <= 1 for value in shares) or row["share"] == 0:
         raise ValueError("a number that cannot be")
+    if not 1 <= row["n_labels"] <= MOST:
+        raise ValueError("a number of labels that cannot be")
     if not isinstance(row["model"], str) or row["way"] not in WAYS:
         raise ValueError("an unknown way")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,18 @@ import numpy as np
 from galaxy_core.model_files import section
 
 Lookup = Callable[[dict], float | None]
+MOST = 2**53  # of what is counted: up to here floats tell whole numbers apart
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a file is a finite number; a whole number that no float holds counts as infinite.
+
+    Examples
+    --------
+    >>> is_number(0.6), is_number(10**400), is_number(float("nan")), is_number(True)
+    (True, False, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def at(*keys: str) -> Lookup:
@@ -22,8 +35,7 @@ def at(*keys: str) -> Lookup:
 
     def look_up(metrics: dict) -> float | None:
         value = section(metrics, *keys[:-1]).get(keys[-1])
-        known = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
-        return float(value) if known else None
+        return float(value) if is_number(value) else None
 
     return look_up
 
@@ -73,7 +85,7 @@ def four_class_accuracy(metrics: dict) -> float | None:
         confusion = np.array(classes["confusion"], dtype=np.float64)
         order = [classes["class_names"].index(name) for name in names]
         counts = confusion[np.ix_(order, order)]
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError):
         return None
     if len(classes["class_names"]) != 5 or not np.isfinite(counts).all() or not counts.sum():
         return None

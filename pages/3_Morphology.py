@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from galaxy_core.work_tasks import Task
+from galaxy_core.work_tasks import FAILED, Task
 from pages.views import (
     background,
     denoise_files,
@@ -82,3 +82,7 @@ with frame.panel():
             morphology_sources.remember_extensions(sources[place], seen.extensions)
             known = [background.queue().result(task.key) for task in tasks]
             show(sources[place], seen, pixels, [one for one in known if one is not None], model, root)
+        elif background.queue().standing(tasks[place].key).state == FAILED:
+            morphology_sources.remember_extensions(sources[place], denoise_files.images_in(sources[place].item))
+    else:
+        denoise_files.want_nothing(PAGE)

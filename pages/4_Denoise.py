@@ -9,7 +9,7 @@ import streamlit as st
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
-from galaxy_core.work_tasks import Task
+from galaxy_core.work_tasks import FAILED, Task
 from pages.views import (
     background,
     denoise_adapt,
@@ -68,8 +68,10 @@ def show(item: Item, task: Task, others: dict[str, Task], options: Options, root
     queue = background.queue()
     work = queue.result(task.key)
     if work is None:
+        if queue.standing(task.key).state == FAILED:
+            denoise_panels.remember_facts(item, "", denoise_files.images_in(item))
         return
-    denoise_panels.remember_facts(item, work)
+    denoise_panels.remember_facts(item, work.unit, work.extensions)
     chosen = denoise_panels.choose_version(task.key, work)
     versions = [version for version in (queue.result(one.key) for one in others.values()) if version]
     version = next((version for version in versions if version.method == chosen), None)
@@ -96,5 +98,6 @@ with frame.panel():
         show(items[place], tasks[place], others, options, root)
         denoise_files.draw_download_all(tasks)
     else:
-        with suppress(GalaxyError):  # a model that is not there is missed once there is an image
+        denoise_files.want_nothing()
+        with suppress(GalaxyError, OSError):  # a model that is not there is missed once there is an image
             background.queue().get_ready(background.visitor(), denoise_work.first_job(root))

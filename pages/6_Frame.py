@@ -84,3 +84,5 @@ with frame.panel():
         work = background.queue().result(tasks[place].key)
         if work is not None:
             show(items[place], work, root)
+    else:
+        denoise_files.want_nothing(PAGE)

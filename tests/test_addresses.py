@@ -106,7 +106,7 @@ def test_wrong_credentials(store, capsys, open_app):
     finally:
         ask_for_credentials(b"1000000000")
     assert "access is refused" in said and "AWS_PROFILE" in said
-    assert [error.value for error in app.error] == [said] and not app.exception
+    assert [error.value.replace("\\", "") for error in app.error] == [said] and not app.exception
 
 
 def test_no_credentials(store, capsys, monkeypatch):

@@ -76,6 +76,11 @@ def states(app) -> list[str]:
     return [button.label for button in app.button if (button.key or "").startswith("denoise-file-")]
 
 
+def problem(app) -> str:
+    """What is wrong, as it is read."""
+    return app.error[0].value.replace("\\", "")
+
+
 def widget(app, kind, label):
     return next(one for one in app.get(kind) if one.label.startswith(label))
 
@@ -98,6 +103,17 @@ def test_a_process_gets_ready_while_a_file_is_chosen(open_app, model_root, monke
     assert not app.exception and not app.error
     upload(app, ("photo.png", png_bytes(55)))
     assert pid in queue._processes.pids()
+
+
+def test_a_model_that_is_taken_away_meanwhile_is_missed_once_there_is_an_image(open_app, model_root, monkeypatch):
+    from pages.views import denoise_work
+
+    def gone(root):
+        raise FileNotFoundError(root)
+
+    monkeypatch.setattr(denoise_work, "first_job", gone)
+    app = open_app(model_root, PAGE)
+    assert not app.exception and not app.error
 
 
 def test_upload_fits_and_png(open_app, model_root):
@@ -130,7 +146,7 @@ def test_many_files_with_a_bad_one_among_them(open_app, model_root):
     assert said[1].startswith("**broken") and "not an image" in said[1] and "\n" not in said[1]
     assert metrics(app)["Size"] == "50 x 40 px" and not app.error
     app.button(key="denoise-file-1").click().run()
-    assert metrics(app) == {} and len(app.error) == 1 and "broken.png" in app.error[0].value
+    assert metrics(app) == {} and len(app.error) == 1 and "broken.png" in problem(app)
     app.button(key="denoise-file-2").click().run()
     assert metrics(app)["Size"] == "80 x 70 px" and not app.error
     labels = [button.label for button in app.get("download_button")]
@@ -153,7 +169,7 @@ def test_all_results_in_one_zip_file(open_app, model_root):
 def test_bad_upload_is_one_sentence_and_the_page_goes_on(open_app, model_root, data):
     app = open_app(model_root, PAGE)
     assert upload(app, ("broken.png", data)) == {}
-    assert len(app.error) == 1 and "broken.png" in app.error[0].value and "\n" not in app.error[0].value
+    assert len(app.error) == 1 and "broken.png" in problem(app) and "\n" not in problem(app)
     assert upload(app, ("photo.png", png_bytes())) and not app.error
 
 
@@ -267,7 +283,7 @@ def test_missing_and_damaged_model_are_one_sentence(open_app, model_root, tmp_pa
     weights = model_root / "models" / "contrastive_denoiser" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     app = choose(open_app(model_root, PAGE), "Example")
-    assert len(app.error) == 1 and "weights.safetensors" in app.error[0].value
+    assert len(app.error) == 1 and "weights.safetensors" in problem(app)
     weights.unlink()
     app = choose(open_app(model_root, PAGE), "Example")
     assert not app.error, "a root without a model of its own uses the one that is shipped"

@@ -134,6 +134,9 @@ def test_a_damaged_file_is_one_sentence(tmp_path, content):
         {"macro_f1": "0.7"},
         {"share": 0},
         {"n_labels": 0},
+        {"n_labels": float("nan")},
+        {"n_labels": float("inf")},
+        {"n_labels": 10**400},
         {"way": "magic"},
         {"model": 3},
         {"accuracy": float("nan")},
@@ -143,6 +146,25 @@ def test_a_damaged_file_is_one_sentence(tmp_path, content):
 def test_a_result_that_cannot_be_is_found(tmp_path, change):
     with pytest.raises(ArtifactError, match="damaged"):
         read_results(write(tmp_path / "few_labels.json", [result(), result(**change)]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_train": float("inf")},
+        {"n_test": float("nan")},
+        {"models": {"m": {"passes": float("inf")}}},
+        {"config": {"training": {"input_px": float("inf")}}},
+    ],
+)
+def test_a_number_without_an_end_is_found(tmp_path, change):
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_results(write(tmp_path / "few_labels.json", [result()], **change))
+
+
+def test_the_command_names_a_folder_with_spaces(tmp_path):
+    with pytest.raises(ArtifactError, match=f"--json '{tmp_path}/my models/few_labels.json'`"):
+        read_results(tmp_path / "my models" / "few_labels.json")
 
 
 def test_missing_other_version_and_empty(tmp_path):

@@ -103,7 +103,7 @@ def test_broken_results_are_one_sentence_and_the_page_goes_on(open_app, tmp_path
     write_model(tmp_path)
     write(tmp_path).write_bytes(content)
     app = open_app(tmp_path, PAGE)
-    assert not app.exception and len(app.error) == 1 and "few_labels.json" in app.error[0].value
+    assert not app.exception and len(app.error) == 1 and "few_labels.json" in said(app)
     assert "\n" not in app.error[0].value and curve(app) is None
     assert "Model card" in [element.value for element in app.subheader]
 
@@ -115,7 +115,7 @@ def test_two_sets_of_classes_and_one_that_is_broken(open_app, tmp_path):
     write(tmp_path, "few_labels_4_classes.json", class_names=four, n_test=240)
     write(tmp_path, "few_labels_x.json").write_text("{")
     app = open_app(tmp_path, PAGE)
-    assert not app.exception and len(app.error) == 1 and "few_labels_x.json" in app.error[0].value
+    assert not app.exception and len(app.error) == 1 and "few_labels_x.json" in said(app)
     choice = app.selectbox(key="models-labels")
     assert choice.options[1].startswith("4 classes: cigar") and " or " in choice.options[1]
     write(tmp_path, "few_labels_96_px.json", config={"training": {"input_px": 96}})

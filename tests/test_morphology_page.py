@@ -84,7 +84,7 @@ def test_many_files_with_a_bad_one_and_names_in_any_script(open_app, model_root)
     assert all(re.search(r"· [a-z, -]+, \d+ %$", said[number]) for number in (0, 2, 3)), said
     assert not app.error and "Download all 3 rows (CSV)" in [button.label for button in app.get("download_button")]
     app.button(key="morphology-file-1").click().run()
-    assert len(app.error) == 1 and "broken.png" in app.error[0].value and not app.subheader
+    assert len(app.error) == 1 and "broken.png" in text_of(app) and not app.subheader
     finished(app.button(key="morphology-file-2").click().run())
     assert "from all 40 x 40 px" in html_of(app) and not app.error
 
@@ -99,7 +99,7 @@ def test_a_bad_upload_is_one_sentence_and_the_page_goes_on(open_app, model_root,
         data = buffer.getvalue()
     app = open_app(model_root, PAGE)
     upload(app, ("broken.png", data))
-    assert len(app.error) == 1 and "broken.png" in app.error[0].value and "\n" not in app.error[0].value
+    assert len(app.error) == 1 and "broken.png" in text_of(app) and "\n" not in app.error[0].value
     upload(app, ("good.png", png_bytes()))
     assert not app.error and app.subheader
 
@@ -150,7 +150,7 @@ def test_a_galaxy_without_a_picture_is_a_sentence(open_app, model_root):
     artifacts.write_thumbnails(model_root, "tiny", ids, [b""] * len(ids))
     artifacts.write_manifest(model_root, "tiny", manifest)
     app = open_app(model_root, PAGE, catalog="tiny", galaxy="tiny-00004")
-    assert not app.exception and len(app.error) == 1 and "no picture of tiny-00004" in app.error[0].value
+    assert not app.exception and len(app.error) == 1 and "no picture of tiny-00004" in text_of(app)
 
 
 def test_example_and_no_catalog(open_app, tmp_path):
@@ -176,7 +176,7 @@ def test_a_corrupt_model_is_one_sentence(open_app, model_root, file):
     app = open_app(model_root, PAGE)
     assert not app.exception and not app.error, "nothing is asked of it yet"
     app.get("file_uploader")[0].set_value([("a.png", png_bytes(), "image/png"), ("b.png", png_bytes(2), "")]).run()
-    assert not app.exception and len(app.error) == 1 and file in app.error[0].value and "\n" not in app.error[0].value
+    assert not app.exception and len(app.error) == 1 and file in text_of(app) and "\n" not in app.error[0].value
     save_model(model_root / "models" / "vote_regressor", small_net())
     assert finished(app.run()).subheader and not app.error, "a model that is mended is found"
 
@@ -200,6 +200,38 @@ def test_several_models_are_a_choice(open_app, model_root):
     assert app.selectbox(key="morphology-model").options == ["vote_regressor", "second"]
     finished(app.selectbox(key="morphology-model").set_value("second").run())
     assert not app.error and app.subheader[0].value != before
+
+
+def test_a_model_without_weights_is_not_offered(open_app, tmp_path):
+    for name in ("another", "good"):
+        save_model(tmp_path / "models" / name, small_net())
+    (tmp_path / "models" / "another" / "weights.safetensors").unlink()
+    app = choose(open_app(tmp_path, PAGE), "Example")
+    assert not app.error and app.subheader and "morphology-model" not in {box.key for box in app.selectbox}
+
+
+def test_files_nested_too_deep_and_numbers_too_large_are_as_good_as_missing(open_app, model_root):
+    folder = model_root / "models" / "vote_regressor"
+    (model_root / "models" / "deep").mkdir()
+    (model_root / "models" / "deep" / "config.json").write_text("[" * 100_000)
+    weights = json.loads((folder / "config.json").read_text())["weights_sha256"]
+    metrics = {"weights_sha256": weights, "n_test": 10**400, "classes": {"accuracy": 10**400, "macro_f1": 0.5}}
+    app = choose(open_app(model_root, PAGE), "Example")
+    for written, said in (
+        ("[" * 100_000, "It was not measured yet"),
+        (json.dumps(metrics), "Class: macro-F1 0.500 on gal"),
+    ):
+        (folder / "metrics.json").write_text(written)
+        app.run()
+        assert not app.exception and said in text_of(app)
+
+
+def test_the_command_that_measures_can_be_run_as_it_stands(open_app, tmp_path):
+    save_model(tmp_path / "my root" / "models" / "other", small_net())
+    app = choose(open_app(tmp_path / "my root", PAGE), "Example")
+    folder = tmp_path / "my root" / "models" / "other"
+    command = f"scripts/evaluate.py vote_regressor LAYOUT:PATH --model '{folder}' --json '{folder}/metrics.json'`"
+    assert command in text_of(app)
 
 
 def test_measured_on_these_weights_or_not_said(open_app, model_root):

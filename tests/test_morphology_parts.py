@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pyarrow.csv
 import pytest
+from conftest import make_catalog
 
 from galaxy_core import artifacts
 from galaxy_core.morphology import classify_images
@@ -31,6 +32,23 @@ def test_few_labelled_galaxies_are_looked_for_until_found(broken_root):
     assert rows[0] == 7 and sorted(rows) == [7, 37, 67] and similarities == sorted(similarities, reverse=True)
     rows, _ = morphology_nearest.labelled_neighbors(vectors, vectors[7], galaxies, itself=7, k=1)
     assert len(rows) == 1 and rows[0] in (37, 67)
+
+
+@pytest.mark.parametrize(
+    "columns", [("smooth-or-featured_smooth", "smooth-or-featured_featured"), ("odd_yes", "odd_no")]
+)
+@pytest.mark.parametrize("many", [1, 1000])
+def test_a_galaxy_is_labelled_by_a_vote_for_something(tmp_path, monkeypatch, columns, many):
+    monkeypatch.setattr(readers, "MANY", many)  # above, columns are read one by one
+    manifest = make_catalog(tmp_path, answer_columns=columns)
+    catalog = artifacts.read_table(tmp_path, "tiny", "catalog").drop(columns="class")
+    for column, share in zip(columns, (0.7, 0.3), strict=True):
+        catalog[column] = np.where(np.arange(90) < 5, share, np.where(np.arange(90) < 50, 0.0, np.nan))
+    artifacts.write_table(tmp_path, "tiny", "catalog", catalog)
+    artifacts.write_manifest(tmp_path, "tiny", manifest)
+    galaxies = readers.open_catalog(tmp_path, "tiny")
+    assert np.flatnonzero(morphology_nearest.is_labelled(galaxies)).tolist() == [0, 1, 2, 3, 4]
+    assert {morphology_nearest.label_of(galaxies, row) for row in range(5)} <= {"smooth", "yes"}
 
 
 def test_the_table_is_that_of_the_command(tmp_path):

@@ -87,7 +87,7 @@ def read_model_config(folder: str | Path) -> dict:
         raise ModelError(
             f"No model in {folder} ({CONFIG_FILE} is missing); train one or choose another folder."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is not a model's configuration; restore it or train again.") from error
     if model_name not in MODELS:
         raise ModelError(f"{path} names an unknown model '{model_name}'; update Galaxy Atlas to read it.")

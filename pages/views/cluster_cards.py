@@ -35,7 +35,7 @@ def draw_cards(galaxies: Galaxies, first: str, on_open: OnOpen, on_name: Callabl
         Called in the callback after a cluster got another name.
     """
     if sentence := cluster_labels.problem(galaxies):
-        st.error(sentence, icon=":material/build:")
+        frame.show_problem(sentence)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = galaxies.clustering_names
         place = names.index(first)

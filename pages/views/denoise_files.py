@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import streamlit as st
 
-from galaxy_core.errors import ImageError
+from galaxy_core.errors import GalaxyError, ImageError
 from galaxy_core.saved_images import encode_result
 from galaxy_core.work_queue import WorkQueue
 from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Standing, Task
-from pages.views import background, frame
-from pages.views.denoise_work import Work
+from pages.views import background, denoise_work, frame
+from pages.views.denoise_work import Item, Work
 from pages.views.downloads import download_button
 from pages.views.words import ordinal
 
@@ -42,6 +43,12 @@ def work_on(tasks: Sequence[Task], first: Sequence[Task], page: str = "denoise")
     queue.want(background.visitor(), list(ordered.values()), {task.key for task in first}, topic=page)
     if first:
         queue.wait(first[0].key, PATIENCE_S)
+
+
+def want_nothing(page: str = "denoise") -> None:
+    """Give up what was wanted of files that were taken away."""
+    if f"{page}-stopped" in st.session_state:  # who never wanted anything is no visitor of the queue
+        background.queue().want(background.visitor(), [], topic=page)
 
 
 def follow(
@@ -175,7 +182,17 @@ def draw_errors(task: Task, others: dict[str, Task], page: str = "denoise") -> N
     for one in (task, *others.values()):
         standing = queue.standing(one.key)
         if standing.state == FAILED:
-            st.error(standing.error, icon=":material/build:")
+            frame.show_problem(standing.error)
+
+
+def images_in(item: Item) -> tuple:
+    """Images of a FITS file by its headers alone: another one may be readable where the first is not."""
+    known = st.session_state.setdefault("images-in", {})
+    if item.digest not in known:  # a zipped file is unpacked for this
+        known[item.digest] = ()
+        with suppress(GalaxyError):
+            known[item.digest] = denoise_work.extensions_of(item)
+    return known[item.digest]
 
 
 def choose(number: int, page: str = "denoise") -> None:
@@ -222,7 +239,8 @@ def zip_maker(tasks: Sequence[Task], visitor: str) -> Callable[[], bytes]:
             for task in tasks:
                 work = queue.result(task.key) or _made_again(task, visitor)
                 for name, data in encode_result(work.result).items():
-                    archive.writestr(unused_name(name, taken), data)
+                    stem, dot, ending = name.rpartition(".")
+                    archive.writestr(unused_name(stem, taken, dot + ending), data)
         return buffer.getvalue()
 
     return make
@@ -241,18 +259,17 @@ def _made_again(task: Task, visitor: str) -> Work:
     return work
 
 
-def unused_name(name: str, taken: set[str]) -> str:
-    """A name for a file in the zip that no other has; it is taken from then on.
+def unused_name(stem: str, taken: set[str], ending: str = "") -> str:
+    """A name that no other has, numbered where it must be; it is taken from then on.
 
     Examples
     --------
     >>> taken = set()
-    >>> [unused_name(name, taken) for name in ("a.fits", "a.fits", "b.fits")]
-    ['a.fits', 'a (2).fits', 'b.fits']
+    >>> [unused_name(stem, taken, ".fits") for stem in ("a", "a", "a (2)", "b")]
+    ['a.fits', 'a (2).fits', 'a (2) (2).fits', 'b.fits']
     """
-    stem, dot, ending = name.rpartition(".")
-    number, free = 2, name
+    number, free = 2, stem + ending
     while free in taken:
-        free, number = f"{stem} ({number}){dot}{ending}", number + 1
+        free, number = f"{stem} ({number}){ending}", number + 1
     taken.add(free)
     return free

@@ -36,7 +36,7 @@ def choose_options(
     """FITS extension and sky noise of the image that is looked at; both stay with the image."""
     unit, extensions = _facts().get(item.digest, ("", ()))
     noise_place.number_input(
-        f"Sky noise{f' in {unit}' if unit else ''}, if you know it",
+        f"Sky noise{f' in {frame.plain(unit)}' if unit else ''}, if you know it",
         0.0,
         None,
         None,
@@ -73,9 +73,9 @@ def _facts() -> dict[str, tuple[str, tuple]]:
     return st.session_state.setdefault("denoise-facts", {})
 
 
-def remember_facts(item: Item, work: Work) -> None:
+def remember_facts(item: Item, unit: str, extensions: tuple) -> None:
     """Keep what the choices above the image need to know of it; draw them again where that is news."""
-    known, _facts()[item.digest] = _facts().get(item.digest), (work.unit, work.extensions)
+    known, _facts()[item.digest] = _facts().get(item.digest, ("", ())), (unit, extensions)
     if known != _facts()[item.digest]:
         st.rerun()
 
@@ -169,13 +169,14 @@ def draw_facts(work: Work) -> None:
     with st.container(key="denoise-facts"):
         facts = st.columns(4)
     how = "given" if result.noise_given else "estimated"
-    noise = f"{number(result.noise_sigma * work.scale)} {work.unit}"
+    unit = frame.plain(work.unit)
+    noise = f"{number(result.noise_sigma * work.scale)} {unit}"
     facts[0].metric(f"Sky noise, {how}", noise, help="Standard deviation of one pixel of blank sky, one band.")
     facts[1].metric("Size", " x ".join(str(side) for side in result.image.shape[:0:-1]) + " px")
     facts[2].metric("Time", f"{result.seconds:.2g} s", help="Of the model alone.")
     if work.clean is not None:
         before, after = (number(measured.error * work.scale) for measured in (work.before, work.after))
-        facts[3].metric("Error", f"{after} {work.unit}", help=f"Root mean square of the grey image; {before} before.")
+        facts[3].metric("Error", f"{after} {unit}", help=f"Root mean square of the grey image; {before} before.")
     else:
         gained, lost = len(work.after.gained), len(work.after.lost)
         text = "Sources above 5 sigma of the input's noise, found only after, and only before."

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from galaxy_core.added_noise import KINDS
+from galaxy_core.errors import ImageError
 from galaxy_core.images import decode_image
 from pages.views import frame, readers, selection
 from pages.views.denoise_work import Item, pixels_item, upload_item
@@ -60,6 +61,8 @@ def catalog_galaxy(root: Path, place: DeltaGenerator) -> list[Item]:
     galaxies = readers.open_catalog(root, frame.choose_catalog(root))
     chosen = place.selectbox("Galaxy", galaxies.ids, index=selection.open_row(galaxies) or 0)
     picture = readers.thumbnails(galaxies, [galaxies.row_of[chosen]])[0]
+    if not picture:
+        raise ImageError(f"There is no picture of {chosen}; choose another galaxy.")
     return [pixels_item(decode_image(picture, chosen).pixels, f"{chosen}.png")]
 
 

@@ -79,7 +79,7 @@ def artifacts_root(arguments: list[str]) -> Path:
     try:
         return artifacts.root_of(parser.parse_known_args(arguments)[0].artifacts)
     except GalaxyError as error:
-        st.error(str(error), icon=":material/build:")
+        show_problem(str(error))
         st.stop()
     except argparse.ArgumentError:
         st.error("`--artifacts` needs a folder: start with `streamlit run app.py -- --artifacts DIR`.")
@@ -144,13 +144,20 @@ def panel() -> Iterator[None]:
     try:
         yield
     except GalaxyError as error:
-        st.error(str(error), icon=":material/build:")
+        show_problem(str(error))
 
 
 def show_problems(problems: tuple[str, ...]) -> None:
     """Say what could not be read, above the rest of the page, which goes on without it."""
     for problem in problems:
-        st.error(problem, icon=":material/build:")
+        show_problem(problem)
+
+
+def show_problem(problem: str) -> None:
+    """Say what went wrong: names of files as they are, and what stands in backticks, such as a command, as code."""
+    parts = re.split("(`[^`]+`)", problem)
+    said = "".join(part if place % 2 else plain(part) for place, part in enumerate(parts))
+    st.error(said, icon=":material/build:")
 
 
 def plain(text: str) -> str:

@@ -56,9 +56,9 @@ def draw_laboratory(galaxies: Galaxies, projection: str | None, on_change: Calla
     else:
         draw_running(galaxies, kind, on_change)
     if problem := _memory(galaxies).get(f"{kind}-problem"):
-        st.error(problem, icon=":material/build:")
+        frame.show_problem(problem)
     if shown is not None and shown.state == FAILED:
-        st.error(shown.error, icon=":material/build:")
+        frame.show_problem(shown.error)
     elif shown is not None and kind == "cluster" and shown.trial is not None:
         laboratory_result.draw_result(galaxies, projection, shown, on_select)
     elif shown is not None and kind == "sweep" and running is None:

@@ -95,7 +95,7 @@ def draw_outcome(state: str, kind: str, name: str, error: str) -> None:
     """What came of saving or deleting."""
     called = frame.plain(words.name_of(name))
     if state == FAILED:
-        st.error(error, icon=":material/build:")
+        frame.show_problem(error)
     elif state == CANCELLED:
         st.info("Stopped; the stored clusterings are as they were.", icon=":material/info:")
     elif kind == "save":

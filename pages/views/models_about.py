@@ -117,7 +117,8 @@ def facts_of(model: ModelFiles) -> dict[str, str]:
     """What is known of a model's origin and size, as Markdown; what is not known is left out."""
     about = section(model.config, "about")
     catalogs = about.get("catalogs") if isinstance(about.get("catalogs"), list) else []
-    facts = {"Network": frame.plain(str(model.config["model"]))} if "model" in model.config else {}
+    network = model.config.get("model")
+    facts = {"Network": frame.plain(network)} if isinstance(network, str) else {}
     if catalogs:
         facts["Trained on"] = " and ".join(f"`{str(name).replace('`', '')}`" for name in catalogs)
     counted = {"n_train": "training", "n_validation": "validation", "n_train_with_votes": "of those with votes"}

@@ -10,6 +10,7 @@ import streamlit as st
 from galaxy_core import artifacts
 from galaxy_core.errors import ArtifactError
 from galaxy_core.model_files import ModelFiles, section
+from galaxy_core.published_lookups import MOST
 from pages.views import figures, frame, models_figures, models_numbers, readers, selection, words
 from pages.views.gallery import gallery
 from pages.views.models_panels import CHOICE_PX
@@ -68,10 +69,12 @@ def confusion_of(classes: dict) -> tuple[list[str], np.ndarray]:
     names, nothing = classes.get("class_names"), ([], np.zeros((0, 0), np.int64))
     try:
         counts = np.array(classes["confusion"], dtype=np.float64)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return nothing
     whole = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if not whole or counts.shape != (len(names), len(names)) or not np.isfinite(counts).all() or not counts.sum():
+    if not whole or counts.shape != (len(names), len(names)) or not counts.sum():
+        return nothing
+    if not ((counts >= 0) & (counts <= MOST)).all():
         return nothing
     return names, counts.astype(np.int64)
 
@@ -105,12 +108,14 @@ def draw_galaxies(model: ModelFiles, root: Path, ids: list[str], n: int, cell: C
     if not ids:
         st.caption("The metrics do not name these galaxies: measure the model again to see them.")
         return
-    galaxies, rows = find_galaxies(root, ids, model.metrics.get("catalog"))
+    measured = model.metrics.get("catalog")
+    galaxies, rows = find_galaxies(root, ids, measured)
+    of = measured if isinstance(measured, str) else "an unnamed catalog"
     if len(ids) < n:
         st.caption(f"The {len(ids)} surest mistakes of {n:,}.")
     if rows:
-        source, measured = source_of(galaxies.manifest), model.metrics.get("catalog")
-        alike = "" if source == measured else f" ({source}; the ids were measured on {measured})"
+        source = source_of(galaxies.manifest)
+        alike = "" if source == measured else f" ({source}; the ids were measured on {of})"
         st.caption(
             frame.plain(
                 f"{words.count(len(rows))} of {galaxies.name}{alike}, the surest mistake first. Click one to open it on"
@@ -126,8 +131,7 @@ def draw_galaxies(model: ModelFiles, root: Path, ids: list[str], n: int, cell: C
     known = {str(galaxies.ids[row]) for row in rows} if rows else set()
     others = [galaxy_id for galaxy_id in ids if galaxy_id not in known]
     if others:
-        measured = model.metrics.get("catalog")
-        st.caption(frame.plain(f"Not in a catalog on show here; measured on {measured}. Their ids:"))
+        st.caption(frame.plain(f"Not in a catalog on show here; measured on {of}. Their ids:"))
         st.code("\n".join(others), language=None, height=min(240, 60 + 22 * len(others)))
 
 
@@ -145,7 +149,7 @@ def find_galaxies(root: Path, ids: list[str], measured: object) -> tuple[Galaxie
             galaxies = readers.open_catalog(root, name)
         except ArtifactError as error:
             if name == shown:
-                st.error(str(error), icon=":material/build:")
+                frame.show_problem(str(error))
             continue
         rows = [galaxies.row_of[galaxy_id] for galaxy_id in ids if galaxy_id in galaxies.row_of]
         if rows:

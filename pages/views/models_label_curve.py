@@ -8,7 +8,15 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core.errors import ArtifactError
-from galaxy_core.label_efficiency import MEASURE, NO_MODEL, WAYS, LabelEfficiency, Point, find_results, read_results
+from galaxy_core.label_efficiency import (
+    NO_MODEL,
+    WAYS,
+    LabelEfficiency,
+    Point,
+    find_results,
+    measure_command,
+    read_results,
+)
 from galaxy_core.published import CAE, PUBLISHED
 from pages.views import figures, frame, models_label_figure, words
 from pages.views.models_numbers import percent
@@ -29,7 +37,7 @@ def draw_label_curve(root: Path) -> None:
     frame.show_problems(tuple(problems))
     if not read:
         if not problems:
-            command = MEASURE.format(path=root / "models" / "few_labels.json")
+            command = measure_command(root / "models" / "few_labels.json")
             st.caption(f"How right the models are with few labels was not measured here; `{command}` does.")
         return
     with st.container(horizontal=True):

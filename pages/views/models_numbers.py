@@ -9,6 +9,7 @@ import pandas as pd
 
 from galaxy_core.galaxy_zoo import BY_KEY
 from galaxy_core.model_files import section
+from galaxy_core.published_lookups import is_number
 from galaxy_core.vote_tree import QUESTION_KEYS
 from pages.views import words
 from pages.views.models_figures import Curve
@@ -31,7 +32,7 @@ HELD_OUT = {"test": "test split", "held_out_fifth": "test and validation"}
 def value_of(record: object, key: str) -> float:
     """A number of a record; NaN where there is none."""
     value = record.get(key) if isinstance(record, Mapping) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+    return float(value) if is_number(value) else np.nan
 
 
 def percent(value: float) -> str:
@@ -53,7 +54,7 @@ def decimals(value: float) -> str:
 def interval(record: Mapping, key: str, show=percent) -> str:
     """An interval of a record in words; empty where there is none."""
     bounds = record.get(key)
-    if not isinstance(bounds, list) or len(bounds) != 2 or not all(isinstance(b, int | float) for b in bounds):
+    if not isinstance(bounds, list) or len(bounds) != 2 or not all(map(is_number, bounds)):
         return ""
     return f"{show(bounds[0]).removesuffix(' %')} to {show(bounds[1]).removesuffix(' %')}"
 
@@ -144,8 +145,11 @@ def redrawn_table(metrics: dict) -> pd.DataFrame:
     """How well an autoencoder redraws galaxies, beside principal components and the mean image."""
     scores = section(metrics, "reconstruction")
     size, components = value_of(scores, "code_size"), value_of(scores, "n_components")
-    names = {"model": f"code of {size:.0f} numbers", "pca": f"{components:.0f} principal components"}
-    names |= {"mean_image": "nothing: the mean image"}
+    names = {
+        "model": f"code of {size:.0f} numbers" if np.isfinite(size) else "its code",
+        "pca": f"{components:.0f} principal components" if np.isfinite(components) else "principal components",
+        "mean_image": "nothing: the mean image",
+    }
     return pd.DataFrame(
         {
             "redrawn from": name,

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from galaxy_core.artifacts import shown
+from galaxy_core.artifacts import DEFAULT_MODEL, shown
 from galaxy_core.errors import ModelError
 from galaxy_core.model_files import FILES, METRICS_FILE, ModelFiles, model_folders, read_model_files, section
-from pages.views import figures, frame, models_figures, models_numbers, selection, words
+from pages.views import commands, figures, frame, models_figures, models_numbers, selection, words
 from pages.views.models_numbers import percent, value_of
 
 CHOICE_PX = 340
@@ -22,8 +22,6 @@ NO_LESS = (
 )
 BY_CHANCE = """By chance, up to: what 19 of 20 models that are right would stay below on as few galaxies and volunteers.
 An error below that is no sign that fractions are off."""
-TRAIN = "python scripts/train.py contrastive_denoiser LAYOUT:PATH --artifacts {root}"
-MEASURE = "`python scripts/evaluate.py {kind} LAYOUT:PATH --model {folder} --json {metrics}`"
 CURVES_HELP = """Dashed: galaxies that are learned from. Solid: validation galaxies, which choose the pass whose weights
 are kept (dotted), and are never learned from. Axes are logarithmic where all values are positive."""
 STRICT_HELP = """Strict numbers are measured on the galaxy's own pixels. SSIM as published counts the black sky around
@@ -39,7 +37,7 @@ def choose_model(root: Path) -> dict[str, ModelFiles]:
     """Files of all models, the chosen one first; raises `ModelError` where there is none."""
     folders = model_folders(root)
     if not folders:
-        train = TRAIN.format(root=shown(root))
+        train = commands.train(DEFAULT_MODEL, root)
         raise ModelError(f"There is no model under {shown(root, 'models')}; train one with `{train}`.")
     names, asked = list(folders), st.query_params.get("model")
     known = (st.session_state.get("models-model"), asked, st.session_state.get("model_before"), names[0])
@@ -78,7 +76,7 @@ def draw_state(model: ModelFiles) -> None:
             [", ".join(model.missing[:-1]), model.missing[-1]] if model.missing[1:] else model.missing
         )
         st.caption(f"There is no {frame.plain(listed)} in {frame.plain(str(model.folder))}.")
-    again = MEASURE.format(kind=model.kind, folder=model.folder, metrics=model.folder / METRICS_FILE)
+    again = f"`{commands.measure(model.kind, model.folder)}`"
     if model.measured == "others":
         st.warning(
             f"{frame.plain(METRICS_FILE)} was measured on other weights than these; measure again: {again}",
@@ -167,8 +165,8 @@ def draw_numbers(model: ModelFiles) -> None:
         _draw_votes(as_cast)
     if meanings := section(metrics, "definitions"):
         with st.expander("What each number means"):
-            lines = (f"- **{key.replace('_', ' ')}**: {frame.plain(str(text))}" for key, text in meanings.items())
-            st.markdown("\n".join(lines))
+            known = {key.replace("_", " "): text for key, text in meanings.items() if isinstance(text, str)}
+            st.markdown("\n".join(f"- **{name}**: {frame.plain(text)}" for name, text in known.items()))
 
 
 def _draw_classes(classes: dict) -> None:
@@ -186,7 +184,7 @@ def _draw_classes(classes: dict) -> None:
 def _draw_votes(votes: dict) -> None:
     form_of = FORMS.get(str(votes.get("reading")), "")
     st.markdown(f"**Votes**{form_of}, beside the mean training galaxy as the prediction")
-    n, form = value_of(votes, "n_test"), votes.get("form")
+    n = value_of(votes, "n_test")
     table = models_numbers.votes_table(votes)
     _table(table)
     if len(table) and (table["prediction"] == models_numbers.NOISE_FLOOR).any():
@@ -196,7 +194,8 @@ def _draw_votes(votes: dict) -> None:
     if np.isfinite(n):
         of = f" of {votes['catalog']}" if isinstance(votes.get("catalog"), str) else ""
         counted = words.count(int(n), "test galaxy", "test galaxies")
-        st.caption(frame.plain(f"On {counted}{of} with votes, stated in {form} form."))
+        form = f", stated in {votes['form']} form" if isinstance(votes.get("form"), str) else ""
+        st.caption(frame.plain(f"On {counted}{of} with votes{form}."))
     table = models_numbers.calibration_table(votes)
     if len(table):
         st.markdown("**Calibration**, question by question")
@@ -251,7 +250,7 @@ def reliability_curves(votes: dict) -> dict[str, tuple[np.ndarray, np.ndarray, n
         try:
             expected, observed = (np.array(record[name], dtype=np.float64) for name in ("expected", "observed"))
             n = np.nan_to_num(np.array(record["n_values"], dtype=np.float64)).astype(np.int64)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
         if expected.ndim == 1 and expected.shape == observed.shape == n.shape and n.sum() > 0:
             found[key] = expected, observed, n, value_of(record, "expected_calibration_error")

@@ -68,15 +68,14 @@ def draw_nearest(root: Path, square: np.ndarray, name: str, place: tuple[str, in
 
 
 def is_labelled(galaxies: Galaxies) -> np.ndarray:
-    """Which galaxies have a class or votes; bool, shape (n,)."""
+    """Which galaxies have a class or a vote; bool, shape (n,)."""
     if "labelled" not in galaxies.memory:
-        catalog, columns = galaxies.catalog, list(galaxies.manifest.answer_columns)
-        known = np.zeros(len(galaxies), dtype=bool)
+        catalog, known = galaxies.catalog, np.zeros(len(galaxies), dtype=bool)
         if "class" in catalog:
             known |= catalog["class"].notna().to_numpy()
-        columns = [column for column in columns if column in catalog]
-        if columns:
-            known |= catalog[columns].notna().any(axis=1).to_numpy()
+        for column in galaxies.manifest.answer_columns:
+            if column in catalog:
+                known |= catalog[column].gt(0).to_numpy(dtype=bool, na_value=False)
         galaxies.memory["labelled"] = known
     return galaxies.memory["labelled"]
 
@@ -101,7 +100,8 @@ def label_of(galaxies: Galaxies, row: int) -> str:
     """The class of a galaxy in words, or what most volunteers answered."""
     if "class" in galaxies.catalog and not pd.isna(name := galaxies.catalog["class"].iloc[row]):
         return class_words(str(name))
-    return votes.summary(votes.votes_of(galaxies, row))
+    told = votes.votes_of(galaxies, row)
+    return votes.summary(told) or told.path[0].leading.text
 
 
 def nearest_sentence(labels: list[str], name: str) -> str:

@@ -9,12 +9,12 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core.images import encode_png
-from galaxy_core.morphology import Morphology, join_morphologies
+from galaxy_core.morphology import DEFAULT_CLASSIFIER, Morphology, join_morphologies
 from galaxy_core.morphology_table import encode_morphologies
 from galaxy_core.tree_layout import lay_out_tree
 from galaxy_core.turning import EXACT
 from galaxy_core.vote_classes import EIGHT_CLASSES, eight_class_shares
-from pages.views import frame, morphology_words, morphology_work
+from pages.views import commands, frame, morphology_words, morphology_work
 from pages.views.downloads import download_button
 from pages.views.gallery import CARD_PX, data_address
 from pages.views.morphology_words import class_words, in_tree_order
@@ -155,8 +155,7 @@ def draw_trust(model: Model) -> None:
     about, metrics = morphology_work.records_of(model)
     st.subheader("How far to trust this", anchor=False)
     measured = morphology_words.measured_sentences(metrics)
-    command = f"python scripts/evaluate.py vote_regressor LAYOUT:PATH --model {model.name}"
-    missing = f"It was not measured yet: `{command} --json {model.folder / 'metrics.json'}` does."
+    missing = f"It was not measured yet: `{commands.measure(DEFAULT_CLASSIFIER, model.folder)}` does."
     lines = [_text(morphology_words.trained_sentence(about))]
     lines += [_text(sentence) for sentence in measured] or [missing]
     lines.append(

@@ -38,7 +38,7 @@ def draw_pixels(seen: Seen, task: Task) -> None:
         if made is not None:
             _draw_maps(seen, made)
         elif standing.state == FAILED:
-            st.error(standing.error, icon=":material/build:")
+            frame.show_problem(standing.error)
         elif standing.state == STOPPED:
             st.caption("Stopped.")
         else:

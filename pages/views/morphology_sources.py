@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +14,16 @@ from galaxy_core.errors import ImageError
 from galaxy_core.image_limits import safe_name
 from galaxy_core.images import decode_image
 from galaxy_core.saved_images import stem_of
-from pages.views import card_image, denoise_sources, denoise_work, frame, morphology_work, readers, selection
+from pages.views import (
+    card_image,
+    denoise_files,
+    denoise_sources,
+    denoise_work,
+    frame,
+    morphology_work,
+    readers,
+    selection,
+)
 from pages.views.denoise_sources import CATALOG, EXAMPLE, UPLOAD
 from pages.views.denoise_work import Item
 from pages.views.morphology_work import PAGE, Model
@@ -107,12 +115,9 @@ def _choose_part() -> float | None:
 
 def _named(items: list[Item]) -> list[Source]:
     """Uploaded files; ids are the names of the files, numbered where two are alike."""
-    stems, seen = [stem_of(safe_name(item.name)) or "image" for item in items], Counter()
-    sources = []
-    for item, stem in zip(items, stems, strict=True):
-        seen[stem] += 1
-        sources.append(Source(item, stem if seen[stem] == 1 else f"{stem} ({seen[stem]})"))
-    return sources
+    taken: set[str] = set()
+    stems = [stem_of(safe_name(item.name)) or "image" for item in items]
+    return [Source(item, denoise_files.unused_name(stem, taken)) for item, stem in zip(items, stems, strict=True)]
 
 
 def chosen_extension(source: Source) -> int | None:

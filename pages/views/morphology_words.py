@@ -8,6 +8,7 @@ import numpy as np
 
 from galaxy_core.model_files import section
 from galaxy_core.morphology import Morphology
+from galaxy_core.published_lookups import is_number
 from galaxy_core.trees import GZ2
 from galaxy_core.turning import EXACT, Turned
 from galaxy_core.vote_forms import FROM_KAGGLE, TO_KAGGLE, asked_shares, cumulative_from_conditional
@@ -143,46 +144,42 @@ def measured_sentences(metrics: dict) -> list[str]:
         if said:
             where = part.get("catalog") or metrics.get("catalog") or "a catalog that is not named"
             n = part.get("n_test", metrics.get("n_test"))
-            galaxies = f"{n:,} galaxies" if _is_number(n) else "galaxies"
+            galaxies = f"{n:,} galaxies" if is_number(n) else "galaxies"
             sentences.append(f"{title}: {', '.join(said)} on {galaxies} of {where} that were not trained on.")
     return sentences
 
 
 def _class_facts(part: dict) -> list[str]:
     said = []
-    if _is_number(part.get("accuracy")):
+    if is_number(part.get("accuracy")):
         interval = _interval(part.get("accuracy_interval"), lambda value: f"{100 * value:.1f}")
         said.append(f"{100 * part['accuracy']:.1f} % right{interval}")
-    if _is_number(part.get("largest_class_share")):
+    if is_number(part.get("largest_class_share")):
         said.append(f"where the largest class alone gives {100 * part['largest_class_share']:.1f} %")
-    if _is_number(part.get("macro_f1")):
+    if is_number(part.get("macro_f1")):
         said.append(f"macro-F1 {part['macro_f1']:.3f}")
-    if _is_number(part.get("expected_calibration_error")):
+    if is_number(part.get("expected_calibration_error")):
         said.append(f"probabilities off by {part['expected_calibration_error']:.3f} on average")
     return said
 
 
 def _vote_facts(part: dict) -> list[str]:
     model, said = section(part, "model"), []
-    if _is_number(model.get("rmse")):
+    if is_number(model.get("rmse")):
         others = {"training_mean": "the mean galaxy as the answer", "noise_floor": "noise floor"}
         errors = {words: section(part, key).get("rmse") for key, words in others.items()}
-        beside = "; ".join(f"{words}: {error:.3f}" for words, error in errors.items() if _is_number(error))
+        beside = "; ".join(f"{words}: {error:.3f}" for words, error in errors.items() if is_number(error))
         said.append(f"root mean square error {model['rmse']:.3f}" + (f" ({beside})" if beside else ""))
-    if _is_number(model.get("r2")):
+    if is_number(model.get("r2")):
         said.append(f"R² {model['r2']:.3f}")
     held = section(part, "coverage_90", "conditional").get("all")
-    if _is_number(held):
+    if is_number(held):
         said.append(f"the 90 % intervals held {100 * held:.0f} % of the fractions")
     return said
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _interval(pair: object, text) -> str:
-    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(_is_number, pair)):
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(is_number, pair)):
         return ""
     return f" ({text(pair[0])} to {text(pair[1])})"
 
@@ -202,8 +199,8 @@ def trained_sentence(about: dict) -> str:
         return "It is not recorded which images this model was trained on."
     n, counts = about.get("n_train"), []
     for key, what in (("n_train_with_class", "with a class"), ("n_train_with_votes", "with votes")):
-        if _is_number(about.get(key)) and about[key]:
+        if is_number(about.get(key)) and about[key]:
             counts.append(f"{about[key]:,} {what}")
-    galaxies = f"{n:,} galaxies" if _is_number(n) else "galaxies"
+    galaxies = f"{n:,} galaxies" if is_number(n) else "galaxies"
     beside = f" ({', '.join(counts)})" if counts else ""
     return f"Trained on {galaxies} of {' and '.join(map(str, catalogs))}{beside}."

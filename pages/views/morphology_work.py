@@ -9,25 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxy_core.artifacts import fetch_models, shown
-from galaxy_core.catalogs.display import central_part
+from galaxy_core.artifacts import fetch_models
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ImageError, ModelError
 from galaxy_core.images import AstroImage, resize_square
-from galaxy_core.morphology import DEFAULT_CLASSIFIER, Morphology, classify_images, read_stamp
+from galaxy_core.morphology import DEFAULT_CLASSIFIER, Morphology, classify_images, display_part, read_stamp
 from galaxy_core.occlusion import Occlusion, occlude
-from galaxy_core.stretch import to_display
 from galaxy_core.turning import DETAIL, Turned, classify_turned, predict_scores
 from galaxy_core.upload_framing import SURVEY_FRAMES
 from galaxy_core.work_tasks import Report, Task
-from pages.views import denoise_work, loaded_models, upload_search
+from pages.views import commands, denoise_work, loaded_models, upload_search
 from pages.views.denoise_work import Item
 
 PAGE = "morphology"
-TRAIN = (
-    f"python scripts/train.py {DEFAULT_CLASSIFIER} LAYOUT:PATH --start-from artifacts/models/contrastive_denoiser"
-    " --artifacts {root}"
-)
+START_FROM = ("--start-from", "artifacts/models/contrastive_denoiser")
 KINDS = ("morphology_net", "morphology_ensemble")
 
 
@@ -94,12 +89,9 @@ def model_names(root: Path) -> list[str]:
     found = []
     fetch_models(root)
     for config in sorted((root / "models").glob("*/config.json")):
-        try:
-            kind = json.loads(config.read_text(encoding="utf-8")).get("model")
-        except (OSError, ValueError, AttributeError):
-            continue  # what is damaged is said of the model that is chosen
-        if kind in KINDS and config.parent.name != DEFAULT_CLASSIFIER:
-            found.append(config.parent.name)
+        name, kind = config.parent.name, _read_json(config).get("model")
+        if kind in KINDS and name != DEFAULT_CLASSIFIER and has_model(name, root):
+            found.append(name)
     return [DEFAULT_CLASSIFIER, *found] if has_model(DEFAULT_CLASSIFIER, root) or not found else found
 
 
@@ -115,7 +107,7 @@ def has_model(name: str, root: Path) -> bool:
 def open_model(name: str, root: Path) -> Model:
     """The files of a model; raises `ModelError` with the command that trains one."""
     if not has_model(name, root):
-        train = TRAIN.format(root=shown(root))
+        train = commands.train(DEFAULT_CLASSIFIER, root, *START_FROM)
         raise ModelError(
             f"No model that tells morphology is trained yet; make one with `{train}`, where"
             " LAYOUT:PATH is a catalog with classes or votes."
@@ -164,7 +156,7 @@ def _see(item: Item, galaxy_id: str, hdu: int | None, fraction: float | None, mo
     image = item.read(hdu)
     report(0.4)
     fraction = usual_fraction(image) if fraction is None else fraction
-    shown = central_part(to_display(image.pixels, image.linear), fraction)
+    shown = display_part(image.pixels, image.linear, fraction, image.name)
     side = min(shown.shape[1:])
     _, stamp, problem = read_stamp((image.name, lambda: shown), size)
     if problem:
@@ -209,8 +201,9 @@ def tells_both_forms(model: Model) -> bool:
 
 
 def _read_json(path: Path) -> dict:
+    """A file of a model; empty where it is damaged, which is said of the model that is chosen."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -262,7 +262,7 @@ def _show_said(place: str) -> None:
     """What was done last, once, where it was done."""
     kind, text = st.session_state.get("tags_said", {}).pop(place, ("", ""))
     if kind == "error":
-        st.error(text, icon=":material/build:")
+        frame.show_problem(text)
     elif kind:
         st.caption(text)
 

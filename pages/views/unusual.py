@@ -123,7 +123,7 @@ def draw_actions(galaxies: Galaxies, batch: list[int], n_answers: int) -> None:
         tagging.draw_who("unusual")
     kind, text = st.session_state.pop("unusual_said", ("", ""))
     if kind:
-        (st.error if kind == "error" else st.caption)(text)
+        (frame.show_problem if kind == "error" else st.caption)(text)
 
 
 def draw_list(

@@ -1,0 +1,36 @@
+"""Commands that pages print, quoted so that they run as they stand; capitals are for the reader to fill in."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from galaxy_core.artifacts import shown
+from galaxy_core.model_files import METRICS_FILE
+from galaxy_core.recipes import RECIPES
+
+CATALOG = "LAYOUT:PATH"
+OF_NETWORK = {
+    "morphology_net": "vote_regressor",
+    "morphology_ensemble": "vote_regressor",
+    "autoencoder": "cae",
+    "star_galaxy": "star_galaxy_vae",
+}
+
+
+def train(recipe: str, root: Path, *options: str) -> str:
+    """Trains a model into a folder of artifacts."""
+    return shlex.join(["python", "scripts/train.py", recipe, CATALOG, *options, "--artifacts", str(shown(root))])
+
+
+def measure(kind: str, folder: Path) -> str:
+    """Measures the model in a folder, of a recipe or a network, and keeps the numbers there.
+
+    Examples
+    --------
+    >>> measure("morphology_net", Path("my models/m"))
+    "python scripts/evaluate.py vote_regressor LAYOUT:PATH --model 'my models/m' --json 'my models/m/metrics.json'"
+    """
+    recipe = OF_NETWORK.get(kind, kind)
+    words = ["python", "scripts/evaluate.py", recipe if recipe in RECIPES else "RECIPE", CATALOG]
+    return shlex.join([*words, "--model", str(folder), "--json", str(folder / METRICS_FILE)])
