@@ -111,7 +111,7 @@ def test_damaged_weights_are_named(model, tmp_path):
         load_model(folder)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "not json", '{"model": "resnet9000", "config": {}}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "not json", "[" * 100_000, '{"model": "resnet9000", "config": {}}'])
 def test_a_damaged_configuration_is_one_sentence(model, tmp_path, text):
     folder = save_model(tmp_path / "m", model)
     (folder / "config.json").write_text(text)
