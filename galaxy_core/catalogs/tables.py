@@ -6,6 +6,7 @@ Object ids have 18 digits, more than a float64 holds, so an id column is read as
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -29,8 +30,9 @@ ITS_OWN_COLUMNS = ("galaxy_id", "ra_deg", "dec_deg", "class", "split_group")
 def folder_of(root: Path | str, layout: str) -> Path | Place:
     """``root`` as a path or a place in a store, once it is known to be a folder."""
     folder = place_of(root)
-    if not folder.is_dir():
-        reason = "is a file" if folder.exists() else "does not exist"
+    local = isinstance(folder, Path)  # whose own methods raise for a name that is too long
+    if not (os.path.isdir(folder) if local else folder.is_dir()):
+        reason = "is a file" if (os.path.exists(folder) if local else folder.exists()) else "does not exist"
         raise CatalogError(f"{layout}:{root} {reason}; give the path of the folder that holds the catalog.")
     return folder
 
