@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.catalogs.display import central_part
+from galaxy_core.catalogs.display import display_part
 from galaxy_core.catalogs.image_files import image_ids
 from galaxy_core.central_object import CROPS, cropped
 from galaxy_core.embedding import find_model
-from galaxy_core.errors import CatalogError, GalaxyError, ImageError, ModelError
+from galaxy_core.errors import CatalogError, GalaxyError, ModelError
 from galaxy_core.images import read_image, resize_square
-from galaxy_core.stretch import to_display
 from galaxy_core.vote_classes import EIGHT_CLASSES, eight_class_shares
 from galaxy_core.vote_forms import FROM_KAGGLE
 from galaxy_core.vote_intervals import Shares, conditional_intervals, cumulative_intervals
@@ -30,7 +29,6 @@ from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS
 
 DEFAULT_CLASSIFIER = "vote_regressor"
 BATCH = 64
-CENTRE = 0.5  # of each side of what is looked at: a galaxy without a pixel there is not seen
 Item = tuple[str, Callable[[], np.ndarray]]  # galaxy_id, and what gives its display image (3, height, width)
 
 
@@ -198,16 +196,6 @@ def read_display(path: Path, field_fraction: float = 1.0) -> np.ndarray:
     """The image of a file as people see it, float32 (3, height, width) in [0, 1], cut to its central part."""
     image = read_image(path)
     return display_part(image.pixels, image.linear, field_fraction, image.name)
-
-
-def display_part(pixels: np.ndarray, linear: bool, fraction: float, name: str) -> np.ndarray:
-    """The central part of an image as models and people see it; raises `ImageError` where it shows no galaxy at all.
-
-    Pixels without a value are shown black, as sky is, so a galaxy that was masked would be told from nothing.
-    """
-    if not np.isfinite(central_part(pixels, CENTRE * fraction)).any():
-        raise ImageError(f"{name} has no finite pixels in its central part.")
-    return central_part(to_display(pixels, linear), fraction)
 
 
 def file_items(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.errors import ImageError
 from galaxy_core.stretch import to_display
+
+CENTRE = 0.5  # of each side of what is looked at: a galaxy without a pixel there is not seen
 
 
 def load_display(catalog: Catalog, row: int) -> np.ndarray:
@@ -17,6 +20,16 @@ def load_display(catalog: Catalog, row: int) -> np.ndarray:
         If the image cannot be read.
     """
     return central_part(to_display(catalog.load_image(row), catalog.linear), catalog.field_fraction)
+
+
+def display_part(pixels: np.ndarray, linear: bool, fraction: float, name: str) -> np.ndarray:
+    """The central part of an image as models and people see it; raises `ImageError` where it shows no galaxy at all.
+
+    Pixels without a value are shown black, as sky is, so a galaxy that was masked would be told from nothing.
+    """
+    if not np.isfinite(central_part(pixels, CENTRE * fraction)).any():
+        raise ImageError(f"{name} has no finite pixels in its central part.")
+    return central_part(to_display(pixels, linear), fraction)
 
 
 def central_part(image: np.ndarray, fraction: float) -> np.ndarray:

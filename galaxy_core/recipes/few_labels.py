@@ -32,18 +32,18 @@ from galaxy_core.label_efficiency import (
     as_points,
     summarise,
 )
-from galaxy_core.model_files import read_model_files, section
+from galaxy_core.model_files import read_model_files
 from galaxy_core.models import load_model, read_model_config
 from galaxy_core.recipes.few_labels_frozen import FrozenConfig, cached_features, soft_whitening
 from galaxy_core.recipes.few_labels_training import TrainingConfig
 from galaxy_core.recipes.few_labels_ways import Subject, Task, key_of, run_way
+from galaxy_core.recipes.starting_weights import begun_with_labels
 from galaxy_core.splits import TEST, TRAIN, VALIDATION
 from galaxy_core.stamps import make_stamps
 from galaxy_core.vectors import has_class
 
 STAMP_PX = 128
 ENCODER_PHASES = ("contrast", "redraw", "whole")
-LABEL_COUNTS = ("n_train_with_class", "n_train_with_votes")  # in the record of what learned from labels
 Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
@@ -222,16 +222,6 @@ def load_encoder(folder: str | Path, device: str) -> nn.Module:
     if not hasattr(getattr(model, "encoder", None), "features"):
         raise ModelError(f"{name} is a {model.name}, which has no encoder to read features from.")
     return model
-
-
-def begun_with_labels(record: dict) -> bool:
-    """Whether a model was started from one that learned from labels, or taught by one, by their ``config.json``."""
-    about = section(record, "about")
-    before = [section(about, origin) for origin in ("started_from", "taught_by") if origin in about]
-    return any(
-        any(section(earlier, "about").get(count) for count in LABEL_COUNTS) or begun_with_labels(earlier)
-        for earlier in before
-    )
 
 
 def checksum_of(encoder: nn.Module) -> str:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from galaxy_core.errors import ModelError
 from galaxy_core.fetching import FetchError, RemoteFile, fetch_file
+from galaxy_core.model_files import section
 from galaxy_core.models import load_model, read_model_config
 from galaxy_core.models.resnet import GalaxyResNet, ResNetEncoder
 
@@ -18,6 +19,7 @@ Report = Callable[[str, int, int, dict], None]
 MEGABYTE, TIMEOUT_S, N_TRIES = 1_000_000, 20, 3
 SCRATCH = "Training begins from scratch, without ImageNet weights"
 PUBLISHED_WIDTH = 64
+LABEL_COUNTS = ("n_train_with_class", "n_train_with_votes")  # in the record of what learned from labels
 READOUT = ("centre", "axes")  # set anew by each recipe
 HUGGING_FACE = "https://huggingface.co"
 _PATH = "timm/resnet{depth}.a1_in1k/resolve/{revision}/model.safetensors"
@@ -61,6 +63,16 @@ def origin_of(start_from: str | Path | None) -> dict:
         return {}
     before = read_model_config(start_from)
     return {"started_from": {key: before.get(key) for key in ("model", "weights_sha256", "about")}}
+
+
+def begun_with_labels(record: dict) -> bool:
+    """Whether a model was started from one that learned from labels, or taught by one, by their ``config.json``."""
+    about = section(record, "about")
+    before = [section(about, origin) for origin in ("started_from", "taught_by") if origin in about]
+    return any(
+        any(section(earlier, "about").get(count) for count in LABEL_COUNTS) or begun_with_labels(earlier)
+        for earlier in before
+    )
 
 
 def imagenet_file(depth: int) -> RemoteFile:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from galaxy_core.artifacts import fetch_models
+from galaxy_core.catalogs.display import display_part
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ImageError, ModelError
 from galaxy_core.images import AstroImage, resize_square
-from galaxy_core.morphology import DEFAULT_CLASSIFIER, Morphology, classify_images, display_part, read_stamp
+from galaxy_core.morphology import DEFAULT_CLASSIFIER, Morphology, classify_images, read_stamp
 from galaxy_core.occlusion import Occlusion, occlude
 from galaxy_core.turning import DETAIL, Turned, classify_turned, predict_scores
 from galaxy_core.upload_framing import SURVEY_FRAMES
