@@ -13,7 +13,6 @@ import os
 import pickle
 import queue
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from galaxy_core.errors import GalaxyError
+from galaxy_core.work_pipe import receive, send
 from galaxy_core.work_priority import let_others_run, stand_back
 from galaxy_core.work_tasks import Report, StoppedError
 
@@ -170,7 +170,7 @@ class _Process:
     def _listen(self) -> None:
         try:
             while True:
-                self.said.put(_receive(self.popen.stdout))
+                self.said.put(receive(self.popen.stdout))
         except (EOFError, OSError, ValueError):  # it has ended, or was; the last where the pipe is closed
             pass
         finally:
@@ -178,7 +178,7 @@ class _Process:
 
     def run(self, job: Callable[[Report], Any], report: Report) -> Any:
         self.number, fraction = self.number + 1, 0.0
-        _send(self.popen.stdin, (self.number, job))
+        send(self.popen.stdin, (self.number, job))
         self.is_ready = False
         try:
             while True:
@@ -209,7 +209,7 @@ class _Process:
 
     def _stop(self) -> None:
         """Have the job end at its next report."""
-        _send(self.popen.stdin, (self.number, _STOP))
+        send(self.popen.stdin, (self.number, _STOP))
         end = time.monotonic() + STOP_S
         while not self.is_ready and time.monotonic() < end:
             said = self._hear(STOP_S)
@@ -225,34 +225,6 @@ class _Process:
             self.popen.kill()
             self.popen.wait()
         self.popen.stdout.close()
-
-
-def _send(stream: BinaryIO, value: Any) -> None:
-    buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-    parts = [memoryview(head), *(buffer.raw() for buffer in buffers)]
-    sizes = [part.nbytes for part in parts]
-    for part in (struct.pack(f"<Q{len(sizes)}Q", len(sizes), *sizes), *parts):
-        stream.write(part)
-    stream.flush()
-
-
-def _receive(stream: BinaryIO) -> Any:
-    (count,) = struct.unpack("<Q", _read(stream, 8))
-    head, *buffers = [_read(stream, size) for size in struct.unpack(f"<{count}Q", _read(stream, 8 * count))]
-    return pickle.loads(head, buffers=buffers)
-
-
-def _read(stream: BinaryIO, size: int) -> bytearray:
-    """So many bytes, which arrays made of them can be written to; EOFError where there are no more."""
-    data = bytearray(size)
-    view = memoryview(data)
-    while len(view):
-        n_read = stream.readinto(view)
-        if not n_read:
-            raise EOFError
-        view = view[n_read:]
-    return data
 
 
 class _Server:
@@ -272,7 +244,7 @@ class _Server:
     def _listen(self) -> None:
         while True:
             try:
-                number, order = _receive(self.orders)
+                number, order = receive(self.orders)
             except EOFError:
                 os._exit(0)  # whoever wanted the work is gone
             except Exception:  # a job that cannot be unpickled
@@ -298,9 +270,9 @@ class _Server:
 
     def _answer(self, kind: str, value: Any) -> None:
         try:
-            _send(self.answers, (kind, value))
+            send(self.answers, (kind, value))
         except (pickle.PicklingError, AttributeError, TypeError, MemoryError):
-            _send(self.answers, (_BROKEN, traceback.format_exc()))
+            send(self.answers, (_BROKEN, traceback.format_exc()))
 
 
 def main() -> None:

@@ -40,3 +40,6 @@ def test_no_panel_is_wider_than_a_phone(visit):
     page = visit("/Models?model=vote_regressor", viewport={"width": 390, "height": 844})
     page.get_by_role("heading", name="Model card").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator(".modebar").first.wait_for(state="attached")
+    bars = page.evaluate("[...document.querySelectorAll('.modebar')].map(bar => getComputedStyle(bar).display)")
+    assert bars and set(bars) == {"none"}, "buttons would lie over the title of a narrow diagram"

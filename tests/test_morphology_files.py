@@ -77,6 +77,15 @@ def two_images(first: np.ndarray, second: np.ndarray, unit: str = "adu") -> byte
     return buffer.getvalue()
 
 
+def test_a_galaxy_that_is_masked_is_not_told(open_app, model_root):
+    masked = np.full((60, 60), np.nan, np.float32)
+    masked[:4] = np.random.default_rng(0).normal(5, 1, (4, 60))
+    buffer = io.BytesIO()
+    fits.PrimaryHDU(masked).writeto(buffer)
+    app = finished(put(open_app(model_root, PAGES["morphology"]), ("masked.fits", buffer.getvalue())).run())
+    assert len(app.error) == 1 and "no finite pixels in its central part" in app.error[0].value
+
+
 def sky() -> np.ndarray:
     return np.random.default_rng(0).normal(100, 5, (70, 80)).astype(np.float32)
 
