@@ -81,6 +81,8 @@ def export_table(
         raise ExportError(f"There is no format '{fmt}'; choose among {', '.join(ALL_FORMATS)}.")
     if {"embedding", "images"} & set(parts):
         raise ExportError(f"Embeddings and images go along with hats alone, not with {fmt}; leave them out.")
+    if Path(out).is_dir():
+        raise ExportError(f"{out} is a folder; name the file to write, as in {Path(out) / name}.{FORMATS[fmt][1]}.")
     tables = [table.to_pandas() for table in stream_columns(root, name, groups_of(root, name, parts))]
     frame = pd.concat(tables, ignore_index=True)
     first = [column for column in ("galaxy_id", "ra_deg", "dec_deg") if column in frame]

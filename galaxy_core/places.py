@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from galaxy_core.addresses import check_address, filesystem, is_address, scheme_of, told
+from galaxy_core.errors import StorageError
 
 BLOCK_BYTES = 2**20  # read ahead of where a reader is
 
@@ -118,7 +119,13 @@ class Place:
     def size(self) -> int:
         """Bytes of the file."""
         with told(self.address):
-            return int(filesystem(self.address).info(self.address)["size"])
+            size = filesystem(self.address).info(self.address)["size"]
+        if size is None:
+            raise StorageError(
+                f"{self} cannot be read in parts, for its server does not tell how long it is; download it and give the"
+                " local path."
+            )
+        return int(size)
 
     def _kind(self) -> str:
         """``file`` or ``directory``; empty where nothing is, or where a web server answers with a list."""

@@ -104,6 +104,7 @@ def make_stamps(
     # an image that could not be decoded is all zero, foreground included; a real one is not
     readable = np.array([bool(stamp.any()) for stamp in pixels])
     if not readable.any():
+        path.unlink()  # the images may be there the next time
         raise CatalogError(f"None of the {len(galaxy_ids):,} images of {sources} could be read; check the image files.")
     stamps = Stamps(pixels, galaxy_ids, splits, readable, shapes)
     return stamps if len(catalogs) < 2 else _without_twins(stamps, catalogs, folder / f"held-twins-{key}.npy")

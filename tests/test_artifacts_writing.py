@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -61,6 +63,19 @@ def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_two_threads_that_write_one_file_do_not_meet(tmp_path):
+    path, both = tmp_path / "a.txt", threading.Barrier(2)
+
+    def write(letter: str) -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text(letter * 10)
+            both.wait(timeout=30)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(write, "ab")) == [None, None]
+    assert path.read_text() in ("a" * 10, "b" * 10) and len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):

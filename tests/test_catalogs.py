@@ -75,6 +75,18 @@ def test_file_names_in_any_encoding(tmp_path):
     assert value_of(catalog, 0) == 1
 
 
+def test_folders_in_any_encoding_are_classes_and_a_catalog_in_one_is_refused(tmp_path):
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    try:
+        put(strange / "a.png", png(1))
+    except OSError:
+        pytest.skip("the file system takes UTF-8 only")
+    put(tmp_path / "bar/b.png", png(2))
+    assert set(read_catalog(f"folder:{tmp_path}").table["class"]) == {r"caf\xe9", "bar"}
+    with pytest.raises(CatalogError, match=r"caf\\udce9' is no UTF-8; rename"):
+        read_catalog(f"folder:{strange}")
+
+
 def test_subfolders_are_classes_and_equal_names_stay_apart(tmp_path):
     put(tmp_path / "spiral/1.png", png(1))
     put(tmp_path / "spiral/2.png", png(2))
@@ -150,6 +162,7 @@ def test_latin1_labels_and_symlinks(tmp_path):
     folder.mkdir()
     (folder / "x.png").symlink_to(target)
     (folder / "loop").symlink_to(folder)
+    (folder / "itself").symlink_to("itself")
     (folder / "labels.csv").write_bytes("id,note\nx,étoile\n".encode("latin-1"))
     catalog = read_catalog(f"folder:{folder}")
     assert value_of(catalog, 0) == 9

@@ -56,6 +56,16 @@ def test_fits_extensions_without_catalog_or_without_hdu_column(tmp_path):
         read_catalog(f"fits-stamps:{tmp_path}")
 
 
+def test_names_of_extensions_are_ids_whatever_their_capitals(tmp_path):
+    """The names `astropy.io.fits` was given are in capitals in the file, and other rows are not theirs by order."""
+    hdus = [fits.ImageHDU(np.full((4, 4), float(k)), name=name) for k, name in enumerate(["ngc1300", "M 51b"], 1)]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / "stamps.fits")
+    put(tmp_path / "catalog.csv", "id,mag\nM 51b,9\nngc1300,11\n")
+    catalog = read_catalog(f"fits-stamps:{tmp_path}")
+    found = {galaxy: float(catalog.load_image(i).mean()) for i, galaxy in enumerate(catalog.galaxy_ids)}
+    assert found == {"ngc1300": 1.0, "M 51b": 2.0}
+
+
 @pytest.mark.parametrize(
     "table", [None, "file,z\nb.fits,0.2\na.fits.gz,0.1\nc.fits,0.3\n", "id,z\nb,0.2\na,0.1\nc,0.3\n"]
 )
@@ -97,6 +107,14 @@ def test_truncated_and_gzipped_stamp_files(tmp_path):
     (tmp_path / "stamps.fits").write_bytes(whole[:-4000])
     catalog = read_catalog(f"fits-stamps:{tmp_path}")
     assert float(catalog.load_image(0).mean()) == 0.0
+    said = ("stamps.fits cannot be read to its end, so stamps are missing; fetch or copy it again",)
+    assert catalog.report.notes == said
+    (tmp_path / "stamps.fits").write_bytes(whole[:-100])  # of the zeros that fill up the last block
+    assert read_catalog(f"fits-stamps:{tmp_path}").report.notes == ()
+    (tmp_path / "stamps.fits").write_bytes(whole + bytes(2880))
+    assert read_catalog(f"fits-stamps:{tmp_path}").report.notes == ()
+    (tmp_path / "stamps.fits").write_bytes(whole[: -2880 - 100])  # in a header
+    assert read_catalog(f"fits-stamps:{tmp_path}").report.notes == said
     (tmp_path / "stamps.fits").write_bytes(b"no FITS at all" * 500)
     with pytest.raises(CatalogError, match="as FITS"):
         read_catalog(f"fits-stamps:{tmp_path}")

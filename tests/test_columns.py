@@ -142,6 +142,13 @@ def test_only_groups_that_can_hold_a_name_are_read(tmp_path):
     row_of.remember("g001", 1)
     assert row_of["g001"] == 1 and read == [[2], [7]]  # the row that was clicked is not looked up
 
+    class Emptied(dict):
+        def update(self, found):  # another visitor's search has filled it up meanwhile
+            super().update(found)
+            self.clear()
+
+    assert RowOf(counting, Emptied(g002=2)).find(["g002", "g017", "gone"]) == {"g002": 2, "g017": 17}
+
 
 def test_neighbours_of_one_galaxy(root, monkeypatch):
     small, many = both(root, monkeypatch)

@@ -261,6 +261,14 @@ def test_the_command_writes_hats_and_votable_with_ucds(tiny_root, tmp_path):
     assert done.returncode == 1 and "hats alone" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_folder_to_write_a_table_to_is_one_sentence(tiny_root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for out in (".", "", tmp_path):
+        with pytest.raises(ExportError, match=r"is a folder; name the file to write, as in .*tiny\.csv"):
+            catalog_export.export_table(tiny_root, "tiny", out, "csv")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_takes_addresses_as_the_others_do(tiny_root, tmp_path, monkeypatch, capsys):
     words = ["export.py", "tiny", "--format", "csv", "--out", str(tmp_path / "t.csv"), "--artifacts"]
     monkeypatch.setattr(sys, "argv", [*words, tiny_root.as_uri()])

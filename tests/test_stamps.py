@@ -54,6 +54,7 @@ def test_no_readable_image_is_an_error(catalog, tmp_path):
 
     with pytest.raises(CatalogError, match="None of the 12 images"):
         make_stamps([dataclasses.replace(catalog, load_image=load)], 32, tmp_path)
+    assert make_stamps([catalog], 32, tmp_path).readable.all()  # the disk they lie on is there again
 
 
 def test_stamps_of_one_frame_share_its_split(catalog, tmp_path):

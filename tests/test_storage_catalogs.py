@@ -190,3 +190,13 @@ def test_one_stamp_of_a_large_file_is_one_small_read(address, store, monkeypatch
     sizes.clear()
     catalog.load_image(150)
     assert sizes == [2880 + -(-64 * 64 * 4 // 2880) * 2880]
+
+
+def test_a_server_that_does_not_tell_how_long_a_file_is_is_one_sentence(monkeypatch):
+    class Silent:
+        def info(self, address):
+            return {"name": address, "size": None, "type": "file"}
+
+    monkeypatch.setattr("galaxy_core.places.filesystem", lambda address: Silent())
+    with pytest.raises(StorageError, match=r"https://sky/x\.parquet cannot be read in parts.*download it"):
+        read_catalog("galaxy-zoo:https://sky/x.parquet")

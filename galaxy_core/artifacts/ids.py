@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from galaxy_core.artifacts.columns import ColumnTable
 
 ID = "galaxy_id"
+UNKNOWN = object()
 MOST_REMEMBERED = 100_000
 """Names whose rows are remembered."""
 
@@ -48,14 +49,16 @@ class RowOf:
 
     def find(self, names: Iterable[str]) -> dict[str, int]:
         """Rows of those of the names that are in the catalog, in one pass over the groups that can hold them."""
-        names = list(dict.fromkeys(names))
-        unknown = [name for name in names if name not in self.remembered]
+        # of one's own, for another visitor's search may empty what is remembered at any moment
+        rows = {name: self.remembered.get(name, UNKNOWN) for name in names}
+        unknown = [name for name, row in rows.items() if row is UNKNOWN]
         if unknown:
-            if len(self.remembered) + len(unknown) > MOST_REMEMBERED:
+            found = dict.fromkeys(unknown) | self._look_up(unknown)
+            if len(self.remembered) + len(found) > MOST_REMEMBERED:
                 self.remembered.clear()
-                unknown = names
-            self.remembered.update(dict.fromkeys(unknown) | self._look_up(unknown))
-        return {name: row for name in names if (row := self.remembered.get(name)) is not None}
+            self.remembered.update(found)
+            rows |= found
+        return {name: row for name, row in rows.items() if row is not None}
 
     def remember(self, name: str, row: int) -> None:
         """Keep what is known already."""

@@ -50,6 +50,10 @@ def read_catalog(spec: str) -> Catalog:
         raise CatalogError(
             f"'{said}' is not LAYOUT:PATH; the layouts are {', '.join(LAYOUTS)} (as in folder:my_images)."
         )
+    try:
+        source.encode()
+    except UnicodeEncodeError:  # the manifest, which is written after all the work, could not name it
+        raise CatalogError(f"{source!a} is no UTF-8; rename that folder in letters that are.") from None
     return LAYOUTS[layout](source)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.image_folder import LABELS
-from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_text, find_column, strip_names
+from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_text, csv_form, find_column, strip_names
 from galaxy_core.errors import CatalogError
 
 ANSWER_COLUMNS = ("survey", "question", "answer")
@@ -42,8 +42,9 @@ def read_answers(catalog: Catalog) -> pd.DataFrame:
         with warnings.catch_warnings():
             # of fields without a name: the catalog's reader has refused those that are not empty
             warnings.simplefilter("ignore", pd.errors.ParserWarning)
-            # "None" is an answer; no column holds names of rows, even where a comma ends each line
-            table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False, encoding_errors="replace")
+            # "None" is an answer; lines with too many fields were told of by the catalog's reader
+            options = {"dtype": str, "keep_default_na": False, "encoding_errors": "replace", "on_bad_lines": "skip"}
+            table = pd.read_csv(path, **csv_form(path), **options)
     except (OSError, ValueError) as error:
         raise CatalogError(f"Cannot read {path} as a table ({error}); check that the file is complete.") from error
     table = strip_names(table)

@@ -21,6 +21,7 @@ from galaxy_core.catalogs.image_files import (
     read_stored,
     without_suffix,
 )
+from galaxy_core.catalogs.table_files import find_table, read_table
 from galaxy_core.catalogs.tables import (
     FILE_COLUMNS,
     ID_COLUMNS,
@@ -28,14 +29,13 @@ from galaxy_core.catalogs.tables import (
     constant_scale,
     find_column,
     folder_of,
-    read_csv,
     select_rows,
 )
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.images import decode_image
 from galaxy_core.places import Place, place_of
 
-TABLES = ("catalog.csv", "labels.csv", "catalog.csv.gz")
+TABLES = ("catalog", "labels")
 HDU_COLUMNS = ("hdu", "gal_hdu", "extension")
 EMPTY_PRIMARY = fits.PrimaryHDU().header.tostring().encode("ascii")
 
@@ -81,9 +81,9 @@ class ExtensionImages:
 def read(root: Path | str) -> Catalog:
     """Read FITS stamps.
 
-    ``catalog.csv`` names the galaxies by an id column (galaxy_id, IDENT, ...) and their stamps by an ``hdu`` column
-    (extensions of ``stamps.fits``, or of the file its file column names), else by a file column or the id. Without a
-    catalog, every file is a galaxy, or every extension where there is one file.
+    ``catalog.csv`` (or ``.fits``, ``.vot``, ``.parquet``) names the galaxies by an id column (galaxy_id, IDENT, ...)
+    and their stamps by an ``hdu`` column (extensions of ``stamps.fits``, or of the file its file column names), else by
+    a file column or the id. Without a catalog, every file is a galaxy, or every extension where there is one file.
 
     Parameters
     ----------
@@ -98,8 +98,9 @@ def read(root: Path | str) -> Catalog:
     folder, names = _files_of(root)
     if not names:
         raise CatalogError(f"No FITS file in {folder}; stamps are read from .fits, .fits.gz and .fits.fz files.")
-    catalog_file = next((folder / name for name in TABLES if (folder / name).is_file()), None)
-    table, notes = read_csv(catalog_file) if catalog_file else (None, [])
+    catalog_file = find_table(folder, TABLES, names[0] if len(names) == 1 else "")
+    names = [name for name in names if catalog_file is None or name != catalog_file.name]
+    table, notes = read_table(catalog_file) if catalog_file else (None, [])
     columns = [] if table is None else table.columns
     if find_column(columns, HDU_COLUMNS) or (len(names) == 1 and not find_column(columns, FILE_COLUMNS)):
         table, report, load_image = _from_extensions(folder, table, names, notes)
@@ -154,7 +155,12 @@ def _from_extensions(folder: Path | Place, table: pd.DataFrame | None, names: li
             raise CatalogError(
                 f"{folder} has {len(names)} FITS files; name each row's in a file column of the catalog."
             )
-    stamps = {f"{stamp.file}[{stamp.extension}]": stamp for name in wanted for stamp in image_extensions(folder, name)}
+    stamps, notes = {}, list(notes)
+    for name in wanted:
+        found, whole = image_extensions(folder, name)
+        stamps |= {f"{stamp.file}[{stamp.extension}]": stamp for stamp in found}
+        if not whole:
+            notes.append(f"{name} cannot be read to its end, so stamps are missing; fetch or copy it again")
     labels = {key: stamp.label for key, stamp in stamps.items()}
     if table is None:
         images = pd.Series(list(stamps), dtype=object)
@@ -177,9 +183,10 @@ def _from_extensions(folder: Path | Place, table: pd.DataFrame | None, names: li
 def _by_name_or_order(
     table: pd.DataFrame, id_column: str | None, labels: dict[str, str], folder: Path | Place
 ) -> pd.Series:
-    key_of = {label: key for key, label in labels.items() if label}
     if id_column is not None:
-        images = clean_text(table[id_column]).map(key_of).astype(object)
+        ids, key_of = clean_text(table[id_column]), {label: key for key, label in labels.items() if label}
+        any_case = {label.upper(): key for label, key in key_of.items()}  # astropy writes names of extensions so
+        images = ids.map(key_of).astype(object).fillna(ids.str.upper().map(any_case).astype(object))
         if images.notna().any():
             return images
     if len(table) != len(labels):
@@ -190,19 +197,20 @@ def _by_name_or_order(
     return pd.Series(list(labels), index=table.index, dtype=object)
 
 
-def image_extensions(folder: Path | Place, name: str) -> list[Stamp]:
-    """Where the images of a FITS file lie, from its headers alone."""
+def image_extensions(folder: Path | Place, name: str) -> tuple[list[Stamp], bool]:
+    """Where the images of a FITS file lie, from its headers alone, and whether the file is there to its end."""
     if name.lower().endswith(".gz"):
         raise CatalogError(
             f"{folder / name} is gzipped, so its stamps cannot be read one by one; run gunzip on it first."
         )
-    stamps, path = [], folder / name
+    stamps, whole, path = [], True, folder / name
     try:
         size = path.stat().st_size if isinstance(path, Path) else path.size()
         with path.open("rb") as file:
             extension, start = 0, 0
-            while start < size:
+            while start < size and file.peek(1)[:1] != b"\0":  # zeros behind the last extension are padding
                 header = fits.Header.fromfile(file)
+                whole = file.tell() + header.data_size <= size
                 end = file.tell() + header.data_size_padded
                 is_image = (
                     extension == 0 or header.get("XTENSION", "").strip() == "IMAGE" or header.get("ZIMAGE", False)
@@ -214,4 +222,5 @@ def image_extensions(folder: Path | Place, name: str) -> list[Stamp]:
     except (OSError, ValueError, KeyError, EOFError) as error:
         if not stamps:
             raise CatalogError(f"Cannot read {path} as FITS ({error}); check that the download is complete.") from error
-    return stamps
+        whole = False
+    return stamps, whole

@@ -14,15 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.image_files import FileImages, find_images, image_ids, list_images
 from galaxy_core.catalogs.parquet_images import ParquetImages, has_image, image_column_of
-from galaxy_core.catalogs.parquet_tables import flat_columns, joined_frame
+from galaxy_core.catalogs.parquet_tables import joined_frame, read_flat, read_schema
 from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_answers, clean_text, find_column, select_rows
 from galaxy_core.errors import CatalogError
-from galaxy_core.places import Place, place_of, ranged
+from galaxy_core.places import Place, place_of
 
 # question, with its survey, then answer; questions of one word ("bar_yes") are known by their total
 QUESTION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
@@ -48,7 +47,7 @@ def read(root: Path | str) -> Catalog:
     folder = path.parent if path.is_file() else path
     files = _parquet_files(path)
     try:
-        image_column = image_column_of(pq.read_schema(ranged(files[0])))
+        image_column = image_column_of(read_schema(files[0]))
         table = _read_tables(files)
         present = has_image(files, image_column) if image_column else None
     except (OSError, pa.ArrowException) as error:
@@ -107,6 +106,8 @@ def answer_columns(columns: Iterable[str]) -> tuple[list[str], str]:
 def _parquet_files(path: Path | Place) -> list[Path] | list[Place]:
     if path.is_file() and path.suffix == ".parquet":
         return [path]
+    if path.suffix == ".parquet" and not path.exists():
+        raise CatalogError(f"{path} does not exist; give a Parquet file, or the folder that holds some.")
     for folder in (path, path / "data", path / "tiny"):
         if files := sorted(file for file in folder.glob("*.parquet") if not file.name.startswith(".")):
             return files
@@ -120,10 +121,9 @@ def _read_tables(files: list[Path] | list[Place]) -> pd.DataFrame:
     """All columns but images and other nested ones, of all files in order."""
     parts = []
     for file in files:
-        flat = flat_columns(pq.read_schema(ranged(file)))
-        part = pq.read_table(ranged(file), columns=flat, use_pandas_metadata=False)
+        part = read_flat(file)
         split = re.search(r"(?:^|[-_])(train|test|validation)(?:[-_.]|$)", file.name)
-        if split and "release_split" not in flat:
+        if split and "release_split" not in part.column_names:
             part = part.append_column("release_split", pa.array([split[1]] * len(part), pa.string()))
         parts.append(part)
     return joined_frame(parts)

@@ -1,23 +1,24 @@
 """`hats:PATH`: a HATS catalog or collection with an image of each galaxy: a survey partitioned by HEALPix.
 
-Images are bytes of a picture or FITS file, or pixels in nested lists (height x width, or bands x height x width),
+Images are bytes of a picture or FITS file, or pixels in nested lists (height x width, with bands first or last),
 alone or inside a struct beside what describes them, as the Multimodal Universe stores cutouts.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from galaxy_core.addresses import told
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.galaxy_zoo_parquet import answer_columns
 from galaxy_core.catalogs.nested_images import NestedImages, nested_image_of
 from galaxy_core.catalogs.parquet_images import ParquetImages, has_image, image_column_of
-from galaxy_core.catalogs.parquet_tables import flat_columns, joined_frame
+from galaxy_core.catalogs.parquet_tables import joined_frame, read_flat, read_schema
 from galaxy_core.catalogs.tables import (
     ID_COLUMNS,
     clean_answers,
@@ -26,7 +27,8 @@ from galaxy_core.catalogs.tables import (
     find_column,
     select_rows,
 )
-from galaxy_core.errors import CatalogError
+from galaxy_core.errors import CatalogError, StorageError
+from galaxy_core.places import Place, place_of
 
 INDEX_COLUMN = "_healpix_29"
 PARTITION_COLUMNS = ("Norder", "Dir", "Npix", INDEX_COLUMN)
@@ -53,8 +55,8 @@ def read(root: Path | str) -> Catalog:
     """
     files, ra_column, dec_column = _files_of(root)
     try:
-        schema = pq.read_schema(files[0])
-        table = _read_flat(files)
+        schema = read_schema(files[0])
+        table = joined_frame([read_flat(file) for file in files])
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise CatalogError(f"Cannot read the Parquet files of hats:{root} ({reason}); fetch them again.") from error
@@ -90,28 +92,33 @@ def read(root: Path | str) -> Catalog:
     )
 
 
-def _files_of(root: Path | str) -> tuple[list[Path], str, str]:
+def _files_of(root: Path | str) -> tuple[list[Path | Place], str, str]:
     """Parquet files in the order of the sky, and the columns of right ascension and declination."""
     try:
         import hats
         from hats.io import paths
+        from upath import UPath
     except ImportError as error:
         from galaxy_core.hats_export import MISSING
 
         raise CatalogError(MISSING) from error
-    path = Path(root).expanduser()
+    place = place_of(root)
     try:
-        catalog = hats.read_hats(path)
+        with nullcontext() if isinstance(place, Path) else told(place.address):
+            # a text would be read without the credentials of a store
+            catalog = hats.read_hats(place if isinstance(place, Path) else UPath(place.address))
+    except StorageError:
+        raise
     except Exception as error:  # of this one call: hats, pydantic, mocpy and pandas each raise their own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise CatalogError(f"{path} is no HATS catalog ({reason}); give the folder of hats.properties.") from error
+        raise CatalogError(f"{place} is no HATS catalog ({reason}); give the folder of hats.properties.") from error
     catalog = getattr(catalog, "main_catalog", catalog)
     about = catalog.catalog_info
     suffix = about.npix_suffix
-    files: list[Path] = []
+    files: list[Path | Place] = []
     for pixel in catalog.get_healpix_pixels():
-        place = Path(str(paths.pixel_catalog_file(catalog.catalog_base_dir, pixel, npix_suffix=suffix)))
-        files += sorted(place.glob("*.parquet")) if place.is_dir() else [place]
+        file = place_of(str(paths.pixel_catalog_file(catalog.catalog_base_dir, pixel, npix_suffix=suffix)))
+        files += sorted(file.glob("*.parquet")) if suffix == "/" else [file]
     if not files:
         raise CatalogError(f"hats:{root} has no partition; it is empty, or was copied in part.")
     return files, about.ra_column or "ra", about.dec_column or "dec"
@@ -126,16 +133,6 @@ def image_column(schema: pa.Schema) -> tuple[tuple[str, ...] | None, str | None]
         if nested or encoded:
             return nested, None if nested else encoded
     return None, None
-
-
-def _read_flat(files: list[Path]) -> pd.DataFrame:
-    """All columns but nested and binary ones, of all files in order, and ids as text."""
-    parts = []
-    for file in files:
-        # one file, not a dataset: the folders' names Norder=, Dir=, Npix= are no columns
-        with pq.ParquetFile(file) as opened:
-            parts.append(opened.read(columns=flat_columns(opened.schema_arrow)))
-    return joined_frame(parts)
 
 
 def _ids(table: pd.DataFrame) -> pd.Series:

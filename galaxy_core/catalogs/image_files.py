@@ -20,7 +20,8 @@ from galaxy_core.stretch import to_display
 
 FITS_SUFFIXES = (".fits.gz", ".fits.fz", ".fit.gz", ".fits", ".fit", ".fts")
 # Galaxy Zoo's fields are 424 px (or shrunk from it); the central 256 hold the galaxy and a margin of sky.
-GALAXY_ZOO_FIELD = 256 / 424
+GALAXY_ZOO_PX = 424
+GALAXY_ZOO_FIELD = 256 / GALAXY_ZOO_PX
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", *FITS_SUFFIXES)
 
 
@@ -117,11 +118,18 @@ def list_images(folder: Path | Place, suffixes: Sequence[str] = IMAGE_SUFFIXES) 
                         continue
                     if entry.name.lower().endswith(suffixes):
                         found.append(relative + entry.name)
-                    elif entry.is_dir():
+                    elif _is_folder(entry):
                         pending.append(f"{relative}{entry.name}/")
         except OSError as error:
             raise CatalogError(f"Cannot list {folder / relative}: {error.strerror}; check its permissions.") from error
     return sorted(found)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or where nobody may look
+        return False
 
 
 def image_ids(names: Sequence[str]) -> list[str]:
@@ -134,7 +142,7 @@ def image_ids(names: Sequence[str]) -> list[str]:
     >>> image_ids(["x.jpg", "x.png", "x.jpg.png"])
     ['x.jpg', 'x.png', 'x.jpg.png']
     """
-    names = [_readable(name) for name in names]
+    names = [readable(name) for name in names]
     longer = [without_suffix(name) for name in names]
     stems = [name.rpartition("/")[2] for name in longer]
     n_stem = Counter(stems)
@@ -146,7 +154,7 @@ def image_ids(names: Sequence[str]) -> list[str]:
     return ids
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """A file name as text that can be written anywhere: bytes that are not UTF-8 as ``\\xe9``."""
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 

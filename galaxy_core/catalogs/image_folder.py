@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.catalogs.image_files import FITS_SUFFIXES, FileImages, find_images, image_ids, list_images
+from galaxy_core.catalogs.image_files import FITS_SUFFIXES, FileImages, find_images, image_ids, list_images, readable
+from galaxy_core.catalogs.table_files import find_table, read_table
 from galaxy_core.catalogs.tables import (
     FILE_COLUMNS,
     ID_COLUMNS,
@@ -16,7 +17,6 @@ from galaxy_core.catalogs.tables import (
     constant_scale,
     find_column,
     folder_of,
-    read_csv,
     select_rows,
 )
 from galaxy_core.errors import CatalogError, ImageError
@@ -32,9 +32,9 @@ NOT_CLASSES = {"", "image", "images", "train", "training", "test", "val", "valid
 def read(root: Path | str) -> Catalog:
     """Read a folder of images.
 
-    With a ``labels.csv``, its id column (galaxy_id, GalaxyID, objid, file, ...) names the images, and its class column
-    is called class, class5 or label. Without one, ``galaxy_id`` is the file name and the class is the subfolder, where
-    there are several.
+    With a ``labels.csv`` (or ``.fits``, ``.vot``, ``.parquet``), its id column (galaxy_id, GalaxyID, objid, file, ...)
+    names the images, and its class column is called class, class5 or label. Without one, ``galaxy_id`` is the file name
+    and the class is the subfolder, where there are several.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ def read(root: Path | str) -> Catalog:
         ``linear`` where most files are FITS, or TIFF like the first of them.
     """
     folder = folder_of(root, "folder")
-    names = list_images(folder)
+    labels = find_table(folder, ("labels",))
+    names = [name for name in list_images(folder) if labels is None or name != labels.name]
     if not names:
         raise CatalogError(
             f"No image in {folder}; put JPEG, PNG, TIFF, WebP or FITS files there, in subfolders if you like."
         )
-    labels = folder / LABELS
-    table, images, report = _from_labels(labels, names) if labels.is_file() else _from_files(names)
+    table, images, report = _from_labels(labels, names) if labels else _from_files(names)
     linear = _mostly_linear(FileImages(folder, images))
     return Catalog(
         table=table,
@@ -79,7 +79,7 @@ def _mostly_linear(images: FileImages) -> bool:
 
 
 def _from_labels(labels: Path | Place, names: list[str]):
-    table, notes = read_csv(labels)
+    table, notes = read_table(labels)
     id_column = find_column(table.columns, ID_COLUMNS)
     file_column = find_column(table.columns, FILE_COLUMNS)
     if id_column is None and file_column is None:
@@ -101,7 +101,7 @@ def _from_labels(labels: Path | Place, names: list[str]):
 
 def _from_files(names: list[str]):
     table = pd.DataFrame(index=range(len(names)))
-    parents = [name.rpartition("/")[0].rpartition("/")[2] for name in names]
+    parents = [readable(name.rpartition("/")[0].rpartition("/")[2]) for name in names]
     classes = [parent if parent.lower() not in NOT_CLASSES else None for parent in parents]
     if len({name for name in classes if name}) > 1:
         table["class"] = pd.array(classes, dtype="str")

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 
 from galaxy_core.errors import ImageError
 from galaxy_core.image_limits import check_size
+from galaxy_core.places import Place, ranged
 
+MOST_LAST = 4  # bands that may come last, as in arrays of pictures: no image of more pixels is so narrow
 PIXEL_FIELDS = ("flux", "pixels", "array", "image", "data")
 
 
@@ -21,19 +23,19 @@ class NestedImages:
 
     Parameters
     ----------
-    files : sequence of Path
+    files : sequence of Path or Place
     column : tuple of str
         Name of the column, and of the field in it if it is a struct.
     rows : ndarray of int, shape (n,)
         Row of each galaxy, counted through all files in order.
     """
 
-    def __init__(self, files: Sequence[Path], column: tuple[str, ...], rows: np.ndarray) -> None:
+    def __init__(self, files: Sequence[Path | Place], column: tuple[str, ...], rows: np.ndarray) -> None:
         self.files, self.column, self.rows = list(files), column, np.asarray(rows)
         self._groups: list[tuple[int, int]] = []
         starts, total = [], 0
         for number, path in enumerate(self.files):
-            metadata = pq.read_metadata(path)
+            metadata = pq.read_metadata(ranged(path))
             for group in range(metadata.num_row_groups):
                 self._groups.append((number, group))
                 starts.append(total)
@@ -57,7 +59,7 @@ class NestedImages:
     def _read(self, group: int) -> pa.Array:
         number, inside = self._groups[group]
         try:
-            with pq.ParquetFile(self.files[number], memory_map=True) as file:
+            with pq.ParquetFile(ranged(self.files[number]), memory_map=True) as file:
                 values = file.read_row_group(inside, columns=[".".join(self.column)]).column(0).combine_chunks()
         except (OSError, pa.ArrowException) as error:
             raise ImageError(f"Cannot read {self.files[number]} ({error}); fetch that file again.") from error
@@ -65,7 +67,7 @@ class NestedImages:
 
 
 def pixels_of(value: pa.Scalar, name: str) -> np.ndarray:
-    """Nested lists as an image, float32 (bands, height, width); one band where there are two levels.
+    """Nested lists as an image, float32 (bands, height, width); two levels are one band, and bands may come last.
 
     Raises
     ------
@@ -74,11 +76,16 @@ def pixels_of(value: pa.Scalar, name: str) -> np.ndarray:
     """
     if not value.is_valid:
         raise ImageError(f"{name} has no image; leave that galaxy out.")
-    try:
-        pixels = np.array(value.as_py(), dtype=np.float32)
-    except (ValueError, TypeError):
-        raise ImageError(f"{name} is no image: its rows differ in length; leave that galaxy out.") from None
+    values, shape = value.values, [len(value.values)]
+    while _is_list(values.type):  # not by way of Python's lists, which takes longer than the network does
+        lengths = np.unique(pc.list_value_length(values).to_numpy(zero_copy_only=False))
+        if len(values) and (values.null_count or len(lengths) > 1):
+            raise ImageError(f"{name} is no image: its rows differ in length; leave that galaxy out.")
+        values, shape = values.flatten(), [*shape, int(lengths[0]) if len(lengths) else 0]
+    pixels = values.to_numpy(zero_copy_only=False).astype(np.float32).reshape(shape)
     pixels = pixels[None] if pixels.ndim == 2 else pixels
+    if pixels.ndim == 3 and pixels.shape[2] <= MOST_LAST < min(pixels.shape[:2]):
+        pixels = np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
     if pixels.ndim != 3 or not pixels.size or not np.isfinite(pixels).any():
         raise ImageError(f"{name} is no image: it has no finite pixel, or not two or three axes; leave it out.")
     check_size(*pixels.shape[1:], name, len(pixels))
@@ -101,6 +108,10 @@ def nested_image_of(schema: pa.Schema) -> tuple[str, ...] | None:
 def _depth(kind: pa.DataType) -> int:
     """How deep lists of numbers are nested; 0 for anything else."""
     depth = 0
-    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    while _is_list(kind):
         kind, depth = kind.value_type, depth + 1
     return depth if pa.types.is_floating(kind) or pa.types.is_integer(kind) else 0
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)

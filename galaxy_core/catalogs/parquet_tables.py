@@ -3,19 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from galaxy_core.catalogs.tables import ID_COLUMNS, find_column
+from galaxy_core.places import Place, ranged
 
 COUNTED = "__row__"
+MASK = ".mask"  # where astropy says which values of the column of that name are missing
+MOST_EXACT = 2**53  # whole numbers beyond are rounded where a column with gaps becomes one of floats
+
+
+def read_schema(path: Path | Place) -> pa.Schema:
+    """Columns of a file; text that was stored as bytes, as astropy and pandas do with a FITS table, counts as text."""
+    with pq.ParquetFile(ranged(path)) as file:
+        return _schema_of(file)
+
+
+def _schema_of(file: pq.ParquetFile) -> pa.Schema:
+    schema, metadata = file.schema_arrow, file.metadata
+    leaves = {metadata.schema.column(k).path: k for k in range(metadata.num_columns)}
+    for place, column in enumerate(schema):
+        if _is_bytes(column.type) and _holds_text(metadata, leaves[column.name]):
+            schema = schema.set(place, column.with_type(pa.string()))
+    return schema
+
+
+def read_flat(path: Path | Place) -> pa.Table:
+    """All columns of a file but images and other nested ones; what astropy says is missing is null."""
+    # one file, not a dataset: the names of folders such as Norder= are no columns
+    with pq.ParquetFile(ranged(path)) as file:
+        table = file.read(columns=flat_columns(_schema_of(file)))
+    for place, name in enumerate(table.column_names):
+        if _is_bytes(table.schema.field(name).type):
+            table = table.set_column(place, name, table.column(name).cast(pa.string()))
+    for name in table.column_names:
+        masked = name.removesuffix(MASK)
+        if masked != name and masked in table.column_names and pa.types.is_boolean(table.schema.field(name).type):
+            values = pc.if_else(table.column(name), None, table.column(masked))
+            table = table.set_column(table.column_names.index(masked), masked, values).drop_columns(name)
+    return table
 
 
 def flat_columns(schema: pa.Schema) -> list[str]:
     """Names of all columns but nested and binary ones, which hold images."""
-    kinds = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
-    return [column.name for column in schema if not any(is_kind(column.type) for is_kind in kinds)]
+    return [column.name for column in schema if not pa.types.is_nested(column.type) and not _is_bytes(column.type)]
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _holds_text(metadata: pq.FileMetaData, leaf: int) -> bool:
+    """Whether bytes are text, by the least and the largest of a group of rows; for images the footer has neither."""
+    for group in range(metadata.num_row_groups):
+        known = metadata.row_group(group).column(leaf).statistics
+        if known is not None and known.has_min_max:
+            try:
+                return (known.min + known.max).decode().isprintable()
+            except UnicodeDecodeError:
+                return False
+    return False
 
 
 def joined_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
@@ -29,13 +81,30 @@ def joined_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Ids that are whole numbers stay whole: 18 digits and a null would otherwise pass through float64.
+        Ids that are whole numbers stay whole: 18 digits and a null would otherwise pass through float64. So would other
+        long numbers with gaps, which become text as well.
     """
     # Arrow forgets how many rows a table has that is left without columns
-    counted = [part.append_column(COUNTED, pa.nulls(len(part))).replace_schema_metadata(None) for part in parts]
+    counted = [_plain(part.append_column(COUNTED, pa.nulls(len(part)))) for part in parts]
     table = pa.concat_tables(counted, promote_options="permissive")
-    id_column = find_column(table.column_names, ID_COLUMNS)
-    if id_column is not None and not pa.types.is_floating(table.schema.field(id_column).type):
-        place = table.column_names.index(id_column)
-        table = table.set_column(place, id_column, table.column(id_column).cast(pa.string()))
+    for place, column in enumerate(table.schema):
+        if _would_be_rounded(table.column(place)):
+            table = table.set_column(place, column.name, table.column(place).cast(pa.string()))
     return table.to_pandas().drop(columns=COUNTED)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The same, dictionaries of texts as texts, and ids as text unless they are floats."""
+    id_column = find_column(table.column_names, ID_COLUMNS)
+    kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in table.schema.types]
+    for place, name in enumerate(table.column_names):
+        if name == id_column and not pa.types.is_floating(kinds[place]):
+            kinds[place] = pa.string()
+    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
+
+
+def _would_be_rounded(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_integer(column.type) or not column.null_count or column.null_count == len(column):
+        return False
+    ends = pc.min_max(column).as_py()
+    return max(-ends["min"], ends["max"]) > MOST_EXACT

@@ -5,9 +5,13 @@ Object ids have 18 digits, more than a float64 holds, so an id column is read as
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import io
 import os
+import re
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -21,10 +25,15 @@ ID_COLUMNS = ("galaxy_id", "galaxyid", "id_str", "id", "objid", "dr7objid", "obj
 FILE_COLUMNS = ("file", "filename", "file_loc", "file_name", "path", "image", "image_id", "name")
 CLASS_COLUMNS = ("class", "class5", "label")
 GROUP_COLUMNS = ("split_group", "source_frame")
-RA_COLUMNS = ("ra_deg", "ra", "raj2000", "alpha_j2000")
-DEC_COLUMNS = ("dec_deg", "dec", "decl", "dej2000", "delta_j2000")
+RA_COLUMNS = ("ra_deg", "ra", "ra_icrs", "_raj2000", "raj2000", "radeg", "alpha_j2000", "right_ascension")
+DEC_COLUMNS = ("dec_deg", "dec", "decl", "de_icrs", "_dej2000", "dej2000", "dedeg", "delta_j2000", "declination")
 TEXT_COLUMNS = (*ID_COLUMNS, *FILE_COLUMNS, *CLASS_COLUMNS, *GROUP_COLUMNS)
 ITS_OWN_COLUMNS = ("galaxy_id", "ra_deg", "dec_deg", "class", "split_group")
+HEAD_BYTES = 65536  # of a table, to see how it is written
+SPACES = r"\s+"
+RULE = r"[-,;\s]+"
+FRACTION = re.compile(r'(?:^|;)[\s"]*[-+]?\d+([.,])\d+[\s"]*(?=;|$)')
+WHOLE = r"\s*[-+]?\d+\s*"
 
 
 def folder_of(root: Path | str, layout: str) -> Path | Place:
@@ -45,7 +54,9 @@ def find_column(columns: Iterable[str], names: Sequence[str]) -> str | None:
 
 
 def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> tuple[pd.DataFrame, list[str]]:
-    """Read a CSV file, plain or gzipped, with ids, file names and classes as text.
+    """Read a CSV file, plain or gzipped, with ids, file names and classes as text; `csv_form` says what passes as one.
+
+    A column of whole numbers that floats would round, because it has gaps, is text as well.
 
     Parameters
     ----------
@@ -59,32 +70,34 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
     notes : list of str
         Sentences on what could not be read.
     """
-    # bytes do not tell pandas how they are packed
-    packed = "infer" if isinstance(path, Path) else "gzip" if path.name.endswith(".gz") else None
-    # a comma at the end of each line is no reason to take the first column for names of rows
-    common = {"index_col": False, "skipinitialspace": True, "compression": packed}
-    options = {"low_memory": False, "usecols": keep, "on_bad_lines": "warn", **common}
     notes: list[str] = []
     try:
         data = None if isinstance(path, Path) else path.read_bytes()
+        form = csv_form(path, data)
 
-        def source() -> Path | io.BytesIO:
-            return path if data is None else io.BytesIO(data)
+        def load(**options) -> pd.DataFrame:
+            return pd.read_csv(path if data is None else io.BytesIO(data), **(form | options))
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", pd.errors.ParserWarning)
+            header = load(nrows=0, encoding_errors="replace").columns
+            text = {column: str for column in header if _is_text(column)}
+            options = {"dtype": text, "low_memory": False, "usecols": keep, "on_bad_lines": "warn"}
             try:
-                header = pd.read_csv(source(), nrows=0, encoding_errors="replace", **common).columns
-                text = {column: str for column in header if _is_text(column)}
-                table = pd.read_csv(source(), dtype=text, **options)
+                table = load(**options)
             except UnicodeDecodeError:
                 caught.clear()  # the lines that were left out will be told of once more
-                table = pd.read_csv(source(), dtype=text, encoding="latin-1", **options)
+                options["encoding"] = "latin-1"
+                table = load(**options)
                 notes.append(f"{path.name} is not UTF-8 and was read as Latin-1")
-    except (OSError, EOFError, ValueError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+            said = [str(warning.message) for warning in caught]
+            if rounded := _rounded(table):
+                again = load(**options | {"dtype": text | dict.fromkeys(rounded, str)})[rounded]
+                whole = [name for name in rounded if again[name].dropna().astype(str).str.fullmatch(WHOLE).all()]
+                table[whole] = again[whole]
+    except (OSError, EOFError, ValueError, zlib.error, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise CatalogError(f"Cannot read {path} as a table ({reason}); check that the file is complete.") from error
-    said = [str(warning.message) for warning in caught]
     if any("loss of data" in message for message in said):  # fields without a name were cut off, and were not empty
         raise CatalogError(
             f"The lines of {path} have more fields than its first line has names; name every column, and put text with "
@@ -94,6 +107,62 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
     if skipped:
         notes.append(f"{skipped:,} lines of {path.name} have too many fields and were left out")
     return strip_names(table), notes
+
+
+def csv_form(path: Path | Place, data: bytes | None = None) -> dict:
+    """How a table is written, by its first lines, as `pandas.read_csv` takes it.
+
+    Lines that begin with ``#`` may come before the names, as in exports of the app; where no line of names follows, the
+    last of them is it, as astropy and TOPCAT write. Names apart by semicolons (with decimal commas, as spreadsheets
+    write in half of Europe), tabs or spaces are as good as by commas, and UTF-16 is as good as UTF-8. Units with a rule
+    below them, as VizieR has between names and rows, are left out.
+
+    Parameters
+    ----------
+    data : bytes, optional
+        What is in the file, where that has been read already.
+    """
+    packed = "gzip" if path.name.endswith(".gz") else None
+    with open(path, "rb") if data is None else io.BytesIO(data) as file:
+        head = (gzip.GzipFile(fileobj=file) if packed else file).read(HEAD_BYTES)
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    lines = re.split(r"\r\n?|\n", head.decode("utf-16" if wide else "utf-8-sig", "replace"))
+    first = next((k for k, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    separator, names = _names_in(lines[first])
+    more: dict = {}
+    if first and not _names_a_galaxy(names):
+        hidden, commented = _names_in(re.sub(r"^#+\s*(?=[^,;])", "", lines[first - 1]))
+        if _names_a_galaxy(commented):
+            separator, names, more = hidden, commented, {"names": commented, "header": None}
+    start = first if more else first + 1
+    rows = lines[start:]
+    # text of one column may have spaces in it
+    if separator == SPACES and not (_names_a_galaxy(names) and rows and len(rows[0].split()) >= len(names) > 1):
+        separator = ","
+    ruled = next((k for k, row in enumerate(rows[:2], 1) if "--" in row and not re.sub(RULE, "", row)), 0)
+    skipped = [*range(first), *range(start, start + ruled)]  # units, and a rule below them, as of VizieR
+    decimal = "," if separator == ";" and {mark for row in rows for mark in FRACTION.findall(row)} == {","} else "."
+    # a comma at the end of each line is no reason to take the first column for names of rows
+    common = {"index_col": False, "skipinitialspace": True, "compression": packed}
+    encoding = "utf-16" if wide else "utf-8"
+    return {"sep": separator, "decimal": decimal, "encoding": encoding, "skiprows": skipped, **common, **more}
+
+
+def _names_in(line: str) -> tuple[str, list[str]]:
+    """What names in a line are apart by, and the names."""
+    most = max(",;\t", key=line.count)
+    separator = most if most in line else SPACES
+    return separator, [name.strip().strip('"') for name in re.split(separator, line.strip())]
+
+
+def _names_a_galaxy(names: Sequence[str]) -> bool:
+    return find_column(names, (*ID_COLUMNS, *FILE_COLUMNS)) is not None
+
+
+def _rounded(table: pd.DataFrame) -> list[str]:
+    """Columns of floats among which are some that stand for several whole numbers."""
+    most = table.select_dtypes("float64").abs().max()
+    return most.index[most >= 2**53].tolist()
 
 
 def strip_names(table: pd.DataFrame) -> pd.DataFrame:
