@@ -116,6 +116,7 @@ def adapt(
     progress: Progress | None = None,
     seed: int = 0,
     max_steps: int | None = None,
+    noise_sigma: float | None = None,
 ) -> AdaptedModel:
     """Adapt a model to the noise and the look of one image; the model itself stays as it is.
 
@@ -132,6 +133,8 @@ def adapt(
     seed : int
         With ``max_steps`` reached first, the same seed gives the same weights on the same computer.
     max_steps : int, optional
+    noise_sigma : float, optional
+        What the adapted model is to be told, in units of the image; measured where absent.
 
     Raises
     ------
@@ -143,7 +146,7 @@ def adapt(
     if not (hasattr(model, "denoiser") and hasattr(model, "noise_estimator")):
         raise ModelError("This model cannot be adapted; use the one that is shipped.")
     started = time.perf_counter()
-    planes = planes_of(image, 0.0 if image.linear else display_noise(image, model))
+    planes = planes_of(image, noise_sigma or (0.0 if image.linear else display_noise(image, model)))
     work = _Frame(planes, next(model.denoiser.parameters()).device, seed)
     denoiser = copy.deepcopy(model.denoiser)
     before = after = work.look(denoiser)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -10,6 +11,9 @@ from scipy import ndimage
 from galaxy_core.images import AstroImage, as_counts
 from galaxy_core.linear_denoising import linear_noise_sigma
 from galaxy_core.noise import PUBLISHED_SIGMA, add_published_noise
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 KINDS = {
     "published": "Published: shot noise and Gaussian",
@@ -38,20 +42,42 @@ def add_noise(image: AstroImage, kind: str, level: float, seed: int) -> AstroIma
     Returns
     -------
     AstroImage
+        HISTORY in its header says that the noise was added.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown noise {kind!r}; choose one of {', '.join(KINDS)}")
     rng = np.random.default_rng(seed)
+    header = _header_of(image, kind, level, seed)
     if image.linear:
         pixels = np.stack([_noisy_band(band, kind, level, rng) for band in image.pixels])
-        return replace(image, pixels=pixels.astype(np.float32))
+        return replace(image, pixels=pixels.astype(np.float32), header=header)
     counts = as_counts(image.pixels)
     if kind == "published":
         noisy = add_published_noise(counts, rng, level)
     else:
         noise = np.stack([_unit_noise(band.shape, kind, rng) for band in counts])
         noisy = np.rint(np.clip(counts + level * 255 * PUBLISHED_SIGMA * noise, 0, 255))
-    return replace(image, pixels=np.float32(noisy) / np.float32(255), bits=8)
+    return replace(image, pixels=np.float32(noisy) / np.float32(255), bits=8, header=header)
+
+
+def _header_of(image: AstroImage, kind: str, level: float, seed: int) -> fits.Header:
+    """The image's header, and that this noise is no telescope's: files made of it must not pass for observations."""
+    from astropy.io import fits
+
+    header = fits.Header() if image.header is None else image.header.copy()
+    header.add_history(f"Galaxy Atlas: simulated noise was added, {describe_noise(kind, level, seed, image.linear)}.")
+    return header
+
+
+def describe_noise(kind: str, level: float, seed: int, linear: bool) -> str:
+    """The noise that `add_noise` adds, in words.
+
+    >>> describe_noise("published", 0.5, 0, linear=True)
+    'gaussian, 0.5 times the noise of its own sky, seed 0'
+    """
+    if linear:
+        return f"{kind if kind == 'correlated' else 'gaussian'}, {level:g} times the noise of its own sky, seed {seed}"
+    return f"{kind}, {level:g} times the published level, seed {seed}"
 
 
 def _noisy_band(band: np.ndarray, kind: str, level: float, rng: np.random.Generator) -> np.ndarray:

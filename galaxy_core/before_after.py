@@ -39,7 +39,7 @@ class Reference:
         For display images that of the image ``galaxy_of`` names: noise clipped at black has raised the sky of the
         input but not its galaxy, so its own level would take too much from it.
     sigma : float
-        Noise of ``light``; that of the bands over the root of their number, as for independent bands.
+        Noise of ``light``, as for bands of independent noise; that of a band where all three are the same.
     sky_pixels : ndarray of bool, shape (height, width)
     galaxy : ndarray of bool, shape (height, width), or None
         Foreground of a display image; None for linear frames and where there is none.
@@ -122,13 +122,12 @@ def make_reference(
     image, denoised, clean : ndarray, shape (bands, height, width)
         In one unit. The foreground of a display image is that of ``clean``, or of ``denoised`` where there is none.
     noise_sigma : float
-        Of one band of ``image``.
+        Of one band of ``image``; the root mean square over linear bands.
     linear : bool
     """
-    light = _grey(image)
-    weights = LUMINANCE_WEIGHTS if len(image) == 3 else [1 / len(image)] * len(image)
-    sigma = float(noise_sigma) * float(np.linalg.norm(weights))
-    grey_clean = None if clean is None else _grey(clean)
+    light = _grey(image, linear)
+    sigma = float(noise_sigma) * _share_of_noise(image, linear)
+    grey_clean = None if clean is None else _grey(clean, linear)
     galaxy = None if linear else foreground(denoised if clean is None else clean)
     galaxy = galaxy if galaxy is not None and galaxy.any() else None
     sky = sky_map(light) if linear else 0.0
@@ -138,7 +137,7 @@ def make_reference(
     if galaxy is not None:
         sky_pixels &= ~galaxy
     if not linear:
-        sky = _level(_grey(denoised if clean is None else clean), sky_pixels)
+        sky = _level(_grey(denoised if clean is None else clean, linear), sky_pixels)
     return Reference(
         light=light,
         sky=sky,
@@ -161,7 +160,7 @@ def measure_version(reference: Reference, pixels: np.ndarray) -> Measured:
     ----------
     pixels : ndarray, shape (bands, height, width)
     """
-    light = _grey(pixels)
+    light = _grey(pixels, reference.linear)
     flat = light - np.float32(reference.sky)
     values = flat[reference.sky_pixels & np.isfinite(flat)]
     sky = reference.sky if reference.linear else _level(light, reference.sky_pixels)
@@ -207,8 +206,18 @@ def _against_clean(reference: Reference, light: np.ndarray, found: Sources) -> d
     }
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(luminance(pixels), dtype=np.float32)
+def _grey(pixels: np.ndarray, linear: bool) -> np.ndarray:
+    """Luminance of a display image; of a linear one the mean, whose noise follows from the root mean square of all."""
+    grey = np.asarray(pixels, dtype=np.float32).mean(axis=0) if linear else luminance(pixels)
+    return np.ascontiguousarray(grey, dtype=np.float32)
+
+
+def _share_of_noise(image: np.ndarray, linear: bool) -> float:
+    """Noise of the grey image over that of a band."""
+    if len(image) == 3 and not linear:
+        grey = all(np.array_equal(image[0], band) for band in image[1:])  # saved as colour: the bands share their noise
+        return 1.0 if grey else float(np.linalg.norm(LUMINANCE_WEIGHTS))
+    return 1 / float(np.sqrt(len(image)))
 
 
 def _detect(light: np.ndarray, sigma: float, sky: np.ndarray | float) -> Sources:

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_survey import survey_frame
 from galaxy_core.images import AstroImage
-from galaxy_core.linear_denoising import FADE_DEEP, FADE_SHALLOW, PEDESTAL
+from galaxy_core.linear_denoising import FADE_DEEP, FADE_SHALLOW, PEDESTAL, dead_pixels
 from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise
 
 CELL_PX = 4  # one pixel in a cell of so many squared is hidden
@@ -49,8 +49,14 @@ class Plane:
     sigma: float
 
 
-def planes_of(image: AstroImage, display_sigma: float) -> list[Plane]:
+def planes_of(image: AstroImage, noise_sigma: float) -> list[Plane]:
     """What a model is shown of an image: colour at once, linear bands one by one, each at both of its scales.
+
+    Parameters
+    ----------
+    image : AstroImage
+    noise_sigma : float
+        In units of the image. 0: a display image has no noise, and that of a linear one is measured.
 
     Raises
     ------
@@ -62,23 +68,25 @@ def planes_of(image: AstroImage, display_sigma: float) -> list[Plane]:
     planes = []
     if image.linear:
         for band in image.pixels:
-            planes += _linear_planes(band, image)
-    elif display_sigma > 0 and image.pixels.min() < image.pixels.max():
+            planes += _linear_planes(band, image, noise_sigma)
+    elif noise_sigma > 0 and image.pixels.min() < image.pixels.max():
         colour = len(image.pixels) == 3
         parts = [image.pixels] if colour else [band[None] for band in image.pixels]
-        planes = [_display_plane(part, display_sigma) for part in parts]
+        planes = [_display_plane(part, noise_sigma) for part in parts]
     if not any(plane.usable.any() for plane in planes):
         raise ImageError(f"{image.name} shows no noise, so there is nothing to adapt to.")
     return planes
 
 
-def _linear_planes(band: np.ndarray, image: AstroImage) -> list[Plane]:
+def _linear_planes(band: np.ndarray, image: AstroImage, noise_sigma: float) -> list[Plane]:
     survey = survey_frame(lambda top, bottom: band[top:bottom], band.shape, image.header)
-    if not survey.sigma > 0:
+    sigma = survey.sigma if survey.one_value else noise_sigma or survey.sigma
+    if not sigma > 0:
         return []
     untouched = survey.untouched(band)
     with np.errstate(invalid="ignore"):
-        signal = (band - survey.sky(0, len(band))) / np.float32(survey.sigma)
+        signal = (band - survey.sky(0, len(band))) / np.float32(sigma)
+    untouched |= dead_pixels(band, signal)
     signal = np.where(untouched, 0, signal).astype(np.float32)
     # by the neighbours: chosen by the pixel itself, its noise would not average to nothing
     around = mean_around(signal)

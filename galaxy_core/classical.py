@@ -7,7 +7,7 @@ published noise, for the highest structural similarity inside the galaxies, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 import numpy as np
@@ -20,18 +20,20 @@ NL_STRENGTH = 1.0  # of the noise sigma
 TV_STRENGTH = 1.6  # weight of total variation against squared error, in noise sigma
 WAVELET_LEVELS_MAX = 4
 
-Denoise = Callable[[np.ndarray, float], np.ndarray]
+Noise = float | Sequence[float]
+Denoise = Callable[[np.ndarray, Noise], np.ndarray]
 
 
-def denoise_wavelet(image: np.ndarray, noise_sigma: float) -> np.ndarray:
+def denoise_wavelet(image: np.ndarray, noise_sigma: Noise) -> np.ndarray:
     """Soft thresholding of Haar wavelets, each subband at its own BayesShrink threshold [1]_.
 
     Parameters
     ----------
     image : ndarray of float32, shape (bands, height, width)
         NaN and infinities stay as they are and count as the band's median.
-    noise_sigma : float
-        Standard deviation of the noise, in the image's units.
+    noise_sigma : float or sequence of float
+        Standard deviation of the noise, in the image's units: one for all bands, or one each. Bands without noise stay
+        as they are.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def denoise_wavelet(image: np.ndarray, noise_sigma: float) -> np.ndarray:
     return _in_sigmas(image, noise_sigma, lambda bands: np.stack([_shrink_wavelets(band) for band in bands]))
 
 
-def denoise_non_local(image: np.ndarray, noise_sigma: float) -> np.ndarray:
+def denoise_non_local(image: np.ndarray, noise_sigma: Noise) -> np.ndarray:
     """Non-local means: pixels averaged over patches that look alike [1]_. Arguments as of `denoise_wavelet`.
 
     References
@@ -62,7 +64,7 @@ def denoise_non_local(image: np.ndarray, noise_sigma: float) -> np.ndarray:
     return _in_sigmas(image, noise_sigma, denoise)
 
 
-def denoise_total_variation(image: np.ndarray, noise_sigma: float) -> np.ndarray:
+def denoise_total_variation(image: np.ndarray, noise_sigma: Noise) -> np.ndarray:
     """Total variation, minimised by Chambolle's projections [1]_. Arguments as of `denoise_wavelet`.
 
     References
@@ -72,7 +74,7 @@ def denoise_total_variation(image: np.ndarray, noise_sigma: float) -> np.ndarray
     return _in_sigmas(image, noise_sigma, lambda bands: denoise_tv_chambolle(bands, weight=TV_STRENGTH, channel_axis=0))
 
 
-def denoise_bm3d(image: np.ndarray, noise_sigma: float) -> np.ndarray:
+def denoise_bm3d(image: np.ndarray, noise_sigma: Noise) -> np.ndarray:
     """Block matching and 3-D filtering [1]_, where the package `bm3d` is installed. Arguments as of `denoise_wavelet`.
 
     References
@@ -104,20 +106,25 @@ if find_spec("bm3d") is not None:
     METHODS["bm3d"] = denoise_bm3d
 
 
-def _in_sigmas(image: np.ndarray, noise_sigma: float, denoise: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _in_sigmas(image: np.ndarray, noise_sigma: Noise, denoise: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Apply ``denoise`` to an image without gaps, in units of its noise, and put units and gaps back."""
     image = np.asarray(image, dtype=np.float32)
     if image.ndim != 3 or 0 in image.shape:
         raise ImageError(f"A denoiser needs an image of bands, rows and columns, not one of shape {image.shape}.")
-    if not (np.isfinite(noise_sigma) and noise_sigma >= 0):
+    sigmas = np.broadcast_to(np.asarray(noise_sigma, dtype=np.float64), len(image))
+    if not (np.isfinite(sigmas) & (sigmas >= 0)).all():
         raise ImageError(f"The noise must be a number of zero or more, not {noise_sigma}.")
-    if noise_sigma == 0:
-        return image.copy()
-    finite = np.isfinite(image)
+    noisy = sigmas > 0
+    if not noisy.all():
+        made = image.copy()
+        if noisy.any():
+            made[noisy] = _in_sigmas(image[noisy], sigmas[noisy], denoise)
+        return made
+    finite, units = np.isfinite(image), sigmas[:, None, None]
     levels = [np.median(band[good]) if good.any() else 0.0 for band, good in zip(image, finite, strict=True)]
     levels = np.array(levels, dtype=np.float64)[:, None, None]
-    scaled = np.where(finite, image - levels, 0.0) / noise_sigma
-    restored = levels + noise_sigma * np.asarray(denoise(scaled), dtype=np.float64)
+    scaled = np.where(finite, image - levels, 0.0) / units
+    restored = levels + units * np.asarray(denoise(scaled), dtype=np.float64)
     return np.where(finite, restored, image).astype(np.float32)
 
 

@@ -1,7 +1,8 @@
 """Which files the denoising command reads and writes, and which of them were made before.
 
 A result carries the name of its input. What was made, from what and how, is kept in ``.denoise.jsonl`` in the folder of
-results, a line a file; it is added only once the result is whole, so a run that was killed goes on where it was.
+results, a line a file; it is added only once the result is whole, so a run that was killed goes on where it was. Then a
+residual or an uncertainty that belonged to an earlier result, and is not asked for now, is removed.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from galaxy_core.errors import ArtifactError, ImageError
 from galaxy_core.saved_images import stem_of
 
 LEDGER = ".denoise.jsonl"
+EXTRAS = ("residual", "uncertainty")
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fz")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", *FITS_SUFFIXES)
-RULES = 2  # raised when the same input, model and options are to give another result
+RULES = 3  # raised when the same input, model and options are to give another result
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class Ledger:
             "made_with": self.made_with,
             "source": source,
             "files": {path.name: _stamp(path) for path in written},
+            "beside": self._still_right(job, source, written),
             "report": report,
         }
         self.records[record["target"]] = record
@@ -141,6 +144,28 @@ class Ledger:
             raise ArtifactError(
                 f"Cannot write {self.path}: {error.strerror}; free some space or choose another folder."
             ) from None
+
+    def _still_right(self, job: Job, source: dict, written: list[Path]) -> dict[str, list[int]]:
+        """Residual and uncertainty of earlier runs that are not written now and belong to the result all the same.
+
+        Those of a result that is another now are removed; what somebody has changed since stays.
+        """
+        with suppress(OSError, KeyError, TypeError, AttributeError):
+            before = self.records[self._name(job.target)]
+            known = before.get("beside", {}) | before["files"]
+            paths = [path for path in map(job.extra, EXTRAS) if path not in written and path.exists()]
+            paths = [path for path in paths if _stamp(path) == known.get(path.name)]
+            same = self._deciding(before["made_with"]) == self._deciding(self.made_with)
+            if same and before["source"]["sha256"] == source["sha256"]:
+                return {path.name: _stamp(path) for path in paths}
+            for path in paths:
+                path.unlink()
+        return {}
+
+    @staticmethod
+    def _deciding(made_with: dict) -> dict:
+        """What decides the pixels, not which of their files are written."""
+        return {name: value for name, value in made_with.items() if name not in (*EXTRAS, "format")}
 
     def _name(self, target: Path) -> str:
         return target.relative_to(self.path.parent).as_posix()

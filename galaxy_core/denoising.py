@@ -19,7 +19,9 @@ from galaxy_core.denoiser_calls import run_grey, run_model, says_how_sure, tile_
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
 from galaxy_core.images import AstroImage
-from galaxy_core.linear_denoising import correct_in_sigmas
+from galaxy_core.linear_denoising import correct_in_sigmas, dead_pixels
+from galaxy_core.noise import check_noise, mean_noise, told_noise
+from galaxy_core.picture_images import BLUE_FIRST
 from galaxy_core.saved_images import encode_result as encode_result
 from galaxy_core.tiles import TILE_PX, Progress, blend_tiles
 
@@ -60,6 +62,8 @@ class DenoiseResult:
         What each band is called.
     noise_sigmas : tuple of float
         Noise of each group of bands that was denoised together.
+    keeps_light : bool
+        Whether sky and fluxes were kept, and pixels far above the noise left as they were; see `linear_denoising`.
     """
 
     image: np.ndarray = field(repr=False)
@@ -77,6 +81,7 @@ class DenoiseResult:
     weights_sha256: str = ""
     bands: tuple[str, ...] = ()
     noise_sigmas: tuple[float, ...] = ()
+    keeps_light: bool = False
 
     @cached_property
     def residual(self) -> np.ndarray:
@@ -111,8 +116,8 @@ def denoise_image(
     Returns
     -------
     DenoiseResult
-        An image without noise (constant, or of zero estimated noise) comes back as it was. So do, in linear images,
-        NaN, infinities, saturated pixels and areas that were never observed.
+        An image without noise (constant, or of zero noise by estimate) comes back as it was. So do, in linear images,
+        NaN, infinities, saturated and dead pixels, and areas that were never observed.
 
     Raises
     ------
@@ -123,7 +128,7 @@ def denoise_image(
     pixels = np.asarray(image.pixels, dtype=np.float32)
     if not any(np.isfinite(band).any() for band in pixels):
         raise ImageError(f"{image.name} has no finite pixel; there is nothing to denoise.")
-    check_noise(noise_sigma, image.name)
+    check_noise(noise_sigma, image.name, image.linear)
     colour = pixels.shape[0] == 3 and not image.linear
     groups = [slice(0, 3)] if colour else [slice(band, band + 1) for band in range(len(pixels))]
     sure = uncertainty and says_how_sure(model)
@@ -152,8 +157,9 @@ def denoise_image(
         seconds=time.perf_counter() - started,
         uncertainty=std,
         weights_sha256=weights_sha256(model),
-        bands=band_names(image.header, len(pixels), colour),
+        bands=("blue", "green", "red") if BLUE_FIRST in image.notes else band_names(image.header, len(pixels), colour),
         noise_sigmas=tuple(sigmas),
+        keeps_light=image.linear,
     )
 
 
@@ -179,7 +185,7 @@ def denoise_band(
         Called with each row once, from top to bottom.
     report : callable
     """
-    sigma = survey.sigma if noise_sigma is None or survey.sigma == 0 else float(noise_sigma)
+    sigma = told_noise(survey, noise_sigma)
     sure = uncertainty and says_how_sure(model)
     units = np.float32(sigma)
 
@@ -189,10 +195,14 @@ def denoise_band(
     def run(tiles: np.ndarray, sigma_told: float) -> tuple[np.ndarray, np.ndarray | None]:
         return run_grey(model, tiles, sigma_told, sure)
 
+    def shown(band: np.ndarray, sky: np.ndarray) -> np.ndarray:
+        signal = (band - sky) / units
+        return np.where(survey.untouched(band) | dead_pixels(band, signal), np.float32(np.nan), signal)
+
     def work(tiles: list[np.ndarray]) -> list[np.ndarray]:
         if sigma == 0:
             return [np.zeros((1 + sure, *tile.shape[1:]), dtype=np.float32) for tile in tiles]
-        signals = [np.where(survey.untouched(band), np.float32(np.nan), (band - sky) / units) for band, sky in tiles]
+        signals = [shown(*tile) for tile in tiles]
         return [units * np.stack(made[: 1 + sure]) for made in correct_in_sigmas(signals, run)]
 
     def keep(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
@@ -202,17 +212,6 @@ def denoise_band(
 
     blend_tiles(read, survey.shape, work, keep, report, *tile_workers(), TOGETHER)
     return float(sigma)
-
-
-def check_noise(noise_sigma: float | None, name: str) -> None:
-    """Raise `ImageError` for a noise that is not a positive number."""
-    if noise_sigma is not None and not (np.isfinite(noise_sigma) and noise_sigma > 0):
-        raise ImageError(f"The noise of {name} must be a positive number, not {noise_sigma}.")
-
-
-def mean_noise(sigmas: list[float]) -> float:
-    """One noise for several bands: the root mean square."""
-    return float(np.sqrt(np.mean(np.square(sigmas))))
 
 
 def band_names(header: fits.Header | None, n_bands: int, colour: bool = False) -> tuple[str, ...]:

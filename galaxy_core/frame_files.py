@@ -18,12 +18,13 @@ import numpy as np
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.denoiser_calls import says_how_sure, weights_sha256
-from galaxy_core.denoising import band_names, check_noise, denoise_band, mean_noise, part_of
+from galaxy_core.denoising import band_names, denoise_band, part_of
 from galaxy_core.errors import ImageError
 from galaxy_core.fits_images import encode_header, find_extension, header_of, stored_type, units_of
 from galaxy_core.fits_layout import BLOCK, Extension
 from galaxy_core.frame_survey import Rows, survey_frame
 from galaxy_core.image_limits import reason
+from galaxy_core.noise import check_noise, mean_noise, told_noise
 from galaxy_core.saved_images import history
 from galaxy_core.tiles import Progress
 
@@ -167,7 +168,7 @@ def denoise_frame(
         surveys = [survey_frame(rows, frame.shape[1:], frame.header) for rows in sources]
         if not any(survey.any_finite for survey in surveys):
             raise ImageError(f"{frame.path.name} has no finite pixel; nothing can be shown or denoised.")
-        sigmas = [noise_sigma if given and survey.sigma > 0 else survey.sigma for survey in surveys]
+        sigmas = [told_noise(survey, noise_sigma) for survey in surveys]
         names = band_names(frame.header, len(bands))
         writers = {}
         for what, path in outputs.items():

@@ -32,8 +32,8 @@ class AstroImage:
     Attributes
     ----------
     pixels : ndarray of float32, shape (bands, height, width)
-        Display images: [0, 1], 8-bit values over 255 and 16-bit values over 65535. Linear ones: units of the file, with
-        NaN where the file has it.
+        Display images: [0, 1], 8-bit values over 255 and 16-bit values over 65535, red first. Linear ones: units of the
+        file, with NaN where the file has it; bands as in the file, but colours of a TIFF blue first, by wavelength.
     linear : bool
         True for FITS and for TIFF of floats or 32-bit integers.
     header : astropy.io.fits.Header or None

@@ -44,6 +44,9 @@ CORRELATION_LAGS_PX, CORRELATION_MAX, CORRELATION_SKY_PX = (2, 4), 2.5, 33
 COMPACT = (1.15, 1.3)  # growth of the correlation from the first lag to the second over which it is no longer believed
 CORRELATION_FADE_IN = (1.4, 1.8)  # up to the first it is the faint sources below detection, from the second drizzling
 MIN_SKY_PX = 400  # to measure it on
+FAR_BELOW = -12.0  # sigma: no noise, even where it is three times that of the frame
+DEAD_STEP_PX, DEAD_REACH = 4, 9  # surroundings are the median of every fourth pixel, nine of them a side
+GAP_SCALE_PX = 1.5
 RETURNED_NOISE = 0.44  # share of white noise that comes back with the light: the norm of that smoothing
 GAUSSIAN_REACH = 4  # widths after which a Gaussian ends
 
@@ -104,14 +107,39 @@ def _autocorrelation_sum(values: np.ndarray, weight: np.ndarray, lag_px: int) ->
     return side**2 * float(products / pairs)
 
 
+def dead_pixels(band: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    """Pixels, columns and areas whose values are no light: far below sky and surroundings, or far below and one value.
+
+    A network that sees them spreads their darkness over the pixels around. Real sky may lie low, too, where the level
+    of the frame is that of a galaxy or the middle of a slope; but so do its surroundings, and it has noise.
+
+    Parameters
+    ----------
+    band, signal : ndarray, shape (height, width)
+        The same pixels as they are, and sky-subtracted in units of the noise.
+
+    Returns
+    -------
+    ndarray of bool, same shape
+    """
+    low = signal < FAR_BELOW
+    if not low.any():
+        return low
+    height, width = signal.shape
+    thin = np.where(np.isfinite(signal), signal, 0)[::DEAD_STEP_PX, ::DEAD_STEP_PX]
+    around = ndimage.median_filter(thin, DEAD_REACH, mode="nearest").repeat(DEAD_STEP_PX, 0).repeat(DEAD_STEP_PX, 1)
+    flat = ndimage.maximum_filter(band, 3) == ndimage.minimum_filter(band, 3)
+    return low & ((signal < around[:height, :width] + FAR_BELOW) | box_maximum(flat, 3))
+
+
 def correct_in_sigmas(signals: Sequence[np.ndarray], run: Run) -> list[Passed]:
     """What to add to sky-subtracted tiles (height, width), and how sure the result is, in units of their noise.
 
     Parameters
     ----------
     signals : sequence of ndarray of float32, shape (height, width)
-        Tiles to work on together, which is faster: a call of the model then has more to do. NaN and infinities are
-        shown to the model as sky, and get no correction.
+        Tiles to work on together, which is faster: a call of the model then has more to do. NaN and infinities
+        get no correction; the model is shown what surrounds them in their place.
     run : callable
         The model: see `galaxy_core.bright_windows.Run`. Tiles, corrections and errors are in its range.
 
@@ -124,17 +152,29 @@ def correct_in_sigmas(signals: Sequence[np.ndarray], run: Run) -> list[Passed]:
             are blended as if their errors were the same, and the noise given back with the light of sources adds in
             quadrature. None if ``run`` gives none.
     """
-    finite = [np.isfinite(signal) for signal in signals]
-    shown = [np.where(real, signal, 0).astype(np.float32) for signal, real in zip(signals, finite, strict=True)]
-    scales = [np.float32(noise_correlation(signal)) for signal in shown]
+    measured = [np.isfinite(signal) for signal in signals]
+    known = [np.where(real, signal, 0).astype(np.float32) for signal, real in zip(signals, measured, strict=True)]
+    scales = [np.float32(noise_correlation(signal)) for signal in known]
+    shown = [_filled(signal, real) for signal, real in zip(known, measured, strict=True)]
     scaled = [signal / scale for signal, scale in zip(shown, scales, strict=True)]
     passed = _two_passes(scaled, run, [1 / scale for scale in scales])
     made = []
-    for signal, scale, real, parts in zip(scaled, scales, finite, passed, strict=True):
-        correction, std = _keep_light(signal, *parts)
+    for signal, scale, real, (correction, std, share) in zip(scaled, scales, measured, passed, strict=True):
+        correction, std = _keep_light(signal, correction * real, std, share * real)
         correction = np.where(real, scale * correction, 0)
         made.append((correction, None if std is None else np.where(real, scale * std, 1).astype(np.float32)))
     return made
+
+
+def _filled(signal: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """A tile whose gaps, which are 0, have the mean of what surrounds them; 0, the sky, deep within large ones."""
+    if real.all():
+        return signal
+    weight, light = (
+        ndimage.gaussian_filter(part, GAP_SCALE_PX, mode="nearest", truncate=GAUSSIAN_REACH)
+        for part in (real.astype(np.float32), signal)
+    )
+    return np.where(real, signal, light / np.maximum(weight, 0.05))
 
 
 def _keep_light(signal: np.ndarray, correction: np.ndarray, std: np.ndarray | None, share: np.ndarray) -> Passed:

@@ -1,16 +1,23 @@
-"""Noise in and noise out: the published noise model, and robust estimates of sky and pixel noise."""
+"""Noise in and noise out: the published model, robust estimates of sky and pixel noise, and what users say of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from galaxy_core.errors import ImageError
+
+if TYPE_CHECKING:
+    from galaxy_core.frame_survey import FrameSurvey
 
 SKY_COUNTS = 150  # the sky whose shot noise the published model adds
 READ_COUNTS = 10.0  # standard deviation of its Gaussian part
 PUBLISHED_SIGMA = float(np.sqrt(SKY_COUNTS + READ_COUNTS**2) / 255)  # of blank sky, in image units: 0.0620
 MAD_TO_SIGMA = 1.4826022185056018  # median absolute deviation of a Gaussian, inverted
 MAX_SAMPLES = 2**21  # pixels an estimate looks at; more change the third digit of nothing
+MOST_NOISE = 30.0  # times the noise measured; a model told more makes up what it shows
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,37 @@ def estimate_noise(image: np.ndarray, spacing_px: int = 1) -> float:
     if spacing_px < 1:
         return 0.0
     return float(np.sqrt(np.mean([_band_noise(band, spacing_px) ** 2 for band in bands])))
+
+
+def check_noise(noise_sigma: float | None, name: str, linear: bool = True) -> None:
+    """Raise `ImageError` for a noise that is not a positive number, or not below the full scale of a display image."""
+    if noise_sigma is not None and not (np.isfinite(noise_sigma) and noise_sigma > 0):
+        raise ImageError(f"The noise of {name} must be a positive number, not {noise_sigma}.")
+    if noise_sigma is not None and not linear and noise_sigma >= 1:
+        raise ImageError(f"The noise given for {name} is more than its white; give it in counts of the file.")
+
+
+def told_noise(survey: FrameSurvey, noise_sigma: float | None) -> float:
+    """Noise that a linear band is denoised with: as given, or measured; 0 where all its pixels have one value.
+
+    Raises
+    ------
+    ImageError
+        What is given is out of all proportion to the pixels, of which nothing would be left.
+    """
+    if noise_sigma is None or survey.one_value:
+        return float(survey.sigma)
+    if noise_sigma > MOST_NOISE * survey.sigma > 0:
+        raise ImageError(
+            f"The noise given, {noise_sigma:.3g}, is {noise_sigma / survey.sigma:,.0f} times that of the pixels, "
+            f"{survey.sigma:.3g}; give it in the unit of the image."
+        )
+    return float(noise_sigma)
+
+
+def mean_noise(sigmas: list[float]) -> float:
+    """One noise for several bands: the root mean square."""
+    return float(np.sqrt(np.mean(np.square(sigmas))))
 
 
 def _band_noise(band: np.ndarray, spacing: int) -> float:

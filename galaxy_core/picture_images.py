@@ -14,6 +14,7 @@ from galaxy_core.picture_layout import PNG_START, Picture, read_jpeg, read_png, 
 from galaxy_core.tiff_images import decode_deep
 from galaxy_core.tiff_layout import TIFF_STARTS, read_tiff
 
+BLUE_FIRST = "Its colours are linear bands, in order of wavelength: blue, green, red."
 _STRIP_PIXELS = 2**20
 # Values that mean white, by pillow mode; modes not named here are linear.
 _WHITE = {"L": 255.0, "LA": 255.0, "RGB": 255.0, "RGBA": 255.0, "I;16": 65535.0, "I;16B": 65535.0}
@@ -86,6 +87,8 @@ def _decode_tiff(data: bytes, name: str) -> tuple[np.ndarray, bool, str, int, tu
     if deep is not None:
         if not np.isfinite(deep[0]).any():
             raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be shown or denoised.")
+        if deep[1] and len(deep[0]) == 3 and page.tags.get(262) == (2,):
+            notes += (BLUE_FIRST,)
         return deep[0], deep[1], "TIFF", deep[2], notes
     bits = max(page.tags.get(258) or (1,))
     if page.tags.get(338, ())[:1] == (1,):  # colours multiplied by alpha: pillow divides, which needs whole values

@@ -10,6 +10,7 @@ METHODS = ("asinh", "linear", "zscale", "lupton")
 Limits = tuple[float, float, float]
 _WHITE_PERCENTILE = 99.8
 _STEP_SAMPLES = 2**14
+_SMALLEST = float(np.finfo(np.float32).tiny)
 _MIN_WHITE_SIGMA = 15.0  # an empty frame must not turn its noise into galaxies
 
 
@@ -114,7 +115,7 @@ def residual_to_display(residual: np.ndarray, limit: float) -> np.ndarray:
     -------
     ndarray of float32, shape (3, height, width), in [0, 1]
     """
-    signed = np.nan_to_num(np.asarray(residual, dtype=np.float32).mean(axis=0) / max(limit, 1e-30), nan=0.0)
+    signed = np.nan_to_num(np.asarray(residual, dtype=np.float32).mean(axis=0) / max(limit, _SMALLEST), nan=0.0)
     above, below = np.clip(signed, 0, 1), np.clip(-signed, 0, 1)
     orange, blue = np.float32([1.0, 0.72, 0.3]), np.float32([0.35, 0.7, 1.0])
     return orange[:, None, None] * above + blue[:, None, None] * below

@@ -22,7 +22,8 @@ def decode_deep(page: TiffPage, name: str) -> tuple[np.ndarray, bool, int] | Non
     Returns
     -------
     pixels : ndarray of float32, shape (bands, height, width)
-        16-bit unsigned over 65535, on black where transparent; all other kinds in the file's units.
+        16-bit unsigned over 65535, on black where transparent; all other kinds in the file's units, and colours blue
+        first: linear bands are in order of wavelength.
     linear : bool
         False for 16-bit unsigned.
     bits : int
@@ -54,7 +55,12 @@ def decode_deep(page: TiffPage, name: str) -> tuple[np.ndarray, bool, int] | Non
     for band in range(len(pixels)):
         np.divide(bands[..., band], np.float32(65535 if display else 1), out=pixels[band], casting="unsafe")
     bits = 8 * values.dtype.itemsize
-    return (_to_light(pixels, photometric, extra), False, bits) if display else (pixels, True, bits)
+    if display:
+        return _to_light(pixels, photometric, extra), False, bits
+    colours = photometric == _RGB and (
+        len(pixels) == 3 or (len(pixels) == 4 and set(extra) & {_BELONGS_TO_ALPHA, _ALPHA})
+    )
+    return np.ascontiguousarray(pixels[2::-1]) if colours else pixels, True, bits
 
 
 def check_packing(page: TiffPage, name: str) -> None:

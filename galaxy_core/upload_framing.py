@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from galaxy_core.catalogs.display import central_part
-from galaxy_core.catalogs.image_files import GALAXY_ZOO_FIELD
+from galaxy_core.catalogs.image_files import GALAXY_ZOO_FIELD, GALAXY_ZOO_PX
 from galaxy_core.detection import Sources, detect
 from galaxy_core.errors import ImageError
 from galaxy_core.images import AstroImage, resize_square
@@ -31,7 +31,7 @@ MIN_SIDE_PX = 8
 CENTRED = 0.1  # of the side: how far from the middle the galaxy of a stamp may lie
 SLACK = 1.3  # a stamp may show this much more or less sky than the catalog's do
 # Layouts whose images show more than the stamps: side of the images as published, and the central share that is used.
-SURVEY_FRAMES = {"gz2": (424, GALAXY_ZOO_FIELD), "kaggle": (424, GALAXY_ZOO_FIELD)}
+SURVEY_FRAMES = dict.fromkeys(("gz2", "kaggle"), (GALAXY_ZOO_PX, GALAXY_ZOO_FIELD))
 
 
 @dataclass(frozen=True)

@@ -263,6 +263,19 @@ def test_planes_of_a_linear_frame_are_in_the_range_of_the_model():
     assert corner.std() == pytest.approx(PUBLISHED_SIGMA, rel=0.3)
 
 
+def test_it_learns_and_judges_at_the_noise_that_is_given(monkeypatch):
+    """The adapted model is told that noise afterwards; at another one nobody has seen it to be better."""
+    told, told_of = [], adaptation.planes_of
+    monkeypatch.setattr(adaptation, "planes_of", lambda *given: told.append(told_of(*given)) or told[-1])
+    noisy = scene(64) + 0.1 * np.random.default_rng(8).normal(size=(64, 64))
+    adapt(display(noisy), untrained(), 60, max_steps=1, noise_sigma=0.17)
+    adapt(frame(noisy), untrained(), 60, max_steps=1, noise_sigma=0.2)
+    adapt(frame(noisy), untrained(), 60, max_steps=1)
+    (picture,), (given, _), (measured, _) = told
+    assert picture.sigma == 0.17 and given.sigma == measured.sigma == PUBLISHED_SIGMA
+    assert given.pixels.std() == pytest.approx(0.5 * measured.pixels.std(), rel=0.1)
+
+
 def test_the_shipped_model_learns_a_noise_it_was_not_trained_on():
     try:
         model = load_model(find_model("contrastive_denoiser", "artifacts"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from galaxy_core.added_noise import KINDS, add_noise
 from galaxy_core.images import AstroImage
@@ -42,6 +45,16 @@ def test_a_linear_frame_gets_a_multiple_of_its_own_noise_and_keeps_its_gaps(kind
     noisy = add_noise(AstroImage(pixels, True, None, "FITS", "a.fits"), kind, 3.0, 0)
     assert np.nanstd(noisy.pixels - pixels) == pytest.approx(12, rel=0.05)
     assert np.array_equal(np.isnan(noisy.pixels), np.isnan(pixels)) and noisy.linear
+
+
+@pytest.mark.parametrize(("linear", "said"), [(True, "gaussian, 2 times"), (False, "published, 2")])
+def test_the_header_says_so(linear, said):
+    """A file that is made of it must not pass for an observation; the header that was given stays as it is."""
+    image = replace(grey(0.5, linear), header=fits.Header({"OBJECT": "M31"}) if linear else None)
+    header = add_noise(image, "published", 2.0, 7).header
+    assert "simulated noise was added" in str(header["HISTORY"]) and "seed 7" in str(header["HISTORY"])
+    assert said in "".join(header["HISTORY"]) and ("OBJECT" in header) is linear
+    assert image.header is None or "HISTORY" not in image.header
 
 
 def test_edges():

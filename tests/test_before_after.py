@@ -37,6 +37,28 @@ def test_the_input_against_itself_changes_nothing():
     assert before.sky_noise == pytest.approx(5, rel=0.03)
 
 
+@pytest.mark.parametrize("sigmas", [(1, 10, 1), (1, 1, 10), (10, 1, 1), (3, 4)])
+def test_five_sigma_of_a_cube_are_five_of_its_grey_image(sigmas):
+    """However unlike its bands: the noise that is told is the root mean square of theirs."""
+    rng = np.random.default_rng(0)
+    cube = np.stack([rng.normal(0, sigma, (300, 300)) for sigma in sigmas]).astype(np.float32)
+    reference, before, _ = measured(cube, cube, float(np.sqrt(np.mean(np.square(sigmas)))))
+    assert before.sky_noise == pytest.approx(reference.sigma, rel=0.02)
+    assert np.allclose(reference.light, cube.mean(axis=0))
+
+
+def test_a_grey_picture_saved_as_colour_has_the_noise_of_its_bands():
+    rng = np.random.default_rng(0)
+    grey = np.repeat(rng.normal(0.4, 0.05, (1, 64, 64)), 3, axis=0).astype(np.float32)
+    colour = rng.normal(0.4, 0.05, (3, 64, 64)).astype(np.float32)
+    for image in (grey, colour):
+        assert measured(image, image, 0.05, linear=False)[0].sigma == pytest.approx(image_noise(image), rel=0.05)
+
+
+def image_noise(image: np.ndarray) -> float:
+    return float(np.tensordot([0.299, 0.587, 0.114], image, 1).std())
+
+
 def test_perfect_denoising_keeps_flux_and_shape_and_has_no_noise():
     _, before, after = measured(noisy_field(), field())
     assert after.sky_noise < 0.05 * before.sky_noise

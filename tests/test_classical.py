@@ -47,6 +47,17 @@ def test_units_and_pedestal_change_nothing(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_every_band_is_told_its_own_noise(name):
+    _, noisy = galaxy(3)
+    units = np.array([1.0, 50.0, 0.01], np.float32)
+    expected = METHODS[name](noisy, SIGMA) * units[:, None, None]
+    restored = METHODS[name](noisy * units[:, None, None], SIGMA * units)
+    np.testing.assert_allclose(restored / expected, 1, atol=2e-3)
+    quiet = METHODS[name](noisy, [SIGMA, 0, SIGMA])
+    assert np.array_equal(quiet[1], noisy[1]) and np.std(quiet[0] - noisy[0]) > 0.5 * SIGMA
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_gaps_stay_and_do_not_spread(name):
     _, noisy = galaxy()
     holed = noisy.copy()

@@ -11,12 +11,15 @@ import torch
 from astropy.io import fits
 from denoiser_stand_ins import Identity, Smooth, display, frame, linear
 from PIL import Image
+from scipy import ndimage
 
 from galaxy_core.denoising import denoise_image, encode_result
 from galaxy_core.errors import ImageError
 from galaxy_core.images import decode_image, read_image
 from galaxy_core.linear_denoising import linear_noise_sigma
 from galaxy_core.models import load_model
+from galaxy_core.noise import estimate_sky
+from galaxy_core.saved_images import encode_part
 from galaxy_core.tiles import OVERLAP_PX, TILE_PX, _groups, blend_tiles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -207,6 +210,36 @@ def test_nan_and_infinity_stay_and_do_not_spread():
     assert abs(result.residual[0, 35:55, 35:55][np.isfinite(noisy[35:55, 35:55])]).max() < 120
 
 
+@pytest.mark.parametrize("shape", ["column", "pixel", "block", "corner"])
+def test_dead_pixels_stay_and_do_not_darken_their_surroundings(shape):
+    """Zeros in a sky of a thousand, too few to be a part that was never observed."""
+    clean, noisy = frame((300, 280), stars=())
+    rows, columns = np.indices(noisy.shape)
+    dead = {
+        "column": columns == 150,
+        "pixel": (rows == 100) & (columns == 100),
+        "block": (abs(rows - 150) < 20) & (abs(columns - 100) < 20),
+        "corner": rows + columns < 40,
+    }[shape]
+    noisy[dead] = 0
+    result = denoise_image(linear(noisy[None]), Smooth())
+    np.testing.assert_array_equal(result.denoised[0][dead], 0)
+    around = ndimage.binary_dilation(dead, iterations=3) & ~dead
+    assert abs((result.denoised[0] - clean)[around]).max() < 40 == 2 * 20.0
+
+
+def test_low_sky_beside_a_slope_is_denoised():
+    """Where the one level of a stamp lies far above its darkest parts, they are no dead pixels."""
+    columns = np.indices((120, 120))[1]
+    clean = 1000 + 10.0 * columns
+    noisy = clean + np.random.default_rng(0).normal(0, 20, clean.shape)
+    result = denoise_image(linear(noisy[None]), Smooth())
+    dark = columns < 30
+    assert (result.image[0] < estimate_sky(noisy).level - 12 * result.noise_sigma)[dark].mean() > 0.5
+    assert (result.denoised[0] == result.image[0])[dark].mean() < 0.1
+    assert (result.denoised[0] - clean)[dark].std() < 0.7 * 20
+
+
 def test_sky_gradient_is_kept():
     """A gradient far stronger than the noise is sky, not a bright source: removed before, put back after."""
     clean, noisy = frame(shape=(400, 400), stars=())
@@ -240,6 +273,27 @@ def test_bad_requests_are_one_sentence():
             denoise_image(display(np.ones((1, 9, 9))), Identity(), noise_sigma=sigma)
 
 
+def test_noise_out_of_all_proportion_is_one_sentence():
+    """Told in another unit by mistake, a model would make up all it shows; smoothing more than is due is allowed."""
+    noisy = frame((60, 60), stars=())[1][None]
+    with pytest.raises(ImageError, match=r"100 times that of the pixels, .*; give it in the unit of the image"):
+        denoise_image(linear(noisy), Smooth(), noise_sigma=100 * linear_noise_sigma(noisy[0]))
+    assert denoise_image(linear(noisy), Smooth(), noise_sigma=200.0).noise_sigma == 200
+    with pytest.raises(ImageError, match="more than its white; give it in counts"):
+        denoise_image(display(np.random.default_rng(0).random((1, 9, 9))), Smooth(), noise_sigma=1.2)
+
+
+def test_noise_that_is_given_is_used_where_none_can_be_measured():
+    """Most pixels of a sky of single photons have one value, so their differences are none."""
+    photons = np.random.default_rng(0).poisson(0.3, (1, 80, 80)).astype(np.float32)
+    assert denoise_image(linear(photons), Smooth()).noise_sigma == 0
+    result = denoise_image(linear(photons), Smooth(), noise_sigma=float(photons.std()))
+    assert result.denoised.std() < 0.5 * photons.std()
+    assert result.denoised.mean() == pytest.approx(photons.mean(), rel=0.05)
+    flat = denoise_image(linear(np.full((1, 50, 50), 7.0)), Smooth(), noise_sigma=1.0)
+    np.testing.assert_array_equal(flat.denoised, 7)
+
+
 def test_noise_of_a_linear_band_in_its_units():
     _, noisy = frame(sigma=7.0)
     assert linear_noise_sigma(noisy.astype(np.float32)) == pytest.approx(7.0, rel=0.03)
@@ -256,6 +310,26 @@ def test_fits_result_keeps_header_and_says_what_was_done():
         np.testing.assert_array_equal(hdus[0].data, result.denoised[0])
     assert out["CRVAL1"] == 150.1 and out["BUNIT"] == "ADU" and "DATASUM" not in out
     assert "smooth" in "".join(out["HISTORY"]) and "denoised" in "".join(out["HISTORY"])
+
+
+def test_history_claims_of_pictures_nothing_that_is_so_of_linear_frames_alone():
+    """A display image is denoised all over, its brightest pixels too."""
+    pixels = np.random.default_rng(6).random((1, 40, 40), dtype=np.float32)
+    for image, kept in ((linear(frame((40, 40), stars=())[1][None]), True), (display(pixels), False)):
+        result = denoise_image(image, Smooth())
+        history = " ".join(fits.getheader(io.BytesIO(encode_part(result, "denoised")))["HISTORY"])
+        assert ("unchanged" in history) is kept is result.keeps_light
+        assert "Sky noise sigma" in history
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("bands", [2, 4])
+def test_bands_that_no_picture_has_are_saved_as_fits(bits, bands):
+    """Deep TIFF may have any number; a PNG of them could not be read."""
+    result = denoise_image(display(np.random.default_rng(6).random((bands, 20, 30)), bits=bits), Identity())
+    files = encode_result(result)
+    assert set(files) == {"galaxy_denoised.fits", "galaxy_residual.fits"}
+    assert np.array_equal(fits.getdata(io.BytesIO(files["galaxy_denoised.fits"])), result.denoised)
 
 
 def test_picture_results_keep_size_and_depth():

@@ -24,6 +24,7 @@ from galaxy_core.images import (
     read_image,
     resize_square,
 )
+from galaxy_core.stretch import to_display
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 RNG = np.random.default_rng(0)
@@ -84,6 +85,18 @@ def test_sixteen_bits_stay_sixteen_bits():
     planes = np.moveaxis(colour, -1, 0)
     image = decode_image(saved_tiff(planes, photometric="rgb", planarconfig="separate"), "x")
     np.testing.assert_array_equal(image.pixels, expected(colour, 65535))
+
+
+@pytest.mark.parametrize("options", [{}, {"planarconfig": "separate"}, {"extrasamples": ["unassalpha"]}])
+def test_what_is_red_in_a_tiff_of_floats_is_shown_red(options):
+    """Linear bands are in order of wavelength; their transparency is none of them."""
+    values = np.random.default_rng(0).normal(0, 0.01, (40, 50, 4 if "extrasamples" in options else 3))
+    values[15:25, 20:30, 0] += 1
+    values = np.moveaxis(values, -1, 0) if "planarconfig" in options else values
+    image = decode_image(saved_tiff(values.astype(np.float32), photometric="rgb", **options), "x.tif")
+    red, green, blue = to_display(image.pixels, image.linear)[:, 20, 25]
+    assert red > 0.9 and max(green, blue) < 0.3
+    assert image.linear and len(image.pixels) == 3 and "blue, green, red" in image.notes[0]
 
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<i2", "<i4", "<u4"])

@@ -49,6 +49,17 @@ def test_white_noise_goes_and_the_light_of_a_source_stays():
         assert correction[inside].sum() == pytest.approx(0, abs=0.015 * float(star()[inside].sum()) + 0.5 * radius)
 
 
+def test_gaps_in_a_source_take_no_light_of_the_pixels_that_are_left():
+    """Shown as sky, a masked pixel would be filled by the model at the expense of its neighbours."""
+    signal = noise() + star(peak=8.0)
+    rows, columns = np.indices(signal.shape)
+    masked = np.random.default_rng(1).random(signal.shape) < 0.2
+    correction, _ = correct_in_sigmas([np.where(masked, np.float32(np.nan), signal)], smoothing())[0]
+    assert not correction[masked].any()
+    inside = ~masked & (np.hypot(rows - 64, columns - 64) <= 6)
+    assert correction[inside].sum() == pytest.approx(0, abs=0.02 * float(star(peak=8.0)[inside].sum()) + 3)
+
+
 def test_the_mean_of_the_sky_is_kept():
     """A model that darkens everything by a tenth of the noise darkens nothing."""
     correction, _ = correct_in_sigmas([noise()], lambda tile, sigma: (np.full_like(tile, -0.1 * sigma), None))[0]
@@ -108,7 +119,7 @@ def test_the_model_is_told_what_correlated_noise_amounts_to():
     assert seen[0][1] < 0.5 * seen[1][1] and seen[1][1] == pytest.approx(PUBLISHED_SIGMA, rel=0.05)
 
 
-def test_gaps_get_no_correction_and_are_sky_to_the_model():
+def test_gaps_get_no_correction_and_the_error_of_their_noise():
     signal = noise() + star()
     signal[10:20, 10:20] = np.nan
     signal[64, 64] = np.inf

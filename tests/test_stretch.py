@@ -225,6 +225,13 @@ def test_brighten_divides_white():
     np.testing.assert_array_equal(brighten(image, 1), image)
 
 
+def test_residual_in_any_unit_looks_the_same():
+    """A nanojansky in watts is 1e-35."""
+    values = np.random.default_rng(0).normal(size=(1, 8, 8)).astype(np.float32)
+    small = residual_to_display(values * np.float32(1e-35), limit=4e-35)
+    np.testing.assert_allclose(small, residual_to_display(values, limit=4.0), rtol=1e-5)
+
+
 def test_residual_colours_are_about_zero():
     values = np.array([[[-2.0, -1.0, 0.0, 1.0, 2.0, np.nan]]])
     shown = residual_to_display(values, limit=1.0)[:, 0]

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from galaxy_core.added_noise import describe_noise
 from galaxy_core.before_after import Measured
 from galaxy_core.before_after_table import Line, make_table
 from galaxy_core.classical import METHODS, TITLES
 from galaxy_core.denoise_report import Report, make_report, sha256_of, table_html
 from galaxy_core.denoising import DenoiseResult
-from galaxy_core.saved_images import encode_part, encode_result, stem_of
+from galaxy_core.saved_images import encode_part, encode_result, needs_fits, stem_of
 from galaxy_core.work_tasks import Task
 from pages.views import denoise_adapt, denoise_work, frame
 from pages.views.denoise_work import Item, Options, Version, Work
@@ -24,10 +25,10 @@ from pages.views.words import number
 MODEL_TITLE = "Galaxy Atlas"
 MODEL_KEY = "model"
 VERSIONS = TITLES | {denoise_work.ADAPTED: denoise_adapt.TITLE}
-LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than 30 times above the noise are left
-as they are, so bright cores and saturated stars do not change. On nine sets of real frames (EMMI, KiDS, SDSS, HST, HSC,
-M67) the flux of sources above 5 sigma changed by at most 0.17 % in the median; some of them set the method's constants,
-so check the residual before measuring."""
+LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than 30 times above the noise (up to 70
+where neighbours share it) and dead ones are left as they are, so bright cores and saturated stars do not change. On
+nine sets of real frames (EMMI, KiDS, SDSS, HST, HSC, M67) the flux of sources above 5 sigma changed by at most 0.16 %
+in the median; some of them set the method's constants, so check the residual before measuring."""
 
 
 def choose_options(
@@ -141,7 +142,7 @@ def draw_viewer(work_key: str, work: Work, version: Version | None) -> None:
         Shown(
             viewer_id="denoise",
             stamp=work_key,
-            right="model" if version is None else version.method,
+            right="model" if version is None else version.stamp,
             name=result.name,
             stem=stem_of(result.name),
             before=result.image,
@@ -204,7 +205,7 @@ def draw_downloads(work: Work, version: Version | None, versions: list[Version],
     if version is not None:
         result, mark = denoise_work.as_result(work, version, VERSIONS[version.method]), f"_{version.method}"
     with st.container(horizontal=True):
-        as_fits = result.linear or st.toggle("Download as FITS", help="Floats without rounding, in place of 8-bit PNG.")
+        as_fits = needs_fits(result) or st.toggle("Download as FITS", help="Floats without rounding, in place of PNG.")
     stem, ending = stem_of(result.name) + mark, "fits" if as_fits else "png"
     mime = "application/fits" if as_fits else "image/png"
     files = {f"{stem}_{what}.{ending}": (result, what, mime) for what in ("denoised", "residual")}
@@ -237,7 +238,7 @@ def report_maker(work: Work, versions: list[Version], options: Options):
         lines, titles = table_of(work, versions)
         settings = {}
         if options.added:
-            settings["Noise added"] = f"{options.added[0]}, {options.added[1]:g} times the published level, seed 0"
+            settings["Noise added"] = describe_noise(*options.added, denoise_work.SEED, work.result.linear)
         if options.hdu is not None:
             settings["FITS extension"] = str(options.hdu)
         report = Report(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 
@@ -111,6 +112,11 @@ class Version:
         """Size in memory."""
         return self.pixels.nbytes
 
+    @property
+    def stamp(self) -> str:
+        """What tells it from every other version of the same image."""
+        return self.method
+
 
 @dataclass(frozen=True)
 class Adapted(Version):
@@ -119,6 +125,13 @@ class Adapted(Version):
     improved: bool = False
     sentence: str = ""
     warning: str = ""
+    model_name: str = ""
+    made: str = field(default_factory=lambda: uuid4().hex)
+
+    @property
+    def stamp(self) -> str:
+        """Of this run: adapting for longer, or once more, ends with other weights."""
+        return self.made
 
 
 def denoise_task(item: Item, options: Options, root: Path) -> Task:
@@ -192,13 +205,13 @@ def extensions_of(item: Item) -> tuple:
 def _classical(work: Work, method: str, report: Report) -> Version:
     from galaxy_core.classical import METHODS
 
-    image, sigma = work.result.image, work.result.noise_sigma
-    if not sigma > 0:
+    image, sigmas = work.result.image, work.result.noise_sigmas  # one for colour, one a band for all else
+    if not any(sigmas):
         pixels = image  # nothing to remove
     elif image[0].size <= WHOLE_PX:
-        pixels = METHODS[method](image, sigma).astype(np.float32, copy=False)
+        pixels = METHODS[method](image, sigmas).astype(np.float32, copy=False)
     else:
-        pixels = _in_tiles(image, lambda tile: METHODS[method](tile, sigma), report)
+        pixels = _in_tiles(image, lambda tile: METHODS[method](tile, sigmas), report)
     report(DENOISED)
     return Version(method, pixels, measure_version(work.reference, pixels))
 
@@ -207,10 +220,10 @@ def _adapt(work: Work, seconds: int, report: Report) -> Adapted:
     from galaxy_core.adaptation import adapt
 
     model = _load(work.model_file.parent, work.model_file.stat().st_mtime_ns)
-    adapted = adapt(work.image, model, seconds, lambda done: report(ADAPTING * done))
+    told = work.result.noise_sigma if work.result.noise_given else None
+    adapted = adapt(work.image, model, seconds, lambda done: report(ADAPTING * done), noise_sigma=told)
     pixels, measured = work.result.denoised, work.after
     if adapted.improved:
-        told = work.result.noise_sigma if work.result.noise_given else None
         pixels = denoise_image(work.image, adapted, told, lambda d: report(ADAPTING + (0.95 - ADAPTING) * d)).denoised
         measured = measure_version(work.reference, pixels)
     numbers = f"{adapted.error_before:.4g} before, {adapted.error_after:.4g} after, in units of the noise it is told"
@@ -219,7 +232,7 @@ def _adapt(work: Work, seconds: int, report: Report) -> Adapted:
         sentence = f"The adapted model is better on this image ({judged})."
     else:
         sentence = f"The shipped model is kept: adapting did not make it better beyond chance ({judged})."
-    return Adapted(ADAPTED, pixels, measured, adapted.improved, sentence, adapted.warning)
+    return Adapted(ADAPTED, pixels, measured, adapted.improved, sentence, adapted.warning, adapted.name)
 
 
 def _in_tiles(image: np.ndarray, denoise: Callable[[np.ndarray], np.ndarray], report: Report) -> np.ndarray:
@@ -244,8 +257,12 @@ def _in_tiles(image: np.ndarray, denoise: Callable[[np.ndarray], np.ndarray], re
 
 
 def as_result(work: Work, version: Version, title: str) -> DenoiseResult:
-    """What another method made, to save like any other."""
-    return replace(work.result, denoised=version.pixels, model_name=title, uncertainty=None, weights_sha256="")
+    """What another method made, to save like any other; only the model keeps the light of linear frames."""
+    made = replace(work.result, denoised=version.pixels, model_name=title, uncertainty=None, weights_sha256="")
+    if not isinstance(version, Adapted):
+        return replace(made, keeps_light=False)
+    weights = "" if version.improved else work.result.weights_sha256
+    return replace(made, model_name=version.model_name, weights_sha256=weights)
 
 
 def upload_item(digest: str, name: str, data: bytes) -> Item:

@@ -37,7 +37,8 @@ def choose_part(
     """
     digest = upload_search.digest_of(image)
     sources = upload_search.sources_of(digest, image)
-    crop, fraction = upload_search.default_cut(digest, base.framing, layout, measured, sources)
+    both = digest if measured is image else f"{digest} {upload_search.digest_of(measured)}"
+    crop, fraction = upload_search.default_cut(both, base.framing, layout, measured, sources)
     if len(sources) == 0:
         st.caption(upload_search.NO_SOURCE)
         return None, fraction
@@ -56,7 +57,7 @@ def choose_part(
         return None, fraction
     place = _choose_source(image, digest, sources, key)
     side = _choose_side(base.framing, key)
-    return upload_search.cut_around(digest, place, side, measured, sources), 1.0
+    return upload_search.cut_around(both, place, side, measured, sources), 1.0
 
 
 def _choose_source(image: AstroImage, digest: str, sources: Sources, key: str) -> int:

@@ -61,12 +61,14 @@ def _search_base(root, name, stamp, folder: Path, changed: int, _galaxies: Galax
 
 
 def digest_of(image: AstroImage) -> str:
-    """Name of an image by its content; hashed once for each array a visitor has."""
-    known, digest = st.session_state.get("upload-digest", (None, ""))
-    if known is not image.pixels:
-        digest = hashlib.blake2b(np.ascontiguousarray(image.pixels).tobytes(), digest_size=16).hexdigest()
-        digest += "-linear" if image.linear else ""
-        st.session_state["upload-digest"] = (image.pixels, digest)
+    """Name of an image by its content; hashed once for each array a visitor has, an upload and what was made of it."""
+    known = st.session_state.get("upload-digests", [])
+    for pixels, digest in known:
+        if pixels is image.pixels:
+            return digest
+    digest = hashlib.blake2b(np.ascontiguousarray(image.pixels).tobytes(), digest_size=16).hexdigest()
+    digest += "-linear" if image.linear else ""
+    st.session_state["upload-digests"] = [(image.pixels, digest), *known[:1]]
     return digest
 
 
@@ -94,13 +96,13 @@ def overview_of(digest: str, _image: AstroImage) -> bytes:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def default_cut(digest: str, framing: Framing | None, layout: str, _image: AstroImage, _sources: Sources):
-    """See `galaxy_core.upload_framing.default_crop`."""
+    """See `galaxy_core.upload_framing.default_crop`; the digest is of the image and of where its sources were found."""
     return default_crop(_image, _sources, framing, layout)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def cut_around(digest: str, place: int, side_in_radii: float, _image: AstroImage, _sources: Sources) -> Crop:
-    """See `galaxy_core.upload_framing.crop_around`."""
+    """See `galaxy_core.upload_framing.crop_around`; the digest as of `default_cut`."""
     return crop_around(_image, _sources, place, side_in_radii)
 
 
