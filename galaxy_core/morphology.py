@@ -10,18 +10,15 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.catalogs.display import display_part
-from galaxy_core.catalogs.image_files import image_ids
-from galaxy_core.central_object import CROPS, cropped
 from galaxy_core.embedding import find_model
-from galaxy_core.errors import CatalogError, GalaxyError, ModelError
-from galaxy_core.images import read_image, resize_square
+from galaxy_core.errors import CatalogError, ModelError
+from galaxy_core.morphology_items import Item, catalog_items, read_stamp
 from galaxy_core.vote_classes import EIGHT_CLASSES, eight_class_shares
 from galaxy_core.vote_forms import FROM_KAGGLE
 from galaxy_core.vote_intervals import Shares, conditional_intervals, cumulative_intervals
@@ -29,7 +26,6 @@ from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS
 
 DEFAULT_CLASSIFIER = "vote_regressor"
 BATCH = 64
-Item = tuple[str, Callable[[], np.ndarray]]  # galaxy_id, and what gives its display image (3, height, width)
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,8 @@ class Morphology:
         of the same surveys lie; None where the model cannot tell. See `galaxy_core.models.novelty`.
     out_of_distribution : ndarray of bool, shape (n,), or None
         Whether the image is unlike all the model learned from: novelty above 1.
+    votes : str or None
+        Which votes are told: ``cast``, ``debiased`` or ``challenge``.
     """
 
     galaxy_ids: np.ndarray
@@ -62,6 +60,7 @@ class Morphology:
     conditional: Shares | None = None
     novelty: np.ndarray | None = None
     out_of_distribution: np.ndarray | None = None
+    votes: str | None = None
 
     def __len__(self) -> int:
         return len(self.galaxy_ids)
@@ -79,7 +78,7 @@ class Morphology:
 
         ``galaxy_id``; ``class``, the likeliest, and ``probability_<class>``; ``probability_of_8_<class>``, of the eight
         that votes make; ``Class1.1`` to ``Class11.6``; the conditional form as ``<question>_<answer>_fraction``; each
-        of these 74 with ``_low`` and ``_high``; ``novelty`` and ``out_of_distribution``.
+        of these 74 with ``_low`` and ``_high``; ``votes``, which they are of; ``novelty`` and ``out_of_distribution``.
         """
         table = {"galaxy_id": self.galaxy_ids.astype(object)}
         if self.class_names:
@@ -96,6 +95,8 @@ class Morphology:
                 if shares is not None:
                     values = getattr(shares, what).astype(np.float32)
                     table |= {f"{name}{ending}": column for name, column in zip(names, values.T, strict=True)}
+        if self.votes is not None:
+            table["votes"] = np.full(len(self), self.votes, dtype=object)
         if self.novelty is not None:
             table["novelty"] = self.novelty
         if self.out_of_distribution is not None:
@@ -114,8 +115,8 @@ def join_morphologies(parts: Sequence[Morphology]) -> Morphology:
         return np.concatenate(values)
 
     made = {item.name: [getattr(part, item.name) for part in parts] for item in fields(Morphology)}
-    names = made.pop("class_names")[0]
-    return Morphology(class_names=names, **{name: joined(values) for name, values in made.items()})
+    same = {name: made.pop(name)[0] for name in ("class_names", "votes")}
+    return Morphology(**same, **{name: joined(values) for name, values in made.items()})
 
 
 def load_classifier(names: Sequence[str | Path], root: str | Path, device: str = "auto", reading: str | None = None):
@@ -185,39 +186,11 @@ def classify_images(images: np.ndarray, model, galaxy_ids: Sequence[str]) -> Mor
     if concentrations is not None:
         alpha = concentrations.cpu().numpy()
         made |= {"concentrations": alpha, "cumulative": cumulative_intervals(alpha)}
-        made["conditional"] = conditional_intervals(alpha)
+        made |= {"conditional": conditional_intervals(alpha), "votes": model.reading}
     if novelty is not None:
         made["novelty"] = novelty.cpu().numpy()
         made["out_of_distribution"] = made["novelty"] > 1
     return Morphology(**made)
-
-
-def read_display(path: Path, field_fraction: float = 1.0) -> np.ndarray:
-    """The image of a file as people see it, float32 (3, height, width) in [0, 1], cut to its central part."""
-    image = read_image(path)
-    return display_part(image.pixels, image.linear, field_fraction, image.name)
-
-
-def file_items(
-    paths: Sequence[Path], field_fraction: float = 1.0, crop: str = CROPS[0], names: Sequence[str] | None = None
-) -> Iterator[Item]:
-    """Files to classify; a galaxy is called like its file, with folders only where that would not be unique."""
-    fraction = field_fraction if crop == CROPS[0] else 1.0  # the object is looked for in the whole field
-    for name, path in zip(names or image_ids([path.as_posix() for path in paths]), paths, strict=True):
-        yield name, lambda path=path: cropped(read_display(path, fraction), crop)
-
-
-def catalog_items(catalog: Catalog, rows: Iterable[int] | None = None, crop: str = CROPS[0]) -> Iterator[Item]:
-    """Galaxies of a catalog to classify: of all rows, or of some. The object is looked for in the whole field."""
-    shown = catalog if crop == CROPS[0] else replace(catalog, field_fraction=1.0)
-    ids = catalog.galaxy_ids
-    for row in range(len(catalog)) if rows is None else rows:
-        yield str(ids[row]), lambda row=int(row): cropped(_row_part(shown, row), crop)
-
-
-def _row_part(catalog: Catalog, row: int) -> np.ndarray:
-    name = str(catalog.galaxy_ids[row])
-    return display_part(catalog.load_image(row), catalog.linear, catalog.field_fraction, name)
 
 
 def classify_items(
@@ -264,16 +237,6 @@ def classify_rows(
     places = {str(catalog.galaxy_ids[row]): row for row in rows}
     told = join_morphologies(made)
     return told, np.array([places[key] for key in told.galaxy_ids])
-
-
-def read_stamp(item: Item, size_px: int) -> tuple[str, np.ndarray | None, str | None]:
-    """Id, stamp (3, size_px, size_px), and a sentence in place of the stamp if the image cannot be read."""
-    name, load = item
-    try:
-        return name, np.clip(resize_square(load(), size_px), 0, 1), None
-    except (GalaxyError, OSError, ValueError, MemoryError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return name, None, said if name in said else f"{name}: {said}"
 
 
 def _decode_ahead(items: Iterable[Item], size_px: int) -> Iterator[tuple[str, np.ndarray | None, str | None]]:

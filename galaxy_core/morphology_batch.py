@@ -25,11 +25,12 @@ from galaxy_core.catalogs.parts import CatalogPart
 from galaxy_core.embedding import find_model
 from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards
 from galaxy_core.image_steps import catalog_fingerprint
-from galaxy_core.morphology import BATCH, Item, catalog_items, classify_items, file_items, load_classifier
+from galaxy_core.morphology import BATCH, classify_items, load_classifier
+from galaxy_core.morphology_items import Item, catalog_items, file_items
 from galaxy_core.morphology_table import check_table_path, write_morphologies, write_tables
 
 SHARD = 32 * BATCH
-_RULES = 1  # raised when the same images, model and options are to give another table
+_RULES = 2  # raised when the same images, model and options are to give another table
 _MADE_OF = "made_of.json"
 
 
@@ -41,7 +42,7 @@ class Wanted:
     root: Path
     device: str = "auto"
     votes: str | None = None
-    field_fraction: float = 1.0
+    field_fraction: float | None = None
     crop: str = "centre"
 
 
@@ -59,7 +60,8 @@ class Piece:
         """What `classify_items` takes."""
         if self.part is None:
             return file_items(self.paths, self.wanted.field_fraction, self.wanted.crop, self.names)
-        return catalog_items(self.part.catalog, range(self.part.start, self.part.stop), self.wanted.crop)
+        rows, as_files = range(self.part.start, self.part.stop), self.wanted.field_fraction is None
+        return catalog_items(self.part.catalog, rows, self.wanted.crop, as_files)
 
     def __len__(self) -> int:
         return len(self.paths) if self.part is None else len(self.part)

@@ -58,10 +58,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--model", nargs="+", default=[DEFAULT_CLASSIFIER], help="name or folder; several speak as one (%(default)s)"
     )
     field_help = (
-        "central share of each side that is looked at of files, and of catalogs that do not know theirs, e.g. 0.6 for"
-        " 424 px of Galaxy Zoo"
+        "central share of each side that is looked at of files, and of catalogs that do not know theirs (default: all,"
+        " but of pictures of 424 px, which are Galaxy Zoo's, the central 256)"
     )
-    parser.add_argument("--field-fraction", type=share, default=1.0, metavar="F", help=f"{field_help} (%(default)s)")
+    parser.add_argument("--field-fraction", type=share, metavar="F", help=field_help)
     crop_help = "what is looked at: the centre, or the object there as large as it is, found in the whole field"
     parser.add_argument("--crop", choices=CROPS, default=CROPS[0], help=f"{crop_help} (%(default)s)")
     votes_help = "which votes to tell: as the Kaggle challenge states them, as cast, or debiased (default: challenge)"
@@ -77,14 +77,15 @@ def is_catalog(text: str) -> bool:
     return bool(colon and source) and layout in LAYOUTS and not os.path.exists(text)
 
 
-def read_catalogs(texts: list[str], field_fraction: float) -> list[Catalog]:
+def read_catalogs(texts: list[str], field_fraction: float | None) -> list[Catalog]:
     """Catalogs, each once however often it is named, with a line each of what they leave out."""
     catalogs: dict[tuple[str, str], Catalog] = {}
     for text in texts:
         catalog = read_catalog(text)
         key = (catalog.layout, os.path.realpath(catalog.source))
         if key not in catalogs:
-            catalogs[key] = catalog if catalog.field_fraction < 1 else replace(catalog, field_fraction=field_fraction)
+            told = field_fraction is None or catalog.field_fraction < 1
+            catalogs[key] = catalog if told else replace(catalog, field_fraction=field_fraction)
             print(f"{text}: {'; '.join(catalog.report.sentences())}", file=sys.stderr)
     return list(catalogs.values())
 

@@ -13,7 +13,6 @@ import torch
 from astropy.io import fits
 from PIL import Image
 
-from galaxy_core import morphology
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.central_object import central_window
 from galaxy_core.errors import ExportError
@@ -21,7 +20,8 @@ from galaxy_core.images import as_counts, read_image
 from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
-from galaxy_core.morphology import classify_images, classify_items, file_items, join_morphologies
+from galaxy_core.morphology import classify_images, classify_items, join_morphologies
+from galaxy_core.morphology_items import catalog_items, file_items
 from galaxy_core.morphology_table import write_morphologies
 from galaxy_core.vote_classes import EIGHT_CLASSES
 from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS, asked_share, question_sums
@@ -114,7 +114,7 @@ def test_a_row_an_image_with_everything_in_it(command, tmp_path):
     np.testing.assert_allclose(eight["probability_of_8_cigar_smooth"], table["Class7.3"], atol=1e-5)
     np.testing.assert_allclose(eight["probability_of_8_spiral"], table["Class4.1"], atol=1e-5)
     np.testing.assert_allclose(eight["probability_of_8_edge_on_boxy_bulge"], table["Class9.2"], atol=1e-5)
-    assert len(table.columns) == 1 + 5 + 8 + 3 * 74 and not table.isna().any(axis=None)
+    assert len(table.columns) == 1 + 5 + 8 + 3 * 74 + 1 and not table.isna().any(axis=None)
 
 
 def test_csv_and_parquet_files_and_catalog_say_the_same(command, tmp_path):
@@ -216,6 +216,34 @@ def test_the_field_is_cut_as_asked(command, tmp_path):
     assert command("a.png", "--field-fraction", "1.5") == 2
 
 
+def test_of_galaxy_zoos_own_images_the_centre_is_looked_at_unless_told(command, tmp_path):
+    save_picture(tmp_path / "in" / "a.png", side=424)
+    Image.open(tmp_path / "in" / "a.png").crop((84, 84, 340, 340)).save(tmp_path / "b.png")
+    answers = {}
+    for name, given in {
+        "file": ["in"],
+        "catalog": ["folder:in"],
+        "cut": ["b.png"],
+        "all": ["in", "--field-fraction", "1"],
+    }.items():
+        assert command(*given, out=f"{name}.csv") == 0
+        answers[name] = float(read(f"{name}.csv")[CUMULATIVE_COLUMNS[0]].iloc[0])
+    assert answers["file"] == answers["catalog"] == pytest.approx(answers["cut"], rel=1e-5)
+    assert answers["all"] != pytest.approx(answers["cut"], rel=1e-5)
+
+
+def test_the_table_says_which_votes_it_tells(command, tmp_path):
+    save_picture(tmp_path / "a.png")
+    save_model(tmp_path / "both", small_net(debiased=True))
+    for votes in ("cast", "debiased", "challenge"):
+        assert command("a.png", "--model", "both", "--votes", votes, out=f"{votes}.csv") == 0
+        assert read(f"{votes}.csv")["votes"].tolist() == [votes]
+    assert command("a.png", "--model", "both", out="usual.csv") == 0 and read("usual.csv")["votes"].tolist() == [
+        "challenge"
+    ]
+    assert command("a.png", out="single.csv") == 0 and read("single.csv")["votes"].tolist() == ["cast"]
+
+
 def test_a_catalog_that_does_not_know_its_field_is_cut_as_files_are(command, tmp_path):
     save_picture(tmp_path / "in" / "a.png", side=80)
     assert command("in", "--field-fraction", "0.6", out="a.csv") == 0
@@ -300,7 +328,7 @@ def test_the_central_object_is_cut_out_if_asked(command, tmp_path):
 
 def test_batches_make_no_difference(tmp_path):
     catalog, model = read_catalog("synthetic:7"), small_net()
-    items = list(morphology.catalog_items(catalog))
+    items = list(catalog_items(catalog))
     whole, *_ = (made for made, _ in classify_items(items, model))
     parts = join_morphologies([made for made, _ in classify_items(items, model, batch=3)])
     assert parts.galaxy_ids.tolist() == catalog.galaxy_ids.tolist() == whole.galaxy_ids.tolist()

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import runpy
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from galaxy_core.images import resize_square
 from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet, join_models
-from galaxy_core.morphology import catalog_items, file_items
+from galaxy_core.morphology_items import catalog_items, file_items
 from galaxy_core.recipes import crop_scores
 from galaxy_core.recipes.crop_scores import (
     STRENGTHS,
@@ -160,6 +161,19 @@ def test_paired_differences_by_hand(monkeypatch):
     assert found["rmse_interval"][1] < 0 < found["r2_interval"][0], "half the error is a difference"
     same = paired_difference(base, base, votes, 0)
     assert same["rmse"] == same["r2"] == 0 and same["rmse_interval"] == [0, 0]
+
+
+def test_resamples_are_not_all_in_memory_at_once():
+    """A tenth of Galaxy Zoo 2 is 24,000 galaxies, and the rest of it is judged in folds."""
+    votes, told, base = np.random.default_rng(2).random((3, 2_000, 4))
+    tracemalloc.start()
+    try:
+        paired_difference(told, base, votes, seed=1)
+        vote_errors(told, votes, seed=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 50 * votes.nbytes
 
 
 def test_the_command_prints_a_table_and_writes_it_whole(folder, tmp_path, monkeypatch, capsys):

@@ -19,7 +19,8 @@ from galaxy_core.catalogs import read_catalog
 from galaxy_core.catalogs.answers import read_answers
 from galaxy_core.errors import CatalogError
 from galaxy_core.models import save_model
-from galaxy_core.morphology import catalog_items, classify_items, join_morphologies
+from galaxy_core.morphology import classify_items, join_morphologies
+from galaxy_core.morphology_items import catalog_items
 from galaxy_core.recipes import cross_survey_scores
 from galaxy_core.recipes.cross_survey_scores import auc_of, by_question, evaluate, judge, match_answers
 from galaxy_core.recipes.cross_survey_table import table_lines

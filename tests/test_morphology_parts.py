@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.csv
@@ -14,7 +15,8 @@ from galaxy_core import artifacts
 from galaxy_core.morphology import classify_images
 from galaxy_core.morphology_table import encode_morphologies, write_morphologies
 from galaxy_core.trees import GZ2
-from galaxy_core.vote_forms import TO_KAGGLE
+from galaxy_core.vote_forms import FROM_KAGGLE, TO_KAGGLE
+from galaxy_core.vote_intervals import Shares
 from pages.views import morphology_nearest, morphology_pixels, morphology_words, readers
 from tests.morphology_uploads import small_net
 
@@ -72,6 +74,29 @@ def test_volunteers_add_up(seed):
         path.append(answer.leads_to)
     pairs = [(int(n), int(of)) for n, of in re.findall(r"\((\d+) of (\d+) asked\)", " ".join(later))]
     assert path[-1] == "" and len(pairs) == len(path) - 2 and all(n <= of <= 40 for n, of in pairs)
+
+
+@pytest.mark.parametrize(
+    "name, smooth, disagree",
+    [
+        ("round_smooth", 0.2, True),
+        ("round_smooth", 0.7, False),
+        ("spiral", 0.7, True),
+        ("edge_on", 0.2, False),
+        ("a_kind_of_ones_own", 0.2, False),
+    ],
+)
+def test_a_class_and_votes_that_disagree_are_told_so(name, smooth, disagree):
+    told = classify_images(np.random.default_rng(1).random((1, 3, 32, 32)).astype("f4"), small_net(), ["a"])
+    shares = np.full((1, 37), 0.1, np.float32)
+    shares[0, FROM_KAGGLE[:3]] = smooth, 0.9 - smooth, 0.1
+    told = replace(
+        told,
+        class_names=(name, "other"),
+        class_probabilities=np.float32([[0.9, 0.1]]),
+        conditional=Shares(shares, shares, shares),
+    )
+    assert ("disagree" in morphology_words.disagreement_sentence(told)) == disagree
 
 
 def test_colours_diverge_from_zero():

@@ -21,7 +21,8 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, Contras
 from galaxy_core.models.dihedral import dihedral_views
 from galaxy_core.models.morphology import MorphologyNet, join_models
 from galaxy_core.models.novelty import NoveltyGauge
-from galaxy_core.morphology import catalog_items, classify_items, join_morphologies
+from galaxy_core.morphology import classify_items, join_morphologies
+from galaxy_core.morphology_items import catalog_items
 from galaxy_core.recipes.vote_regressor import train
 from galaxy_core.splits import TRAIN, VALIDATION, split_mask
 from galaxy_core.training import FitConfig

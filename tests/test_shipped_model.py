@@ -11,7 +11,8 @@ from galaxy_core.catalogs import read_catalog
 from galaxy_core.embedding import load_embedder
 from galaxy_core.images import resize_square
 from galaxy_core.models import load_model
-from galaxy_core.morphology import catalog_items, classify_items, join_morphologies, load_classifier
+from galaxy_core.morphology import classify_items, join_morphologies, load_classifier
+from galaxy_core.morphology_items import catalog_items
 from galaxy_core.recipes import contrastive_denoiser_scores
 from galaxy_core.splits import split_mask
 

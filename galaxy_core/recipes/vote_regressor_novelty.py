@@ -15,7 +15,7 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.morphology import MorphologyEnsemble, MorphologyNet, join_models, net_config
-from galaxy_core.morphology import catalog_items, read_stamp
+from galaxy_core.morphology_items import catalog_items, read_stamp
 from galaxy_core.splits import TRAIN, VALIDATION, split_of
 
 if TYPE_CHECKING:

@@ -49,6 +49,8 @@ def draw_answer(seen: Seen) -> None:
     if seen.told.cumulative is not None:
         st.markdown(f"**What {morphology_words.N_VOLUNTEERS} volunteers would say**", help=VOLUNTEERS_HELP)
         st.markdown(_text(" ".join(morphology_words.volunteers_sentences(seen.told))))
+        if said := morphology_words.disagreement_sentence(seen.told):
+            st.caption(said)
         if leading is not None:
             with st.expander("Eight classes, read off the votes"):
                 st.html(bars_html(*eight_classes(seen.told)))

@@ -160,7 +160,7 @@ def catalog_galaxy(root: Path, place: DeltaGenerator) -> Source:
     row = selection.open_row(galaxies) or 0
     st.session_state[key] = galaxies.ids[row]
     if asked := selection.lost_galaxy(galaxies):
-        st.warning(f"There is no galaxy “{asked}” in this catalog.", icon=":material/link_off:")
+        st.warning(frame.plain(f"There is no galaxy “{asked}” in this catalog."), icon=":material/link_off:")
     place.selectbox("Galaxy", galaxies.ids, key=key, on_change=_open, args=(galaxies, key))
     pixels, note = galaxy_pixels(galaxies, row)
     item = denoise_work.pixels_item(pixels, str(galaxies.ids[row]))

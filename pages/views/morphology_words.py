@@ -83,6 +83,22 @@ def volunteers_sentences(told: Morphology) -> list[str]:
     return sentences
 
 
+def disagreement_sentence(told: Morphology) -> str:
+    """What to think where the likeliest class is smooth and most volunteers would see features, or the reverse."""
+    if told.cumulative is None or not told.class_names:
+        return ""
+    name = told.class_names[int(told.class_probabilities[0].argmax())]
+    if name not in CLASSES:
+        return ""
+    answer = ANSWERS[TO_KAGGLE[leading_path(told)[0]]][1].key
+    if answer == "artifact" or name.endswith("smooth") == (answer == "smooth"):
+        return ""
+    return (
+        "The class and the votes disagree. Two parts of the model tell them, and each learned from labels of its own:"
+        " such a galaxy lies at the border of both."
+    )
+
+
 def _number_of(told: Morphology, column: int) -> str:
     low, expected, high = (
         float(getattr(told.cumulative, name)[0, column]) * N_VOLUNTEERS for name in ("low", "expected", "high")

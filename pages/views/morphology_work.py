@@ -13,11 +13,11 @@ from galaxy_core.artifacts import fetch_models
 from galaxy_core.catalogs.display import display_part
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ImageError, ModelError
-from galaxy_core.images import AstroImage, resize_square
-from galaxy_core.morphology import DEFAULT_CLASSIFIER, Morphology, classify_images, read_stamp
+from galaxy_core.images import resize_square
+from galaxy_core.morphology import DEFAULT_CLASSIFIER, Morphology, classify_images
+from galaxy_core.morphology_items import read_stamp
 from galaxy_core.occlusion import Occlusion, occlude
 from galaxy_core.turning import DETAIL, Turned, classify_turned, predict_scores
-from galaxy_core.upload_framing import SURVEY_FRAMES
 from galaxy_core.work_tasks import Report, Task
 from pages.views import commands, denoise_work, loaded_models, upload_search
 from pages.views.denoise_work import Item
@@ -119,7 +119,7 @@ def open_model(name: str, root: Path) -> Model:
 def seen_task(item: Item, galaxy_id: str, hdu: int | None, fraction: float | None, model: Model) -> Task:
     """The task of classifying an image.
 
-    ``fraction`` is the central part of each side that is looked at; where it is None, `usual_fraction` of the image.
+    ``fraction`` is the central part of each side that is looked at; where it is None, what is usual for the image.
     """
     key = _key("seen", item.digest, item.name, galaxy_id, hdu, fraction, model)
     return Task(key, item.name, lambda report: _see(item, galaxy_id, hdu, fraction, model, report))
@@ -142,12 +142,6 @@ def net_of(model: Model):
         raise ModelError(upload_search.NO_PYTORCH) from None
 
 
-def usual_fraction(image: AstroImage) -> float:
-    """Central part of an image that models see when nobody says: all, but of Galaxy Zoo's own images as trained."""
-    side, fraction = SURVEY_FRAMES["gz2"]
-    return fraction if image.pixels.shape[1:] == (side, side) and not image.linear else 1.0
-
-
 def _see(item: Item, galaxy_id: str, hdu: int | None, fraction: float | None, model: Model, report: Report) -> Seen:
     from galaxy_core.models.morphology import net_config
 
@@ -156,7 +150,6 @@ def _see(item: Item, galaxy_id: str, hdu: int | None, fraction: float | None, mo
     report(0.1)
     image = item.read(hdu)
     report(0.4)
-    fraction = usual_fraction(image) if fraction is None else fraction
     shown = display_part(image.pixels, image.linear, fraction, image.name)
     side = min(shown.shape[1:])
     _, stamp, problem = read_stamp((image.name, lambda: shown), size)

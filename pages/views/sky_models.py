@@ -122,7 +122,8 @@ def _draw_morphology(work: SkyWork, row: pd.Series, root: Path) -> None:
 def _told(key: str, number: int, folder: str, changed: int, _model, _work: SkyWork, _row: pd.Series):
     from galaxy_core.errors import ImageError
     from galaxy_core.models.morphology import net_config
-    from galaxy_core.morphology import classify_images, read_stamp
+    from galaxy_core.morphology import classify_images
+    from galaxy_core.morphology_items import read_stamp
 
     net = morphology_work.net_of(_model)
     image = image_around(_work, _row, stamp_side(_row["half_light_radius"], _row["semi_major"]))
