@@ -15,11 +15,11 @@ from astropy.io import fits
 from galaxy_core.errors import ImageError
 from galaxy_core.fits_layout import Extension, extensions
 from galaxy_core.fits_tiles import compressed_header, tile_strips
+from galaxy_core.frame_headers import SHARED_CARDS
 from galaxy_core.image_limits import check_size, inflate, reason, shown_name
 
 MAX_UNZIPPED_BYTES = 420 * 10**6  # 50 megapixels of float64
 _PRIMARY_BYTES = 2**18  # of a file, that hold its primary header
-_EXPOSURE_CARDS = ("EXPTIME", "TEXPTIME", "EXPOSURE")
 _MAX_CARD_CHARACTERS = 5_000  # of a value continued over many cards
 _STRIP_VALUES = 4 * 10**6
 # Cards that describe how the old pixels were stored; the new ones are plain float32.
@@ -245,7 +245,7 @@ def _number(cards: dict, keyword: str, default: float, name: str) -> float:
 def header_of(data: bytes, extension: Extension) -> tuple[fits.Header, int]:
     """Header with every card that can be read, and how many could not.
 
-    How long light was collected is taken from the primary header where the extension does not say, as Hubble's do not.
+    Filter, zero point, gain and exposure are taken from the primary header where the extension does not say.
     """
     if extension.is_compressed:
         found = compressed_header(data, extension)
@@ -267,7 +267,7 @@ def header_of(data: bytes, extension: Extension) -> tuple[fits.Header, int]:
     if extension.index > 0:
         with suppress(Exception):  # a primary header that astropy cannot read is no harm to this one
             primary = fits.Header.fromstring(bytes(data[:_PRIMARY_BYTES]).decode("ascii", "replace"))
-            header.extend((card for card in primary.cards if card.keyword in _EXPOSURE_CARDS), unique=True)
+            header.extend((card for card in primary.cards if card.keyword in SHARED_CARDS), unique=True)
     return header, n_dropped
 
 

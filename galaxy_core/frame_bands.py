@@ -20,7 +20,7 @@ import numpy as np
 
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_files import open_frame
-from galaxy_core.frame_headers import celestial_of, gain_of, zero_point_of
+from galaxy_core.frame_headers import celestial_of, gain_of, unit_of, zero_point_of
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
 from galaxy_core.images import AstroImage, read_image
 from galaxy_core.saved_images import stem_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ROUNDING_8_BIT = 1 / 255 / np.sqrt(12)  # noise of a picture whose sky is all black
 MAX_OFFSET_PX = 0.5  # between bands that say where they lie
+PLACES = 5  # along each side, at which that is looked at
 PICTURE_BANDS = ("red", "green", "blue")
 
 
@@ -50,6 +51,8 @@ class Band:
         Magnitude of a flux of one; NaN where the header does not say.
     gain_electrons : float
         Electrons of one unit of flux; 0 where the header does not say, and then errors hold no shot noise of sources.
+    unit : str
+        As the header says it; empty where it does not.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Band:
     survey: FrameSurvey = field(repr=False)
     zero_point_mag: float = float("nan")
     gain_electrons: float = 0.0
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ def _make_band(rows: Rows, shape: tuple[int, int], header, label: str, linear: b
         survey = FrameSurvey(**{**vars(survey), "sigma": ROUNDING_8_BIT})
     if not linear:
         return Band(name, rows, survey)
-    return Band(name, rows, survey, zero_point_of(header), gain_of(header))
+    return Band(name, rows, survey, zero_point_of(header), gain_of(header), unit_of(header))
 
 
 def _band_labels(header, label: str, n_bands: int, linear: bool) -> list[str]:
@@ -204,14 +208,17 @@ def _check_places(wcs: Sequence[WCS | None], shape: tuple[int, int], labels: lis
     known = [(index, one) for index, one in enumerate(wcs) if one is not None]
     if len(known) < 2:
         return
-    height, width = shape
-    corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], dtype=np.float64)
+    # from corner to corner, and between, as the corners of a map of all the sky are none of it
+    across, down = np.meshgrid(*(np.linspace(0, side - 1, PLACES) for side in shape[::-1]))
+    places = np.column_stack([across.ravel(), down.ravel()])
     first, reference = known[0]
     for index, other in known[1:]:
-        back = np.asarray(reference.wcs_world2pix(other.wcs_pix2world(corners, 0), 0))
-        offset = np.abs(back - corners).max()
+        world = np.asarray(other.wcs_pix2world(places, 0))
+        on_sky = np.isfinite(world).all(axis=1)
+        back = np.asarray(reference.wcs_world2pix(world[on_sky], 0))
+        offset = np.nan_to_num(np.abs(back - places[on_sky]), nan=np.inf).max(initial=0)
         if not offset <= MAX_OFFSET_PX:
+            apart = f"up to {offset:.1f} pixels" if np.isfinite(offset) else "far"
             raise ImageError(
-                f"{labels[index]} lies up to {offset:.1f} pixels from {labels[first]} by their coordinates; align the"
-                " bands first."
+                f"{labels[index]} lies {apart} from {labels[first]} by their coordinates; align the bands first."
             )

@@ -96,6 +96,8 @@ class FrameCatalog:
         By band, where it was measured to tell stars from galaxies.
     separator_sha256 : str
         Of the model that did so; empty where none was asked.
+    units : dict of str to str
+        Of the light, by band, as headers say it; empty where they do not.
     """
 
     name: str
@@ -112,6 +114,7 @@ class FrameCatalog:
     notes: tuple[str, ...] = ()
     seeing: dict[str, BandSeeing] = field(default_factory=dict)
     separator_sha256: str = ""
+    units: dict[str, str] = field(default_factory=dict)
 
 
 def catalogue_frame(
@@ -163,7 +166,9 @@ def catalogue_frame(
     names = tuple(band.name for band in frame.bands)
     shared = (names, frame.calibrated, config, detector.threshold, weights_sha256(model) if model is not None else "")
     notes = frame.notes if n_objects else (*frame.notes, "No object passes the threshold.")
-    catalog = FrameCatalog(frame.name, objects, segmentation, frame.shape, frame.header, *shared, seconds, notes)
+    units = {band.name: band.unit for band in frame.bands}
+    of_frame = (frame.name, objects, segmentation, frame.shape, frame.header)
+    catalog = FrameCatalog(*of_frame, *shared, seconds, notes, units=units)
     if separator is None:
         return catalog
     return _with_kinds(catalog, frame, cores, growth, separator, progress)

@@ -7,14 +7,16 @@ import json
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.frame_catalog import FrameCatalog
+from galaxy_core.frame_headers import flux_unit
 from galaxy_core.frame_seeing import BandSeeing
-from galaxy_core.frame_table import meaning_of
+from galaxy_core.frame_table import ColumnMeaning, meaning_of
 from galaxy_core.image_limits import shown_name
 
 REGION_RADII = 3.0  # half axes of a region over the dispersions of the light
@@ -41,6 +43,7 @@ def provenance_of(catalog: FrameCatalog) -> dict[str, str | int | float]:
         "frame": catalog.name,
         "bands": ", ".join(catalog.band_names),
         "flux_of": catalog.band_names[0],
+        "flux_unit": ", ".join(f"{name} {catalog.units.get(name) or 'not stated'}" for name in catalog.band_names),
         "calibrated": "yes" if catalog.calibrated else "no: a picture, its light is stretched",
         "method": catalog.config.method,
         "false_per_megapixel": catalog.config.false_per_megapixel,
@@ -64,13 +67,22 @@ def seeing_words(name: str, band: BandSeeing) -> str:
     return f"{name} {band.fwhm_px:.2f} px " + (f"of {band.n_stars} stars" if band.n_stars else "as given")
 
 
+def meaning_in(catalog: FrameCatalog, column: str) -> ColumnMeaning:
+    """What a column is; light has the unit of its band, where files know such a unit."""
+    meaning = meaning_of(column)
+    for name in (catalog.band_names[0], *catalog.band_names):
+        if column in ("flux", "flux_err", f"flux_{name}", f"flux_err_{name}"):
+            return replace(meaning, unit=flux_unit(catalog.units.get(name, "")))
+    return meaning
+
+
 def as_table(catalog: FrameCatalog):
     """The catalogue as `astropy.table.Table`: units, descriptions, UCDs in ``column.meta["ucd"]``, and provenance."""
     from astropy.table import Table
 
     table = Table({name: catalog.objects[name].to_numpy() for name in catalog.objects.columns})
     for name in table.colnames:
-        meaning = meaning_of(name)
+        meaning = meaning_in(catalog, name)
         table[name].unit = meaning.unit or None
         table[name].description = meaning.description
         table[name].meta["ucd"] = meaning.ucd
@@ -86,7 +98,9 @@ def fits_bytes(catalog: FrameCatalog) -> bytes:
     codes = {"i2": "I", "i4": "J", "f8": "D"}
     hdu = fits.BinTableHDU.from_columns(
         [
-            fits.Column(name, codes[table[name].dtype.str[1:]], unit=meaning_of(name).unit or None, array=table[name])
+            fits.Column(
+                name, codes[table[name].dtype.str[1:]], unit=meaning_in(catalog, name).unit or None, array=table[name]
+            )
             for name in table.colnames
         ],
         name="CATALOG",
@@ -128,7 +142,7 @@ def csv_bytes(catalog: FrameCatalog) -> bytes:
     """Comma-separated text; lines of ``#`` before it say what made it, and the unit, UCD and meaning of each column."""
     lines = [f"# {key}: {value}" for key, value in provenance_of(catalog).items()]
     for name in catalog.objects.columns:
-        meaning = meaning_of(name)
+        meaning = meaning_in(catalog, name)
         lines.append(f"# column {name} [{meaning.unit or '-'}] {meaning.ucd}: {meaning.description}")
     head = "".join(" ".join(line.split()) + "\n" for line in lines)
     return (head + catalog.objects.to_csv(index=False, lineterminator="\n")).encode()
@@ -142,7 +156,7 @@ def parquet_bytes(catalog: FrameCatalog) -> bytes:
     arrays, fields = [], []
     for name in catalog.objects.columns:
         array = pa.array(catalog.objects[name].to_numpy())
-        meaning = meaning_of(name)
+        meaning = meaning_in(catalog, name)
         about = {"unit": meaning.unit, "ucd": meaning.ucd, "description": meaning.description}
         fields.append(pa.field(name, array.type, metadata=about))
         arrays.append(array)

@@ -17,6 +17,12 @@ ZERO_POINT_CARDS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPT", "ZEROPOIN", "PHOTZP"
 GAIN_CARDS = ("EGAIN", "GAIN", "CCDGAIN")  # GAIN of amateur cameras is a setting, and EGAIN the electrons of a count
 # Drizzled rates say EXPTIME 1, for the pixels' second, and TEXPTIME for the light collected.
 COLLECTING_CARDS = ("TEXPTIME", "EXPTIME", "EXPOSURE")
+# What an extension leaves to the primary header of its file, as those of Hubble and of the NOIRLab do.
+SHARED_CARDS = ("FILTER", "PHOTFLAM", "PHOTPLAM", "SATURATE", *ZERO_POINT_CARDS, *GAIN_CARDS, *COLLECTING_CARDS)
+# AB magnitude of one of each unit of flux (1 Jy: Oke and Gunn 1983, ApJ 266, 713), of which each pixel has its own.
+UNIT_MAGNITUDES = {"Jy": 8.9, "mJy": 16.4, "uJy": 23.9, "microJy": 23.9, "µJy": 23.9, "nJy": 31.4}
+UNIT_MAGNITUDES |= dict.fromkeys(("nanomaggy", "nanomaggies", "nmgy", "nMgy"), 22.5)
+A_PIXEL = re.compile(r"\s*(/|per)\s*pix(els?)?$|\s*pix(els?)?(\^|\*\*)?-1$", re.IGNORECASE)
 CALIBRATED = re.compile(r"jy|jansky|mgy|magg|(?<![a-z])(mag|erg|w(att)?\b)")
 A_SECOND = re.compile(r"(/|\bper)\s*s(ec(onds?)?)?\b|\bs(ec)?\s*(\^|\*\*)?\s*\(?-1")
 ELECTRONS = re.compile(r"electron|^e(?![a-z])")
@@ -30,11 +36,20 @@ def zero_point_of(header: fits.Header | None) -> float:
 
     A zero point as such (MAGZERO, MAGZPT, PHOTZP, ...), or PHOTFLAM and PHOTPLAM of the Hubble Space Telescope, which
     give the AB zero point ``-2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408`` (Sirianni et al. 2005, PASP 117, 1049)
-    of light a second; ``2.5 log10(EXPTIME)`` is added where BUNIT names electrons or counts of the whole exposure.
+    of light a second; ``2.5 log10(EXPTIME)`` is added where BUNIT names electrons or counts of the whole exposure. Else
+    that of BUNIT itself, where it is nanomaggies or janskys.
+
+    Examples
+    --------
+    >>> zero_point_of({"BUNIT": "nanomaggy"}), zero_point_of({"BUNIT": "nJy", "MAGZERO": 31.39})
+    (22.5, 31.39)
     """
     said = _number(header, ZERO_POINT_CARDS)
     if said is not None and 5 < said < 50:
         return said
+    unit = A_PIXEL.sub("", unit_of(header))
+    if unit in UNIT_MAGNITUDES:
+        return UNIT_MAGNITUDES[unit]
     flam, plam = _number(header, ("PHOTFLAM",)), _number(header, ("PHOTPLAM",))
     if not flam or not plam:
         return float("nan")
@@ -83,7 +98,9 @@ def _usable(header: fits.Header) -> WCS | None:
         wcs = WCS(header, naxis=2)
         if wcs.wcs.radesys.strip().upper() == "J2000":  # no name of the standard, and widely written for FK5
             wcs.wcs.radesys = "FK5"
-        return wcs if wcs.has_celestial and np.isfinite(pixel_to_skycoord(0.0, 0.0, wcs).icrs.ra.deg) else None
+        # the reference pixel lies on the sky, as the first one of a map of all of it does not
+        reference = pixel_to_skycoord(*wcs.wcs.crpix, wcs, origin=1)
+        return wcs if wcs.has_celestial and np.isfinite(reference.icrs.ra.deg) else None
     except Exception:  # astropy and wcslib raise nearly anything on a damaged header; pixels are good without it
         return None
 
@@ -94,8 +111,33 @@ def _without_lookup_tables(header: fits.Header) -> fits.Header:
     return fits.Header([card for card in header.cards if not LOOKUP_TABLES.match(card.keyword)])
 
 
+def unit_of(header: fits.Header | None) -> str:
+    """What BUNIT says, as it says it; empty where it does not."""
+    return str((header or {}).get("BUNIT", "")).strip()
+
+
+def flux_unit(said: str) -> str:
+    """Unit of light summed over pixels, as FITS and VOTable write it; empty where one of them knows no such unit.
+
+    Examples
+    --------
+    >>> flux_unit("adu"), flux_unit("Jy/pixel"), flux_unit("MJy/sr"), flux_unit("image units")
+    ('adu', 'Jy', 'MJy pix sr-1', '')
+    """
+    from astropy import units
+
+    try:
+        unit = units.Unit(said)
+        if {"pix", "sr", "arcsec", "beam"}.intersection(base.name for base in unit.bases):
+            unit *= units.pix  # each pixel has so much of it
+        unit.to_string("vounit")
+        return unit.to_string("fits")
+    except (ValueError, TypeError):
+        return ""
+
+
 def _unit(header) -> str:
-    return str((header or {}).get("BUNIT", "")).strip().lower()
+    return unit_of(header).lower()
 
 
 def _number(header, cards: Sequence[str]) -> float | None:

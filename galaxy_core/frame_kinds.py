@@ -25,7 +25,8 @@ from galaxy_core.frame_light import BandLight, Window, read_light
 from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, GAPS, SATURATED
 from galaxy_core.frame_seeing import NO_STARS, BandSeeing, measure_seeing
 from galaxy_core.star_galaxy import LogOdds, galaxy_log_odds
-from galaxy_core.star_galaxy_stamps import MAX_BANDS, SIZE_PX, TYPICAL_FWHM_PX
+from galaxy_core.star_galaxy_seeing import TYPICAL_FWHM_PX
+from galaxy_core.star_galaxy_stamps import MAX_BANDS, SIZE_PX
 from galaxy_core.tiles import Progress
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ WIDEST_FWHM_PX = 5.0  # in stamps of the model; wider seeing is binned
 NOT_TOLD = "Stars and galaxies are not told apart."
 PICTURE = "The light of a picture is stretched, so stars and galaxies are not told apart."
 MANY_BANDS = f"Stars are told from galaxies in at most {MAX_BANDS} bands."
+LEFT_OUT = "Stars are told from galaxies without {}, whose seeing is not known."
 UNDERSAMPLED = "The seeing is narrower than two pixels, so stars and galaxies are told with less certainty."
 
 
@@ -98,18 +100,26 @@ def tell_kinds(
         return replace(nothing, notes=(PICTURE if not frame.calibrated else MANY_BANDS,))
     if len(objects) == 0:
         return nothing
-    parts = _Parts(frame, objects, segmentation, windows, growth, _reader(frame))
-    try:
-        seeing = [BandSeeing(psf_fwhm_px)] * len(frame.bands) if psf_fwhm_px else frame_seeing(parts)
-    except ImageError as error:
-        return replace(nothing, notes=(f"{NOT_TOLD} {error}",))
+    parts = _Parts(frame, objects, segmentation, windows, growth, _reader(frame)).of_bands(_order(frame, model))
+    notes: tuple[str, ...] = ()
+    if psf_fwhm_px:
+        seeing = [BandSeeing(psf_fwhm_px)] * len(frame.bands)
+    else:
+        found = frame_seeing(parts)
+        known = [place for place, band in enumerate(found) if isinstance(band, BandSeeing)]
+        if not known:
+            return replace(nothing, notes=(f"{NOT_TOLD} {found[0]}",))
+        left_out = [band.name for band, one in zip(parts.frame.bands, found, strict=True) if isinstance(one, str)]
+        if left_out:
+            notes = (LEFT_OUT.format(", ".join(left_out)),)
+        parts, seeing = parts.of_bands(known), [found[place] for place in known]
     widest = max(band.fwhm_px for band in seeing)
     binning = int(np.clip(np.ceil(widest / WIDEST_FWHM_PX), 1, MOST_BINNING))
     # what was measured on stamps at full resolution is of the stamps at that of the model
     binned = [replace(band, fwhm_px=band.fwhm_px / binning) for band in seeing]
     p_galaxy, flags = _look(parts, binned, binning, model, galaxy_share, progress)
-    notes = (UNDERSAMPLED,) if min(band.fwhm_px for band in seeing) < 2 else ()
-    names = [band.name for band in frame.bands]
+    notes += (UNDERSAMPLED,) if min(band.fwhm_px for band in seeing) < 2 else ()
+    names = [band.name for band in parts.frame.bands]
     return FrameKinds(p_galaxy, flags, dict(zip(names, seeing, strict=True)), notes)
 
 
@@ -123,6 +133,13 @@ class _Parts:
     windows: Sequence[Window]
     growth: Sequence[float]
     read: Callable[[Window], list[BandLight]]
+
+    def of_bands(self, places: Sequence[int]) -> _Parts:
+        """The same in some of the bands, in this order."""
+        if list(places) == list(range(len(self.frame.bands))):
+            return self
+        frame = replace(self.frame, bands=tuple(self.frame.bands[place] for place in places))
+        return replace(self, frame=frame, growth=[self.growth[place] for place in places], read=_reader(frame))
 
     def cut(self, rows: np.ndarray, binning: int = 1) -> Iterator[tuple[np.ndarray, Cutouts]]:
         """Rows and stamps of the objects of ``rows``, part by part; parts without one are not read."""
@@ -149,8 +166,8 @@ class _Parts:
 
     def snr(self, band: int) -> np.ndarray:
         """Signal to noise ratios of all objects in a band."""
-        name = "snr" if len(self.frame.bands) == 1 else f"snr_{self.frame.bands[band].name}"
-        return self.objects[name].to_numpy()
+        name = f"snr_{self.frame.bands[band].name}"
+        return self.objects[name if name in self.objects else "snr"].to_numpy()
 
     def from_middle(self) -> tuple[np.ndarray, np.ndarray]:
         """x and y of all objects from the middle of the frame, in halves of its longer side."""
@@ -170,22 +187,45 @@ def _reader(frame: SkyFrame) -> Callable[[Window], list[BandLight]]:
     return read
 
 
-def frame_seeing(parts: _Parts) -> list[BandSeeing]:
-    """Seeing of every band from the frame's brighter, clean and isolated objects; `ImageError` where it shows none."""
-    flags, snr = parts.objects["flags"].to_numpy(), np.nan_to_num(parts.objects["snr"].to_numpy())
+def _order(frame: SkyFrame, model) -> list[int]:
+    """Places of the bands in the order in which the model learned them; as they come where they are others."""
+    names = _letters(frame)
+    if sorted(names) != sorted(model.config.bands):
+        return list(range(len(names)))
+    return [names.index(letter) for letter in model.config.bands]
+
+
+def _letters(frame: SkyFrame) -> list[str]:
+    """Last words of the names of bands: of SDSS_r, r."""
+    return [band.name.lower().rsplit("_", 1)[-1] for band in frame.bands]
+
+
+def frame_seeing(parts: _Parts) -> list[BandSeeing | str]:
+    """Seeing of every band from the frame's brighter, clean and isolated objects; a sentence for one that shows none.
+
+    Objects are bright in whichever band they are brightest: the first may be one in which next to nothing is seen.
+    """
+    bands = range(len(parts.frame.bands))
+    flags, snr = parts.objects["flags"].to_numpy(), np.nan_to_num([parts.snr(band) for band in bands]).max(axis=0)
     rows = np.flatnonzero(((flags & (EDGE | SATURATED | GAPS)) == 0) & (snr > SEEING_SNR))
     rows = rows[np.argsort(-snr[rows], kind="stable")]
     if len(rows) > SEEING_OBJECTS:  # of all brightnesses, as the seeing may depend on it
         rows = rows[np.linspace(0, len(rows) - 1, SEEING_OBJECTS).astype(int)]
     cut = list(parts.cut(rows))
     if not cut:
-        raise ImageError(NO_STARS)
+        return [NO_STARS for _ in bands]
     order = np.concatenate([some for some, _ in cut])
     joined = [np.concatenate([getattr(one, name) for _, one in cut]) for name in ("pixels", "noise", "hidden")]
     alone = Cutouts(*joined).hidden_share(TYPICAL_FWHM_PX) < SEEING_HIDDEN
     stamps, order = Cutouts(*(part[alone] for part in joined)), order[alone]
     x, y = (values[order] for values in parts.from_middle())
-    return [measure_seeing(stamps, band, x, y, parts.snr(band)[order]) for band in range(len(parts.frame.bands))]
+    seeing: list[BandSeeing | str] = []
+    for band in bands:
+        try:
+            seeing.append(measure_seeing(stamps, band, x, y, parts.snr(band)[order]))
+        except ImageError as error:
+            seeing.append(str(error))
+    return seeing
 
 
 def _look(
@@ -242,8 +282,7 @@ def spectra_of(seeing: Sequence[BandSeeing], fwhm_px: np.ndarray) -> np.ndarray:
 
 def _noise(frame: SkyFrame, model, stamps: Cutouts) -> np.ndarray | None:
     """Noise in nanomaggies, where the frame's bands are those that the model learned and have zero points."""
-    names = [band.name.lower().rsplit("_", 1)[-1] for band in frame.bands]
     zero_points = np.array([band.zero_point_mag for band in frame.bands])
-    if names != list(model.config.bands) or not np.isfinite(zero_points).all():
+    if _letters(frame) != list(model.config.bands) or not np.isfinite(zero_points).all():
         return None
     return (stamps.noise * 10 ** (0.4 * (22.5 - zero_points))).astype(np.float32)

@@ -77,14 +77,17 @@ def measure_band(
     """
     import sep
 
+    # in units of the noise: variances in erg/s/cm2/Hz are too small for the floats that sep squares them in
+    unit = float(band.survey.sigma)
+    shown, noise = (np.ascontiguousarray(plane / np.float32(unit)) for plane in (light.light, light.noise))
     area = {"mask": _mask(light.unusable), "segmap": found.segmentation, "seg_id": numbers, "subpix": 5}
-    gain = {"gain": band.gain_electrons} if band.gain_electrons > 0 else {}
+    gain = {"gain": band.gain_electrons * unit} if band.gain_electrons > 0 else {}
     ellipse = scale > 0
     whole, error, _ = sep.sum_ellipse(
-        light.light, *_ellipses(found), np.where(ellipse, scale, 1.0), err=light.noise, **area, **gain
+        shown, *_ellipses(found), np.where(ellipse, scale, 1.0), err=noise, **area, **gain
     )
     if not ellipse.all():
-        circle = sep.sum_circle(light.light, found.x, found.y, KRON_RADIUS_MIN_PX, err=light.noise, **area, **gain)
+        circle = sep.sum_circle(shown, found.x, found.y, KRON_RADIUS_MIN_PX, err=noise, **area, **gain)
         whole, error = np.where(ellipse, whole, circle[0]), np.where(ellipse, error, circle[1])
     flux, error = np.asarray(whole, dtype=np.float64), np.asarray(error, dtype=np.float64) * noise_growth
     radius = np.full(len(flux), np.nan)
@@ -92,8 +95,9 @@ def measure_band(
     if lit.any():
         area["seg_id"] = numbers[lit]
         reach = np.maximum(KRON_REACH * found.major[lit], KRON_RADIUS_MIN_PX)
-        half, _ = sep.flux_radius(light.light, found.x[lit], found.y[lit], reach, 0.5, normflux=flux[lit], **area)
+        half, _ = sep.flux_radius(shown, found.x[lit], found.y[lit], reach, 0.5, normflux=flux[lit], **area)
         radius[lit] = half
+    flux, error = unit * flux, unit * error
     magnitude = np.full(len(flux), np.nan)
     magnitude[lit] = band.zero_point_mag - 2.5 * np.log10(flux[lit])
     return BandMeasures(flux, error, radius, magnitude)

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 SIDE_RADII = 8.0  # of a stamp, in half-light radii: about what Galaxy Zoo's stamps show
 MIN_SIDE_PX, MAX_SIDE_PX = 32, 512
+STAMPS, TABLE = "stamps.fits", "catalog.csv"
+FIRST_BYTES = 4 * BLOCK  # of a file of stamps, that hold the first one's header
 PROFILE_RADII = 4.0  # half-light radii, out to where a profile is measured
 MIN_PROFILE_PX = 6.0
+NOISE_AROUND_PX = 128
 # Columns of the frame's catalogue that go along, by their names in the new one.
 KEPT = {
     "x": "x_px",
@@ -113,9 +116,13 @@ def radial_profile(frame: SkyFrame, segmentation: np.ndarray, row: pd.Series, ba
     x, y = float(row["x"]), float(row["y"])
     top, bottom = int(np.clip(y - reach, 0, height - 1)), int(np.clip(y + reach + 2, 1, height))
     left, right = int(np.clip(x - reach, 0, width - 1)), int(np.clip(x + reach + 2, 1, width))
-    light = read_light(frame.bands[band], Window(top, bottom, left, right))
+    # with enough of the frame around that the noise is the one there
+    above, before = max(top - NOISE_AROUND_PX, 0), max(left - NOISE_AROUND_PX, 0)
+    around = Window(above, min(bottom + NOISE_AROUND_PX, height), before, min(right + NOISE_AROUND_PX, width))
+    light = read_light(frame.bands[band], around)
+    inside = np.s_[top - above : bottom - above, left - before : right - before]
     labels = np.asarray(segmentation[top:bottom, left:right])
-    usable = ~light.unusable & ((labels == 0) | (labels == int(row["number"])))
+    usable = ~light.unusable[inside] & ((labels == 0) | (labels == int(row["number"])))
     down, across = np.mgrid[top:bottom, left:right]
     angle, ratio = np.radians(float(row["theta_deg"])), max(1 - float(row["ellipticity"]), 0.1)
     along = (across - x) * np.cos(angle) + (down - y) * np.sin(angle)
@@ -125,7 +132,8 @@ def radial_profile(frame: SkyFrame, segmentation: np.ndarray, row: pd.Series, ba
     ring = distance[usable].astype(int)
     n = np.bincount(ring)
     filled = n > 0
-    total, noise = (np.bincount(ring, values[usable])[filled] for values in (light.light, light.noise**2))
+    variance = light.noise[inside].astype(np.float64) ** 2  # in erg/s/cm2/Hz too small for float32
+    total, noise = (np.bincount(ring, values[usable])[filled] for values in (light.light[inside], variance))
     mean_radius = np.bincount(ring, distance[usable])[filled] / n[filled]
     return Profile(mean_radius, total / n[filled], np.sqrt(noise) / n[filled])
 
@@ -167,7 +175,7 @@ def write_stamp_catalog(
     rows : sequence of int
         Of ``objects``.
     folder : path
-        Made where it is missing; ``stamps.fits`` and ``catalog.csv`` in it are replaced.
+        Made where it is missing; ``stamps.fits`` and ``catalog.csv`` in it are replaced if they are such stamps.
 
     Returns
     -------
@@ -177,15 +185,16 @@ def write_stamp_catalog(
     Raises
     ------
     CatalogError
-        No objects, or the folder cannot be written.
+        No objects, the folder cannot be written, or it holds stamps or a catalog of another origin.
     """
     if len(rows) == 0:
         raise CatalogError("No object of the frame was chosen, so there is no catalog to write; lower the limits.")
+    _check_replaced(folder)
     scale, lines = pixel_scale_of(frame), []
     stem = safe_name(frame.name) or "frame"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / "stamps.fits") as temporary, temporary.open("wb") as file:
+        with atomic_path(folder / STAMPS) as temporary, temporary.open("wb") as file:
             file.write(_extension(None, {}))
             for done, number in enumerate(rows):
                 row = objects.iloc[int(number)]
@@ -199,11 +208,25 @@ def write_stamp_catalog(
                 if progress:
                     progress((done + 1) / len(rows))
         table = pd.DataFrame(lines).dropna(axis="columns", how="all")
-        with atomic_path(folder / "catalog.csv") as temporary:
+        with atomic_path(folder / TABLE) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
     except OSError as error:
         raise CatalogError(f"Cannot write to {folder}: {error.strerror}; choose another folder.") from None
     return folder
+
+
+def _check_replaced(folder: Path) -> None:
+    """`CatalogError` if a file that would be replaced was not written by `write_stamp_catalog`."""
+    for name, sign in ((STAMPS, b"FRAMEX  ="), (TABLE, b"galaxy_id,hdu,")):
+        try:
+            with (folder / name).open("rb") as file:
+                own = sign in file.read(FIRST_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            own = False
+        if not own:
+            raise CatalogError(f"{folder / name} holds no stamps of a frame and stays; choose another folder.")
 
 
 def _of_bands(row: pd.Series, frame: SkyFrame) -> dict[str, float]:

@@ -54,6 +54,8 @@ class FrameSurvey:
         Sky in a grid of cells.
     down, across : ndarray, shape (height or width, rows or columns of cells)
         What interpolates the sky between cells.
+    one_value : bool
+        Whether no two finite pixels differ. Noise far below the steps of whole numbers is measured as 0, too.
     """
 
     shape: tuple[int, int]
@@ -65,6 +67,7 @@ class FrameSurvey:
     level: np.ndarray = field(repr=False)
     down: np.ndarray = field(repr=False)
     across: np.ndarray = field(repr=False)
+    one_value: bool = False
 
     def sky(self, top: int, bottom: int) -> np.ndarray:
         """Sky of rows ``top`` up to ``bottom``, float32 (rows, width)."""
@@ -99,13 +102,13 @@ def survey_frame(rows: Rows, shape: tuple[int, int], header: fits.Header | None 
     edges = [cell_edges(side) if meshed else np.array([0, side]) for side in shape]
     level, extremes = _read_cells(rows, edges, blank, meshed)
     lowest, highest, at_highest = extremes
-    any_finite = bool(lowest <= highest)
-    if not any_finite or lowest == highest:
+    any_finite, one_value = bool(lowest <= highest), not lowest < highest
+    if one_value:
         sigma = 0.0
     level = _mended(level)
     limit = _saturated_from(header, float(np.median(level)), sigma, highest, at_highest)
     weights = [_spline_weights(edge) for edge in edges]
-    return FrameSurvey(tuple(shape), sigma, scatter, limit, blank, any_finite, level, *weights)
+    return FrameSurvey(tuple(shape), sigma, scatter, limit, blank, any_finite, level, *weights, one_value)
 
 
 def _windows(rows: Rows, shape: tuple[int, int]) -> list[np.ndarray]:
@@ -162,17 +165,30 @@ def _noise(windows: list[np.ndarray], meshed: bool) -> tuple[float, float]:
     """Noise, and the scatter of cells that have this noise: NaN without a mesh, or where no cell has any.
 
     Medians over windows of which at least half can be used; over all that can if no window is half usable. The scatter
-    is told by its ratio to the noise of the same window, so that it belongs to the noise however that varies.
+    is told by its ratio to the noise of the same 128 pixels, so that it belongs to the noise however that varies.
     """
     for least in (0.5, 0.0):
-        usable = [window for window in windows if np.isfinite(window).mean() > least]
-        noisy = [(sigma, window) for window in usable if (sigma := linear_noise_sigma(window)) > 0]
+        noisy = _noisy(windows, least)
         if noisy:
             sigma = float(np.median([sigma for sigma, _ in noisy]))
-            ratios = [_median_scatter(window) / sigma for sigma, window in noisy] if meshed else []
-            ratios = [ratio for ratio in ratios if ratio > 0]
+            # a band seen whole may be quiet here and loud there: its noise is that of the mixture, in no cell
+            alike = _noisy([part for window in windows for part in _parts(window)], least) if meshed else []
+            ratios = [ratio for own, part in alike if (ratio := _median_scatter(part) / own) > 0]
             return sigma, sigma * float(np.median(ratios)) if ratios else np.nan
     return 0.0, np.nan
+
+
+def _noisy(windows: list[np.ndarray], least: float) -> list[tuple[float, np.ndarray]]:
+    """Windows with a noise and more than this share of finite pixels, and that noise."""
+    usable = [window for window in windows if np.isfinite(window).mean() > least]
+    return [(sigma, window) for window in usable if (sigma := linear_noise_sigma(window)) > 0]
+
+
+def _parts(window: np.ndarray) -> list[np.ndarray]:
+    """Windows spread evenly over one; itself if it is as small as they are."""
+    height, width = window.shape
+    starts = [(top, left) for top in _starts(height) for left in _starts(width)]
+    return [window[top : top + WINDOW_PX, left : left + WINDOW_PX] for top, left in starts]
 
 
 def _median_scatter(window: np.ndarray) -> float:

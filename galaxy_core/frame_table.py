@@ -62,6 +62,7 @@ COLUMNS: dict[str, ColumnMeaning] = {
         "", "meta.code.qual", "sum of: " + ", ".join(f"{bit} {said}" for bit, said in FLAG_NAMES.items())
     ),
 }
+STEP_PX = 0.05  # along the major axis, to see which way it points on the sky: short, for places beside a pole
 OF_A_BAND = ("flux", "flux_err", "snr", "magnitude", "magnitude_err", "half_light_radius")
 
 
@@ -83,7 +84,7 @@ def place_on_sky(wcs: WCS | None, x: np.ndarray, y: np.ndarray, theta: np.ndarra
     if wcs is None or len(x) == 0:
         return Place(x, y, nothing, nothing, np.degrees(theta), nothing)
     ra, dec = _world(wcs, x, y)
-    ra_there, dec_there = _world(wcs, x + np.cos(theta), y + np.sin(theta))
+    ra_there, dec_there = _world(wcs, x + STEP_PX * np.cos(theta), y + STEP_PX * np.sin(theta))
     east = (ra_there - ra + 180) % 360 - 180
     angle = np.degrees(np.arctan2(east * np.cos(np.radians(dec)), dec_there - dec)) % 180
     return Place(x, y, ra % 360, dec, np.degrees(theta), angle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from galaxy_core.images import read_image
 from galaxy_core.star_galaxy_clipped import LEAST_STAMPS
 from galaxy_core.star_galaxy_cut import Plane, plane_of, tell_cut
 from galaxy_core.star_galaxy_names import frames_of, read_frames
-from galaxy_core.star_galaxy_stamps import normalise, object_width, seeing_of_frames
+from galaxy_core.star_galaxy_seeing import LEAST_OBJECTS, TYPICAL_FWHM_PX, seeing_is_own, seeing_of_frames
+from galaxy_core.star_galaxy_stamps import normalise, object_width
 
 DEFAULT_SEPARATOR = "star_galaxy"
 BATCH = 128
@@ -195,7 +196,8 @@ def separate(
     ways[by_profile.told_so] = np.where(np.isfinite(made[by_profile.told_so]), PROFILE, UNTOLD)
     rest = np.flatnonzero(~by_profile.told_so)
     made[rest] = network_probability(model, stamps, rest, psf_fwhm_px, galaxy_share, supervised)
-    return Separation(made, ways.astype(str), of, by_profile.notes)
+    notes = by_profile.notes if psf_fwhm_px else (*by_profile.notes, *_seeing_notes(stamps, rest))
+    return Separation(made, ways.astype(str), of, notes)
 
 
 def network_probability(
@@ -217,13 +219,10 @@ def network_probability(
         odds are moved by as much as those of the other's prior would be.
     """
     made = np.full(len(stamps), np.nan)
-    n_bands = np.array([len(pixels) for pixels in stamps.pixels])
-    for number in np.unique(n_bands[chosen]):
-        rows = chosen[n_bands[chosen] == number]
-        widths = np.stack([stamps.widths[row] for row in rows])
+    for rows, widths, folders in _by_bands(stamps, chosen):
         seeing = np.full(widths.shape, psf_fwhm_px or 0.0, np.float32)
         if psf_fwhm_px is None:
-            seeing = seeing_of_frames(widths, np.array([str(stamps.paths[row].parent) for row in rows]))
+            seeing = seeing_of_frames(widths, folders)
         pixels = np.stack([stamps.pixels[row] for row in rows])
         odds = galaxy_log_odds(model, pixels, seeing, supervised=supervised)
         logit = odds.supervised if supervised else odds.unlabelled
@@ -231,6 +230,27 @@ def network_probability(
             logit = logit - odds.prior + np.log(galaxy_share / (1 - galaxy_share))
         made[rows] = 1 / (1 + np.exp(-np.clip(logit, -500, 500)))
     return made[chosen]
+
+
+def _by_bands(stamps: FileStamps, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows of the stamps of one number of bands, widths of their objects (m, bands), and the folders they lie in."""
+    n_bands = np.array([len(stamps.pixels[row]) for row in chosen])
+    for number in np.unique(n_bands):
+        rows = chosen[n_bands == number]
+        folders = np.array([str(stamps.paths[row].parent) for row in rows])
+        yield rows, np.stack([stamps.widths[row] for row in rows]), folders
+
+
+def _seeing_notes(stamps: FileStamps, chosen: np.ndarray) -> list[str]:
+    """Of how many stamps the seeing was not measured in their own folder, and what it was taken from."""
+    few = f"fewer than {LEAST_OBJECTS} well-lit stamps of as many bands; give --psf-fwhm."
+    others = f"from other folders, as their own have {few}"
+    typical = f"for {TYPICAL_FWHM_PX:g} pixels, as there are {few}"
+    counts = {others: 0, typical: 0}
+    for _, widths, folders in _by_bands(stamps, chosen):
+        measured = (np.isfinite(widths).sum(axis=0) >= LEAST_OBJECTS).all()
+        counts[others if measured else typical] += int((~seeing_is_own(widths, folders)).sum())
+    return [f"The seeing of {n:,} of the stamps was taken {how}" for how, n in counts.items() if n]
 
 
 def write_separation(path: Path, stamps: FileStamps, told: Separation) -> None:

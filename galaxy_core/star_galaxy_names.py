@@ -57,7 +57,7 @@ def _folder_of(path: Path) -> str:
 def read_frames(table: str | Path, paths: Sequence[Path]) -> np.ndarray:
     """Frame of each file by a CSV with the columns ``file`` and ``source_frame``, str (n,); others are not read.
 
-    Files are known by their place below the table's folder, or by their name alone.
+    Files are known by their place below the table's folder, or by their name alone where that is of one frame.
 
     Raises
     ------
@@ -71,7 +71,10 @@ def read_frames(table: str | Path, paths: Sequence[Path]) -> np.ndarray:
         raise CatalogError(f"{table} does not say which file is of which frame; give columns file and source_frame.")
     rows = rows.assign(**{file: clean_text(rows[file]), frame: clean_text(rows[frame])}).dropna(subset=[file, frame])
     placed = {os.path.realpath(table.parent / name): kind for name, kind in zip(rows[file], rows[frame], strict=True)}
-    named = {Path(name).name: kind for name, kind in zip(rows[file], rows[frame], strict=True)}
+    frames_by_name: dict[str, set[str]] = {}
+    for name, kind in zip(rows[file], rows[frame], strict=True):
+        frames_by_name.setdefault(Path(name).name, set()).add(kind)
+    named = {name: kinds.pop() for name, kinds in frames_by_name.items() if len(kinds) == 1}
     found = [placed.get(os.path.realpath(path), named.get(path.name)) for path in paths]
     if None in found:
         lacking = paths[found.index(None)]

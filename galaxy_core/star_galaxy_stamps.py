@@ -23,16 +23,13 @@ from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.splits import split_of
+from galaxy_core.star_galaxy_seeing import seeing_of_frames, steadied_seeing
 
 SIZE_PX = 32
 LABELS = {"star": 0, "galaxy": 1}
 MAX_BANDS = 5
-TYPICAL_FWHM_PX = 3.3
 WIDTHS_PX = np.geomspace(1.4, 14.0, 28)
 LEAST_SNR = 8.0  # of an object whose width is measured
-LEAST_OBJECTS = 5
-LEAST_STEADIED = 200  # objects whose seeing tells how that of one band goes with that of another
-NARROW_SHARE = 0.6  # of a frame's objects, from the narrowest: among these the stars lie together
 
 
 @dataclass(frozen=True)
@@ -232,34 +229,6 @@ def _width_ladder(size: int) -> tuple[np.ndarray, np.ndarray]:
     return spectra.numpy().reshape(len(WIDTHS_PX), size, -1), scale.numpy()
 
 
-def seeing_of_frames(widths: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Seeing of every object's frame, float32 (n, bands): where the narrower of its well-lit objects lie most densely.
-
-    Frames with fewer than `LEAST_OBJECTS` have the median of the others.
-    """
-    seeing = np.full(widths.shape, np.nan, np.float32)
-    for frame in np.unique(frames.astype(str)):
-        rows = frames.astype(str) == frame
-        for band in range(widths.shape[1]):
-            known = widths[rows, band][np.isfinite(widths[rows, band])]
-            if known.size >= LEAST_OBJECTS:
-                seeing[rows, band] = np.exp(densest(np.sort(np.log(known))[: int(np.ceil(NARROW_SHARE * known.size))]))
-    overall = np.nanmedian(seeing, axis=0) if np.isfinite(seeing).any() else np.full(widths.shape[1], TYPICAL_FWHM_PX)
-    return np.where(np.isfinite(seeing), seeing, np.nan_to_num(overall, nan=TYPICAL_FWHM_PX)).astype(np.float32)
-
-
-def densest(values: np.ndarray) -> float:
-    """Half-sample mode of sorted values: the half of them that lies closest together, and again of that half.
-
-    D. R. Bickel and R. Frühwirth, Computational Statistics & Data Analysis 50, 3500 (2006).
-    """
-    while len(values) > 3:
-        n = (len(values) + 1) // 2
-        start = int(np.argmin(values[n - 1 :] - values[: len(values) - n + 1]))
-        values = values[start : start + n]
-    return float(np.mean(values))
-
-
 def _known_seeing(catalog: Catalog, n_bands: int) -> np.ndarray | None:
     names = [name for name in catalog.table if name.startswith("psf_fwhm_") and name.endswith("_arcsec")]
     if len(names) != n_bands or not catalog.pixel_scale_arcsec:
@@ -269,23 +238,3 @@ def _known_seeing(catalog: Catalog, n_bands: int) -> np.ndarray | None:
         return widths
     errors = pd.to_numeric(catalog.table["psf_fwhm_error"], errors="coerce").to_numpy(np.float64)
     return steadied_seeing(widths, float(np.sqrt(np.mean(errors**2)))) if np.isfinite(errors).all() else widths
-
-
-def steadied_seeing(widths: np.ndarray, error: float) -> np.ndarray:
-    """Seeing of objects (n, bands) that is known with a relative error, each band helped by the others; float32.
-
-    The bands of an object were exposed under one sky, so their seeing goes together, and their errors do not. With
-    that, the best linear estimate of y = ln FWHM is m + (S - N) S^-1 (y - m), where m and S are the mean and covariance
-    of what is known and N = error^2 is that of the errors (Rybicki and Press 1992, ApJ 398, 169, equation 9). Fewer
-    than `LEAST_STEADIED` objects, or objects of which any width is not known, stay as they are.
-    """
-    known = np.isfinite(widths).all(axis=1) & (widths > 0).all(axis=1)
-    if known.sum() < LEAST_STEADIED or widths.shape[1] < 2:
-        return widths.astype(np.float32)
-    logs = np.log(widths[known].astype(np.float64))
-    middle = logs.mean(axis=0)
-    spread, axes = np.linalg.eigh(np.cov(logs.T))
-    kept = np.clip(spread - error**2, 0, None) / np.maximum(spread, 1e-12)
-    steadied = widths.astype(np.float32)
-    steadied[known] = np.exp(middle + ((logs - middle) @ axes * kept) @ axes.T)
-    return steadied

@@ -12,6 +12,7 @@ import pytest
 from astropy.io import fits
 from astropy.io.votable import parse_single_table
 from astropy.table import Table
+from astropy.units import Unit
 from astropy.wcs import WCS
 from sky_scenes import header, scene, write
 
@@ -62,6 +63,26 @@ def test_votable_reads_back(catalog):
     fields = {field.name: field for field in parse_single_table(io.BytesIO(data)).fields}
     assert fields["ra_deg"].ucd == "pos.eq.ra;meta.main" and fields["ra_deg"].ref == "icrs"
     assert str(fields["magnitude"].unit) == "mag"
+
+
+def test_light_has_the_unit_of_its_band(tmp_path):
+    """In every form, where the form knows such a unit; what the header says stands beside it as it is."""
+    paths = [
+        write(tmp_path / f"{name}.fits", scene(), header(FILTER=name, BUNIT=unit))
+        for name, unit in (("r", "nJy"), ("i", "MJy/sr"), ("err", "image units"))
+    ]
+    with open_sky_frame(paths) as frame:
+        catalog = catalogue_frame(frame, FrameConfig("sep"))
+    expected = {"flux": "nJy", "flux_err_r": "nJy", "flux_i": "MJy pix / sr", "flux_band_err": None, "snr": None}
+    for data, form in ((WRITERS["fits"](catalog), "fits"), (WRITERS["votable"](catalog), "votable")):
+        table = Table.read(io.BytesIO(data), format=form)
+        assert {name: table[name].unit for name in expected} == {
+            name: unit and Unit(unit) for name, unit in expected.items()
+        }
+    text = WRITERS["csv"](catalog).decode()
+    assert "# flux_unit: r nJy, i MJy/sr, band_err image units" in text and "# column flux_err [nJy] stat.error" in text
+    fields = pq.read_schema(io.BytesIO(WRITERS["parquet"](catalog)))
+    assert fields.field("flux_r").metadata[b"unit"] == b"nJy"
 
 
 def test_csv_and_parquet_read_back(catalog):

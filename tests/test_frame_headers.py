@@ -11,6 +11,7 @@ from astropy.wcs import WCS
 from sky_scenes import header, scene, write
 
 from galaxy_core import frame_headers as module
+from galaxy_core.errors import ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
 from galaxy_core.frame_headers import celestial_of, gain_of, zero_point_of
@@ -38,6 +39,31 @@ def test_how_long_light_was_collected_may_stand_in_the_primary_header(tmp_path, 
     fits.HDUList([primary, image]).writeto(tmp_path / "flt.fits")
     found = read_image(tmp_path / "flt.fits").header
     assert gain_of(found) == (own or 690) and "OBJECT" not in found
+
+
+def test_what_holds_for_all_extensions_may_stand_in_the_primary_header(tmp_path):
+    """As MAGZERO and FILTER of the NOIRLab's stacks; what the extension says itself holds."""
+    primary = fits.PrimaryHDU(header=fits.Header({"MAGZERO": 30.0, "FILTER": "r DECam", "GAIN": 9.0, "SATURATE": 15e2}))
+    image = fits.ImageHDU(scene(), header=header(GAIN=4.0), name="SCI")
+    fits.HDUList([primary, image]).writeto(tmp_path / "stack.fits")
+    with open_sky_frame([tmp_path / "stack.fits"]) as frame:
+        (band,) = frame.bands
+    assert (band.name, band.zero_point_mag, band.gain_electrons) == ("r_DECam", 30.0, 4.0)
+    assert band.survey.saturated_from == 1500
+
+
+@pytest.mark.parametrize(
+    ("unit", "magnitude"),
+    [("nanomaggy", 22.5), ("nJy", 31.4), ("uJy/pix", 23.9), ("mJy", 16.4), ("Jy pixel-1", 8.9), ("Jy", 8.9)],
+)
+def test_units_of_flux_are_zero_points(unit, magnitude):
+    assert zero_point_of(fits.Header({"BUNIT": unit})) == magnitude
+    assert zero_point_of(fits.Header({"BUNIT": unit, "MAGZERO": 25.0})) == 25
+
+
+@pytest.mark.parametrize("unit", ["MJy/sr", "Jy/beam", "adu", "", "nanomaggy/arcsec^2", "MJY"])
+def test_brightness_of_the_sky_and_counts_have_no_zero_point(unit):
+    assert np.isnan(zero_point_of(fits.Header({"BUNIT": unit})))
 
 
 @pytest.mark.parametrize("unit", ["electrons", "ELECTRONS", "e-", "E"])
@@ -88,6 +114,22 @@ def test_coordinates_that_cannot_be_used_leave_objects_without_and_a_note(tmp_pa
         catalog = catalogue_frame(frame, FrameConfig("sep"))
     assert len(catalog.objects) == 4 and catalog.objects["ra_deg"].isna().all()
     assert len(catalog.notes) == 1 and "check its WCS cards" in catalog.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["AIT", "MOL", "SIN", "TAN"])
+def test_maps_of_all_the_sky_have_coordinates_though_their_first_pixel_is_none_of_it(tmp_path, kind):
+    scale = 0.6 if kind == "SIN" else 1.3
+    cards = {"CTYPE1": f"RA---{kind}", "CTYPE2": f"DEC--{kind}", "CRVAL2": 0.0, "CDELT1": -scale, "CDELT2": scale}
+    paths = [write(tmp_path / f"{name}.fits", scene(), header(**cards)) for name in "gr"]
+    with open_sky_frame(paths) as frame:
+        objects = catalogue_frame(frame, FrameConfig("sep")).objects
+    assert np.isfinite(WCS(header(**cards)).all_pix2world([[0, 0]], 0)).all() == (kind == "TAN")
+    ra, dec = WCS(header(**cards)).all_pix2world(objects[["x", "y"]], 0).T
+    np.testing.assert_allclose(objects[["ra_deg", "dec_deg"]], np.column_stack([ra, dec]), atol=1e-4)
+    assert np.isfinite(dec).all() and len(dec) == 4
+    other = write(tmp_path / "i.fits", scene(), header(**cards | {"CRVAL1": 330.0}))
+    with pytest.raises(ImageError, match="align the bands first"), open_sky_frame([paths[0], other]):
+        pass
 
 
 def test_a_frame_without_coordinates_needs_no_note():

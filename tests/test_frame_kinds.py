@@ -13,6 +13,7 @@ from sky_scenes import write
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
 from galaxy_core.frame_cutouts import Cutouts, cut_objects
+from galaxy_core.frame_kinds import tell_kinds
 from galaxy_core.frame_light import BandLight, Window
 from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, SATURATED
 from galaxy_core.frame_seeing import (
@@ -22,7 +23,10 @@ from galaxy_core.frame_seeing import (
     narrowest_crowd,
     stacked_shape,
 )
+from galaxy_core.recipes.star_galaxy_frames import image_of
 from galaxy_core.simulator.light import make_frame, moffat, sersic
+from galaxy_core.simulator.star_galaxy_frame import simulate_frame
+from galaxy_core.simulator.star_galaxy_population import BANDS
 from galaxy_core.star_galaxy import load_separator
 
 MODELS = Path(__file__).resolve().parents[1] / "artifacts"
@@ -110,6 +114,33 @@ def test_a_frame_without_stars_is_not_told_unless_its_seeing_is_given(tmp_path, 
     assert any("not told apart" in note and "seeing" in note for note in nothing.notes)
     given = catalogue(path, model, replace(SEP, psf_fwhm_px=FWHM))
     assert (told_at(given, GALAXIES[:3])["p_galaxy"] > 0.5).all() and given.seeing["a"].n_stars == 0
+
+
+def test_the_order_in_which_bands_come_changes_nothing(model):
+    """By the alphabet, as a shell or a browser names files, they are no longer those of the model's colours."""
+    simulated, told = simulate_frame(24, 280, 3), []
+    images = [image_of(simulated.bands[band], f"SDSS {BANDS[band]}", 22.5) for band in range(5)]
+    with open_sky_frame(images, name="field") as frame:
+        catalog = catalogue_frame(frame, SEP)
+        for order in ((0, 1, 2, 3, 4), (1, 3, 2, 0, 4)):
+            turned = replace(frame, bands=tuple(frame.bands[place] for place in order))
+            given = catalog.objects, catalog.segmentation, [Window(0, 280, 0, 280)], [1.0] * 5
+            told.append(tell_kinds(turned, *given, model, psf_fwhm_px=3.4).p_galaxy)
+    assert np.isfinite(told[0]).sum() > 15
+    np.testing.assert_array_equal(*told)
+
+
+def test_a_band_in_which_nothing_is_seen_costs_no_other(tmp_path, model):
+    """As u of an ugriz field, which comes first: bright objects are those of any band."""
+    r = write(tmp_path / "r.fits", field())
+    u = write(tmp_path / "u.fits", np.random.default_rng(9).normal(0, 1, (SIDE, SIDE)).astype(np.float32))
+    alone = catalogue(r, model)
+    with open_sky_frame([u, r]) as frame:
+        both = catalogue_frame(frame, SEP, separator=model)
+    assert list(both.seeing) == ["r"] and both.seeing["r"].fwhm_px == pytest.approx(alone.seeing["r"].fwhm_px, rel=0.02)
+    assert both.notes == ("Stars are told from galaxies without u, whose seeing is not known.",)
+    expected = told_at(alone, STARS + GALAXIES)["p_galaxy"].to_numpy()
+    np.testing.assert_allclose(told_at(both, STARS + GALAXIES)["p_galaxy"], expected, atol=0.1)
 
 
 def test_stars_that_grow_with_brightness_are_not_told():

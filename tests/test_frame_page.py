@@ -240,6 +240,14 @@ def test_galaxies_become_a_catalog_of_their_own(open_app, tmp_path):
     assert catalog.pixel_scale_arcsec == pytest.approx(0.36)
     assert f"fits-stamps:{folder} --name field --artifacts {tmp_path}" in app.code[0].value
     assert "Make the map" in [button.label for button in app.button]
+    # fewer of them into the same folder, and all of them again: what is said to be there is there
+    for least, n_left in ((250.0, 5), (10.0, len(SOURCES))):
+        app.number_input(key="sky-send-snr").set_value(least)
+        app = finished(app.run())
+        app.button(key="sky-send-go").click()
+        app = finished(app.run())
+        assert f"{n_left} stamps are in" in app.success[0].value
+        assert len(read_catalog(f"fits-stamps:{folder}")) == n_left
     app.text_input(key="sky-send-name").set_value("../escape")
     assert len(finished(app.run()).error) == 1
 

@@ -96,6 +96,21 @@ def test_profile_of_a_naive_mean(frame, catalog):
     np.testing.assert_allclose(profile.brightness, naive, atol=0.6)  # but for the sky, which the survey measured
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-29])
+def test_profile_has_the_noise_of_its_place_in_any_unit(tmp_path, unit):
+    """Three times that of the other half of the frame; its square in erg/s/cm2/Hz is none of float32."""
+    pixels = np.random.default_rng(0).normal(0, 1, (300, 640))
+    pixels[:, 320:] *= 3
+    (tmp_path / "a.fits").write_bytes(fits_bytes((unit * pixels).astype(np.float32)))
+    row = pd.Series({"x": 480.0, "y": 150.0, "half_light_radius": 3.0, "semi_major": 2.0, "number": 1})
+    row["theta_deg"], row["ellipticity"] = 0.0, 0.0
+    with open_sky_frame([tmp_path / "a.fits"]) as opened:
+        profile = radial_profile(opened, np.zeros(pixels.shape, np.int32), row)
+    away = np.hypot(*np.indices((41, 41)) - 20).astype(int).ravel()
+    n = np.bincount(away)[: len(profile.error)]
+    np.testing.assert_allclose(profile.error, 3 * unit / np.sqrt(n), rtol=0.08)
+
+
 def test_profile_at_the_corner(frame, catalog):
     row = catalog.objects.iloc[0].copy()
     row["x"], row["y"], row["half_light_radius"] = 0.0, 0.0, np.nan
@@ -172,6 +187,18 @@ def test_nothing_to_write_and_nowhere_to_write(frame, catalog, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(GalaxyError, match="Cannot write"):
         write_stamp_catalog(frame, catalog.objects, [0], tmp_path / "file" / "under")
+
+
+@pytest.mark.parametrize("name", ["stamps.fits", "catalog.csv"])
+def test_stamps_and_catalogs_of_others_are_not_replaced(frame, catalog, tmp_path, name):
+    for number in ([0], [1, 2]):  # those of a frame are, whatever was chosen of it
+        write_stamp_catalog(frame, catalog.objects, number, tmp_path)
+    assert len(read_catalog(f"fits-stamps:{tmp_path}")) == 2
+    own = fits_bytes(sky_pixels()[:40, :40]) if name == "stamps.fits" else b"galaxy_id,ra,dec\nmine,1,2\n"
+    (tmp_path / name).write_bytes(own)
+    with pytest.raises(GalaxyError, match=f"{name} holds no stamps of a frame and stays; choose another folder"):
+        write_stamp_catalog(frame, catalog.objects, [0], tmp_path)
+    assert (tmp_path / name).read_bytes() == own
 
 
 def test_examples():

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sky_scenes import PLACES, gaussian, header, scene, write
+from sky_scenes import PLACES, SKY, gaussian, header, scene, write
 from test_frame_catalog import SEP, catalogue, nearest
 
 from galaxy_core import frame_catalog
-from galaxy_core.frame_bands import open_sky_frame
+from galaxy_core.frame_bands import Band, open_sky_frame
 from galaxy_core.frame_catalog import catalogue_frame
+from galaxy_core.frame_light import Window, read_light
 from galaxy_core.frame_measures import SATURATED
 from galaxy_core.frame_survey import survey_frame
 from galaxy_core.images import AstroImage
@@ -53,6 +54,17 @@ def test_a_quiet_middle_does_not_flood_the_rest():
     with open_sky_frame([AstroImage(pixels[None], True, None, "FITS", "a.fits", 32)]) as frame:
         catalog = catalogue_frame(frame, replace(SEP, false_per_megapixel=20.0))
     assert len(catalog.objects) < 60
+
+
+@pytest.mark.parametrize(("loud_from", "loudness"), [(130, 3.0), (380, 2.0)])
+def test_small_frames_of_unlike_noise_have_that_of_each_place_and_not_of_the_mixture(loud_from, loudness):
+    true = np.ones((512, 512), np.float32)
+    true[:, loud_from:] = loudness
+    pixels = SKY + true * np.random.default_rng(0).normal(0, 1, true.shape).astype(np.float32)
+    band = Band("r", lambda top, bottom: pixels[top:bottom], survey_frame(lambda a, b: pixels[a:b], pixels.shape))
+    noise = read_light(band, Window(0, 512, 0, 512)).noise
+    for value in (1.0, loudness):
+        assert np.median(noise[true == value]) == pytest.approx(value, rel=0.04)
 
 
 def test_tiles_of_unlike_noise_have_errors_of_their_own(tmp_path, monkeypatch):

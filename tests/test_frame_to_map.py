@@ -52,3 +52,11 @@ def test_the_pipeline_reads_what_was_sent_and_every_page_opens_it(sent, open_app
         assert not shown.exception and not shown.error, f"{page} opens the frame's galaxies"
     table = artifacts.read_table(root, "g", "catalog")
     assert np.isfinite(table["ra_deg"]).all() and len(table) == len(catalog)
+    # other stamps were written since: the map is not of them
+    app.number_input(key="sky-send-snr").set_value(float(catalog.table["snr"].median()))
+    app = finished(app.run())
+    app.button(key="sky-send-go").click()
+    app = finished(app.run())
+    labels = [button.label for button in app.button]
+    assert 5 <= len(read_catalog(f"fits-stamps:{folder}")) < len(catalog)
+    assert "Make the map" in labels and not any(label.startswith("Open g on") for label in labels)

@@ -101,7 +101,7 @@ def test_bad_files_are_named_and_the_others_go_on(command, night, capsys):
     write(night / "six.fits", np.ones((6, 40, 40), np.float32))
     assert command("night", "nowhere") == 1
     said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 4
+    assert len(said) == 5 and said[-1].startswith("The seeing of 1 of the stamps was taken for 3.3 pixels")
     for name in ("broken.fits", "empty.fits", "six.fits", "nowhere"):
         assert any(name in line for line in said)
     assert len(pd.read_csv("out.csv")) == 15
@@ -135,6 +135,19 @@ def test_a_seeing_that_is_given_is_used(command, night):
     star = pd.read_csv("out.csv")["p_galaxy"][0]
     assert command("night/star01.fits", "--psf-fwhm", "2.2") == 0
     assert pd.read_csv("out.csv")["p_galaxy"][0] > max(star, 0.9)  # wider than such a seeing
+
+
+def test_a_seeing_that_was_not_measured_is_said(command, tmp_path, capsys):
+    for number in range(3):
+        write(tmp_path / "few" / f"{number}.fits", light(5.0, number))
+    said = "The seeing of 3 of the stamps was taken for 3.3 pixels"
+    assert command("few") == 0 and said in capsys.readouterr().err
+    assert command("few", "--psf-fwhm", "5") == 0 and "The seeing" not in capsys.readouterr().err
+    for number in range(6):
+        write(tmp_path / "many" / f"{number}.fits", light(5.0, 10 + number))
+    assert command("few", "many") == 0
+    assert "The seeing of 3 of the stamps was taken from other folders" in capsys.readouterr().err
+    assert command("many") == 0 and "The seeing" not in capsys.readouterr().err
 
 
 def test_order_and_company_do_not_matter(artifacts, night):

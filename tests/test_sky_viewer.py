@@ -5,11 +5,13 @@ from __future__ import annotations
 import doctest
 import importlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from sky_frames import SIDE, SOURCES, band_bytes, fits_bytes, jpeg_bytes, sky_pixels, with_gaps
+from astropy.wcs import WCS
+from sky_frames import SIDE, SOURCES, WCS_CARDS, band_bytes, fits_bytes, jpeg_bytes, sky_pixels, with_gaps
 
 from galaxy_core.frame_catalog import FrameConfig
 from pages.views import sky_card, sky_colours, sky_figures, sky_selection, sky_work
@@ -70,19 +72,29 @@ def test_objects_lie_where_the_catalogue_has_them(work):
     assert len(message["grid"]) >= 4 and message["sky"]["names"] == ["RA", "Dec"]
 
 
-def test_coordinates_are_read_off_the_grid(work):
-    message = unpack(payload.sky_message(work, "stamp", "field.fits", "field"))
-    n, place = message["sky"]["n"], (120.0, 50.0)
-    column, row = place[0] / SIDE[1] * (n - 1), place[1] / SIDE[0] * (n - 1)
-    i, j, u, v = int(column), int(row), column % 1, row % 1
-    found = []
-    for axis in ("longitude", "latitude"):
-        values = message[f"sky_{axis}"].reshape(n, n).astype(float)
-        corners = values[j : j + 2, i : i + 2]
+@pytest.mark.parametrize(
+    "cards",
+    [{}, {"CRVAL2": 89.999}, {"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CRVAL2": 0.0, "CD1_1": -1.7, "CD2_2": 1.1}],
+    ids=["plain", "pole", "all the sky"],
+)
+def test_coordinates_are_read_off_the_grid(work, cards):
+    """Also where right ascension ends, or all of them meet."""
+    frame = replace(work.frame, wcs=WCS(WCS_CARDS | cards))
+    message = unpack(payload.sky_message(replace(work, frame=frame), "stamp", "field.fits", "field"))
+    n, places = message["sky"]["n"], np.random.default_rng(0).uniform(0, SIDE[::-1], (300, 2))
+    found = np.empty((300, 3))
+    for which, place in enumerate(places):
+        column, row = place / SIDE[::-1] * (n - 1)
+        i, j, u, v = int(column), int(row), column % 1, row % 1
         weights = np.outer([1 - v, v], [1 - u, u])
-        found.append(message["sky"][axis] + (corners * weights).sum())
-    true = work.frame.wcs.all_pix2world([[place[0] - 0.5, place[1] - 0.5]], 0)[0]
-    np.testing.assert_allclose(found, true, atol=2e-7)
+        for axis, name in enumerate("xyz"):
+            corners = message[f"sky_{name}"].reshape(n, n).astype(float)[j : j + 2, i : i + 2]
+            found[which, axis] = message["sky"]["middle"][axis] + (corners * weights).sum()
+    found /= np.linalg.norm(found, axis=1)[:, None]
+    longitude, latitude = np.radians(frame.wcs.all_pix2world(places - 0.5, 0)).T
+    true = np.stack([np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], 1)
+    away = np.degrees(np.linalg.norm(found - true, axis=1))
+    assert away.max() < (3e-3 if "CD1_1" in cards else 2e-7)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ def test_a_table_tells_and_its_labels_are_not_read(tmp_path):
     assert read_frames(table, given).tolist() == ["f3", "f1", "f2"]
     with pytest.raises(CatalogError, match=r"no row for .*c\.jpg"):
         read_frames(table, [tmp_path / "c.jpg"])
+    with pytest.raises(CatalogError, match=r"no row for .*a\.jpg"):  # of two frames by its name
+        read_frames(table, [Path("elsewhere") / "star" / "a.jpg"])
     table.write_text("file,label\na.jpg,star\n")
     with pytest.raises(CatalogError, match="source_frame"):
         read_frames(table, given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,15 +12,8 @@ import pytest
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.catalogs.catalog import Catalog, ReadReport
 from galaxy_core.errors import CatalogError, ImageError
-from galaxy_core.star_galaxy_stamps import (
-    densest,
-    make_object_stamps,
-    normalise,
-    object_width,
-    seeing_of_frames,
-    sky_and_noise,
-    steadied_seeing,
-)
+from galaxy_core.star_galaxy_seeing import densest, seeing_is_own, seeing_of_frames, steadied_seeing
+from galaxy_core.star_galaxy_stamps import make_object_stamps, normalise, object_width, sky_and_noise
 from tests.star_stamp import star
 
 
@@ -85,6 +79,17 @@ def test_the_seeing_is_that_of_the_narrow_objects_of_each_frame():
     assert seeing[0, 0] == 3.0 and seeing[25, 0] == 4.0
     assert seeing[-1, 0] == 3.5  # a frame without a measured object: the median of the others
     assert seeing_of_frames(np.full((2, 1), np.nan, np.float32), np.array(["ü", "ü"])) == pytest.approx(3.3)
+
+
+def test_objects_of_which_no_frame_is_known_are_taken_for_those_of_one():
+    """As of a catalog of ids alone: each would be a frame of its own, of too few to be measured on."""
+    rng = np.random.default_rng(0)
+    widths = np.concatenate([rng.normal(5.0, 0.05, 9_000), rng.uniform(5.5, 12.0, 11_000)])[:, None]
+    frames = np.array([f"{number:06d}" for number in range(len(widths))], dtype=object)
+    started = time.perf_counter()
+    assert seeing_of_frames(widths, frames) == pytest.approx(5.0, abs=0.1)
+    assert time.perf_counter() - started < 5, "in a time that grows with the objects, and not with their square"
+    assert not seeing_is_own(widths, frames).any() and seeing_is_own(widths, np.full(len(widths), "a")).all()
 
 
 def test_bands_steady_the_seeing_of_each_other():

@@ -26,7 +26,7 @@ class GalaxyParameters:
     """What one simulated galaxy is made of; a part it does not have has fraction 0."""
 
     galaxy_class: str
-    r90_arcsec: float  # radius that holds 90 % of the light; sets the field of view
+    r90_arcsec: float  # as the SDSS measures it: of Petrosian light 90 %, of all 62 to 93 %; sets the field of view
     flux_r_nmgy: float
     position_angle_deg: float
     axis_ratio: float  # of the main body on the sky: cos(inclination) for a thin disc

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import streamlit as st
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
-from galaxy_core.frame_stamps import galaxy_rows, write_stamp_catalog
+from galaxy_core.frame_stamps import STAMPS, galaxy_rows, write_stamp_catalog
 from galaxy_core.work_tasks import FAILED, Report, Task
 from pages.views import background, demo, denoise_files, frame, selection, words
 from pages.views.frame import PROJECT
@@ -64,17 +66,19 @@ def _draw_steps(work: SkyWork, rows: np.ndarray, name: str, folder: Path, root: 
     if len(rows) < FEWEST:
         st.caption(f"A map needs at least {FEWEST} galaxies; lower the signal to noise, or select more.")
         return
-    task = send_task(work, rows, folder)
-    if st.session_state.get("sky-send-wanted") != task.key:
+    what = f"{work.key}/{folder}/{hash(rows.tobytes())}"
+    wanted, pressed = st.session_state.get("sky-send-wanted", ("", 0))
+    if wanted != what:
         st.button(
             "Write the stamps",
             type="primary",
             icon=":material/send:",
             on_click=_want,
-            args=(task.key,),
+            args=(what,),
             key="sky-send-go",
         )
         return
+    task = send_task(work, rows, folder, f"{what}/{pressed}")
     denoise_files.work_on([task], [task], TOPIC)
     denoise_files.follow([task], [task], 0, TOPIC)
     if background.queue().standing(task.key).state == FAILED:
@@ -84,19 +88,19 @@ def _draw_steps(work: SkyWork, rows: np.ndarray, name: str, folder: Path, root: 
         _draw_pipeline(sent, name, root)
 
 
-def _want(key: str) -> None:
-    st.session_state["sky-send-wanted"] = key
+def _want(what: str) -> None:
+    # another selection may have been written into the folder since: each press is work of its own
+    st.session_state["sky-send-wanted"] = (what, time.time_ns())
     denoise_files.go_on(TOPIC)
 
 
-def send_task(work: SkyWork, rows: np.ndarray, folder: Path) -> Task:
+def send_task(work: SkyWork, rows: np.ndarray, folder: Path, key: str) -> Task:
     """The task of writing stamps of some rows into a folder."""
 
     def run(report: Report) -> Sent:
         write_stamp_catalog(work.frame, work.catalog.objects, rows, folder, report)
         return Sent(folder, len(rows))
 
-    key = f"{work.key}/{folder}/{hash(rows.tobytes())}"
     return Task(key, f"Stamps of {work.frame.name}", run)
 
 
@@ -122,12 +126,14 @@ def command(folder: Path, name: str, root: Path) -> list[str]:
 
 
 def made_of(root: Path, name: str, folder: Path) -> bool:
-    """Whether there is a catalog of that name, of these stamps."""
+    """Whether there is a catalog of that name, of these stamps: made since they were written."""
     if name not in artifacts.list_catalogs(root):
         return False
     try:
-        return artifacts.read_manifest(root, name).source == str(folder.resolve())
-    except GalaxyError:
+        manifest = artifacts.read_manifest(root, name)
+        written = datetime.fromtimestamp((folder / STAMPS).stat().st_mtime, UTC).replace(microsecond=0)
+        return manifest.source == str(folder.resolve()) and datetime.fromisoformat(manifest.created) >= written
+    except (GalaxyError, OSError, ValueError, TypeError):
         return False
 
 

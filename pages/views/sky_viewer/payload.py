@@ -15,7 +15,8 @@ from pages.views.sky_work import MAX_VALUES, SkyWork, read_region
 VIEWER_ID = "sky"
 MAX_OBJECTS = 100_000  # drawn over a frame, the brightest
 AXES = 3.0  # half axes of an ellipse over the dispersions of the light
-PLACES = 33  # along each side, of the grid in which coordinates are read off
+PLACES, MANY_PLACES = 33, 257  # along each side, of the grid in which coordinates are read off
+WIDE_DEG = 0.2  # between such places, from which on there are many
 Region = tuple[int, int, int, int]
 
 
@@ -147,21 +148,47 @@ def grid_arrays(work: SkyWork) -> tuple[list[dict], dict[str, np.ndarray]]:
 
 
 def place_grid(work: SkyWork) -> tuple[dict | None, dict[str, np.ndarray]]:
-    """Coordinates in a grid of places from edge to edge, as differences to those in the middle."""
+    """Directions in a grid of places from edge to edge, as differences to their mean; NaN where there is no sky.
+
+    Directions are unit vectors, which know no pole and no end of a circle; between places they are interpolated.
+    """
     wcs = work.frame.wcs
     if wcs is None:
         return None, {}
     height, width = work.frame.shape
-    across, down = np.meshgrid(*(np.linspace(0, side, PLACES) - 0.5 for side in (width, height)))
-    longitude, latitude = world_of(wcs, across.ravel(), down.ravel())
-    middle = len(longitude) // 2
-    if not np.isfinite([longitude[middle], latitude[middle]]).all():
+    n = PLACES
+    longitude, latitude = world_of(wcs, *_grid_of_places(n, height, width))
+    if np.isfinite(latitude).any() and _widest_step(longitude, latitude, n) > WIDE_DEG:
+        n = MANY_PLACES
+        longitude, latitude = world_of(wcs, *_grid_of_places(n, height, width))
+    directions = _directions(longitude, latitude)
+    known = np.isfinite(directions).all(axis=0)
+    if not known.any():
         return None, {}
-    shift = (longitude - longitude[middle] + 180) % 360 - 180
+    middle = directions[:, known].mean(axis=1)
     names = ("RA", "Dec") if str(wcs.wcs.lngtyp).strip() == "RA" else (wcs.wcs.lngtyp.strip(), wcs.wcs.lattyp.strip())
-    said = {"n": PLACES, "names": names, "longitude": longitude[middle], "latitude": latitude[middle]}
-    arrays = {"sky_longitude": shift, "sky_latitude": latitude - latitude[middle]}
-    return said, {name: values.astype(np.float32) for name, values in arrays.items()}
+    said = {"n": n, "names": names, "middle": middle.tolist()}
+    return said, {
+        f"sky_{name}": (part - at).astype(np.float32) for name, part, at in zip("xyz", directions, middle, strict=True)
+    }
+
+
+def _grid_of_places(n: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    across, down = np.meshgrid(*(np.linspace(0, side, n) - 0.5 for side in (width, height)))
+    return across.ravel(), down.ravel()
+
+
+def _directions(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+    """Unit vectors, float64 (3, n)."""
+    along, up = np.radians(longitude), np.radians(latitude)
+    return np.stack([np.cos(up) * np.cos(along), np.cos(up) * np.sin(along), np.sin(up)])
+
+
+def _widest_step(longitude: np.ndarray, latitude: np.ndarray, n: int) -> float:
+    """Degrees between neighbouring places of a grid, at most."""
+    directions = _directions(longitude, latitude).reshape(3, n, n)
+    steps = [np.linalg.norm(np.diff(directions, axis=axis), axis=0) for axis in (1, 2)]
+    return float(np.degrees(max(np.nanmax(step, initial=0) for step in steps)))
 
 
 def marks_message(work: SkyWork, seen: int, opened: int | None, centre: bool, selected: np.ndarray) -> bytes:

@@ -235,7 +235,8 @@ class SkyObjects {
       const value = (r, c) => values[r * sky.n + c], u = column - i, v = row - j;
       return (1 - v) * ((1 - u) * value(j, i) + u * value(j, i + 1)) + v * ((1 - u) * value(j + 1, i) + u * value(j + 1, i + 1));
     };
-    const longitude = sky.longitude + between(message.sky_longitude), latitude = sky.latitude + between(message.sky_latitude);
+    const [dx, dy, dz] = sky.middle.map((part, axis) => part + between([message.sky_x, message.sky_y, message.sky_z][axis]));
+    const longitude = Math.atan2(dy, dx) * 180 / Math.PI, latitude = Math.atan2(dz, Math.hypot(dx, dy)) * 180 / Math.PI;
     if (!Number.isFinite(longitude) || !Number.isFinite(latitude)) return [];
     return [`${sky.names[0]} ${(((longitude % 360) + 360) % 360).toFixed(5)}°, ${sky.names[1]} ${latitude < 0 ? "−" : "+"}${Math.abs(latitude).toFixed(5)}°`];
   }
