@@ -119,7 +119,8 @@ def rank_galaxies(space: Space, anomaly: np.ndarray, rows: np.ndarray, interesti
     -------
     float32 array, shape (n_galaxies,)
         In [0, 1]. Without answers the anomaly score; with only "not interesting" the anomaly score lowered near these,
-        see `lower_near`; otherwise the chance of "interesting", see `fit_interest`, as if both were equally frequent.
+        see `lower_near`; otherwise the chance of "interesting", see `fit_interest`, as if both answers were equally
+        frequent, and galaxies that nobody judged, taken for "not interesting", as frequent as either.
     """
     anomaly = _checked(space, anomaly)
     rows, interesting = last_answers(rows, interesting, space.usable)

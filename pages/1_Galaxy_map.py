@@ -115,6 +115,7 @@ with frame.panel():
     loaded = readers.open_catalog(artifacts_root, catalog_name)
     frame.show_problems(loaded.problems)
     about_link = st.container()
+    selection.follow_address(loaded)
     filters.write_link(loaded)
     selection.write_link(loaded)
     component.forget_maps()
@@ -129,4 +130,4 @@ with frame.panel():
         draw_hover(loaded)
         draw_view(loaded)
     for problem in selection.link_problems():
-        about_link.warning(problem, icon=":material/link_off:")
+        about_link.warning(frame.plain(problem), icon=":material/link_off:")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from card_page import write_back
 
+from galaxy_core import artifacts
 from pages.views import colouring, readers
 from pages.views.colouring import Colouring
+from pages.views.galaxy_map.payload import scale_of
 
 
 @pytest.fixture
@@ -18,6 +21,24 @@ def tiny(tiny_root):
 def test_text_is_ordered_by_frequency_and_nulls_are_named():
     colour = colouring.by_text(pd.Series(["b", "a", None, "b"]), "class")
     assert colour.names == ("b", "a") and colour.codes.tolist() == [0, 1, -1, 0]
+
+
+def test_a_text_is_a_category_by_all_rows_of_a_table_that_is_sorted_by_it(tiny_root, tiny):
+    table = pd.DataFrame({"survey": ["SDSS"] * 2500 + ["DES"] * 500, "name": [f"n{k // 40}" for k in range(3000)]})
+    assert colouring._is_category(table, "survey") and not colouring._is_category(table, "name")
+    columns = artifacts.open_columns(tiny_root, tiny.manifest, "catalog")
+    found = [name for name in ("class", "split", "galaxy_id") if colouring._is_category(columns, name)]
+    assert found == ["class", "split"]
+
+
+def test_numbers_are_as_precise_as_in_the_catalog(broken_root):
+    jd = 2459000.5 + np.arange(90) / 20
+    write_back(broken_root, "tiny", jd=jd, mass=np.linspace(9, 12, 90, dtype=np.float32))
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    assert np.array_equal(colouring.colour_by(galaxies, "jd").values, jd)
+    assert colouring.colour_by(galaxies, "mass").values.dtype == np.float32
+    scale = scale_of(colouring.colour_by(galaxies, "jd"))
+    assert scale["low_text"] == "≤ 2459000.5" and scale["high_text"] == "≥ 2459004.9"
 
 
 @pytest.mark.parametrize("dark", [True, False])
@@ -63,7 +84,7 @@ def test_log_scale_and_numbers_that_have_no_logarithm():
     assert nothing.limits == (1.0, 10.0) and np.isfinite(nothing.share_of_scale()[0])
 
 
-@pytest.mark.parametrize("values", [[], [np.nan], [3.0], [3.0, 3.0]])
+@pytest.mark.parametrize("values", [[], [np.nan], [3.0], [3.0, 3.0], [587722984435351614.0] * 2])
 def test_numbers_without_spread(values):
     by = Colouring("x", values=np.array(values))
     low, high = by.limits

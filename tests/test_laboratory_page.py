@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import make_catalog
 
 from galaxy_core import artifacts, laboratory, laboratory_work
 from galaxy_core.errors import GalaxyError
@@ -53,6 +55,21 @@ def test_the_page_clusters_with_every_method(open_app, tiny_root, at_once, metho
     galaxies = readers.open_catalog(tiny_root, "tiny")
     ari = laboratory_result.agreement_with(galaxies, job, "hdbscan")[0]
     assert table["ARI with this"][1] == f"{ari:.3f}"
+
+
+def test_dimensions_are_those_chosen_for_an_embedding_of_that_many(open_app, broken_root):
+    make_catalog(broken_root, "other", n=30)
+    ids = artifacts.read_table(broken_root, "other", "catalog")["galaxy_id"].to_numpy()
+    shutil.rmtree(broken_root / "other/embedding")
+    artifacts.write_embedding(broken_root, "other", "toy", ids, np.random.default_rng(0).random((30, 5), np.float32))
+    artifacts.write_manifest(broken_root, "other", artifacts.read_manifest(broken_root, "other"))
+    app = open_app(broken_root, PAGE, **{"catalog": "tiny", "clusters-panel": "laboratory"})
+    app.selectbox(key="lab-space").set_value("pca").run()
+    app.number_input(key="lab-dimensions-pca-8").set_value(7).run()
+    app.selectbox(key="catalog").set_value("other").run()
+    assert not app.exception and app.number_input(key="lab-dimensions-pca-5").value == 5
+    app.selectbox(key="catalog").set_value("tiny").run()
+    assert app.number_input(key="lab-dimensions-pca-8").value == 7
 
 
 def test_a_sentence_on_the_page_for_impossible_values(open_app, tiny_root, at_once):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from map_in_browser import corners, drag
 
 from pages.views import readers
 from pages.views.colouring import colour_by
@@ -107,3 +108,14 @@ def test_no_frame_without_a_picture_stays_after_a_click(page):
     page.wait_for_timeout(300)
     assert page.locator(".atlas-tip").is_hidden()
     assert [one for one in page.evaluate("window.told") if one["number"] == 2] == []
+
+
+def test_an_outline_is_told_with_what_the_legend_hides(page):
+    page.evaluate("() => { call('map', 0); call('marks', 1); }")
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    page.locator(".atlas-legend button").nth(1).click()
+    page.locator('[data-tool="box"]').click()
+    drag(page, corners(page))
+    (told,) = page.evaluate("window.told")
+    (event,) = told["events"]
+    assert event["hidden"] == [1] and event["map"] == "map-0" and event["stamp"] == "s" and len(event["x"]) == 4

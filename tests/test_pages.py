@@ -236,8 +236,10 @@ def test_silhouettes_are_drawn_sorted_within_their_cluster():
 
 def test_composition_compares_with_all():
     codes = np.array([0, 0, 0, 1, -1])
-    everyone, chosen = figures.composition_figure(codes, ("a", "b"), np.array([0, 3]), "t").data
+    figure = figures.composition_figure(codes, ("2004", "2019"), np.array([0, 3]), "t")
+    everyone, chosen = figure.data
     assert np.allclose(everyone.x, [60, 20]) and np.allclose(chosen.x, [50, 50])
+    assert figure.layout.yaxis.type == "category"  # of two years one beside the other, not fifteen apart
 
 
 # ---------------------------------------------------------------- scores and the card

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from card_page import write_back
 from conftest import make_catalog
 
+from galaxy_core import artifacts, tags
 from galaxy_core.map_layers import extent_of
-from pages.views import filters, outlines, presenting, readers, selection
+from pages.views import filters, map_choices, map_events, outlines, presenting, readers, selection
+from pages.views.colouring import colour_by
 
 MAP = "pages/1_Galaxy_map.py"
 
@@ -29,7 +33,8 @@ def outline(tiny, x, y, projection="umap") -> list[int]:
 
 def text_of(app) -> str:
     kinds = (app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+    text = "\n".join(str(element.value) for kind in kinds for element in kind)
+    return re.sub(r"\\([^\w\s])", r"\1", text)
 
 
 def selected(app) -> list[int]:
@@ -115,6 +120,71 @@ def test_whole_numbers_are_filtered_as_they_are(broken_root):
     assert np.flatnonzero(filters.passes(galaxies, "gap", [0, 2])).tolist() == [1, 2, 3]
 
 
+def test_limits_are_as_exact_as_the_catalog(broken_root):
+    """Neither what is near a limit passes, nor what float32 takes for it; 0.1 as float32 is not less than 0.1."""
+    jd, snr = 2459000.5 + np.arange(90) / 20, np.r_[-0.05, np.linspace(0, 1e5, 89)]
+    write_back(broken_root, "tiny", jd=jd, snr=snr, share=np.full(90, 0.1, dtype=np.float32))
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    assert np.array_equal(filters.passes(galaxies, "jd", [2459001.0, 2459001.2]), (jd >= 2459001) & (jd <= 2459001.2))
+    assert np.array_equal(filters.passes(galaxies, "snr", [0.0, 1e5]), snr >= 0)
+    assert filters.passes(galaxies, "share", [0.1, 0.1]).all()
+
+
+def test_a_galaxy_of_several_tags_passes_by_each(broken_root):
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    path = artifacts.tags_path(broken_root, "tiny")
+    tags.tag_galaxies(path, "ring", galaxies.ids[:10], "ann")
+    tags.tag_galaxies(path, "merger", galaxies.ids[5:8], "ann")  # rarer: the map shows this one
+    assert np.flatnonzero(filters.passes(galaxies, "tags", ["ring"])).tolist() == list(range(10))
+    assert np.flatnonzero(filters.passes(galaxies, "tags", ["merger"])).tolist() == [5, 6, 7]
+    assert np.flatnonzero(filters.passes(galaxies, "tags", ["merger", "no tag"])).tolist() == [5, 6, 7, *range(10, 90)]
+
+
+def test_filters_of_a_catalog_that_is_made_again_are_kept_where_they_fit(open_app, broken_root):
+    asked = {"mass": [0, 2], "grade": ["A"], "radius_arcsec": [0, 5]}
+    write_back(broken_root, "tiny", mass=np.ones(90), grade=np.array(["A", "B"] * 45, dtype=object))
+    app = open_app(broken_root, MAP, catalog="tiny", filters=outlines.to_link(asked))
+    assert list(app.session_state["filters"]["tiny"]) == list(asked)
+    make_catalog(broken_root)
+    write_back(broken_root, "tiny", grade=np.arange(90.0))
+    app.run()
+    assert not app.exception and app.session_state["filters"]["tiny"] == {"radius_arcsec": [0, 5]}
+    assert "filtered by “mass”" in text_of(app) and "filtered by “grade”" in text_of(app)
+
+
+def test_back_and_forward_show_what_the_address_says(open_app, tiny_root, tiny):
+    picked = link_of(tiny, ["n", "picked", ["tiny-00003", "tiny-00005"]])
+    app = open_app(tiny_root, MAP, catalog="tiny", galaxy="tiny-00004", selected=picked)
+    assert app.session_state["galaxy"] == "tiny-00004" and selected(app) == [3, 5]
+    app.query_params["galaxy"], app.query_params["filters"] = "tiny-00007", outlines.to_link({"class": ["spiral"]})
+    del app.query_params["selected"]
+    app.run()
+    assert not app.exception and app.session_state["galaxy"] == "tiny-00007"
+    assert "tiny" not in app.session_state["selections"] and app.session_state["filters"]["tiny"]["class"] == ["spiral"]
+    del app.query_params["galaxy"]
+    app.query_params["panel"] = "about"
+    app.run()
+    assert not app.exception and "galaxy" not in app.session_state and app.session_state["panel"] == "about"
+
+
+def test_what_was_open_is_open_after_another_page_and_in_the_address(open_app, tiny_root, tiny):
+    app = open_app(tiny_root, MAP, catalog="tiny", galaxy="tiny-00004")
+    app.switch_page("pages/5_Models.py").run()
+    app.query_params.clear()
+    app.query_params["catalog"] = "tiny"
+    app.switch_page(MAP).run()
+    assert not app.exception and app.session_state["galaxy"] == "tiny-00004"
+    assert app.query_params["galaxy"] == "tiny-00004"
+
+
+def test_names_in_an_address_are_shown_as_they_are(open_app, tiny_root):
+    names = {"catalog": "*c*", "galaxy": "**g**", "map": "`m`", "colour": "[k](http://k)"}
+    app = open_app(tiny_root, MAP, **names)
+    said = [str(warning.value) for warning in app.warning]
+    assert len(said) == 4 and not any(name in "\n".join(said) for name in names.values())
+    assert all(name in text_of(app) for name in names.values())
+
+
 def test_what_was_selected_in_a_catalog_that_is_made_again_is_looked_up_anew(open_app, broken_root):
     """Rows are other galaxies then: those a link names are found again, an old filter is no index into new rows."""
     ids = ["tiny-00003", "tiny-00080"]
@@ -125,6 +195,36 @@ def test_what_was_selected_in_a_catalog_that_is_made_again_is_looked_up_anew(ope
     assert not app.exception and selected(app) == [3]
     app.switch_page("pages/2_Clusters.py").run()
     assert not app.exception
+
+
+def test_an_outline_on_a_map_that_is_made_again_says_so(open_app, broken_root):
+    app = open_app(broken_root, MAP, catalog="tiny")
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    corners = outline(galaxies, [0, 20, 20, 0], [-20, -20, 20, 20])
+    steps = [["n", "umap", corners, outlines.mark_of(galaxies.extent("umap"))]]
+    app = open_app(broken_root, MAP, catalog="tiny", selected=link_of(galaxies, *steps))
+    assert "made again" not in text_of(app) and app.query_params["selected"] == link_of(galaxies, *steps)
+    make_catalog(broken_root, n=60)
+    app.run()
+    assert not app.exception and "The map UMAP was made again" in text_of(app)
+
+
+def test_an_outline_leaves_out_what_the_legend_hides(tiny, monkeypatch):
+    import streamlit as st
+
+    by_class = colour_by(tiny, "class")
+    look = map_choices.MapLook("map-0", "tiny", "umap", "", "", "", "", dark=True)
+    monkeypatch.setattr(st, "session_state", {"maps_shown": {"map-0": (look, by_class, None, "s")}})
+    monkeypatch.setattr(st, "query_params", {})
+    box = {"kind": "outline", "projection": "umap", "x": [-50, 50, 50, -50], "y": [-50, -50, 50, 50], "mode": "new"}
+    box |= {"map": "map-0", "stamp": "s", "hidden": [by_class.names.index("spiral")]}
+    map_events.handle(tiny, [box])
+    assert selection.selected_rows(tiny).tolist() == np.flatnonzero(tiny.catalog["class"] != "spiral").tolist()
+    how = "an outline of 4 corners on UMAP, without what was hidden there (spiral)"
+    assert selection.describe(tiny) == how and not selection.outlines_drawn(tiny)
+    for whole in ({"hidden": []}, {"hidden": [3]}, {"stamp": "of other colours"}, {"map": "gone"}):
+        map_events.handle(tiny, [box | whole])
+        assert len(selection.selected_rows(tiny)) == 90 and len(selection.outlines_drawn(tiny)) == 1
 
 
 def test_filters_against_pandas(tiny):

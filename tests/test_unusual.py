@@ -119,6 +119,18 @@ def test_the_first_interesting_ones_bring_what_is_like_them(open_panel, path, ti
     assert np.mean(kinds[shown(app)] == 2) > 0.7  # a third by chance
 
 
+def test_the_list_learns_however_the_tag_was_first_written(open_panel, path, tiny):
+    tags.tag_galaxies(path, "Interesting", [tiny.ids[7]], "ann")
+    app = open_panel()
+    before = text(app)
+    press(app, f"yes-{shown(app)[0]}")
+    scores = unusual.active.rank_galaxies(
+        unusual.active.make_space(readers.embedding(tiny)), tiny.anomaly, *unusual.answers(tiny)
+    )
+    assert "2 interesting" in text(app) and text(app) != before
+    assert shown(app)[0] == max(set(range(N)) - set(unusual.answers(tiny)[0]), key=lambda row: scores[row])
+
+
 def test_a_batch_stays_once_enough_is_known(open_panel, path, tiny):
     tags.tag_galaxies(path, INTERESTING, tiny.ids[: active.N_EAGER], "ann")
     app = open_panel()

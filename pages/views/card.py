@@ -31,7 +31,7 @@ HELP = {
 def draw_invitation(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) -> None:
     """How to open a galaxy, and some to begin with, where none is open."""
     if asked := selection.lost_galaxy(galaxies):
-        st.warning(f"There is no galaxy “{asked}” in this catalog.", icon=":material/link_off:")
+        st.warning(frame.plain(f"There is no galaxy “{asked}” in this catalog."), icon=":material/link_off:")
     st.markdown("**Click any point of the map** to see the galaxy, or begin with one of these:")
     starters = np.random.default_rng(0).choice(len(galaxies), min(9, len(galaxies)), replace=False)
     with frame.panel():

@@ -39,7 +39,7 @@ class Colouring:
     lasting_names : tuple of str
         What filters and links call them where people may change ``names``; empty where these are the same.
     values : float array, shape (n,), or None
-        The numbers; None for categories.
+        The numbers, float32 only where the catalog has no more; None for categories.
     nothing : str
         What galaxies of code -1, or without a number, are called.
     log : bool
@@ -83,7 +83,8 @@ class Colouring:
             return (1.0, 10.0) if self.log else (0.0, 1.0)
         low, high = np.percentile(values, [0, 100] if self.whole_range else [1, 99]).astype(float)
         if low == high:
-            low, high = (low / 2, low * 2) if self.log else (low - 0.5, high + 0.5)
+            apart = max(0.5, float(np.spacing(abs(low))))  # half of one is nothing beside an id of 18 digits
+            low, high = (low / 2, low * 2) if self.log else (low - apart, high + apart)
         return float(low), float(high)
 
     @property
@@ -143,9 +144,7 @@ def _catalog_columns(galaxies: Galaxies) -> list[str]:
     table = galaxies.catalog
     columns = [column for column in table.columns if column not in ("galaxy_id", "class", "split", "split_group")]
     numbers = [column for column in columns if _holds_numbers(table, column) and _has_values(table, column)]
-    texts = [
-        column for column in columns if not _holds_numbers(table, column) and _is_category(_first_of(table, column))
-    ]
+    texts = [column for column in columns if not _holds_numbers(table, column) and _is_category(table, column)]
     return galaxies.memory.setdefault("columns", numbers + texts)
 
 
@@ -276,7 +275,8 @@ def grey(dark: bool) -> str:
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
-    return column.to_numpy(dtype=np.float32, na_value=np.nan)
+    """The numbers as precise as the catalog has them: in float32 a Julian date is known to six hours."""
+    return column.to_numpy(dtype=np.float32 if column.dtype == np.float32 else np.float64, na_value=np.nan)
 
 
 def _is_number(values: pd.Series) -> bool:
@@ -291,9 +291,13 @@ def _has_values(table: pd.DataFrame | ColumnTable, column: str) -> bool:
     return table.has_values(column) if isinstance(table, ColumnTable) else bool(table[column].notna().any())
 
 
-def _first_of(table: pd.DataFrame | ColumnTable, column: str) -> pd.Series:
-    return table[[column]].iloc[np.arange(min(2000, len(table)))][column]
-
-
-def _is_category(values: pd.Series) -> bool:
-    return 1 < values.nunique() <= MAX_CATEGORIES
+def _is_category(table: pd.DataFrame | ColumnTable, column: str) -> bool:
+    """Whether a column has a few different texts; all of its rows are asked, for tables may be sorted by it."""
+    if not isinstance(table, ColumnTable):
+        return 1 < table[column].nunique() <= MAX_CATEGORIES
+    found: set = set()
+    for _, texts in table.stream(column):
+        found.update(texts.unique().drop_null().to_pylist())
+        if len(found) > MAX_CATEGORIES:  # names, of which a million rows have as many
+            return False
+    return len(found) > 1

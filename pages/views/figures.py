@@ -122,7 +122,8 @@ def composition_figure(codes: np.ndarray, names: tuple[str, ...], rows: np.ndarr
             )
         )
     figure.update_xaxes(title="share of the galaxies [%]", rangemode="tozero")
-    figure.update_yaxes(autorange="reversed", ticksuffix=" ")
+    # years, field numbers and dates are names here: plotly would lay them out along a scale
+    figure.update_yaxes(autorange="reversed", ticksuffix=" ", type="category")
     figure.update_layout(
         title={"text": title},
         height=180 + 44 * len(names),

@@ -3,45 +3,60 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from pandas.api.types import is_integer_dtype
 
-from pages.views import outlines, selection, words
-from pages.views.colouring import colour_by, colour_choices
+from pages.views import frame, outlines, selection, tagged, words
+from pages.views.colouring import TAGS, colour_by, colour_choices
 from pages.views.readers import Galaxies
 
 Filters = dict[str, list]
 """Column -> two limits, least and largest, for numbers; for groups, what `Colouring.keys` calls them."""
 
+DIGITS = 9
+"""Of a limit, where it is typed and where it is told: a Julian date needs so many."""
+
 
 def filters_of(galaxies: Galaxies) -> Filters:
     """The filters of this catalog, taken from the link the first time."""
-    memory = st.session_state.setdefault("filters", {})
+    memory, stamps = (st.session_state.setdefault(kind, {}) for kind in ("filters", "filter_stamps"))
     asked = st.query_params.get("filters")
     if galaxies.name not in memory:
         memory[galaxies.name] = {}
         if asked:
             memory[galaxies.name] = read_link(galaxies, asked)
+    elif stamps.get(galaxies.name, galaxies.stamp) != galaxies.stamp:  # made again meanwhile, with other columns
+        memory[galaxies.name] = fitting(galaxies, memory[galaxies.name])
+    stamps[galaxies.name] = galaxies.stamp
     return memory[galaxies.name]
 
 
 def read_link(galaxies: Galaxies, letters: str) -> Filters:
-    """The filters a link holds, without those of columns this catalog does not have."""
+    """The filters a link holds, as far as they fit this catalog."""
     try:
         asked = outlines.from_link(letters)
         asked = {str(key): list(values) for key, values in asked.items()}
     except (ValueError, TypeError, AttributeError):
         selection.note("The filters of this link cannot be read; it was probably cut short when it was copied.")
         return {}
+    return fitting(galaxies, asked)
+
+
+def fitting(galaxies: Galaxies, asked: Filters) -> Filters:
+    """Those filters whose column is here and still holds what it held, numbers or groups; the others are told."""
     choices, found = colour_choices(galaxies), {}
     for key, values in asked.items():
         if key not in choices:
-            selection.note(f"The link filters by “{key}”, which this catalog does not have.")
-        elif colour_by(galaxies, key).values is None:
-            found[key] = [str(value) for value in values]
-        elif len(values) == 2 and all(isinstance(value, int | float) for value in values):
+            selection.note(f"This catalog cannot be filtered by “{key}”, which it does not have.")
+            continue
+        if colour_by(galaxies, key).values is None:
+            fits = all(isinstance(value, str) for value in values)
+        else:
+            fits = len(values) == 2 and all(isinstance(value, int | float) for value in values)
+        if fits:
             found[key] = values
+        else:
+            selection.note(f"This catalog cannot be filtered by “{key}” as asked: it holds something else there.")
     return found
 
 
@@ -60,24 +75,30 @@ def passes(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
     """Which galaxies pass one filter; a galaxy without a value passes only where "no value" was chosen by name."""
     if key not in colour_choices(galaxies):
         return np.zeros(len(galaxies), dtype=bool)  # a tag column whose last tag was removed
+    if key == TAGS:
+        return _has_tag(galaxies, values)
     colouring = colour_by(galaxies, key)
     if colouring.values is not None:
-        if (whole := _whole_numbers(galaxies, key)) is not None:
-            return whole.between(*values).fillna(False).to_numpy(dtype=bool)
-        with np.errstate(invalid="ignore"):
-            # numbers are shown with few digits and kept as float32: a limit includes what rounds to it
-            slack = 1e-6 * max(abs(values[0]), abs(values[1]), 1e-30)
-            return (colouring.values >= values[0] - slack) & (colouring.values <= values[1] + slack)
+        with np.errstate(invalid="ignore", over="ignore"):
+            low, high = np.asarray(values, dtype=colouring.values.dtype)  # 0.1 in float32 is not the 0.1 of the limit
+            return (colouring.values >= low) & (colouring.values <= high)
     wanted = [code for code, name in enumerate(colouring.keys) if name in values]
     wanted += [-1] if colouring.nothing in values else []
     return np.isin(colouring.codes, wanted)
 
 
-def _whole_numbers(galaxies: Galaxies, key: str) -> pd.Series | None:
-    """A column of whole numbers as it is, None for others: as float32 neighbours would be taken for one another."""
-    if key in galaxies.catalog and is_integer_dtype(galaxies.catalog[key].dtype):
-        return galaxies.catalog[key]
-    return None
+def _has_tag(galaxies: Galaxies, values: list) -> np.ndarray:
+    """Which galaxies have one of some tags; a galaxy of several has one colour only, and passes by each."""
+    colouring = colour_by(galaxies, TAGS)
+    passed = (colouring.codes < 0) & (colouring.nothing in values)
+    for name in values:
+        passed |= tagged.tag_codes(galaxies, name)
+    return passed
+
+
+def _is_whole(galaxies: Galaxies, key: str) -> bool:
+    """Whether a column of the catalog holds whole numbers."""
+    return key in galaxies.catalog and is_integer_dtype(galaxies.catalog[key].dtype)
 
 
 def describe(galaxies: Galaxies) -> str:
@@ -85,12 +106,16 @@ def describe(galaxies: Galaxies) -> str:
     choices, parts = colour_choices(galaxies), []
     for key, values in filters_of(galaxies).items():
         limits = len(values) == 2 and not any(isinstance(value, str) for value in values)
-        text = f"{words.number(values[0])} to {words.number(values[1])}" if limits else ""
+        text = " to ".join(_limit_text(value) for value in values) if limits else ""
         if not limits:
             called = group_names(galaxies, key) if key in choices else {}
             text = " or ".join(called.get(value, str(value)) for value in values)
         parts.append(f"{choices.get(key, key)}: {text or 'nothing'}")
     return "; ".join(parts)
+
+
+def _limit_text(value: float) -> str:
+    return words.number(value) if float(value).is_integer() else f"{value:.{DIGITS}g}"
 
 
 def group_names(galaxies: Galaxies, key: str) -> dict[str, str]:
@@ -137,8 +162,6 @@ def _everything(galaxies: Galaxies, key: str) -> list:
     colouring = colour_by(galaxies, key)
     if colouring.values is None:
         return [*colouring.keys, *([colouring.nothing] if (colouring.codes < 0).any() else [])]
-    if (whole := _whole_numbers(galaxies, key)) is not None:
-        return [float(whole.min()), float(whole.max())] if whole.notna().any() else [0.0, 0.0]
     known = colouring.values[np.isfinite(colouring.values)]
     return [float(known.min()), float(known.max())] if len(known) else [0.0, 0.0]
 
@@ -148,7 +171,7 @@ def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
     values, widget = filters_of(galaxies)[key], f"filter-{galaxies.name}-{key}"
     n_left = int(passes(galaxies, key, values).sum())
     head, drop = st.columns([6, 1], vertical_alignment="center")
-    head.markdown(f"**{name}**: {words.count(n_left)} pass")
+    head.markdown(f"**{frame.plain(name)}**: {words.count(n_left)} pass")
 
     def changed(new: list | None) -> None:
         _change(galaxies, key, new)
@@ -175,13 +198,13 @@ def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
         )
         return
     left, right = st.columns(2)
-    step = (everything[1] - everything[0]) / 100 or 1.0
+    step, is_whole = (everything[1] - everything[0]) / 100 or 1.0, _is_whole(galaxies, key)
     for column, place, word in ((left, 0, "from"), (right, 1, "to")):
         column.number_input(
             word,
             value=float(values[place]),
-            step=step,
-            format="%.5g" if _whole_numbers(galaxies, key) is None else "%.0f",
+            step=float(max(1, round(step))) if is_whole else step,
+            format="%.0f" if is_whole else f"%.{DIGITS}g",
             key=f"{widget}-{word}",
             on_change=lambda: changed([st.session_state[f"{widget}-from"], st.session_state[f"{widget}-to"]]),
         )

@@ -54,6 +54,9 @@ def open_page(title: str) -> Path:
     with st.sidebar:
         draw_navigation()
     st.title(title)
+    if st.session_state.get("page") != title:  # then the address is that of a link, not one to go back to
+        st.session_state["page"] = title
+        st.session_state.pop("address_of", None)
     background.tidy_later()
     root = artifacts_root(sys.argv[1:])
     if artifacts.address_of(root) is not None:
@@ -120,7 +123,7 @@ def choose_catalog(root: Path) -> str:
     names.sort(key=lambda name: name == "demo")  # real galaxies before the simulated ones
     asked = st.query_params.get("catalog")
     if asked and asked not in names:
-        st.warning(f"There is no catalog “{asked}” here; this is “{names[0]}”.", icon=":material/link_off:")
+        st.warning(plain(f"There is no catalog “{asked}” here; this is “{names[0]}”."), icon=":material/link_off:")
     known = [st.session_state.get("catalog"), asked, st.session_state.get("catalog_before"), names[0]]
     # a keyed widget forgets its value on another page unless it is set again
     st.session_state["catalog"] = next(name for name in known if name in names)

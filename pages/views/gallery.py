@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from pages.views import readers
+from pages.views import frame, readers
 from pages.views.readers import Galaxies
 
 CARD_PX = 256
@@ -49,7 +49,7 @@ def gallery(
             pressed = st.button(
                 label,
                 key=f"{key}-{row}",
-                help=str(galaxies.ids[row]),
+                help=frame.plain(str(galaxies.ids[row])),
                 on_click=on_open,
                 args=(galaxies, int(row)) if on_open else None,
             )

@@ -92,7 +92,7 @@ def _draw_space(galaxies: Galaxies, places) -> str:
             most,
             step=1,
             disabled=kind == "tsne",
-            **_kept(f"dimensions-{kind}", None, min(default, most)),
+            **_kept(f"dimensions-{kind}-{most}", None, min(default, most)),  # with another limit Streamlit forgets it
         )
     return f"{kind}_{number}"
 

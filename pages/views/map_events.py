@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from pages.views import presenting, selection, tagging
+from pages.views.galaxy_map import component, payload
 from pages.views.readers import Galaxies
 
 GALAXY, SELECTION, TAGS = "galaxy", "selection", "tags"
@@ -30,7 +32,8 @@ def handle(galaxies: Galaxies, events: list[dict]) -> set[str]:
             selection.open_galaxy(galaxies, event["row"])
             changed.add(GALAXY)
         elif kind == "outline" and isinstance(event.get("x"), list) and isinstance(event.get("y"), list):
-            selection.select_outline(galaxies, event.get("projection"), event["x"], event["y"], event.get("mode"))
+            drawn = (event.get("projection"), event["x"], event["y"], event.get("mode"))
+            selection.select_outline(galaxies, *drawn, hidden_on_map(event))
             changed.add(SELECTION)
         elif kind == "clear":
             selection.select_rows(galaxies, None)
@@ -42,3 +45,17 @@ def handle(galaxies: Galaxies, events: list[dict]) -> set[str]:
             st.toast(said)
             changed.add(TAGS)
     return changed
+
+
+def hidden_on_map(event: dict) -> tuple[np.ndarray, str] | None:
+    """Which galaxies the legend hid on the map that an outline was drawn on, bool (n,), and what they are called.
+
+    None where all were to be seen, or the map has other colours by now.
+    """
+    look, colouring, _, stamp = component.maps_shown().get(event.get("map"), (None, None, None, None))
+    codes = [code for code in event.get("hidden") or () if isinstance(code, int)]
+    if look is None or stamp != event.get("stamp") or not codes:
+        return None
+    names = {**dict(enumerate(colouring.names)), len(payload.palette_of(colouring, look.dark)) - 1: colouring.nothing}
+    hidden = np.isin(payload.paint_codes(colouring), codes)
+    return hidden, ", ".join(names[code] for code in sorted(codes) if code in names)

@@ -44,7 +44,7 @@ def choose_model(root: Path) -> dict[str, ModelFiles]:
     # a keyed widget forgets its value on another page unless it is set again
     st.session_state["models-model"] = next(name for name in known if name in folders)
     if asked and asked not in folders:
-        st.warning(f"There is no model “{asked}” here.", icon=":material/link_off:")
+        st.warning(frame.plain(f"There is no model “{asked}” here."), icon=":material/link_off:")
     name = st.selectbox("Model", names, key="models-model", width=CHOICE_PX, help="Trained here, or shipped.")
     st.session_state["model_before"] = name
     selection.put_into_address("model", name if name != names[0] else None)

@@ -15,6 +15,7 @@ from pages.views import outlines, words
 from pages.views.readers import Galaxies, rows_of
 
 MODES = {"new": "", "add": "and ", "subtract": "without ", "intersect": "and only "}
+OF_CATALOG = ("galaxy", "selected", "filters")  # parts of the address
 MAX_LINKED_IDS = 60  # a longer list of ids does not fit into an address
 
 
@@ -49,12 +50,27 @@ class Selection:
     rows: np.ndarray
 
 
-def select_outline(galaxies: Galaxies, projection: str, x: list, y: list, mode: str = "new") -> None:
-    """Select what lies inside an outline; every galaxy of the catalog is tested, drawn or not."""
+def select_outline(
+    galaxies: Galaxies,
+    projection: str,
+    x: list,
+    y: list,
+    mode: str = "new",
+    hidden: tuple[np.ndarray, str] | None = None,
+) -> None:
+    """Select what lies inside an outline; every galaxy of the catalog is tested, drawn or not.
+
+    Those that somebody took off the map by its legend are left out: ``hidden`` says which they are, bool (n,), and what
+    they are called. An outline that holds some of them no longer says what is selected, so it is not kept as one.
+    """
     if projection not in galaxies.projection_names or mode not in MODES or not 3 <= len(x) == len(y):
         return
     extent = galaxies.extent(projection)
-    _add_step(galaxies, _outline_step(galaxies, projection, outlines.keep_corners(x, y, extent), mode))
+    step = _outline_step(galaxies, projection, outlines.keep_corners(x, y, extent), mode)
+    if hidden is not None and hidden[0][step.rows].any():
+        shown = step.rows[~hidden[0][step.rows]]
+        step = Step(mode, f"{step.how}, without what was hidden there ({hidden[1]})", shown)
+    _add_step(galaxies, step)
 
 
 def _outline_step(galaxies: Galaxies, projection: str, kept: list[int], mode: str) -> Step:
@@ -69,7 +85,7 @@ def select_rows(galaxies: Galaxies, rows: np.ndarray | None, mode: str = "new", 
     """Select some galaxies; ``how`` says in words which they are. None forgets the selection."""
     if rows is None:
         _memory().pop(galaxies.name, None)
-        st.query_params.pop("selected", None)
+        put_into_address("selected", None)
         return
     _add_step(galaxies, Step(mode, how, np.unique(np.asarray(rows, dtype=np.int32))))
 
@@ -139,7 +155,8 @@ def write_link(galaxies: Galaxies) -> None:
     found, parts = _selection(galaxies), []
     for step in found.steps if found else ():
         if step.corners:
-            parts.append([step.mode[0], step.projection, list(step.corners)])
+            mark = outlines.mark_of(galaxies.extent(step.projection))
+            parts.append([step.mode[0], step.projection, list(step.corners), mark])
         elif len(step.rows) <= MAX_LINKED_IDS:
             parts.append([step.mode[0], step.how, [str(galaxies.ids[row]) for row in step.rows]])
         else:
@@ -150,8 +167,34 @@ def write_link(galaxies: Galaxies) -> None:
     put_into_address("selected", letters)
 
 
+def follow_address(galaxies: Galaxies) -> None:
+    """At the start of a page: show what the browser's buttons for back and forward put into the address.
+
+    Everything else that changes the address on this page does so by `put_into_address`, which remembers what it left.
+    """
+    state, here = st.session_state, (st.session_state.get("page"), galaxies.name)
+    now = {name: st.query_params.get(name) for name in (*OF_CATALOG, "panel")}
+    left = state.setdefault("address_left", {})
+    changed = [name for name in now if now[name] != left.get(name)] if state.get("address_of") == here else []
+    if "galaxy" in changed:
+        for key in ("galaxy", "galaxy_of_link"):
+            state.pop(key, None)
+    if "selected" in changed:
+        _memory().pop(galaxies.name, None)
+        state.pop("selection_link_read", None)
+    if "filters" in changed:
+        state.get("filters", {}).pop(galaxies.name, None)
+    if "panel" in changed:
+        state.pop("panel", None)
+    state["address_of"] = here
+    left.update(now)
+    if (row := open_row(galaxies)) is not None:  # opened on another page, or in a catalog that has it, too
+        put_into_address("galaxy", str(galaxies.ids[row]))
+
+
 def put_into_address(parameter: str, value: str | None) -> None:
     """Set a part of the address, or drop it; nothing is sent where it is so already."""
+    st.session_state.setdefault("address_left", {})[parameter] = value
     if value is None:
         st.query_params.pop(parameter, None)
     elif st.query_params.get(parameter) != value:
@@ -160,8 +203,8 @@ def put_into_address(parameter: str, value: str | None) -> None:
 
 def forget_link() -> None:
     """Take out of the address what belongs to the catalog that was just left."""
-    for parameter in ("galaxy", "selected", "filters"):
-        st.query_params.pop(parameter, None)
+    for parameter in OF_CATALOG:
+        put_into_address(parameter, None)
     st.session_state.pop("link_problems", None)
 
 
@@ -175,7 +218,7 @@ def read_link(galaxies: Galaxies, letters: str) -> Selection | None:
     modes = {mode[0]: mode for mode in MODES}
     steps, lost, rows = [], 0, None
     try:
-        for letter, name, values in outlines.from_link(letters):
+        for letter, name, values, *mark in outlines.from_link(letters):
             if all(isinstance(value, str) for value in values):
                 known = rows_of(galaxies, values)
                 found = [known[value] for value in values if value in known]
@@ -185,6 +228,11 @@ def read_link(galaxies: Galaxies, letters: str) -> Selection | None:
                 note(f"The link selects galaxies on a map “{name}” that this catalog does not have.")
                 continue
             else:
+                if mark and mark[0] != outlines.mark_of(galaxies.extent(name)):  # older links have none
+                    note(
+                        f"The map {words.name_of(name)} was made again since this outline was drawn on it: other"
+                        " galaxies may lie inside now."
+                    )
                 corners = [int(np.clip(value, 0, 65535)) for value in values]
                 step = _outline_step(galaxies, name, corners[: len(corners) // 2 * 2], modes[letter])
             steps.append(step)
@@ -243,4 +291,4 @@ def open_galaxy(galaxies: Galaxies, row: int) -> None:
     st.session_state["galaxy"] = str(galaxies.ids[row])
     if galaxies.are_many:
         galaxies.row_of.remember(st.session_state["galaxy"], row)
-    st.query_params["galaxy"] = st.session_state["galaxy"]
+    put_into_address("galaxy", st.session_state["galaxy"])

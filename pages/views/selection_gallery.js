@@ -13,7 +13,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (button) setTriggerValue("open", { row: Number(button.dataset.row) });
   };
   grid.onkeydown = (event) => moveFocus(grid, event);
-  const shown = JSON.stringify(data.items.map((item) => [item.row, item.caption]));
+  const shown = JSON.stringify(data.items.map((item) => [item.row, item.id, item.caption, item.src.slice(-24)]));
   if (grid.dataset.shown === shown) return; // drawn again for another reason: keep focus and decoded pictures
   grid.dataset.shown = shown;
   grid.replaceChildren(...data.items.map(picture));

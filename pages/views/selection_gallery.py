@@ -14,7 +14,7 @@ import streamlit as st
 
 from galaxy_core import artifacts
 from galaxy_core.map_layers import MAX_POINTS
-from pages.views import readers, words
+from pages.views import frame, readers, words
 from pages.views.colouring import colour_by, colour_choices, shows_numbers
 from pages.views.gallery import data_address
 from pages.views.readers import Galaxies
@@ -61,7 +61,8 @@ def draw_gallery(galaxies: Galaxies, rows: np.ndarray, on_open: Callable[[Galaxi
             page = st.pagination(n_pages, key=f"pictures-page-{digest}-{order}-{direction}")
     shown = slice((page - 1) * PER_PAGE, page * PER_PAGE)
     captions = [caption_of(value, order) for value in values[shown]]
-    st.caption(f"{order_help(galaxies, order, choices)} {where_of(shown.start, len(ordered[shown]), len(ordered))}")
+    where = where_of(shown.start, len(ordered[shown]), len(ordered))
+    st.caption(f"{frame.plain(order_help(galaxies, order, choices))} {where}")
     pictures(galaxies, ordered[shown], captions, "selection", on_open)
 
 

@@ -39,11 +39,14 @@ def tag_counts(galaxies: Galaxies) -> dict[str, int]:
 
 def tag_rows(galaxies: Galaxies, tag: str) -> np.ndarray:
     """Rows of the galaxies with a tag, sorted, int32; shared, never to be changed."""
+    version = tag_version(galaxies, tag)
+    return _rows(galaxies, path_of(galaxies), galaxies.stamp, *version)[0] if version else np.zeros(0, np.int32)
+
+
+def tag_version(galaxies: Galaxies, tag: str) -> tuple[str, tags.Version] | None:
+    """A tag as it was first written, and its last action; None where it was never set. Capitals do not matter."""
     versions = tags.tag_versions(path_of(galaxies))
-    name = next((name for name in versions if tags.fold(name) == tags.fold(tag)), None)
-    if name is None:
-        return np.zeros(0, np.int32)
-    return _rows(galaxies, path_of(galaxies), galaxies.stamp, name, versions[name])[0]
+    return next(((name, version) for name, version in versions.items() if tags.fold(name) == tags.fold(tag)), None)
 
 
 def tag_codes(galaxies: Galaxies, tag: str) -> np.ndarray:

@@ -81,7 +81,8 @@ def draw_batch(
             with st.container(key=f"unusual-tile-{row}{'-next' if row == next_row else ''}", width="content", gap=None):
                 galaxy_id = str(galaxies.ids[row])
                 label = picture_label(galaxy_id, image, f"{scores[row]:.3f}")
-                st.button(label, key=f"unusual-open-{row}", help=galaxy_id, on_click=on_open, args=(galaxies, row))
+                called = frame.plain(galaxy_id)
+                st.button(label, key=f"unusual-open-{row}", help=called, on_click=on_open, args=(galaxies, row))
                 with st.container(horizontal=True, gap=None, horizontal_alignment="center"):
                     _draw_answers(galaxies, row, given.get(row), row == next_row)
 
@@ -93,7 +94,7 @@ def _draw_answers(galaxies: Galaxies, row: int, given: bool | None, with_keys: b
             icon=f":material/{icon}:",
             key=f"unusual-{'yes' if is_it else 'no'}-{row}",
             type="primary" if given is is_it else "tertiary",
-            help=f"{answer.capitalize()}: {galaxies.ids[row]}",
+            help=frame.plain(f"{answer.capitalize()}: {galaxies.ids[row]}"),
             shortcut=answer[0] if with_keys else None,
             on_click=give_answer,
             args=(galaxies, answer, [row]),
@@ -158,8 +159,7 @@ def answers(galaxies: Galaxies) -> tuple[np.ndarray, np.ndarray]:
 def batch_of(galaxies: Galaxies) -> tuple[list[int], np.ndarray]:
     """The galaxies on the table, and the score of all; new ones when all have an answer, or when asked for."""
     rows, _ = answers(galaxies)
-    versions = tags.tag_versions(tagged.path_of(galaxies))
-    version = tuple(versions.get(answer, 0) for answer in ANSWERS)
+    version = tuple(tagged.tag_version(galaxies, answer) for answer in ANSWERS)  # also of “Interesting”
     batch, scores = _ranked(galaxies, tagged.path_of(galaxies), galaxies.stamp, version)
     shown = _batches().get(galaxies.name)
     if not shown or max(shown) >= len(galaxies) or set(shown) <= set(rows.tolist()):

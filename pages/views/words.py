@@ -110,6 +110,19 @@ def number(value: float, digits: int = 3) -> str:
     return f"{round(value, digits - 1 - math.floor(math.log10(abs(value)))):,.{decimals}f}"
 
 
+def ends(low: float, high: float) -> tuple[str, str]:
+    """The two ends of a range, with as many digits as tell them apart.
+
+    Examples
+    --------
+    >>> ends(0.5, 8.96), ends(2459000.6, 2459004.95), ends(5.0, 5.0)
+    (('0.500', '8.96'), ('2459000.6', '2459005'), ('5', '5'))
+    """
+    shared = max(1.0, max(abs(low), abs(high)) / abs(high - low)) if low != high else 1.0
+    digits = 3 + math.floor(math.log10(shared))
+    return number(low, digits), number(high, digits)
+
+
 def share(part: float, whole: float) -> str:
     """A share in percent.
 

@@ -100,7 +100,8 @@ def draw_marks(
     """The channel of the marks, for the maps of a group.
 
     ``on_events`` is a callback that gets what was done since the last time, in order: dictionaries of a ``kind``,
-    "open" with ``row``, "outline" with ``projection, mode, x, y``, "key" with ``key``, or "clear".
+    "open" with ``row``, "outline" with ``projection, mode, x, y`` and what the legend hid, ``map, stamp, hidden``,
+    "key" with ``key``, or "clear".
     """
     key, seen = f"channel-{group}-marks", st.session_state.setdefault("events_seen", {})
     projections = dict.fromkeys(look.projection for look, *_ in maps_shown().values() if look.group == group)

@@ -108,7 +108,8 @@ function outlineOf(map, start, here) {
 function sendOutline(map, outline) {
   map.draw();
   if (outline.x.length < 3) return;
-  queue(map.message.group, { kind: "outline", mode: map.mode, projection: map.message.projection, x: outline.x, y: outline.y });
+  const { id, group, projection, stamp } = map.message;
+  queue(group, { kind: "outline", mode: map.mode, projection, x: outline.x, y: outline.y, map: id, stamp, hidden: [...map.hidden] });
 }
 
 function click(map, px, py, generosity) {
@@ -148,7 +149,8 @@ function groupOf(map, code) {
   if (!scale) return legend[code].name;
   const share = code / (map.colours.length - 2);
   const value = scale.log ? scale.low * (scale.high / scale.low) ** share : scale.low + share * (scale.high - scale.low);
-  return `${scale.label}: about ${Number(value.toPrecision(2))}`;
+  const shared = Math.log10(Math.max(Math.abs(scale.low), Math.abs(scale.high)) / (scale.high - scale.low)); // digits
+  return `${scale.label}: about ${Number(value.toPrecision(2 + Math.min(13, Math.max(0, Math.floor(shared)))))}`;
 }
 
 /** Show what is under the mouse, on this map and as a ring on the others of the page. */

@@ -245,13 +245,14 @@ def scale_of(colouring: Colouring) -> dict | None:
     low, high = colouring.limits
     values = np.asarray(colouring.values)
     beyond = (bool(np.nanmin(values) < low), bool(np.nanmax(values) > high)) if np.isfinite(values).any() else (0, 0)
+    texts = words.ends(low, high)
     return {
         "label": colouring.title,
         "low": low,
         "high": high,
         "log": colouring.log,
-        "low_text": ("≤ " if beyond[0] else "") + words.number(low),
-        "high_text": ("≥ " if beyond[1] else "") + words.number(high),
+        "low_text": ("≤ " if beyond[0] else "") + texts[0],
+        "high_text": ("≥ " if beyond[1] else "") + texts[1],
     }
 
 
