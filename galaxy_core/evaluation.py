@@ -14,6 +14,7 @@ import numpy as np
 from skimage.metrics import structural_similarity
 from skimage.restoration import denoise_tv_chambolle
 
+from galaxy_core.errors import CatalogError
 from galaxy_core.masks import foreground, luminance
 from galaxy_core.noise import add_published_noise
 
@@ -123,6 +124,11 @@ def measure_denoising(
     dict
         For each denoiser the means of `Restoration` over galaxies (``flux_bias`` for the mean flux error), the
         standard error of ``strict_ssim``, and ``n_galaxies``.
+
+    Raises
+    ------
+    CatalogError
+        There is no image, or a foreground in none.
     """
     measured: dict[str, list[Restoration]] = {name: [] for name in denoisers}
     for index, image in enumerate(images):
@@ -133,6 +139,8 @@ def measure_denoising(
         clean, noisy = add_noise(image, level, np.random.default_rng([seed, index]))
         for name, denoise in denoisers.items():
             measured[name].append(measure(clean, np.clip(denoise(noisy), 0, 1), galaxy))
+    if not any(measured.values()):
+        raise CatalogError("None of the test images can be read and shows a galaxy; check the image files.")
     return {name: _means(rows) for name, rows in measured.items()}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from galaxy_core import artifacts
 from galaxy_core.artifacts.staging import fingerprint_of
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.errors import ModelError
 from galaxy_core.image_steps import Progress, catalog_fingerprint
 
 
@@ -26,9 +27,15 @@ def train_model(
     """Train ``<root>/models/<recipe>_<name>`` on a catalog, unless that was done before with the same input.
 
     A training that was stopped goes on; one for another catalog, seed or recipe version is dropped first.
+
+    Raises
+    ------
+    ModelError
+        The folder holds what was not trained by this step, which would be lost.
     """
     from galaxy_core.models import resolve_device
     from galaxy_core.recipes import find_recipe
+    from galaxy_core.training_state import STATE_FOLDER
 
     module = find_recipe(recipe).module()
     config = replace(module.Config(), seed=seed)
@@ -40,9 +47,14 @@ def train_model(
         known = json.loads(marker.read_text(encoding="utf-8"))
     if known == wanted and weights.is_file():
         return folder
+    if known is None and (weights.is_file() or (folder / STATE_FOLDER).exists()):
+        raise ModelError(
+            f"{folder} holds a model, or its unfinished training, that is not the pipeline's and would be lost; take it"
+            f" with --model {folder.name}, or give the catalog another name."
+        )
     if known != wanted:
         weights.unlink(missing_ok=True)
-        shutil.rmtree(folder / ".state", ignore_errors=True)
+        shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
         artifacts.write_json(marker, wanted)
 
     def report(phase: str, step: int, n_steps: int, losses: dict) -> None:

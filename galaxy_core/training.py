@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Generator, Tensor, nn
 
 from galaxy_core.artifacts.files import atomic_path
@@ -133,7 +133,7 @@ def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report:
         if better:
             record.update(best_score=scores["score"], best_epoch=epoch)
             if is_first():
-                _write_tensors(state_folder / f"{phase.name}_best.safetensors", average)
+                write_tensors(state_folder / f"{phase.name}_best.safetensors", average)
         elif phase.plateau_epochs and (epoch - record["best_epoch"]) % phase.plateau_epochs == 0:
             record["pace"] = pace / 2
         record["epoch"] = epoch + 1
@@ -239,9 +239,11 @@ def _validate_average(phase: Phase, average: dict[str, Tensor]) -> dict[str, flo
     return scores
 
 
-def _write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all; a full disk is an `ArtifactError`."""
+    data = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata)
     with atomic_path(path) as temporary:
-        save_file({key: value.detach().contiguous() for key, value in tensors.items()}, temporary, metadata)
+        temporary.write_bytes(data)  # what safetensors itself raises on a full disk is no OSError
 
 
 def _save(path: Path, module: nn.Module, average, optimizer, record: dict) -> None:
@@ -249,7 +251,7 @@ def _save(path: Path, module: nn.Module, average, optimizer, record: dict) -> No
     tensors |= {f"average.{key}": value for key, value in average.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
-    _write_tensors(path, tensors, {"record": json.dumps(record)})
+    write_tensors(path, tensors, {"record": json.dumps(record)})
 
 
 def _restore(path: Path, module: nn.Module, average, optimizer) -> dict:

@@ -5,12 +5,15 @@ It lies in ``.state`` in the model's folder. A finished model that is there stay
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from galaxy_core.artifacts.files import atomic_path, write_json
 from galaxy_core.artifacts.staging import fingerprint_of
@@ -36,6 +39,7 @@ def begin_state(
     phases: Collection[str],
     start_from: str | Path | None,
     history: str = "",
+    lessons: Sequence[np.ndarray] = (),
 ) -> None:
     """Begin the state of a training in a model's folder, or go on with one that the same training left there.
 
@@ -48,6 +52,8 @@ def begin_state(
         Of the recipe.
     history : str
         What the history begins with.
+    lessons : sequence of ndarray
+        What galaxies are said to be, where that is learned; with other labels a training is another one.
 
     Raises
     ------
@@ -60,7 +66,9 @@ def begin_state(
     owner, known = state / OWNER_FILE, None
     begun_with = None if start_from is None else read_model_config(start_from).get("weights_sha256")
     galaxies = [[catalog.layout, list(map(str, catalog.galaxy_ids))] for catalog in catalogs]
-    wanted = {"fingerprint": fingerprint_of(recipe, asdict(config), galaxies, sorted(phases), begun_with)}
+    learned = [hashlib.sha256(np.ascontiguousarray(part)).hexdigest() for part in lessons]
+    of = (recipe, asdict(config), galaxies, sorted(phases), begun_with, *([learned] if learned else []))
+    wanted = {"fingerprint": fingerprint_of(*of)}
     with suppress(OSError, ValueError):
         known = json.loads(owner.read_text(encoding="utf-8"))
     if known == wanted:
@@ -68,8 +76,8 @@ def begin_state(
     has_epochs = any(state.glob("*.safetensors"))
     if has_epochs and known is not None:
         raise ModelError(
-            f"{state} holds a training that was stopped, of another recipe, other catalogs or other settings; finish it"
-            " with its own command, or remove that folder."
+            f"{state} holds a training that was stopped, of another recipe, other catalogs, labels or settings; finish"
+            " it with its own command, or remove that folder."
         )
     if has_epochs:  # begun before a state said whose it is, when histories lay beside it
         with suppress(OSError):

@@ -29,8 +29,8 @@ NO_NETWORK = (
     "max retries exceeded",
     "proxyerror",
     "timed out",
-    "from versions: none",  # pip met no index at all
 )
+NO_VERSION = "(from versions: none)"  # pip met no index at all, or one without the package for this machine
 
 
 class SetupError(Exception):
@@ -75,7 +75,9 @@ def prepare_packages(project, requirements=REQUIREMENTS):
         wanted = hashlib.sha256(listed.read_bytes()).hexdigest()
     except OSError as error:
         raise SetupError(f"{requirements} cannot be read ({reason(error)}); fetch Galaxy Atlas again.") from error
-    if python.exists() and stamp.exists() and stamp.read_text().strip() == wanted:
+    installed = stamp.exists() and stamp.read_text().strip() == wanted
+    # where the system's Python, to which it leads, is another version by now, it has its packages no longer
+    if installed and runs(python, "-c", "import pip"):
         return python
 
     check_writable(project)
@@ -110,10 +112,13 @@ def reason(error):
 
 def has_pip(python):
     """Whether the environment exists and works: a half-made one, or one whose Python was removed, does not."""
+    return runs(python, "-m", "pip", "--version")
+
+
+def runs(python, *arguments):
+    """Whether the environment's Python is there and ends so without an error."""
     try:
-        done = subprocess.run(
-            [str(python), "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        done = subprocess.run([str(python), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except OSError:
         return False
     return done.returncode == 0
@@ -146,7 +151,8 @@ def create_environment(project, python):
 def install(listed, python):
     """Install a file of requirements into the environment, showing what pip is at."""
     say(f"Installing the packages of {listed.name}; the first time this takes some minutes ...")
-    options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", *cpu_wheels()]
+    # --no-user: a configuration that installs for the user, as clusters have it, is refused in an environment
+    options = ["--disable-pip-version-check", "--no-input", "--no-user", "--progress-bar=off", *cpu_wheels()]
     command = [str(python), "-m", "pip", "install", *options, "-r", str(listed)]
     began = time.time()
     lines = []
@@ -193,7 +199,9 @@ def show_progress(line, seconds):
 def explain_pip(lines, name=REQUIREMENTS):
     """One sentence on why pip failed, from what it printed."""
     said = "\n".join(lines).lower()
-    if any(words in said for words in NO_NETWORK):
+    has_met_index = any(line.startswith(("Downloading", "Using cached")) for line in lines)
+    has_no_version = NO_VERSION in said
+    if any(words in said for words in NO_NETWORK) or (has_no_version and not has_met_index):
         return (
             "pip could not reach the package index, so the packages are not installed; connect to the network (or set "
             "a mirror with: pip config set global.index-url URL) and start again."
@@ -201,6 +209,13 @@ def explain_pip(lines, name=REQUIREMENTS):
     if "no space left" in said:
         return "The disk is full, so the packages are not installed; free about 3 GB and start again."
     errors = [line for line in lines if line.startswith("ERROR:")] or lines[-1:] or ["pip gave no reason"]
+    if has_no_version:
+        return (
+            "{} names a package that is not made for this version of Python on this machine ({}); remove the folder "
+            ".venv and start with another Python, such as python{}.{}.".format(
+                name, errors[-1].rstrip("."), *OLDEST_PYTHON
+            )
+        )
     return "pip could not install {} ({}); mend that and start again.".format(name, errors[-1].rstrip("."))
 
 

@@ -56,6 +56,10 @@ def parse_arguments() -> argparse.Namespace:
     evaluation_few_labels.add_options(parser)
     options = parser.parse_args()
     evaluation_few_labels.check_options(parser, options)
+    if not 0 <= options.seed < 2**32:
+        parser.error(f"--seed takes 0 to {2**32 - 1}")
+    if options.json and options.json.is_dir():
+        parser.error(f"--json takes a file, and {options.json} is a folder")
     if options.recipe == "segmenter" and (not options.frames or options.catalog):
         parser.error("a segmenter is measured on frames: --frames, and no catalog")
     if options.recipe == "segmenter" or (
@@ -272,8 +276,19 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"\nWritten: {write_json(arguments.json, scores)}")
 
 
-if __name__ == "__main__":
+def main() -> int:
+    arguments = parse_arguments()
     try:
-        run(parse_arguments())
+        run(arguments)
     except GalaxyError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        kept = "what is done stays, and the same command goes on from there"
+        print(f"\nStopped; {kept if arguments.recipe == 'few_labels' else 'nothing was written'}.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

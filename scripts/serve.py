@@ -19,7 +19,8 @@ import streamlit as st
 from starlette.routing import Route
 
 from galaxy_core.addresses import is_address
-from pages.views import health
+from galaxy_core.errors import GalaxyError
+from pages.views import background, health
 
 PROJECT = Path(__file__).resolve().parents[1]
 app = st.App(PROJECT / "app.py", routes=[Route("/health", health.answer)], lifespan=health.lifespan)
@@ -33,6 +34,10 @@ def parse_arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if not 1 <= options.port <= 65535:
         parser.error(f"a port is a number from 1 to 65535, not {options.port}")
+    try:
+        background.limits(os.environ)
+    except GalaxyError as error:
+        parser.error(str(error))
     return options
 
 

@@ -130,9 +130,19 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"{folder}  trained in {(time.perf_counter() - started) / 60:.1f} min")
 
 
-if __name__ == "__main__":
+def main() -> int:
+    rank = os.environ.get("RANK", "0")  # of torchrun; the first speaks for all, unless the error is another's own
     try:
         run(parse_arguments())
     except GalaxyError as error:
-        rank = os.environ.get("RANK", "0")  # of torchrun; the first speaks for all, unless the error is another's own
-        sys.exit(str(error) if rank == "0" else f"process {rank}: {error}")
+        print(error if rank == "0" else f"process {rank}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        if rank == "0":
+            print("\nStopped; the same command goes on from the last pass that was finished.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

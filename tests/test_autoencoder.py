@@ -14,7 +14,7 @@ import torch
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.embedding import load_embedder
 from galaxy_core.errors import CatalogError, ModelError
-from galaxy_core.models import load_model, save_model
+from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.recipes import find_recipe
@@ -114,6 +114,9 @@ def test_it_goes_on_from_an_autoencoder_alone(catalog, trained, tmp_path):
     before = load_model(trained)
     difference = (model.encoder.to_code.weight - before.encoder.to_code.weight).abs().max()
     assert 0 < difference < 1e-2
+    origin = read_model_config(tmp_path / "more")["about"]["started_from"]
+    assert (origin["folder"], origin["weights_sha256"]) == (trained.name, before.weights_sha256)
+    assert origin["about"]["n_train"] > 50
     other = ContrastiveDenoiser(ContrastiveDenoiserConfig((8, 8), 1, (8, 8), (1, 1), 8, 8))
     save_model(tmp_path / "other", other)
     with pytest.raises(ModelError, match="start from an autoencoder"):

@@ -5,6 +5,7 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from galaxy_core.catalogs import read_catalog
+from galaxy_core.errors import CatalogError
 from galaxy_core.evaluation import measure_denoising, measure_restoration, noisy_luminance, peak_snr_db
 from galaxy_core.masks import foreground, luminance
 
@@ -64,6 +65,12 @@ def test_all_denoisers_see_the_same_noise_and_empty_stamps_are_passed_over(galax
     scores = measure_denoising(images, {name: remember(name) for name in seen}, 0.5, seed=1)
     assert scores["a"]["n_galaxies"] == 2 and scores["a"] == scores["b"]
     assert all(np.array_equal(a, b) for a, b in zip(*seen.values(), strict=True))
+
+
+@pytest.mark.parametrize("images", [[], [np.zeros((3, 64, 64), np.float32)]])
+def test_without_a_galaxy_there_is_nothing_to_measure(images):
+    with pytest.raises(CatalogError, match="None of the test images"):
+        measure_denoising(images, {"noisy": lambda noisy: noisy}, 1.0, seed=0)
 
 
 def test_psnr_of_known_errors():

@@ -161,6 +161,11 @@ def test_a_killed_training_resumes_to_the_same_weights(catalog, tmp_path):
 
         with pytest.raises(Killed):
             train([catalog], tmp_path / "killed", BRIEF, report=report)
+    classes = catalog.table["class"]
+    for others in (classes.sample(frac=1, random_state=1).tolist(), ("z_" + classes).tolist()):
+        relabelled = dataclasses.replace(catalog, table=catalog.table.assign(**{"class": others}))
+        with pytest.raises(ModelError, match="other catalogs, labels or settings"):
+            train([relabelled], tmp_path / "killed", BRIEF)
     train([catalog], tmp_path / "killed", BRIEF)
     whole, resumed = (load_model(tmp_path / name).state_dict() for name in ("whole", "killed"))
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
@@ -231,6 +236,7 @@ def test_it_begins_with_what_moco_learned(catalog, tmp_path):
     assert torch.equal(model.encoder.axes, torch.eye(64)), "the features as they are, whatever moco made of them"
     about = read_model_config(tmp_path / "m")["about"]
     assert about["started_from"]["model"] == "resnet" and "with the encoder of moco" in about["notes"][-1]
+    assert about["started_from"]["folder"] == "moco"
     history = json.loads((tmp_path / "m" / "history.jsonl").read_text().splitlines()[0])
     assert history["learning_rate"] < 1e-9 * 0.1, "slower than from scratch"
 

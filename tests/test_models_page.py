@@ -274,6 +274,10 @@ def test_commands_name_every_run():
     first, second = models_about.commands_of(about)
     assert first == "python scripts/train.py r 'folder:my galaxies'"
     assert second == "python scripts/train.py r --phases b --start-from MODEL"
+    begun = {"recipe": "r", "catalogs": [], "started_from": {"model": "resnet", "folder": "moco"}}
+    assert models_about.commands_of(begun) == ["python scripts/train.py r --start-from artifacts/models/moco"]
+    del begun["started_from"]["folder"]  # a network's name is no folder
+    assert models_about.commands_of(begun) == ["python scripts/train.py r --start-from MODEL"]
 
 
 def test_models_here_come_before_those_shipped(tmp_path, monkeypatch):

@@ -80,6 +80,13 @@ def test_a_port_that_there_is_not_is_refused(port):
     assert done.returncode == 2 and done.stderr.endswith(f"a port is a number from 1 to 65535, not {port}\n")
 
 
+def test_a_number_of_jobs_that_there_is_not_is_refused_at_the_start(monkeypatch):
+    monkeypatch.setenv(background.JOBS, "none")
+    command = [sys.executable, str(PROJECT / "scripts" / "serve.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 2 and "GALAXY_ATLAS_JOBS is 'none'; set it to the number of" in done.stderr
+
+
 WORK = """
 import sys, threading, time
 from pathlib import Path

@@ -23,6 +23,7 @@ OFFLINE = {  # pip finds an index that answers nothing
     "PIP_EXTRA_INDEX_URL": "",
     "PIP_FIND_LINKS": "",
     "PIP_RETRIES": "0",
+    "PIP_USER": "1",  # as on clusters
 }
 APP = "import streamlit as st\nst.title('A small app')\n"
 STUB_PIPELINE = """import pathlib, sys
@@ -152,7 +153,7 @@ def test_pip_runs_only_when_the_requirements_changed(project, environment, monke
     python = environment.prepare_packages(project)
     assert installed == [str(python)] and subprocess.run([python, "-c", "pass"]).returncode == 0
     with monkeypatch.context() as quiet:
-        quiet.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a second start ran a program"))
+        quiet.setattr(environment, "create_environment", lambda *_: pytest.fail("a second start made it again"))
         assert environment.prepare_packages(project) == python
     assert len(installed) == 1
 
@@ -163,6 +164,11 @@ def test_pip_runs_only_when_the_requirements_changed(project, environment, monke
     python.unlink()  # the Python it was made with is gone
     environment.prepare_packages(project)
     assert len(installed) == 3 and python.exists()
+
+    (packages,) = (project / ".venv").glob("lib/python*")
+    packages.rename(packages.with_name("python3.0"))  # the system's Python, to which it leads, became a newer version
+    environment.prepare_packages(project)
+    assert len(installed) == 4 and environment.has_pip(python)
 
 
 def test_packages_for_a_cluster_are_installed_for_the_tests_alone(project, environment, monkeypatch):
@@ -202,6 +208,11 @@ def test_an_interrupted_installation_is_done_again(ready, environment, monkeypat
             ["WARNING: Retrying after NewConnectionError: ...", "ERROR: No matching distribution"],
             "connect to the network",
         ),
+        (
+            ["Downloading pillow.whl", "ERROR: Could not find a version (from versions: none)", "ERROR: No torch==9.9"],
+            "not made for this version of Python on this machine (ERROR: No torch==9.9); remove",
+        ),
+        (["ERROR: Could not find a version (from versions: none)"], "connect to the network"),
         ([], "pip gave no reason"),
     ],
 )

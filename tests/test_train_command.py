@@ -6,9 +6,11 @@ import sys
 
 import pytest
 
-from galaxy_core.errors import GalaxyError
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.errors import GalaxyError, ModelError
 from galaxy_core.recipes import contrastive_denoiser, moco
-from scripts import train
+from galaxy_core.train_step import train_model
+from scripts import evaluate, train
 
 SMALL = ["--set", "model.width=8", "model.input_px=32", "model.embedding_size=16", "model.projection_size=16"]
 
@@ -53,3 +55,60 @@ def test_what_cannot_be_trained_is_said_before_anything_is_written(arguments_of,
     with pytest.raises(GalaxyError, match=said):
         train.run(arguments)
     assert not list(tmp_path.rglob("*.*"))
+
+
+def test_the_pipeline_trains_once_and_in_no_other_models_place(tmp_path, monkeypatch):
+    catalog, trained = read_catalog("synthetic:4"), []
+
+    def learn(catalogs, folder, *_):
+        trained.append(folder)
+        (folder / "weights.safetensors").write_bytes(b"numbers")
+
+    monkeypatch.setattr(moco, "train", learn)
+    own = tmp_path / "models" / "moco_mine"
+    for seed, n in ((0, 1), (0, 1), (1, 2)):
+        assert train_model("moco", catalog, tmp_path, "mine", seed, "cpu") == own
+        assert trained == [own] * n
+    (own / "trained_for.json").unlink()  # as `train.py moco synthetic:4 --name moco_mine` leaves it
+    (tmp_path / "models" / "moco_other" / ".state").mkdir(parents=True)
+    for name in ("mine", "other"):
+        with pytest.raises(
+            ModelError, match=f"is not the pipeline's and would be lost; take it with --model moco_{name}"
+        ):
+            train_model("moco", catalog, tmp_path, name, 0, "cpu")
+    assert (tmp_path / "models" / "moco_other" / ".state").exists()
+    assert (own / "weights.safetensors").read_bytes() == b"numbers" and len(trained) == 2
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_one_sentence(arguments_of, monkeypatch, capsys):
+    monkeypatch.setattr(train, "run", interrupt)
+    arguments_of("moco", "synthetic:40")
+    assert train.main() == 130
+    assert capsys.readouterr().err.strip() == "Stopped; the same command goes on from the last pass that was finished."
+
+
+@pytest.mark.parametrize("words", [["--seed", "-1"], ["--seed", str(2**32)], ["--json", "."]])
+def test_what_cannot_be_measured_or_written_is_said_before_it_is(monkeypatch, capsys, words):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "cae", "synthetic:40", *words])
+    with pytest.raises(SystemExit) as ended:
+        evaluate.parse_arguments()
+    assert ended.value.code == 2 and f"error: {words[0]} takes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["cae", "synthetic:40"], "nothing was written"),
+        (["few_labels", "synthetic:40", "--models", "m", "--json", "f.json"], "the same command goes on from there"),
+    ],
+)
+def test_ctrl_c_while_measuring_is_one_sentence(monkeypatch, capsys, words, said):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *words])
+    monkeypatch.setattr(evaluate, "run", interrupt)
+    assert evaluate.main() == 130
+    told = capsys.readouterr().err.strip()
+    assert said in told and len(told.splitlines()) == 1

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from galaxy_core import training
-from galaxy_core.errors import ModelError
+from galaxy_core.errors import ArtifactError, ModelError
 from galaxy_core.training import FitConfig, Phase, fit, learning_rate
 
 CONFIG = FitConfig(epochs=4, batch_size=8, learning_rate=0.05, warmup_steps=2, patience_epochs=10)
@@ -283,6 +283,18 @@ def test_a_score_that_was_never_finite_is_one_sentence(tmp_path):
     phase = replace(line_phase(fresh()), validate=lambda: {"score": float("nan")})
     with pytest.raises(ModelError, match="lower learning rate"):
         fit(phase, tmp_path, tmp_path / "h.jsonl", seed=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))  # a write beyond it fails, as on a disk without room
+    try:
+        with pytest.raises(ArtifactError, match=r"Cannot write .*line_best\.safetensors: .*free some space"):
+            fit(line_phase(fresh()), tmp_path, tmp_path / "h.jsonl", seed=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,21 @@ def test_a_student_differs_from_one_without_a_teacher_and_says_who_it_was(catalo
     assert about["taught_by"]["weights_sha256"] == load_model(teacher).weights_sha256
     assert about["training"]["taught_class_share"] == 0.5
     assert not all(torch.equal(a, b) for a, b in zip(alone.parameters(), student.parameters(), strict=True))
+
+
+def test_a_stopped_student_is_not_gone_on_with_by_another_teacher(catalogs, teacher, tmp_path):
+    shutil.copytree(teacher, tmp_path / "teacher")
+    config = dataclasses.replace(BRIEF, taught_by=str(tmp_path / "teacher"), whole=FitConfig(2, 32, 5e-3))
+
+    def stop(phase, step, n_steps, losses):
+        if phase == "whole" and step > n_steps / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(catalogs, tmp_path / "student", config, report=stop)
+    save_model(tmp_path / "teacher", MorphologyNet(NET))
+    with pytest.raises(ModelError, match=r"\.state holds a training that was stopped"):
+        train(catalogs, tmp_path / "student", config)
 
 
 def test_teachers_that_cannot_teach_this(catalogs, labels, tmp_path):

@@ -26,6 +26,7 @@ from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.dihedral import view_features
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.cae_scores import evaluate, table_lines
+from galaxy_core.recipes.starting_weights import origin_of
 from galaxy_core.recipes.vote_regressor_steps import shrink
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps, split_planes
@@ -118,9 +119,7 @@ def train(
         "n_validation": len(stamps.rows(VALIDATION)),
         "torch": torch.__version__,
     }
-    if start_from is not None:
-        about["started_from"] = {"model": Path(start_from).name}
-    save_model(folder, model, about)
+    save_model(folder, model, about | origin_of(start_from))
     finish_state(folder)
     return load_model(folder, device)
 

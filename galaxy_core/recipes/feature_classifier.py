@@ -119,7 +119,8 @@ def train(
     model = GalaxyResNet(replace(config.model, class_names=names)).to(device, memory_format=torch.channels_last)
     with first_goes_first():
         begun = begin(model, config, folder, start_from, report)
-        begin_state(folder, "feature_classifier", config, catalogs, phases, start_from)
+        lessons = [np.array(names), labels]
+        begin_state(folder, "feature_classifier", config, catalogs, phases, start_from, lessons=lessons)
         stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     rows = [np.intersect1d(stamps.rows(split), np.flatnonzero(labels >= 0)) for split in (TRAIN, VALIDATION)]
     if len(rows[1]) < 2:

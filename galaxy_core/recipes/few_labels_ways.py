@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
-from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.label_draws import draw_labels
 from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, NO_MODEL, SCRATCH, UNLABELLED
 from galaxy_core.recipes.few_labels_frozen import LinearHead, fit_head
@@ -31,6 +30,7 @@ from galaxy_core.recipes.few_labels_training import (
 from galaxy_core.recipes.vote_regressor_scores import confusion_matrix, macro_f1
 from galaxy_core.splits import TRAIN
 from galaxy_core.stamps import Stamps
+from galaxy_core.training import write_tensors
 
 if TYPE_CHECKING:
     from galaxy_core.recipes.few_labels import Config
@@ -193,8 +193,7 @@ def trained_net(
     folder = kept.with_suffix("")
     progress = report and (lambda _, step, n_steps, losses: report(label, step, n_steps))
     train_net(net, task.stamps, targets, items, fit_config, training, folder, seed, device, progress)
-    with atomic_path(kept) as temporary:
-        save_file({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}, temporary)
+    write_tensors(kept, net.state_dict())
     shutil.rmtree(folder)
     return net, how
 

@@ -62,7 +62,8 @@ def origin_of(start_from: str | Path | None) -> dict:
     if start_from is None:
         return {}
     before = read_model_config(start_from)
-    return {"started_from": {key: before.get(key) for key in ("model", "weights_sha256", "about")}}
+    kept = {key: before.get(key) for key in ("model", "weights_sha256", "about")}
+    return {"started_from": {"folder": Path(start_from).absolute().name, **kept}}
 
 
 def begun_with_labels(record: dict) -> bool:

@@ -19,7 +19,7 @@ The systems before it learned 37 free numbers from grey images, or classes from 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
+from galaxy_core.recipes.starting_weights import origin_of
 from galaxy_core.recipes.vote_regressor_novelty import add_gauge_to, set_gauge
 from galaxy_core.recipes.vote_regressor_scores import evaluate
 from galaxy_core.recipes.vote_regressor_start import labels_by_form, starting_model
@@ -171,7 +172,9 @@ def train(
     torch.manual_seed(config.seed)
     model = starting_model(config, labels, start_from).to(device, memory_format=torch.channels_last).eval()
     with first_goes_first():
-        begin_state(folder, "vote_regressor", config, catalogs, phases, start_from)
+        known = [getattr(part, item.name) for part in labels.values() for item in fields(part)]
+        known += [np.array(str(read_model_config(config.taught_by).get("weights_sha256")))] if config.taught_by else []
+        begin_state(folder, "vote_regressor", config, catalogs, phases, start_from, lessons=known)
         stamps = make_stamps(catalogs, STAMP_PX, state_folder, report_decoding)
     labelled = np.flatnonzero(cast.has_votes | (cast.classes >= 0))
     train_rows, validation_rows = (np.intersect1d(stamps.rows(split), labelled) for split in (TRAIN, VALIDATION))
@@ -214,10 +217,7 @@ def train(
         teacher = read_model_config(config.taught_by)
         about["taught_by"] = {key: teacher.get(key) for key in ("model", "weights_sha256", "about")}
         about["training"]["taught_by"] = Path(config.taught_by).name  # where it lay is nobody's concern
-    if start_from is not None:
-        before = read_model_config(start_from)
-        about["started_from"] = {key: before.get(key) for key in ("model", "weights_sha256", "about")}
-    save_model(folder, model, about)
+    save_model(folder, model, about | origin_of(start_from))
     finish_state(folder)
     return load_model(folder, device)
 

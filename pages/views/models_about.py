@@ -148,8 +148,9 @@ def commands_of(about: dict) -> list[str]:
         words = ["python", "scripts/train.py", recipe, *map(str, catalogs)]
         if number and isinstance(run.get("phases"), list):
             words += ["--phases", *map(str, run["phases"]), "--start-from", "MODEL"]
-        elif started := section(run, "started_from").get("model"):
-            words += ["--start-from", f"artifacts/models/{started}"]
+        elif started := section(run, "started_from"):
+            folder = started.get("folder")  # not kept before, but for the name of the network, which is no folder
+            words += ["--start-from", f"artifacts/models/{folder}" if isinstance(folder, str) else "MODEL"]
         seed = value_of(section(run, "training"), "seed")
         words += ["--seed", f"{seed:.0f}"] if np.isfinite(seed) else []
         commands.append(shlex.join(words))
