@@ -81,6 +81,12 @@ def draw_card(model: ModelFiles) -> None:
     """The model's own description."""
     if model.card:
         st.subheader("Model card", anchor=False)
+        if model.measured == "others":
+            st.warning(
+                "This card was written of other weights, those that were measured: the model has been trained anew"
+                " since. What it says of training and results is not of this model.",
+                icon=":material/history:",
+            )
         with st.container(key="models-card", border=True):
             st.markdown(model.card)
 

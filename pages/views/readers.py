@@ -19,6 +19,7 @@ from galaxy_core.artifacts import ColumnTable, Ids, Layers, RowOf
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ArtifactError, ModelError
 from galaxy_core.map_layers import MAX_POINTS, Extent, extent_of
+from galaxy_core.model_files import read_model_files
 
 MANY = MAX_POINTS
 """Above so many galaxies tables are read column by column, and rows by number."""
@@ -288,8 +289,9 @@ def _thumbnails(root: Path, name: str, rows: tuple[int, ...], stamp: tuple) -> l
 
 
 def model_card(root: Path, model: str) -> str:
-    """The model's own description, empty where none is stored."""
+    """The model's own description, empty where none is stored, or of other weights."""
     try:
-        return (find_model(model, root) / "card.md").read_text(encoding="utf-8") if model else ""
-    except (ModelError, OSError, UnicodeDecodeError):
+        found = read_model_files(find_model(model, root)) if model else None
+    except ModelError:
         return ""
+    return found.card if found and found.measured != "others" else ""
