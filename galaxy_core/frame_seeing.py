@@ -21,7 +21,7 @@ WINDOW = 0.08  # of the logarithm of the size: stars of a frame differ less
 CROWD = 0.35  # of the densest crowd of sizes: a narrower crowd of at least this share is the stars'
 CONTRAST = 1.5  # of a crowd over what lies directly above it
 LOWEST = 0.35  # of all sizes, from the narrowest: above it no crowd is the stars'
-LEAST_STARS = 4
+LEAST_STARS = 5  # four galaxies of one size happen in a frame of a cluster without stars
 STARS_FOR_TERMS = {0: 0, 2: 20, 5: 50}  # least stars for a seeing that changes evenly, and with a curve
 SLOPES = np.linspace(0.1, 0.8, 29)  # of ln size with ln S/N
 CROWD_GAIN, LEAST_TO_GROW = 1.5, 40  # of the crowd that such a slope makes, over that without, and at least
@@ -82,7 +82,7 @@ def measure_seeing(stamps: Cutouts, band: int, x: np.ndarray, y: np.ndarray, snr
     Raises
     ------
     ImageError
-        No four of them are of one size, or stars grow with their brightness.
+        No five of them are of one size, or stars grow with their brightness.
     """
     size = np.log(object_widths(stamps.pixels[:, band]))
     known = np.isfinite(size) & np.isfinite(snr) & (snr > 0)
@@ -131,7 +131,7 @@ def crowd_sizes(values: np.ndarray) -> np.ndarray:
 def narrowest_crowd(values: np.ndarray) -> float | None:
     """Median of the lowest crowd of values that is not much thinner than the densest; None where there is none.
 
-    A crowd has four or more, and stands out from what lies directly above it: sizes of galaxies alone do not.
+    A crowd has five or more, and stands out from what lies directly above it: sizes of galaxies alone do not.
     """
     values = np.sort(values)
     crowds = crowd_sizes(values)
