@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from galaxy_core.fits_layout import BLOCK
 from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_light import Window, read_light
 from galaxy_core.frame_measures import EDGE, SATURATED
+from galaxy_core.frame_table import OF_A_BAND, by_wavelength
 from galaxy_core.image_limits import safe_name
 
 if TYPE_CHECKING:
@@ -146,6 +148,7 @@ def galaxy_rows(
     Parameters
     ----------
     min_snr : float
+        In the first band.
     whole : bool
         Leave out what is cut by the frame's edge, and what is saturated.
     min_probability : float
@@ -230,9 +233,15 @@ def _check_replaced(folder: Path) -> None:
 
 
 def _of_bands(row: pd.Series, frame: SkyFrame) -> dict[str, float]:
-    """Magnitudes of each band, where there are several."""
-    names = [f"magnitude_{band.name}" for band in frame.bands]
-    return {name: row[name] for name in names if name in row}
+    """What was measured in each band, where there are several, and colours of neighbours that have a zero point."""
+    if len(frame.bands) == 1:
+        return {}
+    own = [(kind, f"{kind}_{band.name}") for band in frame.bands for kind in OF_A_BAND if kind in KEPT]
+    values = {KEPT[kind].replace(kind, name): row[name] for kind, name in own}  # with the unit at the end
+    names = by_wavelength([band.name for band in frame.bands if np.isfinite(band.zero_point_mag)])
+    for blue, red in pairwise(names):
+        values[f"{blue}_minus_{red}_mag"] = row[f"magnitude_{blue}"] - row[f"magnitude_{red}"]
+    return values
 
 
 def pixel_scale_of(frame: SkyFrame) -> float | None:

@@ -90,6 +90,9 @@ def test_one_band_is_searched_and_an_object_has_its_card(open_app, small_model_r
     assert int(metrics(app)["Objects"]) == len(SOURCES) and metrics(app)["Stars / galaxies"] == "not known"
     assert "Stars and galaxies are not told apart" in said(app) and "Colours need two bands" in said(app)
     assert "Click an object" in said(app) and "No trained segmenter is here" in said(app)
+    assert app.number_input(key="sky-send-snr").label == "Signal to noise of at least"
+    charts = "".join(chart.proto.spec for chart in app.get("plotly_chart"))
+    assert '"magnitude [mag]"' in charts and '"half-light radius [arcsec]"' in charts
     app = open_at(app, 40.0, 30.0)
     card = texts(app)
     x, y = map(float, re.search(r"([\d.]+), ([\d.]+) px", card).groups())
@@ -118,6 +121,8 @@ def test_bands_of_one_field_give_colours(open_app, tmp_path):
     assert not app.error and int(metrics(app)["Objects"]) == len(SOURCES)
     charts = [chart.proto.spec for chart in app.get("plotly_chart")]
     assert sum("object %{text}" in chart for chart in charts) == 2 and "Two colours" in "".join(charts)
+    sizes = next(chart for chart in charts if "Size and magnitude" in chart)
+    assert '"g [mag]"' in sizes and '"half-light radius in g [arcsec]"' in sizes, "of the first band, as they say"
     assert "g \\u2212 r [mag]" in "".join(charts) or "g − r [mag]" in "".join(charts)
     app.toggle(key="sky-together").set_value(False)
     app = finished(app.run())

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
-from sky_frames import NOISE, SIDE, SKY, SOURCES, WCS_CARDS, band_bytes, fits_bytes, sky_pixels
+from sky_frames import CALIBRATION, NOISE, SIDE, SKY, SOURCES, WCS_CARDS, band_bytes, fits_bytes, sky_pixels
 
 from galaxy_core import frame_stamps as module
+from galaxy_core import frame_table
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import GalaxyError
 from galaxy_core.frame_bands import open_sky_frame
@@ -142,6 +143,11 @@ def test_a_frame_becomes_a_catalog(frame, catalog, tmp_path):
     side = module.stamp_side(first["half_light_radius"], first["semi_major"])
     np.testing.assert_array_equal(read.load_image(0), cut_stamp(frame, first["x"], first["y"], side))
     assert read.table["magnitude_r"].iloc[0] == pytest.approx(first["magnitude_r"])
+    for kind in ("flux", "flux_err", "snr", "magnitude"):
+        for band in "gr":
+            np.testing.assert_allclose(read.table[f"{kind}_{band}"], catalog.objects[f"{kind}_{band}"].iloc[rows])
+    np.testing.assert_allclose(read.table["half_light_radius_r_px"], catalog.objects["half_light_radius_r"].iloc[rows])
+    np.testing.assert_allclose(read.table["g_minus_r_mag"], 2.5 * np.log10(2), atol=0.1)  # half the light in g
     assert read.table["half_light_radius_px"].iloc[0] == pytest.approx(first["half_light_radius"])
     with fits.open(folder / "stamps.fits") as hdus:
         hdus.verify("exception")
@@ -149,6 +155,19 @@ def test_a_frame_becomes_a_catalog(frame, catalog, tmp_path):
         place = WCS(hdus[1].header, naxis=2).wcs_world2pix([[first["ra_deg"], first["dec_deg"]]], 0)[0]
         assert place == pytest.approx([first["x"] - hdus[1].header["FRAMEX"], first["y"] - hdus[1].header["FRAMEY"]])
     assert decode_image((folder / "stamps.fits").read_bytes(), "stamps.fits", 1).pixels.shape[1:] == (side, side)
+
+
+def test_colours_are_of_neighbours_from_blue_to_red_that_have_a_zero_point(tmp_path):
+    files = []
+    for name, cards in (("i", CALIBRATION), ("r", {}), ("g", CALIBRATION), ("u", CALIBRATION)):
+        files.append(tmp_path / f"{name}.fits")
+        files[-1].write_bytes(fits_bytes(sky_pixels(), FILTER=name, **cards))
+    with open_sky_frame(files) as opened:
+        objects = catalogue_frame(opened, FrameConfig("sep")).objects
+        write_stamp_catalog(opened, objects, [0, 1], tmp_path / "field")
+    table = pd.read_csv(tmp_path / "field" / "catalog.csv")
+    assert [name for name in table if "_minus_" in name] == ["u_minus_g_mag", "g_minus_i_mag"]
+    assert "flux_r" in table and "magnitude_r" not in table, "the light is known, and no magnitude"
 
 
 @pytest.mark.parametrize("axes", [("RA---TAN-SIP", "DEC--TAN-SIP"), ("GLON-TAN-SIP", "GLAT-TAN-SIP")])
@@ -202,4 +221,5 @@ def test_stamps_and_catalogs_of_others_are_not_replaced(frame, catalog, tmp_path
 
 
 def test_examples():
-    assert SIDE == (160, 200) and doctest.testmod(module).failed == 0
+    assert SIDE == (160, 200)
+    assert doctest.testmod(module).failed == doctest.testmod(frame_table).failed == 0

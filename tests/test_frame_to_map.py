@@ -12,7 +12,7 @@ from test_frame_page import finished, upload
 from galaxy_core import artifacts
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.pipeline import run_pipeline
-from pages.views import sky_work
+from pages.views import colouring, readers, sky_work
 from tests.pipeline_child import CONFIG, EMBEDDER
 
 PAGES = [None, *sorted(f"pages/{path.name}" for path in (Path(__file__).resolve().parents[1] / "pages").glob("*.py"))]
@@ -40,7 +40,10 @@ def sent(open_app, tmp_path, monkeypatch):
 def test_the_pipeline_reads_what_was_sent_and_every_page_opens_it(sent, open_app):
     app, root, folder = sent
     catalog = read_catalog(f"fits-stamps:{folder}")
-    assert len(catalog) >= 20 and {"p_galaxy", "half_light_radius_px", "magnitude_g"} <= set(catalog.table)
+    assert len(catalog) >= 20 and {"p_galaxy", "half_light_radius_px"} <= set(catalog.table)
+    measured = {"flux_r", "flux_err_i", "magnitude_g", "g_minus_r_mag", "r_minus_i_mag"}
+    assert measured <= set(catalog.table)
+    assert app.number_input(key="sky-send-snr").label == "Signal to noise in g of at least"
     assert catalog.load_image(0).shape[0] == 3
     run_pipeline(catalog, EMBEDDER, root, "g", CONFIG)
     assert artifacts.verify(root, "g") == []
@@ -52,6 +55,7 @@ def test_the_pipeline_reads_what_was_sent_and_every_page_opens_it(sent, open_app
         assert not shown.exception and not shown.error, f"{page} opens the frame's galaxies"
     table = artifacts.read_table(root, "g", "catalog")
     assert np.isfinite(table["ra_deg"]).all() and len(table) == len(catalog)
+    assert measured <= set(colouring.colour_choices(readers.open_catalog(root, "g"))), "to colour and filter by"
     # other stamps were written since: the map is not of them
     app.number_input(key="sky-send-snr").set_value(float(catalog.table["snr"].median()))
     app = finished(app.run())

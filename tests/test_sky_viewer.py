@@ -62,6 +62,18 @@ def test_the_card_tells_what_an_object_is_blended_with(work):
     assert told == "3 objects within one isophote of 1.5 sigma; barycentre 10.25, 5.50 px", "FITS counts from 1"
 
 
+def test_where_there_are_bands_measures_say_of_which_they_are(work, tmp_path):
+    alone = searched(tmp_path, ("r.fits", band_bytes("r")))
+    for one, in_band in ((work, " in r"), (alone, "")):
+        facts = sky_card.main_facts(one, one.catalog.objects.iloc[0])
+        named = {"Magnitude", "Flux", "Signal to noise", "Half-light radius"}
+        assert {f"{name}{in_band}" for name in named} <= set(facts) and {"Ellipticity", "Flags"} <= set(facts)
+    objects = work.catalog.objects
+    size = sky_figures.size_axis(objects, None, "g")
+    assert size.title == "half-light radius in g [px]" and (size.values == objects["half_light_radius_g"]).all()
+    assert sky_figures.size_axis(objects, 0.2).title == "half-light radius [arcsec]"
+
+
 def test_objects_lie_where_the_catalogue_has_them(work):
     message = unpack(payload.sky_message(work, "stamp", "field.fits", "field"))
     objects = work.catalog.objects
@@ -146,6 +158,7 @@ def test_a_diagram_carries_rows_and_shows_the_selection(work):
     figure = sky_figures.diagram(objects, *axes, "Size", np.array([2, 4]), 5, log_y=True)
     rows = [sorted(int(row) for row in trace.customdata) for trace in figure.data]
     assert rows == [[1, 3, 5, 6], [0, 2, 4], [2, 4], [5]]
+    assert figure.data[1].marker.colorbar.title.side == "bottom", "above the bar are plotly's buttons"
     assert "arcsec" in figure.layout.yaxis.title.text and figure.layout.xaxis.range[0] > figure.layout.xaxis.range[1]
     json.loads(figure.to_json())
 

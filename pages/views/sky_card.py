@@ -50,17 +50,18 @@ def shown_stamp(work: SkyWork, row: pd.Series, side: int) -> np.ndarray:
 
 
 def main_facts(work: SkyWork, row: pd.Series) -> dict[str, str]:
-    """Measures of an object in words, with units and errors."""
+    """Measures of an object in words, with units and errors; where there are several bands, those of the first."""
     first, scale = (1 if work.catalog.calibrated else 0), pixel_scale_of(work.frame)
+    band = work.in_band
     facts = {"x, y": f"{row['x'] + first:.2f}, {row['y'] + first:.2f} px"}
     if np.isfinite(row["ra_deg"]):
         facts["RA, Dec"] = f"{row['ra_deg']:.5f}°, {row['dec_deg']:+.5f}°"
     if np.isfinite(row["magnitude"]):
-        facts["Magnitude"] = f"{row['magnitude']:.2f} ± {words.number(row['magnitude_err'], 2)} mag"
-    facts["Flux"] = f"{words.number(row['flux'])} ± {words.number(row['flux_err'], 2)} {work.unit}"
-    facts["Signal to noise"] = words.number(row["snr"])
+        facts[f"Magnitude{band}"] = f"{row['magnitude']:.2f} ± {words.number(row['magnitude_err'], 2)} mag"
+    facts[f"Flux{band}"] = f"{words.number(row['flux'])} ± {words.number(row['flux_err'], 2)} {work.unit}"
+    facts[f"Signal to noise{band}"] = words.number(row["snr"])
     radius = row["half_light_radius"]
-    facts["Half-light radius"] = f"{words.number(radius)} px{arcsec_text(radius, scale)}"
+    facts[f"Half-light radius{band}"] = f"{words.number(radius)} px{arcsec_text(radius, scale)}"
     facts["Ellipticity"] = f"{row['ellipticity']:.2f}"
     angle = row["position_angle_deg"]
     facts["Position angle"] = (

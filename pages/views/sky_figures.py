@@ -38,12 +38,13 @@ def magnitude_axis(objects: pd.DataFrame, band: str | None = None) -> Axis:
     return Axis(values, f"{band}, instrumental [mag]" if band else "instrumental magnitude [mag]", True)
 
 
-def size_axis(objects: pd.DataFrame, pixel_scale_arcsec: float | None) -> Axis:
-    """Half-light radii, in arcseconds where the frame's scale is known."""
-    radius = objects["half_light_radius"].to_numpy()
+def size_axis(objects: pd.DataFrame, pixel_scale_arcsec: float | None, band: str | None = None) -> Axis:
+    """Half-light radii in a band, or in the first; in arcseconds where the frame's scale is known."""
+    radius = objects[f"half_light_radius_{band}" if band else "half_light_radius"].to_numpy()
+    title = f"half-light radius in {band}" if band else "half-light radius"
     if pixel_scale_arcsec:
-        return Axis(radius * pixel_scale_arcsec, "half-light radius [arcsec]")
-    return Axis(radius, "half-light radius [px]")
+        return Axis(radius * pixel_scale_arcsec, f"{title} [arcsec]")
+    return Axis(radius, f"{title} [px]")
 
 
 def colour_axis(objects: pd.DataFrame, blue: str, red: str) -> Axis:
@@ -107,7 +108,8 @@ def _colours(objects: pd.DataFrame, rows: np.ndarray, column: str | None) -> dic
         return {"color": sky_colours.UNKNOWN}
     steps = np.linspace(0, 1, sky_colours.STEPS)
     scale = [[float(step), colour] for step, colour in zip(steps, sky_colours.PALETTE, strict=False)]
-    bar = {"title": {"text": "p(galaxy)"}, "thickness": 10, "len": 0.8}
+    # above the bar plotly's buttons would cover it
+    bar = {"title": {"text": "p(galaxy)", "side": "bottom"}, "thickness": 10, "len": 0.8}
     values = objects[column].to_numpy()[rows].astype(np.float32)
     return {"color": values, "colorscale": scale, "cmin": 0, "cmax": 1, "colorbar": bar}
 

@@ -15,6 +15,7 @@ from galaxy_core.frame_catalog import FrameCatalog, FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import SUFFIXES, WRITERS, seeing_words, write_segmentation
 from galaxy_core.frame_stamps import pixel_scale_of
+from galaxy_core.frame_table import by_wavelength
 from galaxy_core.saved_images import stem_of
 from pages.views import figures, frame, sky_figures, sky_selection, sky_sensitivity, sky_work, words
 from pages.views.downloads import download_button
@@ -139,7 +140,8 @@ def draw_diagrams(work: SkyWork, selected: np.ndarray, opened: int | None) -> No
     scale = pixel_scale_of(work.frame)
     left, right = st.columns(2, gap="medium")
     with left:
-        magnitude, size = sky_figures.magnitude_axis(objects), sky_figures.size_axis(objects, scale)
+        band = names[0] if len(names) > 1 else None
+        magnitude, size = sky_figures.magnitude_axis(objects, band), sky_figures.size_axis(objects, scale, band)
         figure = sky_figures.diagram(objects, magnitude, size, "Size and magnitude", selected, opened, log_y=True)
         _draw_chart(work, SIZES, figure)
     with right:
@@ -154,7 +156,7 @@ def draw_diagrams(work: SkyWork, selected: np.ndarray, opened: int | None) -> No
 
 def _colour_axes(work: SkyWork) -> tuple[sky_figures.Axis, sky_figures.Axis]:
     """Axes of the second diagram: two colours of three neighbouring bands, or magnitude and colour of two."""
-    objects, names = work.catalog.objects, sky_work.by_wavelength(work.catalog.band_names)
+    objects, names = work.catalog.objects, by_wavelength(work.catalog.band_names)
     if len(names) == 2:
         return sky_figures.magnitude_axis(objects, names[1]), sky_figures.colour_axis(objects, *names)
     triples = list(zip(names, names[1:], names[2:], strict=False))

@@ -47,7 +47,8 @@ def draw_send(work: SkyWork, selected: np.ndarray, root: Path) -> None:
         first, second, third, fourth = st.columns([2, 2, 2, 3], vertical_alignment="bottom")
         choices = [ALL, SELECTED] if len(selected) else [ALL]
         which = first.selectbox("Objects", choices, key="sky-send-which")
-        least = second.number_input("Signal to noise of at least", 0.0, None, 10.0, 5.0, key="sky-send-snr")
+        least_label = f"Signal to noise{frame.plain(work.in_band)} of at least"
+        least = second.number_input(least_label, 0.0, None, 10.0, 5.0, key="sky-send-snr")
         name = third.text_input("Name of the catalog", default_name(work.frame.name), key="sky-send-name", max_chars=60)
         folder = fourth.text_input("Folder for its stamps", str(root / "frames_on_the_map" / name), max_chars=400)
     rows = galaxy_rows(objects, least)

@@ -21,6 +21,7 @@ from galaxy_core.frame_bands import Band, SkyFrame, open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
 from galaxy_core.frame_jobs import IN_MEMORY_PX
 from galaxy_core.frame_survey import Rows
+from galaxy_core.frame_table import by_wavelength
 from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, has_model
 from galaxy_core.work_tasks import Report, Task
 from pages.views import sky_sources
@@ -32,8 +33,6 @@ MAX_VALUES = 1_500_000  # of the picture of the whole frame: height x width x ba
 OPENED, SEARCHED = 0.1, 0.95  # of the work
 KEPT_OPEN = 2
 STRIP_PX = 512
-# Bands from blue to red, by the last word of their name; of others the order in which they come.
-WAVELENGTHS = ("nuv", "u", "blue", "b", "g", "green", "v", "r", "red", "i", "z", "y", "j", "h", "k", "ks")
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,12 @@ class SkyWork:
         if not self.catalog.calibrated:
             return "of white"
         return str((self.frame.header or {}).get("BUNIT", "")).strip() or "frame units"
+
+    @property
+    def in_band(self) -> str:
+        """Which band measures are of that name none: the first; nothing where there is no other."""
+        names = self.catalog.band_names
+        return f" in {names[0]}" if len(names) > 1 else ""
 
 
 _OPEN: OrderedDict[tuple, SkyFrame] = OrderedDict()
@@ -179,24 +184,9 @@ def shown_bands(bands: tuple[Band, ...], calibrated: bool = True) -> tuple[int, 
         return (0,)
     if not calibrated:
         return (0, 1, 2) if len(bands) > 2 else (0,)
-    order = sorted(range(len(bands)), key=lambda band: _wavelength(bands[band].name))
+    names = [band.name for band in bands]
+    order = [names.index(name) for name in by_wavelength(names)]
     return order[-1], order[len(order) // 2], order[0]
-
-
-def by_wavelength(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of bands from blue to red; those that are not known come last, as they came.
-
-    Examples
-    --------
-    >>> by_wavelength(("HSC_I", "HSC_G", "sum", "r"))
-    ('HSC_G', 'r', 'HSC_I', 'sum')
-    """
-    return tuple(sorted(names, key=_wavelength))
-
-
-def _wavelength(name: str) -> int:
-    words = name.lower().replace("_", " ").split()
-    return next((WAVELENGTHS.index(word) for word in reversed(words) if word in WAVELENGTHS), len(WAVELENGTHS))
 
 
 def make_picture(frame: SkyFrame, report: Report = lambda done: None) -> Picture:
