@@ -1,6 +1,7 @@
 """Run the whole test suite on any machine with Python 3.11: environment, packages and demo first, then pytest.
 
-Whatever follows is passed on to pytest. Example: python3 scripts/test.py tests/test_images.py -x
+Whatever follows is passed on to pytest, and then one process runs it; the whole suite is shared among a few.
+Example: python3 scripts/test.py tests/test_images.py -x
 """
 
 import os
@@ -18,6 +19,7 @@ from environment import (
     run_or_explain,
 )
 
+MOST_WORKERS = 4  # each keeps models in memory, and a browser
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -30,6 +32,11 @@ def check_browser():
         )
 
 
+def whole_suite(n_cores):
+    """What pytest is told when nobody says what to run: files go to whichever worker is free."""
+    return ["--numprocesses", str(min(n_cores, MOST_WORKERS)), "--dist", "loadfile"]
+
+
 def main():
     if sys.argv[1:] in (["-h"], ["--help"]):
         print(__doc__)
@@ -37,7 +44,12 @@ def main():
     check_python()
     check_browser()
     python = prepare(lists=(REQUIREMENTS, CLUSTER_REQUIREMENTS))
-    return subprocess.call([str(python), "-m", "pytest", *sys.argv[1:]], cwd=str(PROJECT))
+    arguments, n_cores = sys.argv[1:], os.cpu_count() or 1
+    if not arguments:
+        arguments = whole_suite(n_cores)
+        # workers whose libraries take all cores each would wait for one another
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, n_cores // MOST_WORKERS)))
+    return subprocess.call([str(python), "-m", "pytest", *arguments], cwd=str(PROJECT))
 
 
 if __name__ == "__main__":

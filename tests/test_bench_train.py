@@ -105,7 +105,7 @@ def test_time_spent_on_batches_shows_and_is_told_apart_only_where_it_can_be(tmp_
     slow = phase_of("p", config, delay_s=0.05)
     row = bench.measure_phase(slow, slow, tmp_path / "a", OPTIONS)
     assert row["training_to_bare_step"]["processor"] < 0.5
-    assert min(row["seconds_of_each_step"]["training"]["processor"]) >= 0.05
+    assert min(row["seconds_of_each_step"]["training"]["processor"]) >= 0.04
     whole = phase_of("p", config, apart=False, delay_s=0.05)
     row = bench.measure_phase(whole, whole, tmp_path / "b", OPTIONS)
     assert row["training_to_bare_step"] == {"processor": None, "wall": None}

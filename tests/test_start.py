@@ -302,3 +302,14 @@ def test_ci_run_is_a_script_that_calls_the_test_script():
     assert os.access(script, os.X_OK)
     assert "scripts/test.py" in script.read_text()
     assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
+
+
+def test_the_whole_suite_is_shared_among_workers_and_a_part_is_not(ready):
+    (ready / "tests").mkdir()
+    (ready / "tests" / "test_one.py").write_text(
+        "import os\n\ndef test_one():\n    assert 'PYTEST_XDIST_WORKER' in os.environ\n"
+    )
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "scripts/test.py"]
+    assert subprocess.run(command, cwd=ready, capture_output=True, env=environ).returncode == 0
+    assert subprocess.run([*command, "tests"], cwd=ready, capture_output=True, env=environ).returncode == 1
