@@ -1,6 +1,6 @@
 """Which galaxies a model may learn from: one rule for every recipe and every catalog.
 
-The split is a function of the galaxy's id alone, so no model ever meets another model's test galaxy, whatever the
+The split is a function of the galaxy's id alone, so no model meets another model's test galaxy under its id, whatever the
 order, size or subset of the catalog it was trained on.
 """
 

@@ -65,13 +65,13 @@ def draw_maps(galaxies):
 @st.fragment(key="hover")
 def draw_hover(galaxies):
     """The picture under the mouse."""
-    component.draw_hover(galaxies, galaxies.name, lambda row: list(card.main_facts(galaxies, row).values()))
+    component.draw_hover(galaxies, galaxies.name, lambda row: card.lines_under_mouse(galaxies, row))
 
 
 @st.fragment(key="view")
 def draw_view(galaxies):
     """Points and pictures of the part on the screen."""
-    component.draw_view(galaxies, galaxies.name)
+    component.draw_view(galaxies, galaxies.name, map_events.keep_in_address)
 
 
 @st.fragment(key=CARD)

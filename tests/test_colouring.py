@@ -57,6 +57,22 @@ def test_colours_are_different_and_visible(dark):
         assert (high + 0.05) / (low + 0.05) > 1.9, colour
 
 
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_class_has_one_colour_in_every_catalog(dark):
+    def colours(*names, **more):
+        return dict(zip(names, Colouring("class", names=names, **more).colours(dark), strict=True))
+
+    first = colours("round smooth", "in between smooth", "spiral", "edge on", "cigar smooth")
+    second = colours("spiral", "merger", "edge on", "round smooth", "odd", "in between smooth", "cigar smooth", "star")
+    assert all(second[name] == colour for name, colour in first.items()) and len(set(second.values())) == 8
+    assert list(colours("galaxy", "star").values()) == colouring.category_colours(7, dark)[5:]
+    assert list(colours("a", "b", "c").values()) == colouring.category_colours(3, dark)
+    names = tuple("abcdefghij")
+    assert list(colours(*names, "spiral").values()) == colouring.category_colours(11, dark)
+    renamed = colours("a", "spiral", lasting_names=("cluster 0", "cluster 1"))  # other diagrams go by the number
+    assert list(renamed.values()) == colouring.category_colours(2, dark)
+
+
 def test_everything_of_a_catalog_can_be_a_colour(tiny):
     choices = colouring.colour_choices(tiny)
     assert list(choices)[:3] == ["class", "hdbscan_label", "kmeans_8_label"]

@@ -201,6 +201,61 @@ def test_keys_go_to_the_next_galaxy_and_tag_it(visit, root):
     page.get_by_role("heading", name="other-00003").wait_for()
 
 
+def test_a_note_leaves_the_style_of_the_page(visit):
+    page = visit("/Galaxy_map?catalog=tiny&galaxy=tiny-00004&present=true")
+    styled = """() => [getComputedStyle(document.querySelector('.st-key-map-page')).display,
+        getComputedStyle(document.querySelector('img.galaxy-image')).imageRendering,
+        getComputedStyle(document.documentElement).getPropertyValue('--atlas-accent') !== '',
+        getComputedStyle(document.documentElement).fontSize]"""
+    page.wait_for_selector("img.galaxy-image")
+    page.locator(".atlas-paper").focus()
+    for key in ("1", "2", "3"):
+        page.keyboard.press(key)
+        page.get_by_text(f"There is no tag with the number {key} yet").wait_for()
+    page.wait_for_timeout(300)
+    assert page.evaluate(styled) == ["grid", "pixelated", True, "19px"]
+
+
+VIEW = f"[{MAP}.view.x, {MAP}.view.y, {MAP}.view.scale / {MAP}.viewOf({MAP}.message.extent).scale]"
+
+
+def test_the_address_holds_what_is_on_the_map_without_a_step_back_for_each_turn_of_the_wheel(visit, root):
+    page = visit("/Galaxy_map?catalog=tiny")
+    steps, row = page.evaluate("history.length"), lonely_row(root)
+    assert "view=" not in page.url
+    page.mouse.move(*page.evaluate(f"{MAP}.pixelOf({row})"))
+    for _ in range(4):
+        page.mouse.wheel(0, -120)
+        page.wait_for_timeout(400)
+    group = page.evaluate(f"{MAP}.points.codes[{MAP}.points.rows.indexOf({row})]")
+    hidden = (group + 1) % 3
+    page.click(f'.atlas-legend [data-code="{hidden}"]')
+    page.wait_for_url("**hidden=*")
+    page.wait_for_timeout(500)
+    assert "view=" in page.url and page.evaluate("history.length") == steps
+    page.mouse.click(*page.evaluate(f"{MAP}.pixelOf({row})"))
+    page.get_by_role("heading", name=f"tiny-{row:05d}").wait_for()
+    page.wait_for_url("**galaxy=tiny*")
+    seen = page.evaluate(VIEW)
+    assert "view=" in page.url and "hidden=" in page.url and seen[2] > 3
+    for size in ((1440, 900), (700, 1000)):
+        other = visit("/" + page.url.split("/", 3)[3], viewport=dict(zip(("width", "height"), size, strict=True)))
+        assert np.allclose(other.evaluate(VIEW), seen, rtol=2e-3)
+        assert other.evaluate(f"[...{MAP}.hidden]") == [hidden]
+        assert other.locator(".atlas-legend button.off").count() == 1
+    page.mouse.dblclick(*corners(page)[0])
+    page.wait_for_function("!location.search.includes('view=')")
+    page.go_back()
+    page.wait_for_function(f"{MAP}.view.scale > 3 * {MAP}.viewOf({MAP}.message.extent).scale")
+    assert np.allclose(page.evaluate(VIEW), seen, rtol=2e-3)
+
+
+def test_a_view_of_a_map_that_was_made_again_is_the_whole_map(visit):
+    page = visit("/Galaxy_map?catalog=tiny&view=0.2_0.3_9_00000000&hidden=1_00000000")
+    page.wait_for_function("!location.search.includes('view=') && !location.search.includes('hidden=')")
+    assert page.evaluate(VIEW)[2] == 1 and page.evaluate(f"{MAP}.hidden.size") == 0
+
+
 def test_two_maps_share_the_open_galaxy_and_the_selection(visit, root):
     page = visit("/Galaxy_map?catalog=tiny&second=PCA")
     page.wait_for_function("() => document.querySelectorAll('.atlas-map[data-drawn]').length === 2")

@@ -102,6 +102,33 @@ def test_a_map_that_comes_back_follows_its_size(page):
     assert np.isclose(before - page.evaluate(width), 200, atol=2)
 
 
+def test_a_window_of_another_size_and_back_shows_the_same(page):
+    page.evaluate("() => { call('map', 0); }")
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    the_map = "window.galaxyAtlas.maps.get('map-0')"
+    page.evaluate(f"{the_map}.zoomBy(6, 100, 300)")
+
+    def resized(width: int, height: int) -> list[float]:
+        page.evaluate(
+            "(size) => { document.getElementById('map').style.cssText = size; }",
+            f"width: {width}px; height: {height}px",
+        )
+        page.wait_for_function(
+            f"""() => {{ const {{ paper, sheet, ratio }} = {the_map}, box = paper.getBoundingClientRect();
+                return [["width", sheet.width], ["height", sheet.height]]
+                    .every(([side, pixels]) => pixels === Math.round(box[side] * ratio)); }}"""
+        )
+        return page.evaluate(f"[{the_map}.view.x, {the_map}.view.y, {the_map}.view.scale]")
+
+    before = resized(600, 500)
+    for size in ((300, 500), (600, 330), (250, 330)):
+        small = resized(*size)
+        assert small[:2] == before[:2] and small[2] < before[2]
+        whole = page.evaluate(f"{the_map}.viewOf({the_map}.message.extent).scale")
+        assert small[2] / whole == pytest.approx(6)  # six times the whole map, and as much of it
+        assert resized(600, 500) == pytest.approx(before)
+
+
 def test_no_frame_without_a_picture_stays_after_a_click(page):
     page.evaluate("() => { call('map', 0); call('marks', 1); call('hover', 2); }")
     click(page)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from galaxy_core import artifacts
-from pages.views import card, demo, figures, frame, readers, scores
+from galaxy_core.percent import percent
+from pages.views import card, demo, figures, frame, readers, score_table, scores, verdict
 
 MAP, CLUSTERS = "pages/1_Galaxy_map.py", "pages/2_Clusters.py"
 ALL_PAGES = [None, MAP, CLUSTERS]
@@ -48,7 +50,10 @@ def test_a_picture_of_the_overview_opens_on_the_map(open_app, tiny_root):
 def test_overview_says_what_is_loaded_and_how_to_bring_more(open_app, tiny_root):
     app = open_app(tiny_root)
     text = text_of(app)
-    for words in ("90 galaxies", "toy", "2 rows have no image", "synthetic:90", "2026-01-01", "MNRAS"):
+    same = (
+        "follows from its id alone, so no model learns from a test galaxy, except where another catalog shows the same"
+    )
+    for words in ("90 galaxies", "toy", "2 rows have no image", "synthetic:90", "2026-01-01", "MNRAS", same):
         assert words in text, words
     assert "scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble" in text
     assert f"--artifacts {tiny_root}" in text
@@ -268,6 +273,32 @@ def test_meaning_follows_the_numbers(tiny):
     said = " ".join(scores.meaning(tiny, "hdbscan"))
     n_none = int((tiny.labels("hdbscan") < 0).sum())
     assert f"{100 * n_none / 90:.3g} %" in said and f"{scores.strict_mean(tiny, 'hdbscan'):.3f}" in said
+
+
+@pytest.mark.parametrize("strict", [-0.2, 0.2, 0.4, 0.502, 0.9])
+def test_a_silhouette_alone_is_no_verdict(tiny, monkeypatch, strict):
+    """By it clusters may be called reasonable that the verdict, which knows refits and the null, calls a continuum."""
+    monkeypatch.setattr(scores, "strict_mean", lambda *_: strict)
+    facts = replace(verdict.facts_of(tiny, "hdbscan"), null_strict=0.95)
+    assert verdict.judge(facts) == verdict.CONTINUUM
+    said = scores.meaning(tiny, "hdbscan")[1]
+    assert not any(word in said for word in ("real", "groups", "apart", "continuum"))
+    assert f"{strict:.3f}, is " in said and "know this number alone" in said
+
+
+def test_not_all_is_never_said_to_be_all(tiny, monkeypatch):
+    labels = np.zeros(2000, dtype=int)
+    labels[7] = -1
+    monkeypatch.setattr(type(tiny), "labels", lambda *_: labels)
+    monkeypatch.setattr(scores, "strict_mean", lambda *_: 0.5)
+    monkeypatch.setattr(scores, "flattering_mean", lambda *_: 0.5)
+    assert scores.score_row(tiny, "hdbscan")["coverage"] == "over 99.9 %"
+    labels[7] = 0
+    assert scores.score_row(tiny, "hdbscan")["coverage"] == "100 %"
+    null = {"strict": 0.1, "n_clusters": 1, "coverage": 1999 / 2000}
+    assert score_table.null_text(null) == "0.100 (1 cluster, over 99.9 % covered)"
+    for part in range(2001):
+        assert (percent(part, 2000) == "100 %") == (part == 2000) and (percent(part, 2000) == "0 %") == (part == 0)
 
 
 def test_card_escapes_what_a_catalog_says(tiny):

@@ -111,6 +111,31 @@ def test_a_filter_is_added_changed_and_dropped(open_app, tiny_root, tiny):
     assert app.session_state["kept"]["tiny"] is None and "filters" not in app.query_params
 
 
+def test_what_passes_the_filters_is_selected_and_its_link_holds_the_filters(open_app, tiny_root, tiny):
+    radius = tiny.catalog["radius_arcsec"].to_numpy()
+    asked = {"radius_arcsec": [2.0, 6.0]}
+    app = open_app(tiny_root, MAP, catalog="tiny", filters=outlines.to_link(asked))
+    wanted = np.flatnonzero((radius >= 2) & (radius <= 6))
+    app.button(key="filter-select-tiny").click().run()
+    assert not app.exception and selected(app) == wanted.tolist() and f"**{len(wanted)} galaxies**" in text_of(app)
+    assert "what passes radius [arcsec]: 2 to 6" in text_of(app)
+    letters = app.query_params["selected"]
+    assert outlines.from_link(letters) == [["n", "", asked]]
+    app.number_input(key="filter-tiny-radius_arcsec-from").set_value(4.0).run()  # the step keeps what it was made of
+    assert selected(app) == wanted.tolist()
+    app.selectbox(key="filter-mode-tiny").set_value("subtract").run()
+    app.button(key="filter-select-tiny").click().run()
+    app.button(key="filter-tiny-radius_arcsec-drop").click().run()
+    left = np.flatnonzero((radius >= 2) & (radius < 4)).tolist()
+    assert selected(app) == left and app.session_state["kept"]["tiny"] is None
+    again = open_app(tiny_root, MAP, catalog="tiny", selected=app.query_params["selected"])
+    assert selected(again) == left
+    both = outlines.to_link([["n", "x", asked | {"mass": [0, 1]}], ["a", "y", {"class": 3}]])
+    for letters in (both, outlines.to_link([["n", "x", {"class": 3}]])):
+        lost = open_app(tiny_root, MAP, catalog="tiny", selected=letters)
+        assert not lost.exception and not lost.session_state["selections"].get("tiny")
+
+
 def test_whole_numbers_are_filtered_as_they_are(broken_root):
     """Plates and ids have neighbours that float32, or a limit rounded to six digits, takes for one another."""
     write_back(broken_root, "tiny", plate=np.arange(90) + 2**25, gap=pd.array([None, *range(89)], dtype="Int64"))

@@ -6,7 +6,8 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core.cluster_agreement import Contingency, agreement_matrix, contingency, on_diagonal
-from pages.views import agreement_figures, cluster_labels, figures, frame, words
+from galaxy_core.splits import TRAIN
+from pages.views import agreement_figures, cluster_labels, figures, frame, scores, words
 from pages.views.colouring import category_colours, colour_by, colour_choices, grey
 from pages.views.readers import Galaxies
 
@@ -106,11 +107,12 @@ def short_names(galaxies: Galaxies, grouping: str, codes: tuple[int, ...]) -> li
 def group_colours(galaxies: Galaxies, grouping: str, codes: tuple[int, ...]) -> list[str]:
     """The colours these groups have on a map."""
     if grouping == CLASSES:
-        present = np.arange(len(colour_by(galaxies, CLASSES).names))
+        colours = colour_by(galaxies, CLASSES).colours(frame.is_dark())
+        present = np.arange(len(colours))
     else:
         present = np.unique(codes_of(galaxies, grouping))
         present = present[present >= 0]
-    colours = category_colours(len(present), frame.is_dark())
+        colours = category_colours(len(present), frame.is_dark())
     return [grey(frame.is_dark()) if code < 0 else colours[int(np.searchsorted(present, code))] for code in codes]
 
 
@@ -134,9 +136,10 @@ def draw_matrices(galaxies: Galaxies) -> None:
     n = matrices["ari"][1]
     measured = words.count(int(n.max())) if n.min() == n.max() else f"{n.min():,} to {n.max():,} galaxies"
     treated = "count as one more group" if how == AS_GROUP else "are left out of each pair, which flatters"
+    learned = ", as are, where LDA made the space, the galaxies it learned from" if learned_among(galaxies) else ""
     st.caption(
         f"1 alike, 0 as by chance. Measured on {measured} (the number of each pair is under the mouse); unclustered"
-        f" galaxies {treated}; galaxies without a class are left out of comparisons with the classes."
+        f" galaxies {treated}; galaxies without a class are left out of comparisons with the classes{learned}."
     )
 
 
@@ -150,5 +153,25 @@ def matrices_of(galaxies: Galaxies, as_group: bool) -> tuple[list[str], dict[str
         treated = {name: as_group and name != CLASSES for name in groupings}
         with st.spinner("Comparing every clustering with every other …"):
             matrices = {measure: agreement_matrix(groupings, measure, treated) for measure in MATRICES}
+            keep_to_unlearned(galaxies, groupings, treated, matrices)
         galaxies.memory[key] = [title_of(name) for name in groupings], matrices
     return galaxies.memory[key]
+
+
+def keep_to_unlearned(galaxies: Galaxies, groupings: dict, treated: dict, matrices: dict) -> None:
+    """In the matrices, compare clusterings whose space learned the classes with these over the other galaxies alone."""
+    learned = learned_among(galaxies) if CLASSES in groupings and "split" in galaxies.catalog else []
+    if not learned:
+        return
+    rest, names = galaxies.catalog["split"].to_numpy() != TRAIN, list(groupings)
+    for name in learned:
+        pair = {name: groupings[name][rest], CLASSES: groupings[CLASSES][rest]}
+        places = names.index(name), names.index(CLASSES)
+        for measure, stored in matrices.items():
+            for table, found in zip(stored, agreement_matrix(pair, measure, treated), strict=True):
+                table[places] = table[places[::-1]] = found[0, 1]
+
+
+def learned_among(galaxies: Galaxies) -> list[str]:
+    """Clusterings whose space was made with the classes of the training galaxies."""
+    return [name for name in galaxies.clustering_names if scores.learned_classes(galaxies, name)]

@@ -17,6 +17,8 @@ from pages.views.readers import Galaxies
 OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00", "#000000")
 DARK = {"#000000": "#E8EAF0", "#0072B2": "#3C8FD4"}
 LIGHT = {"#F0E442": "#B5A70A"}
+# What many catalogs tell apart has one colour in all of them: the first ones of Okabe & Ito, in this order.
+COMMON = ("round smooth", "in between smooth", "spiral", "edge on", "cigar smooth", "galaxy", "star")
 GREY_DARK, GREY_LIGHT = "#5d6475", "#a9adb6"
 MAX_CATEGORIES = 60
 PALETTES = ("Viridis", "Cividis", "Inferno")  # even steps of brightness, safe for colour-blind eyes
@@ -86,6 +88,16 @@ class Colouring:
             apart = max(0.5, float(np.spacing(abs(low))))  # half of one is nothing beside an id of 18 digits
             low, high = (low / 2, low * 2) if self.log else (low - apart, high + apart)
         return float(low), float(high)
+
+    def colours(self, dark: bool) -> list[str]:
+        """The colours of the categories; `COMMON` ones have their own where there are no more than eight."""
+        colours = category_colours(len(self.names), dark)
+        if self.lasting_names or len(colours) > len(OKABE_ITO):
+            return colours
+        palette = category_colours(len(OKABE_ITO), dark)
+        own = {name: palette[COMMON.index(name)] for name in self.names if name in COMMON}
+        left = iter([colour for colour in palette if colour not in own.values()])
+        return [own.pop(name, None) or next(left) for name in self.names]
 
     @property
     def ramp(self) -> list[str]:

@@ -63,11 +63,17 @@ def fitting(galaxies: Galaxies, asked: Filters) -> Filters:
 def keep_of(galaxies: Galaxies) -> np.ndarray | None:
     """Which galaxies pass all filters, bool (n,); None where there is no filter. Selections count those only."""
     asked = filters_of(galaxies)
-    keep = np.ones(len(galaxies), dtype=bool) if asked else None
-    for key, values in asked.items():
-        keep &= passes(galaxies, key, values)
+    keep = passes_all(galaxies, asked) if asked else None
     st.session_state.setdefault("kept", {})[galaxies.name] = keep
     st.session_state.setdefault("filter_words", {})[galaxies.name] = describe(galaxies)
+    return keep
+
+
+def passes_all(galaxies: Galaxies, asked: Filters) -> np.ndarray:
+    """Which galaxies pass all of some filters, bool (n,)."""
+    keep = np.ones(len(galaxies), dtype=bool)
+    for key, values in asked.items():
+        keep &= passes(galaxies, key, values)
     return keep
 
 
@@ -101,10 +107,10 @@ def _is_whole(galaxies: Galaxies, key: str) -> bool:
     return key in galaxies.catalog and is_integer_dtype(galaxies.catalog[key].dtype)
 
 
-def describe(galaxies: Galaxies) -> str:
-    """The filters in words; empty where there are none."""
+def describe(galaxies: Galaxies, asked: Filters | None = None) -> str:
+    """The filters in words, those of this catalog or others; empty where there are none."""
     choices, parts = colour_choices(galaxies), []
-    for key, values in filters_of(galaxies).items():
+    for key, values in (filters_of(galaxies) if asked is None else asked).items():
         limits = len(values) == 2 and not any(isinstance(value, str) for value in values)
         text = " to ".join(_limit_text(value) for value in values) if limits else ""
         if not limits:
@@ -155,6 +161,42 @@ def draw_filters(galaxies: Galaxies, on_change) -> None:
                 f"{int(keep.sum()):,} of {words.count(len(galaxies))} pass"
                 + (" all filters." if len(asked) > 1 else " the filter.")
             )
+            _draw_select(galaxies, keep, on_change)
+
+
+def _draw_select(galaxies: Galaxies, keep: np.ndarray, on_change) -> None:
+    """A button that selects the galaxies that pass; and what it does to a selection, where there is one."""
+    mode, n_pass = "new", int(keep.sum())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if selection.selected_rows(galaxies) is not None:
+            mode = st.selectbox(
+                "What this does to the selection",
+                list(selection.MODES),
+                format_func=str.capitalize,
+                key=f"filter-mode-{galaxies.name}",
+                label_visibility="collapsed",
+                width=130,
+            )
+
+        def select() -> None:
+            selection.add_step(galaxies, step_of(galaxies, filters_of(galaxies), mode))
+            on_change()
+
+        st.button(
+            f"Select these {n_pass:,}" if n_pass != 1 else "Select this one",
+            icon=":material/select_all:",
+            disabled=n_pass == 0,
+            key=f"filter-select-{galaxies.name}",
+            on_click=select,
+            width="stretch",
+            help="For pictures, differences, tags and a table. They stay selected when the filters change.",
+        )
+
+
+def step_of(galaxies: Galaxies, asked: Filters, mode: str) -> selection.Step:
+    """What passes some filters as a step of a selection, whose link holds these and not the galaxies."""
+    rows = np.flatnonzero(passes_all(galaxies, asked)).astype(np.int32)
+    return selection.Step(mode, f"what passes {describe(galaxies, asked)}", rows, filters=dict(asked))
 
 
 def _everything(galaxies: Galaxies, key: str) -> list:

@@ -47,9 +47,8 @@ def open_page(title: str) -> Path:
         layout="wide",
         menu_items={"about": ABOUT},
     )
-    st.html(STYLE)
     accent, on_accent = ("#f2b04a", "#0b0e17") if is_dark() else ("#a4580a", "#ffffff")
-    st.html(f"<style>:root {{ --atlas-accent: {accent}; --atlas-on-accent: {on_accent}; }}</style>")
+    put_style("page", STYLE, f":root {{ --atlas-accent: {accent}; --atlas-on-accent: {on_accent}; }}")
     st.logo(str(Path(__file__).with_name("favicon.png")), size="large")
     with st.sidebar:
         draw_navigation()
@@ -65,6 +64,16 @@ def open_page(title: str) -> Path:
             return root
         st.stop()  # the store does not answer, and every part of the page would say so
     return root
+
+
+def put_style(name: str, path: Path, more: str) -> None:
+    """Style the page by a file and a few more rules; ``name`` tells several styles of a page apart.
+
+    Streamlit would put a lone style where the notes of `st.toast` go, and the next note would take its place. With
+    something to show beside it, it stays in a container of its own, which style.css takes out of the page.
+    """
+    with st.container(key=f"style-{name}"):
+        st.html(f"<style>{path.read_text(encoding='utf-8')}\n{more}</style><i></i>")
 
 
 def artifacts_root(arguments: list[str]) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import streamlit as st
 
@@ -45,6 +47,13 @@ def handle(galaxies: Galaxies, events: list[dict]) -> set[str]:
             st.toast(said)
             changed.add(TAGS)
     return changed
+
+
+def keep_in_address(parts: dict) -> None:
+    """Know what the maps put into the address, so that it stays there when another part of it is written."""
+    for name in selection.OF_VIEW:
+        if isinstance(text := parts.get(name), str) and re.fullmatch(r"[-\w.]{0,400}", text, re.ASCII):
+            selection.put_into_address(name, text or None)
 
 
 def hidden_on_map(event: dict) -> tuple[np.ndarray, str] | None:

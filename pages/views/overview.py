@@ -84,9 +84,11 @@ def draw_numbers(galaxies: Galaxies) -> None:
     )
     splits = galaxies.catalog["split"].value_counts()
     counted = ", ".join(f"{splits.get(key, 0):,} {word}" for key, word in (("train", "training"), ("validation",) * 2))
+    rule = "frame" if "split_group" in galaxies.catalog else "id"
     st.caption(
         f"Measured on all {words.count(len(galaxies))} of this catalog: {counted} and {splits.get('test', 0):,} test."
-        f" {scores.STRICT_HELP} A galaxy's split follows from its id alone, so no model has learned from a test galaxy."
+        f" {scores.STRICT_HELP} A galaxy's split follows from its {rule} alone, so no model learns from a test galaxy,"
+        " except where another catalog shows the same galaxy under another id."
     )
     card = readers.model_card(galaxies.root, galaxies.manifest.model)
     if card:

@@ -36,8 +36,7 @@ def draw_switch(how: str = MAP_HELP) -> None:
             help=how,
         )
     if is_on():
-        st.html(STYLE)
-        st.html(f"<style>:root {{ --atlas-stage: {'#000' if frame.is_dark() else '#fff'}; }}</style>")
+        frame.put_style("stage", STYLE, f":root {{ --atlas-stage: {'#000' if frame.is_dark() else '#fff'}; }}")
         st.button(
             "Leave the presentation", icon=":material/close_fullscreen:", on_click=leave, key="leave-presentation"
         )

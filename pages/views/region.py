@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core import exports
-from pages.views import cluster_labels, frame, selection, tagging, words
+from pages.views import cluster_labels, frame, most_like, selection, tagging, words
 from pages.views.downloads import download_button
 from pages.views.readers import Galaxies
 from pages.views.selection_differences import draw_composition, draw_differences
@@ -34,7 +34,9 @@ def draw_region(
     """
     rows = selection.selected_rows(galaxies)
     if rows is None:
-        st.caption("Draw a box or a lasso on the map to see what lies inside: pictures, differences, a table.")
+        st.caption(
+            "Draw a box or a lasso on the map, or select what passes the filters: pictures, differences, a table."
+        )
         return
     draw_header(galaxies, rows)
     if len(rows) == 0:
@@ -62,7 +64,7 @@ def draw_region(
 
 def draw_header(galaxies: Galaxies, rows: np.ndarray) -> None:
     """Count and share, how they were selected, the exports, and the way back."""
-    how = selection.describe(galaxies)
+    how, like = selection.describe(galaxies), most_like.reference_of(galaxies)
     with st.container(horizontal=True, vertical_alignment="center", key="selection-header"):
         st.markdown(
             f"**{words.count(len(rows))}**, {words.share(len(rows), len(galaxies))} of the catalog", width="content"
@@ -75,7 +77,7 @@ def draw_header(galaxies: Galaxies, rows: np.ndarray) -> None:
             for fmt, (label, ending, media_type) in exports.FORMATS.items():
                 download_button(
                     label,
-                    partial(export_of, galaxies, rows, how, fmt),
+                    partial(export_of, galaxies, rows, how, fmt, like),
                     f"{galaxies.name}-selection.{ending}",
                     media_type,
                     key=f"export-{fmt}",
@@ -87,7 +89,7 @@ def draw_header(galaxies: Galaxies, rows: np.ndarray) -> None:
     st.caption(frame.plain(how))
 
 
-def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str) -> bytes:
+def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str, like: int | None = None) -> bytes:
     """The file of an export; made when somebody clicks, outside of any page.
 
     Parameters
@@ -97,7 +99,14 @@ def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str) -> bytes
         How they were selected.
     fmt : str
         One of `galaxy_core.exports.FORMATS`.
+    like : int, optional
+        Row of the galaxy they were selected to be like: the similarity to it is a column, and orders the table.
     """
+    similarity = None
+    if like is not None and most_like.has_embedding(galaxies):
+        similarity = most_like.similarities_of(galaxies, like, rows)
+        order = np.argsort(-similarity, kind="stable")
+        rows, similarity = rows[order], similarity[order]
     table = exports.selection_table(
         galaxies.catalog,
         galaxies.clusters,
@@ -105,6 +114,7 @@ def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str) -> bytes
         anomaly=galaxies.anomaly,
         trust={name: galaxies.trust(name) for name in galaxies.projection_names},
         tags=tagging.tags_of_export(galaxies) if tagging.tag_names(galaxies) else None,
+        similarity=similarity,
     )
     names = cluster_labels.named_clusters(galaxies)
     known = exports.provenance(galaxies.root, galaxies.manifest, len(rows), how, cluster_names=names)

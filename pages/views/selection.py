@@ -15,7 +15,8 @@ from pages.views import outlines, words
 from pages.views.readers import Galaxies, rows_of
 
 MODES = {"new": "", "add": "and ", "subtract": "without ", "intersect": "and only "}
-OF_CATALOG = ("galaxy", "selected", "filters")  # parts of the address
+OF_VIEW = ("view", "hidden", "view2", "hidden2")  # parts of the address that the maps write: galaxy_map/component.js
+OF_CATALOG = ("galaxy", "selected", "filters", *OF_VIEW)  # parts of the address
 MAX_LINKED_IDS = 60  # a longer list of ids does not fit into an address
 
 
@@ -32,7 +33,9 @@ class Step:
     projection, corners : str, tuple of int
         The outline and the map it was drawn on; empty for galaxies found elsewhere.
     rows : int32 array
-        Galaxies found elsewhere, or inside the outline.
+        Galaxies found elsewhere, inside the outline or through the filters.
+    filters : dict or None
+        The filters they passed, as in `pages.views.filters`.
     """
 
     mode: str
@@ -40,6 +43,7 @@ class Step:
     rows: np.ndarray
     projection: str = ""
     corners: tuple[int, ...] = ()
+    filters: dict[str, list] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def select_outline(
     if hidden is not None and hidden[0][step.rows].any():
         shown = step.rows[~hidden[0][step.rows]]
         step = Step(mode, f"{step.how}, without what was hidden there ({hidden[1]})", shown)
-    _add_step(galaxies, step)
+    add_step(galaxies, step)
 
 
 def _outline_step(galaxies: Galaxies, projection: str, kept: list[int], mode: str) -> Step:
@@ -87,10 +91,11 @@ def select_rows(galaxies: Galaxies, rows: np.ndarray | None, mode: str = "new", 
         _memory().pop(galaxies.name, None)
         put_into_address("selected", None)
         return
-    _add_step(galaxies, Step(mode, how, np.unique(np.asarray(rows, dtype=np.int32))))
+    add_step(galaxies, Step(mode, how, np.unique(np.asarray(rows, dtype=np.int32))))
 
 
-def _add_step(galaxies: Galaxies, step: Step) -> None:
+def add_step(galaxies: Galaxies, step: Step) -> None:
+    """Let a step do what its mode says to the selection."""
     before = None if step.mode == "new" else _selection(galaxies)
     steps = (*before.steps, step) if before else (step,)
     rows = outlines.combine(before.rows if before else None, step.rows, step.mode)
@@ -157,6 +162,8 @@ def write_link(galaxies: Galaxies) -> None:
         if step.corners:
             mark = outlines.mark_of(galaxies.extent(step.projection))
             parts.append([step.mode[0], step.projection, list(step.corners), mark])
+        elif step.filters:
+            parts.append([step.mode[0], "", step.filters])
         elif len(step.rows) <= MAX_LINKED_IDS:
             parts.append([step.mode[0], step.how, [str(galaxies.ids[row]) for row in step.rows]])
         else:
@@ -215,11 +222,18 @@ def is_linked(galaxies: Galaxies) -> bool:
 
 def read_link(galaxies: Galaxies, letters: str) -> Selection | None:
     """The selection a link holds; None, with a sentence in `link_problems`, where it makes no sense here."""
+    from pages.views import filters  # which needs this module
+
     modes = {mode[0]: mode for mode in MODES}
     steps, lost, rows = [], 0, None
     try:
         for letter, name, values, *mark in outlines.from_link(letters):
-            if all(isinstance(value, str) for value in values):
+            if isinstance(values, dict):
+                fitting = filters.fitting(galaxies, {key: list(limits) for key, limits in values.items()})
+                if len(fitting) < len(values):
+                    continue  # which has been told; fewer filters would select more
+                step = filters.step_of(galaxies, fitting, modes[letter])
+            elif all(isinstance(value, str) for value in values):
                 known = rows_of(galaxies, values)
                 found = [known[value] for value in values if value in known]
                 lost += len(values) - len(found)

@@ -149,8 +149,11 @@ def draw_hover(galaxies: Galaxies, group: str, facts_of: Callable[[int], list[st
     _mount()(key=key, data=payload.pack(header), on_events_change=lambda: None)
 
 
-def draw_view(galaxies: Galaxies, group: str) -> None:
-    """The channel that answers what is in the part of a map on the screen: its points, and pictures at its peaks."""
+def draw_view(galaxies: Galaxies, group: str, on_address: Callable[[dict], None] = lambda parts: None) -> None:
+    """The channel that answers what is in the part of a map on the screen: its points, and pictures at its peaks.
+
+    ``on_address`` is called with what the browser put into the address: names to texts, empty for what it took out.
+    """
     key = f"channel-{group}-view"
     asked = (st.session_state.get(key) or {}).get("events")
     message = payload.pack({"role": "view", "group": group})
@@ -158,7 +161,13 @@ def draw_view(galaxies: Galaxies, group: str) -> None:
         look, *shown = maps_shown().get(asked[-1].get("map"), (None, None))
         if look and shown[-1] == asked[-1].get("stamp"):
             message = view_message(galaxies, group, asked[-1], look.projection, *shown)
-    _mount()(key=key, data=message, on_events_change=lambda: None)
+
+    def changed() -> None:
+        asked = st.session_state[key]["events"]
+        if asked and isinstance(parts := asked[-1].get("address"), dict):
+            on_address(parts)
+
+    _mount()(key=key, data=message, on_events_change=changed)
 
 
 def view_message(

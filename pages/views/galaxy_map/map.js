@@ -31,9 +31,10 @@ class GalaxyMap {
   show(message) {
     this.observer.observe(this.paper); // again, where the map had left
     HUB.maps.set(message.id, this);
-    const sameMap = this.message && this.message.place === message.place;
+    const sameMap = this.message && this.message.place === message.place && this.message.mark === message.mark;
     if (sameMap && this.message.stamp === message.stamp) return;
-    if (!this.message || this.message.grouping !== message.grouping) this.hidden.clear();
+    if (!this.message) this.hidden = hiddenInAddress(message);
+    else if (this.message.grouping !== message.grouping) this.hidden.clear();
     this.message = message;
     this.points = readPoints(message);
     this.detail = null;
@@ -61,15 +62,16 @@ class GalaxyMap {
     const width = Math.round(box.width * ratio), height = Math.round(box.height * ratio);
     if (!width || !height) return;
     if (!this.sheet || this.sheet.width !== width || this.sheet.height !== height) {
-      const before = this.sheet;
+      const whole = this.sheet && this.view && this.viewOf(this.message.extent).scale;
       this.sheet = makePaper(this.find("canvas.points"), width, height);
       const marks = this.find("canvas.marks");
       marks.width = width;
       marks.height = height;
       this.ratio = ratio;
-      if (before && this.view) this.view.scale *= Math.min(width / before.width, height / before.height);
+      // the same part of the map, and the same again when the window is as large as before
+      if (whole) this.view.scale *= this.viewOf(this.message.extent).scale / whole;
     }
-    if (this.message && !this.view) this.fit();
+    if (this.message && !this.view) this.takePlace(placeInAddress(this));
     this.draw();
   }
 
@@ -80,7 +82,25 @@ class GalaxyMap {
   }
 
   fit() {
-    this.view = this.viewOf(this.message.extent);
+    this.takePlace("");
+  }
+
+  /** What part of the map is on the screen, whatever the size of that: its middle as shares of the map, and how many times
+      larger than the whole map it is drawn. Nothing for the whole map. */
+  placeShown() {
+    const [x0, x1, y0, y1] = this.message.extent, { x, y, scale } = this.view;
+    const zoom = scale / this.viewOf(this.message.extent).scale, digits = 3 + Math.ceil(Math.log10(Math.max(1, zoom)));
+    const middle = [(x - x0) / (x1 - x0), (y - y0) / (y1 - y0)].map((share) => Number(share.toFixed(digits)));
+    const place = [...middle, Number(zoom.toPrecision(4))].join("_");
+    return place === "0.5_0.5_1" ? "" : place;
+  }
+
+  /** Show such a part; the whole map where it is none. */
+  takePlace(place) {
+    const [x0, x1, y0, y1] = this.message.extent, whole = this.viewOf(this.message.extent);
+    const [x, y, zoom, ...rest] = place.split("_").map(Number);
+    const known = rest.length === 0 && [x, y].every((share) => share >= -0.5 && share <= 1.5) && zoom >= 0.4 && zoom <= MAX_ZOOM;
+    this.view = known ? { x: x0 + x * (x1 - x0), y: y0 + y * (y1 - y0), scale: zoom * whole.scale } : whole;
     this.changed();
   }
 
@@ -248,18 +268,19 @@ class GalaxyMap {
     note.hidden = !text;
   }
 
-  /** Ask for the points and pictures of the part on the screen, once the view has come to rest. */
+  /** Put the part on the screen into the address, and ask for its points and pictures, once the view has come to rest. */
   askForDetail(wait) {
     clearTimeout(this.asking);
-    if (!this.message || !(this.message.sampled || HUB.pictures)) return;
     this.asking = setTimeout(() => {
-      if (!this.sheet || !this.view) return;
+      if (!this.message || !this.sheet || !this.view) return;
+      const address = keepInAddress(this);
+      if (!address && !(this.message.sampled || HUB.pictures)) return;
       const shown = this.extentShown(), pad = this.message.sampled ? 0.25 : 0;
       const grow = (a, b) => [a - pad * (b - a), b + pad * (b - a)];
       const spacing = ((PICTURE_PX + PICTURE_GAP) * this.ratio) / this.view.scale;
       send(this.message.group, "view", {
         map: this.message.id, extent: shown, covers: [...grow(shown[0], shown[1]), ...grow(shown[2], shown[3])],
-        spacing, pictures: HUB.pictures, stamp: this.message.stamp,
+        spacing, pictures: HUB.pictures, stamp: this.message.stamp, address,
       });
     }, wait);
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ from galaxy_core import map_layers
 from galaxy_core.artifacts import Layers
 from galaxy_core.map_layers import Extent
 from pages.views import words
-from pages.views.colouring import Colouring, category_colours, grey
+from pages.views.colouring import Colouring, grey
+from pages.views.outlines import mark_of
 
 # by theme: dark or not, and whether contrast counts more than comfort
 BACKGROUNDS = {(True, False): "#0b0e17", (False, False): "#ffffff", (True, True): "#000000", (False, True): "#ffffff"}
@@ -194,6 +196,8 @@ def _pack_map(look: MapLook, drawn: Drawn, colouring: Colouring, stamp: str) -> 
         "nothing": colouring.nothing,
         "n_nothing": int(drawn.counts[-1]),
         "extent": list(vars(drawn.extent).values()),
+        "mark": mark_of(drawn.extent),
+        "groups": f"{zlib.crc32(repr((colouring.title, colouring.keys)).encode()):08x}",
     }
     points = point_arrays(drawn.x, drawn.y, drawn.rows, drawn.codes, len(palette) - 1, drawn.extent)
     if drawn.density is not None:
@@ -216,8 +220,7 @@ def point_arrays(
 
 def palette_of(colouring: Colouring, dark: bool) -> list[str]:
     """Its colours; the last is for galaxies without group or value."""
-    colours = category_colours(len(colouring.names), dark) if colouring.values is None else colouring.ramp
-    return [*colours, grey(dark)]
+    return [*(colouring.colours(dark) if colouring.values is None else colouring.ramp), grey(dark)]
 
 
 def paint_codes(colouring: Colouring, rows: np.ndarray | slice = slice(None)) -> np.ndarray:

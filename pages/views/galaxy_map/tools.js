@@ -70,7 +70,7 @@ function drawLegend(map) {
     const code = Number(button.dataset.code);
     map.hidden.has(code) ? map.hidden.delete(code) : map.hidden.add(code);
     paintHidden();
-    map.draw();
+    map.changed();
   };
   paintHidden();
 }
