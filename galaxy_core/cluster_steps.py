@@ -33,6 +33,7 @@ from galaxy_core.placer import PlaceOthers
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.splits import TRAIN
+from galaxy_core.stability import DRAWN
 from galaxy_core.steps import Embedded, classes_of, make_part, plain, vectors_file
 from galaxy_core.vectors import VectorError
 
@@ -45,13 +46,20 @@ def make_clusters(
     """Every clustering of the config, scored; the last step's result is ``{"clusterings", "notes", "made_of"}``.
 
     One that cannot be made, or that finds no cluster, leaves all galaxies unclustered, with a note, unless its name is
-    in ``asked``: then it is an error. Galaxies that are not fitted on are placed by ``engine``.
+    in ``asked``: then it is an error. One whose space needs classes is left out while the catalog has none. Galaxies
+    that are not fitted on are placed by ``engine``.
     """
-    names = list(config.clusterings)
+    has_classes = classes_of(galaxies.table) is not None
+    chosen, left_out = {}, []
+    for name, settings in config.clusterings.items():
+        if not has_classes and name not in asked and spaces.uses_classes(settings["space"]):
+            left_out.append(name)
+            continue
+        check_settings(settings, has_classes)
+        chosen[name] = settings
+    names = list(chosen)
     progress("clusters", 0, len(names))
-    for settings in config.clusterings.values():
-        check_settings(settings, classes_of(galaxies.table) is not None)
-    wanted = {settings["space"] for settings in config.clusterings.values()} - {EMBEDDING}
+    wanted = {settings["space"] for settings in chosen.values()} - {EMBEDDING}
     made = {space: make_space(staging, galaxies, space, config.seed, progress, engine) for space in sorted(wanted)}
     made_of = {
         name: fingerprint_of(
@@ -59,19 +67,25 @@ def make_clusters(
             made[settings["space"]].fingerprint if settings["space"] in made else galaxies.fingerprint,
             galaxies.fingerprint,
             {"seed": config.seed, **settings},
+            *([DRAWN] if settings.get("stability") or settings.get("redraws") else []),
             *([list(galaxies.answer_columns)] if galaxies.answer_columns else []),
             *galaxies.sampled,
         )
-        for name, settings in config.clusterings.items()
+        for name, settings in chosen.items()
     }
-    step = begin_step(staging, "clusters", fingerprint_of(galaxies.model, made_of), ("clusters.parquet",))
+    inputs = fingerprint_of(galaxies.model, made_of, *([left_out] if left_out else []))
+    step = begin_step(staging, "clusters", inputs, ("clusters.parquet",))
     columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
     result: dict = {"clusterings": {}, "notes": [], "made_of": made_of}
+    for name in left_out:
+        space = config.clusterings[name]["space"]
+        why = f"its space {space} separates known classes, and this catalog has none"
+        result["notes"].append(f"The clustering {name} was left out: {why}.")
     published = {} if step.done else _published(staging, made_of)
     shuffled: dict = {}
     for done, name in enumerate(names if not step.done else ()):
         progress("clusters", done, len(names))
-        settings = {"seed": config.seed, **config.clusterings[name]}
+        settings = {"seed": config.seed, **chosen[name]}
         about = made[settings["space"]].result if settings["space"] in made else {}
         trials = Trials(galaxies.of_sample(), settings, config.seed, shuffled, progress)
         parts, in_file = staging.work / step.name, settings["space"] == EMBEDDING
@@ -196,7 +210,7 @@ def _cluster(
     except VectorError as error:
         if asked:
             raise
-        notes.append(f"all galaxies are unclustered, because {error}")
+        notes.append(f"{clustering.BECAUSE}{error}")
         nobody = np.full(len(vectors), clustering.UNCLUSTERED, np.int32)
         fitted = clustering.Clustering(nobody, np.zeros(len(vectors), np.float32), method, settings.get("params", {}))
     if asked and fitted.n_clusters == 0:

@@ -14,7 +14,7 @@ from galaxy_core import clustering, spaces
 from galaxy_core.image_steps import Progress
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.splits import TRAIN
-from galaxy_core.stability import measure_null, measure_stability
+from galaxy_core.stability import Fit, measure_null, measure_stability, refit_of
 from galaxy_core.steps import Embedded, classes_of
 
 REFIT_STARTS = 1
@@ -55,28 +55,34 @@ class Trials:
             The space it was fitted in.
         """
         measured: dict = {}
-        space, seed = self.settings["space"], self.settings["seed"]
-        starts = {"n_init": REFIT_STARTS} if "n_init" in fitted.params else {}
+        method, space, seed = self.settings["method"], self.settings["space"], self.settings["seed"]
+        params = self._again(fitted)
+        refit_params = {**params, **({"n_init": REFIT_STARTS} if "n_init" in params else {})}
+        refit = refit_of(method, refit_params, len(fitted.labels))
+        about = {"space": space, "params": refit_params}
         if n_refits := self.settings.get("stability", 0):
-            params = {**fitted.params, **starts}
-            found = measure_stability(self._refit(params), fitted_on, fitted.labels, seed, n_refits)
-            measured["stability"] = {**found, "space": space, "params": params}
+            found = measure_stability(refit, fitted_on, fitted.labels, seed, n_refits)
+            measured["stability"] = {**found, **about}
         if n_redraws := self.settings.get("redraws", 0):
-            # not as used: what a method reads from the galaxies, such as eps, it reads again in each space
-            params = {**self.settings.get("params", {}), **starts}
             rows = np.arange(len(fitted.labels), dtype=np.float32)[:, None]  # whole numbers up to 2**24 are exact
-            found = measure_stability(self._redraw(params, n_redraws), rows, fitted.labels, seed, n_redraws)
-            measured["stability_redrawn"] = {**found, "space": space, "params": params}
+            found = measure_stability(self._redraw(refit, n_redraws), rows, fitted.labels, seed, n_redraws)
+            measured["stability_redrawn"] = {**found, **about}
         if self.settings.get("null"):
-            measured["null"] = self._measure_null(seed)
+            measured["null"] = self._measure_null(params, seed)
         return measured
 
-    def _measure_null(self, seed: int) -> dict:
+    def _again(self, fitted: clustering.Clustering) -> dict:
+        """The parameters as used, without what was read from the galaxies: that is read again, wherever a fit is."""
+        asked = self.settings.get("params", {})
+        return {name: value for name, value in fitted.params.items() if name != "eps" or asked.get(name) is not None}
+
+    def _measure_null(self, params: dict, seed: int) -> dict:
         """`measure_null`, and the strict silhouette of what is found there in the shuffled embedding itself."""
         inside: list[float] = []
 
         def fit(embedding: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-            vectors, labels = self._shuffled_fit(embedding, seed)
+            vectors = self._shuffled(embedding, seed)
+            labels = clustering.fit_clustering(self.settings["method"], vectors, seed, **params).labels
             if self.settings["space"] != spaces.EMBEDDING:
                 inside.append(float(measure_silhouettes(embedding, labels, seed).values.mean(dtype=np.float64)))
             return vectors, labels
@@ -84,36 +90,31 @@ class Trials:
         null = measure_null(fit, self.galaxies.vectors, seed)
         return {**null, "strict_embedding": inside[0] if inside else null["strict"]}
 
-    def _refit(self, params: dict):
-        return lambda vectors, seed: clustering.fit_clustering(self.settings["method"], vectors, seed, **params).labels
-
-    def _redraw(self, params: dict, n_redraws: int):
-        """A refit that gets the rows of the galaxies drawn, repeats among them, and makes their space anew."""
+    def _redraw(self, refit: Fit, n_redraws: int) -> Fit:
+        """A refit that gets the rows of the galaxies drawn, and makes their space anew."""
         classes, train_mask = classes_and_mask(self.galaxies.table)
         done = 0
 
         def fit(drawn: np.ndarray, seed: int) -> np.ndarray:
             nonlocal done
             self.progress("redraws", done, n_redraws)
-            rows, place = np.unique(drawn[:, 0].astype(np.int64), return_inverse=True)
+            rows = drawn[:, 0].astype(np.int64)
             known = None if classes is None else classes[rows]
-            made = spaces.fit_space(
-                self.settings["space"], self.galaxies.vectors[rows], seed, known, train_mask[rows]
-            ).vectors[place]
-            labels = clustering.fit_clustering(self.settings["method"], made, seed, **params).labels
+            made = spaces.fit_space(self.settings["space"], self.galaxies.vectors[rows], seed, known, train_mask[rows])
+            labels = refit(made.vectors, seed)
             done += 1
             self.progress("redraws", done, n_redraws)
             return labels
 
         return fit
 
-    def _shuffled_fit(self, embedding: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        space, params = self.settings["space"], self.settings.get("params", {})  # eps, say, is read from these galaxies
+    def _shuffled(self, embedding: np.ndarray, seed: int) -> np.ndarray:
+        """The space of a shuffled embedding."""
+        space = self.settings["space"]
         if (space, seed) not in self.shuffled:
             made = spaces.fit_space(space, embedding, self.space_seed, *classes_and_mask(self.galaxies.table))
             self.shuffled[space, seed] = made.vectors
-        vectors = self.shuffled[space, seed]
-        return vectors, clustering.fit_clustering(self.settings["method"], vectors, seed, **params).labels
+        return self.shuffled[space, seed]
 
 
 def classes_and_mask(table: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray]:

@@ -156,7 +156,7 @@ def add_clusterings(
 
     def change(config: PipelineConfig) -> PipelineConfig:
         limit = config.fit_limit if fit_limit is None else fit_limit
-        return replace(config, clusterings={**config.clusterings, **clusterings}, fit_limit=limit)
+        return replace(config.with_clusterings(clusterings), fit_limit=limit)
 
     return rerun_steps(root, name, change, progress, clusterings, engine)
 
@@ -170,7 +170,7 @@ def remove_clustering(
         if clustering not in config.clusterings:
             known = ", ".join(config.clusterings) or "none"
             raise ArtifactError(f"{name} has no clustering {clustering!r}; it has {known}.")
-        return replace(config, clusterings={n: s for n, s in config.clusterings.items() if n != clustering})
+        return config.without_clustering(clustering)
 
     return rerun_steps(root, name, change, progress, engine=engine)
 
@@ -196,6 +196,14 @@ def add_embedding(
                 f"{catalog.layout}:{catalog.source} is not, or no longer, what {artifacts.shown(root, name)} was made"
                 f" from; make it again with `{artifacts.mend_command(root, name, manifest)}`."
             )
+        described = describe_embedder(embedder)
+        stored = manifest.config["models"].get(manifest.model, {})
+        if embedder.name == manifest.model and stored.get("fingerprint", "") != described["fingerprint"]:
+            raise ArtifactError(
+                f"{artifacts.shown(root, name)} was embedded by other weights called {embedder.name}, or on another"
+                " kind of device; give the folder of these a name of its own, or make the catalog again with"
+                f" `{artifacts.mend_command(root, name, manifest)}`."
+            )
         extra = f"embedding_{embedder.name}"
         steps = [adopt_step(staging, step) for step in _embedding_steps(manifest) if step != extra]
         table = artifacts.read_table(root, name, "catalog")
@@ -206,7 +214,7 @@ def add_embedding(
                 raise ArtifactError(
                     f"Images of {name} changed on disk while they were embedded; run the command again."
                 )
-        models = {**manifest.config["models"], embedder.name: describe_embedder(embedder)}
+        models = {**manifest.config["models"], embedder.name: described}
         manifest = replace(manifest, config={**manifest.config, "models": models})
         return _finish(staging, manifest, table, config, steps, progress, engine=engine)
 

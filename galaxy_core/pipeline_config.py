@@ -58,6 +58,8 @@ class PipelineConfig:
         placed (`galaxy_core.sampling`); 0 for never.
     n_trees : int
         Of the isolation forest that looks for unusual galaxies.
+    added : tuple of str
+        Names of the clusterings that people made, or made otherwise: a rerun of the pipeline keeps these as they are.
     """
 
     seed: int = 0
@@ -67,6 +69,7 @@ class PipelineConfig:
     clusterings: dict = field(default_factory=_default_clusterings)
     fit_limit: int = DEFAULT_FIT_LIMIT
     n_trees: int = N_TREES
+    added: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_seed(self.seed)  # at once: a map or clustering that cannot be made would be a note
@@ -76,21 +79,42 @@ class PipelineConfig:
         """The config a manifest was made with."""
         names = ("seed", "limit", "projections", "clusterings", "fit_limit", "n_trees")
         values = {name: config[name] for name in names if name in config}
-        return cls(images=ImageSettings(**config.get("images", {})), **values)
+        added = tuple(config.get("added", ()))
+        return cls(images=ImageSettings(**config.get("images", {})), added=added, **values)
+
+    def with_clusterings(self, clusterings: dict) -> PipelineConfig:
+        """The same with more clusterings, or some of them made otherwise."""
+        added = {name for name in clusterings if not made_alike(clusterings[name], self.clusterings.get(name, {}))}
+        added = tuple(sorted(added.union(self.added)))
+        return replace(self, clusterings={**self.clusterings, **clusterings}, added=added)
+
+    def without_clustering(self, name: str) -> PipelineConfig:
+        """The same without a clustering."""
+        left = {other: settings for other, settings in self.clusterings.items() if other != name}
+        return replace(self, clusterings=left, added=tuple(other for other in self.added if other != name))
+
+
+def made_alike(settings: dict, others: dict) -> bool:
+    """Whether two clusterings are made in the same way, whatever they are put to and whichever their seeds."""
+    return all(settings.get(key) == others.get(key) for key in ("method", "space", "params"))
 
 
 def keep_added(config: PipelineConfig, published: Manifest | None) -> PipelineConfig:
     """The config with what people added to what is published: a rerun must not lose it.
 
-    That is whole clusterings and, where one of the config is made as it was, what it was put to and its own seed.
+    That is whole clusterings, also under a name that the config has, and, where one of the config is made as it was,
+    what it was put to and its own seed.
     """
-    before = published.config.get("clusterings", {}) if published else {}
-    clusterings = dict(config.clusterings)
-    for name, settings in before.items():
+    if published is None:
+        return config
+    added, clusterings = tuple(published.config.get("added", ())), dict(config.clusterings)
+    for name, settings in published.config.get("clusterings", {}).items():
         wanted = clusterings.get(name, settings)
-        if all(settings.get(key) == wanted.get(key) for key in ("method", "space", "params")):
+        if made_alike(settings, wanted):
             clusterings[name] = {**wanted, **settings}
-    return replace(config, clusterings=clusterings)
+        elif name in added:
+            clusterings[name] = settings
+    return replace(config, clusterings=clusterings, added=added)
 
 
 def package_versions() -> dict:

@@ -91,12 +91,11 @@ def measure_silhouettes(
     for start in range(0, len(points), n_rows):
         rows = np.arange(start, min(start + n_rows, len(points)))
         totals, counts = distances_by_cluster(points, rows, reference, cluster, group)
-        values[clustered[rows]] = silhouettes_of(totals.sum(axis=2), counts.sum(axis=2), cluster[rows])
+        total, count = totals.sum(axis=2), counts.sum(axis=2)
+        values[clustered[rows]] = silhouettes_of(total, count, cluster[rows])
         for part in range(N_GROUPS if sampled else 0):
-            kept = np.arange(N_GROUPS) != part
-            sum_without[part] += silhouettes_of(
-                totals[:, :, kept].sum(2), counts[:, :, kept].sum(2), cluster[rows]
-            ).sum()
+            without = total - totals[:, :, part], count - counts[:, :, part]
+            sum_without[part] += silhouettes_of(*without, cluster[rows]).sum()
 
     means = sum_without / len(vectors)
     share_unseen = 1 - len(reference) / len(points)  # a sample of nearly everything is nearly exact
@@ -136,22 +135,24 @@ def distances_by_cluster(
     -------
     totals, counts : float64 arrays, shape (n_rows, n_clusters, n_groups)
     """
+    from scipy.sparse import csr_matrix
     from sklearn.metrics.pairwise import euclidean_distances
 
     n_clusters, n_groups = int(cluster.max()) + 1, int(group.max()) + 1
     column = cluster[reference] * n_groups + group
-    indicator = np.zeros((len(reference), n_clusters * n_groups))
-    indicator[np.arange(len(reference)), column] = 1
-
-    distances = euclidean_distances(points[rows], points[reference])
+    # sparse: a table of all clusters for each reference galaxy would grow with the product of the two
+    gather = csr_matrix(
+        (np.ones(len(reference)), (column, np.arange(len(reference)))), (n_clusters * n_groups, len(reference))
+    )
+    distances = euclidean_distances(points[reference], points[rows])
     position = np.minimum(np.searchsorted(reference, rows), len(reference) - 1)
     itself = reference[position] == rows
     # to itself the distance is 0, but its square, expanded, leaves a rounding error there
-    distances[np.flatnonzero(itself), position[itself]] = 0
-    counts = np.tile(indicator.sum(axis=0), (len(rows), 1))
+    distances[position[itself], np.flatnonzero(itself)] = 0
+    counts = np.tile(np.bincount(column, minlength=n_clusters * n_groups).astype(np.float64), (len(rows), 1))
     counts[np.flatnonzero(itself), column[position[itself]]] -= 1
     shape = (len(rows), n_clusters, n_groups)
-    return (distances @ indicator).reshape(shape), counts.reshape(shape)
+    return (gather @ distances).T.reshape(shape), counts.reshape(shape)
 
 
 def silhouettes_of(totals: np.ndarray, counts: np.ndarray, own: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Is a cluster a population or an accident? Two tests that any method can fail.
 
-*Stability*: the galaxies are drawn again with replacement and clustered anew; a real cluster comes back. *The null*:
-the same method on an embedding whose features were shuffled, each on its own, so that no two are related any more; what
-it finds there is what it finds in nothing.
+*Stability*: galaxies are drawn again with replacement, and those drawn are clustered anew; a real cluster comes back.
+*The null*: the same method on an embedding whose features were shuffled, each on its own, so that no two are related
+any more; what it finds there is what it finds in nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from galaxy_core.clustering import UNCLUSTERED
+from galaxy_core.clustering import UNCLUSTERED, fit_clustering, scaled_params
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.vectors import VectorError, check_length, check_vectors
 
 N_REFITS = 10
 DISSOLVED = 0.5
 """A cluster whose best match overlaps it less than this has dissolved (Hennig 2007, section 3)."""
+
+DRAWN = "each drawn galaxy once"
+"""What a refit is made of. Part of what tells measured stabilities from others, so that another rule measures anew."""
 
 Fit = Callable[[np.ndarray, int], np.ndarray]
 """Vectors (m, n_features) and a seed -> labels (m,)."""
@@ -28,15 +31,18 @@ FitSpace = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 def measure_stability(fit: Fit, vectors: np.ndarray, labels: np.ndarray, seed: int, n_refits: int = N_REFITS) -> dict:
     """Cluster bootstrap samples and see which clusters come back (Hennig 2007, Comput. Stat. Data Anal. 52, 258).
 
-    Each sample draws as many galaxies as there are, with replacement; ``fit`` gets the repeats too, so that absolute
-    parameters such as a least cluster size keep their meaning. Clusterings are then compared over the galaxies drawn at
-    least once, each counted once. A refit that cannot be made (`VectorError`) has found nothing.
+    Each sample draws as many galaxies as there are, with replacement; ``fit`` gets those drawn, each once (about 63 %),
+    and clusterings are compared over these. A galaxy that is there twice has a neighbour at no distance at all: to a
+    method that goes by density, such as HDBSCAN, every repeat is a crowd, and what it then finds is an artefact of the
+    drawing. Hennig names these multiple points, and his own ``fpc::clusterboot`` leaves them out, too, unless told
+    (``multipleboot=FALSE``). Parameters that count galaxies must be brought to the number of those given, as `refit_of`
+    does. A refit that cannot be made (`VectorError`) has found nothing.
 
     Parameters
     ----------
     fit : callable
-        ``fit(vectors, seed) -> labels``, the clustering that is judged: method and parameters. It may make its own
-        space from the embedding, and then that is part of what must be stable.
+        ``fit(vectors, seed) -> labels``, the clustering that is judged: method and parameters, most often from
+        `refit_of`. It may make its own space from the embedding, and then that is part of what must be stable.
     vectors : array, shape (n_galaxies, n_features)
         What ``fit`` takes.
     labels : int array, shape (n_galaxies,)
@@ -61,9 +67,8 @@ def measure_stability(fit: Fit, vectors: np.ndarray, labels: np.ndarray, seed: i
     rng = np.random.default_rng(seed)
     overlaps, agreements = np.full((n_refits, len(names)), np.nan), []
     for refit in range(n_refits if len(names) else 0):
-        drawn = np.sort(rng.integers(0, len(vectors), len(vectors)))
-        once, first = np.unique(drawn, return_index=True)
-        found = refit_labels(fit, vectors[drawn], int(rng.integers(2**31)))[first]
+        once = np.unique(rng.integers(0, len(vectors), len(vectors)))
+        found = refit_labels(fit, vectors[once], int(rng.integers(2**31)))
         overlaps[refit] = best_jaccard(labels[once], found, names)
         agreements.append(float(adjusted_rand_score(labels[once], found)))
     if len(np.unique(labels)) < 2:
@@ -76,6 +81,26 @@ def measure_stability(fit: Fit, vectors: np.ndarray, labels: np.ndarray, seed: i
         "jaccard": {name: float(values.mean()) if len(values) else None for name, values in measured.items()},
         "dissolved": {name: int((values < DISSOLVED).sum()) for name, values in measured.items()},
     }
+
+
+def refit_of(method: str, params: dict, n_galaxies: int) -> Fit:
+    """A method as it is fitted to some of the galaxies: parameters that count these are brought to their share.
+
+    Parameters
+    ----------
+    method : str
+        See `galaxy_core.clustering.fit_clustering`.
+    params : dict
+        Those for all galaxies. What is not given is read from the galaxies of each refit, such as ``eps``.
+    n_galaxies : int
+        All of them.
+    """
+
+    def fit(vectors: np.ndarray, seed: int) -> np.ndarray:
+        scaled = scaled_params(method, params, len(vectors) / n_galaxies, vectors.shape[1])
+        return fit_clustering(method, vectors, seed, **scaled).labels
+
+    return fit
 
 
 def refit_labels(fit: Fit, vectors: np.ndarray, seed: int) -> np.ndarray:

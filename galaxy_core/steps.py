@@ -24,7 +24,7 @@ from galaxy_core.clustering import check_params
 from galaxy_core.engine import Engine
 from galaxy_core.image_steps import PIPELINE_VERSION, Progress, read_staged_embedding
 from galaxy_core.place_steps import placing, remove_parts
-from galaxy_core.placer import PlaceOthers
+from galaxy_core.placer import PlaceOthers, place_others
 from galaxy_core.sampling import draw_sample
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.splits import TRAIN
@@ -113,7 +113,10 @@ def make_projections(
     inputs = fingerprint_of(PIPELINE_VERSION, *made_of)
     step = begin_step(staging, "projections", inputs, ("projections.parquet",))
     classes = classes_of(galaxies.table)
-    names = [n for n, p in config.projections.items() if p["method"] != "lda" or classes is not None]
+    names = [n for n, p in config.projections.items() if p["method"] != "lda" or classes is not None or n in asked]
+    for name in asked if step.done else ():
+        if name in config.projections and name not in step.result["projections"]:
+            _project(galaxies, classes, config, name, place_others)  # says why there is none
     columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
     result: dict = {"projections": {}, "notes": []}
     for done, name in enumerate(names if not step.done else ()):

@@ -188,8 +188,8 @@ def run_sweep(
         done, notes, total = len(made), [], len(values) * len(seeds)
         progress("sweep", done, total)
         parts = partial(_parts, staging, query, progress, engine)
-        vectors = _space(root, manifest, space, table, parts) if missing else np.empty((0, 1), np.float32)
-        sample = draw_sample(vectors, manifest.config.get("fit_limit", 0), manifest.seed)
+        sample = _sample(root, manifest) if missing else None
+        vectors = _space(root, manifest, space, table, sample, parts) if missing else np.empty((0, 1), np.float32)
         classes = scored_classes(table, space)
         for value, seed in missing:
             place = parts(value, seed)
@@ -221,11 +221,20 @@ def _parts(staging: Staging, query: dict, progress: Progress, engine: Engine | N
     return placing(staging.work / SWEEP, fingerprint_of(query, of)[:16], None, progress, engine)
 
 
+def _sample(root: str | Path, manifest: artifacts.Manifest) -> np.ndarray | None:
+    """Rows to fit on: those that the catalog's clusterings were, drawn in the embedding whatever the space."""
+    if not sampled_of(manifest):
+        return None
+    _, embedding = artifacts.read_embedding(root, manifest.name, manifest.model)
+    return draw_sample(embedding, manifest.config["fit_limit"], manifest.seed)
+
+
 def _space(
     root: str | Path,
     manifest: artifacts.Manifest,
     space: str,
     table: pd.DataFrame,
+    sample: np.ndarray | None,
     parts: Callable[..., PlaceOthers],
 ) -> np.ndarray:
     """The vectors of a space: as published where they were made of this embedding, else made now."""
@@ -239,6 +248,5 @@ def _space(
         except ArtifactError:
             pass  # made again from the embedding
     _, embedding = artifacts.read_embedding(root, manifest.name, manifest.model)
-    sample = draw_sample(embedding, manifest.config.get("fit_limit", 0), manifest.seed)
     place_stage = partial(parts, "space")
     return spaces.fit_space(space, embedding, manifest.seed, *classes_and_mask(table), sample, place_stage).vectors

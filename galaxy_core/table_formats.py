@@ -27,7 +27,8 @@ UCDS = {
     "class": "src.class",
     "redshift": "src.redshift",
 }
-UCD_ENDINGS = {"_label": "meta.code.member", "_membership": "stat.likelihood"}  # of the columns of clusterings
+# Of the columns of clusterings; a membership is no likelihood, and a probability by one method alone.
+UCD_ENDINGS = {"_label": "meta.code.member", "_membership": "stat.value"}
 VOTABLE_TYPES = {"b": "boolean", "i2": "short", "i4": "int", "i8": "long", "f4": "float", "f8": "double"}
 FITS_MAX_COLUMNS = 999
 FITS_MAX_NAME = 60

@@ -85,7 +85,7 @@ def draw_marks(galaxies):
 @st.fragment(key="hover")
 def draw_hover(galaxies):
     """The picture under the mouse."""
-    component.draw_hover(galaxies, galaxies.name, lambda row: list(card.main_facts(galaxies, row).values()))
+    component.draw_hover(galaxies, galaxies.name, lambda row: card.lines_under_mouse(galaxies, row))
 
 
 @st.fragment(key="view")

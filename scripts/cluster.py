@@ -57,7 +57,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--method", choices=METHODS, help="unless given, what the name begins with")
     add("--space", help="where to cluster (embedding)")
     add("--param", "--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the method")
-    add("--name", "--clustering", metavar="NAME", help="what the clustering is called (method, k and space)")
+    add(
+        "--name",
+        "--clustering",
+        metavar="NAME",
+        help="what the clustering is called (method, k and space, and v2 where that is another's name)",
+    )
     add("--seed", type=int, nargs="+", default=[], metavar="N", help="of the method; several make several fits")
     add("--stability", type=int, nargs="?", const=10, default=0, metavar="N", help="refit N bootstrap samples (10)")
     add(
@@ -88,8 +93,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error("--seed, --stability, --redraws and --fit-limit cannot be negative")
     if max([0, *options.seed]) > LARGEST_SEED:
         parser.error(f"--seed takes numbers up to {LARGEST_SEED:,}")
-    if options.sweep and ("=" not in options.sweep or options.stability or options.redraws or options.null):
-        parser.error("--sweep takes KEY=VALUES, and none of --stability, --redraws and --null")
+    not_swept = options.stability or options.redraws or options.null or options.remove
+    if options.sweep and ("=" not in options.sweep or not_swept):
+        parser.error("--sweep takes KEY=VALUES, and none of --stability, --redraws, --null and --remove")
+    if options.sweep and options.fit_limit is not None:
+        parser.error("--sweep fits on as many galaxies as the catalog's clusterings do, and takes no --fit-limit")
     options.params = parse_settings(parser, options.param, "--param")
     return options
 
@@ -102,7 +110,15 @@ def names_and_settings(options: argparse.Namespace) -> dict[str, dict]:
         parts += [options.space.replace("=", "") if options.space != "embedding" else ""]
         name = "_".join(filter(None, parts))
     settings: dict = {"method": options.method, "space": options.space, "params": options.params}
-    settings = stored_settings(options) or settings
+    known = known_clusterings(options)
+    if options.stored and name not in known:
+        raise ArtifactError(
+            f"{options.catalog} has no clustering {name!r}; say how to make it, with --method and --space."
+        )
+    if not options.name:
+        name = free_name(name, settings, known)
+    if options.stored or made_by(known.get(name, settings)) == made_by(settings):
+        settings = dict(known.get(name, settings))  # with what it was put to before
     settings |= {"stability": options.stability} if options.stability else {}
     settings |= {"redraws": options.redraws} if options.redraws else {}
     settings |= {"null": True} if options.null else {}
@@ -112,18 +128,25 @@ def names_and_settings(options: argparse.Namespace) -> dict[str, dict]:
     return {check_name(n, "clustering"): {**settings, "seed": s} for n, s in zip(names, options.seed, strict=True)}
 
 
-def stored_settings(options: argparse.Namespace) -> dict:
-    """Those of the clustering that is named and nothing more said of; empty where there is none of this name."""
-    if not options.stored:
-        return {}
+def known_clusterings(options: argparse.Namespace) -> dict[str, dict]:
+    """Name and settings of every clustering that the catalog has."""
     from galaxy_core.artifacts import read_manifest
 
-    known = read_manifest(options.artifacts, options.catalog).config.get("clusterings", {})
-    if options.name not in known and options.method not in METHODS:
-        raise ArtifactError(
-            f"{options.catalog} has no clustering {options.name!r}; say how to make it, with --method and --space."
-        )
-    return dict(known.get(options.name, {}))
+    return read_manifest(options.artifacts, options.catalog).config.get("clusterings", {})
+
+
+def free_name(name: str, settings: dict, known: dict[str, dict]) -> str:
+    """``name``, or ``name_v2``, ... where a clustering that is made otherwise has it: none is lost unasked."""
+    number, found = 1, name
+    while found in known and made_by(known[found]) != made_by(settings):
+        number += 1
+        found = f"{name}_v{number}"
+    return found
+
+
+def made_by(settings: dict) -> tuple:
+    """What tells a clustering from others, whatever it is put to and whichever its seed."""
+    return settings["method"], settings["space"], settings.get("params", {})
 
 
 def run(options: argparse.Namespace, engine: Engine) -> None:

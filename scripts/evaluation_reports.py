@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tqdm import tqdm
 
+from galaxy_core.percent import percent
+
 
 def print_scores(scores: dict) -> None:
     """The headline numbers as tables, the strict ones first."""
@@ -25,7 +27,7 @@ def print_scores(scores: dict) -> None:
         for space, score in ((row["space"], row["fitted_space"]), ("embedding", row["embedding"])):
             clustered = "-" if score["clustered"] is None else f"{score['clustered']:.3f}"
             print(
-                f"{name}: {row['n_clusters']} clusters, coverage {row['coverage']:.1%}; silhouette in {space}: "
+                f"{name}: {row['n_clusters']} clusters, coverage {percent(row['coverage'])}; silhouette in {space}: "
                 f"{score['strict']:.3f} strict, {clustered} over clustered galaxies only"
             )
 

@@ -55,7 +55,8 @@ def main() -> int:
         from galaxy_core.pipeline import rerun_steps
 
         with engine_of(options) as engine, Bars() as bars:
-            result = rerun_steps(options.artifacts, options.name, change, bars.progress, engine=engine)
+            asked = [options.projection] if options.projection else []
+            result = rerun_steps(options.artifacts, options.name, change, bars.progress, asked, engine)
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from galaxy_core.artifacts import root_of
 from galaxy_core.errors import GalaxyError
+from galaxy_core.percent import percent
 from galaxy_core.sampling import fitted_words
 
 _UNITS = {
@@ -87,8 +88,8 @@ def print_headlines(manifest) -> None:
         fitted, embedded = scores["fitted_space"], scores["embedding"]
         low, high = fitted["strict_interval"]
         print(
-            f"{name}: {scores['n_clusters']} clusters hold {scores['coverage']:.1%} of all galaxies; strict silhouette"
-            f" {fitted['strict']:.3f} [{low:.3f}, {high:.3f}] in {clustering['space']}, over all galaxies"
+            f"{name}: {scores['n_clusters']} clusters hold {percent(scores['coverage'])} of all galaxies; strict"
+            f" silhouette {fitted['strict']:.3f} [{low:.3f}, {high:.3f}] in {clustering['space']}, over all galaxies"
             + (f", {embedded['strict']:.3f} in the embedding" if clustering["space"] != "embedding" else "")
             + (f"; AMI with the classes {scores['ami']:.3f}" if scores["ami"] is not None else "")
             + tests_of(scores)
@@ -113,8 +114,8 @@ def tests_of(scores: dict) -> str:
     if redrawn and redrawn["ari"] is not None:
         words += f"; {redrawn['n_refits']} refits with the space made anew agree by an ARI of {redrawn['ari']:.3f}"
     if null:
-        words += f"; on shuffled features it finds {null['n_clusters']} clusters with {null['coverage']:.1%} of all"
-        words += f" galaxies and a strict silhouette of {null['strict']:.3f}"
+        words += f"; on shuffled features it finds {null['n_clusters']} clusters with {percent(null['coverage'])} of"
+        words += f" all galaxies and a strict silhouette of {null['strict']:.3f}"
     return words
 
 
@@ -122,11 +123,11 @@ def print_sweep(fits, notes: list[str]) -> None:
     """A line for each fit of a sweep, and the value at which the strict silhouette is highest."""
     space, method, parameter = fits.loc[0, ["space", "method", "parameter"]]
     print(f"\n{method} in {space}: strict silhouette over all galaxies, with its 95 % interval")
-    print(f"{parameter:>24} {'seed':>6} {'clusters':>9} {'coverage':>9} {'strict':>8} {'interval':>16} {'AMI':>7}")
+    print(f"{parameter:>24} {'seed':>6} {'clusters':>9} {'coverage':>12} {'strict':>8} {'interval':>16} {'AMI':>7}")
     for fit in fits.itertuples():
         interval = f"{fit.strict_low:.3f} to {fit.strict_high:.3f}"
         ami = f"{fit.ami:7.3f}" if fit.ami == fit.ami else f"{'-':>7}"
-        numbers = f"{fit.n_clusters:>9} {fit.coverage:>9.1%} {fit.strict:>8.3f} {interval:>16} {ami}"
+        numbers = f"{fit.n_clusters:>9} {percent(fit.coverage):>12} {fit.strict:>8.3f} {interval:>16} {ami}"
         print(f"{fit.value:>24g} {fit.seed:>6} {numbers}")
     means = fits.groupby("value")["strict"].mean()
     print(f"The strict silhouette is highest, {means.max():.3f}, at {parameter} = {means.idxmax():g}.")

@@ -9,9 +9,9 @@ import pytest
 from card_page import open_card, pictures, stored, words_of, write_back
 from conftest import make_catalog
 
-from galaxy_core import artifacts
+from galaxy_core import artifacts, clustering
 from galaxy_core.images import as_counts
-from pages.views import card, readers, votes
+from pages.views import card, readers, votes, words
 
 # ---------------------------------------------------------------- facts
 
@@ -107,6 +107,20 @@ def test_unusual_is_a_share_of_the_catalog_and_trust_one_number_a_map(tiny_root,
     monkeypatch.setattr(readers.Galaxies, "anomaly", None)
     monkeypatch.setattr(readers.Galaxies, "trust", lambda self, name: None)
     assert not {"Unusual", "Map trust"} & set(card.main_facts(galaxies, 8))
+
+
+def test_under_the_mouse_every_clustering_is_named_and_the_card_says_what_membership_is(tiny_root):
+    galaxies = readers.open_catalog(tiny_root, "tiny")
+    row = int(np.flatnonzero(galaxies.labels("hdbscan") >= 0)[0])
+    kind, *lines = card.lines_under_mouse(galaxies, row)
+    assert kind == card.main_facts(galaxies, row)["Class"]
+    names = [words.name_of(name) for name in galaxies.clustering_names]
+    found = [re.fullmatch(r"(.+): cluster \d+, membership \d\.\d\d", line)[1] for line in lines[: len(names)]]
+    assert found == names and len(set(names)) > 1
+    titles = dict(re.findall(r'<dt title="([^"]*)">([^<]*)</dt>', card.main_html(galaxies, row)))
+    helps = {name: text for text, name in titles.items()}
+    assert "density at which" in helps["HDBSCAN"] and "centre" in helps["k-means (8)"]
+    assert set(clustering.MEMBERSHIP) == set(clustering.METHODS)
 
 
 def test_what_a_catalog_says_is_escaped():

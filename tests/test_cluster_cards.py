@@ -131,6 +131,19 @@ def test_what_is_enriched_and_the_name_that_follows(rng):
     assert cluster_enrichment.suggest_name([by["noise", None]]) == "" == cluster_enrichment.suggest_name(())
 
 
+def test_votes_name_a_cluster_in_the_words_of_the_card():
+    rng = np.random.default_rng(0)
+    high = np.where(np.arange(200) < 50, 0.9, 0.1) + rng.normal(0, 0.01, 200)
+    columns = {
+        "t07_rounded_a18_cigar_shaped_weighted_fraction": high,
+        "t07_rounded_a18_cigar_shaped_debiased": high,
+        "Class11.2": high,
+        "t03_bar_a06_bar_debiased": -high,
+    }
+    found = cluster_enrichment.enrichments(200, np.arange(50), columns, {}, 2)
+    assert sorted(cluster_enrichment.suggest_name(found, list(columns)[1:]).split(", ")) == ["2 arms", "cigar shaped"]
+
+
 def test_of_two_classes_either_can_name_a_cluster():
     codes = np.repeat([0, 1, 1], [50, 50, 100])
     found = cluster_enrichment.enrichments(200, np.arange(50), {}, {"class": (codes, ("few", "many"))}, 2)

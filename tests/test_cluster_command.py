@@ -108,6 +108,18 @@ def test_several_seeds_are_several_clusterings(root, call):
     }
 
 
+def test_a_clustering_that_is_there_is_not_lost_to_one_without_a_name(root, call):
+    words = ("--method", "kmeans", "--param", "n_clusters=3")
+    assert call(root, *words, "--stability", "2")[0] == 0  # other starts than those of the pipeline's kmeans_3
+    assert call(root, *words, "--null")[0] == 0  # the same again, put to one test more
+    stored = artifacts.read_manifest(root, "sample").clusterings
+    starts = {name: stored[name]["params"]["n_init"] for name in stored}
+    assert starts == {"kmeans_3": 2, "kmeans_2": 2, "kmeans_3_v2": 10}
+    assert stored["kmeans_3_v2"]["scores"].keys() >= {"stability", "null"}
+    assert call(root, *words, "--name", "kmeans_3")[0] == 0  # said to be replaced
+    assert artifacts.read_manifest(root, "sample").clusterings["kmeans_3"]["params"]["n_init"] == 10
+
+
 def test_stability_and_the_null_are_measured_where_asked_and_told(root, call):
     words = ("--method", "kmeans", "--space", "pca_3", "--param", "n_clusters=3", "--stability", "4", "--null")
     code, out, error = call(root, *words)
@@ -153,6 +165,8 @@ def test_redraws_of_the_embedding_or_of_nothing_are_refused_in_a_sentence(root, 
     assert code == 1 and "The embedding itself is not made anew" in sentence(error)
     code, _, error = call(root, "--name", "nobody", "--redraws", "2")
     assert code == 1 and "sample has no clustering 'nobody'; say how to make it" in sentence(error)
+    code, _, error = call(root, "--name", "kmeans_12")  # not eight clusters under this name
+    assert code == 1 and "sample has no clustering 'kmeans_12'; say how to make it" in sentence(error)
 
 
 def test_a_space_that_knows_the_classes_is_judged_on_galaxies_it_did_not_learn_from(root, call):
@@ -178,7 +192,8 @@ def test_agreement_with_votes_is_stored_where_there_are_votes(root, call):
     for least in (100, 10):  # fewer answers say nothing
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(agreement.agreement_with_votes, "__defaults__", (least,))
-            assert call(root, "--method", "kmeans", "--param", "n_clusters=3", "--seed", str(least))[0] == 0
+            words = ("--method", "kmeans", "--param", "n_clusters=3", "--name", "kmeans_3", "--seed", str(least))
+            assert call(root, *words)[0] == 0
         found = artifacts.read_manifest(root, "sample").clusterings["kmeans_3"]["scores"]["votes"]
         assert set(found) == ({name} if least < N else set())
     about = found[name]
@@ -256,7 +271,9 @@ def test_one_galaxy(tmp_path, call):
         (["--remove"], "--remove needs --name"),
         (["--method", "kmeans", "--seed", "-1"], "cannot be negative"),
         (["--method", "kmeans", "--seed", "4294967296"], "--seed takes numbers up to 4,294,967,295"),
-        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--null"], "none of --stability, --redraws and --null"),
+        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--null"], "--redraws, --null and --remove"),
+        (["--name", "kmeans_3", "--sweep", "n_clusters=2..4", "--remove"], "--redraws, --null and --remove"),
+        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--fit-limit", "9"], "takes no --fit-limit"),
         (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--redraws"], "none of --stability, --redraws"),
         (["--method", "kmeans", "--redraws", "-2"], "cannot be negative"),
         (["--method", "kmeans", "--param", "n_clusters"], "--param takes KEY=VALUE"),

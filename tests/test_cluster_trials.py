@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxy_core import cluster_trials, spaces
+from galaxy_core import cluster_trials, spaces, stability
 from galaxy_core.cluster_trials import Trials
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.silhouette import measure_silhouettes
@@ -107,3 +107,48 @@ def test_a_cluster_that_only_one_drawing_shows_does_not_come_back(galaxies, monk
     assert found["stability"]["ari"] == pytest.approx(1)
     assert abs(found["stability_redrawn"]["ari"]) < 0.2
     assert max(found["stability_redrawn"]["jaccard"].values()) < 0.75
+
+
+def test_a_sample_is_tried_with_its_share_of_the_parameters(galaxies, monkeypatch):
+    """Of a catalog four times as large: refits and shuffled data are looked at with what the fit was made with."""
+    asked = {"min_cluster_size": 40, "min_samples": 20}
+    settings = {"method": "hdbscan", "space": "pca_2", "params": asked, "seed": 3}
+    settings |= {"stability": 1, "redraws": 1, "null": True}
+    vectors = spaces.fit_space("pca_2", galaxies.vectors, 0).vectors
+    fitted = fit_clustering("hdbscan", vectors, 3, min_cluster_size=10, min_samples=5)
+    seen = watch_fits(monkeypatch)
+    found = Trials(galaxies, settings, 0).measure(fitted, vectors)
+    assert [n for n, _ in seen][::2] == [seen[1][0], N] and 0.5 * N < seen[0][0] < 0.75 * N
+    for n, params in seen:
+        share = n / N
+        assert params["min_cluster_size"] == round(10 * share) and params["min_samples"] == max(4, round(5 * share))
+    assert found["stability_redrawn"]["jaccard"]["0"] > 0.9 and found["stability"]["jaccard"]["0"] > 0.9
+
+
+@pytest.mark.parametrize("asked", [{}, {"eps": 2.5}, {"eps": None}])
+def test_what_was_read_from_the_galaxies_is_read_again(galaxies, monkeypatch, asked):
+    trials, fitted, vectors = trials_of(
+        galaxies, method="dbscan", params={"min_samples": 8, **asked}, stability=1, redraws=1, null=True
+    )
+    seen = watch_fits(monkeypatch)
+    found = trials.measure(fitted, vectors)
+    assert len(seen) == 3 and fitted.params["eps"] > 0
+    for n, params in seen:
+        if asked.get("eps"):  # as many within it as that share of the galaxies has
+            assert params["eps"] == 2.5 and params["min_samples"] == max(4, round(8 * n / N))
+        else:
+            assert params == {"min_samples": 8}
+    assert found["stability"]["params"] == {"min_samples": 8, **{k: v for k, v in asked.items() if v}}
+
+
+def watch_fits(monkeypatch) -> list[tuple[int, dict]]:
+    """How many galaxies every clustering from now on is of, and its parameters."""
+    seen, fit = [], cluster_trials.clustering.fit_clustering
+
+    def watched(method, vectors, seed, **params):
+        seen.append((len(vectors), params))
+        return fit(method, vectors, seed, **params)
+
+    monkeypatch.setattr(cluster_trials.clustering, "fit_clustering", watched)
+    monkeypatch.setattr(stability, "fit_clustering", watched)
+    return seen

@@ -96,11 +96,11 @@ def test_hdbscan_with_too_few_galaxies_clusters_none(n_galaxies):
 
 
 def test_no_cluster_is_said_in_a_note():
-    vectors, _ = blobs((60, 60))
-    clustering = fit_clustering("hdbscan", vectors, seed=0, min_cluster_size=100)
+    vectors, _ = blobs((120,))
+    clustering = fit_clustering("hdbscan", vectors, seed=0, min_cluster_size=60)
     assert (clustering.labels == -1).all()
     assert clustering.notes == ("hdbscan found no cluster, so all 120 galaxies are unclustered",)
-    assert fit_clustering("hdbscan", vectors, seed=0).notes == ()
+    assert fit_clustering("hdbscan", blobs((60, 60))[0], seed=0).notes == ()
 
 
 def test_min_cluster_share_is_a_size_that_fits_the_catalog():
@@ -108,6 +108,21 @@ def test_min_cluster_share_is_a_size_that_fits_the_catalog():
     clustering = fit_clustering("hdbscan", vectors, seed=0, min_cluster_share=0.1)
     assert clustering.params["min_cluster_size"] == 40
     assert fit_clustering("hdbscan", vectors[:50], seed=0, min_cluster_share=0.1).params["min_cluster_size"] == 15
+
+
+@pytest.mark.parametrize(
+    ("method", "n", "params", "why"),
+    [
+        ("hdbscan", 20, {}, "20 galaxies cannot be parted into two clusters of at least 15"),
+        ("hdbscan", 40, {"min_cluster_size": 21}, "40 galaxies cannot be parted into two clusters of at least 21"),
+        ("dbscan", 9, {"min_samples": 10}, "9 galaxies are fewer than 10 neighbours"),
+        ("dbscan", 12, {"alike": True}, "all of them have the same vector"),
+    ],
+)
+def test_where_there_can_be_no_cluster_the_note_says_why(method, n, params, why):
+    vectors = np.ones((n, 3)) if params.pop("alike", False) else np.random.default_rng(0).normal(size=(n, 3))
+    found = fit_clustering(method, vectors, seed=0, **params)
+    assert found.n_clusters == 0 and found.notes == (f"all galaxies are unclustered, because {why}",)
 
 
 def test_min_samples_larger_than_the_catalog_does_not_crash():

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import make_catalog
 
-from galaxy_core import artifacts, cluster_names
+from galaxy_core import artifacts, cluster_enrichment, cluster_names
 from pages.views import (
     agreement_figures,
     cluster_card_data,
@@ -154,6 +154,29 @@ def test_card_of_a_cluster(tiny_root):
     assert not len(unclustered.medoids) and len(unclustered.random) and unclustered.nearest is None
     facts = cluster_cards.facts_of(galaxies, "hdbscan", 1, found)
     assert facts["Stability"] == "not measured" and f"{len(members)} galaxies" in facts["Size"]
+
+
+def test_a_card_says_how_many_were_compared_and_how_often():
+    rng = np.random.default_rng(0)
+    few, kinds = rng.normal(size=200), np.arange(200) % 2
+    few[40:160] = np.nan
+    members, numbers = np.arange(50), {"few": few, "all": rng.normal(size=200)}
+    two, three = (kinds, ("a", "b")), (np.arange(200) % 3, ("x", "y", "z"))
+    found = cluster_enrichment.enrichments(200, members, numbers, {"two": two, "three": three}, 2)
+    assert len(found) == 7 and cluster_cards.n_tests(found) == 6  # "a" against "b" is one test
+    said = cluster_cards.measured_on(found)
+    assert said == "Measured on those that have a value: 40 to 50 galaxies of the cluster and 40 to 150 others"
+    of_all = [item for item in found if item.difference.column != "few"]
+    assert cluster_cards.measured_on(of_all) == "Measured on 50 galaxies of the cluster and 150 others"
+
+
+def test_a_card_tells_of_classes_that_made_the_space(open_app, broken_root):
+    assert "found without these columns" in text_of(open_app(broken_root, PAGE))
+    manifest = artifacts.read_manifest(broken_root, "tiny")
+    manifest.clusterings["hdbscan"]["space"] = "lda_2"
+    artifacts.write_manifest(broken_root, "tiny", manifest)
+    text = text_of(open_app(broken_root, PAGE))
+    assert "made with the classes of the training galaxies" in text and "found without these" not in text
 
 
 # ---------------------------------------------------------------- silhouettes

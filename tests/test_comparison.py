@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -103,6 +104,18 @@ def test_a_sample_keeps_small_clusters():
     chosen = silhouette.sample_reference(cluster, 1_000, rng)
     assert np.bincount(cluster[chosen]).tolist() == [900, 100, 50]
     assert (np.diff(chosen) > 0).all()
+
+
+def test_many_small_clusters_take_no_table_of_galaxies_by_clusters(monkeypatch):
+    rng, labels = np.random.default_rng(0), np.repeat(np.arange(1_000), 3)
+    vectors = (labels[:, None] + rng.normal(scale=0.3, size=(3_000, 2))).astype(np.float32)
+    monkeypatch.setattr(silhouette, "CHUNK_ELEMENTS", 100_000)
+    tracemalloc.start()
+    found = measure_silhouettes(vectors, labels, seed=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12e6  # 3,000 x 1,000 numbers are 24 MB
+    np.testing.assert_allclose(found.values, silhouettes_of_sklearn(vectors, labels), atol=1e-5)
 
 
 def test_bootstrap_interval_has_the_width_of_the_standard_error():

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galaxy_core import stability
+from galaxy_core.clustering import fit_clustering
 from galaxy_core.recipes import clustering_scores
 from galaxy_core.recipes.clustering_scores import Candidate, choose, is_eligible, redrawing, score_clusterings, targets
 from galaxy_core.recipes.clustering_table import aligned, table_lines
@@ -118,8 +120,8 @@ def test_the_table_labels_strict_and_flattering_and_says_what_was_not_reached(sc
     assert len({len(line) for line in aligned([["a", "1"], ["bbb", "222"]])}) == 1
 
 
-def test_a_redrawn_space_is_made_of_distinct_galaxies(monkeypatch):
-    seen = []
+def test_a_redrawn_space_is_made_of_the_galaxies_drawn(monkeypatch):
+    seen, asked = [], []
 
     class Space:
         def __init__(self, vectors):
@@ -131,11 +133,12 @@ def test_a_redrawn_space_is_made_of_distinct_galaxies(monkeypatch):
 
     monkeypatch.setattr(clustering_scores, "fit_space", fit_space)
     vectors, _ = islands(60)
-    sample = vectors[[0, 0, 0, *range(60)]]
-    labels = redrawing(Candidate("kmeans", "umap_2", {"n_clusters": 3}), drawn := {})(sample, 0)
-    redrawing(Candidate("kmeans", "umap_2", {"n_clusters": 5}), drawn)(sample, 0)  # the space is there already
-    assert seen == [60] and len(labels) == 63 and len(set(labels[:4].tolist())) == 1
-    assert [len(set(labels[3:][place::3].tolist())) for place in range(3)] == [1, 1, 1]
+    labels = redrawing(Candidate("kmeans", "umap_2", {"n_clusters": 3}), 100, drawn := {})(vectors, 0)
+    assert [len(set(labels[place::3].tolist())) for place in range(3)] == [1, 1, 1]
+    monkeypatch.setattr(stability, "fit_clustering", lambda *a, **k: asked.append(k) or fit_clustering(*a, **k))
+    redrawing(Candidate("hdbscan", "umap_2", {"min_samples": 10}), 100, drawn)(vectors, 0)
+    assert seen == [60]  # the space is there already
+    assert asked == [{"min_samples": 6}]  # of 60 galaxies as 10 of a hundred
 
 
 def test_no_cluster_at_all_is_reported_and_not_reached():

@@ -256,6 +256,7 @@ def test_the_command_writes_hats_and_votable_with_ucds(tiny_root, tmp_path):
     assert fields["galaxy_id"].ucd == "meta.id;meta.main" and str(fields["ra_deg"].unit) == "deg"
     assert (fields["ra_deg"].ucd, fields["dec_deg"].ucd) == ("pos.eq.ra;meta.main", "pos.eq.dec;meta.main")
     assert fields["class"].ucd == "src.class" and fields["hdbscan_label"].ucd == "meta.code.member"
+    assert fields["kmeans_8_membership"].ucd == "stat.value"  # a margin of two distances is no likelihood
     assert all(check_ucd(field.ucd, check_controlled_vocabulary=True) for field in fields.values() if field.ucd)
     done = run("tiny", "--artifacts", tiny_root, "--format", "csv", "--out", tmp_path / "t.csv", "--with", "images")
     assert done.returncode == 1 and "hats alone" in done.stderr and "Traceback" not in done.stderr

@@ -180,7 +180,7 @@ def test_cluster_and_project_scripts(pipeline_root, tmp_path):
     options = ["--clustering", "kmeans_4", "--set", "n_clusters=4", "--artifacts", str(tmp_path)]
     done = call("cluster.py", "sample", *options)
     assert done.returncode == 0, done.stderr
-    assert "kmeans_4: 4 clusters hold 100.0% of all galaxies; strict silhouette" in done.stdout
+    assert "kmeans_4: 4 clusters hold 100 % of all galaxies; strict silhouette" in done.stdout
     assert artifacts.read_manifest(tmp_path, "sample").clusterings["kmeans_4"]["params"]["n_clusters"] == 4
     done = call("project.py", "sample", "--seed", "7", "--artifacts", str(tmp_path))
     assert done.returncode == 0 and "2 maps of 38 galaxies" in done.stdout

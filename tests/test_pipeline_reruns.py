@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from PIL import Image
 
-from galaxy_core import artifacts
+from galaxy_core import artifacts, cluster_steps
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.embedding import Embedder
 from galaxy_core.errors import ArtifactError
@@ -102,7 +103,53 @@ def test_a_rerun_of_the_pipeline_keeps_what_was_measured_on_its_own_clusterings(
     after = run(galaxy_folder, tmp_path).manifest
     assert {"stability", "stability_redrawn", "null"} <= set(after.clusterings["kmeans_2"]["scores"])
     assert after.clusterings["kmeans_2"] == before.clusterings["kmeans_2"]
-    assert after.config["clusterings"]["kmeans_3"] == CONFIG.clusterings["kmeans_3"]
+    assert after.config["clusterings"]["kmeans_3"] == other  # made otherwise under the same name, as somebody asked
+    assert after.clusterings["kmeans_3"] == before.clusterings["kmeans_3"]
+    remove_clustering(tmp_path, "sample", "kmeans_3")
+    again = run(galaxy_folder, tmp_path).manifest.config
+    assert again["clusterings"]["kmeans_3"] == CONFIG.clusterings["kmeans_3"] and again["added"] == []
+
+
+def test_what_nobody_made_otherwise_follows_the_pipeline(galaxy_folder, pipeline_root, tmp_path):
+    """Settings that an earlier version had give way to those of today."""
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    earlier = {**CONFIG.clusterings["kmeans_3"], "params": {"n_clusters": 4, "n_init": 2}}
+    rerun_steps(tmp_path, "sample", lambda c: replace(c, clusterings={**c.clusterings, "kmeans_3": earlier}))
+    assert run(galaxy_folder, tmp_path).manifest.config["clusterings"]["kmeans_3"] == CONFIG.clusterings["kmeans_3"]
+
+
+def test_a_clustering_that_needs_classes_is_left_out_while_there_are_none(galaxy_folder, pipeline_root, tmp_path):
+    shutil.copytree(pipeline_root, tmp_path / "root", dirs_exist_ok=True)
+    shutil.copytree(galaxy_folder, tmp_path / "images")
+    by_class = {"method": "kmeans", "space": "lda_1", "params": {"n_clusters": 2, "n_init": 2}}
+    add_clusterings(tmp_path / "root", "sample", {"by_class": by_class})
+    labels = tmp_path / "images/labels.csv"
+    table = pd.read_csv(labels)
+    table.drop(columns="class").to_csv(labels, index=False)
+    without = run(tmp_path / "images", tmp_path / "root").manifest
+    assert set(without.clusterings) == set(CONFIG.clusterings) and artifacts.verify(tmp_path / "root", "sample") == []
+    assert any(note.startswith("The clustering by_class was left out: its space lda_1") for note in without.report)
+    with pytest.raises(VectorError, match="lda_1 separates known classes"):
+        add_clusterings(tmp_path / "root", "sample", {"by_class": {**by_class, "stability": 2}})
+    table.to_csv(labels, index=False)
+    again = run(tmp_path / "images", tmp_path / "root").manifest
+    assert "by_class" in again.clusterings and not any("was left out" in note for note in again.report)
+
+
+def test_stability_that_was_measured_by_another_rule_is_measured_anew_and_nothing_else(
+    galaxy_folder, pipeline_root, tmp_path, monkeypatch
+):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    tried = {**CONFIG.clusterings["kmeans_2"], "stability": 2}
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster_steps, "DRAWN", "repeats too")
+        add_clusterings(tmp_path, "sample", {"kmeans_2": tried})
+    made, cluster = [], cluster_steps._cluster
+    monkeypatch.setattr(cluster_steps, "_cluster", lambda *a, **k: made.append(a[2].settings) or cluster(*a, **k))
+    result = run(galaxy_folder, tmp_path)
+    assert {step.name for step in result.steps if not step.reused} == {"clusters"}
+    assert [settings.get("stability") for settings in made] == [2]  # the other clustering is taken over
+    assert run(galaxy_folder, tmp_path).unchanged
 
 
 @pytest.mark.parametrize(
@@ -134,6 +181,16 @@ def test_one_more_embedding_survives_a_rerun_of_the_pipeline(galaxy_folder, pipe
     assert result.unchanged and all(step.reused for step in result.steps)
     with pytest.raises(ArtifactError, match="is not, or no longer"):
         add_embedding(limit_catalog(catalog, 10, 0), other, tmp_path, "sample")
+
+
+def test_other_weights_of_the_same_name_are_no_more_said_to_have_embedded(galaxy_folder, pipeline_root, tmp_path):
+    shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
+    catalog = read_catalog(f"folder:{galaxy_folder}")
+    assert add_embedding(catalog, EMBEDDER, tmp_path, "sample").unchanged
+    trained_again = replace(EMBEDDER, fingerprint="version 2")
+    with pytest.raises(ArtifactError, match=r"embedded by other weights called means.*a name of its own"):
+        add_embedding(catalog, trained_again, tmp_path, "sample")
+    assert hashes(tmp_path / "sample") == hashes(pipeline_root / "sample")
 
 
 def test_what_people_tagged_is_kept(galaxy_folder, pipeline_root, tmp_path):

@@ -76,6 +76,19 @@ def test_maps_that_cannot_be_made_are_one_sentence_and_change_nothing(
     assert hashes(tmp_path / "sample") == hashes(made / "sample")
 
 
+def test_a_map_that_is_asked_for_by_name_and_cannot_be_is_said_so(tmp_path, monkeypatch, capsys):
+    for n in (1, 2):  # one class, so that LDA is not tried by itself; two, of which too few galaxies are known
+        root = tmp_path / str(n)
+        run(write_images(tmp_path / f"images{n}", n, broken=()), root)
+        before = hashes(root / "sample")
+        assert set(artifacts.read_manifest(root, "sample").projections) == {"pca"}
+        monkeypatch.setattr(sys, "argv", ["project.py", "sample", "--projection", "lda", "--artifacts", str(root)])
+        assert project.main() == 1
+        said = capsys.readouterr().err.splitlines()[-1].split("\r")[-1]
+        assert said.startswith("LDA ") and said.endswith("use UMAP, t-SNE or PCA.")
+        assert hashes(root / "sample") == before
+
+
 def stop(step: str, done: int, total: int) -> None:
     """Ctrl-C in the midst of placing."""
     if step == "placing" and done >= 12:

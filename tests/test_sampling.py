@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxy_core import artifacts, sampling, steps
+from galaxy_core import artifacts, cluster_steps, sampling, steps
 from galaxy_core.artifacts.staging import Staging
 from galaxy_core.clustering import fit_clustering, predict
 from galaxy_core.pipeline import rerun_steps
@@ -126,6 +126,16 @@ def test_a_sampled_clustering_finds_the_same_groups_and_says_so(method, params):
     np.testing.assert_array_equal(labels[where], fitted.labels[where])
 
 
+def test_what_dbscan_calls_dense_is_as_dense_in_a_sample():
+    rng = np.random.default_rng(0)
+    crowds = np.repeat([[0, 0], [8, 8]], 1_000, axis=0) + rng.normal(size=(2_000, 2))
+    vectors = np.concatenate([crowds, rng.uniform(-20, 20, (2_000, 2))]).astype(np.float32)
+    whole = fit_clustering("dbscan", vectors, 0, eps=0.6, min_samples=24)
+    part = fit_clustering("dbscan", vectors, 0, sample=draw_sample(vectors, 1_000, 0), eps=0.6, min_samples=24)
+    assert whole.n_clusters == part.n_clusters == 2 and part.params == {"eps": 0.6, "min_samples": 6}
+    assert (whole.labels == part.labels).mean() > 0.9  # with 24 of a quarter of the galaxies, 0.80
+
+
 def test_the_embedding_of_many_is_mapped_not_read(tmp_path):
     staging = Staging(tmp_path, "many", tmp_path / "many", None)
     vectors = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
@@ -141,13 +151,16 @@ def test_the_embedding_of_many_is_mapped_not_read(tmp_path):
     np.testing.assert_array_equal(galaxies.of_sample().vectors, vectors[galaxies.sample])
 
 
-def test_a_catalog_above_the_limit_says_what_was_fitted_on_how_many(tmp_path):
+def test_a_catalog_above_the_limit_says_what_was_fitted_on_how_many(tmp_path, monkeypatch):
+    tried, trials = [], cluster_steps.Trials
+    monkeypatch.setattr(cluster_steps, "Trials", lambda *given: tried.append(len(given[0].vectors)) or trials(*given))
     run(write_images(tmp_path / "images"), tmp_path / "root")
     whole = artifacts.read_manifest(tmp_path / "root", "sample")
     before = {table: artifacts.read_table(tmp_path / "root", "sample", table) for table in ("projections", "clusters")}
     assert not any("n_fitted" in made["params"] for made in whole.projections.values())
     rerun_steps(tmp_path / "root", "sample", lambda config: replace(config, fit_limit=25))
     manifest = artifacts.read_manifest(tmp_path / "root", "sample")
+    assert set(tried) == {38, 25}  # what clusterings are put to is put to what they were fitted on
     assert manifest.config["fit_limit"] == 25 and "--fit-limit 25" in artifacts.mend_command("r", "sample", manifest)
     fitted = {made["method"]: made["params"].get("n_fitted") for made in manifest.projections.values()}
     assert fitted and all((n is None) if method == "pca" else (n == 25) for method, n in fitted.items())

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from galaxy_core.clustering import fit_clustering
-from galaxy_core.stability import best_jaccard, measure_null, measure_stability
+from galaxy_core.stability import best_jaccard, measure_null, measure_stability, refit_of
 from galaxy_core.vectors import VectorError
 
 
@@ -59,8 +59,8 @@ def test_stability_agrees_with_its_definition():
     rows = {tuple(row): i for i, row in enumerate(vectors.astype(np.float32))}
     expected, agreement = {"0": [], "1": [], "2": []}, []
     for sample in samples:
-        assert len(sample) == len(vectors)
-        once = np.array(sorted({rows[tuple(row)] for row in sample}))
+        once = np.array([rows[tuple(row)] for row in sample])
+        assert once.tolist() == sorted(set(once.tolist()))  # each galaxy drawn is there once
         assert 0.5 < len(once) / len(vectors) < 0.75  # with replacement: 1 - 1/e of them
         found = cut(vectors[once])
         for name in expected:
@@ -81,6 +81,53 @@ def test_islands_come_back_and_arbitrary_cuts_do_not():
     blob = np.random.default_rng(0).normal(size=(300, 4))
     cut = measure_stability(kmeans(8), blob, kmeans(8)(blob, 0), seed=0)
     assert cut["ari"] < 0.7 and np.mean(list(cut["jaccard"].values())) < 0.7 and sum(cut["dissolved"].values()) > 5
+
+
+FEW = ("hdbscan", {"min_cluster_size": 6, "min_samples": 4})  # so few that repeats would pass for clusters
+MANY = ("hdbscan", {"min_cluster_size": 20, "min_samples": 10})
+
+
+@pytest.mark.parametrize(
+    ("method", "params"), [FEW, MANY, ("dbscan", {"min_samples": 10}), ("kmeans", {"n_clusters": 2})]
+)
+def test_two_blobs_well_apart_come_back_by_every_method(method, params):
+    rng = np.random.default_rng(3)
+    vectors = np.vstack([rng.normal(size=(300, 2)), rng.normal(size=(100, 2)) + 8])
+    labels = fit_clustering(method, vectors, 0, **params).labels
+    assert labels.max() == 1 and (labels < 0).sum() < 20
+    found = measure_stability(refit_of(method, params, 400), vectors, labels, seed=0)
+    assert min(found["jaccard"].values()) > 0.9 and found["dissolved"] == {"0": 0, "1": 0}
+
+
+@pytest.mark.parametrize(("method", "params"), [MANY, ("kmeans", {"n_clusters": 4})])
+def test_what_a_method_cuts_out_of_a_continuum_does_not_come_back(method, params):
+    vectors = np.random.default_rng(0).normal(size=(400, 2))
+    labels = (vectors[:, 0] > np.median(vectors[:, 0])).astype(int)  # HDBSCAN finds none: one half and the other
+    if method == "kmeans":
+        labels = fit_clustering(method, vectors, 0, **params).labels
+    found = measure_stability(refit_of(method, params, 400), vectors, labels, seed=0)
+    assert np.mean(list(found["jaccard"].values())) < 0.75 and sum(found["dissolved"].values()) > 0
+
+
+def test_parameters_that_count_galaxies_are_those_of_the_galaxies_drawn(monkeypatch):
+    from galaxy_core import stability
+
+    seen = []
+    monkeypatch.setattr(stability, "fit_clustering", lambda *a, **k: seen.append(k) or fit_clustering(*a, **k))
+    half = np.random.default_rng(0).normal(size=(100, 2))
+    for method, params in (
+        ("hdbscan", {"min_cluster_size": 20, "min_samples": 10}),
+        ("dbscan", {"eps": 0.5, "min_samples": 20}),
+        ("dbscan", {"min_samples": 10}),  # eps is read from the galaxies drawn
+        ("kmeans", {"n_clusters": 3, "n_init": 1}),
+    ):
+        refit_of(method, params, 200)(half, 0)
+    assert seen == [
+        {"min_cluster_size": 10, "min_samples": 5},
+        {"eps": 0.5, "min_samples": 10},
+        {"min_samples": 10},
+        {"n_clusters": 3, "n_init": 1},
+    ]
 
 
 def test_one_real_cluster_among_cuts_is_told_apart():

@@ -17,7 +17,7 @@ from galaxy_core import artifacts, clustering, spaces
 from galaxy_core.artifacts.sweeps import SCHEMA
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.errors import ArtifactError
-from galaxy_core.pipeline import rerun_steps
+from galaxy_core.pipeline import add_clusterings, rerun_steps
 from galaxy_core.spaces import fit_space, parse_space, place_in_space, uses_classes
 from galaxy_core.sweeps import parse_values, run_sweep, sweep
 from galaxy_core.vectors import VectorError
@@ -126,6 +126,15 @@ def test_sweeps_of_another_sample_are_not_read_and_those_of_all_galaxies_name_no
         assert len(artifacts.read_sweeps(root, "sample")) == 0
         fits, _ = run_sweep(root, "sample", KMEANS, "n_clusters", [2])
         assert fits["source"].tolist() == [f"{source} {limit}"]
+
+
+def test_a_fit_of_a_sweep_on_a_sample_is_the_clustering_of_those_settings(root):
+    rerun_steps(root, "sample", lambda config: replace(config, fit_limit=40))
+    settings = {"method": "kmeans", "space": "pca_1", "params": {"n_clusters": 3}}
+    stored = add_clusterings(root, "sample", {"along": settings}).manifest.clusterings["along"]
+    fits, _ = run_sweep(root, "sample", {**settings, "params": {}}, "n_clusters", [3])
+    assert fits["inertia"][0] == pytest.approx(stored["measures"]["inertia"], abs=1e-8)
+    assert fits["strict"][0] == pytest.approx(stored["scores"]["fitted_space"]["strict"], abs=1e-6)
 
 
 def test_a_stored_space_is_used_and_one_that_is_not_is_made(root, monkeypatch):

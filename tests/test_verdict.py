@@ -143,10 +143,29 @@ def test_facts_are_those_of_the_manifest(broken_root):
     assert "(null not measured; " in of_kmeans["silhouette, fitted space", "strict"]
     assert of_kmeans["stability, space made anew", ""] == "not made anew: the embedding itself"
     assert score_table.as_null_sentence(galaxies) == ""
+    assert "fitted on" not in score_table.measured_on(galaxies)
+    manifest.clusterings["hdbscan"]["measures"] = {"n_fitted": 60}
+    artifacts.write_manifest(broken_root, "tiny", manifest)
+    said = score_table.measured_on(readers.open_catalog(broken_root, "tiny"))
+    assert said.endswith(" Stability and null are of the 60 galaxies that the clusters were fitted on.")
     recorded["null"]["strict"] = 1.0
     artifacts.write_manifest(broken_root, "tiny", manifest)
     sentence = score_table.as_null_sentence(readers.open_catalog(broken_root, "tiny"))
     assert "as much structure in shuffled data:** HDBSCAN " in sentence and "(null 1.000)" in sentence
+
+
+def test_a_catalog_in_which_there_can_be_no_cluster_is_not_called_a_continuum(broken_root):
+    from galaxy_core import artifacts
+
+    manifest = artifacts.read_manifest(broken_root, "tiny")
+    table = artifacts.read_table(broken_root, "tiny", "clusters")
+    manifest.clusterings["hdbscan"]["notes"] = ["all galaxies are unclustered, because there are two; add galaxies."]
+    table["hdbscan_label"] = np.full(90, -1, np.int32)
+    artifacts.write_table(broken_root, "tiny", "clusters", table)
+    artifacts.write_manifest(broken_root, "tiny", manifest)
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    said = "HDBSCAN found no cluster: there are two; add galaxies."
+    assert verdict.sentence_of(verdict.facts_of(galaxies, "hdbscan")) == said == scores.meaning(galaxies, "hdbscan")[0]
 
 
 # ---------------------------------------------------------------- agreement
@@ -217,3 +236,22 @@ def test_groups_beyond_those_that_can_be_read_are_counted(tiny_root):
     counts = np.arange(1, 101)[:, None]
     kept = agreement_panels.largest(counts, (*range(99), -1), 1)
     assert len(kept) == agreement_panels.MAX_SHOWN and kept[-1] == 99 and min(kept) == 76
+
+
+def test_classes_that_a_space_learned_count_for_nothing_in_the_matrices(broken_root):
+    from galaxy_core import artifacts
+
+    manifest = artifacts.read_manifest(broken_root, "tiny")
+    manifest.clusterings["hdbscan"]["space"] = "umap_2_of_lda_4"
+    manifest.clusterings["kmeans_8"]["space"] = "of another version"
+    artifacts.write_manifest(broken_root, "tiny", manifest)
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    split, codes = galaxies.catalog["split"].to_numpy(), agreement_panels.codes_of(galaxies, "class")
+    names, matrices = agreement_panels.matrices_of(galaxies, True)
+    for name, galaxies_left in (("hdbscan", split != "train"), ("kmeans_8", np.ones(90, bool))):
+        kept = galaxies_left & (codes >= 0)
+        place = galaxies.clustering_names.index(name), len(names) - 1
+        assert kept.any() and (matrices["ami"][1][place], matrices["ami"][1][place[::-1]]) == (kept.sum(),) * 2
+        expected = adjusted_mutual_info_score(galaxies.labels(name)[kept], codes[kept])
+        assert matrices["ami"][0][place] == matrices["ami"][0][place[::-1]] == pytest.approx(expected)
+    assert agreement_panels.learned_among(galaxies) == ["hdbscan"]

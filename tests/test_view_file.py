@@ -105,7 +105,7 @@ def test_points_hover_click_and_gallery_work_without_a_network(tiny, open_file):
 
     page.mouse.move(x, y)
     page.wait_for_selector(".atlas-tip b")
-    assert f"tiny-{row:05d}\n{tiny.catalog['class'][row].replace('_', ' ')}\n" in page.inner_text(".atlas-tip")
+    assert f"tiny-{row:05d}\n{tiny.catalog['class'][row].replace('_', ' ')}\nHDBSCAN: " in page.inner_text(".atlas-tip")
     page.mouse.click(x, y)
     expect(page.locator("#card h2")).to_have_text(f"tiny-{row:05d}")
     ra = f"{tiny.catalog['ra_deg'][row]:.5f}°"

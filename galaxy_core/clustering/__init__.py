@@ -18,18 +18,21 @@ from galaxy_core.clustering.density import (
     cluster_dbscan,
     cluster_hdbscan,
     default_min_cluster_size,
+    default_min_samples,
     k_distances,
     summarize_k_distances,
 )
 from galaxy_core.clustering.merging import cluster_agglomerative, open_merged
 from galaxy_core.clustering.placers import open_cores, open_nowhere, open_tree
-from galaxy_core.clustering.result import UNCLUSTERED, Clustering, Fit, names_by_size, order_by_size, renumber
+from galaxy_core.clustering.result import BECAUSE, UNCLUSTERED, Clustering, Fit, names_by_size, order_by_size, renumber
 from galaxy_core.placer import Fitted, PlaceOthers, fill_in, openers_of, place_others
 from galaxy_core.sampling import fitted_words
 from galaxy_core.vectors import VectorError, check_vectors
 
 __all__ = [
+    "BECAUSE",
     "DENSITY_METHODS",
+    "MEMBERSHIP",
     "METHODS",
     "UNCLUSTERED",
     "Clustering",
@@ -40,6 +43,7 @@ __all__ = [
     "order_by_size",
     "parameters_of",
     "predict",
+    "scaled_params",
     "summarize_k_distances",
 ]
 
@@ -59,7 +63,7 @@ OPENERS = openers_of(open_tree, open_cores, open_nowhere, open_centres, open_mix
 """What places galaxies in clusters that were found in a sample."""
 
 FEWEST_SAMPLES = 4
-"""HDBSCAN's ``min_samples`` is not brought below this for a sample."""
+"""``min_samples`` of HDBSCAN and DBSCAN is not brought below this for a sample."""
 
 PLACED = {
     "hdbscan": "placed by HDBSCAN's own tree",
@@ -69,6 +73,18 @@ PLACED = {
     "gmm": "given to their most probable component",
 }
 """What happens to galaxies that a method was not fitted on."""
+
+MEMBERSHIP = {
+    "hdbscan": "the density at which the galaxy leaves its cluster, over the cluster's highest; no probability of a"
+    " class, though HDBSCAN calls it one",
+    "kmeans": "a margin, 1 − d1 / d2 of the distances to the nearest and the next centre: 1 on a centre, 0 where two"
+    " clusters meet",
+    "dbscan": "1 − d / eps, with the distance d to the nearest core galaxy: 1 for a core, 0 at the border",
+    "agglomerative": "a margin, 1 − d1 / d2 of the distances to the mean of its cluster and to the nearest other mean:"
+    " 1 on its mean, 0 where another is as near",
+    "gmm": "the posterior probability of its component, the most probable one",
+}
+"""What the membership of a galaxy is, by the method that found its cluster."""
 
 
 def fit_clustering(
@@ -111,7 +127,7 @@ def fit_clustering(
         fit = fit_sample(METHODS[method], method, vectors, seed, sample, params, place)
     names = names_by_size(fit.labels)
     notes = list(fit.notes)
-    if not len(names):
+    if not len(names) and not any(note.startswith(BECAUSE) for note in notes):
         notes.append(f"{method} found no cluster, so all {len(vectors):,} galaxies are unclustered")
 
     def place_new(new_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +158,7 @@ def fit_sample(
     """A method's fit on some rows, with labels and memberships of all; ``measures`` has ``n_fitted``."""
 
     def fit() -> Fitted:
-        scaled = scaled_params(method, params, len(sample) / len(vectors))
+        scaled = scaled_params(method, params, len(sample) / len(vectors), vectors.shape[1])
         found = fit_method(np.asarray(vectors[sample]), seed, **scaled)
         about = {"params": found.params, "measures": found.measures, "notes": list(found.notes)}
         return Fitted(found.predict, {"label": found.labels, "membership": found.membership}, about)
@@ -158,23 +174,31 @@ def fit_sample(
     return Fit(labels, membership, about["params"], fitted.placer, measures, (*about["notes"], note))
 
 
-def scaled_params(method: str, params: dict, share: float) -> dict:
+def scaled_params(method: str, params: dict, share: float, n_features: int) -> dict:
     """Parameters that count galaxies, for a sample that is a share of the catalog.
 
     The ``min_samples`` nearest of a galaxy reach as far in the sample as in the catalog, so that density is smoothed
-    alike; below `FEWEST_SAMPLES` density would be that of single pairs.
+    alike; below `FEWEST_SAMPLES` density would be that of single pairs. DBSCAN asks for so many within ``eps``, where
+    the sample has its share of them; an ``eps`` that is not given is read from the sample, whatever is counted in it.
 
     Examples
     --------
-    >>> scaled_params("hdbscan", {"min_cluster_size": 2_400, "min_samples": 10}, 0.5)
+    >>> scaled_params("hdbscan", {"min_cluster_size": 2_400, "min_samples": 10}, 0.5, 2)
     {'min_cluster_size': 1200, 'min_samples': 5}
+    >>> scaled_params("dbscan", {"eps": 0.3, "min_samples": 40}, 0.25, 2), scaled_params("dbscan", {}, 0.25, 2)
+    ({'eps': 0.3, 'min_samples': 10}, {})
     """
-    scaled = dict(params)
-    if method == "hdbscan":
-        given = whole(params.get("min_samples", cluster_hdbscan.__kwdefaults__["min_samples"]), "min_samples")
+    scaled = {name: value for name, value in params.items() if value is not None}
+    if method == "hdbscan" or (method == "dbscan" and "eps" in scaled):
+        defaults = {
+            "hdbscan": cluster_hdbscan.__kwdefaults__["min_samples"],
+            "dbscan": default_min_samples(n_features),
+        }
+        given = whole(scaled.get("min_samples", defaults[method]), "min_samples")
         scaled["min_samples"] = max(min(given, FEWEST_SAMPLES), round(given * share))
-        if "min_cluster_size" in params:
-            scaled["min_cluster_size"] = max(2, round(whole(params["min_cluster_size"], "min_cluster_size") * share))
+    if "min_cluster_size" in scaled:
+        size = whole(scaled["min_cluster_size"], "min_cluster_size")
+        scaled["min_cluster_size"] = max(2, round(size * share))
     return scaled
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from galaxy_core.clustering.centres import number, whole
 from galaxy_core.clustering.placers import open_cores, open_nowhere, open_tree, tree_arrays
-from galaxy_core.clustering.result import UNCLUSTERED, Fit, blocks, nowhere
+from galaxy_core.clustering.result import BECAUSE, UNCLUSTERED, Fit, blocks, nowhere
 from galaxy_core.placer import Placer
 from galaxy_core.vectors import VectorError, check_vectors
 
@@ -19,6 +19,8 @@ SMALLEST_CLUSTER_FLOOR = 15
 
 PARALLEL_ABOVE = 50_000
 """Below, starting a second process takes longer than it saves; distances to neighbours are the same either way."""
+
+IDENTICAL = "all of them have the same vector"
 
 N_QUERIES = 5_000
 """Galaxies whose k-distance is measured, at most; each to all others."""
@@ -36,6 +38,11 @@ def default_min_cluster_size(n_galaxies: int, share: float = SMALLEST_CLUSTER_SH
     (261, 15)
     """
     return max(SMALLEST_CLUSTER_FLOOR, round(share * n_galaxies))
+
+
+def default_min_samples(n_features: int) -> int:
+    """Return how many neighbours make a core of DBSCAN unless told, the galaxy itself among them."""
+    return max(5, 2 * n_features)
 
 
 def cluster_hdbscan(
@@ -79,8 +86,11 @@ def cluster_hdbscan(
         "cluster_selection_method": cluster_selection_method,
     }
     # Identical vectors have no structure to find, and HDBSCAN never calls the whole catalog one cluster.
-    if n_galaxies < 2 * min_cluster_size or (vectors == vectors[0]).all():
-        return _nothing(n_galaxies, params)
+    if n_galaxies < 2 * min_cluster_size:
+        why = f"{n_galaxies:,} galaxies cannot be parted into two clusters of at least {min_cluster_size:,}"
+        return _nothing(n_galaxies, params, why)
+    if (vectors == vectors[0]).all():
+        return _nothing(n_galaxies, params, IDENTICAL)
 
     import hdbscan
 
@@ -129,12 +139,14 @@ def cluster_dbscan(vectors: np.ndarray, seed: int, *, eps: float | None = None, 
     """
     n_galaxies = len(vectors)
     if min_samples is None:
-        min_samples = min(max(5, 2 * vectors.shape[1]), max(2, n_galaxies))
+        min_samples = min(default_min_samples(vectors.shape[1]), max(2, n_galaxies))
     min_samples = whole(min_samples, "min_samples")
     if min_samples < 2 or (eps is not None and number(eps, "eps") <= 0):
         raise VectorError(f"DBSCAN needs min_samples of at least 2 and an eps above 0, but got {min_samples}, {eps}.")
     if n_galaxies < min_samples or (vectors == vectors[0]).all():
-        return _nothing(n_galaxies, {"eps": eps, "min_samples": min_samples})
+        why = f"{n_galaxies:,} galaxies are fewer than {min_samples:,} neighbours"
+        why = why if n_galaxies < min_samples else IDENTICAL
+        return _nothing(n_galaxies, {"eps": eps, "min_samples": min_samples}, why)
     curve = summarize_k_distances(k_distances(vectors, min_samples - 1, seed))
     params = {"eps": float(curve["elbow"] if eps is None else eps), "min_samples": min_samples}
     measures = {"k_distance": {"k": min_samples - 1, **curve}}
@@ -142,8 +154,7 @@ def cluster_dbscan(vectors: np.ndarray, seed: int, *, eps: float | None = None, 
         params["eps"] = float(np.finfo(np.float32).tiny)
     core, labels = _cores(vectors, params["eps"], min_samples)
     if not core.any():
-        nothing = _nothing(n_galaxies, params)
-        return Fit(nothing.labels, nothing.membership, params, nothing.predict, measures)
+        return Fit(*nowhere(n_galaxies), params, Placer(open_nowhere), measures)
     found = {"cores": vectors[core], "labels": labels[core], "eps": params["eps"]}
     placer = Placer(open_cores, lambda: found)
     membership = core.astype(np.float64)
@@ -250,6 +261,6 @@ def _join(component: np.ndarray, graph, strip: slice, core: np.ndarray) -> np.nd
     return joined[component]
 
 
-def _nothing(n_galaxies: int, params: dict) -> Fit:
-    """No cluster: all galaxies are unclustered, and new ones are too."""
-    return Fit(*nowhere(n_galaxies), params, Placer(open_nowhere))
+def _nothing(n_galaxies: int, params: dict, why: str) -> Fit:
+    """No cluster, as there can be none: all galaxies are unclustered, and new ones are too."""
+    return Fit(*nowhere(n_galaxies), params, Placer(open_nowhere), notes=(f"{BECAUSE}{why}",))

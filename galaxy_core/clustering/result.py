@@ -10,6 +10,9 @@ import numpy as np
 UNCLUSTERED = -1
 """The label of a galaxy that belongs to no cluster."""
 
+BECAUSE = "all galaxies are unclustered, because "
+"""How the note begins that says why there can be no cluster, whatever the galaxies are."""
+
 Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """New vectors, (m, n_features) float32 -> the method's own labels and memberships, each (m,)."""
 
@@ -49,8 +52,8 @@ class Clustering:
     labels : int32 array, shape (n_galaxies,)
         0 for the largest cluster, 1 for the next, ...; -1 for unclustered galaxies.
     membership : float32 array, shape (n_galaxies,)
-        How firmly a galaxy sits in its cluster, from 0 (at its border, or unclustered) to 1; each method says how it
-        measures this.
+        How firmly a galaxy sits in its cluster, from 0 (at its border, or unclustered) to 1; what that is differs from
+        method to method (`galaxy_core.clustering.MEMBERSHIP`).
     method : str
     params : dict
         Every parameter as used, after defaults: what the manifest keeps.

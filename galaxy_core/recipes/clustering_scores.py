@@ -17,7 +17,7 @@ from galaxy_core.clustering import fit_clustering
 from galaxy_core.comparison import measure_clustering
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import fit_space
-from galaxy_core.stability import N_REFITS, measure_null, measure_stability
+from galaxy_core.stability import N_REFITS, Fit, measure_null, measure_stability, refit_of
 from galaxy_core.steps import classes_of
 
 CROWDS = "umap_2_of_smoothed_32"
@@ -30,8 +30,8 @@ PUBLISHED_HDBSCAN, PUBLISHED_KMEANS = 0.48, 0.23
 DEFINITIONS = {
     "strict": "mean silhouette over all galaxies, unclustered ones counting 0; with its 95 % interval (bootstrap)",
     "flattering": "mean silhouette over clustered galaxies only, as published",
-    "stability": "mean Jaccard coefficient of a cluster with its best match in 10 refits on bootstrap samples (Hennig "
-    "2007), the space staying as it is; the least of all clusters is shown",
+    "stability": "mean Jaccard coefficient of a cluster with its best match in 10 refits on bootstrap samples, each "
+    "galaxy drawn counted once (Hennig 2007), the space staying as it is; the least of all clusters is shown",
     "redrawn": "the same with the space made anew from each bootstrap sample, which is harder",
     "null": "the same space and method on the embedding with every feature shuffled on its own",
     "eligible": f"at least {LEAST_CLUSTERS} clusters, none under {LEAST_SHARE:.0%} of the galaxies, coverage of at "
@@ -138,7 +138,7 @@ def score_clusterings(
     eligible = [name for name in made if made[name]["eligible"]] if n_redraws else []
     for done, name in enumerate(eligible):
         report("refits with a new space", done, len(eligible))
-        fit = redrawing(candidates[name], drawn)
+        fit = redrawing(candidates[name], len(embedding), drawn)
         made[name]["redrawn"] = measure_stability(fit, embedding, made[name]["labels"], seed, n_redraws)
     report("refits with a new space", len(eligible), len(eligible))
     for scores in made.values():
@@ -168,8 +168,7 @@ def measure_candidate(
     silhouettes = measure_silhouettes(vectors, fitted.labels, seed)
     measured = measure_clustering(vectors, embedding, fitted.labels, seed, classes, silhouettes, candidate.method)
 
-    def cluster(sample: np.ndarray, refit_seed: int) -> np.ndarray:
-        return fit_clustering(candidate.method, sample, refit_seed, **candidate.params).labels
+    cluster = refit_of(candidate.method, candidate.params, len(vectors))
 
     def cluster_nothing(nothing: np.ndarray, null_seed: int) -> tuple[np.ndarray, np.ndarray]:
         if candidate.space not in shuffled:
@@ -190,18 +189,18 @@ def measure_candidate(
     }
 
 
-def redrawing(candidate: Candidate, drawn: dict) -> Callable[[np.ndarray, int], np.ndarray]:
-    """A fit that makes the space anew, from the distinct galaxies of a bootstrap sample, and clusters all drawn.
+def redrawing(candidate: Candidate, n_galaxies: int, drawn: dict) -> Fit:
+    """A fit that makes the space anew, from some of ``n_galaxies``.
 
     ``drawn`` keeps the spaces by name and seed: other clusterings are tested on the same samples.
     """
+    refit = refit_of(candidate.method, candidate.params, n_galaxies)
 
     def fit(sample: np.ndarray, seed: int) -> np.ndarray:
         key = candidate.space, seed
         if key not in drawn:
-            distinct, position = np.unique(sample, axis=0, return_inverse=True)
-            drawn[key] = fit_space(candidate.space, distinct, seed).vectors[position.ravel()]
-        return fit_clustering(candidate.method, drawn[key], seed, **candidate.params).labels
+            drawn[key] = fit_space(candidate.space, sample, seed).vectors
+        return refit(drawn[key], seed)
 
     return fit
 

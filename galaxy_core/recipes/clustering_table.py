@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from galaxy_core.percent import percent
 from galaxy_core.recipes.clustering_scores import least_stability
 
 
@@ -55,7 +56,7 @@ def silhouettes_of(row: dict) -> list[str]:
         row["space"],
         str(scores["n_clusters"]),
         f"{smallest:.1%}",
-        f"{scores['coverage']:.1%}",
+        percent(scores["coverage"]),
         number(fitted["strict"]),
         f"{low:.3f} to {high:.3f}",
         number(fitted["clustered"]),
@@ -71,7 +72,7 @@ def tests_of(row: dict) -> list[str]:
         number(least_stability(row["redrawn"]), 2) if "redrawn" in row else "-",
         number(scores["stability"]["ari"], 2),
         str(null["n_clusters"]),
-        f"{null['coverage']:.1%}",
+        percent(null["coverage"]),
         number(null["strict"]),
         number(scores["dbcv"]),
         number(scores["calinski_harabasz"], 0),

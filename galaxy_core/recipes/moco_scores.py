@@ -9,6 +9,7 @@ import numpy as np
 
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import CatalogError
+from galaxy_core.percent import percent
 from galaxy_core.recipes.contrastive_denoiser_scores import DEFINITIONS as OF_EMBEDDINGS
 from galaxy_core.recipes.contrastive_denoiser_scores import embed_all, score_clusterings, score_embedding
 from galaxy_core.splits import TEST, split_of
@@ -77,7 +78,7 @@ def table_lines(scores: dict) -> list[str]:
             )
     for name, row in scores.get("clusterings", {}).items():
         lines.append(
-            f"{name}: {row['n_clusters']} clusters, coverage {row['coverage']:.1%}; strict silhouette in"
+            f"{name}: {row['n_clusters']} clusters, coverage {percent(row['coverage'])}; strict silhouette in"
             f" {row['space']} {row['fitted_space']['strict']:.3f}, in the embedding {row['embedding']['strict']:.3f}"
         )
     return lines

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
@@ -214,14 +215,33 @@ def draw_enrichment(galaxies: Galaxies, clustering: str, label: int, found: Clus
     if rest := rich[N_SHOWN:] + same:
         with st.expander(f"{words.count(len(rest), 'further comparison', 'further comparisons')}"):
             st.html(enrichment_html(galaxies, rest))
-    one = found.enriched[0].difference
     n_clusters = max(1, len(scores.sizes_of(galaxies.labels(clustering))))
+    without = "The clusters were found without these columns."
+    if scores.learned_classes(galaxies, clustering):
+        without = "The space was made with the classes of the training galaxies, so that the clusters differ in these."
     st.caption(
-        f"Measured on {words.count(one.n_selected)} of the cluster and {one.n_rest:,} others; 95 % bootstrap intervals."
-        f" p: rank-sum test, corrected by Holm (1979) for {len(found.enriched)} comparisons and for"
-        f" {words.count(n_clusters, 'cluster', 'clusters')}. The clusters were found without these columns.",
+        f"{measured_on(found.enriched)}; 95 % bootstrap intervals. p: rank-sum test, corrected by Holm (1979) for"
+        f" {words.count(n_tests(found.enriched), 'comparison', 'comparisons')} and for"
+        f" {words.count(n_clusters, 'cluster', 'clusters')}. {without}",
         help=selection_differences.WHAT_DELTA_IS,
     )
+
+
+def measured_on(items: Sequence[Enrichment]) -> str:
+    """How many galaxies were compared: columns that not every galaxy has a value in are measured on fewer."""
+    ours, others = [item.difference.n_selected for item in items], [item.difference.n_rest for item in items]
+    if min(ours) == max(ours) and min(others) == max(others):
+        return f"Measured on {words.count(ours[0])} of the cluster and {others[0]:,} others"
+    return (
+        f"Measured on those that have a value: {min(ours):,} to {words.count(max(ours))} of the cluster and"
+        f" {min(others):,} to {max(others):,} others"
+    )
+
+
+def n_tests(items: Sequence[Enrichment]) -> int:
+    """How many comparisons there were: of two categories, one says it all."""
+    columns = Counter(item.difference.column for item in items)
+    return sum(1 if n == 2 else n for n in columns.values())
 
 
 def enrichment_html(galaxies: Galaxies, items: list[Enrichment]) -> str:

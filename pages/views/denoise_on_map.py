@@ -132,7 +132,7 @@ def marks_of(projection: str, coordinates: np.ndarray, places: dict[str, Placeme
 
 @st.fragment
 def _draw_hover(galaxies: Galaxies) -> None:
-    component.draw_hover(galaxies, GROUP, lambda row: list(card.main_facts(galaxies, row).values()))
+    component.draw_hover(galaxies, GROUP, lambda row: card.lines_under_mouse(galaxies, row))
 
 
 @st.fragment

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from galaxy_core.cluster_agreement import MEASURES, contingency
+from galaxy_core.clustering import BECAUSE
 from galaxy_core.laboratory import Job, Trial
 from pages.views import comparison_panels, figures, frame, map_choices, scores, selection, words
 from pages.views.colouring import Colouring, category_colours
@@ -70,15 +71,14 @@ def sentences(trial: Trial) -> list[str]:
     else:
         said = [f"{words.count(n)} {'was' if n == 1 else 'were'} clustered."]
     said += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in about["notes"] if "no cluster" not in note]
+    if not sizes and any(note.startswith(BECAUSE) for note in about["notes"]):
+        return said  # there can be none, and it says why
     if not sizes:
-        return [
-            *said,
-            "No cluster was found: at this setting the galaxies form one continuum. Ask for smaller clusters.",
-        ]
+        return [*said, f"No cluster was found: {scores.NO_CROWD}. Ask for smaller clusters."]
     if len(sizes) == 1:
         return [*said, "There is a single cluster, so there is nothing to separate."]
     strict = about["scores"]["fitted_space"]["strict"]
-    said.append(f"The strict silhouette, {scores.score_text(strict)}, means {scores.verdict(strict)}")
+    said.append(f"The strict silhouette, {scores.in_bands(strict)}")
     return said
 
 

@@ -21,13 +21,15 @@ ABOUT = f"""
 - **DBCV** (Moulavi et al. 2014) asks whether dense regions are separated, −1 to 1, unclustered galaxies counting 0; for
   methods that go by density. **Calinski-Harabasz** (more is better) and **Davies-Bouldin** (less is better) leave the
   unclustered galaxies out, and are in the space that was clustered: compare them only within one space.
-- **Stability**: mean adjusted Rand index over refits on bootstrap samples; a cluster is stable where its mean Jaccard
-  similarity is at least {verdict.STABLE} (Hennig 2007), and dissolves in a refit where it is below 0.5. In the **space
-  as it is** a refit gets the places that all galaxies gave it; with the **space made anew**, from the galaxies drawn,
-  it does not, which is harder. `python scripts/cluster.py CATALOG --name CLUSTERING --redraws 10` measures the latter.
+- **Stability**: mean adjusted Rand index over refits on the galaxies of a bootstrap sample, each once, with least sizes
+  and numbers of neighbours brought to their share; a cluster is stable where its mean Jaccard similarity is at least
+  {verdict.STABLE} (Hennig 2007), and dissolves in a refit where it is below 0.5. In the **space as it is** a refit gets
+  the places that all galaxies gave it; with the **space made anew**, from the galaxies drawn, it does not, which is
+  harder. `python scripts/cluster.py CATALOG --name CLUSTERING --redraws 10` measures the latter.
 - **AMI, ARI** with the classes: 0 as by chance, 1 the same; the unclustered count as one more group. **Homogeneity**:
   is each cluster of one class; **completeness**: is each class in one cluster. **AMI with votes**: the same with the
-  answer that most volunteers gave. Classes and votes choose nothing here.
+  answer that most volunteers gave. Measured on the galaxies that have a class, or one such answer; where the space is
+  made by LDA, on those of them that it did not learn from. Classes and votes choose nothing here.
 """
 
 
@@ -218,7 +220,20 @@ def measured_on(galaxies: Galaxies) -> str:
         if not fitted.get("exact", True)
     }
     sample = f" Silhouettes above {max(samples):,} galaxies are to a random sample of so many." if samples else ""
-    return f"Measured on all {words.count(len(galaxies))} of {galaxies.name}.{sample}{refits}"
+    return f"Measured on all {words.count(len(galaxies))} of {galaxies.name}.{sample}{refits}{of_fitted(galaxies)}"
+
+
+def of_fitted(galaxies: Galaxies) -> str:
+    """On how many galaxies stability and null were measured, where clusterings were fitted on a sample; else empty."""
+    fitted = set()
+    for name in galaxies.clustering_names:
+        about, recorded = galaxies.manifest.clusterings.get(name, {}), scores.recorded_scores(galaxies, name)
+        n_fitted = (about.get("measures") or {}).get("n_fitted")
+        if n_fitted and any(recorded.get(key) for key in ("stability", "stability_redrawn", "null")):
+            fitted.add(n_fitted)
+    if not fitted:
+        return ""
+    return f" Stability and null are of the {max(fitted):,} galaxies that the clusters were fitted on."
 
 
 def counts_text(what: str, counts: set[int]) -> str:

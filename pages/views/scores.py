@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from galaxy_core.cluster_agreement import adjusted_rand, contingency
+from galaxy_core.clustering import BECAUSE
+from galaxy_core.spaces import uses_classes
+from galaxy_core.vectors import VectorError
 from pages.views import cluster_labels, words
 from pages.views.readers import Galaxies
 
@@ -14,10 +17,20 @@ STRICT_HELP = (
     " 95 % bootstrap interval. A strict number no better than its null says nothing."
 )
 
+NO_CROWD = "at this setting the galaxies form one continuum"
+
 
 def recorded_scores(galaxies: Galaxies, clustering: str) -> dict:
     """What the manifest records of a clustering; empty where it records nothing."""
     return galaxies.manifest.clusterings.get(clustering, {}).get("scores") or {}
+
+
+def learned_classes(galaxies: Galaxies, clustering: str) -> bool:
+    """Whether a clustering's space was made with the classes of the training galaxies, as by LDA."""
+    try:
+        return uses_classes(str(galaxies.manifest.clusterings.get(clustering, {}).get("space", "")))
+    except VectorError:  # a space of another version, or none that is recorded
+        return False
 
 
 def score_row(galaxies: Galaxies, clustering: str) -> dict[str, str]:
@@ -134,12 +147,19 @@ def score_text(value: float | None) -> str:
     return "–" if value is None or not np.isfinite(value) else f"{value:.3f}"
 
 
+def why_nothing(galaxies: Galaxies, clustering: str) -> str:
+    """Why a clustering without clusters has none, as the end of a sentence."""
+    notes = galaxies.manifest.clusterings.get(clustering, {}).get("notes") or ()
+    reasons = [note.removeprefix(BECAUSE).rstrip(".") for note in notes if note.startswith(BECAUSE)]
+    return reasons[0] if reasons else NO_CROWD
+
+
 def meaning(galaxies: Galaxies, clustering: str) -> list[str]:
     """What a clustering says, in plain sentences computed from its numbers."""
     labels, silhouettes = galaxies.labels(clustering), silhouettes_of(galaxies, clustering)
     sizes, n, name = sizes_of(labels), len(labels), words.name_of(clustering)
     if not sizes:
-        return [f"{name} found no cluster: at this setting the galaxies form one continuum."]
+        return [f"{name} found no cluster: {why_nothing(galaxies, clustering)}."]
     if len(sizes) == 1:
         return [
             f"{name} found a single cluster of {words.count(sizes[next(iter(sizes))])}; there is nothing to separate."
@@ -152,7 +172,7 @@ def meaning(galaxies: Galaxies, clustering: str) -> list[str]:
     ]
     strict = strict_mean(galaxies, clustering)
     space = words.space_of(str(galaxies.manifest.clusterings.get(clustering, {}).get("space", "")))
-    sentences.append(f"Its strict silhouette in {space}, {score_text(strict)}, means {verdict(strict)}")
+    sentences.append(f"Its strict silhouette in {space}, {in_bands(strict)}")
     inside = (recorded_scores(galaxies, clustering).get("embedding") or {}).get("strict")
     if inside is not None and abs(inside - strict) > 0.02:
         sentences.append(f"In the embedding itself, before any layout pulled groups apart, it is {score_text(inside)}.")
@@ -168,12 +188,16 @@ def meaning(galaxies: Galaxies, clustering: str) -> list[str]:
     return sentences
 
 
-def verdict(strict: float) -> str:
-    """A silhouette in words, after the bands of Kaufman & Rousseeuw (1990)."""
-    if strict > 0.7:
-        return "that the clusters are far apart."
-    if strict > 0.5:
-        return "that the clusters are real groups with blurred edges."
-    if strict > 0.25:
-        return "a weak structure: groups that run into one another, and could be drawn otherwise."
-    return "no substantial structure: the borders cut through a continuum of galaxies."
+def in_bands(strict: float) -> str:
+    """What a silhouette is called by itself, as the end of a sentence; `pages.views.verdict` weighs it with the rest.
+
+    Examples
+    --------
+    >>> in_bands(0.502)  # doctest: +ELLIPSIS
+    '0.502, is reasonable structure in the bands of Kaufman & Rousseeuw (1990), which know this number alone: not ...
+    """
+    band = "strong" if strict > 0.7 else "reasonable" if strict > 0.5 else "weak" if strict > 0.25 else "no substantial"
+    return (
+        f"{score_text(strict)}, is {band} structure in the bands of Kaufman & Rousseeuw (1990), which know this number"
+        " alone: not whether the clusters come back in refits, nor what shuffled data give."
+    )

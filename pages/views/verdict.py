@@ -45,6 +45,8 @@ class Facts:
         The same as of the refits, where the space was made anew for each of them.
     names : dict of int to str
         Names that people gave to clusters.
+    why_nothing : str
+        Why there is no cluster, where there is none.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Facts:
     jaccard_redrawn: dict[int, float] = field(default_factory=dict)
     dissolved_redrawn: dict[int, float] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
+    why_nothing: str = scores.NO_CROWD
 
     @property
     def n_stable(self) -> int:
@@ -119,6 +122,7 @@ def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
         jaccard_redrawn=_by_label(redrawn.get("jaccard")),
         dissolved_redrawn=_by_label(redrawn.get("dissolved")),
         names=cluster_labels.names_of(galaxies, clustering),
+        why_nothing=scores.why_nothing(galaxies, clustering),
     )
 
 
@@ -157,7 +161,7 @@ def sentence_of(facts: Facts) -> str:
     found = words.count(facts.n_clusters, "cluster", "clusters")
     covered = words.share(facts.n_clustered, facts.n_galaxies)
     if facts.n_clusters == 0:
-        return f"{facts.name} found no cluster: at this setting the galaxies form one continuum."
+        return f"{facts.name} found no cluster: {facts.why_nothing}."
     if facts.n_clusters == 1:
         return f"{facts.name} finds a single cluster, of {covered} of the galaxies: there is nothing to separate."
     text = f"{facts.name} finds {found} holding {covered} of the galaxies; {stability_text(facts)};"

@@ -136,7 +136,7 @@ def card_html(galaxies: Galaxies, row: int | None, pictures: dict[int, str]) -> 
     if image:
         shown = f'<div class="card-picture">{image_html(galaxy_id, image, CARD_PX, CARD_PX)}</div>'
     parts = [f"<h2>{html.escape(galaxy_id)}</h2>"]
-    parts.append(f'<div class="card-top">{shown}{card.facts_html(card.main_facts(galaxies, row))}</div>')
+    parts.append(f'<div class="card-top">{shown}{card.main_html(galaxies, row)}</div>')
     if links := card.links_of(galaxies, row):
         texts = (
             f'<a href="{html.escape(address, quote=True)}" target="_blank" rel="noreferrer">{html.escape(name)}</a>'
