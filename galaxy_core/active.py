@@ -127,12 +127,18 @@ def rank_galaxies(space: Space, anomaly: np.ndarray, rows: np.ndarray, interesti
     if not interesting.any():
         scores = lower_near(anomaly, nearest_answer(space.coarse, rows)) if len(rows) else anomaly.copy()
         return np.where(space.usable, scores, 0).astype(np.float32)
-    weights = np.where(interesting, 0.5 / interesting.sum(), 0.5 / max((~interesting).sum(), 1)) * len(rows)
     background = np.setdiff1d(space.background, rows)
+    return interest_of(space, *fit_answers(space, rows, interesting, background))
+
+
+def fit_answers(
+    space: Space, rows: np.ndarray, interesting: np.ndarray, background: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """`fit_interest` of answers, at least one "interesting", each kind with the same weight, and of a background."""
+    weights = np.where(interesting, 0.5 / interesting.sum(), 0.5 / max((~interesting).sum(), 1)) * len(rows)
     weights = np.r_[weights, np.full(len(background), BACKGROUND_WEIGHT * len(rows) / max(len(background), 1))]
     learn = space.features(np.r_[rows, background])
-    coefficients, offset = fit_interest(learn, np.r_[interesting, np.zeros(len(background), bool)], weights)
-    return interest_of(space, coefficients, offset)
+    return fit_interest(learn, np.r_[interesting, np.zeros(len(background), bool)], weights)
 
 
 def choose_batch(

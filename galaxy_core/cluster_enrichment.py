@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from galaxy_core.differences import Difference, compare_selection, draw
+from galaxy_core.galaxy_zoo import VoteColumn, read_vote
 
 SIGNIFICANT = 0.05
 LEAST_EFFECT = 0.147
 """Below this a Cliff's delta is called negligible (Romano et al. 2006), and names no cluster."""
+_PARTS = {"spiral-arm-count": "arms", "spiral-winding": "arms", "bulge-size": "bulge", "bulge-shape": "bulge"}
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,26 @@ def _kind(items: list[Difference]) -> str:
 
 
 def _phrase(item: Difference, answers: Sequence[str]) -> str:
+    if vote := read_vote(item.column):
+        return answer_phrase(vote[0]) if item.effect > 0 else ""
     if item.column in answers:
         stem = item.column.removesuffix("_fraction").removesuffix("_count")
         return stem.rpartition("_")[2].replace("-", " ") if item.effect > 0 else ""
     name = item.column.replace("_", " ").replace("-", " ")
     return f"{'high' if item.effect > 0 else 'low'} {name}"
+
+
+def answer_phrase(vote: VoteColumn) -> str:
+    """An answer in the words of a galaxy's card, with the part of the galaxy it is about; empty for "can't tell".
+
+    Examples
+    --------
+    >>> [answer_phrase(read_vote(column)[0]) for column in ("Class7.3", "Class11.2", "Class5.1", "Class5.4")]
+    ['cigar shaped', '2 arms', 'no bulge', 'dominant bulge']
+    """
+    part, text = _PARTS.get(vote.question, ""), vote.answer_text
+    if vote.answer == "cant-tell":
+        return ""
+    if vote.question == "spiral-arm-count" and vote.answer == "1":
+        part = "arm"
+    return text if part in text else f"{text} {part}"

@@ -175,6 +175,7 @@ def selection_table(
     anomaly: np.ndarray | None = None,
     trust: Mapping[str, np.ndarray | None] | None = None,
     tags: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
+    similarity: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Everything that is known of some galaxies, one row each.
 
@@ -189,6 +190,8 @@ def selection_table(
         For each projection; written as ``trust_<projection>``.
     tags : dict of str to list of str, or series of str and shape (n,), optional
         Tags of each ``galaxy_id`` that has some, or the text for each row; written as ``tags``, separated by ``; ``.
+    similarity : float array, shape (n_selected,), optional
+        To the galaxy that these were selected to be like; written as ``similarity``.
 
     Returns
     -------
@@ -211,5 +214,7 @@ def selection_table(
         more["tags"] = ["; ".join(tags.get(galaxy_id, ())) for galaxy_id in table["galaxy_id"]]
     elif tags is not None:
         more["tags"] = np.asarray(tags, dtype=object)[rows]
+    if similarity is not None:
+        more["similarity"] = similarity
     added = {(f"atlas_{name}" if name in table else name): values for name, values in more.items()}
     return pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1)

@@ -32,6 +32,7 @@ SAME_ANSWERS = {
     "spiral-arm-count": {"5-plus": "more-than-4"},
     "bulge-size": {"none": "no"},
 }
+LATER_ANSWERS = {"strong", "weak", "large", "moderate", "small"}  # to questions of the tree, of bars and bulges
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,25 @@ def read_column(column: str) -> VoteColumn:
     if match := RELEASE.fullmatch(column.removesuffix("_fraction")):
         return _release_column(column, match["question"], match["answer"])
     return VoteColumn(column, "votes", "", column, "votes", plain(column))
+
+
+def read_vote(column: str) -> tuple[VoteColumn, str] | None:
+    """The same of a column that is surely of votes on the tree, and in which form; None for any other column.
+
+    Examples
+    --------
+    >>> found, form = read_vote("t07_rounded_a18_cigar_shaped_weighted_fraction")
+    >>> found.question_text, found.answer_text, form
+    ('How rounded is it?', 'cigar shaped', 'weighted fraction')
+    >>> read_vote("bar_length") is None, read_vote("Class9") is None, read_vote("bar-dr5_strong")[0].survey
+    (True, True, 'dr5')
+    """
+    form = re.search(rf"_({FORMS})$", column)
+    found = read_column(column if form is None or HART.fullmatch(column) else column[: form.start()])
+    known = {answer.key for answer in BY_KEY[found.question].answers} if found.question in BY_KEY else set()
+    if not known or found.answer not in known | LATER_ANSWERS:
+        return None
+    return found, form[1].replace("_", " ") if form else ""
 
 
 def _release_column(column: str, name: str, answer_name: str) -> VoteColumn:

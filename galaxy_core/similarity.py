@@ -12,6 +12,8 @@ CHUNK_ELEMENTS = 16_000_000
 """Similarities held at once (64 MB of float32), so memory does not grow with the square of the catalog."""
 SHARD_ROWS = 8192
 """Galaxies, at least one block of them, whose neighbours are one unit of work."""
+READ_ROWS = 65_536
+"""Galaxies whose vectors are looked at together where all are compared with one."""
 
 
 def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,6 +86,63 @@ def neighbors_of_rows(unit: np.ndarray, start: int, stop: int, k: int) -> tuple[
             best = candidates[np.argsort(-cosines_of_row[candidates], kind="stable")[:k]]
             index[row - start], similarity[row - start] = best, cosines_of_row[best]
     return index, np.clip(similarity, -1, 1)
+
+
+def most_similar(vectors: np.ndarray, row: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``k`` galaxies most similar to one, without itself: exact, for any ``k``, in one pass over the vectors.
+
+    Parameters
+    ----------
+    vectors : array, shape (n_galaxies, n_features), or what gives some of its rows
+        Such as `galaxy_core.artifacts.StoredVectors`; read in blocks, never copied as a whole.
+    row, k : int
+
+    Returns
+    -------
+    index : int64 array, shape (at most k,)
+        The most similar first, equal ones by row; a galaxy whose vector is not finite is like none.
+    similarity : float64 array, same shape
+
+    Examples
+    --------
+    >>> index, similarity = most_similar(np.array([[1.0, 0], [0, 1], [3, 0], [1, 1]]), 0, 2)
+    >>> index.tolist(), similarity.tolist()
+    ([2, 3], [1.0, 0.707107])
+    """
+    cosines = similarities_to(vectors, np.asarray(vectors[np.array([row])])[0])
+    cosines[row] = np.nan
+    return best_of(cosines, k)
+
+
+def similarities_to(vectors: np.ndarray, vector: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """Cosine similarity of galaxies, all or some rows of them, to one vector; float64 (n,), NaN where not finite.
+
+    Rounded to 6 digits: below the error of float32 two similarities are one. A zero vector has similarity 0.
+    """
+    n = len(vectors) if rows is None else len(rows)
+    cosines, vector = np.empty(n), unit_vectors(np.asarray(vector, dtype=np.float32)[None])[0]
+    for start in range(0, n, READ_ROWS):
+        stop = min(start + READ_ROWS, n)
+        part = np.arange(start, stop) if rows is None else rows[start:stop]
+        if rows is None and isinstance(vectors, np.ndarray):
+            part = slice(start, stop)  # not copied
+        block = np.asarray(vectors[part], dtype=np.float32)
+        lengths = np.linalg.norm(block, axis=1)
+        with np.errstate(invalid="ignore"):
+            cosines[start:stop] = (block @ vector) / np.where(lengths > 0, lengths, 1)
+    return np.clip(np.round(cosines, 6), -1, 1)
+
+
+def best_of(similarities: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows, int64, and values of the ``k`` largest similarities, equal ones by row; what is not finite is left out."""
+    known = np.flatnonzero(np.isfinite(similarities))
+    k = max(0, min(k, len(known)))
+    if k == 0:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    limit = np.partition(similarities[known], -k)[-k]
+    candidates = known[similarities[known] >= limit]
+    rows = candidates[np.argsort(-similarities[candidates], kind="stable")[:k]]
+    return rows, similarities[rows]
 
 
 def _block(n_galaxies: int) -> int:

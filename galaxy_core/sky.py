@@ -22,8 +22,10 @@ PLAIN_SIGNS = str.maketrans({"−": "-", "–": "-", "°": "d", "º": "d", "″"
 NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 RADIUS = re.compile(
     rf"(?:[\s,;]+|^)(?:(?:r|radius)\s*=\s*)(?P<named>{NUMBER})\s*(?P<named_unit>\"|''|'|[a-z]*)$"
-    rf"|[\s,;]+(?P<bare>{NUMBER})\s*(?P<unit>\"|''|'|arcsec|arcmin|deg|d)$"
+    rf"|[\s,;]+(?P<bare>{NUMBER})\s*(?P<unit>\"|''|'|[a-z]*)$"
 )
+RADIUS_FORMS = "30\", 0.5' or 0.02 deg"
+SURELY_A_PLACE = re.compile(r"[.:hd]")  # three whole numbers may be anything
 DECIMAL = r"\d{1,3}(?:\.\d*)?|\.\d+"
 SECONDS = r"\d{1,2}(?:\.\d*)?"
 GAP = r"(?:\s*[,;]\s*|\s+)"
@@ -62,12 +64,13 @@ def parse_position(text: str) -> SkyQuery | None:
     ----------
     text : str
         Right ascension and declination in decimal degrees or sexagesimal, separated by a space or a comma, then
-        optionally a radius in arcseconds (``30"``), arcminutes (``1'``) or degrees (``0.1d``), with or without ``r=``.
+        optionally a radius in arcseconds (``30"``), arcminutes (``1'``) or degrees (``0.1d``); after ``r=`` a number
+        without a unit means arcseconds.
 
     Raises
     ------
     PositionError
-        It is written like a position, but no such place exists.
+        It is written like a position, but no such place exists, or the radius after it has no unit.
 
     Examples
     --------
@@ -80,7 +83,10 @@ def parse_position(text: str) -> SkyQuery | None:
     text = text.translate(PLAIN_SIGNS).strip().lower()
     matched, radius = _match(text), DEFAULT_RADIUS_ARCSEC
     if matched is None and (ending := RADIUS.search(text)):
-        matched = _match(text[: ending.start()].rstrip(" ,;"))
+        place = text[: ending.start()].rstrip(" ,;")
+        matched = _match(place)
+        if matched is not None and not ending["named"] and not ending["unit"] and not SURELY_A_PLACE.search(place):
+            matched = None
         if matched is not None:
             radius = _radius_arcsec(ending)
     if matched is None:
@@ -107,14 +113,15 @@ def _match(text: str) -> tuple[str, str, str] | None:
 
 
 def _radius_arcsec(ending: re.Match) -> float:
-    value, unit = ending["named"] or ending["bare"], (ending["named_unit"] or ending["unit"] or '"').replace("''", '"')
+    value, unit = ending["named"] or ending["bare"], (ending["named_unit"] or ending["unit"] or "").replace("''", '"')
+    if ending["bare"] and not unit:
+        raise PositionError(f"The radius “{value}” needs a unit; write it as {RADIUS_FORMS}.")
+    unit = unit or '"'
     if unit not in UNITS_ARCSEC:
-        raise PositionError(
-            f"“{unit}” is no unit of a radius; write arcseconds as 30\", arcminutes as 1', degrees as 0.1d."
-        )
+        raise PositionError(f"“{unit}” is no unit of a radius; write it as {RADIUS_FORMS}.")
     radius = float(value) * UNITS_ARCSEC[unit]
     if not 0 < radius <= MAX_RADIUS_ARCSEC:
-        raise PositionError("A radius is more than 0 and at most 180 degrees; write it as 30\", 1' or 0.1d.")
+        raise PositionError(f"A radius is more than 0 and at most 180 degrees; write it as {RADIUS_FORMS}.")
     return radius
 
 

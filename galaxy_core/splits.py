@@ -1,7 +1,7 @@
 """Which galaxies a model may learn from: one rule for every recipe and every catalog.
 
-The split is a function of the galaxy's id alone, so no model meets another model's test galaxy under its id, whatever the
-order, size or subset of the catalog it was trained on.
+The split is a function of the galaxy's id alone, so no model meets another model's test galaxy under its id, whatever
+the order, size or subset of the catalog it was trained on.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ Every function takes the path of the database, `galaxy_core.artifacts.tags_path`
 from __future__ import annotations
 
 import sqlite3
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,12 +22,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_core.errors import TagError
+from galaxy_core.tag_names import INTERESTING, NOT_INTERESTING, check_tag, fold, opposite_of, wanted
 from galaxy_core.tag_store import reading, writing
 
-INTERESTING, NOT_INTERESTING = "interesting", "not interesting"
-OPPOSITES = {INTERESTING: NOT_INTERESTING, NOT_INTERESTING: INTERESTING}  # a galaxy has at most one of the two
-MAX_LENGTH = 60
+__all__ = [
+    "INTERESTING",
+    "NOT_INTERESTING",
+    "Step",
+    "all_tags",
+    "check_tag",
+    "count_tags",
+    "fold",
+    "galaxies_with",
+    "history",
+    "last_action",
+    "opposite_of",
+    "redo",
+    "tag_galaxies",
+    "tag_versions",
+    "tags_of_galaxy",
+    "undo",
+    "untag_galaxies",
+    "wanted",
+]
+
 ANYBODY = "anonymous"
 NEW_STEP = "INSERT INTO actions (step, kind, tag_key, target, who, made_utc, model_hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
 Version = tuple[
@@ -60,45 +77,8 @@ class Step:
     n_changed: int
 
 
-def check_tag(name: str) -> str:
-    """A tag's name, trimmed.
-
-    Raises
-    ------
-    TagError
-        It is empty, longer than 60 characters, or holds a comma, a semicolon (they separate tags in exports) or a
-        control character.
-
-    Examples
-    --------
-    >>> check_tag("  слияние галактик ")
-    'слияние галактик'
-    >>> check_tag("ring, faint")
-    Traceback (most recent call last):
-    galaxy_core.errors.TagError: 'ring, faint' cannot be a tag: use 1 to 60 characters, no commas or semicolons.
-    """
-    text = unicodedata.normalize("NFC", name.strip()) if isinstance(name, str) else ""
-    kinds = [unicodedata.category(character) for character in text]
-    visible = any(kind[0] not in "CZM" for kind in kinds)
-    if not visible or len(text) > MAX_LENGTH or set(kinds) & {"Cc", "Cs", "Zl", "Zp"} or set(text) & set(",;"):
-        shown = repr(name if len(str(name)) <= MAX_LENGTH else f"{str(name)[:MAX_LENGTH]}…")
-        raise TagError(f"{shown} cannot be a tag: use 1 to {MAX_LENGTH} characters, no commas or semicolons.")
-    return text
-
-
-def fold(name: str) -> str:
-    """What two spellings of one tag share: neither case nor width matters.
-
-    Examples
-    --------
-    >>> fold("Straße") == fold("STRASSE"), fold("ring") == fold("rings")
-    (True, False)
-    """
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-
-
 def tag_galaxies(path: Path, tag: str, galaxy_ids: Iterable[str], who: str, model_hash: str = "") -> Step | None:
-    """Give a tag to galaxies; None where there are none. ``interesting`` takes ``not interesting`` away, and back.
+    """Give a tag to galaxies; None where there are none. ``ring`` takes ``not ring`` away, and back.
 
     Raises
     ------
@@ -201,7 +181,7 @@ def _do(path: Path, kind: str, tag: str, galaxy_ids: Iterable[str], who: str, mo
         step = db.execute("SELECT coalesce(max(action_id), 0) + 1 FROM actions").fetchone()[0]
         n_changed = _log(db, step, kind, key, about)
         name = db.execute("SELECT name FROM tags WHERE tag_key = ?", (key,)).fetchone()[0]
-        opposite = _tag_key(db, OPPOSITES.get(fold(tag), ""), make=False) if kind == "tag" else None
+        opposite = _tag_key(db, opposite_of(tag), make=False) if kind == "tag" else None
         if opposite is not None:
             query = """DELETE FROM picked WHERE galaxy_id NOT IN
                 (SELECT galaxy_id FROM current JOIN galaxies USING (galaxy_key) WHERE tag_key = ?)"""

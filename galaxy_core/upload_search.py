@@ -12,11 +12,10 @@ from galaxy_core.embedding import Embedder
 from galaxy_core.errors import ModelError
 from galaxy_core.images import AstroImage, resize_square
 from galaxy_core.map_placement import LinearMap, Placement, place_on_map
-from galaxy_core.similarity import nearest_neighbors
+from galaxy_core.similarity import best_of, nearest_neighbors, similarities_to
 from galaxy_core.upload_framing import Crop, as_seen
 from galaxy_core.vectors import VectorError, check_vectors
 
-BLOCK = 65_536
 N_SAMPLED = 4_000  # galaxies whose neighbours are looked for where they are not given
 SAME_SPACE = 0.9  # similarity of a catalog's galaxies, embedded again, to their stored vectors
 UNLIKE, UNUSUAL = 1.0, 5.0  # percentiles
@@ -122,17 +121,7 @@ def nearest_galaxies(vector: np.ndarray, vectors: np.ndarray, k: int) -> tuple[n
             f"The catalog's embedding has {vectors.shape[1]} features and the model's {len(vector)}: they are not of "
             "one model. Run the pipeline on the catalog again."
         )
-    cosines = np.empty(len(vectors))
-    for start in range(0, len(vectors), BLOCK):
-        block = np.asarray(vectors[start : start + BLOCK], dtype=np.float32)
-        lengths = np.linalg.norm(block, axis=1)
-        cosines[start : start + BLOCK] = (block @ vector) / np.where(lengths > 0, lengths, 1)
-    cosines = np.clip(np.round(cosines, 6), -1, 1)  # below float32's error two similarities are one
-    k = max(1, min(k, len(vectors)))
-    limit = np.partition(cosines, -k)[-k]
-    candidates = np.flatnonzero(cosines >= limit)
-    rows = candidates[np.argsort(-cosines[candidates], kind="stable")[:k]]
-    return rows, cosines[rows]
+    return best_of(similarities_to(vectors, vector), max(1, k))
 
 
 def sample_similarities(vectors: np.ndarray, k: int) -> np.ndarray:

@@ -169,6 +169,16 @@ def open_app(monkeypatch):
     return run
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the gallery of a selection was last asked to draw: its data, and the function it calls on a click."""
+    from pages.views import selection_gallery
+
+    last = {}
+    monkeypatch.setattr(selection_gallery, "_pictures", lambda **asked: last.update(asked))
+    return last
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """A running Chromium."""

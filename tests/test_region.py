@@ -44,14 +44,6 @@ def page(root, name, rows, how="a box on UMAP"):
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    """What the gallery was last asked to draw: its data, and the function it calls on a click."""
-    last = {}
-    monkeypatch.setattr(selection_gallery, "_pictures", lambda **asked: last.update(asked))
-    return last
-
-
-@pytest.fixture
 def show(drawn):
     """Function ``show(root, rows)``: the panel with these rows selected, as an AppTest that has run."""
 
@@ -175,7 +167,8 @@ def test_differences_are_said_in_sentences(show, tiny_root):
     app = show_section(show(tiny_root, list(range(0, 90, 3))), region.DIFFERENT)  # one class
     text = text_of(app)
     assert "Class spiral:" in text and "more frequent, 100 %, of the rest 0" in text
-    assert "smooth or featured: smooth:" in text and "smaller, delta" in text and 'class="interval"' in text
+    assert "Smooth, or with features or a disk? smooth:" in text
+    assert "smaller, delta" in text and 'class="interval"' in text
     assert "Measured on 30 selected galaxies and 60 others" in text and "95 % bootstrap" in text
     assert "split" not in text.lower()
 

@@ -112,6 +112,9 @@ def test_other_texts_are_no_positions(text):
         ('150.1 2.2 0"', "more than 0"),
         ("150.1 2.2 200d", "at most 180"),
         ("150.1 2.2 r=3pc", "“pc”"),
+        ("149.4863 2.4819 0.02", "“0.02” needs a unit; write it as 30\", 0.5' or 0.02 deg"),
+        ("10:00:28.6 +02:12:21 5", "needs a unit"),
+        ("149.4863 2.4819 1m", "“m” is no unit"),
     ],
 )
 def test_an_impossible_position_is_one_clear_sentence(text, part):

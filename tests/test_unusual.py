@@ -165,7 +165,63 @@ def test_everything_answered(open_panel, path, tiny):
     assert "Every galaxy has an answer" in text(app) and app.button(key="unusual-none").disabled
 
 
+# ---------------------------------------------------------------- any tag
+
+
+def learn(app: AppTest, tag: str) -> AppTest:
+    return app.selectbox(key="unusual-learn-tiny").set_value(tag).run()
+
+
+def test_any_tag_can_be_learned(open_panel, path, tiny):
+    kinds = np.arange(N) % 3
+    tags.tag_galaxies(path, "ring", tiny.ids[np.flatnonzero(kinds == 2)[:12]], "ann")
+    app = learn(open_panel(), "ring")
+    assert "12 tagged “ring”, 0 refused" in text(app).replace("\\", "")
+    assert "Judged on 12 tagged galaxies and" in text(app) and "of such pairs are in the right order" in text(app)
+    batch = shown(app)
+    assert np.mean(kinds[batch] == 2) > 0.7 and not set(batch) & set(np.flatnonzero(kinds == 2)[:12].tolist())
+    press(app, f"no-{batch[0]}")
+    press(app, f"yes-{batch[1]}")
+    assert tags.count_tags(path) == {"ring": 13, "not ring": 1}
+    app.number_input(key="unusual-top").set_value(30).run()
+    press(app, "select-top")
+    assert "selected 30: most likely “ring”, top 30 by what 13 that are and 1 that are not taught" in text(app.run())
+
+
+def test_interesting_and_a_tag_are_learned_apart(open_panel, path, tiny):
+    tags.tag_galaxies(path, "ring", tiny.ids[:3], "ann")
+    app = open_panel()
+    first = shown(app)
+    press(app, f"no-{first[0]}")
+    app = learn(app, "ring")
+    assert app.button(key="unusual-none").label.startswith("None of the 12 is “ring”")
+    press(app, "none")
+    assert tags.count_tags(path) == {NOT_INTERESTING: 1, "ring": 3, "not ring": 12}
+    press(app, "restart")
+    assert tags.count_tags(path) == {NOT_INTERESTING: 1, "ring": 3}  # a tag is never taken by starting over
+    press(app, "undo")
+    assert tags.count_tags(path)["not ring"] == 12
+    learn(app, INTERESTING)
+    assert shown(app) == first and "1 not interesting" in text(app)
+
+
+def test_refusals_are_no_tags_to_choose(open_panel, path, tiny):
+    for tag in ("ring", "not ring", "not sure", INTERESTING):
+        tags.tag_galaxies(path, tag, tiny.ids[:2] if tag == "ring" else tiny.ids[4:6], "ann")
+    offered = open_panel().selectbox(key="unusual-learn-tiny").options
+    assert offered == ["interesting or not", "the tag “not sure”", "the tag “ring”"]
+
+
 # ---------------------------------------------------------------- selection and honest states
+
+
+def test_every_listed_galaxy_is_on_a_page(open_panel, path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(unusual, "pictures", lambda galaxies, rows, *_: drawn.append(list(rows)))
+    app = open_panel()
+    assert len(drawn[-1]) == unusual.PER_PAGE and "Galaxies 1 to 48 of 100." in text(app)
+    app.number_input(key="unusual-top").set_value(20).run()
+    assert len(drawn[-1]) == 20 and "All 20 galaxies." in text(app)
 
 
 def test_the_top_of_the_list_becomes_the_selection(open_panel, path, tiny):

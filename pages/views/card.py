@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from galaxy_core.clustering import MEMBERSHIP
 from galaxy_core.sky import sexagesimal, survey_links
-from pages.views import card_image, cluster_labels, frame, readers, selection, tagging, votes, words
+from pages.views import card_image, cluster_labels, frame, most_like, readers, selection, tagging, votes, words
 from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
 from pages.views.selection_gallery import pictures
@@ -18,6 +19,7 @@ from pages.views.selection_gallery import pictures
 MAIN_COLUMNS = ("galaxy_id", "class", "split", "ra_deg", "dec_deg", "split_group")
 DEFAULT_FOV_ARCSEC = 120.0
 VIEW_IN_PICTURES = 2.0  # of the width of the picture, where the scale is known
+SPEAKS_FOR_ITSELF = ("Class", "Votes")
 HELP = {
     "Class": "What the catalog calls it; the model never saw it.",
     "Votes": "What most volunteers answered.",
@@ -58,7 +60,7 @@ def _draw_picture(galaxies: Galaxies, row: int) -> None:
     if picture is not None:
         shown = card_image.picture_html(galaxy_id, picture, scale)
     with place:
-        st.html(f'<div class="card-top">{shown}{facts_html(main_facts(galaxies, row))}</div>')
+        st.html(f'<div class="card-top">{shown}{main_html(galaxies, row)}</div>')
         if picture is not None and picture.note:
             st.caption(frame.plain(picture.note))
         links = links_of(galaxies, row, card_image.width_arcsec(picture, scale))
@@ -93,6 +95,8 @@ def draw_neighbors(galaxies: Galaxies, row: int, on_open: Callable[[Galaxies, in
             return
         captions = [f"{value:.3f}" for value in similarity]
         pictures(galaxies, index.tolist(), captions, "neighbors", on_open)  # one element: a click draws it again
+    with frame.panel():
+        most_like.draw_more(galaxies, row)
 
 
 def main_facts(galaxies: Galaxies, row: int) -> dict[str, str]:
@@ -113,6 +117,22 @@ def main_facts(galaxies: Galaxies, row: int) -> dict[str, str]:
         ra, dec = sexagesimal(*position)
         facts["RA, Dec"] = f"{position[0]:.5f}°, {position[1]:+.5f}°\n{ra}, {dec}"
     return facts
+
+
+def main_html(galaxies: Galaxies, row: int) -> str:
+    """The facts of `main_facts` as a list, each clustering with what its membership is."""
+    helps = {}
+    for name in galaxies.clustering_names:
+        method = galaxies.manifest.clusterings.get(name, {}).get("method")
+        if method in MEMBERSHIP:
+            helps[words.name_of(name)] = f"Membership, 0 to 1: {MEMBERSHIP[method]}."
+    return facts_html(main_facts(galaxies, row), helps)
+
+
+def lines_under_mouse(galaxies: Galaxies, row: int) -> list[str]:
+    """The facts of `main_facts` in a line each, with their names where these are not plain from what is said."""
+    facts = main_facts(galaxies, row)
+    return [text if name in SPEAKS_FOR_ITSELF else f"{name}: {text}" for name, text in facts.items()]
 
 
 def _measures(galaxies: Galaxies, row: int) -> dict[str, str]:
@@ -174,11 +194,11 @@ def text_of(value: object) -> str:
     return "–" if value is None or value is pd.NA or value is pd.NaT else str(value)
 
 
-def facts_html(facts: dict[str, str]) -> str:
-    """A list of names and values, with a help text on names that need one."""
-    items = []
+def facts_html(facts: dict[str, str], helps: dict[str, str] | None = None) -> str:
+    """A list of names and values, with a help text on names that need one, of `HELP` or of ``helps``."""
+    items, helps = [], HELP | (helps or {})
     for name, value in facts.items():
-        title = f' title="{html.escape(HELP[name], quote=True)}"' if name in HELP else ""
-        kind = ' class="kind"' if name in ("Class", "Votes") else ""
+        title = f' title="{html.escape(helps[name], quote=True)}"' if name in helps else ""
+        kind = ' class="kind"' if name in SPEAKS_FOR_ITSELF else ""
         items.append(f"<div{kind}><dt{title}>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>")
     return f'<dl class="facts">{"".join(items)}</dl>'

@@ -12,7 +12,7 @@ import streamlit as st
 
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ModelError, PositionError
-from galaxy_core.sky import SkyQuery, cone_search, parse_position, sexagesimal
+from galaxy_core.sky import RADIUS_FORMS, SkyQuery, cone_search, parse_position, sexagesimal
 from pages.views import frame, selection, words
 from pages.views.readers import Galaxies
 from pages.views.selection_gallery import pictures
@@ -27,7 +27,7 @@ HOW = """A galaxy's **id**, or any part of it; or a **place on the sky**, ICRS, 
 - `150.119 2.2058` in degrees
 - `10:00:28.6 +02:12:21` or `10h00m28.6s +02d12m21s`
 
-A radius may follow, as `30"`, `1'` or `0.1d`; without one it is 10 arcseconds."""
+A radius may follow, always with its unit: `30"`, `0.5'` or `0.02 deg`; without one it is 10 arcseconds."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def draw_search(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) ->
     """
     text = st.text_input(
         "Find galaxies",
-        placeholder="id, part of an id, or RA Dec",
+        placeholder=f"id, part of it, or RA Dec with {RADIUS_FORMS}",
         key="find",
         icon=":material/search:",
         help=HOW,
@@ -96,7 +96,8 @@ def draw_picture_search(galaxies: Galaxies, on_open: Callable[[Galaxies, int], N
         find_model(galaxies.manifest.model, galaxies.root)
     except ModelError:
         return
-    with st.popover("Search by picture", icon=":material/image_search:", key="find-by-picture"):
+    # not a popover, which would lie over what it finds
+    with st.expander("Search by picture", icon=":material/image_search:", key="find-by-picture"):
         file = st.file_uploader(
             "An image of a galaxy", FILE_TYPES, key=f"find-picture-{galaxies.name}", help=BY_PICTURE
         )
@@ -155,7 +156,11 @@ def search(galaxies: Galaxies, text: str) -> Found:
         return Found(rows, f"{len(rows):,} {those} “{text}”{first_of(len(rows))}.", captions)
     query = parse_position(text)
     if query is None:
-        return Found(rows, f"No id of this catalog contains “{text}”; nor is it a position, such as 150.119 2.2058.")
+        return Found(
+            rows,
+            f"No id of this catalog contains “{text}”; nor is it a position, such as 150.119 2.2058, after which a"
+            f" radius may follow as {RADIUS_FORMS}.",
+        )
     return search_position(galaxies, query)
 
 
@@ -168,7 +173,7 @@ def search_position(galaxies: Galaxies, query: SkyQuery) -> Found:
     rows, separation = cone_search(ra, dec, query)
     where = f"within {words.number(query.radius_arcsec)}″ of {' '.join(sexagesimal(query.ra_deg, query.dec_deg))}"
     if len(rows) == 0:
-        return Found(nothing, f'There is no galaxy {where}; a larger radius may follow the position, as 60" or 0.1d.')
+        return Found(nothing, f"There is no galaxy {where}; a larger radius may follow the position: {RADIUS_FORMS}.")
     captions = tuple(f"{value:.2f}″" if value < 100 else f"{words.number(value)}″" for value in separation[:N_SHOWN])
     return Found(rows, f"{words.count(len(rows))} {where}, the nearest first{first_of(len(rows))}.", captions)
 

@@ -14,9 +14,10 @@ import streamlit as st
 
 from galaxy_core import artifacts
 from galaxy_core.map_layers import MAX_POINTS
-from pages.views import frame, readers, words
+from pages.views import frame, most_like, readers, words
 from pages.views.colouring import colour_by, colour_choices, shows_numbers
 from pages.views.gallery import data_address
+from pages.views.most_like import LIKE, has_embedding
 from pages.views.readers import Galaxies
 
 PER_PAGE = 120
@@ -42,6 +43,8 @@ def draw_gallery(galaxies: Galaxies, rows: np.ndarray, on_open: Callable[[Galaxi
         Called with ``galaxies`` and the row that was clicked, before the page is drawn again.
     """
     choices = order_choices(galaxies)
+    if st.session_state.get("pictures-order") not in choices:  # of another selection
+        st.session_state.pop("pictures-order", None)
     digest = digest_of(rows)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         order = st.selectbox("Order", list(choices), format_func=choices.get, key="pictures-order", width=280)
@@ -93,6 +96,8 @@ def pictures(
 def order_choices(galaxies: Galaxies) -> dict[str, str]:
     """Keys and names of everything a gallery can be ordered by, the telling ones first."""
     choices = {TYPICAL: "Typical of the selection"} if has_embedding(galaxies) else {}
+    if choices and (like := most_like.reference_of(galaxies)) is not None:
+        choices = {f"{LIKE}{like}": f"Similar to {galaxies.ids[like]}"} | choices
     numbers = {key: name for key, name in colour_choices(galaxies).items() if shows_numbers(galaxies, key)}
     if "anomaly" in numbers:
         odd = {"anomaly": "Odd: the anomaly score"}
@@ -127,6 +132,8 @@ def values_of(galaxies: Galaxies, rows: np.ndarray, order: str) -> np.ndarray:
     """What each of the rows is ordered by; float64, shape (n_selected,)."""
     if order == AS_LISTED:
         return np.full(len(rows), np.nan)
+    if order.startswith(LIKE):
+        return most_like.similarities_of(galaxies, int(order.removeprefix(LIKE)), rows)
     if order == TYPICAL:
         return typicality(readers.vectors(galaxies), rows)
     return np.asarray(colour_by(galaxies, order).values[rows], dtype=np.float64)
@@ -174,7 +181,8 @@ def caption_of(value: float, order: str) -> str:
     """What is written below a picture."""
     if order == AS_LISTED:
         return ""
-    return f"{value:.3f}" if order == TYPICAL and np.isfinite(value) else words.number(value)
+    is_cosine = order == TYPICAL or order.startswith(LIKE)
+    return f"{value:.3f}" if is_cosine and np.isfinite(value) else words.number(value)
 
 
 def order_help(galaxies: Galaxies, order: str, choices: dict[str, str]) -> str:
@@ -183,6 +191,10 @@ def order_help(galaxies: Galaxies, order: str, choices: dict[str, str]) -> str:
         return "In the order of the catalog."
     if order == TYPICAL:
         return "The number is the cosine similarity to the mean of the selection, in the embedding."
+    if order.startswith(LIKE):
+        return (
+            f"The number is the cosine similarity to {galaxies.ids[int(order.removeprefix(LIKE))]}, in the embedding."
+        )
     return f"The number is {colour_by(galaxies, order).title}."
 
 
@@ -195,15 +207,3 @@ def where_of(start: int, n: int, total: int) -> str:
     ('Galaxies 121 to 240 of 1,000.', 'All 7 galaxies.')
     """
     return f"Galaxies {start + 1:,} to {start + n:,} of {total:,}." if n < total else f"All {words.count(total)}."
-
-
-def has_embedding(galaxies: Galaxies) -> bool:
-    """Whether the files of the embedding are there; nothing is read, which takes seconds for a million galaxies."""
-    prefix = f"embedding/{galaxies.manifest.model}/"
-    if artifacts.address_of(galaxies.root) is not None:
-        return any(path.startswith(prefix) for path in galaxies.manifest.files)
-    folder = artifacts.catalog_folder(galaxies.root, galaxies.name)
-    sizes = {
-        folder / path: entry["bytes"] for path, entry in galaxies.manifest.files.items() if path.startswith(prefix)
-    }
-    return bool(sizes) and all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())

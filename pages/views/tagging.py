@@ -107,7 +107,10 @@ def draw_selection_tags(galaxies: Galaxies, rows: np.ndarray | None, on_change: 
             _show_said("selection")
             found = [f"{frame.plain(tag)} ({n:,})" for tag, n in inside.items() if n]
             if found:
-                st.caption(f"Tags of these {words.count(len(rows))}: {', '.join(found)}.")
+                st.caption(
+                    f"Tags of these {words.count(len(rows))}: {', '.join(found)}. “The unusual” learns a tag and ranks"
+                    " the other galaxies by it."
+                )
             if lost := lost_sentence(galaxies):
                 st.caption(lost)
 
@@ -140,7 +143,7 @@ def handle_key(galaxies: Galaxies, key: str) -> str | None:
 def key_tags(galaxies: Galaxies) -> list[str]:
     """The tags on the keys 1 to 9: the most used when this visit began, then as they come; none changes its place."""
     known = st.session_state.setdefault("key_tags", {}).setdefault(galaxies.name, [])
-    known += [tag for tag in tag_names(galaxies) if tag not in known and tag not in tags.OPPOSITES]
+    known += [tag for tag in _offered(galaxies) if tag not in known]
     del known[N_KEYS:]
     return list(known)
 
@@ -178,7 +181,7 @@ def _keep_name(key: str) -> None:
 
 
 def _draw_box(galaxies: Galaxies, held: list[str], key: str, label: str, on_change=None, args: tuple = ()) -> None:
-    offered = [tag for tag in tag_names(galaxies) if tag not in held and tag not in tags.OPPOSITES]
+    offered = [tag for tag in _offered(galaxies) if tag not in held]
     chosen = st.session_state.get(key)
     st.selectbox(
         label,
@@ -191,6 +194,11 @@ def _draw_box(galaxies: Galaxies, held: list[str], key: str, label: str, on_chan
         on_change=on_change,
         args=args,
     )
+
+
+def _offered(galaxies: Galaxies) -> list[str]:
+    """Tags to choose from, without the answers given below the map."""
+    return [tag for tag in tags.wanted(tag_names(galaxies)) if tags.fold(tag) != tags.INTERESTING]
 
 
 def _draw_change(

@@ -1,6 +1,7 @@
-"""The most unusual galaxies, and a list of them that learns from "interesting" and "not interesting".
+"""The most unusual galaxies, and a list that learns: from "interesting" and "not interesting", or from any other tag.
 
 Answers are tags, so they are kept with who gave them and when, everybody's count, and they leave with every export.
+What refuses the tag "ring" is the tag "not ring".
 """
 
 from __future__ import annotations
@@ -12,17 +13,16 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from galaxy_core import active, artifacts, tags
+from galaxy_core import active, active_checks, artifacts, tags
 from galaxy_core.errors import GalaxyError
-from galaxy_core.tags import INTERESTING, NOT_INTERESTING
+from galaxy_core.tags import INTERESTING, opposite_of
 from pages.views import frame, readers, selection, tagged, tagging, words
 from pages.views.gallery import picture_label
 from pages.views.readers import Galaxies
-from pages.views.selection_gallery import pictures
+from pages.views.selection_gallery import pictures, where_of
 
 BATCH = 12
-LIST = 48
-ANSWERS = (INTERESTING, NOT_INTERESTING)
+PER_PAGE = 48
 OnOpen = Callable[[Galaxies, int], None]
 
 
@@ -40,21 +40,48 @@ def draw_unusual(galaxies: Galaxies, on_open: OnOpen) -> None:
         st.code(command, language="bash", wrap_lines=True)
         return
     with frame.panel():
-        rows, interesting = answers(galaxies)
-        batch, scores = batch_of(galaxies)
-        draw_state(rows, interesting)
+        tag = choose_tag(galaxies)
+        rows, found = answers(galaxies, tag)
+        batch, scores = batch_of(galaxies, tag)
+        draw_state(tag, found)
         if len(batch):
-            draw_batch(galaxies, batch, scores, dict(zip(rows.tolist(), interesting.tolist(), strict=True)), on_open)
+            draw_batch(galaxies, tag, batch, scores, dict(zip(rows.tolist(), found.tolist(), strict=True)), on_open)
         else:
             st.caption("Every galaxy has an answer.")
-        draw_actions(galaxies, batch, len(rows))
-        draw_list(galaxies, scores, rows, interesting, on_open)
+        draw_actions(galaxies, tag, batch, found)
+        draw_list(galaxies, tag, scores, rows, found, on_open)
 
 
-def draw_state(rows: np.ndarray, interesting: np.ndarray) -> None:
+def choose_tag(galaxies: Galaxies) -> str:
+    """What to learn: what is interesting, or a tag that galaxies of this catalog have."""
+    names = [tag for tag in tags.wanted(tagged.tag_names(galaxies)) if tags.fold(tag) != INTERESTING]
+    key = f"unusual-learn-{galaxies.name}"
+    chosen = st.session_state.get(key, INTERESTING)
+    return st.selectbox(
+        "Learn from",
+        [INTERESTING, *names, *({chosen} - {INTERESTING, *names})],  # the last galaxy may have lost the chosen one
+        format_func=lambda tag: "interesting or not" if tag == INTERESTING else f"the tag “{tag}”",
+        key=key,
+        width=280,
+        persist_state="session",
+        help="Give a tag to a few galaxies, on their cards or by a selection, and the others are ranked by how likely"
+        " they have it.",
+    )
+
+
+def draw_state(tag: str, interesting: np.ndarray) -> None:
     """What the order of the galaxies rests on, in a sentence."""
     found, others = int(interesting.sum()), int((~interesting).sum())
-    if len(rows) == 0:
+    if tag != INTERESTING:
+        st.markdown(
+            f"**{found:,} tagged “{frame.plain(tag)}”, {others:,} refused.** "
+            + ("What is like the tagged ones goes up in the list." if found else "Tag one to begin with."),
+            help="The number under a picture: how much the galaxy is like those that have the tag, and not like those"
+            " refused and some drawn at random, from 0 to 1. What you refuse gets the tag"
+            f" “{frame.plain(opposite_of(tag))}”. The answers of all visitors count.",
+        )
+        return
+    if len(interesting) == 0:
         text = (
             "**Which of these are interesting?** They are the most unusual galaxies; the list learns from your answers."
         )
@@ -72,9 +99,9 @@ def draw_state(rows: np.ndarray, interesting: np.ndarray) -> None:
 
 
 def draw_batch(
-    galaxies: Galaxies, batch: list[int], scores: np.ndarray, given: dict[int, bool], on_open: OnOpen
+    galaxies: Galaxies, tag: str, batch: list[int], scores: np.ndarray, given: dict[int, bool], on_open: OnOpen
 ) -> None:
-    """The galaxies to judge; the keys i and n answer for the first without an answer."""
+    """The galaxies to judge; the keys i (y for a tag) and n answer for the first without an answer."""
     next_row = next((row for row in batch if row not in given), None)
     with st.container(horizontal=True, key="unusual-batch"):
         for row, image in zip(batch, readers.thumbnails(galaxies, batch), strict=True):
@@ -84,43 +111,48 @@ def draw_batch(
                 called = frame.plain(galaxy_id)
                 st.button(label, key=f"unusual-open-{row}", help=called, on_click=on_open, args=(galaxies, row))
                 with st.container(horizontal=True, gap=None, horizontal_alignment="center"):
-                    _draw_answers(galaxies, row, given.get(row), row == next_row)
+                    _draw_answers(galaxies, tag, row, given.get(row), row == next_row)
 
 
-def _draw_answers(galaxies: Galaxies, row: int, given: bool | None, with_keys: bool) -> None:
-    for answer, is_it, icon in ((INTERESTING, True, "thumb_up"), (NOT_INTERESTING, False, "thumb_down")):
+def _draw_answers(galaxies: Galaxies, tag: str, row: int, given: bool | None, with_keys: bool) -> None:
+    yes = "i" if tag == INTERESTING else "y"
+    for answer, is_it, icon in ((tag, True, "thumb_up"), (opposite_of(tag), False, "thumb_down")):
         st.button(
             "",
             icon=f":material/{icon}:",
             key=f"unusual-{'yes' if is_it else 'no'}-{row}",
             type="primary" if given is is_it else "tertiary",
-            help=frame.plain(f"{answer.capitalize()}: {galaxies.ids[row]}"),
-            shortcut=answer[0] if with_keys else None,
+            help=frame.plain(f"{answer[:1].upper()}{answer[1:]}: {galaxies.ids[row]}"),
+            shortcut=(yes if is_it else "n") if with_keys else None,
             on_click=give_answer,
-            args=(galaxies, answer, [row]),
+            args=(galaxies, tag, is_it, [row]),
         )
 
 
-def draw_actions(galaxies: Galaxies, batch: list[int], n_answers: int) -> None:
+def draw_actions(galaxies: Galaxies, tag: str, batch: list[int], found: np.ndarray) -> None:
     """What concerns more than one galaxy: the rest of the batch, undo, and starting over."""
-    given = set(answers(galaxies)[0].tolist())
+    given = set(answers(galaxies, tag)[0].tolist())
     rest = [row for row in batch if row not in given]
     with st.container(horizontal=True, vertical_alignment="center", key="unusual-actions"):
         st.button(
-            f"None of the {'other ' if len(rest) < len(batch) else ''}{len(rest)} is interesting",
+            f"None of the {'other ' if len(rest) < len(batch) else ''}{len(rest)} is "
+            + (tag if tag == INTERESTING else f"“{frame.plain(tag)}”"),
             icon=":material/skip_next:",
             key="unusual-none",
             type="primary",
             disabled=not rest,
             on_click=give_answer,
-            args=(galaxies, NOT_INTERESTING, rest),
+            args=(galaxies, tag, False, rest),
         )
-        st.button("Undo", icon=":material/undo:", key="unusual-undo", on_click=undo_answer, args=(galaxies,))
-        with st.popover("Start over", icon=":material/restart_alt:", disabled=n_answers == 0):
+        st.button("Undo", icon=":material/undo:", key="unusual-undo", on_click=undo_answer, args=(galaxies, tag))
+        n = len(found) if tag == INTERESTING else int((~found).sum())
+        what = "answer" if tag == INTERESTING else "refusal"
+        with st.popover("Start over", icon=":material/restart_alt:", disabled=n == 0):
             st.write(
-                f"Take back all {n_answers:,} answers, also those of others? Undo brings them back, one kind at a time."
+                f"Take back {words.count(n, what, f'{what}s')}, also those of others? Undo brings them back"
+                + (", one kind at a time." if tag == INTERESTING else ". The tag itself stays where it is.")
             )
-            st.button("Take back all answers", key="unusual-restart", on_click=start_over, args=(galaxies,))
+            st.button(f"Take back all {what}s", key="unusual-restart", on_click=start_over, args=(galaxies, tag))
         tagging.draw_who("unusual")
     kind, text = st.session_state.pop("unusual_said", ("", ""))
     if kind:
@@ -128,42 +160,74 @@ def draw_actions(galaxies: Galaxies, batch: list[int], n_answers: int) -> None:
 
 
 def draw_list(
-    galaxies: Galaxies, scores: np.ndarray, rows: np.ndarray, interesting: np.ndarray, on_open: OnOpen
+    galaxies: Galaxies, tag: str, scores: np.ndarray, rows: np.ndarray, interesting: np.ndarray, on_open: OnOpen
 ) -> None:
-    """The top of the ranking without what is not interesting, and its selection on the map."""
-    order = ranking(scores, rows[~interesting])
+    """The top of the ranking without what is refused, or has the tag already, and its selection on the map."""
+    order = ranking(scores, rows[~interesting] if tag == INTERESTING else rows)
     how = "the most unusual galaxies" if len(rows) == 0 else f"ranked by {words.count(len(rows), 'answer', 'answers')}"
-    st.markdown(f"**The top of the list**, {how}")
+    if tag != INTERESTING:
+        how = f"without those that have the tag “{tag}” or were refused"
+    st.markdown(f"**The top of the list**, {frame.plain(how)}")
+    draw_check(galaxies, tag, interesting)
     with st.container(horizontal=True, vertical_alignment="bottom", key="unusual-select"):
         top = st.number_input("How many", 1, len(galaxies), min(100, len(galaxies)), key="unusual-top", width=140)
+        listed, named = order[:top], f"most unusual, top {top:,} {how}"
+        if tag != INTERESTING:
+            taught = f"{interesting.sum():,} that are and {(~interesting).sum():,} that are not"
+            named = f"most likely “{tag}”, top {top:,} by what {taught} taught"
         st.button(
-            f"Select the top {top:,} on the map",
+            f"Select the top {len(listed):,} on the map",
+            disabled=len(listed) == 0,
             icon=":material/select_all:",
             key="unusual-select-top",
             on_click=select_top,
-            args=(galaxies, order[:top], f"most unusual, top {top:,} {how}"),
+            args=(galaxies, listed, named),
         )
-    shown = order[:LIST]
+        n_pages = -(-len(listed) // PER_PAGE)
+        page = st.pagination(n_pages, key=f"unusual-page-{tag}-{n_pages}") if n_pages > 1 else 1
+    shown = listed[(page - 1) * PER_PAGE : page * PER_PAGE]
+    if len(shown):
+        st.caption(where_of((page - 1) * PER_PAGE, len(shown), len(listed)))
     pictures(galaxies, shown, [f"{scores[row]:.3f}" for row in shown], "unusual-list", on_open)
 
 
-def answers(galaxies: Galaxies) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that were judged, in order, and whether each was interesting."""
-    yes, no = (tagged.tag_rows(galaxies, answer) for answer in ANSWERS)
+def draw_check(galaxies: Galaxies, tag: str, found: np.ndarray) -> None:
+    """How well the ranking does on galaxies it did not learn from, where that can be told."""
+    check = _check(galaxies, tagged.path_of(galaxies), galaxies.stamp, tag, version_of(galaxies, tag))
+    kind = "interesting" if tag == INTERESTING else "tagged"
+    if check is not None:
+        st.caption(
+            f"Judged on {check.n_found:,} {kind} galaxies and {check.n_background:,} drawn at random, each ranked by"
+            f" what the others taught: {words.share(check.auc, 1)} of such pairs are in the right order, 50 % by"
+            " chance.",
+            help="By cross-validation, a fifth of them left out at a time. Galaxies that this list itself brought up"
+            " make it look better than it is; those at random that are of the kind make it look worse.",
+        )
+    elif tag != INTERESTING and found.any():
+        st.caption(f"From {active_checks.LEAST_FOUND} tagged galaxies on it is said here how well the ranking does.")
+
+
+def answers(galaxies: Galaxies, tag: str = INTERESTING) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that were judged, in order, and whether each was interesting, or got the tag."""
+    yes, no = (tagged.tag_rows(galaxies, answer) for answer in (tag, opposite_of(tag)))
     rows = np.concatenate([yes, no]).astype(np.int64)
     interesting = np.repeat([True, False], [len(yes), len(no)])
     order = np.argsort(rows, kind="stable")
     return rows[order], interesting[order]
 
 
-def batch_of(galaxies: Galaxies) -> tuple[list[int], np.ndarray]:
+def version_of(galaxies: Galaxies, tag: str) -> tuple:
+    """Changes with every answer, however the tag was first written."""
+    return tuple(tagged.tag_version(galaxies, answer) for answer in (tag, opposite_of(tag)))
+
+
+def batch_of(galaxies: Galaxies, tag: str) -> tuple[list[int], np.ndarray]:
     """The galaxies on the table, and the score of all; new ones when all have an answer, or when asked for."""
-    rows, _ = answers(galaxies)
-    version = tuple(tagged.tag_version(galaxies, answer) for answer in ANSWERS)  # also of “Interesting”
-    batch, scores = _ranked(galaxies, tagged.path_of(galaxies), galaxies.stamp, version)
-    shown = _batches().get(galaxies.name)
+    rows, _ = answers(galaxies, tag)
+    batch, scores = _ranked(galaxies, tagged.path_of(galaxies), galaxies.stamp, tag, version_of(galaxies, tag))
+    shown = _batches().get((galaxies.name, tag))
     if not shown or max(shown) >= len(galaxies) or set(shown) <= set(rows.tolist()):
-        shown = _batches()[galaxies.name] = [int(row) for row in batch]
+        shown = _batches()[galaxies.name, tag] = [int(row) for row in batch]
     return shown, scores
 
 
@@ -175,32 +239,33 @@ def ranking(scores: np.ndarray, left_out: np.ndarray) -> np.ndarray:
     return rows[np.argsort(-scores[rows], kind="stable")]
 
 
-def give_answer(galaxies: Galaxies, answer: str, rows: list[int]) -> None:
+def give_answer(galaxies: Galaxies, tag: str, is_it: bool, rows: list[int]) -> None:
     """Keep an answer; while little is known, an interesting galaxy brings a new batch at once."""
-    known = set(answers_or_none(galaxies, INTERESTING))
+    known, answer = set(answers_or_none(galaxies, tag)), tag if is_it else opposite_of(tag)
     path, person = tagged.path_of(galaxies), tagging.person()
     done = _attempt(lambda: tags.tag_galaxies(path, answer, galaxies.ids[rows], person, tagged.model_hash(galaxies)))
-    if done and answer == INTERESTING and len(known) < active.N_EAGER and not known & set(rows):
-        _batches().pop(galaxies.name, None)
+    if done and is_it and len(known) < active.N_EAGER and not known & set(rows):
+        _batches().pop((galaxies.name, tag), None)
 
 
-def undo_answer(galaxies: Galaxies) -> None:
+def undo_answer(galaxies: Galaxies, tag: str) -> None:
     """Undo the visitor's last answer; the galaxies it was about are on the table again."""
-    before = [set(answers_or_none(galaxies, answer)) for answer in ANSWERS]
-    if _attempt(lambda: tags.undo(tagged.path_of(galaxies), tagging.person(), ANSWERS), "There is nothing to undo."):
-        after = [set(answers_or_none(galaxies, answer)) for answer in ANSWERS]
+    both = (tag, opposite_of(tag))
+    before = [set(answers_or_none(galaxies, answer)) for answer in both]
+    if _attempt(lambda: tags.undo(tagged.path_of(galaxies), tagging.person(), both), "There is nothing to undo."):
+        after = [set(answers_or_none(galaxies, answer)) for answer in both]
         changed = sorted((before[0] ^ after[0]) | (before[1] ^ after[1]))[:BATCH]
-        shown = _batches().get(galaxies.name, [])
-        _batches()[galaxies.name] = (changed + [row for row in shown if row not in changed])[:BATCH]
+        shown = _batches().get((galaxies.name, tag), [])
+        _batches()[galaxies.name, tag] = (changed + [row for row in shown if row not in changed])[:BATCH]
 
 
-def start_over(galaxies: Galaxies) -> None:
-    """Take back every answer on galaxies of this catalog."""
+def start_over(galaxies: Galaxies, tag: str) -> None:
+    """Take back every answer on galaxies of this catalog; of a tag only the refusals, for it may be used elsewhere."""
     path, person = tagged.path_of(galaxies), tagging.person()
-    for answer in ANSWERS:
+    for answer in (INTERESTING, opposite_of(INTERESTING)) if tag == INTERESTING else (opposite_of(tag),):
         ids = galaxies.ids[answers_or_none(galaxies, answer)]
         _attempt(partial(tags.untag_galaxies, path, answer, ids, person))
-    _batches().pop(galaxies.name, None)
+    _batches().pop((galaxies.name, tag), None)
 
 
 def select_top(galaxies: Galaxies, rows: np.ndarray, how: str) -> None:
@@ -228,7 +293,7 @@ def _attempt(act: Callable, nothing: str = "") -> bool:
         return False
 
 
-def _batches() -> dict[str, list[int]]:
+def _batches() -> dict[tuple[str, str], list[int]]:
     return st.session_state.setdefault("unusual_batch", {})
 
 
@@ -238,6 +303,12 @@ def _space(_galaxies: Galaxies, root: Path, name: str, stamp: tuple) -> active.S
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _ranked(_galaxies: Galaxies, path: Path, stamp: tuple, version: tuple) -> tuple[np.ndarray, np.ndarray]:
+def _ranked(_galaxies: Galaxies, path: Path, stamp: tuple, tag: str, version: tuple) -> tuple[np.ndarray, np.ndarray]:
     space = _space(_galaxies, _galaxies.root, _galaxies.name, stamp)
-    return active.choose_batch(space, _galaxies.anomaly, *answers(_galaxies), BATCH)
+    return active.choose_batch(space, _galaxies.anomaly, *answers(_galaxies, tag), BATCH)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _check(_galaxies: Galaxies, path: Path, stamp: tuple, tag: str, version: tuple) -> active_checks.Check | None:
+    space = _space(_galaxies, _galaxies.root, _galaxies.name, stamp)
+    return active_checks.check_ranking(space, *answers(_galaxies, tag))

@@ -6,6 +6,8 @@ import math
 import re
 
 from galaxy_core.clustering import UNCLUSTERED
+from galaxy_core.galaxy_zoo import read_vote
+from galaxy_core.percent import percent
 
 NAMES = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA", "lda": "LDA", "hdbscan": "HDBSCAN", "kmeans": "k-means"}
 NAMES |= {"dbscan": "DBSCAN", "gmm": "Gaussian mixture", "agglomerative": "Agglomerative"}
@@ -76,13 +78,19 @@ def cluster_name(label: int) -> str:
 
 
 def column_name(column: str) -> str:
-    """A column's name without underscores; units at the end go into brackets.
+    """A column's name without underscores; units at the end go into brackets. Votes read as on a galaxy's card.
 
     Examples
     --------
-    >>> column_name("radius_arcsec"), column_name("smooth-or-featured_smooth"), column_name("t01_smooth")
-    ('radius [arcsec]', 'smooth or featured: smooth', 't01 smooth')
-    """
+    >>> column_name("radius_arcsec"), column_name("clump-count_5-plus"), column_name("t01_smooth")
+    ('radius [arcsec]', 'clump count: 5 plus', 't01 smooth')
+    >>> column_name("Class7.3"), column_name("bar-dr5_no"), column_name("t06_odd_a14_yes_debiased")
+    ('How rounded is it? cigar shaped', 'A bar through the centre? no bar (dr5)', 'Anything odd? something odd (debiased)')
+    """  # noqa: E501
+    if vote := read_vote(column):
+        about, form = vote
+        aside = ", ".join(part for part in (about.survey, form) if part)
+        return f"{about.question_text} {about.answer_text}" + (f" ({aside})" if aside else "")
     match = re.fullmatch(r"(.+)_(arcsec|deg|px|mag|counts|kpc|mpc)", column)
     if match:
         return f"{match[1].replace('_', ' ')} [{match[2]}]"
@@ -128,13 +136,10 @@ def share(part: float, whole: float) -> str:
 
     Examples
     --------
-    >>> share(214, 26093), share(1, 3), share(0, 0)
-    ('0.82 %', '33.3 %', '–')
+    >>> share(1, 3), share(1999, 2000)
+    ('33.3 %', 'over 99.9 %')
     """
-    if not whole:
-        return "–"
-    percent = 100 * part / whole
-    return f"{percent:.2f} %" if percent < 1 else f"{percent:.3g} %"
+    return percent(part, whole)
 
 
 def count(n: int, noun: str = "galaxy", plural: str = "galaxies") -> str:
