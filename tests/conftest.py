@@ -137,6 +137,14 @@ def make_catalog(root: Path, name: str = "tiny", n: int = 90, image_of=blob, **c
     return artifacts.write_manifest(root, name, artifacts.Manifest(**(fields | changes)))
 
 
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """The same after each test: Streamlit puts a page in its place, and a new process would begin by running that."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.fixture(scope="session")
 def tiny_root(tmp_path_factory) -> Path:
     """Artifacts with one catalog, ``tiny``, of 90 galaxies; shared, so not to be changed."""

@@ -123,7 +123,7 @@ def test_upload_fits_and_png(open_app, model_root):
     value, unit = facts["Sky noise, estimated"].split()
     assert float(value) == pytest.approx(5, rel=0.1) and unit == "adu" and facts["Size"] == "80 x 70 px"
     assert downloads(app) == ["field_denoised.fits", "field_residual.fits"]
-    table = next(block.proto.body for block in app.get("html") if "before-after" in block.proto.body)
+    table = next(block.proto.body for block in app.get("html") if '<table class="before-after' in block.proto.body)
     assert "Sky noise [adu]" in table and "sky pixels" in table and "Galaxy Atlas" in table
     facts = upload(app, ("photo.png", png_bytes()))
     assert facts["Sky noise, estimated"].endswith("counts") and facts["Size"] == "50 x 40 px"
@@ -198,11 +198,11 @@ def test_classical_methods_stand_beside_the_model(open_app, model_root):
     upload(app, ("photo.png", png_bytes()))
     widget(app, "button_group", "Compare the input with").set_value("total_variation").run()
     finished(app)
-    table = next(block.proto.body for block in app.get("html") if "before-after" in block.proto.body)
+    table = next(block.proto.body for block in app.get("html") if '<table class="before-after' in block.proto.body)
     assert "Total variation" in table and "Non-local" not in table
     assert downloads(app)[0] == "photo_total_variation_denoised.png"
     finished(widget(app, "button", "Run all").click().run())
-    table = next(block.proto.body for block in app.get("html") if "before-after" in block.proto.body)
+    table = next(block.proto.body for block in app.get("html") if '<table class="before-after' in block.proto.body)
     assert "Non-local means" in table and "Wavelets" in table
 
 
@@ -214,7 +214,7 @@ def test_galaxy_of_the_catalog_with_noise(open_app, model_root):
     assert downloads(app)[0] == "tiny-00000_denoised.png"
     half = finished(widget(app, "select_slider", "Strength of that noise").set_value(0.5).run())
     assert float(metrics(half)["Error"].split()[0]) < error
-    table = next(block.proto.body for block in app.get("html") if "before-after" in block.proto.body)
+    table = next(block.proto.body for block in app.get("html") if '<table class="before-after' in block.proto.body)
     assert "Strict SSIM" in table and "Not in the clean image" in table
     finished(widget(app, "selectbox", "Noise added first").set_value("").run())
     assert "Error" not in metrics(app)
