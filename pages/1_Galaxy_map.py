@@ -10,11 +10,14 @@ from pages.views import (
     links,
     map_choices,
     map_events,
+    page_address,
     presenting,
     readers,
     region,
     search,
     selection,
+    selection_history,
+    similarity_colour,
     unusual,
     view_file,
 )
@@ -25,15 +28,20 @@ PANELS = {"selection": "Selection", "unusual": "The unusual", "about": "Can I tr
 
 
 def show_galaxy(galaxies, row):
-    """Open a galaxy: the card and the ring on the maps are drawn again."""
+    """Open a galaxy: the card and the ring on the maps are drawn again, and maps whose colours follow it."""
     selection.open_galaxy(galaxies, row)
-    st.rerun([CARD])
+    st.rerun([*coloured_by_galaxy(), CARD])
+
+
+def coloured_by_galaxy():
+    """The maps, where another open galaxy changes their colours."""
+    return [MAPS] if similarity_colour.is_shown() else []
 
 
 def on_events(galaxies, events):
     """After something was done on a map, what shows it; an opened galaxy needs no more than the card, drawn anyway."""
     changed = map_events.handle(galaxies, events)
-    shown = {"galaxy": [], "selection": [BELOW], "tags": [MAPS, BELOW]}
+    shown = {"galaxy": coloured_by_galaxy(), "selection": [BELOW], "filters": [MAPS, BELOW], "tags": [MAPS, BELOW]}
     if others := {name for what in changed for name in shown[what]}:
         st.rerun(sorted({CARD, *others}, reverse=True))  # maps before their marks
 
@@ -90,7 +98,10 @@ def draw_card(galaxies):
         card.draw_neighbors(galaxies, row, show_galaxy)
         card.draw_details(galaxies, row)
     with st.container(key="map-marks"):
-        component.draw_marks(galaxies, galaxies.name, row, rows, drawn, lambda events: on_events(galaxies, events))
+        history = selection_history.is_possible(galaxies)
+        component.draw_marks(
+            galaxies, galaxies.name, row, rows, drawn, lambda events: on_events(galaxies, events), history
+        )
     if galaxies.projection_names:
         view_file.draw_download(galaxies)
 
@@ -101,7 +112,7 @@ def draw_below(galaxies):
     panel = links.choose_panel(PANELS, "panel")
     with frame.panel():
         if panel == "selection":
-            region.draw_region(galaxies, show_galaxy, on_tag)
+            region.draw_region(galaxies, show_galaxy, on_tag, redraw)
         elif panel == "unusual":
             unusual.draw_unusual(galaxies, show_galaxy)
         else:
@@ -129,5 +140,5 @@ with frame.panel():
     with st.container(key="map-channels"):
         draw_hover(loaded)
         draw_view(loaded)
-    for problem in selection.link_problems():
+    for problem in page_address.link_problems():
         about_link.warning(frame.plain(problem), icon=":material/link_off:")

@@ -9,7 +9,7 @@ from card_page import write_back
 
 from galaxy_core import artifacts
 from pages.views import colouring, readers
-from pages.views.colouring import Colouring
+from pages.views.colours import PALETTES, Colouring, category_colours, grey, ramp_of, with_scale
 from pages.views.galaxy_map.payload import scale_of
 
 
@@ -50,9 +50,9 @@ def test_colours_are_different_and_visible(dark):
 
     background = luminance("#0b0e17" if dark else "#fcfbf8")
     for n in (1, 8, 9, 40):
-        colours = colouring.category_colours(n, dark)
+        colours = category_colours(n, dark)
         assert len(set(colours)) == n
-    for colour in [*colouring.category_colours(8, dark), colouring.grey(dark)]:
+    for colour in [*category_colours(8, dark), grey(dark)]:
         low, high = sorted((luminance(colour), background))
         assert (high + 0.05) / (low + 0.05) > 1.9, colour
 
@@ -65,12 +65,12 @@ def test_a_class_has_one_colour_in_every_catalog(dark):
     first = colours("round smooth", "in between smooth", "spiral", "edge on", "cigar smooth")
     second = colours("spiral", "merger", "edge on", "round smooth", "odd", "in between smooth", "cigar smooth", "star")
     assert all(second[name] == colour for name, colour in first.items()) and len(set(second.values())) == 8
-    assert list(colours("galaxy", "star").values()) == colouring.category_colours(7, dark)[5:]
-    assert list(colours("a", "b", "c").values()) == colouring.category_colours(3, dark)
+    assert list(colours("galaxy", "star").values()) == category_colours(7, dark)[5:]
+    assert list(colours("a", "b", "c").values()) == category_colours(3, dark)
     names = tuple("abcdefghij")
-    assert list(colours(*names, "spiral").values()) == colouring.category_colours(11, dark)
+    assert list(colours(*names, "spiral").values()) == category_colours(11, dark)
     renamed = colours("a", "spiral", lasting_names=("cluster 0", "cluster 1"))  # other diagrams go by the number
-    assert list(renamed.values()) == colouring.category_colours(2, dark)
+    assert list(renamed.values()) == category_colours(2, dark)
 
 
 def test_everything_of_a_catalog_can_be_a_colour(tiny):
@@ -107,9 +107,9 @@ def test_numbers_without_spread(values):
     assert low < high and np.isfinite([low, high]).all()
 
 
-@pytest.mark.parametrize("palette", colouring.PALETTES)
+@pytest.mark.parametrize("palette", PALETTES)
 def test_palettes_of_numbers_rise_in_brightness(palette):
-    ramp = colouring.ramp_of(palette)
+    ramp = ramp_of(palette)
     rgb = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in ramp])
     brightness = rgb @ [0.2126, 0.7152, 0.0722]
     assert len(ramp) == 256 and (np.diff(np.convolve(brightness, np.ones(9) / 9, "valid")) > 0).all()
@@ -117,6 +117,6 @@ def test_palettes_of_numbers_rise_in_brightness(palette):
 
 def test_scale_of_groups_stays_and_of_numbers_changes(tiny):
     groups = colouring.colour_by(tiny, "class")
-    assert colouring.with_scale(groups, True, True, "Cividis") is groups
-    numbers = colouring.with_scale(colouring.colour_by(tiny, "radius_arcsec"), True, False, "Cividis")
+    assert with_scale(groups, True, True, "Cividis") is groups
+    numbers = with_scale(colouring.colour_by(tiny, "radius_arcsec"), True, False, "Cividis")
     assert numbers.log and numbers.palette == "Cividis" and colouring.colour_by(tiny, "radius_arcsec").log is False

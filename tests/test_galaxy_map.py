@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from galaxy_core import map_layers
 from pages.views import colouring, readers
-from pages.views.colouring import Colouring
+from pages.views.colours import Colouring, grey
 from pages.views.galaxy_map import component, payload
 
 LOOK = payload.MapLook("map-0", "tiny", "umap", "UMAP", "", "tiny", "tiny-umap", True)
@@ -58,9 +60,25 @@ def test_unclustered_lie_at_the_bottom_in_grey_and_are_counted(tiny):
     assert by.names == ("cluster 0", "cluster 1", "cluster 2") and by.nothing == "unclustered"
     message = drawn(*tiny.coordinates("umap"), by)
     n_none = int((labels < 0).sum())
-    assert message["n_nothing"] == n_none and message["colours"][-1] == colouring.grey(True)
+    assert message["n_nothing"] == n_none and message["colours"][-1] == grey(True)
     assert (labels[message["row"][:n_none]] < 0).all() and (labels[message["row"][n_none:]] >= 0).all()
     assert [entry["count"] for entry in message["legend"]] == np.bincount(labels[labels >= 0]).tolist()
+
+
+def test_what_the_legend_hides_in_a_link_is_of_these_clusters_only(tiny):
+    """Clusters that are made again have the same names, and a link's hidden ones would be others."""
+
+    def mark(galaxies, key: str) -> str:
+        return drawn(*tiny.coordinates("umap"), colouring.colour_by(galaxies, key))["groups"]
+
+    about = tiny.manifest.clusterings
+    again = about | {"hdbscan": about["hdbscan"] | {"scores": about["hdbscan"]["scores"] | {"silhouette": 0.123}}}
+    other = replace(tiny, manifest=replace(tiny.manifest, clusterings=again))
+    assert mark(other, "hdbscan_label") != mark(tiny, "hdbscan_label")
+    assert mark(other, "kmeans_8_label") == mark(tiny, "kmeans_8_label")
+    by_class = colouring.colour_by(tiny, "class")
+    known = repr((by_class.title, by_class.keys)).encode()
+    assert mark(tiny, "class") == f"{zlib.crc32(known):08x}", "links of classes stay what they were"
 
 
 def test_groups_are_mixed_so_that_none_hides_another():

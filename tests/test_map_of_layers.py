@@ -10,8 +10,9 @@ import pytest
 from galaxy_core import artifacts, map_layers, tags
 from galaxy_core.artifacts import columns, layers
 from galaxy_core.layer_steps import write_layers
-from pages.views import colouring, outlines, readers, selection
+from pages.views import outlines, readers, selection_steps
 from pages.views.colouring import colour_by, colour_choices
+from pages.views.colours import with_scale
 from pages.views.galaxy_map import component, payload
 from tests.conftest import make_catalog
 
@@ -116,7 +117,7 @@ def test_the_first_message_reads_no_column_and_tells_the_same(both, read):
 def test_numbers_read_their_column_and_no_places(both, read):
     plain, layered = both
     for log in (False, True):
-        by = [colouring.with_scale(colour_by(g, "radius_arcsec"), log, False, "Viridis") for g in both]
+        by = [with_scale(colour_by(g, "radius_arcsec"), log, False, "Viridis") for g in both]
         before = unpacked(component._message(plain, LOOK, by[0], None, f"c{log}"))
         read.clear()
         after = unpacked(component._message(layered, LOOK, by[1], None, f"d{log}"))
@@ -204,11 +205,11 @@ def test_a_lasso_selects_the_same_from_a_few_groups(both, read):
         middle, angle = rng.uniform(-5, 5, 2), np.sort(rng.uniform(0, 2 * np.pi, 7))
         x, y = (middle[:, None] + rng.uniform(0.5, 3, 7) * [np.cos(angle), np.sin(angle)]).tolist()
         kept = outlines.keep_corners(x, y, plain.extent("umap"))
-        one, other = (selection._outline_step(galaxies, "umap", kept, "new") for galaxies in both)
-        assert one.rows.dtype == other.rows.dtype == np.int32 and np.array_equal(one.rows, other.rows)
-        assert one.how == other.how
+        one, other = (selection_steps.outline_step(galaxies, "umap", kept, "new") for galaxies in both)
+        assert one[1].dtype == other[1].dtype == np.int32 and np.array_equal(one[1], other[1])
+        assert one[0] == other[0]
     for few in ([], [1, 2], [1, 2, 3, 4]):
-        assert len(selection._outline_step(layered, "umap", few, "new").rows) == 0
+        assert len(selection_steps.outline_step(layered, "umap", few, "new")[1]) == 0
 
 
 def test_marks_are_where_they_were(both):

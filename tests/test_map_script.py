@@ -22,6 +22,7 @@ LOAD = """async ([script, messages, css]) => {
     const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
     const whatStreamlitCalls = (await import(url)).default;
     window.told = [];
+    window.setMarks = (message) => { messages.marks = message; call('marks', 2); };
     window.call = (role, number) => whatStreamlitCalls({
         data: new Uint8Array(messages[role]), parentElement: document.getElementById(role),
         setTriggerValue: (name, events) => window.told.push({ number, events }),
@@ -135,6 +136,34 @@ def test_no_frame_without_a_picture_stays_after_a_click(page):
     page.wait_for_timeout(300)
     assert page.locator(".atlas-tip").is_hidden()
     assert [one for one in page.evaluate("window.told") if one["number"] == 2] == []
+
+
+def test_undo_and_redo_are_told_by_button_and_key_where_there_is_something_to(page):
+    page.evaluate("() => { call('map', 0); call('marks', 1); }")
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    undo, redo = page.locator('[data-tool="undo"]'), page.locator('[data-tool="redo"]')
+    assert undo.is_hidden() and redo.is_hidden(), "not offered here"
+    both, none = (payload.marks_message("tiny", 90, 0, None, {}, None, {}, [], can) for can in ((1, 1), (0, 0)))
+    page.evaluate("(message) => setMarks(message)", list(both))
+    undo.click()
+    page.locator(".atlas-paper").focus()
+    page.keyboard.press("Control+Shift+Z")
+    page.keyboard.press("Control+z")
+    kinds = [event["kind"] for event in page.evaluate("window.told").pop()["events"]]
+    assert kinds == ["undo", "redo", "undo"]
+    n_told = len(page.evaluate("window.told"))
+    page.evaluate("(message) => setMarks(message)", list(none))
+    page.keyboard.press("Control+z")
+    assert undo.is_disabled() and redo.is_disabled() and len(page.evaluate("window.told")) == n_told
+
+
+def test_a_map_that_is_coloured_anew_before_the_answer_marks_what_was_clicked(page):
+    page.evaluate("() => { call('map', 0); call('marks', 1); }")
+    click(page)
+    the_map = "window.galaxyAtlas.maps.get('map-0')"
+    clicked = page.evaluate(f"[{the_map}.openRow, {the_map}.openPlace]")
+    page.evaluate(f"() => {{ {the_map}.message.stamp = 'of other colours'; call('map', 2); }}")
+    assert clicked[1] and page.evaluate(f"[{the_map}.openRow, {the_map}.openPlace]") == clicked
 
 
 def test_an_outline_is_told_with_what_the_legend_hides(page):

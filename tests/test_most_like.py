@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from galaxy_core import similarity
-from pages.views import most_like, readers, region, selection, selection_gallery
+from galaxy_core import artifacts, similarity
+from pages.views import most_like, outlines, readers, region, selection_gallery, selection_link, selection_steps
 
 ROW = 4
 
@@ -43,7 +44,7 @@ def tiny(tiny_root):
 
 
 def open_page(root) -> AppTest:
-    return AppTest.from_function(page, kwargs={"root": str(root)}, default_timeout=30).run()
+    return AppTest.from_function(page, kwargs={"root": str(root)}, default_timeout=120).run()
 
 
 def text(app) -> str:
@@ -79,23 +80,82 @@ def test_another_selection_is_no_longer_in_that_order(tiny_root, drawn):
     app.run()
     rows = np.arange(5, dtype=np.int32)
     app.session_state["selections"] = {
-        "tiny": selection.Selection((selection.Step("new", "a box on UMAP", rows),), rows)
+        "tiny": selection_steps.Selection((selection_steps.Step("new", "a box on UMAP"),), rows)
     }
     app.run()
     assert "a box on UMAP" in text(app) and app.selectbox(key="pictures-order").value == selection_gallery.TYPICAL
 
 
-def test_a_description_names_one_galaxy_or_none(tiny, monkeypatch):
-    for described, row in (
-        ("the 50 most like tiny-00007", 7),
-        ("a box on UMAP; and only the 1,000 most like tiny-00007; filtered by Class: spiral", 7),
-        ("the 50 most like tiny-00007; and the 50 most like tiny-00008", None),
-        ("without the 50 most like tiny-00007", None),
-        ("the 50 most like nothing here", None),
-        ("most like the picture “a.png”", None),
+def like(galaxy_id: str, mode: str = "new", how: str = "the 50 most like it") -> selection_steps.Step:
+    return selection_steps.Step(mode, how, like=(galaxy_id, 50))
+
+
+def test_a_selection_is_like_one_galaxy_or_none(tiny, monkeypatch):
+    rows, box = np.arange(50, dtype=np.int32), selection_steps.Step("new", "a box; the 50 most like tiny-00003")
+    inverted = selection_steps.invert_step()[0]
+    for steps, row in (
+        ((like("tiny-00007"),), 7),
+        ((box, like("tiny-00007", "intersect")), 7),
+        ((like("tiny-00007"), like("tiny-00008", "add")), None),
+        ((like("tiny-00007"), like("tiny-00008", "subtract")), 7),
+        ((box, like("tiny-00007", "subtract")), None),
+        ((like("tiny-00007"), inverted), None),
+        ((like("tiny-00007"), inverted, like("tiny-00008", "intersect")), 8),
+        ((like("nothing here"),), None),
+        ((box,), None),
     ):
-        monkeypatch.setattr(selection, "describe", lambda galaxies, described=described: described)
-        assert most_like.reference_of(tiny) == row, described
+        found = selection_steps.Selection(steps, rows)
+        monkeypatch.setattr(most_like.selection, "selected", lambda galaxies, found=found: found)
+        assert most_like.reference_of(tiny) == row, steps
+
+
+def test_a_name_with_a_semicolon_keeps_its_order(broken_root, monkeypatch):
+    """Ids are free text: what a sentence about the selection says cannot be taken apart again."""
+    odd = "a; b most like c"
+    catalog = artifacts.read_table(broken_root, "tiny", "catalog")
+    catalog.loc[ROW, "galaxy_id"] = odd
+    galaxies = replace(readers.open_catalog(broken_root, "tiny"), catalog=catalog, stamp=("odd",))
+    step, rows = selection_steps.like_step(galaxies, odd, 20, "new")
+    found = selection_steps.Selection((step,), rows)
+    monkeypatch.setattr(most_like.selection, "selected", lambda galaxies: found)
+    assert most_like.reference_of(galaxies) == ROW and step.how == f"the 20 most like {odd}"
+
+
+@pytest.mark.parametrize("n", [20, 80])
+def test_a_link_holds_the_galaxy_and_how_many_not_the_ids(open_app, tiny_root, tiny, n):
+    app = open_app(tiny_root, "pages/1_Galaxy_map.py", catalog="tiny", galaxy=str(tiny.ids[ROW]))
+    app.number_input(key="most-like-n").set_value(n).run()
+    app.button(key="select-most-like").click().run()
+    letters = app.query_params["selected"]
+    assert outlines.from_link(letters) == [["n", "tiny-00004", n, selection_link.embedding_mark(tiny)]]
+    again = open_app(tiny_root, "pages/1_Galaxy_map.py", catalog="tiny", selected=letters)
+    assert again.session_state["selections"]["tiny"].rows.tolist() == sorted(by_definition(tiny, n))
+    assert again.selectbox(key="pictures-order").value == f"{most_like.LIKE}{ROW}" and not again.warning
+    assert again.query_params["selected"] == letters
+
+
+def test_a_link_of_ids_as_it_was_made_before_still_opens(open_app, tiny_root):
+    ids = ["tiny-00003", "tiny-00005"]
+    old = outlines.to_link([["n", "the 2 most like tiny-00004", ids]])
+    app = open_app(tiny_root, "pages/1_Galaxy_map.py", catalog="tiny", selected=old)
+    assert app.session_state["selections"]["tiny"].rows.tolist() == [3, 5] and not app.warning
+
+
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [
+        (("n", "gone", 50), "most like “gone”, which this catalog does not have"),
+        (("n", "tiny-00004", 50, "00000000"), "The embedding was made again"),
+        (("n", "tiny-00004", 50), "most like “tiny-00004” cannot be told"),
+    ],
+)
+def test_a_link_to_what_is_like_nothing_here_says_so(open_app, broken_root, step, sentence):
+    if "cannot" in sentence:
+        for part in (broken_root / "tiny" / "embedding" / "toy").glob("*.parquet"):
+            part.unlink()
+    app = open_app(broken_root, "pages/1_Galaxy_map.py", catalog="tiny", selected=outlines.to_link([step]))
+    assert not app.exception and not app.error
+    assert sentence in "".join(str(warning.value) for warning in app.warning).replace("\\", "")
 
 
 def test_an_export_has_the_similarity_and_its_order(tiny):

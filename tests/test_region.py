@@ -48,7 +48,7 @@ def show(drawn):
     """Function ``show(root, rows)``: the panel with these rows selected, as an AppTest that has run."""
 
     def run(root, rows, name="tiny"):
-        app = AppTest.from_function(page, kwargs={"root": str(root), "name": name, "rows": rows}, default_timeout=30)
+        app = AppTest.from_function(page, kwargs={"root": str(root), "name": name, "rows": rows}, default_timeout=120)
         return app.run()
 
     return run
@@ -77,7 +77,7 @@ def test_without_a_selection_it_says_how_to_make_one(show, tiny_root, drawn):
 def test_an_empty_selection(show, tiny_root, drawn):
     app = show(tiny_root, [])
     text = text_of(app)
-    assert "0 galaxies" in text and "No galaxy lies inside" in text and not drawn
+    assert "0 galaxies" in text and "No galaxy is selected" in text and not drawn
 
 
 def test_count_share_how_and_clear(show, tiny_root):

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from galaxy_core import active, artifacts, tags
 from galaxy_core.errors import ArtifactError
 from galaxy_core.tags import INTERESTING, NOT_INTERESTING
-from pages.views import readers, unusual
+from pages.views import readers, unusual_answers, unusual_list
 from scripts.benchmarks import unusual as benchmark
 
 N = 300
@@ -64,7 +64,7 @@ def tiny(folder):
 
 @pytest.fixture
 def open_panel(folder, path):
-    return lambda: AppTest.from_function(panel, default_timeout=30, args=(str(folder),)).run()
+    return lambda: AppTest.from_function(panel, default_timeout=120, args=(str(folder),)).run()
 
 
 def shown(app: AppTest) -> list[int]:
@@ -124,11 +124,11 @@ def test_the_list_learns_however_the_tag_was_first_written(open_panel, path, tin
     app = open_panel()
     before = text(app)
     press(app, f"yes-{shown(app)[0]}")
-    scores = unusual.active.rank_galaxies(
-        unusual.active.make_space(readers.embedding(tiny)), tiny.anomaly, *unusual.answers(tiny)
+    scores = active.rank_galaxies(
+        active.make_space(readers.embedding(tiny)), tiny.anomaly, *unusual_answers.answers(tiny)
     )
     assert "2 interesting" in text(app) and text(app) != before
-    assert shown(app)[0] == max(set(range(N)) - set(unusual.answers(tiny)[0]), key=lambda row: scores[row])
+    assert shown(app)[0] == max(set(range(N)) - set(unusual_answers.answers(tiny)[0]), key=lambda row: scores[row])
 
 
 def test_a_batch_stays_once_enough_is_known(open_panel, path, tiny):
@@ -217,9 +217,9 @@ def test_refusals_are_no_tags_to_choose(open_panel, path, tiny):
 
 def test_every_listed_galaxy_is_on_a_page(open_panel, path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(unusual, "pictures", lambda galaxies, rows, *_: drawn.append(list(rows)))
+    monkeypatch.setattr(unusual_list, "pictures", lambda galaxies, rows, *_: drawn.append(list(rows)))
     app = open_panel()
-    assert len(drawn[-1]) == unusual.PER_PAGE and "Galaxies 1 to 48 of 100." in text(app)
+    assert len(drawn[-1]) == unusual_list.PER_PAGE and "Galaxies 1 to 48 of 100." in text(app)
     app.number_input(key="unusual-top").set_value(20).run()
     assert len(drawn[-1]) == 20 and "All 20 galaxies." in text(app)
 
@@ -238,8 +238,8 @@ def test_the_top_of_the_list_becomes_the_selection(open_panel, path, tiny):
 
 def test_ranking_leaves_out_what_is_not_interesting():
     scores = np.array([0.2, 0.9, 0.9, 0.5])
-    assert unusual.ranking(scores, np.array([2])).tolist() == [1, 3, 0]
-    assert unusual.ranking(scores, np.array([], int)).tolist() == [1, 2, 3, 0]
+    assert unusual_list.ranking(scores, np.array([2])).tolist() == [1, 3, 0]
+    assert unusual_list.ranking(scores, np.array([], int)).tolist() == [1, 2, 3, 0]
 
 
 def test_a_catalog_without_scores_says_what_to_run(tmp_path):
@@ -247,7 +247,7 @@ def test_a_catalog_without_scores_says_what_to_run(tmp_path):
     manifest = json.loads((tmp_path / "tiny" / "manifest.json").read_text())
     manifest["files"].pop("anomalies.parquet")
     (tmp_path / "tiny" / "manifest.json").write_text(json.dumps(manifest))
-    app = AppTest.from_function(panel, default_timeout=30, args=(str(tmp_path),)).run()
+    app = AppTest.from_function(panel, default_timeout=120, args=(str(tmp_path),)).run()
     assert "has not been measured yet" in text(app) and not app.error
     assert app.code[0].value.startswith("python scripts/run_pipeline.py synthetic:90 --name tiny")
 
@@ -277,6 +277,12 @@ def test_the_benchmark_compares_four_ways(folder, monkeypatch, capsys):
     options.target = ["no such class"]
     with pytest.raises(ArtifactError, match="No galaxy is 'no such class'"):
         benchmark.measure(options)
+
+
+def test_a_benchmark_of_fewer_galaxies_than_answers_ends_with_the_smallest_draw():
+    curves = {way: [np.linspace(0, 1, n) for n in (30, 24)] for way in (*benchmark.WAYS, "chance")}  # 24 of 30 drawn
+    table = benchmark._report(curves, [1.0, 1.0], [0.1], None)["recall_percent"]
+    assert list(table) == [10, 20]
 
 
 def test_every_way_shows_each_galaxy_once():

@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 
 from galaxy_core import artifacts, map_layers
 from pages.views import readers, view_file, view_file_parts, words
-from pages.views.colouring import Colouring, colour_by
+from pages.views.colouring import colour_by
+from pages.views.colours import Colouring
 from pages.views.galaxy_map import payload
 from pages.views.galaxy_map.payload import MapLook
 from pages.views.view_file import View, make_view_file
@@ -63,7 +64,7 @@ def open_file(chromium, tmp_path):
         path.write_bytes(made)
         context = chromium.new_context(**({"viewport": {"width": 1440, "height": 900}, "offline": True} | options))
         contexts.append(context)
-        context.set_default_timeout(min(30_000, PATIENCE_MS))
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -290,7 +291,7 @@ st.session_state["view"] = view_file.view_of(galaxies)
 
 
 def test_the_button_saves_what_the_visitor_sees(tiny, tiny_root):
-    app = AppTest.from_string(SCRIPT.format(root=str(tiny_root)), default_timeout=30).run()
+    app = AppTest.from_string(SCRIPT.format(root=str(tiny_root)), default_timeout=120).run()
     assert not app.exception
     assert any("one HTML file" in button.label for button in app.get("download_button"))
     view = app.session_state["view"]

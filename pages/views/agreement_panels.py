@@ -7,8 +7,9 @@ import streamlit as st
 
 from galaxy_core.cluster_agreement import Contingency, agreement_matrix, contingency, on_diagonal
 from galaxy_core.splits import TRAIN
-from pages.views import agreement_figures, cluster_labels, figures, frame, scores, words
-from pages.views.colouring import category_colours, colour_by, colour_choices, grey
+from pages.views import agreement_figures, cluster_labels, figures, frame, presenting, scores, words
+from pages.views.colouring import colour_by, colour_choices
+from pages.views.colours import category_colours, grey
 from pages.views.readers import Galaxies
 
 CLASSES = "class"
@@ -51,10 +52,10 @@ def draw_pair(galaxies: Galaxies, left: str, second: str, shares: bool) -> None:
     sides = st.columns(2, gap="medium")
     figure = agreement_figures.table_figure(table.counts, *ticks, titles, shares, frame.is_dark())
     config = figures.chart_config(f"{galaxies.name}-{left}-{second}") | {"scrollZoom": False}
-    sides[0].plotly_chart(figure, key="contingency", config=config)
+    sides[0].plotly_chart(presenting.for_the_room(figure), key="contingency", config=config)
     colours = group_colours(galaxies, left, table.rows), group_colours(galaxies, second, table.columns)
     flow = agreement_figures.flow_figure(table.counts, rows, columns, colours, f"From {titles[1]} to {titles[2]}")
-    sides[1].plotly_chart(flow, key="flow", config=config)
+    sides[1].plotly_chart(presenting.for_the_room(flow), key="flow", config=config)
     shown = int(table.counts.sum())
     text = (
         f"Measured on {words.count(shown)}; the colour is the share of the row. Rows and columns are ordered so that"

@@ -11,7 +11,18 @@ import streamlit as st
 
 from galaxy_core.clustering import MEMBERSHIP
 from galaxy_core.sky import sexagesimal, survey_links
-from pages.views import card_image, cluster_labels, frame, most_like, readers, selection, tagging, votes, words
+from pages.views import (
+    card_image,
+    cluster_labels,
+    frame,
+    most_like,
+    readers,
+    selection,
+    similarity_colour,
+    tagging,
+    votes,
+    words,
+)
 from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
 from pages.views.selection_gallery import pictures
@@ -97,6 +108,8 @@ def draw_neighbors(galaxies: Galaxies, row: int, on_open: Callable[[Galaxies, in
         pictures(galaxies, index.tolist(), captions, "neighbors", on_open)  # one element: a click draws it again
     with frame.panel():
         most_like.draw_more(galaxies, row)
+        if galaxies.projection_names and similarity_colour.choice_of(galaxies):
+            similarity_colour.draw_switch()
 
 
 def main_facts(galaxies: Galaxies, row: int) -> dict[str, str]:

@@ -7,9 +7,22 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from pages.views import card, cluster_labels, figures, frame, map_choices, readers, scores, selection, words
+from pages.views import (
+    card,
+    cluster_labels,
+    figures,
+    frame,
+    map_choices,
+    page_address,
+    presenting,
+    readers,
+    scores,
+    selection,
+    words,
+)
 from pages.views.cluster_labels import cluster_text
-from pages.views.colouring import by_cluster, category_colours
+from pages.views.colouring import by_cluster
+from pages.views.colours import category_colours
 from pages.views.galaxy_map import component
 from pages.views.gallery import small_picture
 from pages.views.readers import Galaxies
@@ -37,7 +50,7 @@ def draw_open_galaxy(galaxies: Galaxies) -> None:
             st.caption(f"{words.count(len(rows))} selected: {frame.plain(selection.describe(galaxies))}")
         something = row is not None or rows is not None
         if something and st.button("Open on the galaxy map", icon=":material/scatter_plot:"):
-            st.switch_page("pages/1_Galaxy_map.py", query_params=selection.open_address())
+            st.switch_page("pages/1_Galaxy_map.py", query_params=page_address.open_address())
 
 
 def facts_of(galaxies: Galaxies, row: int) -> list[str]:
@@ -56,7 +69,8 @@ def draw_map(galaxies: Galaxies, projection: str | None, clustering: str, side: 
         return
     look = map_choices.look_of(galaxies, projection, words.name_of(clustering), None, side)
     colouring = by_cluster(galaxies, clustering)
-    component.draw_map(galaxies, look, colouring, None, ("clustering", clustering, colouring.names), MAP_HEIGHT)
+    recipe = ("clustering", clustering, colouring.names)
+    component.draw_map(galaxies, look, colouring, None, recipe, presenting.height(MAP_HEIGHT))
 
 
 def draw_scores(galaxies: Galaxies, clustering: str, side: str) -> None:
@@ -116,6 +130,7 @@ def draw_silhouettes(galaxies: Galaxies, clustering: str, side: str, on_select: 
             st.session_state[choice] = label
             chosen()
 
+    figure = presenting.for_the_room(figure)
     st.plotly_chart(figure, key=chart, config=config, on_select=clicked, selection_mode="points")
     below = below_of(silhouettes, labels)
     st.segmented_control(

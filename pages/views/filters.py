@@ -6,13 +6,15 @@ import numpy as np
 import streamlit as st
 from pandas.api.types import is_integer_dtype
 
-from pages.views import frame, outlines, selection, tagged, words
+from pages.views import clustering_marks, frame, outlines, page_address, selection, tagged, words
 from pages.views.colouring import TAGS, colour_by, colour_choices
 from pages.views.readers import Galaxies
+from pages.views.selection_steps import MODES, Step
 
 Filters = dict[str, list]
 """Column -> two limits, least and largest, for numbers; for groups, what `Colouring.keys` calls them."""
 
+VERBS = {"new": "Select", "add": "Add", "subtract": "Subtract", "intersect": "Keep only"}
 DIGITS = 9
 """Of a limit, where it is typed and where it is told: a Julian date needs so many."""
 
@@ -27,6 +29,7 @@ def filters_of(galaxies: Galaxies) -> Filters:
             memory[galaxies.name] = read_link(galaxies, asked)
     elif stamps.get(galaxies.name, galaxies.stamp) != galaxies.stamp:  # made again meanwhile, with other columns
         memory[galaxies.name] = fitting(galaxies, memory[galaxies.name])
+        clustering_marks.note_changes(galaxies, memory[galaxies.name], _marks().get(galaxies.name))
     stamps[galaxies.name] = galaxies.stamp
     return memory[galaxies.name]
 
@@ -34,12 +37,16 @@ def filters_of(galaxies: Galaxies) -> Filters:
 def read_link(galaxies: Galaxies, letters: str) -> Filters:
     """The filters a link holds, as far as they fit this catalog."""
     try:
-        asked = outlines.from_link(letters)
+        asked, marks = outlines.from_link(letters), None
+        if isinstance(asked, list):  # that name clusters, and of which clusterings
+            asked, marks = asked
         asked = {str(key): list(values) for key, values in asked.items()}
     except (ValueError, TypeError, AttributeError):
-        selection.note("The filters of this link cannot be read; it was probably cut short when it was copied.")
+        page_address.note("The filters of this link cannot be read; it was probably cut short when it was copied.")
         return {}
-    return fitting(galaxies, asked)
+    fits = fitting(galaxies, asked)
+    clustering_marks.note_changes(galaxies, fits, marks)
+    return fits
 
 
 def fitting(galaxies: Galaxies, asked: Filters) -> Filters:
@@ -47,7 +54,7 @@ def fitting(galaxies: Galaxies, asked: Filters) -> Filters:
     choices, found = colour_choices(galaxies), {}
     for key, values in asked.items():
         if key not in choices:
-            selection.note(f"This catalog cannot be filtered by “{key}”, which it does not have.")
+            page_address.note(f"This catalog cannot be filtered by “{key}”, which it does not have.")
             continue
         if colour_by(galaxies, key).values is None:
             fits = all(isinstance(value, str) for value in values)
@@ -56,7 +63,7 @@ def fitting(galaxies: Galaxies, asked: Filters) -> Filters:
         if fits:
             found[key] = values
         else:
-            selection.note(f"This catalog cannot be filtered by “{key}” as asked: it holds something else there.")
+            page_address.note(f"This catalog cannot be filtered by “{key}” as asked: it holds something else there.")
     return found
 
 
@@ -171,7 +178,7 @@ def _draw_select(galaxies: Galaxies, keep: np.ndarray, on_change) -> None:
         if selection.selected_rows(galaxies) is not None:
             mode = st.selectbox(
                 "What this does to the selection",
-                list(selection.MODES),
+                list(MODES),
                 format_func=str.capitalize,
                 key=f"filter-mode-{galaxies.name}",
                 label_visibility="collapsed",
@@ -179,24 +186,31 @@ def _draw_select(galaxies: Galaxies, keep: np.ndarray, on_change) -> None:
             )
 
         def select() -> None:
-            selection.add_step(galaxies, step_of(galaxies, filters_of(galaxies), mode))
+            selection.add_step(galaxies, *step_of(galaxies, filters_of(galaxies), mode))
+            if mode == "subtract":  # nothing that is left passes them
+                drop_all(galaxies)
             on_change()
 
+        label = f"{VERBS[mode]} these {n_pass:,}" if n_pass != 1 else f"{VERBS[mode]} this one"
+        why = "For pictures, differences, tags and a table. They stay selected when the filters change."
+        if mode == "subtract":
+            label += " and drop the filters"
+            why = "Nothing that stays selected passes the filters: they would hide all of it. Undo is above the map."
         st.button(
-            f"Select these {n_pass:,}" if n_pass != 1 else "Select this one",
+            label,
             icon=":material/select_all:",
             disabled=n_pass == 0,
             key=f"filter-select-{galaxies.name}",
             on_click=select,
             width="stretch",
-            help="For pictures, differences, tags and a table. They stay selected when the filters change.",
+            help=why,
         )
 
 
-def step_of(galaxies: Galaxies, asked: Filters, mode: str) -> selection.Step:
-    """What passes some filters as a step of a selection, whose link holds these and not the galaxies."""
+def step_of(galaxies: Galaxies, asked: Filters, mode: str) -> tuple[Step, np.ndarray]:
+    """What passes some filters as a step of a selection, whose link holds these and not the galaxies; and its rows."""
     rows = np.flatnonzero(passes_all(galaxies, asked)).astype(np.int32)
-    return selection.Step(mode, f"what passes {describe(galaxies, asked)}", rows, filters=dict(asked))
+    return Step(mode, f"what passes {describe(galaxies, asked)}", filters=dict(asked)), rows
 
 
 def _everything(galaxies: Galaxies, key: str) -> list:
@@ -229,10 +243,10 @@ def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
     everything = _everything(galaxies, key)
     if any(isinstance(value, str) for value in everything):
         called = group_names(galaxies, key)
+        st.session_state[widget] = [value for value in values if value in everything]  # also after undo
         st.multiselect(
             name,
             everything,
-            [value for value in values if value in everything],
             format_func=lambda value: called.get(value, value),
             key=widget,
             label_visibility="collapsed",
@@ -242,9 +256,9 @@ def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
     left, right = st.columns(2)
     step, is_whole = (everything[1] - everything[0]) / 100 or 1.0, _is_whole(galaxies, key)
     for column, place, word in ((left, 0, "from"), (right, 1, "to")):
+        st.session_state[f"{widget}-{word}"] = float(values[place])
         column.number_input(
             word,
-            value=float(values[place]),
             step=float(max(1, round(step))) if is_whole else step,
             format="%.0f" if is_whole else f"%.{DIGITS}g",
             key=f"{widget}-{word}",
@@ -255,6 +269,7 @@ def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
 def _change(galaxies: Galaxies, key: str, values: list | None) -> None:
     """Set a filter, or drop it; and write all of them into the address."""
     asked = filters_of(galaxies)
+    selection.remember(galaxies)
     if values is None:
         asked.pop(key, None)
     else:
@@ -262,7 +277,19 @@ def _change(galaxies: Galaxies, key: str, values: list | None) -> None:
     write_link(galaxies)
 
 
+def drop_all(galaxies: Galaxies) -> None:
+    """Show every galaxy again."""
+    filters_of(galaxies).clear()
+    write_link(galaxies)
+
+
 def write_link(galaxies: Galaxies) -> None:
-    """Put the filters into the address."""
+    """Put the filters into the address, and where they name clusters, of which clusterings these are."""
     asked = filters_of(galaxies)
-    selection.put_into_address("filters", outlines.to_link(asked) if asked else None)
+    marks = _marks()[galaxies.name] = clustering_marks.marks_of(galaxies, asked)
+    letters = outlines.to_link([asked, marks] if marks else asked) if asked else None
+    page_address.put_into_address("filters", letters)
+
+
+def _marks() -> dict[str, dict[str, str]]:
+    return st.session_state.setdefault("filter_marks", {})

@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
-from pages.views import background, demo, selection
+from pages.views import background, demo, page_address
 
 PROJECT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).with_name("style.css")
@@ -101,7 +101,7 @@ def artifacts_root(arguments: list[str]) -> Path:
 def draw_navigation() -> None:
     """Links to the overview and to every file of ``pages/``, in the order of their numbers."""
     files = sorted((PROJECT / "pages").glob("[0-9]*_*.py"), key=lambda path: int(path.name.split("_")[0]))
-    carried = selection.address()
+    carried = page_address.carried()
     with suppress(StreamlitAPIException):  # a page run by itself, as tests do, has no siblings to link to
         st.page_link("app.py", label="Overview", icon=ICONS["Overview"], query_params=carried)
         for file in files:
@@ -141,7 +141,7 @@ def choose_catalog(root: Path) -> str:
             "Catalog",
             names,
             key="catalog",
-            on_change=selection.forget_link,
+            on_change=page_address.forget_link,
             help="Which set of galaxies every page shows; the overview tells how to add your own.",
         )
     st.session_state["catalog_before"] = name

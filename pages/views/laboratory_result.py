@@ -13,7 +13,7 @@ from galaxy_core.cluster_agreement import MEASURES, contingency
 from galaxy_core.clustering import BECAUSE
 from galaxy_core.laboratory import Job, Trial
 from pages.views import comparison_panels, figures, frame, map_choices, scores, selection, words
-from pages.views.colouring import Colouring, category_colours
+from pages.views.colours import Colouring, category_colours
 from pages.views.galaxy_map import component
 from pages.views.readers import Galaxies
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from galaxy_core.laboratory import Job
 from pages.views import agreement_figures, figures, frame, sweep_panels, words
-from pages.views.colouring import category_colours
+from pages.views.colours import category_colours
 from pages.views.readers import Galaxies
 
 
@@ -29,6 +29,8 @@ def draw_curves(galaxies: Galaxies, job: Job) -> None:
                 place.plotly_chart(figure, key=f"lab-sweep-{'-'.join(columns)}", config=config)
         n = int(made[0]["n_galaxies"])
         measured = f"all {words.count(n)}" if n == len(galaxies) else f"a random sample of {words.count(n)}"
+        if n < len(galaxies) and task.parameter == "min_cluster_size":
+            measured += ", where least sizes, which are of the whole catalog, are brought to its share"
         st.caption(
             f"{len(rows)} of {words.count(len(task.values), 'fit', 'fits')} of {words.name_of(task.settings['method'])}"
             f" in {words.space_of(task.settings['space'])}, on {measured}. Strict silhouettes count unclustered"

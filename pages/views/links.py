@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from pages.views import selection
+from pages.views import page_address
 
 
 def choose_panel(panels: Mapping[str, str], parameter: str) -> str:
@@ -30,7 +30,7 @@ def choose_panel(panels: Mapping[str, str], parameter: str) -> str:
     chosen = st.segmented_control(
         "Panel", list(panels), required=True, format_func=panels.get, key=parameter, label_visibility="collapsed"
     )
-    selection.put_into_address(parameter, None if chosen == first else chosen)
+    page_address.put_into_address(parameter, None if chosen == first else chosen)
     return chosen
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core import tags
-from pages.views import filters, frame, presenting, selection, tagged, words
-from pages.views.colouring import PALETTES, TAGS, colour_by, colour_choices, with_scale
+from pages.views import filters, frame, page_address, presenting, similarity_colour, tagged, words
+from pages.views.colouring import TAGS, colour_by, colour_choices
+from pages.views.colours import PALETTES, Colouring, with_scale
 from pages.views.galaxy_map import component
 from pages.views.galaxy_map.payload import MapLook
 from pages.views.readers import Galaxies
@@ -23,8 +24,9 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callab
     ``on_change`` is called in the callback of whatever changes which galaxies are shown or where, ``on_look`` in that
     of what changes their colours.
     """
-    names, choices = galaxies.projection_names, colour_choices(galaxies)
+    names, choices = galaxies.projection_names, colours_of(galaxies)
     _note_lost(galaxies, choices)
+    similarity_colour.take_switch()
     with st.container(key="map-choices"):
         first, colours, options, sieve = st.columns([3, 3.6, 2, 2.4], vertical_alignment="bottom")
     projection = first.selectbox(
@@ -43,13 +45,16 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callab
         key="colour",
         bind="query-params",
         on_change=on_look,
-        help="What the colours show: the catalog's class, clusters found without it, or any number of the catalog.",
+        help="What the colours show: the catalog's class, clusters found without it, how similar each galaxy is to the"
+        " open one, or any number of the catalog.",
     )
+    by_similarity = colour == similarity_colour.KEY
+    colouring = similarity_colour.colouring_of(galaxies) if by_similarity else colour_by(galaxies, colour)
     with options:
-        scale, other = _draw_view_options(galaxies, colour, projection, on_change, on_look)
+        scale, other = _draw_view_options(galaxies, colouring, projection, on_change, on_look)
     with sieve:
         filters.draw_filters(galaxies, on_change)
-    colouring = with_scale(colour_by(galaxies, colour), *scale)
+    colouring = with_scale(colouring, *scale)
     keep = filters.keep_of(galaxies)
     recipe = (colour, scale, colouring.names, filters.filters_of(galaxies), _tag_versions(galaxies, colour))
     shown = [projection, other] if other else [projection]
@@ -61,6 +66,15 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callab
             component.draw_map(galaxies, look, colouring, keep, recipe, height)
             missing = len(galaxies) - galaxies.n_on_map(name)
             st.caption(words.MAP_HELP.get(name, "") + (f" {words.count(missing)} not on this map." if missing else ""))
+    if by_similarity:
+        st.caption(similarity_colour.sentence(galaxies))
+
+
+def colours_of(galaxies: Galaxies) -> dict[str, str]:
+    """Keys and names of what the maps of this page can be coloured by: one of them follows the open galaxy."""
+    choices = colour_choices(galaxies)
+    first = [key for key in choices if key in ("class", "anomaly") or key.endswith("_label")]
+    return {key: choices[key] for key in first} | similarity_colour.choice_of(galaxies) | choices
 
 
 def look_of(galaxies: Galaxies, projection: str, colour: str, keep: np.ndarray | None, map_id: str) -> MapLook:
@@ -85,7 +99,7 @@ def look_of(galaxies: Galaxies, projection: str, colour: str, keep: np.ndarray |
 
 
 def _draw_view_options(
-    galaxies: Galaxies, colour: str, projection: str, on_change, on_look
+    galaxies: Galaxies, colouring: Colouring, projection: str, on_change, on_look
 ) -> tuple[tuple, str | None]:
     """How numbers become colours, and whether there is a second map."""
     with st.popover("View", icon=":material/tune:", width="stretch"):
@@ -101,7 +115,7 @@ def _draw_view_options(
             placeholder="none",
             help="Two projections side by side: the same colours, filters, selection and open galaxy on both.",
         )
-        numbers = colour_by(galaxies, colour).values is not None
+        numbers = colouring.values is not None
         common = {"bind": "query-params", "disabled": not numbers, "on_change": on_look}
         log = st.toggle("Logarithmic colours", key="log", **common)
         whole = st.toggle(
@@ -127,4 +141,4 @@ def _note_lost(galaxies: Galaxies, choices: dict[str, str]) -> None:
     for parameter, known, what in (("map", maps, "map"), ("second", maps, "map"), ("colour", choices, columns)):
         asked = st.query_params.get(parameter)
         if asked and asked not in [*known, *known.values()]:
-            selection.note(f"There is no {what} “{asked}” in this catalog.")
+            page_address.note(f"There is no {what} “{asked}” in this catalog.")

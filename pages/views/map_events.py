@@ -7,11 +7,11 @@ import re
 import numpy as np
 import streamlit as st
 
-from pages.views import presenting, selection, tagging
+from pages.views import filters, page_address, presenting, selection, tagging
 from pages.views.galaxy_map import component, payload
 from pages.views.readers import Galaxies
 
-GALAXY, SELECTION, TAGS = "galaxy", "selection", "tags"
+GALAXY, SELECTION, FILTERS, TAGS = "galaxy", "selection", "filters", "tags"
 
 
 def handle(galaxies: Galaxies, events: list[dict]) -> set[str]:
@@ -25,7 +25,7 @@ def handle(galaxies: Galaxies, events: list[dict]) -> set[str]:
     Returns
     -------
     set of str
-        What is different now: `GALAXY`, `SELECTION`, `TAGS`.
+        What is different now: `GALAXY`, `SELECTION`, `FILTERS`, `TAGS`.
     """
     changed = set()
     for event in events:
@@ -40,6 +40,8 @@ def handle(galaxies: Galaxies, events: list[dict]) -> set[str]:
         elif kind == "clear":
             selection.select_rows(galaxies, None)
             changed.add(SELECTION)
+        elif kind in ("undo", "redo"):
+            changed |= travel(galaxies, back=kind == "undo")
         elif kind == "key" and event.get("key") in presenting.STEPS:
             presenting.step(galaxies, presenting.STEPS[event["key"]])
             changed.add(GALAXY)
@@ -49,11 +51,21 @@ def handle(galaxies: Galaxies, events: list[dict]) -> set[str]:
     return changed
 
 
+def travel(galaxies: Galaxies, back: bool) -> set[str]:
+    """Undo the last step of selecting or filtering, or redo it; what is different now."""
+    before = dict(filters.filters_of(galaxies))
+    if not selection.travel(galaxies, back):
+        return set()
+    filters.write_link(galaxies)
+    filters.keep_of(galaxies)
+    return {SELECTION} if filters.filters_of(galaxies) == before else {SELECTION, FILTERS}
+
+
 def keep_in_address(parts: dict) -> None:
     """Know what the maps put into the address, so that it stays there when another part of it is written."""
-    for name in selection.OF_VIEW:
+    for name in page_address.OF_VIEW:
         if isinstance(text := parts.get(name), str) and re.fullmatch(r"[-\w.]{0,400}", text, re.ASCII):
-            selection.put_into_address(name, text or None)
+            page_address.put_into_address(name, text or None)
 
 
 def hidden_on_map(event: dict) -> tuple[np.ndarray, str] | None:

@@ -11,7 +11,7 @@ from galaxy_core import artifacts
 from galaxy_core.errors import ArtifactError
 from galaxy_core.model_files import ModelFiles, section
 from galaxy_core.published_lookups import MOST
-from pages.views import figures, frame, models_figures, models_numbers, readers, selection, words
+from pages.views import figures, frame, models_figures, models_numbers, page_address, readers, selection, words
 from pages.views.gallery import gallery
 from pages.views.models_panels import CHOICE_PX
 from pages.views.morphology_words import class_words
@@ -127,7 +127,7 @@ def draw_galaxies(model: ModelFiles, root: Path, ids: list[str], n: int, cell: C
             selection.open_galaxy(galaxies, clicked)
             st.session_state["catalog_before"] = galaxies.name
             st.session_state.pop("catalog", None)
-            st.switch_page(MAP_PAGE, query_params={"catalog": galaxies.name} | selection.open_address())
+            st.switch_page(MAP_PAGE, query_params={"catalog": galaxies.name} | page_address.open_address())
     known = {str(galaxies.ids[row]) for row in rows} if rows else set()
     others = [galaxy_id for galaxy_id in ids if galaxy_id not in known]
     if others:

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from pages.views import words
 from pages.views.agreement_figures import INK_DARK, INK_LIGHT, MARGIN, SCALE_DARK, SCALE_LIGHT
-from pages.views.colouring import category_colours, grey
+from pages.views.colours import category_colours, grey
 from pages.views.figures import shorten
 
 ROW_PX = 190

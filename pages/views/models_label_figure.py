@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from galaxy_core.label_efficiency import Point
 from pages.views.agreement_figures import MARGIN
-from pages.views.colouring import category_colours
+from pages.views.colours import category_colours
 from pages.views.figures import shorten
 
 # A way is told by its dash and its symbol, a model by its colour: neither needs the other.

@@ -11,7 +11,7 @@ import streamlit as st
 from galaxy_core.artifacts import DEFAULT_MODEL, shown
 from galaxy_core.errors import ModelError
 from galaxy_core.model_files import FILES, METRICS_FILE, ModelFiles, model_folders, read_model_files, section
-from pages.views import commands, figures, frame, models_figures, models_numbers, selection, words
+from pages.views import commands, figures, frame, models_figures, models_numbers, page_address, words
 from pages.views.models_numbers import percent, value_of
 
 CHOICE_PX = 340
@@ -22,6 +22,8 @@ NO_LESS = (
 )
 BY_CHANCE = """By chance, up to: what 19 of 20 models that are right would stay below on as few galaxies and volunteers.
 An error below that is no sign that fractions are off."""
+CALIBRATION_HELP = """Fractions: those that the calibration error is of, wherever somebody was asked. The share within
+the intervals of those asked is of fewer, since three of four right may be chance: where ten or more were asked."""
 CURVES_HELP = """Dashed: galaxies that are learned from. Solid: validation galaxies, which choose the pass whose weights
 are kept (dotted), and are never learned from. Axes are logarithmic where all values are positive."""
 STRICT_HELP = """Strict numbers are measured on the galaxy's own pixels. SSIM as published counts the black sky around
@@ -47,7 +49,7 @@ def choose_model(root: Path) -> dict[str, ModelFiles]:
         st.warning(frame.plain(f"There is no model “{asked}” here."), icon=":material/link_off:")
     name = st.selectbox("Model", names, key="models-model", width=CHOICE_PX, help="Trained here, or shipped.")
     st.session_state["model_before"] = name
-    selection.put_into_address("model", name if name != names[0] else None)
+    page_address.put_into_address("model", name if name != names[0] else None)
     ordered = [name, *(other for other in names if other != name)]
     return {one: _read(folders[one], _stamp_of(folders[one])) for one in ordered}
 
@@ -198,7 +200,7 @@ def _draw_votes(votes: dict) -> None:
         st.caption(frame.plain(f"On {counted}{of} with votes{form}."))
     table = models_numbers.calibration_table(votes)
     if len(table):
-        st.markdown("**Calibration**, question by question")
+        st.markdown("**Calibration**, question by question", help=CALIBRATION_HELP)
         _table(table)
         if (table["by chance, up to"] != models_numbers.decimals(np.nan)).any():
             st.caption(BY_CHANCE)

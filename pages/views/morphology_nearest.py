@@ -13,7 +13,7 @@ from galaxy_core import artifacts
 from galaxy_core.errors import ModelError
 from galaxy_core.images import AstroImage
 from galaxy_core.upload_search import nearest_galaxies, unusual_sentence
-from pages.views import denoise_on_map, frame, readers, selection, upload_search, votes, words
+from pages.views import denoise_on_map, frame, page_address, readers, selection, upload_search, votes, words
 from pages.views.gallery import gallery
 from pages.views.morphology_sources import CHOICE_PX
 from pages.views.morphology_words import class_words
@@ -64,7 +64,7 @@ def draw_nearest(root: Path, square: np.ndarray, name: str, place: tuple[str, in
             selection.open_galaxy(galaxies, clicked)
             st.session_state["catalog_before"] = galaxies.name
             st.session_state.pop("catalog", None)
-            st.switch_page(MAP_PAGE, query_params={"catalog": galaxies.name} | selection.open_address())
+            st.switch_page(MAP_PAGE, query_params={"catalog": galaxies.name} | page_address.open_address())
 
 
 def is_labelled(galaxies: Galaxies) -> np.ndarray:

@@ -21,6 +21,7 @@ from pages.views import (
     denoise_work,
     frame,
     morphology_work,
+    page_address,
     readers,
     selection,
 )
@@ -88,7 +89,7 @@ def choose_sources(root: Path) -> tuple[list[Source], float | None]:
     """What to classify, and which central part of it is looked at (None: as is usual)."""
     sources = [UPLOAD, CATALOG, EXAMPLE] if artifacts.list_catalogs(root) else [UPLOAD, EXAMPLE]
     if "morphology-source" not in st.session_state:  # an open galaxy goes along from page to page
-        follows = CATALOG in sources and selection.open_address()
+        follows = CATALOG in sources and page_address.open_address()
         st.session_state["morphology-source"] = CATALOG if follows else UPLOAD
     source = st.segmented_control(
         "Image", sources, required=True, key="morphology-source", label_visibility="collapsed"

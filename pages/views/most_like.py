@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import streamlit as st
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
-from galaxy_core.similarity import most_similar, similarities_to
+from galaxy_core.similarity import similarities_to
 from pages.views import frame, readers, selection, words
 from pages.views.readers import Galaxies
+from pages.views.selection_steps import like_step
 
 LIKE = "like:"  # begins the order of a gallery by similarity to a galaxy, before its row
-DESCRIBED = re.compile(r"(?:^|; )(?:and |and only )?the [\d,]+ most like (.+?)(?=; |$)")
 LEAST, USUAL, MOST = 12, 50, 5_000
 NO_EMBEDDING = "More than these cannot be told: the files of this catalog's embedding are not here; embed it again."
 
@@ -48,11 +46,11 @@ def draw_more(galaxies: Galaxies, row: int) -> None:
 def select(galaxies: Galaxies, row: int, n: int) -> None:
     """Make the ``n`` galaxies most like one the selection, and show it in this order."""
     try:
-        found, _ = most_similar(readers.vectors(galaxies), row, n)
+        step, found = like_step(galaxies, str(galaxies.ids[row]), n, "new")
     except GalaxyError as error:  # a callback has no place to show it
         st.session_state["most_like_said"] = ("error", str(error))
         return
-    selection.select_rows(galaxies, found, how=f"the {len(found):,} most like {galaxies.ids[row]}")
+    selection.add_step(galaxies, step, found)
     passing = len(selection.selected_rows(galaxies))
     among = "" if passing == len(found) else f", of which {passing:,} pass the filters"
     text = f"{words.count(len(found))} selected{among}; their pictures and exports are below the map."
@@ -69,8 +67,8 @@ def select(galaxies: Galaxies, row: int, n: int) -> None:
 
 def reference_of(galaxies: Galaxies) -> int | None:
     """Row of the galaxy that the selection was made to be like; None where there is none, or more than one."""
-    ids = set(DESCRIBED.findall(selection.describe(galaxies)))
-    return galaxies.row_of.get(ids.pop()) if len(ids) == 1 else None
+    found = selection.selected(galaxies)
+    return galaxies.row_of.get(found.like) if found and found.like is not None else None
 
 
 def similarities_of(galaxies: Galaxies, reference: int, rows: np.ndarray) -> np.ndarray:

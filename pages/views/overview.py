@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core import artifacts
-from pages.views import frame, readers, scores, selection, words
+from pages.views import frame, page_address, readers, scores, selection, words
 from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
 
@@ -54,9 +54,9 @@ def draw_headline(galaxies: Galaxies) -> None:
         st.metric("Clusterings", len(galaxies.clustering_names), help="Groups found without looking at any class.")
     with st.container(horizontal=True):
         if st.button("Open the galaxy map", type="primary", icon=":material/scatter_plot:"):
-            st.switch_page(MAP_PAGE, query_params=selection.open_address())
+            st.switch_page(MAP_PAGE, query_params=page_address.open_address())
         if st.button("Compare the clusters", icon=":material/bubble_chart:"):
-            st.switch_page(CLUSTERS_PAGE, query_params=selection.open_address())
+            st.switch_page(CLUSTERS_PAGE, query_params=page_address.open_address())
     source = f"{manifest.layout}:{manifest.source}" if manifest.layout else manifest.source
     lines = [f"Read from `{source}`, described by the model `{manifest.model}`, made {when(manifest.created)}."]
     lines += [f"{sentence.rstrip('.')}." for sentence in manifest.report]
@@ -71,7 +71,7 @@ def draw_samples(galaxies: Galaxies) -> None:
         clicked = gallery(galaxies, rows.tolist(), "samples")
         if clicked is not None:
             selection.open_galaxy(galaxies, clicked)
-            st.switch_page(MAP_PAGE, query_params=selection.open_address())
+            st.switch_page(MAP_PAGE, query_params=page_address.open_address())
 
 
 def draw_numbers(galaxies: Galaxies) -> None:

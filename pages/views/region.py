@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core import exports
-from pages.views import cluster_labels, frame, most_like, selection, tagging, words
+from pages.views import cluster_labels, filters, frame, most_like, selection, tagging, words
 from pages.views.downloads import download_button
 from pages.views.readers import Galaxies
 from pages.views.selection_differences import draw_composition, draw_differences
@@ -22,6 +22,7 @@ def draw_region(
     galaxies: Galaxies,
     on_open: Callable[[Galaxies, int], None],
     on_tag: Callable[[Galaxies], None] | None = None,
+    on_filter: Callable[[], None] | None = None,
 ) -> None:
     """Everything about the selected galaxies; how to select some, where none are.
 
@@ -31,6 +32,8 @@ def draw_region(
         Called with ``galaxies`` and the row of a picture that was clicked.
     on_tag : callable, optional
         Called with ``galaxies`` after the selection was tagged.
+    on_filter : callable, optional
+        Called after the filters were dropped, which is offered where they hide selected galaxies.
     """
     rows = selection.selected_rows(galaxies)
     if rows is None:
@@ -39,8 +42,12 @@ def draw_region(
         )
         return
     draw_header(galaxies, rows)
+    n_hidden = selection.n_hidden(galaxies)
+    if n_hidden:
+        draw_hidden(galaxies, n_hidden, on_filter)
     if len(rows) == 0:
-        st.caption("No galaxy lies inside. Draw a larger outline, or add another one to it.")
+        if not n_hidden:
+            st.caption("No galaxy is selected. Draw a larger outline, or add another one to it.")
         return
     # Only the part that is looked at is computed.
     section = st.segmented_control(
@@ -83,10 +90,32 @@ def draw_header(galaxies: Galaxies, rows: np.ndarray) -> None:
                     key=f"export-{fmt}",
                     width="stretch",
                 )
+        st.button(
+            "Invert",
+            icon=":material/flip:",
+            on_click=invert,
+            args=(galaxies,),
+            key="invert-selection",
+            help="Select all other galaxies of the catalog instead. Undo is above the map.",
+        )
         st.button("Clear", icon=":material/close:", on_click=clear, args=(galaxies,), key="clear-selection")
     if not selection.is_linked(galaxies):
         how += "; too many single galaxies for a link: tag them to share them"
     st.caption(frame.plain(how))
+
+
+def draw_hidden(galaxies: Galaxies, n: int, on_filter: Callable[[], None] | None) -> None:
+    """How many selected galaxies the filters hide, and a way to see them."""
+    with st.container(horizontal=True, vertical_alignment="center", key="selection-hidden"):
+        st.caption(f"{n:,} more {'is' if n == 1 else 'are'} selected, and hidden by the filters.")
+
+        def drop() -> None:
+            selection.remember(galaxies)
+            filters.drop_all(galaxies)
+            on_filter()
+
+        if on_filter is not None:
+            st.button("Drop the filters", icon=":material/filter_alt_off:", on_click=drop, key="drop-filters")
 
 
 def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str, like: int | None = None) -> bytes:
@@ -119,6 +148,12 @@ def export_of(galaxies: Galaxies, rows: np.ndarray, how: str, fmt: str, like: in
     names = cluster_labels.named_clusters(galaxies)
     known = exports.provenance(galaxies.root, galaxies.manifest, len(rows), how, cluster_names=names)
     return exports.export_selection(table, known, fmt)
+
+
+def invert(galaxies: Galaxies) -> None:
+    """Select all others; what hangs on the selection is drawn again."""
+    selection.invert(galaxies)
+    st.rerun(["card", "below"])
 
 
 def clear(galaxies: Galaxies) -> None:

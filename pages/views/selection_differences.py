@@ -9,7 +9,8 @@ import streamlit as st
 
 from galaxy_core.differences import Difference, Differences, compare_selection
 from pages.views import cluster_labels, figures, words
-from pages.views.colouring import Colouring, colour_by, colour_choices
+from pages.views.colouring import colour_by, colour_choices
+from pages.views.colours import Colouring
 from pages.views.readers import Galaxies
 from pages.views.selection_gallery import digest_of
 

@@ -24,6 +24,7 @@ PER_PAGE = 120
 BLOCK = 16_384  # galaxies whose vectors are looked at together
 TYPICAL, AS_LISTED = "typical", "listed"
 MOST, LEAST = "Highest first", "Lowest first"
+OnOpen = Callable[[Galaxies, int], None]
 
 _pictures = st.components.v2.component(
     "galaxy_pictures",
@@ -32,7 +33,7 @@ _pictures = st.components.v2.component(
 )
 
 
-def draw_gallery(galaxies: Galaxies, rows: np.ndarray, on_open: Callable[[Galaxies, int], None]) -> None:
+def draw_gallery(galaxies: Galaxies, rows: np.ndarray, on_open: OnOpen) -> None:
     """Pictures of the selected galaxies with the choice of their order; clicking one opens it.
 
     Parameters
@@ -74,7 +75,7 @@ def pictures(
     rows: Sequence[int],
     captions: Sequence[str],
     key: str,
-    on_open: Callable[[Galaxies, int], None],
+    on_open: OnOpen,
 ) -> None:
     """A grid of pictures, one for each row, each with a caption; clicking one, or Enter on it, opens the galaxy."""
     rows = [int(row) for row in rows]

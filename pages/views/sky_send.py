@@ -17,7 +17,7 @@ from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
 from galaxy_core.frame_stamps import STAMPS, galaxy_rows, write_stamp_catalog
 from galaxy_core.work_tasks import FAILED, Report, Task
-from pages.views import background, demo, denoise_files, frame, selection, words
+from pages.views import background, demo, denoise_files, frame, page_address, words
 from pages.views.frame import PROJECT
 from pages.views.sky_work import SkyWork
 
@@ -114,7 +114,7 @@ def _draw_pipeline(sent: Sent, name: str, root: Path) -> None:
         if st.button(f"Open {name} on the galaxy map", type="primary", icon=":material/scatter_plot:", key="sky-open"):
             st.session_state["catalog_before"] = name
             st.session_state.pop("catalog", None)
-            selection.forget_link()
+            page_address.forget_link()
             st.switch_page(MAP_PAGE, query_params={"catalog": name})
         return
     demo.follow(f"{root}/{name}", tuple(line), "Make the map")

@@ -11,7 +11,7 @@ import streamlit as st
 
 from galaxy_core import artifacts
 from pages.views import agreement_figures, figures, frame, words
-from pages.views.colouring import category_colours
+from pages.views.colours import category_colours
 from pages.views.readers import Galaxies
 
 CHARTS = (

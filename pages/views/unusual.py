@@ -6,24 +6,17 @@ What refuses the tag "ring" is the tag "not ring".
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 import streamlit as st
 
-from galaxy_core import active, active_checks, artifacts, tags
-from galaxy_core.errors import GalaxyError
+from galaxy_core import artifacts, tags
 from galaxy_core.tags import INTERESTING, opposite_of
-from pages.views import frame, readers, selection, tagged, tagging, words
+from pages.views import frame, readers, tagged, tagging, words
 from pages.views.gallery import picture_label
 from pages.views.readers import Galaxies
-from pages.views.selection_gallery import pictures, where_of
-
-BATCH = 12
-PER_PAGE = 48
-OnOpen = Callable[[Galaxies, int], None]
+from pages.views.selection_gallery import OnOpen
+from pages.views.unusual_answers import answers, batch_of, give_answer, start_over, undo_answer
+from pages.views.unusual_list import draw_list
 
 
 def draw_unusual(galaxies: Galaxies, on_open: OnOpen) -> None:
@@ -157,158 +150,3 @@ def draw_actions(galaxies: Galaxies, tag: str, batch: list[int], found: np.ndarr
     kind, text = st.session_state.pop("unusual_said", ("", ""))
     if kind:
         (frame.show_problem if kind == "error" else st.caption)(text)
-
-
-def draw_list(
-    galaxies: Galaxies, tag: str, scores: np.ndarray, rows: np.ndarray, interesting: np.ndarray, on_open: OnOpen
-) -> None:
-    """The top of the ranking without what is refused, or has the tag already, and its selection on the map."""
-    order = ranking(scores, rows[~interesting] if tag == INTERESTING else rows)
-    how = "the most unusual galaxies" if len(rows) == 0 else f"ranked by {words.count(len(rows), 'answer', 'answers')}"
-    if tag != INTERESTING:
-        how = f"without those that have the tag “{tag}” or were refused"
-    st.markdown(f"**The top of the list**, {frame.plain(how)}")
-    draw_check(galaxies, tag, interesting)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="unusual-select"):
-        top = st.number_input("How many", 1, len(galaxies), min(100, len(galaxies)), key="unusual-top", width=140)
-        listed, named = order[:top], f"most unusual, top {top:,} {how}"
-        if tag != INTERESTING:
-            taught = f"{interesting.sum():,} that are and {(~interesting).sum():,} that are not"
-            named = f"most likely “{tag}”, top {top:,} by what {taught} taught"
-        st.button(
-            f"Select the top {len(listed):,} on the map",
-            disabled=len(listed) == 0,
-            icon=":material/select_all:",
-            key="unusual-select-top",
-            on_click=select_top,
-            args=(galaxies, listed, named),
-        )
-        n_pages = -(-len(listed) // PER_PAGE)
-        page = st.pagination(n_pages, key=f"unusual-page-{tag}-{n_pages}") if n_pages > 1 else 1
-    shown = listed[(page - 1) * PER_PAGE : page * PER_PAGE]
-    if len(shown):
-        st.caption(where_of((page - 1) * PER_PAGE, len(shown), len(listed)))
-    pictures(galaxies, shown, [f"{scores[row]:.3f}" for row in shown], "unusual-list", on_open)
-
-
-def draw_check(galaxies: Galaxies, tag: str, found: np.ndarray) -> None:
-    """How well the ranking does on galaxies it did not learn from, where that can be told."""
-    check = _check(galaxies, tagged.path_of(galaxies), galaxies.stamp, tag, version_of(galaxies, tag))
-    kind = "interesting" if tag == INTERESTING else "tagged"
-    if check is not None:
-        st.caption(
-            f"Judged on {check.n_found:,} {kind} galaxies and {check.n_background:,} drawn at random, each ranked by"
-            f" what the others taught: {words.share(check.auc, 1)} of such pairs are in the right order, 50 % by"
-            " chance.",
-            help="By cross-validation, a fifth of them left out at a time. Galaxies that this list itself brought up"
-            " make it look better than it is; those at random that are of the kind make it look worse.",
-        )
-    elif tag != INTERESTING and found.any():
-        st.caption(f"From {active_checks.LEAST_FOUND} tagged galaxies on it is said here how well the ranking does.")
-
-
-def answers(galaxies: Galaxies, tag: str = INTERESTING) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that were judged, in order, and whether each was interesting, or got the tag."""
-    yes, no = (tagged.tag_rows(galaxies, answer) for answer in (tag, opposite_of(tag)))
-    rows = np.concatenate([yes, no]).astype(np.int64)
-    interesting = np.repeat([True, False], [len(yes), len(no)])
-    order = np.argsort(rows, kind="stable")
-    return rows[order], interesting[order]
-
-
-def version_of(galaxies: Galaxies, tag: str) -> tuple:
-    """Changes with every answer, however the tag was first written."""
-    return tuple(tagged.tag_version(galaxies, answer) for answer in (tag, opposite_of(tag)))
-
-
-def batch_of(galaxies: Galaxies, tag: str) -> tuple[list[int], np.ndarray]:
-    """The galaxies on the table, and the score of all; new ones when all have an answer, or when asked for."""
-    rows, _ = answers(galaxies, tag)
-    batch, scores = _ranked(galaxies, tagged.path_of(galaxies), galaxies.stamp, tag, version_of(galaxies, tag))
-    shown = _batches().get((galaxies.name, tag))
-    if not shown or max(shown) >= len(galaxies) or set(shown) <= set(rows.tolist()):
-        shown = _batches()[galaxies.name, tag] = [int(row) for row in batch]
-    return shown, scores
-
-
-def ranking(scores: np.ndarray, left_out: np.ndarray) -> np.ndarray:
-    """Rows by score, the highest first, without some."""
-    kept = np.ones(len(scores), bool)
-    kept[left_out] = False
-    rows = np.flatnonzero(kept)
-    return rows[np.argsort(-scores[rows], kind="stable")]
-
-
-def give_answer(galaxies: Galaxies, tag: str, is_it: bool, rows: list[int]) -> None:
-    """Keep an answer; while little is known, an interesting galaxy brings a new batch at once."""
-    known, answer = set(answers_or_none(galaxies, tag)), tag if is_it else opposite_of(tag)
-    path, person = tagged.path_of(galaxies), tagging.person()
-    done = _attempt(lambda: tags.tag_galaxies(path, answer, galaxies.ids[rows], person, tagged.model_hash(galaxies)))
-    if done and is_it and len(known) < active.N_EAGER and not known & set(rows):
-        _batches().pop((galaxies.name, tag), None)
-
-
-def undo_answer(galaxies: Galaxies, tag: str) -> None:
-    """Undo the visitor's last answer; the galaxies it was about are on the table again."""
-    both = (tag, opposite_of(tag))
-    before = [set(answers_or_none(galaxies, answer)) for answer in both]
-    if _attempt(lambda: tags.undo(tagged.path_of(galaxies), tagging.person(), both), "There is nothing to undo."):
-        after = [set(answers_or_none(galaxies, answer)) for answer in both]
-        changed = sorted((before[0] ^ after[0]) | (before[1] ^ after[1]))[:BATCH]
-        shown = _batches().get((galaxies.name, tag), [])
-        _batches()[galaxies.name, tag] = (changed + [row for row in shown if row not in changed])[:BATCH]
-
-
-def start_over(galaxies: Galaxies, tag: str) -> None:
-    """Take back every answer on galaxies of this catalog; of a tag only the refusals, for it may be used elsewhere."""
-    path, person = tagged.path_of(galaxies), tagging.person()
-    for answer in (INTERESTING, opposite_of(INTERESTING)) if tag == INTERESTING else (opposite_of(tag),):
-        ids = galaxies.ids[answers_or_none(galaxies, answer)]
-        _attempt(partial(tags.untag_galaxies, path, answer, ids, person))
-    _batches().pop((galaxies.name, tag), None)
-
-
-def select_top(galaxies: Galaxies, rows: np.ndarray, how: str) -> None:
-    """Make the top of the ranking the selection."""
-    selection.select_rows(galaxies, rows, how=how)
-    st.session_state["unusual_said"] = ("done", f"{words.count(len(rows))} selected on the map.")
-    st.rerun(["card", "below"])
-
-
-def answers_or_none(galaxies: Galaxies, answer: str) -> list[int]:
-    """Rows with an answer; none where they cannot be read, which the panel says when it is drawn."""
-    try:
-        return tagged.tag_rows(galaxies, answer).tolist()
-    except GalaxyError:
-        return []
-
-
-def _attempt(act: Callable, nothing: str = "") -> bool:
-    try:
-        done = act() is not None
-        st.session_state["unusual_said"] = ("", "") if done else ("done" if nothing else "", nothing)
-        return done
-    except GalaxyError as error:
-        st.session_state["unusual_said"] = ("error", str(error))
-        return False
-
-
-def _batches() -> dict[tuple[str, str], list[int]]:
-    return st.session_state.setdefault("unusual_batch", {})
-
-
-@st.cache_resource(max_entries=2, show_spinner="Preparing the embedding …")
-def _space(_galaxies: Galaxies, root: Path, name: str, stamp: tuple) -> active.Space:
-    return active.make_space(readers.embedding(_galaxies))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _ranked(_galaxies: Galaxies, path: Path, stamp: tuple, tag: str, version: tuple) -> tuple[np.ndarray, np.ndarray]:
-    space = _space(_galaxies, _galaxies.root, _galaxies.name, stamp)
-    return active.choose_batch(space, _galaxies.anomaly, *answers(_galaxies, tag), BATCH)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _check(_galaxies: Galaxies, path: Path, stamp: tuple, tag: str, version: tuple) -> active_checks.Check | None:
-    space = _space(_galaxies, _galaxies.root, _galaxies.name, stamp)
-    return active_checks.check_ranking(space, *answers(_galaxies, tag))

@@ -23,7 +23,7 @@ import streamlit as st
 from galaxy_core import exports, map_layers
 from pages.views import cluster_labels, filters, frame, selection, words
 from pages.views import view_file_parts as parts
-from pages.views.colouring import Colouring
+from pages.views.colours import Colouring
 from pages.views.downloads import download_button
 from pages.views.galaxy_map import component, payload
 from pages.views.galaxy_map.payload import MapLook

@@ -9,7 +9,8 @@ import numpy as np
 
 from galaxy_core.errors import GalaxyError
 from pages.views import card, readers, votes, words
-from pages.views.colouring import Colouring, by_cluster, by_text, colour_by, colour_choices
+from pages.views.colouring import by_cluster, by_text, colour_by, colour_choices
+from pages.views.colours import Colouring
 from pages.views.gallery import data_address, image_html
 from pages.views.readers import Galaxies
 from pages.views.selection_differences import differences, how_compared, largest_groups, table_html, with_nothing

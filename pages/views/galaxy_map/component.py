@@ -19,7 +19,7 @@ from galaxy_core.artifacts.staging import fingerprint_of
 from galaxy_core.errors import ArtifactError
 from galaxy_core.map_layers import Extent
 from pages.views import readers, words
-from pages.views.colouring import Colouring
+from pages.views.colours import Colouring
 from pages.views.galaxy_map import payload
 from pages.views.galaxy_map.payload import MapLook
 from pages.views.gallery import data_address
@@ -96,12 +96,13 @@ def draw_marks(
     selected: np.ndarray | None,
     outlines: list[dict],
     on_events: Callable[[list[dict]], None],
+    history: tuple[bool, bool] | None = None,
 ) -> None:
     """The channel of the marks, for the maps of a group.
 
     ``on_events`` is a callback that gets what was done since the last time, in order: dictionaries of a ``kind``,
     "open" with ``row``, "outline" with ``projection, mode, x, y`` and what the legend hid, ``map, stamp, hidden``,
-    "key" with ``key``, or "clear".
+    "key" with ``key``, "clear", "undo" or "redo", where ``history`` says that there is something to.
     """
     key, seen = f"channel-{group}-marks", st.session_state.setdefault("events_seen", {})
     projections = dict.fromkeys(look.projection for look, *_ in maps_shown().values() if look.group == group)
@@ -114,7 +115,7 @@ def draw_marks(
             on_events(events)
 
     marks = payload.marks_message(
-        group, len(galaxies), seen.get(group, 0), open_row, places, selected, extents, outlines
+        group, len(galaxies), seen.get(group, 0), open_row, places, selected, extents, outlines, history
     )
     _mount()(key=key, data=marks, on_events_change=changed)
 

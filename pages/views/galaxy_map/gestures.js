@@ -126,10 +126,18 @@ function openGalaxy(map, row, place) {
     other.openPlace = other === map ? place : null;
     other.drawMarks();
   }
+  const marks = HUB.marks.get(map.message.group); // a map that is drawn anew before the answer marks it, too
+  if (marks) marks.open = { row, places: place ? { [map.message.projection]: place } : {} };
   queue(map.message.group, { kind: "open", row });
 }
 
 function onKey(map, event) {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
+    const tool = map.find(`[data-tool="${event.shiftKey ? "redo" : "undo"}"]`);
+    if (tool.hidden) return;
+    event.preventDefault();
+    return tool.click(); // nothing where there is nothing to undo
+  }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const actions = {
     "+": () => map.zoomBy(1.5), "=": () => map.zoomBy(1.5), "-": () => map.zoomBy(1 / 1.5), 0: () => map.fit(),

@@ -259,6 +259,11 @@ class GalaxyMap {
     this.outlines = (marks.outlines || []).filter((outline) => outline.map === this.message.projection);
     this.chosenExtent = (marks.extents || {})[this.message.projection] || null;
     this.find('[data-tool="selection"]').disabled = !this.chosenExtent;
+    HISTORY.forEach(([name], k) => {
+      const button = this.find(`[data-tool="${name}"]`);
+      button.hidden = !marks.history;
+      button.disabled = !marks.history?.[k];
+    });
     this.draw();
   }
 

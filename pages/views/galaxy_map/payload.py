@@ -12,7 +12,7 @@ from galaxy_core import map_layers
 from galaxy_core.artifacts import Layers
 from galaxy_core.map_layers import Extent
 from pages.views import words
-from pages.views.colouring import Colouring, grey
+from pages.views.colours import Colouring, grey
 from pages.views.outlines import mark_of
 
 # by theme: dark or not, and whether contrast counts more than comfort
@@ -197,12 +197,18 @@ def _pack_map(look: MapLook, drawn: Drawn, colouring: Colouring, stamp: str) -> 
         "n_nothing": int(drawn.counts[-1]),
         "extent": list(vars(drawn.extent).values()),
         "mark": mark_of(drawn.extent),
-        "groups": f"{zlib.crc32(repr((colouring.title, colouring.keys)).encode()):08x}",
+        "groups": groups_mark(colouring),
     }
     points = point_arrays(drawn.x, drawn.y, drawn.rows, drawn.codes, len(palette) - 1, drawn.extent)
     if drawn.density is not None:
         header["bins"], points["density"] = list(drawn.density.shape), drawn.density.ravel()
     return pack(header, **points)
+
+
+def groups_mark(colouring: Colouring) -> str:
+    """A few letters that change when groups do; a link that hides some of them is of these groups only."""
+    known = (colouring.title, colouring.keys, *([colouring.version] if colouring.version else []))
+    return f"{zlib.crc32(repr(known).encode()):08x}"
 
 
 def point_arrays(
@@ -279,8 +285,12 @@ def marks_message(
     selected: np.ndarray | None,
     extents: dict[str, list[float]],
     outlines: list[dict],
+    history: tuple[bool, bool] | None = None,
 ) -> bytes:
-    """What is marked on the maps: the open galaxy and the selection, a bit for each galaxy."""
+    """What is marked on the maps: the open galaxy and the selection, a bit for each galaxy.
+
+    ``history`` says whether there is something to undo and to redo; None where that is not offered at all.
+    """
     bits = np.empty(0, dtype=np.uint8)
     if selected is not None:
         chosen = np.zeros(n_galaxies, dtype=bool)
@@ -288,4 +298,4 @@ def marks_message(
         bits = np.packbits(chosen, bitorder="little")
     opened = None if open_row is None else {"row": int(open_row), "places": places}
     header = {"role": "marks", "group": group, "seen": seen, "open": opened, "extents": extents, "outlines": outlines}
-    return pack(header, bits=bits)
+    return pack(header | {"history": history}, bits=bits)

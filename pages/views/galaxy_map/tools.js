@@ -7,10 +7,13 @@ const ICONS = {
   fit: "M3 3h7v2H6.400l4 4L9 10.400l-4-4V10H3zM14 3h7v7h-2V6.400l-4 4L13.600 9l4-4H14zM9 13.600l1.400 1.400-4 4H10v2H3v-7h2v3.600zM15 13.600l4 4V14h2v7h-7v-2h3.600l-4-4z",
   selection: "M9 4a5 5 0 104 8l5.300 5.300 1.400-1.400L14.300 10.600A5 5 0 009 4zm0 2a3 3 0 110 6 3 3 0 010-6z",
   pictures: "M3 4h8v7H3zM13 4h8v7h-8zM3 13h8v7H3zM13 13h8v7h-8zM5 6v3h4V6zM15 6v3h4V6zM5 15v3h4v-3zM15 15v3h4v-3z",
+  undo: "M8 4v4h6a6 6 0 010 12H6v-2h8a4 4 0 000-8H8v4L3 9z",
+  redo: "M16 4v4h-6a6 6 0 000 12h8v-2h-8a4 4 0 010-8h6v4l5-5z",
   save: "M11 3h2v9l3.500-3.500 1.400 1.400L12 15.800 6.100 9.900l1.400-1.400L11 12zM4 18h16v2H4z",
 };
 const TOOLS = [["pan", "Move the map: drag (P). Wheel or pinch to zoom."], ["box", "Select with a box (B)"], ["lasso", "Select with a lasso (L, or hold Shift and drag)"]];
 const MODES = [["new", "New"], ["add", "Add"], ["subtract", "Subtract"], ["intersect", "Intersect"]];
+const HISTORY = [["undo", "Undo the last step of selecting or filtering (Ctrl+Z)"], ["redo", "Redo it (Ctrl+Shift+Z)"]];
 const ACTIONS = [["fit", "Show the whole map (0)"], ["selection", "Zoom to the selection"], ["pictures", "Pictures in the map"], ["save", "Save the map as PNG"]];
 
 function buildTools(map) {
@@ -19,12 +22,14 @@ function buildTools(map) {
   const modes = MODES.map(([value, name]) => `<option value="${value}">${name}</option>`).join("");
   map.find(".atlas-tools").innerHTML = `${TOOLS.map(button).join("")}
     <select title="What the next outline does to the selection" aria-label="Selection mode" hidden>${modes}</select>
-    <span></span>${ACTIONS.map(button).join("")}`;
+    <span></span>${HISTORY.map(button).join("")}${ACTIONS.map(button).join("")}`;
   const doing = {
     fit: () => map.fit(),
     selection: () => map.chosenExtent && map.zoomTo(map.chosenExtent),
     pictures: () => togglePictures(),
     save: () => savePicture(map),
+    undo: () => queue(map.message.group, { kind: "undo" }),
+    redo: () => queue(map.message.group, { kind: "redo" }),
   };
   map.find(".atlas-tools").onclick = (event) => {
     const name = event.target.closest("button")?.dataset.tool;
@@ -33,6 +38,7 @@ function buildTools(map) {
   };
   map.find(".atlas-tools select").onchange = (event) => { map.mode = event.target.value; };
   map.find('[data-tool="selection"]').disabled = true;
+  for (const [name] of HISTORY) map.find(`[data-tool="${name}"]`).hidden = true;
   setTool(map, "pan");
 }
 

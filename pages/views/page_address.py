@@ -1,0 +1,64 @@
+"""The address in the browser: its parts, which are the view that somebody can send, and what of a link is not here."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+OF_VIEW = ("view", "hidden", "view2", "hidden2")  # parts of the address that the maps write: galaxy_map/component.js
+OF_CATALOG = ("galaxy", "selected", "filters", *OF_VIEW)  # parts of the address
+
+
+def put_into_address(parameter: str, value: str | None) -> None:
+    """Set a part of the address, or drop it; nothing is sent where it is so already."""
+    st.session_state.setdefault("address_left", {})[parameter] = value
+    if value is None:
+        st.query_params.pop(parameter, None)
+    elif st.query_params.get(parameter) != value:
+        st.query_params[parameter] = value
+
+
+def changed_parts(here: tuple) -> list[str]:
+    """At the start of a page: which parts the browser's buttons for back and forward have changed since it was drawn.
+
+    Everything else that changes the address does so by `put_into_address`, which remembers what it left. ``here`` is
+    the page and its catalog: in another one nothing has changed.
+    """
+    state = st.session_state
+    now = {name: st.query_params.get(name) for name in (*OF_CATALOG, "panel")}
+    left = state.setdefault("address_left", {})
+    changed = [name for name in now if now[name] != left.get(name)] if state.get("address_of") == here else []
+    state["address_of"] = here
+    left.update(now)
+    return changed
+
+
+def forget_link() -> None:
+    """Take out of the address what belongs to the catalog that was just left."""
+    for parameter in OF_CATALOG:
+        put_into_address(parameter, None)
+    st.session_state.pop("link_problems", None)
+
+
+def carried() -> dict[str, str]:
+    """What a link to another page of this app carries along: the catalog and the open galaxy."""
+    state, link = st.session_state, st.query_params
+    catalog = state.get("catalog") or link.get("catalog") or state.get("catalog_before")
+    return ({"catalog": catalog} if catalog else {}) | open_address()
+
+
+def open_address() -> dict[str, str]:
+    """The open galaxy as part of an address; `st.switch_page` takes no more, the catalog is bound to its widget."""
+    galaxy = st.session_state.get("galaxy") or st.query_params.get("galaxy")
+    return {"galaxy": galaxy} if galaxy else {}
+
+
+def note(sentence: str) -> None:
+    """Keep a sentence about this link for `link_problems`."""
+    problems = st.session_state.setdefault("link_problems", [])
+    if sentence not in problems:
+        problems.append(sentence)
+
+
+def link_problems() -> list[str]:
+    """What a link asked for and could not be shown."""
+    return st.session_state.get("link_problems", [])
