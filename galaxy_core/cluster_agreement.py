@@ -110,6 +110,22 @@ def agreeing_share(first: np.ndarray, second: np.ndarray) -> float:
     return agreeing / len(first) if len(first) else float("nan")
 
 
+def chance_share(first: np.ndarray, second: np.ndarray) -> float:
+    """The same as expected of groupings that know nothing of one another: each pair of groups shares by sizes alone.
+
+    Examples
+    --------
+    >>> chance_share(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 1]))
+    0.625
+    """
+    table = contingency(first, second)
+    if not len(first):
+        return float("nan")
+    expected = np.outer(table.counts.sum(axis=1), table.counts.sum(axis=0)) / len(first)
+    pairs = match(Contingency(expected, table.rows, table.columns))
+    return float(sum(expected[pair] for pair in pairs)) / len(first)
+
+
 def adjusted_rand(counts: np.ndarray) -> float:
     """Adjusted Rand index of a contingency table (Hubert & Arabie 1985, J. Classif. 2, 193, their eq. 5).
 

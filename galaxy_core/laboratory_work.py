@@ -144,15 +144,16 @@ def run_task(task: dict, report: Report, folder: Path) -> None:
     check_settings({**settings, "params": params}, classes_and_mask(table)[0] is not None)
     space, seed = settings["space"], manifest.seed
     rows, vectors, embedding = _space(manifest, table, settings, root, folder, report)
-    classes = scored_classes(table, space)
+    classes, share = scored_classes(table, space), len(rows) / len(table)
     classes = None if classes is None else classes[rows]
     if task["kind"] == "sweep":
-        _sweep(task, vectors, classes, seed, report)
+        _sweep(task, vectors, classes, seed, share, report)
         report({"result": None})
         return
     report({"stage": "Clustering", "fraction": 0.4})
     started = time.perf_counter()
-    fitted = _fit(settings, vectors, seed)
+    brought = at_share(settings["method"], settings["params"], share, vectors.shape[1])
+    fitted = _fit({**settings, "params": brought}, vectors, seed)
     seconds = time.perf_counter() - started
     report({"stage": "Measuring silhouettes and scores", "fraction": 0.6})
     silhouettes = measure_silhouettes(vectors, fitted.labels, seed, N_REFERENCE)
@@ -163,7 +164,8 @@ def run_task(task: dict, report: Report, folder: Path) -> None:
         inside = measure_silhouettes(embedding, fitted.labels, seed, N_REFERENCE)
         scores["embedding"] = asdict(score_silhouettes(inside, fitted.labels, seed))
     said = {"method": method, "space": space, "seed": seed, "n_galaxies": len(table)}
-    said |= {"params": fitted.params, "scores": scores, "measures": fitted.measures, "notes": fitted.notes}
+    said |= {"params": fitted.params, "scores": scores, "measures": fitted.measures}
+    said["notes"] = [*_share_notes(settings["params"], brought), *fitted.notes]
     arrays = {"labels": fitted.labels, "membership": fitted.membership, "silhouettes": silhouettes.values}
     path = folder / f"{task['key']}.npz"
     with artifacts.atomic_path(path) as temporary, open(temporary, "wb") as handle:
@@ -203,6 +205,24 @@ def _stored(root: Path, manifest: artifacts.Manifest, space: str) -> np.ndarray:
     return artifacts.read_table(root, manifest.name, "projections")[["tsne_x", "tsne_y"]].to_numpy(dtype=np.float32)
 
 
+def at_share(method: str, params: dict, share: float, n_features: int) -> dict:
+    """Parameters of a catalog's clustering, for a sample that is a share of it: what counts galaxies is brought to it.
+
+    Without that the same settings would ask for other clusters: 261 of 26,093 galaxies are one in a hundred, and of a
+    sample of 5,000 one in twenty.
+    """
+    return params if share == 1 else clustering.scaled_params(method, params, share, n_features)
+
+
+def _share_notes(asked: dict, brought: dict) -> list[str]:
+    changed = [
+        f"{name.replace('_', ' ')} from {asked[name]:,} to {brought[name]:,}"
+        for name in brought
+        if asked.get(name) not in (None, brought[name])
+    ]
+    return [f"to suit the sample, what counts galaxies was brought down: {', '.join(changed)}"] if changed else []
+
+
 def _fit(settings: dict, vectors: np.ndarray, seed: int) -> clustering.Clustering:
     """The clustering, unless it has more clusters than can be scored while someone waits."""
     method, params = settings["method"], settings["params"]
@@ -218,8 +238,11 @@ def _fit(settings: dict, vectors: np.ndarray, seed: int) -> clustering.Clusterin
     return fitted
 
 
-def _sweep(task: dict, vectors: np.ndarray, classes, seed: int, report: Report) -> None:
-    """Fit and score one value after the other; what cannot be made is a row with the reason."""
+def _sweep(task: dict, vectors: np.ndarray, classes, seed: int, share: float, report: Report) -> None:
+    """Fit and score one value after the other; what cannot be made is a row with the reason.
+
+    Values are those of the whole catalog; in a sample they are brought to its ``share``.
+    """
     settings, parameter, values = task["settings"], task["parameter"], task["values"]
     for done, value in enumerate(values):
         report({"stage": f"Clustering {done + 1} of {len(values)}", "fraction": done / len(values)})
@@ -227,8 +250,15 @@ def _sweep(task: dict, vectors: np.ndarray, classes, seed: int, report: Report) 
             reason = f"the laboratory makes up to {MOST_CLUSTERS} clusters."
             report({"row": {"value": value, "n_galaxies": len(vectors), "failed": reason}})
             continue
-        for row in sweep(vectors, settings["method"], parameter, [value], [seed], settings["params"], classes):
-            report({"row": plain(row | {"n_galaxies": len(vectors), "space": settings["space"]})})
+        said = {"value": float(value), "n_galaxies": len(vectors), "space": settings["space"]}
+        try:
+            params = at_share(settings["method"], settings["params"] | {parameter: value}, share, vectors.shape[1])
+        except VectorError as error:
+            report({"row": said | {"failed": str(error)}})
+            continue
+        others = {name: known for name, known in params.items() if name != parameter}
+        for row in sweep(vectors, settings["method"], parameter, [params[parameter]], [seed], others, classes):
+            report({"row": plain(row | said)})
 
 
 def _change_artifacts(task: dict, report: Report) -> None:

@@ -61,7 +61,8 @@ def measure_silhouettes(
     Up to ``exact_limit`` clustered galaxies the values are exact (those of ``sklearn.metrics.silhouette_samples``).
     Beyond, mean distances are taken to a random reference sample of about that many, drawn cluster by cluster in
     proportion to size; the error this makes is estimated by leaving out an eighth of the sample in turn (the
-    delete-a-group jackknife). Only a strip of the table of distances is held at a time.
+    delete-a-group jackknife), but for clusters that are in it whole. Only a strip of the table of distances is held at
+    a time.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def measure_silhouettes(
     rng = np.random.default_rng(seed)
     reference = sample_reference(cluster, exact_limit, rng)
     sampled = len(reference) < len(points)
-    group = rng.permutation(len(reference)) % N_GROUPS if sampled else np.zeros(len(reference), dtype=int)
+    group = groups_of(cluster, reference, rng) if sampled else np.zeros(len(reference), dtype=int)
     sum_without = np.zeros(N_GROUPS)  # sums of silhouettes with one group of the reference left out
     n_rows = max(1, CHUNK_ELEMENTS // len(reference))
     for start in range(0, len(points), n_rows):
@@ -122,6 +123,17 @@ def sample_reference(cluster: np.ndarray, n_sample: int, rng: np.random.Generato
         for label, (size, count) in enumerate(zip(sizes, wanted, strict=True))
     ]
     return np.sort(np.concatenate(chosen))
+
+
+def groups_of(cluster: np.ndarray, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Which part of the reference sample each galaxy of it is left out with; `N_GROUPS` for those that never are.
+
+    A cluster that is in the sample whole was not drawn, and adds nothing to the error. Without it, as without the only
+    galaxy of an outlier's cluster, the others would have another nearest cluster, which is no matter of chance.
+    """
+    group = rng.permutation(len(reference)) % N_GROUPS
+    drawn = np.bincount(cluster[reference]) < np.bincount(cluster)
+    return np.where(drawn[cluster[reference]], group, N_GROUPS)
 
 
 def distances_by_cluster(

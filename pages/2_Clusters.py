@@ -10,6 +10,7 @@ from pages.views import (
     laboratory,
     links,
     map_events,
+    presenting,
     readers,
     score_table,
     scores,
@@ -183,6 +184,7 @@ def draw_page(galaxies):
 
 artifacts_root = frame.open_page("Clusters")
 catalog_name = frame.choose_catalog(artifacts_root)
+presenting.draw_switch()
 with frame.panel():
     loaded = readers.open_catalog(artifacts_root, catalog_name)
     frame.show_problems(loaded.problems)

@@ -16,6 +16,7 @@ from pages.views import (
     morphology_pixels,
     morphology_sources,
     morphology_work,
+    presenting,
 )
 from pages.views.morphology_sources import Source
 from pages.views.morphology_work import PAGE, Model, Seen
@@ -23,6 +24,7 @@ from pages.views.morphology_work import PAGE, Model, Seen
 INTRODUCTION = (
     "What kind of galaxy is it? Its class, and what the volunteers of Galaxy Zoo would answer, with 90 % intervals."
 )
+PRESENT_HELP = "For a meeting: no menus, large type. The choice of an image is there again once you leave."
 
 
 def work_on(tasks: list[Task], place: int, model: Model) -> tuple[Seen | None, Task | None]:
@@ -44,16 +46,16 @@ def work_on(tasks: list[Task], place: int, model: Model) -> tuple[Seen | None, T
     return seen, pixels
 
 
-def show(source: Source, seen: Seen, pixels: Task, every: list[Seen], model: Model, root: Path) -> None:
-    """Everything about one classified image, and the rows of ``every`` one to take home."""
+def show(source: Source, seen: Seen, pixels: Task, known: list[Seen | None], model: Model, root: Path) -> None:
+    """Everything about one classified image, and the rows of all that are ``known`` to take home."""
     for note in (source.note, *seen.notes):
         if note:
             st.caption(frame.plain(note))
     left, right = st.columns(2, gap="medium")
     with left:
         morphology_panels.draw_answer(seen)
-        morphology_panels.draw_downloads(seen, every)
-        morphology_panels.draw_trust(model)
+        morphology_panels.draw_downloads(seen, [one for one in known if one is not None], len(known))
+        morphology_panels.draw_trust(model, seen.told.class_names)
     with right:
         morphology_panels.draw_tree(seen)
     morphology_panels.draw_turned(seen)
@@ -62,6 +64,7 @@ def show(source: Source, seen: Seen, pixels: Task, every: list[Seen], model: Mod
 
 
 root = frame.open_page("Morphology")
+presenting.draw_switch(PRESENT_HELP)
 st.caption(INTRODUCTION)
 with frame.panel():
     model = morphology_sources.choose_model(root)
@@ -81,7 +84,7 @@ with frame.panel():
         if seen is not None:
             morphology_sources.remember_extensions(sources[place], seen.extensions)
             known = [background.queue().result(task.key) for task in tasks]
-            show(sources[place], seen, pixels, [one for one in known if one is not None], model, root)
+            show(sources[place], seen, pixels, known, model, root)
         elif background.queue().standing(tasks[place].key).state == FAILED:
             morphology_sources.remember_extensions(sources[place], denoise_files.images_in(sources[place].item))
     else:

@@ -66,6 +66,18 @@ def test_every_panel_opens(open_app, tiny_root, panel):
     assert said[panel] in text
 
 
+def test_two_clusterings_can_be_presented(open_app, tiny_root, monkeypatch):
+    drawn, draw = [], comparison_panels.component.draw_map
+    monkeypatch.setattr(comparison_panels.component, "draw_map", lambda *args: (drawn.append(args), draw(*args)))
+    app = open_app(tiny_root, PAGE, present="true", **{"clusters-panel": "Silhouettes"})
+    sizes = [json.loads(chart.proto.spec)["layout"]["xaxis"]["tickfont"]["size"] for chart in app.get("plotly_chart")]
+    assert sizes == [15, 15], "Plotly's own letters would stay small"
+    assert not app.exception and [(args[1].strong, args[-1]) for args in drawn] == [(True, 460)] * 2
+    drawn.clear()
+    app.button(key="leave-presentation").click().run()
+    assert not app.exception and [(args[1].strong, args[-1]) for args in drawn] == [(False, 400)] * 2
+
+
 def draw_every_panel(app) -> str:
     """Open one panel after the other; what the page says with the last."""
     for panel in ("silhouettes", "agreement", "scores", "number", "cards"):
@@ -219,6 +231,17 @@ def test_many_galaxies_are_few_bars_that_keep_the_mean():
     assert np.average(bars.x, weights=bars.width) == pytest.approx(values.mean(), abs=1e-4)
 
 
+@pytest.mark.parametrize("sizes", [[600, 20, 9, 4, 3, 2, 1, 1], [3] * 40])
+def test_names_of_small_clusters_do_not_lie_over_one_another(sizes):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    colours = dict.fromkeys(range(len(sizes)), "#fff")
+    figure = figures.silhouette_figure(np.zeros(len(labels)), labels, colours, "t", True)
+    names = [item for item in figure.layout.annotations if item.x == -1]
+    px = (figure.layout.height - 110) / np.ptp(figure.layout.yaxis.range)
+    assert len(names) == len(sizes) and np.diff([item.y for item in names]).min() * px > 17
+    assert max(item.y for item in names) <= max(figure.layout.yaxis.range)
+
+
 # ---------------------------------------------------------------- sweeps
 
 
@@ -230,6 +253,17 @@ def sweep_rows() -> pd.DataFrame:
         for seed in range(2)
     ]
     return pd.DataFrame(rows).assign(dbcv=np.nan, ami=0.3, ari=0.2)
+
+
+def test_cells_round_nothing_to_none_and_none_to_less():
+    counts = np.array([[2_000, 1], [0, 3]])
+    table = agreement_figures.table_figure(counts, "ab", "cd", ("t", "r", "c"), True, True)
+    assert table.data[0].text.tolist() == [["> 99 %", "< 1 %"], ["", "100 %"]]
+    values = np.array([[1.0, -0.003], [-0.003, np.nan]])
+    long = ["Gaussian mixture (PCA 20)", "Gaussian mixture (PCA 20 seed 1)"]
+    matrix = agreement_figures.matrix_figure(values, np.full((2, 2), 9), long, "t", True).data[0]
+    assert [list(row) for row in matrix.text] == [["1.00", "0.00"], ["0.00", ""]]
+    assert matrix.hovertext[0][1] == "<br>".join(long), "of two names that are cut alike, which is which"
 
 
 def test_a_stored_sweep_is_drawn(open_app, tiny_root, monkeypatch):

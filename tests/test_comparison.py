@@ -98,6 +98,15 @@ def test_interval_of_a_sample_covers_the_exact_value():
     assert exact.reference_error == 0 and exact.n_reference == exact.n_clustered == (labels != -1).sum()
 
 
+def test_the_error_of_a_sample_is_none_of_what_is_in_it_whole():
+    vectors, labels = overlapping(3_000)
+    labels[np.flatnonzero(labels == 0)[0]] = labels.max() + 1  # an outlier by itself, as single linkage finds them
+    exact = measure_silhouettes(vectors, labels, seed=0).values.mean()
+    sampled = [measure_silhouettes(vectors, labels, seed, exact_limit=400) for seed in range(10)]
+    made = np.sqrt(np.mean([(one.values.mean() - exact) ** 2 for one in sampled]))
+    assert 0.3 < made / np.mean([one.reference_error for one in sampled]) < 2.5
+
+
 def test_a_sample_keeps_small_clusters():
     rng = np.random.default_rng(0)
     cluster = np.repeat([0, 1, 2], [9_000, 950, 50])

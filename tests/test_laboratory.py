@@ -105,6 +105,22 @@ def test_above_the_limit_a_sample_is_clustered_and_named(tiny_root, work, monkey
     assert "a random sample of 40 of the 90 galaxies" in laboratory_choices.what_is_clustered(galaxies, KMEANS)
 
 
+def test_in_a_sample_what_counts_galaxies_is_brought_to_its_share(tiny_root, work, monkeypatch):
+    monkeypatch.setattr(laboratory_work, "LARGEST", 30)
+    settings = {"method": "hdbscan", "space": "embedding", "params": {"min_cluster_size": 24, "min_samples": 9}}
+    _, trial = work(tiny_root, settings)  # three classes of 30 galaxies, of which ten each are in the sample
+    assert (trial.about["params"]["min_cluster_size"], trial.about["params"]["min_samples"]) == (8, 4)
+    said = " ".join(laboratory_result.sentences(trial))
+    assert "min cluster size from 24 to 8, min samples from 9 to 4" in said
+    galaxies = readers.open_catalog(tiny_root, "tiny")
+    assert "brought to its share" in laboratory_choices.what_is_clustered(galaxies, settings)
+    params = {"parameter": "min_cluster_size", "values": (24, 0.5)}
+    reports, _ = work(tiny_root, {**settings, "params": {"min_samples": 9}}, "sweep", **params)
+    made, failed = (report["row"] for report in reports if "row" in report)
+    assert (made["value"], made["n_clusters"]) == (24, trial.n_clusters), "the value that was asked for"
+    assert failed["value"] == 0.5 and "whole number" in failed["failed"]
+
+
 def test_the_limits_of_26_000_galaxies():
     limit = laboratory_work.largest_sample
     assert min(limit(m, "embedding", 192, False) for m in ("kmeans", "agglomerative")) > 26_093

@@ -79,10 +79,12 @@ def test_votes_and_classes(open_app, broken_root):
     assert [heading for heading in HEADINGS if heading not in headings(app)] == []
     assert {m.label: m.value for m in app.metric}["Accuracy"] == "95.2 %"
     assert table(app, "recall")["recall"].tolist() == ["90.9 %", "100.0 %", "96.8 %"]
+    assert table(app, "recall")["95 %"].tolist() == ["72.2 to 97.5", "70.1 to 100.0", "83.8 to 99.4"], "of so few"
     votes = table(app, "R2")
     assert votes["RMSE"].tolist() == [0.2, 0.3, 0.149, 0.2, 0.2]
     assert votes["prediction"][2] == "noise floor" and "the votes alone show 1.11 times its variance" in text_of(app)
     chance = table(app, "by chance, up to").set_index("question")["by chance, up to"]
+    assert table(app, "by chance, up to").set_index("question")["fractions"]["Anything odd?"] == "50"
     assert chance["Anything odd?"] == "0.034" and "no sign that fractions are off" in text_of(app)
     questions = app.selectbox(key="models-question")
     assert questions.options == ["Smooth, or with features or a disk?", "Anything odd?"], "in the order they are asked"

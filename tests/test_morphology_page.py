@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import re
@@ -59,7 +60,7 @@ def test_an_upload_is_classified_as_the_command_does(open_app, model_root):
     page = html_of(app)
     assert "32 x 32 px, from the central 50 x 50 px of 60 x 50 px" in page and page.count('class="turned"') == 1
     for name, share in zip(NAMES, told.class_probabilities[0], strict=True):
-        text = percent(float(share)).replace("<", "&lt;")
+        text = html.escape(percent(float(share)))
         assert f'{morphology_words.class_words(name)}</div><div class="value">{text}<' in page
     svg = ET.fromstring(base64.b64decode(re.search(r"question-tree[^>]*base64,([^\"]+)", page)[1]))
     shown = [e.text for e in svg.iter() if e.text and e.text.endswith(" %")]
@@ -70,7 +71,7 @@ def test_an_upload_is_classified_as_the_command_does(open_app, model_root):
     assert "Of 40 volunteers, about" in text and "over the 13 views" in text
     assert "nothing covered" in text or "No patch of 4 x 4 px" in text
     assert "Trained on 1,234 galaxies of gz2:gz2 and folder:x_y (1,200 with votes)." in text
-    assert "It was not measured yet" in text
+    assert "It was not measured yet" in text and f"It knows these {len(NAMES)} classes and no other" in text
     labels = [button.label for button in app.get("download_button")]
     assert labels == ["Download the row (CSV)", "Save the drawing", "Save the picture (PNG)"]
 
@@ -82,7 +83,7 @@ def test_many_files_with_a_bad_one_and_names_in_any_script(open_app, model_root)
     said = [button.label.replace("\\", "") for button in app.button if (button.key or "").startswith("morphology-file")]
     assert len(said) == 4 and "not an image" in said[1] and said[0].startswith("**Галактика")
     assert all(re.search(r"· [a-z, -]+, \d+ %$", said[number]) for number in (0, 2, 3)), said
-    assert not app.error and "Download all 3 rows (CSV)" in [button.label for button in app.get("download_button")]
+    assert not app.error and "Download 3 of 4 rows (CSV)" in [button.label for button in app.get("download_button")]
     app.button(key="morphology-file-1").click().run()
     assert len(app.error) == 1 and "broken.png" in text_of(app) and not app.subheader
     finished(app.button(key="morphology-file-2").click().run())
@@ -102,6 +103,13 @@ def test_a_bad_upload_is_one_sentence_and_the_page_goes_on(open_app, model_root,
     assert len(app.error) == 1 and "broken.png" in text_of(app) and "\n" not in app.error[0].value
     upload(app, ("good.png", png_bytes()))
     assert not app.error and app.subheader
+
+
+def test_it_can_be_presented(open_app, model_root):
+    app = upload(open_app(model_root, PAGE, present="true"), ("galaxy.png", png_bytes()))
+    assert app.session_state["present"] and not app.error
+    finished(app.button(key="leave-presentation").click().run())
+    assert not app.session_state["present"] and "morphology-top" in html_of(app)
 
 
 def test_part_and_extension_are_chosen(open_app, model_root):

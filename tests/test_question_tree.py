@@ -41,7 +41,7 @@ def test_an_empty_tree_has_every_question_and_answer_and_no_number(key):
     assert sorted(text for text in texts(svg) if text) == sorted(words)
     assert len(of_class(svg, "branch")) == sum(bool(a.leads_to) for q in tree.questions for a in q.answers)
     assert not of_class(svg, "share") and "%" not in "".join(texts(svg))
-    assert float(svg.get("width")) <= 420 and svg.find(f"{SVG}title").text == "Votes on <g> & co"
+    assert float(svg.get("width")) <= 435 and svg.find(f"{SVG}title").text == "Votes on <g> & co"
 
 
 def test_votes_are_numbers_bars_and_widths():
@@ -63,6 +63,14 @@ def test_shares_below_one_percent_leave_the_drawing_whole():
     conditional[:2] = 0.994, 0.003
     assert texts(drawn(lay_out_tree(GZ2, conditional))).count("< 1 %") > 5
     assert "< 1 % asked" in texts(drawn(lay_out_tree(GZ2, conditional)))
+
+
+def test_what_nearly_all_say_is_not_said_of_all():
+    conditional = np.full(GZ2.n_answers, np.nan)
+    conditional[:3], conditional[GZ2.slices["disk-edge-on"]] = (0.001, 0.998, 0.001), (0, 1)
+    said = texts(drawn(lay_out_tree(GZ2, conditional)))
+    assert {"> 99 %", "> 99 % asked", "100 %", "all asked"} <= set(said)
+    assert said.count("all asked") == 1, "the first question alone"
 
 
 def test_the_leading_way_is_bold_as_well_as_coloured():

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from galaxy_core import cluster_agreement
-from pages.views import agreement_panels, readers, score_table, scores, verdict
+from pages.views import agreement_panels, readers, score_table, scores, verdict, words
 from pages.views.verdict import Facts
 
 STABLE = Facts(
@@ -201,6 +201,19 @@ def test_the_match_is_the_best_of_all_permutations(pair):
     assert cluster_agreement.agreeing_share(first, np.where(first < 0, -1, 9 - first)) == 1
     assert cluster_agreement.agreeing_share(np.zeros(4, int), np.full(4, -1)) == 0
     assert np.isnan(cluster_agreement.agreeing_share(np.zeros(0, int), np.zeros(0, int)))
+
+
+def test_agreement_by_chance_is_that_of_shuffled_labels(tiny_root):
+    rng = np.random.default_rng(3)
+    first, second = rng.choice([-1, 0, 1], 9_000, p=[0.1, 0.85, 0.05]), rng.choice([-1, 0, 1], 9_000, p=[0.2, 0.7, 0.1])
+    shuffled = np.mean([cluster_agreement.agreeing_share(first, rng.permutation(second)) for _ in range(10)])
+    assert cluster_agreement.chance_share(first, second) == pytest.approx(shuffled, abs=0.005)
+    assert 0.6 < shuffled < cluster_agreement.agreeing_share(first, first) == 1
+    assert np.isnan(cluster_agreement.chance_share(np.zeros(0, int), np.zeros(0, int)))
+    galaxies = readers.open_catalog(tiny_root, "tiny")
+    labels = [galaxies.labels(name) for name in ("hdbscan", "kmeans_8")]
+    by_chance = f"(about {words.share(cluster_agreement.chance_share(*labels), 1)} by chance)"
+    assert by_chance in verdict.sentence_of_pair(galaxies, "hdbscan", "kmeans_8")
 
 
 def test_the_diagonal_holds_the_matched_clusters_the_largest_first(pair):

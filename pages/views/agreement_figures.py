@@ -36,7 +36,7 @@ def table_figure(
         Write shares of the row in percent, else the number of galaxies.
     """
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    written = np.where(counts > 0, np.vectorize(lambda s: f"{s:.0f} %")(share) if counts.size else "", "")
+    written = np.where(counts > 0, np.vectorize(_in_a_cell)(share) if counts.size else "", "")
     if not shares:
         written = np.where(counts > 0, np.vectorize(lambda n: f"{n:,}")(counts) if counts.size else "", "")
     figure = go.Figure(
@@ -112,10 +112,15 @@ def _translucent(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.35)"
 
 
+def _in_a_cell(percent: float) -> str:
+    """A share in whole percent; what is not nothing or all is not rounded to it."""
+    return "< 1 %" if percent < 0.5 else "> 99 %" if 99.5 <= percent < 100 else f"{percent:.0f} %"
+
+
 def matrix_figure(values: np.ndarray, n: np.ndarray, names: Sequence[str], title: str, dark: bool) -> go.Figure:
     """The agreement of every two groupings, with what it was measured on under the mouse."""
-    labels = _unique(names)
-    written = [["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in values]
+    labels, whole = _unique(names), [shorten(name, 60) for name in names]
+    written = [["" if np.isnan(v) else f"{round(v, 2) + 0.0:.2f}" for v in row] for row in values]  # no "-0.00"
     figure = go.Figure(
         go.Heatmap(
             z=values.astype(np.float32),
@@ -125,13 +130,14 @@ def matrix_figure(values: np.ndarray, n: np.ndarray, names: Sequence[str], title
             texttemplate="%{text}",
             textfont={"color": INK_DARK if dark else INK_LIGHT},
             customdata=n,
+            hovertext=[[f"{first}<br>{second}" for second in whole] for first in whole],
             zmin=0,
             zmax=1,
             colorscale=SCALE_DARK if dark else SCALE_LIGHT,
             showscale=False,
             xgap=1,
             ygap=1,
-            hovertemplate="%{y}<br>%{x}<br>%{z:.3f}, on %{customdata:,} galaxies<extra></extra>",
+            hovertemplate="%{hovertext}<br>%{z:.3f}, on %{customdata:,} galaxies<extra></extra>",
         )
     )
     figure.update_xaxes(showgrid=False, tickangle=-35)

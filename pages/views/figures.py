@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from pages.views import words
 
 MAX_STEPS = 200  # bars of a cluster at most
+NAME_PX, AROUND_PX = 18, 110  # height of a name beside its bars; of title and axis around these
 
 
 def chart_config(file_name: str) -> dict:
@@ -47,14 +48,19 @@ def silhouette_figure(
     names : dict, optional
         Name of each cluster label; `words.cluster_name` where it has none.
     """
-    figure, top = go.Figure(), 0.0
+    figure, top, middles, texts = go.Figure(), 0.0, [], []
     gap, ink = max(1, len(labels) // 80), "#e4e7ee" if dark else "#20242e"
     for label, colour in colours.items():
         values = np.sort(silhouettes[labels == label])[::-1]
         name = (names or {}).get(label, words.cluster_name(label))
         figure.add_trace(_silhouette_bars(values, top, label, name, colour))
-        figure.add_annotation(x=-1, y=top + len(values) / 2, text=shorten(name), showarrow=False, xanchor="left")
+        middles.append(top + len(values) / 2)
+        texts.append(shorten(name))
         top += len(values) + gap
+    height = max(400, AROUND_PX + NAME_PX * len(middles))
+    row = 1.07 * top * NAME_PX / (height - AROUND_PX)
+    for text, y in zip(texts, apart(np.array(middles), row, top), strict=True):
+        figure.add_annotation(x=-1, y=y, text=text, showarrow=False, xanchor="left")
     mean = float(np.mean(silhouettes)) if len(silhouettes) else 0.0
     for x, line in ((0.0, {"width": 1, "color": ink}), (mean, {"width": 1.5, "dash": "dash", "color": ink})):
         figure.add_shape(type="line", x0=x, x1=x, y0=-gap / 2, y1=top, line=line)
@@ -65,7 +71,7 @@ def silhouette_figure(
     figure.update_yaxes(zeroline=False, range=[top, -0.07 * top])
     figure.update_layout(
         title={"text": title},
-        height=400,
+        height=height,
         showlegend=False,
         hovermode="closest",
         dragmode=False,
@@ -74,6 +80,19 @@ def silhouette_figure(
         margin={"l": 24, "r": 8, "t": 48, "b": 8},
     )
     return figure
+
+
+def apart(places: np.ndarray, least: float, end: float) -> np.ndarray:
+    """Sorted places, moved as far as it takes for each to be ``least`` from the next and none beyond ``end``.
+
+    Examples
+    --------
+    >>> apart(np.array([10.0, 50, 51, 52]), 5, 55).tolist()
+    [10.0, 45.0, 50.0, 55.0]
+    """
+    steps = least * np.arange(len(places))
+    moved = np.maximum.accumulate(places - steps) + steps
+    return np.minimum(moved, end - steps[::-1])
 
 
 def _silhouette_bars(values: np.ndarray, top: float, label: int, name: str, colour: str) -> go.Bar:

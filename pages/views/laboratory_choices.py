@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from galaxy_core import laboratory_work
-from galaxy_core.clustering import default_min_cluster_size
+from galaxy_core.clustering import DENSITY_METHODS, default_min_cluster_size
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.steps import classes_of
 from pages.views import readers, words
@@ -191,6 +191,8 @@ def what_is_clustered(galaxies: Galaxies, settings: dict) -> str:
         text = (
             f"{where}{laid}: a random sample of {limit:,} of the {words.count(n)}, so that it takes about 10 seconds."
         )
+        if method in DENSITY_METHODS:
+            text += " Least sizes and numbers of neighbours are those of the whole catalog, and brought to its share."
     elif method == "agglomerative" and n > settings["params"]["n_sample"]:
         text = (
             f"{where}: a random sample of {settings['params']['n_sample']:,} of the {words.count(n)} is merged; every"

@@ -9,7 +9,8 @@ import pandas as pd
 
 from galaxy_core.galaxy_zoo import BY_KEY
 from galaxy_core.model_files import section
-from galaxy_core.published_lookups import is_number
+from galaxy_core.probes import wilson_interval
+from galaxy_core.published_lookups import MOST, is_number
 from galaxy_core.vote_tree import QUESTION_KEYS
 from pages.views import words
 from pages.views.models_figures import Curve
@@ -178,18 +179,33 @@ def probe_table(metrics: dict) -> pd.DataFrame:
 
 
 def class_table(classes: dict) -> pd.DataFrame:
-    """Recall and precision of each class."""
+    """Recall of each class with its interval, and precision."""
     recall, precision, n = (section(classes, key) for key in ("recall", "precision", "n_by_class"))
     return pd.DataFrame(
         {
             "class": class_words(name),
             "recall": percent(value_of(recall, name)),
+            "95 %": wilson_text(value_of(recall, name), value_of(n, name)),
             "precision": percent(value_of(precision, name)),
             "test galaxies": value_of(n, name),
         }
         for name in (classes.get("class_names") if isinstance(classes.get("class_names"), list) else recall)
         if isinstance(name, str)
     )
+
+
+def wilson_text(share: float, n: float) -> str:
+    """The 95 % interval of a share of so many galaxies (Wilson 1927); empty where either is not known.
+
+    Examples
+    --------
+    >>> wilson_text(30 / 44, 44), wilson_text(0.5, float("nan"))
+    ('53.4 to 80.0', '')
+    """
+    if not (0 <= share <= 1 and 1 <= n <= MOST):
+        return ""
+    low, high = wilson_interval(round(share * n), int(n))
+    return f"{100 * low:.1f} to {100 * high:.1f}"
 
 
 def votes_table(votes: dict) -> pd.DataFrame:
@@ -223,6 +239,7 @@ def calibration_table(votes: dict) -> pd.DataFrame:
     rows = [
         {
             "question": question_text(key),
+            "fractions": n_fractions(section(curves, key)),
             "calibration error": decimals(value_of(section(curves, key), "expected_calibration_error")),
             "by chance, up to": decimals(value_of(section(curves, key), "by_chance_95")),
             "in the 90 % interval, of those asked": percent(value_of(held["conditional"], key)),
@@ -232,11 +249,19 @@ def calibration_table(votes: dict) -> pd.DataFrame:
     ]
     if rows and any("all" in shares for shares in held.values()):
         rows.append(
-            {"question": "all together", "calibration error": decimals(np.nan), "by chance, up to": decimals(np.nan)}
+            {"question": "all together"}
+            | dict.fromkeys(("fractions", "calibration error", "by chance, up to"), decimals(np.nan))
             | {"in the 90 % interval, of those asked": percent(value_of(held["conditional"], "all"))}
             | {"of all volunteers": percent(value_of(held["cumulative"], "all"))}
         )
     return pd.DataFrame(rows)
+
+
+def n_fractions(curve: Mapping) -> str:
+    """Of how many fractions a reliability curve is; a dash where that is not recorded."""
+    counts = curve.get("n_values")
+    known = isinstance(counts, list) and all(is_number(n) and 0 <= n <= MOST for n in counts)
+    return f"{int(sum(counts)):,}" if known and counts else "–"
 
 
 def measured_on(metrics: dict, n: float | None, what: str = "test galaxies", part: str = "") -> str:

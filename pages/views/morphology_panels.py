@@ -131,12 +131,13 @@ def draw_turned(seen: Seen) -> None:
     st.caption(frame.plain(f"Below each view, seen by itself: {', then '.join(below)}."))
 
 
-def draw_downloads(seen: Seen, every: Sequence[Seen]) -> None:
-    """The row of this image, and the rows of all that are done, with the columns of ``scripts/classify.py``."""
+def draw_downloads(seen: Seen, every: Sequence[Seen], n_files: int) -> None:
+    """The row of this image, and the rows of all files that are known, with the columns of ``scripts/classify.py``."""
     with st.container(horizontal=True, key="morphology-downloads"):
         _download("Download the row (CSV)", [seen], str(seen.told.galaxy_ids[0]))
         if len(every) > 1:
-            _download(f"Download all {len(every)} rows (CSV)", every, "all")
+            which = f"all {n_files}" if len(every) == n_files else f"{len(every)} of {n_files}"
+            _download(f"Download {which} rows (CSV)", every, "all")
 
 
 def _download(label: str, rows: Sequence[Seen], name: str) -> None:
@@ -152,14 +153,19 @@ def _download(label: str, rows: Sequence[Seen], name: str) -> None:
     )
 
 
-def draw_trust(model: Model) -> None:
-    """What the model learned from, on what it was measured, and with what result."""
+def draw_trust(model: Model, class_names: Sequence[str]) -> None:
+    """What the model learned from, on what it was measured, and with what result; and what it cannot say."""
     about, metrics = morphology_work.records_of(model)
     st.subheader("How far to trust this", anchor=False)
     measured = morphology_words.measured_sentences(metrics)
     missing = f"It was not measured yet: `{commands.measure(DEFAULT_CLASSIFIER, model.folder)}` does."
     lines = [_text(morphology_words.trained_sentence(about))]
     lines += [_text(sentence) for sentence in measured] or [missing]
+    if class_names:
+        lines.append(
+            f"It knows these {len(class_names)} classes and no other: whatever else is in the image, such as a merger"
+            " or a star, is given one of them, too, and may be given it surely."
+        )
     lines.append(
         "Galaxies unlike those, from other surveys or in other frames, may be told wrongly without a sign of it."
     )

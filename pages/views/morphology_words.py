@@ -149,6 +149,8 @@ def measured_sentences(metrics: dict) -> list[str]:
     >>> votes = {"model": {"rmse": 0.2}, "training_mean": {"rmse": 0.27}, "noise_floor": {"rmse": 0.15}}
     >>> measured_sentences({"catalog": "gz2:data", "votes": votes})[0][:94]
     'Votes: root mean square error 0.200 (the mean galaxy as the answer: 0.270; noise floor: 0.150)'
+    >>> measured_sentences({"catalog": "gz2:data", "votes": {"reading": "debiased", "model": {"r2": 0.6}}})
+    ['Votes, debiased: R² 0.600 on galaxies of gz2:data that were not trained on.']
     >>> measured_sentences({})
     []
     """
@@ -161,6 +163,7 @@ def measured_sentences(metrics: dict) -> list[str]:
             where = part.get("catalog") or metrics.get("catalog") or "a catalog that is not named"
             n = part.get("n_test", metrics.get("n_test"))
             galaxies = f"{n:,} galaxies" if is_number(n) else "galaxies"
+            title += {"debiased": ", debiased", "challenge": " as in the challenge"}.get(str(part.get("reading")), "")
             sentences.append(f"{title}: {', '.join(said)} on {galaxies} of {where} that were not trained on.")
     return sentences
 

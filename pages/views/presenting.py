@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from pages.views import frame, selection
 from pages.views.readers import Galaxies
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 STEPS = {"ArrowRight": 1, "ArrowLeft": -1}
 MAP_HELP = """For a meeting: no menus, large type. Click the map, then arrow keys open the next galaxy: of the
@@ -24,6 +28,16 @@ def is_on() -> bool:
 def height(pixels: int) -> int:
     """Height of the maps: more of the screen where there is nothing else on it."""
     return round(1.15 * pixels) if is_on() else pixels
+
+
+def for_the_room(figure: go.Figure) -> go.Figure:
+    """The same figure, while somebody presents with type as large as the rest of the page: Plotly's is in pixels."""
+    if is_on():
+        figure.update_layout(font_size=16, title_font_size=20)
+        figure.update_xaxes(tickfont_size=15, title_font_size=16)
+        figure.update_yaxes(tickfont_size=15, title_font_size=16)
+        figure.update_annotations(font_size=15)
+    return figure
 
 
 def draw_switch(how: str = MAP_HELP) -> None:

@@ -11,8 +11,9 @@ from galaxy_core.tree_layout import AnswerNode, Branch, QuestionNode, TreeLayout
 from pages.views import frame
 
 # In pixels, for a phone of 390; the drawing scales from there.
-TEXT, ROW, LANE, MARGIN, TURN = 330, 19, 15, 14, 7
+TEXT, ROW, LANE, MARGIN, TURN = 344, 19, 15, 14, 7
 WIDEST, BAR, VALUE = 12.0, 78, 46  # of a branch all volunteers took; of a bar; of the number behind it
+ALL = 1 - 1e-6  # shares that add up to all may miss it by rounding
 INK = {
     "dark": {"text": "#e4e7ee", "quiet": "#a3acbd", "branch": "#66728a", "bar": "#2b3242", "accent": "#f2b04a"},
     "light": {"text": "#20242e", "quiet": "#59616f", "branch": "#8d97a8", "bar": "#e3e6eb", "accent": "#a4580a"},
@@ -63,16 +64,20 @@ def question_tree_words(layout: TreeLayout, title: str) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share in words.
+    """A share in words; what is not nothing or all is not rounded to it.
 
     Examples
     --------
     >>> percent(0.634), percent(0.001), percent(0), percent(None)
     ('63 %', '< 1 %', '0 %', '')
+    >>> percent(0.9949), percent(0.998), percent(1)
+    ('99 %', '> 99 %', '100 %')
     """
     if share is None:
         return ""
-    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return "> 99 %" if 0.995 <= share < ALL else f"{100 * share:.0f} %"
 
 
 def _y(row: float) -> float:
@@ -98,7 +103,7 @@ def _line(line: Branch | Trunk, layout: TreeLayout, left: float, ink: dict[str, 
 def _question(question: QuestionNode, left: float, width: float, ink: dict[str, str]) -> str:
     y, asked = _y(question.row) + 4, question.asked
     said = "" if asked is None else "nobody" if asked == 0 else f"{percent(asked)} asked"
-    if asked is not None and asked >= 0.995:
+    if asked is not None and asked >= ALL:
         said = "all asked"
     said = html.escape(said)  # "< 1 %"
     faint = ' opacity="0.6"' if asked == 0 else ""

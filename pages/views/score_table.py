@@ -27,7 +27,8 @@ ABOUT = f"""
   the places that all galaxies gave it; with the **space made anew**, from the galaxies drawn, it does not, which is
   harder. `python scripts/cluster.py CATALOG --name CLUSTERING --redraws 10` measures the latter.
 - **AMI, ARI** with the classes: 0 as by chance, 1 the same; the unclustered count as one more group. **Homogeneity**:
-  is each cluster of one class; **completeness**: is each class in one cluster. **AMI with votes**: the same with the
+  is each cluster of one class; **completeness**: is each class in one cluster; neither is corrected for chance, and
+  many small clusters are homogeneous by themselves. **AMI with votes**: the same with the
   answer that most volunteers gave. Measured on the galaxies that have a class, or one such answer; where the space is
   made by LDA, on those of them that it did not learn from. Classes and votes choose nothing here.
 """

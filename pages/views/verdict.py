@@ -213,16 +213,17 @@ def sentence_of_pair(galaxies: Galaxies, first: str, second: str) -> str:
     key = ("agreement", first, second)
     if key not in galaxies.memory:
         labels = galaxies.labels(first), galaxies.labels(second)
-        share, rand = cluster_agreement.agreeing_share(*labels), scores.agreement(*labels)
+        shares = cluster_agreement.agreeing_share(*labels), cluster_agreement.chance_share(*labels)
         n_both = int(((labels[0] >= 0) & (labels[1] >= 0)).sum())
-        galaxies.memory[key] = share, rand, n_both
-    share, rand, n_both = galaxies.memory[key]
+        galaxies.memory[key] = *shares, scores.agreement(*labels), n_both
+    share, chance, rand, n_both = galaxies.memory[key]
     if not n_both:
         return f"No galaxy of this catalog has a cluster in both {words.name_of(first)} and {words.name_of(second)}."
     how = "much alike" if rand > 0.65 else "partly alike" if rand > 0.3 else "quite differently"
     text = (
         f"{words.name_of(first)} and {words.name_of(second)} agree on {words.share(share, 1)} of the"
-        f" {words.count(len(galaxies))}, each cluster matched with at most one of the other"
+        f" {words.count(len(galaxies))} (about {words.share(chance, 1)} by chance), each cluster matched with at most"
+        " one of the other"
     )
     if not np.isfinite(rand):
         return f"{text}."
