@@ -88,6 +88,9 @@ class Measured:
         x, y and half-light radius in pixels, of sources found in both, only here, and only in the input.
     invented : int or None
         Sources found here and not in the clean image, where there is one.
+    within : tuple of float
+        Shares of pixels that are one and 1.96 standard deviations from the clean image or less, where there is one and
+        the version says how sure it is; see `share_within`.
     strict_ssim, psnr_db, galaxy_psnr_db, flux_bias, error : float
         Against the clean image: see `galaxy_core.evaluation.measure_restoration`; ``error`` is the root mean square.
     """
@@ -105,6 +108,7 @@ class Measured:
     gained: np.ndarray = field(repr=False)
     lost: np.ndarray = field(repr=False)
     invented: int | None = None
+    within: tuple[float, float] = (np.nan, np.nan)
     strict_ssim: float = np.nan
     psnr_db: float = np.nan
     galaxy_psnr_db: float = np.nan
@@ -184,6 +188,12 @@ def measure_version(reference: Reference, pixels: np.ndarray) -> Measured:
         lost=_places(reference.sources, np.setdiff1d(np.arange(len(reference.sources.x)), there)),
         **_against_clean(reference, light, found),
     )
+
+
+def share_within(clean: np.ndarray, denoised: np.ndarray, uncertainty: np.ndarray) -> tuple[float, float]:
+    """Shares of pixels whose clean value is within one and 1.96 standard deviations: 0.68, 0.95 if these are right."""
+    off = np.abs(denoised - clean)
+    return tuple(float(np.mean(off <= width * uncertainty)) for width in (1.0, 1.96))
 
 
 def _against_clean(reference: Reference, light: np.ndarray, found: Sources) -> dict:

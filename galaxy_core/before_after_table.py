@@ -129,6 +129,11 @@ def _truth_lines(line: Callable, reference: Reference, unit: str, scale: float) 
             f"against the clean image, Gaussian window of 1.5 px, over its {n_galaxy:,} foreground pixels",
             lambda m: _fixed(m.strict_ssim, 3),
         ),
+        line(
+            "Within the uncertainty",
+            "pixels whose clean value is within one, and 1.96, standard deviations: 68 % and 95 % if these are right",
+            _within,
+        ),
         line("PSNR [dB]", "over the whole image", lambda m: _fixed(m.psnr_db, 2)),
         line("PSNR of the foreground [dB]", f"over {n_galaxy:,} pixels", lambda m: _fixed(m.galaxy_psnr_db, 2)),
         line("Flux bias", "foreground sum against the clean image", lambda m: _percent(m.flux_bias)),
@@ -152,6 +157,11 @@ def _fixed(value: float, places: int) -> str:
 
 def _count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
+
+
+def _within(measured: Measured) -> str:
+    shares = measured.within
+    return ", ".join(f"{100 * share:.0f} %" for share in shares) if math.isfinite(shares[0]) else NOTHING
 
 
 def _percent(change: float) -> str:

@@ -8,6 +8,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from galaxy_core.before_after import Measured
 from galaxy_core.before_after_table import Line
 from galaxy_core.denoising import DenoiseResult
 from galaxy_core.images import encode_png, fit_screen
+from galaxy_core.saved_images import HOW_SURE
 
 PICTURE_PX = 512
 RESIDUAL_SIGMAS = 4
@@ -138,39 +140,44 @@ def _pictures(report: Report) -> list[str]:
     shown = f"{limit * report.scale:.3g} {report.unit}"
     marks = f"circles: {len(measured.gained)} sources gained (green), {len(measured.lost)} lost (orange, dashed)"
     residual = stretch.residual_to_display(result.residual, limit)
+    figure = partial(_figure, turned=result.file_format == "FITS")
     pictures = [
-        _figure("Input", display_of(result.image, result), how),
-        _figure(report.model_title, display_of(result.denoised, result), f"the same; {marks}", measured),
-        _figure("Residual", residual, f"input - denoised; blue −{shown}, orange +{shown}"),
+        figure("Input", display_of(result.image, result), how),
+        figure(report.model_title, display_of(result.denoised, result), f"the same; {marks}", measured=measured),
+        figure("Residual", residual, f"input - denoised; blue −{shown}, orange +{shown}"),
     ]
     if result.uncertainty is not None:
-        pictures.append(_uncertainty(report))
-    return pictures + [_figure(title, display_of(pixels, result), how) for title, pixels in report.others.items()]
+        pictures.append(figure("Uncertainty", *_uncertainty(report)))
+    return pictures + [figure(title, display_of(pixels, result), how) for title, pixels in report.others.items()]
 
 
-def _uncertainty(report: Report) -> str:
+def _uncertainty(report: Report) -> tuple[np.ndarray, str]:
     values = np.nan_to_num(report.result.uncertainty.mean(axis=0, keepdims=True))
     white = float(np.percentile(values, 99.5)) or 1.0
-    text = f"one standard deviation of each denoised pixel; white at {white * report.scale:.3g} {report.unit}"
-    return _figure("Uncertainty", np.clip(values / white, 0, 1), text)
+    text = f"one standard deviation of each denoised pixel; white at {white * report.scale:.3g} {report.unit}. "
+    text += HOW_SURE[report.result.keeps_light]
+    return np.clip(values / white, 0, 1), text
 
 
-def _figure(title: str, display: np.ndarray, caption: str, measured: Measured | None = None) -> str:
+def _figure(title: str, display: np.ndarray, caption: str, *, turned: bool, measured: Measured | None = None) -> str:
+    """A picture with its caption and circles; ``turned`` has the first row at the bottom, as FITS is seen."""
     height, width = display.shape[1:]
-    picture = base64.b64encode(encode_png(fit_screen(display, PICTURE_PX))).decode()
-    circles = "" if measured is None else _circles(measured, width, height)
+    shown = fit_screen(display, PICTURE_PX)
+    picture = base64.b64encode(encode_png(shown[:, ::-1] if turned else shown)).decode()
+    circles = "" if measured is None else _circles(measured, width, height, turned)
     return (
         f'<figure><div class="picture"><img alt="{html.escape(title)}" src="data:image/png;base64,{picture}">{circles}'
         f"</div><figcaption><b>{html.escape(title)}</b><br>{html.escape(caption)}</figcaption></figure>"
     )
 
 
-def _circles(measured: Measured, width: int, height: int) -> str:
+def _circles(measured: Measured, width: int, height: int, turned: bool) -> str:
     least, stroke = max(width, height) / 60, max(width, height) / 300
     parts = []
     for name, places in (("gained", measured.gained), ("lost", measured.lost)):
         dashes = f' stroke-dasharray="{3 * stroke:.2f}"' if name == "lost" else ""
-        for x, y, radius in places[:MAX_MARKS]:
+        for x, row, radius in places[:MAX_MARKS]:
+            y = height - 1 - row if turned else row
             reach = max(2.5 * radius, least) if np.isfinite(radius) else least
             parts.append(
                 f'<circle cx="{x + 0.5:.2f}" cy="{y + 0.5:.2f}" r="{reach:.2f}" stroke="{COLOURS[name]}"'

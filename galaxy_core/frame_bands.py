@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROUNDING_8_BIT = 1 / 255 / np.sqrt(12)  # noise of a picture whose sky is all black
 MAX_OFFSET_PX = 0.5  # between bands that say where they lie
 PLACES = 5  # along each side, at which that is looked at
+MOST_MAG = 60.0  # no zero point is farther from 0, which is one, too: of fluxes in units of the zeroth magnitude
 PICTURE_BANDS = ("red", "green", "blue")
 
 
@@ -48,7 +49,7 @@ class Band:
     survey : galaxy_core.frame_survey.FrameSurvey
         Sky, noise and saturation.
     zero_point_mag : float
-        Magnitude of a flux of one; NaN where the header does not say.
+        Magnitude of a flux of one, as the header or the user says; NaN where neither does.
     gain_electrons : float
         Electrons of one unit of flux; 0 where the header does not say, and then errors hold no shot noise of sources.
     unit : str
@@ -95,7 +96,10 @@ class SkyFrame:
 
 @contextmanager
 def open_sky_frame(
-    sources: Sequence[str | Path | AstroImage], hdu: int | str | None = None, name: str | None = None
+    sources: Sequence[str | Path | AstroImage],
+    hdu: int | str | None = None,
+    name: str | None = None,
+    zero_points: Sequence[float] | None = None,
 ) -> Iterator[SkyFrame]:
     """A frame whose bands are all the planes of ``sources``, open for reading while the context lasts.
 
@@ -107,11 +111,14 @@ def open_sky_frame(
         Extension of FITS files; absent, the first with an image.
     name : str, optional
         Absent, the stem of the first file.
+    zero_points : sequence of float, optional
+        Magnitude of a flux of one: of all bands, or of each in its order; in place of what headers say.
 
     Raises
     ------
     ImageError
-        Unreadable, of unlike shapes, at other places on the sky, or a band without noise.
+        Unreadable, of unlike shapes, at other places on the sky, a band without noise, or zero points of a picture or
+        of another number of bands.
     """
     with ExitStack() as stack:
         planes, labels, notes, linear = [], [], [], []
@@ -129,6 +136,8 @@ def open_sky_frame(
         _check_places(wcs, planes[0][1], [plane[3] for plane in planes])
         names = _distinct(labels)
         bands = tuple(_make_band(*plane, band) for plane, band in zip(planes, names, strict=True))
+        if zero_points:
+            bands = _with_zero_points(bands, zero_points, all(linear))
         if not all(linear):
             notes.append("A picture has no linear light: positions and shapes hold, fluxes are not calibrated.")
         stem = stem_of(planes[0][3]) if name is None else name
@@ -165,6 +174,18 @@ def _make_band(rows: Rows, shape: tuple[int, int], header, label: str, linear: b
     if not linear:
         return Band(name, rows, survey)
     return Band(name, rows, survey, zero_point_of(header), gain_of(header), unit_of(header))
+
+
+def _with_zero_points(bands: tuple[Band, ...], zero_points: Sequence[float], linear: bool) -> tuple[Band, ...]:
+    if not linear:
+        raise ImageError("A picture has no linear light, so no zero point belongs to it; leave it out.")
+    if len(zero_points) not in (1, len(bands)):
+        names = ", ".join(band.name for band in bands)
+        raise ImageError(
+            f"{len(zero_points)} zero points are given for {len(bands)} bands ({names}); give one for all, or one each."
+        )
+    each = zero_points if len(zero_points) > 1 else [*zero_points] * len(bands)
+    return tuple(replace(band, zero_point_mag=float(value)) for band, value in zip(bands, each, strict=True))
 
 
 def _band_labels(header, label: str, n_bands: int, linear: bool) -> list[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from galaxy_core.correlated_noise import noise_correlation
 from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_blends import find_blends
@@ -26,7 +27,6 @@ from galaxy_core.frame_measures import flags_of, kron_scale, measure_band
 from galaxy_core.frame_seeing import BandSeeing
 from galaxy_core.frame_segments import Found, take
 from galaxy_core.frame_table import blends_on_sky, place_on_sky, table_of
-from galaxy_core.linear_denoising import noise_correlation
 from galaxy_core.tiles import Progress
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class FrameConfig:
         Seeing that stars are told from galaxies with, in all bands; None: measured on the frame.
     galaxy_share : float or None
         Proportion of galaxies to expect; None: as the model learned it.
+    zero_points : tuple of float, or None
+        What the frame is to be opened with; see `galaxy_core.frame_bands.open_sky_frame`.
     """
 
     method: str = "segmenter"
@@ -64,6 +66,7 @@ class FrameConfig:
     seed: int = 0
     psf_fwhm_px: float | None = None
     galaxy_share: float | None = None
+    zero_points: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

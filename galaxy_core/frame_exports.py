@@ -45,6 +45,7 @@ def provenance_of(catalog: FrameCatalog) -> dict[str, str | int | float]:
         "flux_of": catalog.band_names[0],
         "flux_unit": ", ".join(f"{name} {catalog.units.get(name) or 'not stated'}" for name in catalog.band_names),
         "calibrated": "yes" if catalog.calibrated else "no: a picture, its light is stretched",
+        "zero_points": " ".join(f"{value:g}" for value in catalog.config.zero_points or ()) or "of the headers",
         "method": catalog.config.method,
         "false_per_megapixel": catalog.config.false_per_megapixel,
         "threshold": catalog.threshold,

@@ -29,7 +29,7 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 5  # raised when the same frames, model and options are to give another result
+RULES = 6  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 
@@ -150,7 +150,7 @@ def detect_job(
     job.out.mkdir(parents=True, exist_ok=True)
     scratch = job.out / f".{job.stem}.detect.npy"
     try:
-        with open_sky_frame(job.sources, hdu, job.stem) as frame:
+        with open_sky_frame(job.sources, hdu, job.stem, config.zero_points) as frame:
             large = frame.shape[0] * frame.shape[1] > IN_MEMORY_PX
             both = networks.segmenter, progress, networks.separator
             catalog = catalogue_frame(frame, config, *both, scratch if large else None)

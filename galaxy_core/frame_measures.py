@@ -73,7 +73,8 @@ def measure_band(
     Parameters
     ----------
     noise_growth : float
-        Noise over a few pixels beside that of white noise: correlated noise adds up faster, and errors say so.
+        Noise over a few pixels beside that of white noise: correlated noise adds up faster, and errors say so. The shot
+        noise of a source's own electrons does not: they are as many, however they were shared among pixels.
     """
     import sep
 
@@ -81,15 +82,14 @@ def measure_band(
     unit = float(band.survey.sigma)
     shown, noise = (np.ascontiguousarray(plane / np.float32(unit)) for plane in (light.light, light.noise))
     area = {"mask": _mask(light.unusable), "segmap": found.segmentation, "seg_id": numbers, "subpix": 5}
-    gain = {"gain": band.gain_electrons * unit} if band.gain_electrons > 0 else {}
     ellipse = scale > 0
-    whole, error, _ = sep.sum_ellipse(
-        shown, *_ellipses(found), np.where(ellipse, scale, 1.0), err=noise, **area, **gain
-    )
+    whole, error, _ = sep.sum_ellipse(shown, *_ellipses(found), np.where(ellipse, scale, 1.0), err=noise, **area)
     if not ellipse.all():
-        circle = sep.sum_circle(shown, found.x, found.y, KRON_RADIUS_MIN_PX, err=noise, **area, **gain)
+        circle = sep.sum_circle(shown, found.x, found.y, KRON_RADIUS_MIN_PX, err=noise, **area)
         whole, error = np.where(ellipse, whole, circle[0]), np.where(ellipse, error, circle[1])
     flux, error = np.asarray(whole, dtype=np.float64), np.asarray(error, dtype=np.float64) * noise_growth
+    if band.gain_electrons > 0:
+        error = np.hypot(error, np.sqrt(np.maximum(flux, 0) / (band.gain_electrons * unit)))
     radius = np.full(len(flux), np.nan)
     lit = flux > 0
     if lit.any():

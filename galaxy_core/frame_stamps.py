@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.correlated_noise import noise_correlation
 from galaxy_core.errors import CatalogError
 from galaxy_core.fits_layout import BLOCK
 from galaxy_core.frame_bands import SkyFrame
@@ -59,7 +60,8 @@ class Profile:
     radius_px : ndarray of float64, shape (n,)
         Mean semi-major axis of each ring.
     brightness, error : ndarray of float64, shape (n,)
-        Mean light of a pixel over the sky in units of the frame, and its standard error from the pixels' noise.
+        Mean light of a pixel over the sky in units of the frame, and its standard error from the pixels' noise, that
+        which neighbours share included.
     """
 
     radius_px: np.ndarray
@@ -137,7 +139,9 @@ def radial_profile(frame: SkyFrame, segmentation: np.ndarray, row: pd.Series, ba
     variance = light.noise[inside].astype(np.float64) ** 2  # in erg/s/cm2/Hz too small for float32
     total, noise = (np.bincount(ring, values[usable])[filled] for values in (light.light[inside], variance))
     mean_radius = np.bincount(ring, distance[usable])[filled] / n[filled]
-    return Profile(mean_radius, total / n[filled], np.sqrt(noise) / n[filled])
+    # along a ring neighbours share their noise on two sides, where an area's do so on all four
+    growth = np.sqrt(noise_correlation(light.light / light.noise))
+    return Profile(mean_radius, total / n[filled], growth * np.sqrt(noise) / n[filled])
 
 
 def galaxy_rows(

@@ -43,7 +43,7 @@ COLUMNS: dict[str, ColumnMeaning] = {
     "flux": ColumnMeaning("", "phot.flux", "light in 2.5 Kron radii over the sky, in units of the frame"),
     "flux_err": ColumnMeaning("", "stat.error;phot.flux", "one sigma of flux, correlated noise included"),
     "snr": ColumnMeaning("", "stat.snr;phot.flux", "flux over its error"),
-    "magnitude": ColumnMeaning("mag", "phot.mag", "of flux; none without a zero point in the header"),
+    "magnitude": ColumnMeaning("mag", "phot.mag", "of flux; none without a zero point"),
     "magnitude_err": ColumnMeaning("mag", "stat.error;phot.mag", "one sigma of the magnitude"),
     "half_light_radius": ColumnMeaning("pix", "phys.angSize;src", "of the circle that holds half of flux"),
     "ellipticity": ColumnMeaning("", "src.ellipticity", "1 - axis ratio of the second moments above the isophote"),

@@ -20,8 +20,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from galaxy_core.box_filters import box_maximum, box_mean, box_sum
+from galaxy_core.box_filters import box_maximum
 from galaxy_core.bright_windows import Passed, Run, boxes_around, grown, run_where
+from galaxy_core.correlated_noise import blank_sky, broad_mean, noise_correlation, noise_left, smooth_step
 from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise, estimate_sky
 
 NOISE_SPACING_PX = 3  # sees the noise of drizzled frames; galaxies are smooth over it
@@ -40,10 +41,6 @@ FLUX_SCALE_PX, FLUX_PASSES = (
     3,
 )  # chosen with the two above on KiDS r and EMMI frames, for fluxes in apertures of 3 px and more
 SKY_SCALE_PX = 17
-CORRELATION_LAGS_PX, CORRELATION_MAX, CORRELATION_SKY_PX = (2, 4), 2.5, 33
-COMPACT = (1.15, 1.3)  # growth of the correlation from the first lag to the second over which it is no longer believed
-CORRELATION_FADE_IN = (1.4, 1.8)  # up to the first it is the faint sources below detection, from the second drizzling
-MIN_SKY_PX = 400  # to measure it on
 FAR_BELOW = -12.0  # sigma: no noise, even where it is three times that of the frame
 DEAD_STEP_PX, DEAD_REACH = 4, 9  # surroundings are the median of every fourth pixel, nine of them a side
 GAP_SCALE_PX = 1.5
@@ -70,43 +67,6 @@ def sky_map(band: np.ndarray) -> np.ndarray:
     return np.full(band.shape, estimate_sky(band).level, dtype=np.float32)
 
 
-def noise_correlation(signal: np.ndarray) -> float:
-    """Noise over a few pixels beside that of white noise of the same scatter: 1 for white noise, 2.5 at most.
-
-    The root of the sum of the autocorrelation over up to 2 pixels, on pixels that belong to no source, with what is
-    smooth over tens of pixels taken off. 1 where fewer than 400 such pixels are left, and where the sum goes on growing
-    to 4 pixels: drizzling and resampling reach no farther, so that is unresolved light or the grain of a plate, and
-    stronger smoothing would lose sources (as a matched filter does there).
-
-    Parameters
-    ----------
-    signal : ndarray of float32, shape (height, width)
-        Finite, sky-subtracted, in units of the noise.
-    """
-    lit = ndimage.gaussian_filter(signal, 1.0, mode="nearest", truncate=3) > 2.5
-    free = ~box_maximum(lit, 9) & (signal != 0)
-    if free.sum() < MIN_SKY_PX:
-        return 1.0
-    weight = free.astype(np.float32)
-    values = weight * np.clip(signal, -4, 4)
-    values -= weight * _broad(values, CORRELATION_SKY_PX) / np.maximum(_broad(weight, CORRELATION_SKY_PX), 1e-3)
-    variance = float((values**2).sum() / weight.sum())
-    if variance <= 0:
-        return 1.0
-    near, far = (_autocorrelation_sum(values, weight, lag) / variance for lag in CORRELATION_LAGS_PX)
-    measured = np.sqrt(np.clip(near, 1.0, CORRELATION_MAX**2))
-    believed = _smooth_step(measured, *CORRELATION_FADE_IN) * (1 - _smooth_step(far / max(near, 1e-3), *COMPACT))
-    return float(1 + (measured - 1) * believed)
-
-
-def _autocorrelation_sum(values: np.ndarray, weight: np.ndarray, lag_px: int) -> float:
-    """Mean product of pairs of pixels up to so many rows and columns apart, times the number of such lags."""
-    side = 2 * lag_px + 1
-    products = (values * box_sum(values, side)).sum()
-    pairs = (weight * box_sum(weight, side)).sum()
-    return side**2 * float(products / pairs)
-
-
 def dead_pixels(band: np.ndarray, signal: np.ndarray) -> np.ndarray:
     """Pixels, columns and areas whose values are no light: far below sky and surroundings, or far below and one value.
 
@@ -125,11 +85,15 @@ def dead_pixels(band: np.ndarray, signal: np.ndarray) -> np.ndarray:
     low = signal < FAR_BELOW
     if not low.any():
         return low
-    height, width = signal.shape
+    rows, columns = np.nonzero(low)
     thin = np.where(np.isfinite(signal), signal, 0)[::DEAD_STEP_PX, ::DEAD_STEP_PX]
-    around = ndimage.median_filter(thin, DEAD_REACH, mode="nearest").repeat(DEAD_STEP_PX, 0).repeat(DEAD_STEP_PX, 1)
-    flat = ndimage.maximum_filter(band, 3) == ndimage.minimum_filter(band, 3)
-    return low & ((signal < around[:height, :width] + FAR_BELOW) | box_maximum(flat, 3))
+    places, place_of = np.unique(rows // DEAD_STEP_PX * thin.shape[1] + columns // DEAD_STEP_PX, return_inverse=True)
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(thin, DEAD_REACH // 2, mode="edge"), (DEAD_REACH,) * 2)
+    medians = np.median(around[np.divmod(places, thin.shape[1])], axis=(1, 2))  # of those that are low: few
+    flat = box_maximum(band, 3) == -box_maximum(-band, 3)
+    dead = (signal[low] < medians[place_of] + FAR_BELOW) | box_maximum(flat, 3)[low]
+    low[low] = dead
+    return low
 
 
 def correct_in_sigmas(signals: Sequence[np.ndarray], run: Run) -> list[Passed]:
@@ -150,19 +114,26 @@ def correct_in_sigmas(signals: Sequence[np.ndarray], run: Run) -> list[Passed]:
         std : ndarray of float32, shape (height, width), or None
             One standard deviation of the denoised pixel; 1, the noise itself, where the pixel is left as it was. Passes
             are blended as if their errors were the same, and the noise given back with the light of sources adds in
-            quadrature. None if ``run`` gives none.
+            quadrature, as does what `galaxy_core.correlated_noise.noise_left` finds in the sky. None if ``run`` gives
+            none.
     """
     measured = [np.isfinite(signal) for signal in signals]
     known = [np.where(real, signal, 0).astype(np.float32) for signal, real in zip(signals, measured, strict=True)]
-    scales = [np.float32(noise_correlation(signal)) for signal in known]
+    skies = [blank_sky(signal) for signal in known]
+    scales = [np.float32(noise_correlation(signal, sky)) for signal, sky in zip(known, skies, strict=True)]
     shown = [_filled(signal, real) for signal, real in zip(known, measured, strict=True)]
     scaled = [signal / scale for signal, scale in zip(shown, scales, strict=True)]
     passed = _two_passes(scaled, run, [1 / scale for scale in scales])
     made = []
-    for signal, scale, real, (correction, std, share) in zip(scaled, scales, measured, passed, strict=True):
-        correction, std = _keep_light(signal, correction * real, std, share * real)
+    for index, (correction, std, share) in enumerate(passed):
+        scale, real = scales[index], measured[index]
+        correction, std = _keep_light(scaled[index], correction * real, std, share * real)
         correction = np.where(real, scale * correction, 0)
-        made.append((correction, None if std is None else np.where(real, scale * std, 1).astype(np.float32)))
+        if std is not None:
+            std = np.where(real, scale * std, 1)
+            left = noise_left(known[index] + correction, std, skies[index])
+            std = (np.hypot(std, share * real * left) if left else std).astype(np.float32)
+        made.append((correction, std))
     return made
 
 
@@ -189,13 +160,8 @@ def _keep_light(signal: np.ndarray, correction: np.ndarray, std: np.ndarray | No
 def _sky_shift(correction: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Mean of the correction over tens of pixels: noise has none, so it would be a change of the sky."""
     if share.min() == 1:  # most tiles
-        return _broad(correction, SKY_SCALE_PX)
-    return _broad(correction * share, SKY_SCALE_PX) / np.maximum(_broad(share, SKY_SCALE_PX), 1e-3)
-
-
-def _broad(values: np.ndarray, side_px: int) -> np.ndarray:
-    """Mean over tens of pixels: a box, twice, since a Gaussian so wide takes as long as a network."""
-    return box_mean(box_mean(values, side_px), side_px)
+        return broad_mean(correction, SKY_SCALE_PX)
+    return broad_mean(correction * share, SKY_SCALE_PX) / np.maximum(broad_mean(share, SKY_SCALE_PX), 1e-3)
 
 
 def _two_passes(
@@ -227,8 +193,8 @@ def _blended(
     # brightness of the denoised neighbourhood: chosen by the noisy pixel itself, high and low noise would fare unlike
     smooth = np.where(signal < FADE_SHALLOW[1], signal + shallow[0], signal)
     brightness = box_maximum(smooth, 3)
-    deep_share = 1 - _smooth_step(brightness, *FADE_DEEP)
-    shallow_share = (1 - deep_share) * (1 - _smooth_step(brightness, *FADE_SHALLOW))
+    deep_share = 1 - smooth_step(brightness, *FADE_DEEP)
+    shallow_share = (1 - deep_share) * (1 - smooth_step(brightness, *FADE_SHALLOW))
     share = deep_share + shallow_share
     correction = deep_share * deep[0] + shallow_share * shallow[0]
     if deep[1] is None or shallow[1] is None:
@@ -263,7 +229,7 @@ def _light_left_out(signal: np.ndarray, correction: np.ndarray, share: np.ndarra
         inner = tuple(
             slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(box, room, strict=True)
         )
-        step = _smooth_step(brightest[room], *SOURCE_SIGMA)
+        step = smooth_step(brightest[room], *SOURCE_SIGMA)
         source[box] = ndimage.gaussian_filter(step, SOURCE_EDGE_PX, mode="nearest", truncate=GAUSSIAN_REACH)[inner]
         light[box] = source[box] * _flux_kept(correction[room], share[room])[inner]
     return light, source
@@ -284,8 +250,3 @@ def _flux_kept(correction: np.ndarray, share: np.ndarray) -> np.ndarray:
     for _ in range(FLUX_PASSES):
         left = left - part * smooth(left)
     return correction - left
-
-
-def _smooth_step(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)

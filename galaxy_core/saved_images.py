@@ -27,6 +27,11 @@ WHAT = {
     "residual": "residual = input - denoised image",
     "uncertainty": "one standard deviation of each denoised pixel",
 }
+# Of an uncertainty, whether or not it is of a linear frame, whose blank sky shows what was left of its noise.
+HOW_SURE = {
+    True: "Too narrow where pixels share their noise over more than about 1 px: faint light looks like that.",
+    False: "Too narrow where neighbouring pixels share their noise: it is set for noise that they do not share.",
+}
 
 
 def encode_result(result: DenoiseResult, as_fits: bool = False) -> dict[str, bytes]:
@@ -111,6 +116,8 @@ def history(
     named = zip(bands, sigmas, strict=True) if len(bands) == len(sigmas) > 1 else [("", sigma) for sigma in sigmas[:1]]
     noise = ", ".join(f"{name} {sigma:.6g}".strip() for name, sigma in named)
     said = [f"Galaxy Atlas: {WHAT[what]}, model {model_name}{weights}.", f"Sky noise sigma {noise}, {origin}."]
+    if what == "uncertainty":
+        said.append(HOW_SURE[keeps_light])
     kept = "Sky and flux scale are the input's; NaN, dead, saturated and very bright pixels are unchanged."
     return [*said, kept] if keeps_light else said
 

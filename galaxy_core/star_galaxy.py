@@ -18,10 +18,11 @@ from galaxy_core.star_galaxy_clipped import LEAST_STAMPS
 from galaxy_core.star_galaxy_cut import Plane, plane_of, tell_cut
 from galaxy_core.star_galaxy_names import frames_of, read_frames
 from galaxy_core.star_galaxy_seeing import LEAST_OBJECTS, TYPICAL_FWHM_PX, seeing_is_own, seeing_of_frames
-from galaxy_core.star_galaxy_stamps import normalise, object_width
+from galaxy_core.star_galaxy_stamps import normalise_seen, widths_and_snr
 
 DEFAULT_SEPARATOR = "star_galaxy"
 BATCH = 128
+LEAST_SNR = 3.5  # of a point source in all bands, or of a wider one in any: noise alone has less in nine stamps of ten
 NETWORK, PROFILE, UNTOLD = "network", "clipped profile", "not told"  # ways, as written
 
 
@@ -50,13 +51,15 @@ class LogOdds:
 class FileStamps:
     """Stamps read from files: where from, pixels in units of noise (bands, 32, 32), and widths of objects (bands,).
 
-    ``planes`` are the stamps of one band as they were read, for those whose bright pixels are cut off.
+    Bands that were not observed are 0. ``planes`` are the stamps of one band as they were read, for those whose bright
+    pixels are cut off; ``snr`` is that of the object in the band it shows best in, whatever its width.
     """
 
     paths: list[Path]
     pixels: list[np.ndarray]
     widths: list[np.ndarray]
     planes: list[Plane | None]
+    snr: list[float]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -155,15 +158,17 @@ def galaxy_log_odds(
 
 def read_stamps(paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> tuple[FileStamps, list[str]]:
     """Read and normalise stamps, and a sentence for each file that is none."""
-    good, problems = FileStamps([], [], [], []), []
+    good, problems = FileStamps([], [], [], [], []), []
     for path in paths:
         try:
             image = read_image(path)
-            pixels, _ = normalise(image.pixels)
+            pixels, plane = normalise_seen(image.pixels), plane_of(image)
+            widths, snr = widths_and_snr(pixels)
             good.paths.append(path)
             good.pixels.append(pixels)
-            good.planes.append(plane_of(image))
-            good.widths.append(np.array([object_width(plane) for plane in pixels], np.float32))
+            good.planes.append(plane)
+            good.widths.append(widths.astype(np.float32))
+            good.snr.append(float(snr.max()))
         except (GalaxyError, OSError, ValueError, MemoryError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
             problems.append(said if str(path) in said or path.name in said else f"{path}: {said}")
@@ -196,7 +201,14 @@ def separate(
     ways[by_profile.told_so] = np.where(np.isfinite(made[by_profile.told_so]), PROFILE, UNTOLD)
     rest = np.flatnonzero(~by_profile.told_so)
     made[rest] = network_probability(model, stamps, rest, psf_fwhm_px, galaxy_share, supervised)
+    empty = rest[np.isnan(made[rest])]
+    ways[empty] = UNTOLD
     notes = by_profile.notes if psf_fwhm_px else (*by_profile.notes, *_seeing_notes(stamps, rest))
+    if len(empty):
+        notes = (
+            *notes,
+            f"{len(empty):,} of the stamps show nothing in their middle above the noise, and are not told.",
+        )
     return Separation(made, ways.astype(str), of, notes)
 
 
@@ -209,6 +221,9 @@ def network_probability(
     supervised: bool = False,
 ) -> np.ndarray:
     """Probability of being a galaxy, float64 (m,), of the rows ``chosen`` (m,) of stamps from files, by the network.
+
+    NaN where there is nothing in the middle (`LEAST_SNR`): that would be the share of galaxies among the faintest.
+    Stamps that lack bands are told by the others.
 
     Parameters
     ----------
@@ -224,11 +239,16 @@ def network_probability(
         if psf_fwhm_px is None:
             seeing = seeing_of_frames(widths, folders)
         pixels = np.stack([stamps.pixels[row] for row in rows])
-        odds = galaxy_log_odds(model, pixels, seeing, supervised=supervised)
-        logit = odds.supervised if supervised else odds.unlabelled
-        if galaxy_share is not None:
-            logit = logit - odds.prior + np.log(galaxy_share / (1 - galaxy_share))
-        made[rows] = 1 / (1 + np.exp(-np.clip(logit, -500, 500)))
+        seen = pixels.any(axis=(2, 3))
+        for bands in np.unique(seen, axis=0):
+            some = (seen == bands).all(axis=1)
+            odds = galaxy_log_odds(model, pixels[some][:, bands], seeing[some][:, bands], supervised=supervised)
+            logit = odds.supervised if supervised else odds.unlabelled
+            if galaxy_share is not None:
+                logit = logit - odds.prior + np.log(galaxy_share / (1 - galaxy_share))
+            snr = np.maximum(odds.total_snr, np.array(stamps.snr)[rows[some]])
+            told = 1 / (1 + np.exp(-np.clip(logit, -500, 500)))
+            made[rows[some]] = np.where(snr < LEAST_SNR, np.nan, told)
     return made[chosen]
 
 

@@ -163,6 +163,17 @@ def normalise(image: np.ndarray, noise_sigma: np.ndarray | None = None) -> tuple
     return np.clip(stamp, -1e4, 3e4).astype(np.float32), np.asarray(noise_sigma, np.float32)
 
 
+def normalise_seen(image: np.ndarray) -> np.ndarray:
+    """The stamp of `normalise`, with 0 in bands that were not observed, where others were."""
+    image = as_bands(np.asarray(image, np.float32))
+    seen = [np.isfinite(sky_and_noise(plane)[1]) for plane in image] if image.ndim == 3 else []
+    if not any(seen) or all(seen):
+        return normalise(image)[0]
+    stamp = np.zeros((len(image), SIZE_PX, SIZE_PX), np.float32)
+    stamp[seen] = normalise(image[seen])[0]
+    return stamp
+
+
 def central_square(plane: np.ndarray, size: int, fill: float) -> np.ndarray:
     """The middle of a plane, ``size`` by ``size``; beyond its edge, ``fill``."""
     out = np.full((size, size), fill, np.float32)
@@ -200,6 +211,11 @@ def object_widths(planes: np.ndarray) -> np.ndarray:
 
     NaN where the signal to noise ratio is below `LEAST_SNR`, or a top is cut off: three pixels as bright.
     """
+    return widths_and_snr(planes)[0]
+
+
+def widths_and_snr(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`object_widths`, and the signal to noise ratio of these Moffats, float64 (n,) each."""
     spectra, scale = _width_ladder(planes.shape[-1])
     middle = slice(planes.shape[-1] // 2 - 4, planes.shape[-1] // 2 + 4)
     waves = rfft2(np.asarray(planes, np.float32))
@@ -214,7 +230,7 @@ def object_widths(planes: np.ndarray) -> np.ndarray:
     widths = WIDTHS_PX[best] * (WIDTHS_PX[1] / WIDTHS_PX[0]) ** np.clip(step, -1, 1)
     core = planes[:, middle, middle]
     cut_off = (core == core.max((1, 2), keepdims=True)).sum((1, 2)) >= 3
-    return np.where((snr[rows, best] < LEAST_SNR) | cut_off, np.nan, widths)
+    return np.where((snr[rows, best] < LEAST_SNR) | cut_off, np.nan, widths), snr[rows, best]
 
 
 @lru_cache(maxsize=2)

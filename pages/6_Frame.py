@@ -75,7 +75,7 @@ with frame.panel():
     with files:
         items = sky_sources.choose_items(root, choices)
     if items:
-        config = sky_panels.choose_config(root, choices)
+        config = sky_panels.choose_config(root, choices, items[0].digest)
         tasks = [sky_work.search_task(item, config, root) for item in items]
         place = denoise_files.chosen_place(len(tasks), PAGE)
         denoise_files.work_on(tasks, [tasks[place]], PAGE)

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts.files import write_json
 from galaxy_core.engine import Engine
+from galaxy_core.frame_bands import MOST_MAG
 from galaxy_core.frame_catalog import FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import WRITERS
@@ -48,6 +49,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--formats", nargs="+", choices=tuple(WRITERS), default=[], help="further forms of the catalogue"
     )
+    zero_help = "magnitude of a flux of one: of all bands, or of each in its order (default: what headers say)"
+    parser.add_argument("--zero-point", type=float, nargs="+", metavar="MAG", help=zero_help)
     parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise that the threshold is set on (%(default)s)")
     parser.add_argument("--model", default="segmenter", help="name of a model under ARTIFACTS/models")
@@ -70,6 +73,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error("--sensitivity takes a number above 0 and below 100,000")
     if options.psf_fwhm is not None and not 1 <= options.psf_fwhm <= 30:
         parser.error("--psf-fwhm takes a number of pixels from 1 to 30")
+    if not all(abs(value) < MOST_MAG for value in options.zero_point or ()):
+        parser.error(f"--zero-point takes magnitudes from -{MOST_MAG:g} to {MOST_MAG:g}")
     if options.galaxy_share is not None and not 0 < options.galaxy_share < 1:
         parser.error("--galaxy-share takes a number between 0 and 1")
     return options
@@ -84,6 +89,7 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     separator = None if options.separator == "none" else options.separator
     load = partial(load_networks, segmenter, separator, engine.path(options.artifacts), options.device)
     told = {"psf_fwhm_px": options.psf_fwhm, "galaxy_share": options.galaxy_share}
+    told["zero_points"] = tuple(options.zero_point) if options.zero_point else None
     config = FrameConfig(options.method, options.sensitivity, seed=options.seed, **told)
     entries = {}
     from tqdm import tqdm

@@ -8,7 +8,8 @@ stamp: file, p_galaxy. No label was used, unless --supervised asks for the netwo
 taken from each stamp, and the seeing from the stamps of each folder together: give --psf-fwhm if it is known, or where
 there are few. Stamps of one band whose bright pixels are cut off, as in 8-bit pictures, go another way ("clipped
 profile"): without labels, and compared with the other stamps of their frame, which --frames, their names or their
-folders tell. With fewer than a dozen they have no probability ("not told"). Which way each went is in --json FILE. A
+folders tell. With fewer than a dozen they have no probability ("not told"); nor have stamps
+that show nothing in their middle. Bands that were not observed are left out. Which way each went is in --json FILE. A
 file that cannot be read or told is named in one sentence, the others go on, and the exit code is 1.
 """
 

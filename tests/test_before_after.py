@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from galaxy_core.before_after import flux_changes, make_reference, measure_version
+from galaxy_core.before_after import flux_changes, make_reference, measure_version, share_within
 from galaxy_core.before_after_table import NOTHING, make_table
 
 PLACES = [(30.0, 40.0), (100.0, 30.0), (60.0, 110.0), (150.0, 150.0), (40.0, 160.0)]
@@ -82,6 +84,17 @@ def test_dimmer_and_broader_shows_as_such():
     assert np.median(flux_changes(before, after)) == pytest.approx(-0.1, abs=0.005)
     _, _, after = measured(field(flux=20_000), field(flux=20_000, width=3.0))
     assert after.radius_change == pytest.approx(0.5, abs=0.05)
+
+
+def test_uncertainty_is_held_against_the_clean_image():
+    clean = np.clip(np.repeat((field([(95.0, 95.0)], 1000.0, 12.0) - 100) * 3 / 4, 3, axis=0), 0, 1)
+    noisy = clean + np.random.default_rng(2).normal(0, 0.05, clean.shape).astype(np.float32)
+    within = share_within(clean, noisy, np.full_like(clean, 0.05))
+    assert within == pytest.approx((0.683, 0.95), abs=0.01)
+    reference, before, after = measured(noisy, noisy, 0.05, linear=False, clean=clean)
+    versions = {"Input": before, "Galaxy Atlas": replace(after, within=within)}
+    lines = {line.quantity: line for line in make_table(reference, versions, "counts", 255.0)}
+    assert lines["Within the uncertainty"].cells == (NOTHING, "68 %, 95 %")
 
 
 def test_display_image_is_measured_against_the_clean_one():

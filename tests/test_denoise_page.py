@@ -16,7 +16,7 @@ from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 
 PAGE = "pages/4_Denoise.py"
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @pytest.fixture
@@ -184,13 +184,34 @@ def test_a_given_noise_is_used_and_stays_with_its_file(open_app, model_root):
     assert metrics(app)["Sky noise, given"] == "12.5 counts"
 
 
+def test_noise_given_for_a_deep_picture_is_in_its_counts_until_noise_is_added(open_app, model_root):
+    """Added noise is defined on 8 bits, so what comes of it is another image, with another noise in other counts."""
+    deep = np.random.default_rng(5).normal(20_000, 2_000, (40, 50)).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(deep).save(buffer, format="PNG")
+    app = open_app(model_root, PAGE)
+    upload(app, ("deep.png", buffer.getvalue()))
+    given = widget(app, "number_input", "Sky noise in counts of 65535")
+    given.set_value(2000.0).run()
+    assert metrics(finished(app))["Sky noise, given"].endswith("counts of 65535")
+    widget(app, "selectbox", "Noise added first").set_value("gaussian").run()
+    assert metrics(finished(app))["Sky noise, estimated"].endswith(" counts") and not app.error
+    assert widget(app, "number_input", "Sky noise in counts,").value is None
+
+
 def test_a_fits_extension_is_chosen(open_app, model_root):
     app = open_app(model_root, PAGE)
     extra = np.random.default_rng(3).normal(0, 2, (30, 44)).astype(np.float32)
     assert upload(app, ("field.fits", fits_bytes(extra)))["Size"] == "80 x 70 px"
     extension = widget(app, "selectbox", "FITS extension")
+    app.number_input[0].set_value(7.0).run()
+    assert metrics(finished(app))["Sky noise, given"] == "7 adu"
+    extension = widget(app, "selectbox", "FITS extension")
     extension.set_value(1).run()
-    assert metrics(finished(app))["Size"] == "44 x 30 px"
+    facts = metrics(finished(app))
+    assert facts["Size"] == "44 x 30 px" and "Sky noise, estimated" in facts, "the noise given is another image's"
+    widget(app, "selectbox", "FITS extension").set_value(0).run()
+    assert metrics(finished(app))["Sky noise, given"] == "7 adu"
 
 
 def test_classical_methods_stand_beside_the_model(open_app, model_root):

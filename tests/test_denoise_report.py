@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from galaxy_core.before_after import make_reference, measure_version
 from galaxy_core.before_after_table import make_table
@@ -73,6 +76,21 @@ def test_gained_and_lost_are_circles_on_the_image():
     result.image[:] += source_at(63, 43)  # in the input only
     page = report_of(result)
     assert page.count("<circle") == 1 and "stroke-dasharray" in page and "1 lost" in page
+
+
+def test_fits_is_drawn_with_its_first_row_at_the_bottom():
+    """As astronomers see it, and the page shows it; circles stay on their sources."""
+    for linear in (True, False):
+        result = result_of(linear=linear)
+        result.denoised[:] += source_at(63, 43)  # found only after
+        page = report_of(result)
+        cx, cy = (float(re.search(f'{name}="([0-9.]+)"', page).group(1)) for name in ("cx", "cy"))
+        shown = re.findall(r"base64,([^\"]+)", page)[1]
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown))).convert("L"), dtype=float)
+        assert (cx, cy) == pytest.approx((63.5, 60 - 43.5 if linear else 43.5), abs=0.5)
+        scale = len(picture) / 60
+        row, other, column = (int(scale * place) for place in (cy, 60 - cy, cx))
+        assert picture[row, column] > picture[other, column] + 50
 
 
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>.fits", "Galaxie é 星.fits", 'a"b&c.fits'])

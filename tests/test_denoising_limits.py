@@ -85,6 +85,7 @@ def test_history_names_model_weights_and_noise_of_each_band():
         assert "model sure, weights sha256 0123456789ab." in said and "0123456789abc" not in said
         assert all(f"{band} {sigma:.6g}" in said for band, sigma in zip("gr", result.noise_sigmas, strict=True))
         assert ("deviation" in said) == ("uncertainty" in name) and out["CRVAL1"] == 10.5
+        assert ("Too narrow where pixels share" in said) == ("uncertainty" in name)
 
 
 @pytest.mark.parametrize("kind", [display, linear])

@@ -109,6 +109,15 @@ def test_bands_of_one_field_make_one_catalogue(command, tmp_path):
     code, (report,) = command(one, two, "--bands", "--method", "sep")
     assert code == 0 and report["bands"] == ["r", "g"]
     assert {"flux_r", "flux_g"} <= set(Table.read(tmp_path / "out" / "r_catalog.fits").colnames)
+    plain = Table.read(tmp_path / "out" / "r_catalog.fits")
+    code, (report,) = command(one, two, "--bands", "--method", "sep", "--zero-point", "0", "25.5")
+    assert code == 0 and not report["up_to_date"]
+    told = Table.read(tmp_path / "out" / "r_catalog.fits")
+    np.testing.assert_allclose(told["magnitude_r"], -2.5 * np.log10(plain["flux_r"]), atol=1e-4)
+    np.testing.assert_allclose(told["magnitude_g"], 25.5 - 2.5 * np.log10(plain["flux_g"]), atol=1e-4)
+    assert "zero_points: 0 25.5" in told.meta["HISTORY"]
+    code, (report,) = command(one, two, "--bands", "--method", "sep", "--zero-point", "25", "26", "27")
+    assert code == 1 and "3 zero points are given for 2 bands (r, g)" in report["error"]
     short = write(tmp_path / "short.fits", scene()[:50])
     code, (report,) = command(one, short, "--bands", "--method", "sep")
     assert code == 1 and "resample one of them first" in report["error"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from PIL import Image
 from scipy import ndimage
 from sky_scenes import FLUXES, PLACES, SIGMA, SKY, WIDTH_PX, gaussian, header, scene, write
@@ -17,6 +18,7 @@ from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
 from galaxy_core.frame_measures import BLENDED, EDGE, GAPS, SATURATED
 from galaxy_core.frame_table import place_on_sky
+from galaxy_core.images import AstroImage
 
 SEP = FrameConfig("sep", false_per_megapixel=5.0)
 EMMI = Path(__file__).resolve().parents[2] / "shared" / "data" / "frames" / "sep_emmi"
@@ -305,3 +307,20 @@ def test_objects_grow_as_the_plain_rule_says(shape, share):
     found = start.astype(np.int32)
     frame_segments.grow(found, lit)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_shot_noise_does_not_grow_with_the_correlation_of_the_sky():
+    """A source has as many electrons however drizzling shared them among pixels."""
+    rows, columns = np.indices((200, 200))
+    light = np.random.default_rng(0).normal(0, 5, (200, 200))
+    for x, y in ((50, 50), (140, 60), (60, 140), (150, 150)):
+        light += 1000 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 18)
+    pixels = ndimage.gaussian_filter(light, 0.7).astype(np.float32)[None]
+    errors = []
+    for cards in ({}, {"GAIN": 2.0}):
+        with open_sky_frame([AstroImage(pixels, True, fits.Header(cards), "FITS", "a.fits", 32)]) as frame:
+            objects = catalogue_frame(frame, FrameConfig("sep")).objects
+        bright = objects[objects["flux"] > 10_000]
+        errors.append(bright["flux_err"].to_numpy())
+    assert len(errors[0]) == 4
+    np.testing.assert_allclose(errors[1] ** 2 - errors[0] ** 2, bright["flux"] / 2.0, rtol=1e-3)

@@ -28,7 +28,7 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, Contras
 from pages.views import background, sky_panels, sky_send, sky_sources, sky_work
 
 PAGE = "pages/6_Frame.py"
-PATIENCE_S = 90
+PATIENCE_S = 120
 
 
 def finished(app):
@@ -113,6 +113,16 @@ def test_the_sensitivity_changes_what_is_found(open_app, tmp_path):
     app = finished(app.run())
     assert int(metrics(app)["Objects"]) > before
     assert metrics(app)["False, expected"] == "32"
+
+
+def test_zero_points_are_given_where_headers_have_none(open_app, tmp_path):
+    app = upload(open_app(tmp_path, PAGE), ("field.fits", fits_bytes(sky_pixels())))
+    zero_points = next(one for one in app.text_input if one.key.startswith("sky-zero-points-"))
+    zero_points.set_value("25.0")
+    charts = "".join(chart.proto.spec for chart in finished(app.run()).get("plotly_chart"))
+    assert "[mag]" in charts and not app.error
+    next(one for one in app.text_input if one.key.startswith("sky-zero-points-")).set_value("25,0 x")
+    assert "no list of zero points" in finished(app.run()).error[0].value
 
 
 def test_bands_of_one_field_give_colours(open_app, tmp_path):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from scipy import ndimage
 from sky_frames import CALIBRATION, NOISE, SIDE, SKY, SOURCES, WCS_CARDS, band_bytes, fits_bytes, sky_pixels
 
 from galaxy_core import frame_stamps as module
@@ -110,6 +111,17 @@ def test_profile_has_the_noise_of_its_place_in_any_unit(tmp_path, unit):
     away = np.hypot(*np.indices((41, 41)) - 20).astype(int).ravel()
     n = np.bincount(away)[: len(profile.error)]
     np.testing.assert_allclose(profile.error, 3 * unit / np.sqrt(n), rtol=0.08)
+
+
+def test_errors_of_a_profile_are_the_scatter_of_rings_in_noise_that_neighbours_share(tmp_path):
+    noise = ndimage.gaussian_filter(np.random.default_rng(1).normal(0, 1, (400, 400)), 0.7)
+    (tmp_path / "a.fits").write_bytes(fits_bytes((100 + noise).astype(np.float32)))
+    row = {"half_light_radius": 4.0, "semi_major": 4.0, "number": 1, "theta_deg": 0.0, "ellipticity": 0.0}
+    with open_sky_frame([tmp_path / "a.fits"]) as opened:
+        labels, places = np.zeros(noise.shape, np.int32), np.arange(60, 341, 40)
+        profiles = [radial_profile(opened, labels, pd.Series(row | {"x": x, "y": y})) for x in places for y in places]
+    off = np.concatenate([profile.brightness[1:] / profile.error[1:] for profile in profiles])
+    assert off.std() == pytest.approx(1.0, abs=0.12)
 
 
 def test_profile_at_the_corner(frame, catalog):

@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage
 
 from galaxy_core import linear_denoising as linear
-from galaxy_core.linear_denoising import correct_in_sigmas, linear_noise_sigma, noise_correlation, sky_map
+from galaxy_core.correlated_noise import CORRELATION_MAX, noise_correlation
+from galaxy_core.linear_denoising import correct_in_sigmas, linear_noise_sigma, sky_map
 from galaxy_core.noise import PUBLISHED_SIGMA
 
 
@@ -70,7 +71,7 @@ def test_correlation_is_one_for_white_noise_and_grows_with_smoothing():
     assert noise_correlation(noise()) == 1
     assert noise_correlation(noise() + star(peak=50)) == 1
     sequence = [noise_correlation(noise((256, 256), width)) for width in (0.0, 0.55, 0.65, 0.85)]
-    assert sequence == sorted(sequence) and sequence[2] > 1.9 and sequence[3] == linear.CORRELATION_MAX
+    assert sequence == sorted(sequence) and sequence[2] > 1.9 and sequence[3] == CORRELATION_MAX
 
 
 def test_what_reaches_farther_than_drizzling_is_light_and_not_noise():
@@ -97,6 +98,31 @@ def test_correlation_by_hand():
     along = np.fft.ifft(spectrum).real
     expected = (along[np.abs(lags)] / along[0]).sum()  # the root of its square, since the kernel is separable
     assert noise_correlation(noise((512, 512), width)) == pytest.approx(expected, rel=0.06)
+
+
+def test_errors_hold_the_noise_that_neighbours_share_and_a_model_leaves():
+    """Where the model leaves more in the sky than it says, its errors grow by that, and are as they were elsewhere."""
+    shared, white = noise((256, 256), 1.0), noise((256, 256))
+    bright = star((256, 256), 128, 128, peak=200)
+    (correction, std), (_, white_std) = correct_in_sigmas([shared + bright, white], smoothing(0.5, std=0.08))
+    off, sky = np.abs(shared + correction) / std, bright < 0.01
+    assert np.mean(off[sky] < 1) == pytest.approx(0.68, abs=0.05) and std[10, 10] > 2 * 0.08 * CORRELATION_MAX
+    assert std[128, 128] == pytest.approx(1)  # left as it was: the noise itself
+    assert white_std[10, 10] > 0.08
+    assert correct_in_sigmas([white], smoothing(2.0, std=0.3))[0][1][10, 10] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("low", [0.001, 0.4])
+def test_dead_pixels_are_those_of_plain_filters(low):
+    """Looked for at the low pixels alone, with the same result."""
+    rng = np.random.default_rng(4)
+    signal = (3 * rng.standard_normal((131, 90)) - 40 * (rng.random((131, 90)) < low)).astype(np.float32)
+    signal[50:60, 20:30], signal[:, 70] = -30, -50
+    around = ndimage.median_filter(signal[::4, ::4], 9, mode="nearest").repeat(4, 0).repeat(4, 1)[:131, :90]
+    flat = ndimage.maximum_filter(ndimage.maximum_filter(signal, 3) == ndimage.minimum_filter(signal, 3), 3)
+    expected = (signal < linear.FAR_BELOW) & ((signal < around + linear.FAR_BELOW) | flat)
+    np.testing.assert_array_equal(linear.dead_pixels(signal, signal), expected)
+    assert expected[55, 25] and expected[:, 70].all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 50), (19, 20)])
@@ -137,9 +163,9 @@ def test_bright_pixels_stay_as_they_were_with_the_error_of_their_noise():
 
 
 def test_errors_grow_by_the_noise_given_back_around_sources_alone():
-    std = correct_in_sigmas([noise() + star()], smoothing(std=0.1))[0][1]
-    assert std[5, 5] == pytest.approx(0.1, abs=0.01)
-    assert std[64, 64] == pytest.approx(np.hypot(0.1, linear.RETURNED_NOISE), abs=0.02)
+    std = correct_in_sigmas([noise() + star()], smoothing(std=0.2))[0][1]
+    assert std[5, 5] == pytest.approx(0.2, abs=0.01)
+    assert std[64, 64] == pytest.approx(np.hypot(0.2, linear.RETURNED_NOISE), abs=0.02)
 
 
 def test_noise_given_back_is_the_norm_of_the_smoothing():

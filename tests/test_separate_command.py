@@ -150,6 +150,38 @@ def test_a_seeing_that_was_not_measured_is_said(command, tmp_path, capsys):
     assert command("many") == 0 and "The seeing" not in capsys.readouterr().err
 
 
+def test_a_band_that_is_missing_is_left_out(command, tmp_path, artifacts):
+    """The others judge, with the seeing that their folder has."""
+    for number in range(8):
+        write(tmp_path / "many" / f"{number}.fits", light(5.0, number, bands=3))
+    whole = light(5.0, 9, bands=3)
+    for gap, value in (("nan", np.nan), ("zero", 0.0)):
+        write(tmp_path / "many" / f"{gap}.fits", np.stack([whole[0], np.full_like(whole[1], value), whole[2]]))
+    assert command("many") == 0
+    told = pd.read_csv("out.csv", index_col="file")["p_galaxy"]
+    write(tmp_path / "two.fits", whole[[0, 2]])
+    stamps, _ = read_stamps([tmp_path / "many" / "nan.fits"])
+    seeing = star_galaxy.seeing_of_frames(
+        np.array(read_stamps(sorted((tmp_path / "many").glob("*.fits")))[0].widths), np.zeros(10)
+    )
+    odds = star_galaxy.galaxy_log_odds(
+        load_separator("star_galaxy", artifacts, "cpu"), stamps.pixels[0][None, [0, 2]], seeing[:1, [0, 2]]
+    )
+    expected = 1 / (1 + np.exp(-odds.unlabelled[0]))
+    assert told["many/nan.fits"] == pytest.approx(expected, abs=1e-4) == told["many/zero.fits"]
+
+
+def test_a_stamp_of_nothing_but_sky_is_not_told(command, tmp_path, capsys):
+    """Its probability would be the share of galaxies among the faintest, whatever it shows."""
+    write(tmp_path / "some" / "sky.fits", light(3.3, 1, flux=0.0))
+    write(tmp_path / "some" / "star.fits", light(3.3, 2))
+    assert command("some", "--psf-fwhm", "3.3", "--json", "said.json") == 1
+    assert "1 of the stamps show nothing in their middle" in capsys.readouterr().err
+    told = pd.read_csv("out.csv", index_col="file")["p_galaxy"]
+    assert np.isnan(told["some/sky.fits"]) and np.isfinite(told["some/star.fits"])
+    assert json.loads((tmp_path / "said.json").read_text())["n_by_way"] == {"network": 1, "not told": 1}
+
+
 def test_order_and_company_do_not_matter(artifacts, night):
     model = load_separator("star_galaxy", artifacts, "cpu")
     paths = sorted(night.glob("star*.fits"))
@@ -163,14 +195,14 @@ def test_order_and_company_do_not_matter(artifacts, night):
 
 
 def test_writing_refuses_what_is_no_table(tmp_path):
-    stamps = FileStamps([Path("a.fits"), Path("b.fits")], [light(3.0)] * 2, [np.ones(1)] * 2, [None] * 2)
+    stamps = FileStamps([Path("a.fits"), Path("b.fits")], [light(3.0)] * 2, [np.ones(1)] * 2, [None] * 2, [9.0] * 2)
     told = Separation(np.array([0.25, np.nan]), np.array(["network", "not told"]), np.array(["f", "f"]))
     for path in (tmp_path / "a.txt", tmp_path):
         with pytest.raises(ExportError):
             write_separation(path, stamps, told)
     nothing = Separation(np.zeros(0), np.zeros(0, str), np.zeros(0, str))
     with pytest.raises(ExportError, match="None of the stamps"):
-        write_separation(tmp_path / "a.csv", FileStamps([], [], [], []), nothing)
+        write_separation(tmp_path / "a.csv", FileStamps([], [], [], [], []), nothing)
     write_separation(tmp_path / "a.csv", stamps, told)
     assert (tmp_path / "a.csv").read_text() == "file,p_galaxy\na.fits,0.250000\nb.fits,\n"
 

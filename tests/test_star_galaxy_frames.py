@@ -10,6 +10,7 @@ import pytest
 
 from galaxy_core.errors import CatalogError
 from galaxy_core.recipes.star_galaxy_frames import degrade, fits_files, kinds_by_size, matched, size_excess, total_snr
+from galaxy_core.recipes.star_galaxy_scores import score_probabilities
 from galaxy_core.recipes.star_galaxy_table import frame_lines
 from galaxy_core.simulator.star_galaxy import sky_noise
 from galaxy_core.simulator.star_galaxy_frame import add_stamp, simulate_frame
@@ -94,3 +95,12 @@ def test_files_and_lines(tmp_path):
     text = "\n".join(frame_lines({"simulated": {"ugriz": told, "r": {"n_told": 0, "n_matched": 1}}, "counts": counts}))
     assert "| simulated, ugriz | 3 of 4 | 50 % | 90.0 % | 0.950 (0.900-1.000) | 0.800 | 0.050 |" in text
     assert "No stars." in text
+
+
+def test_a_frame_of_one_kind_has_no_area_under_the_curve():
+    """All that were told are galaxies: there is an accuracy, and nothing to part."""
+    model = score_probabilities(np.array([0.9, 0.8, 0.4]), np.ones(3), np.full(3, 30.0))
+    assert model["auc"] is None is model["auc_interval"]
+    told = {"n_told": 3, "n_matched": 4, "galaxy_share": 1.0, "model": model, "size_and_magnitude": {"auc": None}}
+    line = frame_lines({"simulated": {"ugriz": told, "r": told}, "counts": []})[3]
+    assert line.startswith("| simulated, ugriz | 3 of 4 | 100 % | 66.7 % | - | - |")

@@ -173,8 +173,10 @@ def area_under_curve(scores: np.ndarray, truth: np.ndarray) -> float | None:
     return float((ranks - n_galaxies * (n_galaxies + 1) / 2) / (n_galaxies * n_stars))
 
 
-def auc_interval(scores: np.ndarray, truth: np.ndarray, seed: int = 0) -> list[float]:
-    """95 % interval of the area under the curve over bootstrap resamples of the objects."""
+def auc_interval(scores: np.ndarray, truth: np.ndarray, seed: int = 0) -> list[float] | None:
+    """95 % interval of the area under the curve over bootstrap resamples of the objects; None without both kinds."""
+    if area_under_curve(scores, truth) is None:
+        return None
     rng = np.random.default_rng(seed)
     picks = (rng.integers(0, len(truth), len(truth)) for _ in range(N_RESAMPLES))
     areas = [area_under_curve(scores[pick], truth[pick]) for pick in picks]

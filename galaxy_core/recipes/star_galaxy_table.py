@@ -13,11 +13,9 @@ def table_lines(scores: dict) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for name, s in methods.items():
-        low, high = s["auc_interval"]
         at_high = "-" if s["accuracy_at_high_snr"] is None else f"{100 * s['accuracy_at_high_snr']:.1f} %"
         lines.append(
-            f"| {name} | {100 * s['accuracy']:.1f} % | {s['auc']:.3f} ({low:.3f}-{high:.3f}) | {at_high} |"
-            f" {s['expected_calibration_error']:.3f} |"
+            f"| {name} | {100 * s['accuracy']:.1f} % | {_area(s)} | {at_high} | {s['expected_calibration_error']:.3f} |"
         )
     for key, what in (("by_magnitude", "r magnitude"), ("by_snr", "S/N")):
         bins = [s[key] for s in methods.values() if key in s]
@@ -60,11 +58,11 @@ def frame_lines(frames: dict) -> list[str]:
         if "model" not in s:
             lines.append(f"| {name} | {s['n_told']:,} of {s['n_matched']:,} | - | - | - | - | - |")
             continue
-        m, (low, high) = s["model"], s["model"]["auc_interval"]
+        m, sizes = s["model"], s["size_and_magnitude"]["auc"]
         lines.append(
             f"| {name} | {s['n_told']:,} of {s['n_matched']:,} | {100 * s['galaxy_share']:.0f} % |"
-            f" {100 * m['accuracy']:.1f} % | {m['auc']:.3f} ({low:.3f}-{high:.3f}) |"
-            f" {s['size_and_magnitude']['auc']:.3f} | {m['expected_calibration_error']:.3f} |"
+            f" {100 * m['accuracy']:.1f} % | {_area(m)} |"
+            f" {'-' if sizes is None else format(sizes, '.3f')} | {m['expected_calibration_error']:.3f} |"
         )
     lines += [
         "",
@@ -78,6 +76,14 @@ def frame_lines(frames: dict) -> list[str]:
             f" {seeing} | {' '.join(row['notes'])} |"
         )
     return lines
+
+
+def _area(scores: dict) -> str:
+    """Area under the curve with its interval; nothing where there were not both kinds."""
+    if scores["auc"] is None:
+        return "-"
+    low, high = scores["auc_interval"]
+    return f"{scores['auc']:.3f} ({low:.3f}-{high:.3f})"
 
 
 def _bin_lines(what: str, names: list[str], bins: list[list[dict]]) -> list[str]:

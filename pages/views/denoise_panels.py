@@ -28,13 +28,18 @@ VERSIONS = TITLES | {denoise_work.ADAPTED: denoise_adapt.TITLE}
 LINEAR_NOTE = """Linear frames keep their units, header and sky. Pixels more than 30 times above the noise (up to 70
 where neighbours share it) and dead ones are left as they are, so bright cores and saturated stars do not change. On
 nine sets of real frames (EMMI, KiDS, SDSS, HST, HSC, M67) the flux of sources above 5 sigma changed by at most 0.16 %
-in the median; some of them set the method's constants, so check the residual before measuring."""
+in the median; some of them set the method's constants, so check the residual before measuring. One standard deviation
+held the truth of 64 % of simulated pixels or more where noise was smoothed over up to 1 px, of 58 % over 1.3 px and of
+35 % over 2 px, which looks like faint light."""
 
 
 def choose_options(
     item: Item, added: tuple[str, float] | None, noise_place: DeltaGenerator, hdu_place: DeltaGenerator
 ) -> Options:
-    """FITS extension and sky noise of the image that is looked at; both stay with the image."""
+    """FITS extension and sky noise of the image that is looked at; both stay with the image.
+
+    Another extension, or the image with noise added to it, is another image and has a noise of its own.
+    """
     unit, extensions = _facts().get(item.digest, ("", ()))
     noise_place.number_input(
         f"Sky noise{f' in {frame.plain(unit)}' if unit else ''}, if you know it",
@@ -42,7 +47,7 @@ def choose_options(
         None,
         None,
         placeholder="estimated",
-        key=f"denoise-noise-{item.digest}",
+        key=_noise_key(item, added),
         persist_state="session",
         help="Standard deviation of one pixel of blank sky.",
     )
@@ -63,10 +68,18 @@ def choose_options(
 
 def options_of(item: Item, added: tuple[str, float] | None) -> Options:
     """What was chosen for an image, whether or not it is looked at."""
+    return Options(_hdu_of(item), st.session_state.get(_noise_key(item, added)) or None, added)
+
+
+def _hdu_of(item: Item) -> int | None:
+    """The extension chosen; None for the first."""
     _, extensions = _facts().get(item.digest, ("", ()))
     hdu = st.session_state.get(f"denoise-hdu-{item.digest}")
-    first = not extensions or hdu == extensions[0][0]
-    return Options(None if first else hdu, st.session_state.get(f"denoise-noise-{item.digest}") or None, added)
+    return None if not extensions or hdu == extensions[0][0] else hdu
+
+
+def _noise_key(item: Item, added: tuple[str, float] | None) -> str:
+    return f"denoise-noise-{item.digest}-{_hdu_of(item)}-{added}"
 
 
 def _facts() -> dict[str, tuple[str, tuple]]:

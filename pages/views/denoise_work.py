@@ -17,7 +17,7 @@ import numpy as np
 
 from galaxy_core import fits_images
 from galaxy_core.added_noise import add_noise
-from galaxy_core.before_after import Measured, Reference, make_reference, measure_version
+from galaxy_core.before_after import Measured, Reference, make_reference, measure_version, share_within
 from galaxy_core.denoising import DenoiseResult, denoise_image
 from galaxy_core.embedding import find_model
 from galaxy_core.images import AstroImage, decode_image
@@ -77,7 +77,7 @@ class Work:
     def unit(self) -> str:
         """Of the numbers shown."""
         if not self.result.linear:
-            return "counts"
+            return "counts" if self.result.bits == 8 else f"counts of {self.scale:.0f}"
         return str((self.result.header or {}).get("BUNIT", "")).strip() or "image units"
 
     @property
@@ -193,6 +193,8 @@ def _denoise(item: Item, options: Options, weights: Path, stamp: int, report: Re
     reference = make_reference(result.image, result.denoised, result.noise_sigma, image.linear, clean)
     report(0.95)
     before, after = (measure_version(reference, pixels) for pixels in (result.image, result.denoised))
+    if clean is not None and result.uncertainty is not None:
+        after = replace(after, within=share_within(clean, result.denoised, result.uncertainty))
     return Work(result, clean, reference, before, after, extensions, weights, image.notes)
 
 

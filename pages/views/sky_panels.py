@@ -11,6 +11,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from galaxy_core import exports
+from galaxy_core.errors import ImageError
+from galaxy_core.frame_bands import MOST_MAG
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import SUFFIXES, WRITERS, seeing_words, write_segmentation
@@ -31,6 +33,8 @@ here."""
 NO_SEGMENTER = """No trained segmenter is here, so objects are looked for in SExtractor's way (package `sep`)."""
 SEEING_HELP = """Width of a point source at half its height. Left empty it is measured on the frame's own stars, in each
 band. Stars are told from galaxies with it, so give it where the frame has too few of them."""
+ZERO_POINTS_HELP = """Magnitude of a flux of one, for frames whose header does not say: one number for all bands, or one
+for each in the order of the files, apart by spaces. With them objects have magnitudes, and colours on the map."""
 KINDS_HELP = """By a probability of a galaxy below and above 0.5, from the model `star_galaxy`, which saw no labels.
 Objects that are saturated, cut by the edge, hidden by neighbours or too faint are not told."""
 NO_SEPARATOR = "No model that tells stars from galaxies is here, or PyTorch is not installed."
@@ -45,8 +49,11 @@ FORM_NAMES = {
 MEDIA_TYPES = {form: media for form, (_, _, media) in exports.FORMATS.items()} | {"regions": "text/plain"}
 
 
-def choose_config(root: Path, choices: DeltaGenerator) -> FrameConfig:
-    """How the frame is searched, asked for in ``choices``: the way, where there is a choice, and the sensitivity."""
+def choose_config(root: Path, choices: DeltaGenerator, digest: str) -> FrameConfig:
+    """How the frame is searched, asked for in ``choices``: the way, where there is a choice, and the sensitivity.
+
+    Zero points stay with the frame, which ``digest`` names.
+    """
     best = sky_work.method_of(root)
     with choices:
         rate = st.select_slider(
@@ -83,9 +90,35 @@ def choose_config(root: Path, choices: DeltaGenerator) -> FrameConfig:
             help=SEEING_HELP,
             width=150,
         )
-        config = FrameConfig(method, rate, psf_fwhm_px=seeing)
+        said = st.text_input(
+            "Zero points [mag]",
+            placeholder="from the header",
+            key=f"sky-zero-points-{digest}",
+            persist_state="session",
+            help=ZERO_POINTS_HELP,
+            max_chars=200,
+            width=170,
+        )
+        config = FrameConfig(method, rate, psf_fwhm_px=seeing, zero_points=zero_points_in(said))
         sky_sensitivity.draw_curve(root, config)
     return config
+
+
+def zero_points_in(said: str) -> tuple[float, ...] | None:
+    """Zero points that somebody typed; None where there are none.
+
+    Examples
+    --------
+    >>> zero_points_in("25.1 26.4"), zero_points_in("0"), zero_points_in(" ")
+    ((25.1, 26.4), (0.0,), None)
+    """
+    try:
+        values = tuple(map(float, said.split()))
+    except ValueError:
+        values = (np.nan,)
+    if not all(abs(value) < MOST_MAG for value in values):
+        raise ImageError(f"“{said}” is no list of zero points; give magnitudes apart by spaces, such as 25.1 26.4.")
+    return values or None
 
 
 def draw_counts(work: SkyWork, root: Path) -> None:

@@ -120,7 +120,7 @@ def _weights_of(model: str, root: Path) -> tuple[Path, int]:
 def _search(key: str, item: SkyItem, config: FrameConfig, segmenter, separator, report: Report) -> SkyWork:
     model, separator = (_load(*weights) if weights else None for weights in (segmenter, separator))
     report(0.02)
-    frame = _opened(item)
+    frame = _opened(item, config.zero_points)
     report(OPENED)
     scratch = None
     if frame.shape[0] * frame.shape[1] > IN_MEMORY_PX:
@@ -149,16 +149,16 @@ def _load(folder: Path, stamp: int):
     return load_model(folder, resolve_device("auto"))
 
 
-def _opened(item: SkyItem) -> SkyFrame:
+def _opened(item: SkyItem, zero_points: tuple[float, ...] | None = None) -> SkyFrame:
     """A frame that stays open as long as anything shows it; the last ones are kept for another search."""
-    key = (item.digest, item.paths, item.hdu)
+    key = (item.digest, item.paths, item.hdu, zero_points)
     with _OPEN_LOCK:
         if key in _OPEN:
             _OPEN.move_to_end(key)
             return _OPEN[key]
     stack, lock = ExitStack(), threading.Lock()
     try:
-        frame = stack.enter_context(open_sky_frame(item.paths, item.hdu))
+        frame = stack.enter_context(open_sky_frame(item.paths, item.hdu, zero_points=zero_points))
     except BaseException:
         stack.close()
         raise

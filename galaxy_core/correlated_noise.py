@@ -1,0 +1,106 @@
+"""Noise that neighbouring pixels share, as in drizzled or resampled frames: how much, and what denoising leaves of it.
+
+Both are measured on the blank sky of a tile, in units of the noise of a pixel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from galaxy_core.box_filters import box_maximum, box_mean, box_sum
+
+LIT_SIGMA, LIT_PX = 2.5, 9  # sky ends that near to what is so bright when it is smoothed by a pixel
+CORRELATION_LAGS_PX, CORRELATION_MAX, SKY_SCALE_PX = (2, 4), 2.5, 33
+COMPACT = (1.15, 1.3)  # growth of the correlation from the first lag to the second over which it is no longer believed
+CORRELATION_FADE_IN = (1.4, 1.8)  # up to the first it is the faint sources below detection, from the second drizzling
+MIN_SKY_PX = 400  # to measure them on
+MOST_SIGMA = 4.0  # a pixel of sky farther off counts as that
+WITHIN_ONE_SIGMA = 0.68
+
+
+def blank_sky(signal: np.ndarray) -> np.ndarray:
+    """Pixels of a tile that belong to no source, bool (height, width); ``signal`` is finite, and 0 in gaps."""
+    lit = ndimage.gaussian_filter(signal, 1.0, mode="nearest", truncate=3) > LIT_SIGMA
+    return ~box_maximum(lit, LIT_PX) & (signal != 0)
+
+
+def noise_correlation(signal: np.ndarray, sky: np.ndarray | None = None) -> float:
+    """Noise over a few pixels beside that of white noise of the same scatter: 1 for white noise, 2.5 at most.
+
+    The root of the sum of the autocorrelation over up to 2 pixels, on pixels that belong to no source, with what is
+    smooth over tens of pixels taken off. 1 where fewer than 400 such pixels are left, and where the sum goes on growing
+    to 4 pixels: drizzling and resampling reach no farther, so that is unresolved light or the grain of a plate, and
+    stronger smoothing would lose sources (as a matched filter does there).
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (height, width)
+        Finite, sky-subtracted, in units of the noise.
+    sky : ndarray of bool, same shape, optional
+        Of `blank_sky`, where it is known.
+    """
+    sky = blank_sky(signal) if sky is None else sky
+    if sky.sum() < MIN_SKY_PX:
+        return 1.0
+    values, weight = _about_sky(signal, sky)
+    variance = float((values**2).sum() / weight.sum())
+    if variance <= 0:
+        return 1.0
+    near, far = (_autocorrelation_sum(values, weight, lag) / variance for lag in CORRELATION_LAGS_PX)
+    measured = np.sqrt(np.clip(near, 1.0, CORRELATION_MAX**2))
+    believed = smooth_step(measured, *CORRELATION_FADE_IN) * (1 - smooth_step(far / max(near, 1e-3), *COMPACT))
+    return float(1 + (measured - 1) * believed)
+
+
+def noise_left(denoised: np.ndarray, std: np.ndarray, sky: np.ndarray) -> float:
+    """Scatter of the denoised sky beyond what is said of it: noise that was left, and that sources have, too.
+
+    A model trained on white noise leaves much of what neighbours share and does not know that it did. Blank sky shows
+    it, for all that varies there on scales below tens of pixels is noise; light that is too faint to be told from it
+    is counted with it. Added in quadrature, it lets one standard deviation hold 68 % of the sky.
+
+    Parameters
+    ----------
+    denoised, std : ndarray, shape (height, width)
+        Sky-subtracted, and one standard deviation of each pixel.
+    sky : ndarray of bool, same shape
+        Of `blank_sky`, of the tile before it was denoised.
+
+    Returns
+    -------
+    float
+        0 where the errors said are no smaller, or fewer than 400 pixels can tell.
+    """
+    if sky.sum() < MIN_SKY_PX:
+        return 0.0
+    values, _ = _about_sky(denoised, sky)
+    found = np.quantile(np.abs(values[sky]), WITHIN_ONE_SIGMA)
+    return float(np.sqrt(max(found**2 - np.median(std[sky]) ** 2, 0.0)))
+
+
+def _about_sky(signal: np.ndarray, sky: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A tile's sky with its mean over tens of pixels taken off, 0 elsewhere, and 1 for sky."""
+    weight = sky.astype(np.float32)
+    values = weight * np.clip(signal, -MOST_SIGMA, MOST_SIGMA)
+    level = broad_mean(values, SKY_SCALE_PX) / np.maximum(broad_mean(weight, SKY_SCALE_PX), 1e-3)
+    return values - weight * level, weight
+
+
+def _autocorrelation_sum(values: np.ndarray, weight: np.ndarray, lag_px: int) -> float:
+    """Mean product of pairs of pixels up to so many rows and columns apart, times the number of such lags."""
+    side = 2 * lag_px + 1
+    products = (values * box_sum(values, side)).sum()
+    pairs = (weight * box_sum(weight, side)).sum()
+    return side**2 * float(products / pairs)
+
+
+def broad_mean(values: np.ndarray, side_px: int) -> np.ndarray:
+    """Mean over tens of pixels: a box, twice, since a Gaussian so wide takes as long as a network."""
+    return box_mean(box_mean(values, side_px), side_px)
+
+
+def smooth_step(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """From 0 up to ``low`` to 1 from ``high`` on, without a corner."""
+    t = np.clip((values - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
