@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from galaxy_core.errors import GalaxyError
 
@@ -142,14 +143,30 @@ def _request(remote: RemoteFile, part: Path, progress: Progress | None, timeout_
         length = response.headers.get("Content-Length")
         total = have + int(length) if length and length.isdigit() else remote.n_bytes
         version = response.headers.get("ETag") or response.headers.get("Last-Modified", "")
-        _tag_file(part).write_text("" if version.startswith("W/") else version)  # weak tags allow no ranges
-        with open(part, "ab" if have else "wb") as file:
+        with open(part, "ab") as file:
+            _lock(file, remote)
+            file.truncate(have)
+            _tag_file(part).write_text("" if version.startswith("W/") else version)  # weak tags allow no ranges
             while block := response.read1(CHUNK_BYTES):
                 file.write(block)
                 have += len(block)
                 if progress is not None:
                     progress(have, total)
     return total is None or have >= total
+
+
+def _lock(file: IO[bytes], remote: RemoteFile) -> None:
+    """Hold a file while it is open, or say that another process does: one would go on where the other has finished."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system: one user, one run
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise FetchError(f"Another run is fetching {remote.path} to the same folder; wait for it, or end it.") from None
+    except OSError:  # no such locks on this file system
+        return
 
 
 def _tag_file(part: Path) -> Path:

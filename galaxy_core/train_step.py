@@ -31,31 +31,20 @@ def train_model(
     Raises
     ------
     ModelError
-        The folder holds what was not trained by this step, which would be lost.
+        What it trains places no galaxies, or the folder holds what was not trained by this step, which would be lost.
     """
     from galaxy_core.models import resolve_device
-    from galaxy_core.recipes import find_recipe
-    from galaxy_core.training_state import STATE_FOLDER
+    from galaxy_core.recipes import RECIPES, find_recipe
+    from galaxy_core.training_state import STATE_FOLDER, one_training
 
+    if not find_recipe(recipe).embeds:
+        known = ", ".join(name for name, one in RECIPES.items() if one.embeds)
+        raise ModelError(f"A model of the recipe {recipe} does not embed, so it makes no map; choose one of {known}.")
     module = find_recipe(recipe).module()
     config = replace(module.Config(), seed=seed)
     folder = Path(root) / "models" / artifacts.check_name(f"{recipe}_{name}", "model")
     marker, weights = folder / "trained_for.json", folder / "weights.safetensors"
     wanted = {"fingerprint": fingerprint_of(recipe, asdict(config), catalog_fingerprint(catalog))}
-    known = None
-    with suppress(OSError, ValueError):
-        known = json.loads(marker.read_text(encoding="utf-8"))
-    if known == wanted and weights.is_file():
-        return folder
-    if known is None and (weights.is_file() or (folder / STATE_FOLDER).exists()):
-        raise ModelError(
-            f"{folder} holds a model, or its unfinished training, that is not the pipeline's and would be lost; take it"
-            f" with --model {folder.name}, or give the catalog another name."
-        )
-    if known != wanted:
-        weights.unlink(missing_ok=True)
-        shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
-        artifacts.write_json(marker, wanted)
 
     def report(phase: str, step: int, n_steps: int, losses: dict) -> None:
         if progress:
@@ -65,5 +54,20 @@ def train_model(
         if progress:
             progress("decode", done, total)
 
-    module.train([catalog], folder, config, resolve_device(device), report, report_decoding)
+    with one_training(folder):
+        known = None
+        with suppress(OSError, ValueError):
+            known = json.loads(marker.read_text(encoding="utf-8"))
+        if known == wanted and weights.is_file():
+            return folder
+        if known is None and (weights.is_file() or (folder / STATE_FOLDER).exists()):
+            raise ModelError(
+                f"{folder} holds a model, or its unfinished training, that is not the pipeline's and would be lost;"
+                f" take it with --model {folder.name}, or give the catalog another name."
+            )
+        if known != wanted:
+            weights.unlink(missing_ok=True)
+            shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
+            artifacts.write_json(marker, wanted)
+        module.train([catalog], folder, config, resolve_device(device), report, report_decoding)
     return folder

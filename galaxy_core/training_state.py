@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from galaxy_core.artifacts.files import atomic_path, write_json
-from galaxy_core.artifacts.staging import fingerprint_of
+from galaxy_core.artifacts.staging import fingerprint_of, hold_lock
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.model_files import HISTORY_FILE
@@ -29,6 +29,22 @@ STATE_FOLDER, OWNER_FILE = ".state", "belongs_to.json"
 def state_of(folder: Path) -> tuple[Path, Path]:
     """The folder of the state of a model's training, and the history in it."""
     return folder / STATE_FOLDER, folder / STATE_FOLDER / HISTORY_FILE
+
+
+@contextmanager
+def one_training(folder: Path) -> Iterator[None]:
+    """Hold a model's folder while it is trained: two trainings there would go on with each other's weights.
+
+    Raises
+    ------
+    ArtifactError
+        Another process trains there.
+    """
+    if not is_first():
+        yield
+        return
+    with hold_lock(folder.with_name(f".{folder.name}.lock"), f"training {folder}"):
+        yield
 
 
 def begin_state(

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, write_json
 from galaxy_core.errors import GalaxyError
+from scripts.reporting import check_output
 
 # a benchmark is a module with `add_arguments(parser)` and `measure(options) -> dict`, imported when it is run
 BENCHMARKS = {
@@ -56,12 +57,16 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     options = parse()
     try:
+        check_output(options.json)
         numbers = import_module(BENCHMARKS[options.benchmark][0]).measure(options)
         if options.json:
             print(f"Written: {write_json(options.json, numbers)}")
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        return 130
     return 0
 
 

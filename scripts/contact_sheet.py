@@ -75,6 +75,9 @@ def main() -> None:
         temporary.replace(options.out)
     except (GalaxyError, OSError) as error:
         sys.exit(f"contact_sheet: {error}")
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        sys.exit(130)
     print(f"{options.out}: {sheet.shape[2]} by {sheet.shape[1]} pixels; left {options.left}, right {options.right}")
 
 

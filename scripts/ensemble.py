@@ -60,6 +60,9 @@ def main() -> int:
     except GalaxyError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nStopped; the same command starts anew.", file=sys.stderr)
+        return 130
     return 0
 
 

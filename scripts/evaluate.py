@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core live
 from galaxy_core.errors import CatalogError, GalaxyError
 from scripts import evaluation_few_labels
 from scripts.evaluation_reports import bars_for, print_scores
-from scripts.reporting import artifacts_folder
+from scripts.reporting import artifacts_folder, check_output
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -228,6 +228,7 @@ def score_recipe(arguments: argparse.Namespace) -> dict:
 def run(arguments: argparse.Namespace) -> None:
     from galaxy_core.artifacts import write_json
 
+    check_output(arguments.json)
     if arguments.recipe == "clustering":
         from galaxy_core.recipes.clustering_table import table_lines
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 from galaxy_core.artifacts import root_of
-from galaxy_core.errors import GalaxyError
+from galaxy_core.errors import ArtifactError, GalaxyError
 from galaxy_core.percent import percent
 from galaxy_core.sampling import fitted_words
 
@@ -29,6 +30,18 @@ def artifacts_folder(text: str) -> Path:
         return root_of(text)
     except GalaxyError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def check_output(path: Path | None) -> None:
+    """Raise `ArtifactError`, before hours of work, where no file can be written that is named for its result."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ArtifactError(f"Cannot write {path}: {error.strerror}; choose a folder you may write to.") from error
 
 
 class Bars:

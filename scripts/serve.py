@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import os
 import signal
+import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +42,20 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
+def check_place(address: str, port: int) -> None:
+    """Raise `GalaxyError` where nothing can listen; Streamlit would end with a traceback."""
+    try:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family) as listener:
+            if os.name == "posix":  # lets a port that was left a moment ago be used again
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address, port))
+    except OSError as error:
+        raise GalaxyError(
+            f"The app cannot answer at {address}, port {port} ({error.strerror}); choose another --address or --port."
+        ) from error
+
+
 def share_heaps() -> None:
     """Let all threads share two heaps, so that what visitors who left had is given back.
 
@@ -53,6 +68,11 @@ def share_heaps() -> None:
 
 def main() -> int:
     options = parse_arguments()
+    try:
+        check_place(options.address, options.port)
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        return 1
     share_heaps()
     if not is_address(options.artifacts):
         options.artifacts = str(Path(options.artifacts).absolute())

@@ -22,8 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core live
 
 from tqdm import tqdm
 
-from galaxy_core.artifacts import check_name, send_model
+from galaxy_core.artifacts import check_name, fetch_models, send_model
 from galaxy_core.errors import GalaxyError
+from galaxy_core.model_files import WEIGHTS_FILE
 from scripts.reporting import artifacts_folder
 
 
@@ -44,7 +45,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--artifacts", type=artifacts_folder, default="artifacts", help="where models/ is (%(default)s)"
     )
-    parser.add_argument("--name", help="name of the model's folder (default: the recipe's)")
+    parser.add_argument(
+        "--name",
+        help="name of the model's folder, whose model is replaced (default: the recipe's, or v2 where there is one)",
+    )
     parser.add_argument("--epochs", type=int, help="passes over the training galaxies in every phase")
     parser.add_argument("--denoise-epochs", type=int, help="passes in the denoising phase (default: the recipe's)")
     parser.add_argument("--polish-epochs", type=int, help="passes in the last phase of the denoiser")
@@ -84,15 +88,31 @@ def configure(module, arguments: argparse.Namespace):
     return with_options(config, [*arguments.set, *given])
 
 
+def free_name(recipe: str, artifacts: Path) -> str:
+    """``recipe``, or ``recipe_v2``, ... where there is such a model already: none is lost unasked."""
+    from galaxy_core.training_state import state_of
+
+    number, name = 1, recipe
+    while True:
+        fetch_models(artifacts, name)
+        folder = artifacts / "models" / name
+        under_way = any(state_of(folder)[0].glob("*.safetensors"))  # which the same command goes on with
+        if under_way or not (folder / WEIGHTS_FILE).exists():
+            return name
+        number += 1
+        name = f"{recipe}_v{number}"
+
+
 def run(arguments: argparse.Namespace) -> None:
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.models import resolve_device
-    from galaxy_core.ranks import is_first, joined_ranks
+    from galaxy_core.ranks import as_first_says, is_first, joined_ranks
     from galaxy_core.recipes import find_recipe
+    from galaxy_core.training_state import one_training
 
     module = find_recipe(arguments.recipe).module()
-    name = check_name(arguments.recipe if arguments.name is None else arguments.name, "model")
-    folder, config = arguments.artifacts / "models" / name, configure(module, arguments)
+    config, recipe = configure(module, arguments), arguments.recipe
+    name = None if arguments.name is None else check_name(arguments.name, "model")
     device = resolve_device(arguments.device)
     catalogs = [read_catalog(spec) for spec in arguments.catalogs]
     bars: dict[str, tqdm] = {}
@@ -110,19 +130,24 @@ def run(arguments: argparse.Namespace) -> None:
 
     started = time.perf_counter()
     with joined_ranks(device, arguments.own_views):
+        name = name or as_first_says(free_name(recipe, arguments.artifacts))  # a shared folder may look older elsewhere
+        folder = arguments.artifacts / "models" / name
         if is_first():
             for spec, catalog in zip(arguments.catalogs, catalogs, strict=True):
                 print(f"{spec}: " + "; ".join(catalog.report.sentences()))
-        module.train(
-            catalogs,
-            folder,
-            config,
-            device,
-            report if is_first() else None,
-            report_decoding if is_first() else None,
-            arguments.phases or module.PHASES,
-            arguments.start_from,
-        )
+            if arguments.name is None and name != recipe:
+                print(f"There is a model {recipe} already, which stays; --name {recipe} would replace it: {folder}")
+        with one_training(folder):
+            module.train(
+                catalogs,
+                folder,
+                config,
+                device,
+                report if is_first() else None,
+                report_decoding if is_first() else None,
+                arguments.phases or module.PHASES,
+                arguments.start_from,
+            )
         for bar in bars.values():
             bar.close()
         if is_first():

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,8 @@ class Server:
         self.cuts: list[int] = []  # bytes after which the next answers stop
         self.statuses: list[int] = []  # answers to give before any file
         self.ranges = True
-        self.pause_s = 0.0
+        self.holds: list[int] = []  # bytes after which the next answers wait for `go_on`
+        self.go_on = threading.Event()
         self.seen: list[str | None] = []  # Range headers
         server = self
 
@@ -62,9 +62,12 @@ class Server:
             body = body[: self.cuts.pop(0)]
             request.close_connection = True
         with contextlib.suppress(ConnectionError):  # the client was killed
-            for first in range(0, len(body), 50_000):
-                request.wfile.write(body[first : first + 50_000])
-                time.sleep(self.pause_s)
+            if self.holds and body:
+                held = self.holds.pop(0)
+                request.wfile.write(body[:held])
+                body = body[held:]
+                self.go_on.wait()
+            request.wfile.write(body)
 
 
 @contextmanager
@@ -74,6 +77,7 @@ def serving() -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.go_on.set()
         server.http.shutdown()
         server.http.server_close()
 

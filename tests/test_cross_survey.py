@@ -181,6 +181,14 @@ def test_a_model_without_gauge_gives_answers_alone(folder, tmp_path):
     assert "--phases novelty" in text
 
 
+def test_images_that_cannot_be_read_are_not_counted(folder, tmp_path):
+    save_model(tmp_path / "m", small_net())
+    (folder / "images" / "d.png").write_bytes(b"cut off")
+    scores = evaluate(tmp_path / "m", read_catalog(f"folder:{folder}"))
+    assert (scores["n_images"], scores["n_unreadable"]) == (3, 1)
+    assert scores["surveys"]["hst"]["n_images"] == scores["others"]["n_images"] == 2
+
+
 def test_the_command_prints_and_writes(folder, tmp_path, monkeypatch, capsys):
     save_model(tmp_path / "models" / "vote_regressor", gauged_net())
     line = ["evaluate.py", "cross_survey", f"folder:{folder}", "--against", "synthetic:40", "--artifacts", tmp_path]

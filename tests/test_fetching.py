@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.file_server import serving, zip_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = np.random.default_rng(0).bytes(700_000)
+PATIENCE_S = 120
 SHA = "sha256:" + hashlib.sha256(DATA).hexdigest()
 
 
@@ -58,22 +60,22 @@ def test_a_later_run_goes_on_and_says_so(server, tmp_path):
 
 
 def test_killed_download_resumes(server, tmp_path):
-    server.pause_s = 0.05
+    server.holds = [250_000]
     code = (
         "import sys; from pathlib import Path; from galaxy_core.fetching import *; "
         "fetch_file(RemoteFile(sys.argv[1], 'sub/galaxies.bin'), Path(sys.argv[2]))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, f"{server.url}/galaxies.bin", str(tmp_path)], cwd=ROOT)
     part = tmp_path / "sub/galaxies.bin.part"
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not (part.exists() and part.stat().st_size > 100_000):
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end and not (part.exists() and part.stat().st_size > 100_000):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     have = part.stat().st_size
     assert 100_000 < have < len(DATA)
     assert not (tmp_path / "sub/galaxies.bin").exists()
-    server.pause_s = 0
+    server.go_on.set()
     fetch_file(remote(server, checksum=SHA), tmp_path)
     assert server.seen[-1] == f"bytes={have}-"
     assert (tmp_path / "sub/galaxies.bin").read_bytes() == DATA
@@ -93,6 +95,22 @@ def test_restarts_from_the_beginning_where_resuming_would_mix_files(server, tmp_
     server.files["/galaxies.bin"] = expected
     fetch_file(remote(server), tmp_path, wait_s=0)
     assert (tmp_path / "sub/galaxies.bin").read_bytes() == expected
+
+
+def test_the_same_file_is_fetched_by_one_run_at_a_time(server, tmp_path):
+    """Else one would go on writing to what the other has finished, as after Ctrl-Z, the same command again, and fg."""
+    server.holds = [300_000]
+    with ThreadPoolExecutor(1) as beside:
+        first = beside.submit(fetch_file, remote(server), tmp_path)
+        end = time.monotonic() + PATIENCE_S
+        while not any(path.stat().st_size == 300_000 for path in tmp_path.rglob("*.part")):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        with pytest.raises(FetchError, match=r"Another run is fetching sub/galaxies\.bin"):
+            fetch_file(remote(server), tmp_path)
+        server.go_on.set()
+        assert first.result(PATIENCE_S)
+    assert (tmp_path / "sub/galaxies.bin").read_bytes() == DATA
 
 
 def test_part_longer_than_the_file_is_thrown_away(server, tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from galaxy_core.errors import CatalogError, ModelError
+from galaxy_core.errors import ArtifactError, CatalogError, ModelError
 from galaxy_core.label_efficiency import NO_MODEL, WAYS, read_results
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
@@ -314,3 +314,9 @@ def test_an_encoder_is_known_by_its_weights_whatever_the_sign_of_its_zeros():
         torch.nn.init.ones_(layer.bias)
     assert np.signbit(turned.weight.detach().numpy()).all()
     assert few_labels.checksum_of(plain) == few_labels.checksum_of(turned) != few_labels.checksum_of(other)
+
+
+def test_a_result_that_cannot_be_kept_is_one_sentence(tmp_path):
+    (tmp_path / "few.jsonl").mkdir()  # as a full disk, for root as well
+    with pytest.raises(ArtifactError, match=r"Cannot write .*few\.jsonl: .*; free some space"):
+        few_labels.append_line(tmp_path / "few.jsonl", {"key": "a"})

@@ -8,9 +8,10 @@ import pytest
 
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import GalaxyError, ModelError
-from galaxy_core.recipes import contrastive_denoiser, moco
+from galaxy_core.models import MODELS
+from galaxy_core.recipes import RECIPES, contrastive_denoiser, moco
 from galaxy_core.train_step import train_model
-from scripts import evaluate, train
+from scripts import bench, ensemble, evaluate, train
 
 SMALL = ["--set", "model.width=8", "model.input_px=32", "model.embedding_size=16", "model.projection_size=16"]
 
@@ -57,6 +58,60 @@ def test_what_cannot_be_trained_is_said_before_anything_is_written(arguments_of,
     assert not list(tmp_path.rglob("*.*"))
 
 
+def test_a_model_that_is_there_is_replaced_only_by_name(arguments_of, tmp_path, monkeypatch, capsys):
+    """Else the shipped weights would be lost to whoever tries the command."""
+
+    def stop(catalogs, folder, *_):
+        (folder / ".state").mkdir(parents=True, exist_ok=True)
+        raise KeyboardInterrupt
+
+    def learn(catalogs, folder, *_):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "weights.safetensors").write_text(said)
+        if (folder / ".state").exists():
+            (folder / ".state").rmdir()
+
+    def go(train_with, *words):
+        monkeypatch.setattr(moco, "train", train_with)
+        arguments_of("moco", "synthetic:4", "--artifacts", tmp_path, "--device", "cpu", *words)
+        code = train.main()
+        return code, {path.parent.name: path.read_text() for path in tmp_path.glob("models/*/weights.safetensors")}
+
+    said = "first"
+    assert go(learn) == (0, {"moco": "first"}) and "already" not in capsys.readouterr().out
+    said = "second"
+    (tmp_path / "models" / "moco" / ".state").mkdir()  # as a command leaves that found too few galaxies
+    assert go(stop) == (130, {"moco": "first"})  # and the same command goes on in the same folder
+    assert go(learn) == (0, {"moco": "first", "moco_v2": "second"})
+    assert "a model moco already, which stays; --name moco would replace it" in capsys.readouterr().out
+    said = "third"
+    assert go(learn)[1] == {"moco": "first", "moco_v2": "second", "moco_v3": "third"}
+    (tmp_path / "models" / "moco_v3" / ".state").mkdir()
+    (tmp_path / "models" / "moco_v3" / ".state" / "contrast.safetensors").touch()  # killed in its last moment
+    assert train.free_name("moco", tmp_path) == "moco_v3"
+    assert go(learn, "--name", "moco")[1] == {"moco": "third", "moco_v2": "second", "moco_v3": "third"}
+
+
+def test_a_model_is_trained_by_one_at_a_time(arguments_of, tmp_path, monkeypatch, capsys):
+    """Jobs of an array without --name, say: each would go on with the weights of another catalog."""
+    codes = []
+
+    def learn(*_):
+        if not codes:
+            codes.append(None)
+            codes.append(train.main())
+            with pytest.raises(GalaxyError, match="Another run is training"):
+                train_model("moco", read_catalog("synthetic:4"), tmp_path, "mine", 0, "cpu")
+
+    monkeypatch.setattr(moco, "train", learn)
+    words = ["moco", "synthetic:4", "--artifacts", tmp_path, "--name", "moco_mine", "--device", "cpu"]
+    arguments_of(*words)
+    assert train.main() == 0 and codes == [None, 1]
+    folder = tmp_path / "models" / "moco_mine"
+    assert capsys.readouterr().err == f"Another run is training {folder} now; wait for it, or choose another --name.\n"
+    assert train.main() == 0 and not list(tmp_path.rglob("*.lock"))
+
+
 def test_the_pipeline_trains_once_and_in_no_other_models_place(tmp_path, monkeypatch):
     catalog, trained = read_catalog("synthetic:4"), []
 
@@ -78,6 +133,17 @@ def test_the_pipeline_trains_once_and_in_no_other_models_place(tmp_path, monkeyp
             train_model("moco", catalog, tmp_path, name, 0, "cpu")
     assert (tmp_path / "models" / "moco_other" / ".state").exists()
     assert (own / "weights.safetensors").read_bytes() == b"numbers" and len(trained) == 2
+
+
+def test_the_pipeline_trains_nothing_that_cannot_embed(tmp_path):
+    networks = [network for network, _ in MODELS.values()]
+    for name, recipe in RECIPES.items():
+        made = [value for value in vars(recipe.module()).values() if value in networks]
+        assert made and recipe.embeds == all(hasattr(network, "embed") for network in made)
+        if not recipe.embeds:
+            with pytest.raises(ModelError, match=f"recipe {name} does not embed.*one of contrastive_denoiser, "):
+                train_model(name, read_catalog("synthetic:4"), tmp_path, "mine", 0, "cpu")
+    assert not list(tmp_path.iterdir())
 
 
 def interrupt(*_):
@@ -112,3 +178,23 @@ def test_ctrl_c_while_measuring_is_one_sentence(monkeypatch, capsys, words, said
     assert evaluate.main() == 130
     told = capsys.readouterr().err.strip()
     assert said in told and len(told.splitlines()) == 1
+
+
+def test_ctrl_c_in_a_benchmark_or_an_ensemble_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("scripts.benchmarks.unusual.measure", interrupt)
+    monkeypatch.setattr(ensemble, "run", interrupt)
+    for script, words in ((bench, ["unusual"]), (ensemble, ["a", "b", "--name", "c"])):
+        monkeypatch.setattr(sys, "argv", ["script.py", *words])
+        assert script.main() == 130
+        told = capsys.readouterr().err.strip()
+        assert told.startswith("Stopped; ") and len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("script", "words"), [(evaluate, ["cae", "synthetic:40"]), (bench, ["unusual"])])
+def test_numbers_that_cannot_be_written_are_not_measured_first(script, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("galaxy_core.catalogs.read_catalog", interrupt)
+    monkeypatch.setattr("scripts.benchmarks.unusual.measure", interrupt)
+    (tmp_path / "folder").touch()  # that is none, so that root cannot write there either
+    monkeypatch.setattr(sys, "argv", ["script.py", *words, "--json", str(tmp_path / "folder" / "x.json")])
+    assert script.main() == 1
+    assert capsys.readouterr().err.startswith(f"Cannot write {tmp_path / 'folder' / 'x.json'}: ")

@@ -15,11 +15,12 @@ from galaxy_core.errors import ModelError
 
 @dataclass(frozen=True)
 class Recipe:
-    """Record of one recipe: what it is for, in a sentence, and the module that holds it."""
+    """Record of one recipe: what it is for, in a sentence, the module that holds it, and whether its model embeds."""
 
     name: str
     summary: str
     module_name: str
+    embeds: bool = True
 
     def module(self) -> ModuleType:
         """The module with ``Config``, ``train`` and ``evaluate``."""
@@ -56,11 +57,13 @@ RECIPES: dict[str, Recipe] = {
         "star_galaxy_vae",
         "Learn, without labels, to tell stars from galaxies in stamps of 1 to 5 bands; and with labels, to compare.",
         "galaxy_core.recipes.star_galaxy_vae",
+        embeds=False,
     ),
     "segmenter": Recipe(
         "segmenter",
         "Learn, without pixel labels, to find and outline the objects of a frame.",
         "galaxy_core.recipes.segmenter",
+        embeds=False,
     ),
 }
 

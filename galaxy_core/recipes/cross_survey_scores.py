@@ -80,9 +80,14 @@ def evaluate(
     judged = judge(answers[answers["row"].isin(rows)], told, rows) if told.conditional is not None else None
     own = np.intersect1d(answers.loc[answers["survey"].str.lower().isin(SDSS), "row"], rows)
     here = np.array([novelty[row] for row in own.tolist()]) if novelty is not None else None
+    read_rows = set(rows.tolist())
+
+    def readable(some: pd.DataFrame) -> list[int]:
+        return [row for row in some["row"].unique().tolist() if row in read_rows]
+
     scores["surveys"] = {}
     for survey, part in answers.groupby("survey"):
-        images = [row for row in part["row"].unique().tolist() if novelty is None or row in novelty]
+        images = readable(part)
         values = None if novelty is None else np.array([novelty[row] for row in images])
         scores["surveys"][survey] = {
             "n_images": len(images),
@@ -92,7 +97,8 @@ def evaluate(
             "auc_here": auc_of(here, values, seed),
             "questions": None if judged is None else by_question(judged[judged["survey"] == survey]),
         }
-    scores["others"] = score_others(answers, novelty, (base, here), judged, seed)
+    others = readable(answers[~answers["survey"].map(is_sdss)])
+    scores["others"] = score_others(others, novelty, (base, here), judged, seed)
     return scores
 
 
@@ -161,15 +167,13 @@ def accuracy_of(judged: pd.DataFrame) -> dict | None:
 
 
 def score_others(
-    answers: pd.DataFrame,
+    rows: list[int],
     novelty: dict[int, float] | None,
     bases: tuple[np.ndarray | None, np.ndarray | None],
     judged: pd.DataFrame | None,
     seed: int,
 ) -> dict:
-    """All surveys but SDSS together; ``bases`` are the novelties of the two sets they are compared with."""
-    others = answers[~answers["survey"].map(is_sdss)]
-    rows = [row for row in others["row"].unique().tolist() if novelty is None or row in novelty]
+    """All surveys but SDSS together, whose images are ``rows``; ``bases``: novelties of the two they stand beside."""
     values = None if novelty is None else np.array([novelty[row] for row in rows])
     questions = None
     if judged is not None:

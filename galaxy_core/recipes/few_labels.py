@@ -19,7 +19,7 @@ import numpy as np
 from torch import nn
 
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.errors import CatalogError, ModelError
+from galaxy_core.errors import ArtifactError, CatalogError, ModelError
 from galaxy_core.label_draws import merge_classes
 from galaxy_core.label_efficiency import (
     FINE_TUNED,
@@ -288,7 +288,12 @@ def read_lines(path: Path) -> dict[str, dict]:
 
 def append_line(path: Path, row: dict) -> None:
     """Add a result to the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cut = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(("\n" if cut else "") + json.dumps(row, allow_nan=False) + "\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cut = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(("\n" if cut else "") + json.dumps(row, allow_nan=False) + "\n")
+    except OSError as error:
+        raise ArtifactError(
+            f"Cannot write {path}: {error.strerror}; free some space or choose a folder you may write to."
+        ) from error

@@ -122,7 +122,8 @@ def _report(curves: dict[str, list], tops: list, seconds: list, options) -> dict
         f"{'answers':>8}" + "".join(f"{way:>34}" for way in ways) + "   recall [%]: whole catalog, mean (95 % of seeds)"
     )
     table = {}
-    for n in range(10, len(curves[ways[0]][0]) + 1, 10):
+    n_answers = min(map(len, curves[ways[0]]))  # of a small catalog, as many as four fifths of it take
+    for n in range(10, n_answers + 1, 10):
         line, table[n] = f"{n:>8}", {}
         for way in ways:
             values = 100 * np.array([curve[n - 1] for curve in curves[way]])
