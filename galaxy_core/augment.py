@@ -1,6 +1,7 @@
 """Random views and random noise, on whole batches of tensors.
 
-Images are float32 ``(n, 3, height, width)`` in [0, 1]. Every function takes the generator it draws from.
+Images are float32 ``(n, 3, height, width)`` in [0, 1]; `random_view` alone takes stamps as they are stored, too. Every
+function takes the generator it draws from.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from galaxy_core.noise import PUBLISHED_SIGMA, READ_COUNTS, SKY_COUNTS
+from galaxy_core.stamps import colours, few_at_a_time
 
 FULL_SCALE_COUNTS = 255.0
 
@@ -40,7 +42,7 @@ def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
 
 
 def random_view(images: Tensor, size_px: int, config: ViewConfig, generator: Generator) -> Tensor:
-    """One random view of each galaxy, float32 (n, 3, size_px, size_px).
+    """One random view of each galaxy, float32 (n, 3, size_px, size_px); ``images`` may be stored planes, uint8.
 
     With no rotation and scale 1, bilinear sampling at half the input's resolution is exactly the 2x2 mean, which is
     what an embedding is later computed from, so training and use see the same pixels.
@@ -56,8 +58,15 @@ def random_view(images: Tensor, size_px: int, config: ViewConfig, generator: Gen
         dim=1,
     )
     grid = _affine_grid(theta.to(images.device), size_px)
-    views = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    return _random_photometry(views, config, generator)
+    return _random_photometry(_sampled(images, grid), config, generator)
+
+
+def _sampled(images: Tensor, grid: Tensor) -> Tensor:
+    """Float32 (n, 3, size_px, size_px) at the places of `_affine_grid`, between pixels and mirrored at the edge."""
+    if images.dtype == torch.uint8:
+        parts = zip(few_at_a_time(images), few_at_a_time(grid), strict=True)
+        return torch.cat([_sampled(colours(few), places) for few, places in parts])
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
 def _affine_grid(theta: Tensor, size_px: int) -> Tensor:

@@ -24,6 +24,7 @@ from galaxy_core.shape import describe_shape
 from galaxy_core.splits import TRAIN, VALIDATION, split_of
 from galaxy_core.twins import held_twins
 
+FEW = 8  # stamps of 128 px that, as floats, a processor's cache holds
 TWIN = "twin"  # split of a galaxy that another catalog holds out under another id
 LEFT_OUT = {
     TRAIN: "training galaxies were left out: another catalog holds them out under another id.",
@@ -70,9 +71,24 @@ class Stamps:
         return torch.from_numpy(np.ascontiguousarray(self.pixels[indices]))
 
 
+def some_of(rows: np.ndarray, n_most: int, seed: int) -> np.ndarray:
+    """At most so many of the rows, in order: drawn from all, for the first may be of one catalog or one class."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:n_most])
+
+
 def split_planes(planes: Tensor) -> tuple[Tensor, Tensor]:
     """RGB in [0, 1], float32 (n, 3, height, width), and foreground, bool (n, 1, height, width), of stored planes."""
-    return planes[:, :3].float().div_(255), planes[:, 3:].bool()
+    return colours(planes), planes[:, 3:].bool()
+
+
+def colours(planes: Tensor) -> Tensor:
+    """RGB in [0, 1], float32 (n, 3, height, width), of stored planes."""
+    return planes[:, :3].float().div_(255)
+
+
+def few_at_a_time(batch: Tensor) -> tuple[Tensor, ...]:
+    """Parts of a batch: floats made of a few stamps stay in a processor's cache; on a GPU it is left whole."""
+    return batch.split(FEW if batch.device.type == "cpu" else max(len(batch), 1))
 
 
 def make_stamps(

@@ -18,6 +18,7 @@ from galaxy_core.augment import (
     random_view,
 )
 from galaxy_core.noise import PUBLISHED_SIGMA, add_published_noise
+from galaxy_core.stamps import FEW
 
 STILL = ViewConfig(
     scale_min=1,
@@ -148,6 +149,14 @@ def test_photometry_is_its_definition_with_the_same_draws():
         view = view + next(sigma) * next(noise) if noisy[row] else view
         torch.testing.assert_close(found[row], view.clamp(0, 1))
     assert 0 < grey.sum() < 32 and 0 < noisy.sum() < 32
+
+
+@pytest.mark.parametrize("n", [1, FEW, 2 * FEW + 3])
+def test_stamps_as_they_are_stored_give_the_views_of_their_colours(n):
+    planes = torch.randint(0, 256, (n, 4, 32, 32), dtype=torch.uint8, generator=Generator().manual_seed(n))
+    images = torch.from_numpy(planes.numpy()[:, :3].astype(np.float32) / np.float32(255))
+    views, expected = (random_view(given, 16, ViewConfig(), Generator().manual_seed(1)) for given in (planes, images))
+    torch.testing.assert_close(views, expected, rtol=0, atol=1e-6)
 
 
 def test_views_leave_the_images_as_they_were():

@@ -18,9 +18,10 @@ from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.recipes import find_recipe
-from galaxy_core.recipes.cae import Config, evaluate, table_lines, train
+from galaxy_core.recipes.cae import Config, evaluate, redraw_phase, table_lines, train
 from galaxy_core.recipes.cae_scores import principal_components, score_reconstruction
 from galaxy_core.splits import split_of
+from galaxy_core.stamps import Stamps
 from galaxy_core.training import FitConfig
 
 TINY = AutoencoderConfig((8, 16), 6, 16)
@@ -127,6 +128,29 @@ def test_it_goes_on_from_an_autoencoder_alone(catalog, trained, tmp_path):
         evaluate(tmp_path / "other", catalog)
     with pytest.raises(CatalogError, match="larger catalog"):
         evaluate(trained, dataclasses.replace(catalog, table=catalog.table.assign(split_group="128132")))
+
+
+def test_views_are_a_share_of_whole_galaxies_turned_and_the_rest_resampled():
+    """Each galaxy comes once, and may come either way; those that are only turned are means over 2 x 2 pixels."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (12, 4, 32, 32), dtype=np.uint8)
+    still = dataclasses.replace(Config().views, brightness_log_sigma=0, channel_gain_log_sigma=0)
+    config = dataclasses.replace(SMALL, exact_share=0.75, views=dataclasses.replace(still, scale_min=1, scale_max=1))
+    stamps = Stamps(pixels, np.arange(12), np.array(["train"] * 12), np.ones(12, bool), np.zeros((12, 1)))
+    prepare = redraw_phase(GalaxyAutoencoder(TINY), stamps, config, "cpu").prepare
+    means = pixels[:, :3].reshape(12, 3, 16, 2, 16, 2).mean(axis=(3, 5)) / 255
+    symmetries = [np.rot90(m, turns, axes=(2, 3)) for m in (means, means[..., ::-1]) for turns in range(4)]
+    indices, came = np.array([1, 2, 4, 5, 7, 8, 10, 11]), []
+    for seed in range(12):
+        views = prepare(indices, torch.Generator().manual_seed(seed))
+        assert views.shape == (8, 3, 16, 16) and torch.equal(
+            views, prepare(indices, torch.Generator().manual_seed(seed))
+        )
+        distance = np.stack([abs(views.numpy()[:, None] - s[None]).max(axis=(2, 3, 4)) for s in symmetries]).min(axis=0)
+        turned, galaxies = np.nonzero(distance < 1e-6)
+        assert turned.tolist() == list(range(6)) and len(set(galaxies)) == 6 and set(galaxies) <= set(indices)
+        came.append(set(galaxies))
+    assert set.union(*came) == set(indices) and not set.intersection(*came)
 
 
 def test_errors_are_those_of_a_naive_sum(catalog):

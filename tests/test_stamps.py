@@ -10,8 +10,11 @@ from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.images import resize_square
 from galaxy_core.masks import foreground
-from galaxy_core.splits import split_of
-from galaxy_core.stamps import make_stamps
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
+from galaxy_core.models.resnet import GalaxyResNet
+from galaxy_core.recipes import contrastive_denoiser, moco
+from galaxy_core.splits import TRAIN, VALIDATION, split_of
+from galaxy_core.stamps import Stamps, make_stamps, some_of
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +64,42 @@ def test_stamps_of_one_frame_share_its_split(catalog, tmp_path):
     table = catalog.table.assign(split_group="frame-1")
     stamps = make_stamps([dataclasses.replace(catalog, table=table)], 16, tmp_path)
     assert set(stamps.splits) == {split_of("frame-1")}
+
+
+def test_some_rows_are_drawn_from_all_of_them():
+    rows = np.arange(100, 1100)
+    drawn = some_of(rows, 50, 3)
+    assert len(set(drawn.tolist())) == 50 and set(drawn.tolist()) <= set(rows.tolist()) and (np.diff(drawn) > 0).all()
+    assert (
+        400 < drawn.mean() < 800 and np.array_equal(drawn, some_of(rows, 50, 3)) and some_of(rows, 50, 4)[0] != drawn[0]
+    )
+    assert np.array_equal(some_of(rows[:4], 50, 3), rows[:4])
+
+
+class Watched(Stamps):
+    """Stamps that remember which were asked for."""
+
+    def planes(self, indices):
+        seen.append(indices)
+        return super().planes(indices)
+
+
+seen: list[np.ndarray] = []
+
+
+@pytest.mark.parametrize("recipe", ["moco", "contrastive_denoiser"])
+def test_a_model_is_judged_on_galaxies_of_all_catalogs(recipe):
+    n = 200
+    pixels = np.random.default_rng(0).integers(0, 256, (n, 4, 32, 32), dtype=np.uint8)
+    shapes = np.zeros((n, 12), np.float32)
+    stamps = Watched(pixels, np.arange(n), np.array([TRAIN] * 8 + [VALIDATION] * (n - 8)), np.ones(n, bool), shapes)
+    if recipe == "moco":
+        config = moco.Config(n_validation_max=16)
+        phase = moco._phase(GalaxyResNet(config.model), stamps, config, "cpu")
+    else:
+        config = contrastive_denoiser.Config(n_validation_max=16)
+        phase = contrastive_denoiser._phases(ContrastiveDenoiser(config.model), stamps, config, "cpu")[0]
+    seen.clear()
+    with torch.no_grad():
+        phase.validate()
+    assert len(seen[0]) == 16 and seen[0].max() > n / 2, "the first rows are of the first catalog"

@@ -36,6 +36,22 @@ def objects():
     return stamps, seeing, noise, np.array([o.parameters.is_galaxy for o in made])
 
 
+def test_convolutions_learn_in_few_digits_and_a_model_in_use_has_all(objects):
+    stamps, seeing, _, _ = objects
+    planes, trunk = fit_points(stamps, seeing).planes, net().encoder
+    torch.nn.init.normal_(trunk.head[-1].weight)
+    told, seen, dtypes = torch.zeros(8, 8), planes_seen(planes, TINY.seen_px), []
+    trunk.convolutions[0].register_forward_hook(lambda _, __, made: dtypes.append(made.dtype))
+    maps = trunk.convolutions(seen)
+    expected = trunk.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3)), told], 1))
+    assert torch.equal(trunk(planes, told), expected)
+    learned = trunk.train()(planes, told)
+    assert dtypes == [torch.float32, torch.float32, torch.bfloat16] and learned.dtype == torch.float32
+    torch.testing.assert_close(learned, expected, rtol=0.05, atol=0.05 * float(expected.detach().abs().max()))
+    learned.sum().backward()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in trunk.parameters())
+
+
 def test_normal_is_the_density_of_normal_numbers():
     values = torch.tensor([[0.3, -1.2], [2.0, 0.1]])
     expected = norm.logpdf(values.numpy(), 0.5, math.exp(0.2)).sum(-1)

@@ -148,6 +148,16 @@ def test_the_share_of_galaxies_is_learned_from_shapes_that_are_held(tmp_path):
     assert bounds[1] > bounds[0] + 0.02
 
 
+def test_what_shapes_say_is_said_with_all_digits(tmp_path, monkeypatch):
+    """A training that goes on after its first phase, which it does not train again, learns from the same."""
+    seen = []
+    monkeypatch.setattr(
+        recipe, "shapes_said", lambda model, *_, **__: seen.append(model.training) or shapes_said(model, *_, **__)
+    )
+    recipe.train([read_catalog("star-galaxy:60")], tmp_path, SMALL, phases=("share",))
+    assert seen == [False, False]
+
+
 def test_what_shapes_say_is_the_evidence_before_the_share(trained, tmp_path):
     model = load_model(trained)
     table = fit_table(make_object_stamps(read_catalog("star-galaxy:20"), tmp_path), np.arange(20))

@@ -13,7 +13,7 @@ from torch import nn
 
 from galaxy_core import training
 from galaxy_core.errors import ArtifactError, ModelError
-from galaxy_core.training import FitConfig, Phase, fit, learning_rate
+from galaxy_core.training import FitConfig, Phase, fit, learning_rate, optimizer_of
 
 CONFIG = FitConfig(epochs=4, batch_size=8, learning_rate=0.05, warmup_steps=2, patience_epochs=10)
 
@@ -195,6 +195,25 @@ def test_a_step_is_adamw_and_the_average_is_the_running_mean(tmp_path):
     for key, value in net.state_dict().items():
         torch.testing.assert_close(value, average[key], rtol=1e-4, atol=1e-6)
     assert int(net[0].num_batches_tracked) == 5
+
+
+def test_the_optimizer_is_adamw_however_weights_lie_in_memory():
+    torch.manual_seed(0)
+    nets = [nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)) for _ in range(2)]
+    nets[0].load_state_dict(nets[1].state_dict())
+    nets[0].to(memory_format=torch.channels_last)
+    config = FitConfig(1, 1, 1e-2, weight_decay=0.1)
+    plain = torch.optim.AdamW(nets[1].parameters(), lr=1e-2, weight_decay=0.1)
+    optimizers = [optimizer_of(list(nets[0].parameters()), config), plain]
+    for step in range(4):
+        images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(step))
+        for net, optimizer in zip(nets, optimizers, strict=True):
+            optimizer.param_groups[0]["lr"] = 1e-2 / (step + 1)
+            optimizer.zero_grad()
+            net(images.contiguous(memory_format=torch.channels_last)).square().sum().backward()
+            optimizer.step()
+    for found, expected in zip(*(net.parameters() for net in nets), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_another_seed_gives_other_weights(tmp_path):

@@ -1,4 +1,7 @@
-"""What looks at a stamp in the star-galaxy networks: four planes of the object, and numbers about it."""
+"""What looks at a stamp in the star-galaxy networks: four planes of the object, and numbers about it.
+
+Convolutions learn in bf16, which is twice as fast; a model in use computes in float32.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,12 @@ class Trunk(nn.Module):
         nn.init.zeros_(self.head[-1].bias)
 
     def forward(self, planes: Tensor, told: Tensor) -> Tensor:
-        maps = self.convolutions(planes_seen(planes, self.seen_px))
+        seen = planes_seen(planes, self.seen_px)
+        if self.training:
+            with torch.autocast(seen.device.type, dtype=torch.bfloat16):
+                maps = self.convolutions(seen.contiguous(memory_format=torch.channels_last)).float()
+        else:
+            maps = self.convolutions(seen)
         return self.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3)), told], 1))
 
 

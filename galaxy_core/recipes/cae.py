@@ -29,7 +29,7 @@ from galaxy_core.recipes.cae_scores import evaluate, table_lines
 from galaxy_core.recipes.starting_weights import origin_of
 from galaxy_core.recipes.vote_regressor_steps import shrink
 from galaxy_core.splits import TRAIN, VALIDATION
-from galaxy_core.stamps import Stamps, make_stamps, split_planes
+from galaxy_core.stamps import Stamps, colours, few_at_a_time, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
 from galaxy_core.training_state import begin_state, finish_state, state_of
 
@@ -137,9 +137,7 @@ def starting_model(config: Config, start_from: str | Path | None) -> GalaxyAutoe
 def redraw_phase(model: GalaxyAutoencoder, stamps: Stamps, config: Config, device: str) -> Phase:
     """The one phase: squared error between a view and what is redrawn from its code."""
     size = model.config.input_px
-    validation_rows = np.sort(
-        np.random.default_rng(config.seed).permutation(stamps.rows(VALIDATION))[: config.n_validation_max]
-    )
+    validation_rows = some_of(stamps.rows(VALIDATION), config.n_validation_max, config.seed)
 
     def squared_error(views: Tensor) -> Tensor:
         with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
@@ -147,13 +145,16 @@ def redraw_phase(model: GalaxyAutoencoder, stamps: Stamps, config: Config, devic
         return (redrawn - views).square().mean()
 
     def prepare(indices: np.ndarray, generator: Generator) -> Tensor:
-        planes = stamps.planes(indices).to(device)
         # a batch comes in the order of the catalogs: its first galaxies are always of the first of them
-        order = torch.randperm(len(planes), generator=generator).to(device)
+        order = torch.randperm(len(indices), generator=generator).numpy()
+        n_exact = round(config.exact_share * len(indices))
         exact, resampled = (
-            split_planes(planes[chosen])[0] for chosen in order.tensor_split([round(config.exact_share * len(planes))])
+            stamps.planes(indices[np.sort(chosen)]).to(device) for chosen in (order[:n_exact], order[n_exact:])
         )
-        parts = [random_dihedral(shrink(exact, size), generator)] if len(exact) else []
+        parts = []
+        if len(exact):
+            shrunk = torch.cat([shrink(colours(few), size) for few in few_at_a_time(exact)])
+            parts.append(random_dihedral(shrunk, generator))
         parts += [random_view(resampled, size, config.views, generator)] if len(resampled) else []
         return torch.cat(parts)
 

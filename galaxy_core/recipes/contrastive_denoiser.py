@@ -46,7 +46,7 @@ from galaxy_core.recipes.contrastive_denoiser_uncertainty import calibrate, unce
 from galaxy_core.recipes.noisy_galaxies import noisy_batch
 from galaxy_core.shape import DESCRIPTORS, standardised_shapes
 from galaxy_core.splits import TRAIN, VALIDATION
-from galaxy_core.stamps import Stamps, make_stamps
+from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
 from galaxy_core.training_state import begin_state, finish_state, state_of
 
@@ -132,7 +132,7 @@ def train(
     if "contrast" in phases:
         model.encoder.spread(features_of_training_galaxies(model, stamps, config, device))
     if "uncertainty" in phases and model.uncertainty_net is not None:
-        calibrate(model, stamps, stamps.rows(VALIDATION)[: config.n_validation_max], config, device)
+        calibrate(model, stamps, _validation_rows(stamps, config), config, device)
     about = {
         "recipe": ContrastiveDenoiser.name,
         "training": asdict(config),
@@ -206,8 +206,12 @@ def features_of_training_galaxies(model: ContrastiveDenoiser, stamps: Stamps, co
     return torch.cat(features)
 
 
+def _validation_rows(stamps: Stamps, config: Config) -> np.ndarray:
+    return some_of(stamps.rows(VALIDATION), config.n_validation_max, config.seed)
+
+
 def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> list[Phase]:
-    train_rows, validation_rows = stamps.rows(TRAIN), stamps.rows(VALIDATION)[: config.n_validation_max]
+    train_rows, validation_rows = stamps.rows(TRAIN), _validation_rows(stamps, config)
     shape_head = nn.Linear(config.model.projection_size, len(DESCRIPTORS)).to(device)
     contrast = nn.ModuleDict({"encoder": model.encoder, "head": model.contrast_head, "shape_head": shape_head})
     shapes = standardised_shapes(stamps.shapes, train_rows)
@@ -216,8 +220,8 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
         return torch.autocast(device, dtype=torch.bfloat16)
 
     def two_views(indices, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        images, size = stamps.batch(indices)[0].to(device), config.model.embedding_input_px
-        views = (random_view(images, size, config.views, generator) for _ in range(2))
+        planes, size = stamps.planes(indices).to(device), config.model.embedding_input_px
+        views = (random_view(planes, size, config.views, generator) for _ in range(2))
         return *views, torch.from_numpy(shapes[indices]).to(device)
 
     def noisy(indices, generator: Generator, shown: Config = config) -> tuple[Tensor, ...]:

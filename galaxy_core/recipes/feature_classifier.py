@@ -37,7 +37,7 @@ from galaxy_core.recipes.vote_regressor import Config as VoteConfig
 from galaxy_core.recipes.vote_regressor_scores import confusion_matrix, macro_f1
 from galaxy_core.recipes.vote_regressor_steps import class_weights, features_of, shrink, training_views
 from galaxy_core.splits import TRAIN, VALIDATION
-from galaxy_core.stamps import Stamps, make_stamps
+from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
 from galaxy_core.training_state import begin_state, finish_state, state_of
 from galaxy_core.vote_losses import class_loss
@@ -125,7 +125,7 @@ def train(
     rows = [np.intersect1d(stamps.rows(split), np.flatnonzero(labels >= 0)) for split in (TRAIN, VALIDATION)]
     if len(rows[1]) < 2:
         raise ModelError("Too few galaxies with a class to hold any out for validation; train on a hundred or more.")
-    rows[1] = np.sort(np.random.default_rng(config.seed).permutation(rows[1])[: config.n_validation_max])
+    rows[1] = some_of(rows[1], config.n_validation_max, config.seed)
     phase = _phase(model, stamps, labels, rows, config, begun["learned"], device)
     fit(phase, state_folder, history_path, config.seed, report)
     model.eval()

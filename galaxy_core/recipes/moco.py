@@ -35,7 +35,7 @@ from galaxy_core.recipes.moco_scores import evaluate, table_lines
 from galaxy_core.recipes.starting_weights import origin_of, take_encoder
 from galaxy_core.recipes.vote_regressor_steps import features_of
 from galaxy_core.splits import TRAIN, VALIDATION
-from galaxy_core.stamps import Stamps, make_stamps
+from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
 from galaxy_core.training_state import begin_state, finish_state, state_of
 
@@ -134,11 +134,11 @@ def train(
 
 def _phase(model: GalaxyResNet, stamps: Stamps, config: Config, device: str) -> Phase:
     trained = MomentumContrast(model, config.queue_size).to(device)
-    validation_rows = stamps.rows(VALIDATION)[: config.n_validation_max]
+    validation_rows = some_of(stamps.rows(VALIDATION), config.n_validation_max, config.seed)
 
     def two_views(indices, generator: Generator) -> tuple[Tensor, Tensor]:
-        images = stamps.batch(indices)[0].to(device)
-        return tuple(random_view(images, config.model.input_px, config.views, generator) for _ in range(2))
+        planes = stamps.planes(indices).to(device)
+        return tuple(random_view(planes, config.model.input_px, config.views, generator) for _ in range(2))
 
     def precise() -> torch.autocast:
         return torch.autocast(device.split(":")[0], dtype=torch.bfloat16)

@@ -124,7 +124,8 @@ def train(
     labelled = bool((table.truth >= 0).all())
     if not labelled and set(phases) == {"labelled"}:
         raise ModelError("Not every training object is labelled star or galaxy; leave --phases out, or give labels.")
-    for phase in _phases(model.to(device), table, n_train, config, device):
+    # only the network that a phase trains is in the state of training, in which it computes with fewer digits
+    for phase in _phases(model.to(device).eval(), table, n_train, config, device):
         if phase.name in phases and (labelled or phase.name != "labelled"):
             fit(phase, state_folder, history_path, config.seed, report)
         if phase.name != "labelled" and phase.name in phases:

@@ -50,7 +50,7 @@ from galaxy_core.recipes.vote_regressor_steps import (
 from galaxy_core.recipes.vote_regressor_table import table_lines
 from galaxy_core.recipes.vote_regressor_teacher import lessons_of
 from galaxy_core.splits import TRAIN, VALIDATION
-from galaxy_core.stamps import Stamps, make_stamps
+from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
 from galaxy_core.training_state import begin_state, finish_state, state_of
 from galaxy_core.vote_labels import Labels
@@ -180,9 +180,7 @@ def train(
     train_rows, validation_rows = (np.intersect1d(stamps.rows(split), labelled) for split in (TRAIN, VALIDATION))
     if len(validation_rows) < 2:
         raise ModelError("Too few labelled galaxies to hold any out for validation; train on a hundred or more.")
-    validation_rows = np.sort(
-        np.random.default_rng(config.seed).permutation(validation_rows)[: config.n_validation_max]
-    )
+    validation_rows = some_of(validation_rows, config.n_validation_max, config.seed)
     with first_goes_first():
         asked = report and (lambda done, total: report("teacher", done, total, {}))
         lessons = lessons_of(labels, stamps, train_rows, config, state_folder, device, asked)

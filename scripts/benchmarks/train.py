@@ -229,10 +229,10 @@ def bare_step(phase, indices: np.ndarray) -> Callable[[], None]:
     """Forward, loss, backward and optimizer on one batch that lies in memory."""
     import torch
 
+    from galaxy_core.training import optimizer_of
+
     generator = torch.Generator().manual_seed(0)
-    parameters = [p for p in phase.module.parameters() if p.requires_grad]
-    config = phase.config
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = optimizer_of([p for p in phase.module.parameters() if p.requires_grad], phase.config)
     made = indices if phase.prepare is None else phase.prepare(indices, generator)
 
     def step() -> None:
