@@ -30,7 +30,7 @@ def script() -> None:
 
 def open_card(root: Path, name: str = "tiny", row: int = 0) -> AppTest:
     """The card of a galaxy that has been drawn without an exception."""
-    app = AppTest.from_function(script, default_timeout=60)
+    app = AppTest.from_function(script, default_timeout=120)
     for key, value in {"root": str(root), "name": name}.items():
         app.session_state[key] = value
     return go_to(app, row)

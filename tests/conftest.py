@@ -7,6 +7,7 @@ except where CI is set: there a missing browser is a failure.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 FLAGS = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    "--disable-gpu-compositing",  # an emulated GPU takes half as long again to put a page together
     "--no-sandbox",
     "--disable-background-networking",
     "--disable-quic",
@@ -167,7 +169,7 @@ def open_app(monkeypatch):
 
     def run(root: Path, page: str | None = None, **query):
         monkeypatch.setattr(sys, "argv", ["app.py", "--artifacts", str(root)])
-        app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+        app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=120)
         for key, value in query.items():
             app.query_params[key] = value
         if page:
@@ -202,12 +204,18 @@ def chromium():
         browser.close()
 
 
+def free_port() -> int:
+    """A port for a server to come: none of those that the system gives connections of other tests meanwhile."""
+    while True:
+        with socket.socket() as taken, suppress(OSError):
+            taken.bind(("127.0.0.1", random.SystemRandom().randrange(20_000, 30_000)))
+            return taken.getsockname()[1]
+
+
 @contextmanager
 def serve(root: Path, log: Path) -> Iterator[str]:
     """The app on these artifacts, as an address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
     with log.open("wb") as out:

@@ -30,7 +30,7 @@ def png(*chunks: bytes, size: bytes | None = None, rows: bytes = ROWS) -> bytes:
 
 
 def packed_zeros(n_bytes: int, wbits: int = 15) -> bytes:
-    pack = zlib.compressobj(9, wbits=wbits)
+    pack = zlib.compressobj(9, wbits=wbits, strategy=zlib.Z_RLE)
     return b"".join(pack.compress(bytes(10**7)) for _ in range(n_bytes // 10**7)) + pack.flush()
 
 

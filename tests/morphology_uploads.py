@@ -19,7 +19,7 @@ from pages.views.question_tree import percent
 
 PAGE = "pages/3_Morphology.py"
 NAMES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral")
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def small_net(seed: int = 0, **changes) -> MorphologyNet:

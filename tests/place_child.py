@@ -23,10 +23,13 @@ VECTORS = np.random.default_rng(0).normal(size=(N, 3)).astype(np.float32)
 
 
 def open_doubled(seconds: float, folder: str, deadly: bool):
-    """Twice the vectors, and what is noted of each call; a deadly one kills its process, once."""
+    """Twice the vectors and their sums; it may sleep in its fourth call, and a deadly one kills its process, once."""
+    placed = []
 
     def place(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        time.sleep(float(seconds))
+        placed.append(len(vectors))
+        if len(placed) == 4:
+            time.sleep(float(seconds))
         died = Path(str(folder)) / "died"
         if deadly and not died.exists():
             died.touch()
@@ -55,4 +58,4 @@ def place(folder: Path, engine=None, progress=silent, vectors=VECTORS, sample=SA
 
 
 if __name__ == "__main__":
-    place(Path(sys.argv[1]), seconds=0.3)
+    place(Path(sys.argv[1]), seconds=600.0)  # until it is killed

@@ -1,8 +1,9 @@
 """What `torchrun` starts in the tests of many ranks: tiny trainings of every recipe, whose weights are kept unrounded.
 
-``ranks_child.py OUT [--recipes R ...] [--epochs N] [--rounded] [--own-views] [--kill RANK STEP]``. Arithmetic is in
-float64 unless ``--rounded``: a sum over two ranks has other roundings than one over one, which AdamW's first steps (the
-sign of a gradient) make large; in float64 what is left of them after 50 steps is far below any mistake.
+``ranks_child.py OUT [--recipes R ...] [--epochs N] [--rounded] [--own-views R ...] [--kill RANK STEP]``; recipes with
+their own views are trained after the others, into ``OUT/own``. Arithmetic is in float64 unless ``--rounded``: a sum
+over two ranks has other roundings than one over one, which AdamW's first steps (the sign of a gradient) make large; in
+float64 what is left of them after 20 steps is far below any mistake.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from functools import partialmethod
+from functools import cache, partialmethod
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from safetensors.torch import save_file
 
+from galaxy_core import ranks
 from galaxy_core.augment import ViewConfig
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.models.autoencoder import AutoencoderConfig
@@ -65,6 +67,13 @@ def tiny(recipe: str, epochs: int):
     return replace(config, **fits, **changes)
 
 
+@cache
+def catalog_of(source: str):
+    """The galaxies of a recipe, each drawn once for all recipes."""
+    made = read_catalog(source)
+    return replace(made, load_image=cache(made.load_image))
+
+
 def compute_in(dtype: torch.dtype) -> None:
     """Let recipes compute in this type, whatever they say."""
     torch.set_default_dtype(dtype)
@@ -73,39 +82,44 @@ def compute_in(dtype: torch.dtype) -> None:
 
 
 def main() -> None:
-    from galaxy_core.ranks import is_first, joined_ranks, ranks
-
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
-    parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
-    parser.add_argument("--epochs", type=int, default=17)
+    parser.add_argument("--recipes", nargs="*", default=list(RECIPES))
+    parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--rounded", action="store_true")
-    parser.add_argument("--own-views", action="store_true")
+    parser.add_argument("--own-views", nargs="*", default=[])
     parser.add_argument("--kill", nargs=2, type=int, default=(-1, -1))
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    with joined_ranks(options.device, options.own_views):
+    with ranks.joined_ranks(options.device):
         for recipe in options.recipes:
-            folder, module = options.out / recipe, find_recipe(recipe).module()
-            if not options.rounded:
-                compute_in(torch.float32 if recipe in SINGLE else torch.float64)
+            train(recipe, options.out / recipe, options)
+        # as if joined with views of their own: ranks meet once in a process
+        ranks._RANKS.set(replace(ranks.ranks(), own_views=True))
+        for recipe in options.own_views:
+            train(recipe, options.out / "own" / recipe, options)
 
-            def report(phase: str, step: int, n_steps: int, losses: dict, folder: Path = folder) -> None:
-                marker = folder / "killed"
-                if (ranks().rank, step) == tuple(options.kill) and not marker.exists():
-                    marker.touch()
-                    os.kill(os.getpid(), signal.SIGKILL)
 
-            def keep(folder: Path, model, about: dict, save=module.save_model) -> None:
-                assert is_first(), "only the first rank writes"
-                save_file(
-                    {k: v.cpu().contiguous() for k, v in model.state_dict().items()}, folder / "whole.safetensors"
-                )
-                save(folder, model, about)
+def train(recipe: str, folder: Path, options: argparse.Namespace) -> None:
+    """Train a recipe into a folder; what is killed says so there, and is not killed again."""
+    module = find_recipe(recipe).module()
+    if not options.rounded:
+        compute_in(torch.float32 if recipe in SINGLE else torch.float64)
 
-            module.save_model = keep
-            catalog = read_catalog(CATALOGS.get(recipe, "synthetic:70"))
-            module.train([catalog], folder, tiny(recipe, options.epochs), options.device, report)
+    def report(phase: str, step: int, n_steps: int, losses: dict) -> None:
+        marker = folder / "killed"
+        if (ranks.ranks().rank, step) == tuple(options.kill) and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def keep(folder: Path, model, about: dict, save=module.save_model) -> None:
+        assert ranks.is_first(), "only the first rank writes"
+        save_file({k: v.cpu().contiguous() for k, v in model.state_dict().items()}, folder / "whole.safetensors")
+        save(folder, model, about)
+
+    module.save_model = keep
+    catalog = catalog_of(CATALOGS.get(recipe, "synthetic:70"))
+    module.train([catalog], folder, tiny(recipe, options.epochs), options.device, report)
 
 
 if __name__ == "__main__":

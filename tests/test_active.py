@@ -61,9 +61,9 @@ def test_a_new_ranking_of_26_093_galaxies_takes_no_time_to_wait_for():
     for interesting in (np.zeros(100, bool), np.arange(100) < 9):
         seconds = []
         for _ in range(3):
-            started = time.process_time()
+            started = time.thread_time()
             active.choose_batch(space, anomaly, rows, interesting, 12)
-            seconds.append(time.process_time() - started)
+            seconds.append(time.thread_time() - started)
         assert min(seconds) < 0.5
 
 

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from conftest import free_port
 
 from scripts.benchmarks.load_relay import COOKIE, Answer, Conversation, Messages, read_answers, relay, time_served
 from tests.event_loops import run_apart
@@ -130,11 +131,7 @@ async def speak(url: str, address: tuple[str, int]) -> tuple[bytes, bytes]:
 
 
 def test_through_the_relay_every_byte_arrives_and_answers_are_timed(tmp_path):
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = free.getsockname()
+    address = "127.0.0.1", free_port()
     file, begun = tmp_path / "answers.jsonl", time.monotonic()
     with relay(f"http://{address[0]}:{address[1]}", file) as url:
         plain, spoken = run_apart(asyncio.wait_for(speak(url, address), 60))

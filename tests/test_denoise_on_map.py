@@ -119,7 +119,7 @@ def test_a_model_that_is_gone_is_a_sentence(tiny_root):
 
 
 def test_without_a_catalog_there_is_nothing(tmp_path):
-    drawn = AppTest.from_function(page, kwargs={"root": str(tmp_path), "pixels": blob(1)}, default_timeout=60).run()
+    drawn = AppTest.from_function(page, kwargs={"root": str(tmp_path), "pixels": blob(1)}, default_timeout=120).run()
     assert not drawn.exception and not drawn.toggle
 
 
@@ -161,7 +161,7 @@ def test_leaving_for_the_map_takes_the_selection_along(root, monkeypatch):
     import streamlit as st
 
     monkeypatch.setattr(st, "switch_page", st.switch_page)
-    drawn = AppTest.from_function(leave, kwargs={"root": str(root)}, default_timeout=60).run()
+    drawn = AppTest.from_function(leave, kwargs={"root": str(root)}, default_timeout=120).run()
     assert not drawn.exception and drawn.text[0].value == "[3, 5, 8] most like the upload “my galaxy.fits”"
     link = drawn.json[0].value
     assert '"galaxy": "tiny-00005"' in link and '"selected"' in link and '"catalog": "tiny"' in link

@@ -100,6 +100,6 @@ def test_the_cutout_is_that_of_the_version_measured():
     rows, columns = np.indices((160, 160)) - 80.0
     small, large = (display(0.9 * np.exp(-(np.hypot(rows, columns) ** 2) / (2 * w**2))[None]) for w in (3.0, 9.0))
     pairs = {"images": [small, small, small], "measured": [small, large, small]}
-    app = AppTest.from_function(choosing, kwargs=pairs, default_timeout=60).run()
+    app = AppTest.from_function(choosing, kwargs=pairs, default_timeout=120).run()
     first, second, third = (int(text.value) for text in app.text)
     assert not app.exception and first == third and second > 2 * first

@@ -146,9 +146,9 @@ def test_a_real_catalog_takes_no_time_to_speak_of():
     rng = np.random.default_rng(0)
     n = 26_093
     numbers = {f"c{i}": rng.normal(size=n) for i in range(40)}
-    start = time.process_time()
+    start = time.thread_time()
     compare_selection(n, np.arange(5000), numbers, {"class": (rng.integers(0, 8, n), tuple("abcdefgh"))})
-    assert time.process_time() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def test_columns_without_any_number_are_no_error():

@@ -42,6 +42,12 @@ CLIPPED = """() => {
     }
     return painted;
 }"""
+# Until then the diagrams may be drawn anew, which ends a lasso, and what lies above the image may push it down.
+DRAWN_WITH = """(name) => {
+    const charts = [...document.querySelectorAll('.st-key-sky-below .js-plotly-plot')];
+    const rests = document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning';
+    return rests && charts.length && charts[0].data.some((trace) => trace.name === name);
+}"""
 N_SELECTED = "document.querySelector('.iv').viewer.objects.marks?.n_selected"
 
 
@@ -84,6 +90,7 @@ def test_click_card_lasso_box_and_sensitivity(visit):
     x, y = page.evaluate(PLACE, row)
     page.mouse.move(x + 2, y + 2)
     page.wait_for_function("document.querySelector('.iv-values').innerText.includes('RA 187.')")
+    page.wait_for_function(DRAWN_WITH, arg="open")
 
     chart = page.locator(".st-key-sky-below .js-plotly-plot").first
     chart.scroll_into_view_if_needed()
@@ -96,6 +103,7 @@ def test_click_card_lasso_box_and_sensitivity(visit):
         page.mouse.move(*point, steps=6)
     page.mouse.up()
     page.wait_for_function(f"{N_SELECTED} === {n}")
+    page.wait_for_function(DRAWN_WITH, arg="selected")
 
     page.locator(".iv").scroll_into_view_if_needed()
     page.get_by_role("button", name="select a box").click()

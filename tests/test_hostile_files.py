@@ -204,7 +204,7 @@ def outcome(name, data):
 
 def settle(app) -> None:
     """Run the page again until its image is done, as the browser does."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while any(button.key == "denoise-cancel" for button in app.button) and time.monotonic() < until:
         time.sleep(0.05)
         app.run()

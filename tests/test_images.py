@@ -163,12 +163,12 @@ HOSTILE = {
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_files_give_one_sentence(kind):
     data, words = HOSTILE[kind]
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(ImageError, match=words) as caught:
         decode_image(data, "upload.png")
     message = str(caught.value)
     assert "upload.png" in message and "\n" not in message and len(message) < 400
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_flipped_bits_never_crash():

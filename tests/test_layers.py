@@ -93,7 +93,7 @@ def test_pages_that_show_stored_maps_load_without_heavy_libraries(pattern, tiny_
 from streamlit.testing.v1 import AppTest
 page, root = sys.argv[1:]
 sys.argv = ["app.py", "--artifacts", root]
-app = AppTest.from_file("app.py", default_timeout=60)
+app = AppTest.from_file("app.py", default_timeout=120)
 if page != "app.py":
     app.switch_page(page)
 app.run()

@@ -231,8 +231,9 @@ def test_the_address_holds_what_is_on_the_map_without_a_step_back_for_each_turn_
     hidden = (group + 1) % 3
     page.click(f'.atlas-legend [data-code="{hidden}"]')
     page.wait_for_url("**hidden=*")
+    page.wait_for_url("**view=*")
     page.wait_for_timeout(500)
-    assert "view=" in page.url and page.evaluate("history.length") == steps
+    assert page.evaluate("history.length") == steps
     page.mouse.click(*page.evaluate(f"{MAP}.pixelOf({row})"))
     page.get_by_role("heading", name=f"tiny-{row:05d}").wait_for()
     page.wait_for_url("**galaxy=tiny*")

@@ -21,7 +21,7 @@ from tests.morphology_uploads import fits_bytes, small_net
 
 PAGES = {"morphology": "pages/3_Morphology.py", "denoise": "pages/4_Denoise.py"}
 ODD_NAME = "[click](http://e.com) bad $a$ *b*.png"
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_pages_that_draw_stored_maps_do_not_import_torch_or_umap(tiny_root):
         "import sys; from streamlit.testing.v1 import AppTest\n"
         f"sys.argv = ['app.py', '--artifacts', {str(tiny_root)!r}]\n"
         f"for page in (None, {MAP!r}, {CLUSTERS!r}):\n"
-        f"    app = AppTest.from_file({str(frame.PROJECT / 'app.py')!r}, default_timeout=60)\n"
+        f"    app = AppTest.from_file({str(frame.PROJECT / 'app.py')!r}, default_timeout=120)\n"
         "    app = app.switch_page(page) if page else app\n"
         "    assert not app.run().exception\n"
         "print([name for name in ('torch', 'umap', 'hdbscan', 'openTSNE', 'numba') if name in sys.modules])\n"

@@ -63,9 +63,11 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_files(
     """Ten runs, killed at moments spread over the length of one, each then run to its end."""
     rng, wanted, n_cut_short = np.random.default_rng(), hashes(pipeline_root), 0
     for number in range(10):
-        root = tmp_path / str(number)
+        root, started = tmp_path / str(number), time.perf_counter()
         code = run_apart(nursery, galaxy_folder, root, length_s * (number + rng.random()) / 10)
         n_cut_short += code == -signal.SIGKILL
+        if code == 0:  # the machine is less busy than it was
+            length_s = time.perf_counter() - started
         run(galaxy_folder, root)
         assert hashes(root) == wanted, f"killed in the {number + 1}th tenth"
     assert n_cut_short >= 5  # otherwise nothing was tested

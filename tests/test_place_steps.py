@@ -122,7 +122,7 @@ def shards_of(vectors: np.ndarray) -> list[np.ndarray]:
 def test_killed_while_placing_it_goes_on_where_it_was(tmp_path):
     child = subprocess.Popen([sys.executable, str(Path(__file__).with_name("place_child.py")), str(tmp_path)])
     parts = tmp_path / "parts"
-    for _ in range(3_000):
+    for _ in range(12_000):
         if len(list(parts.glob("map.placing-0*.npz"))) >= 2:
             break
         time.sleep(0.01)

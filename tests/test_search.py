@@ -42,7 +42,7 @@ def page(root):
 
 @pytest.fixture
 def app(tiny_root, drawn):
-    return AppTest.from_function(page, kwargs={"root": str(tiny_root)}, default_timeout=30).run()
+    return AppTest.from_function(page, kwargs={"root": str(tiny_root)}, default_timeout=120).run()
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_nothing_found_is_said(app, drawn):
 
 def test_the_search_by_picture_lies_over_nothing(tiny_root, drawn, monkeypatch):
     monkeypatch.setattr(search, "find_model", lambda model, root: None)
-    app = AppTest.from_function(page, kwargs={"root": str(tiny_root)}, default_timeout=30).run()
+    app = AppTest.from_function(page, kwargs={"root": str(tiny_root)}, default_timeout=120).run()
     assert [part.label for part in app.expander] == ["Search by picture"] and not app.exception
 
 
@@ -162,6 +162,6 @@ def test_one_galaxy(tmp_path):
 def test_a_million_ids_take_a_moment(tiny):
     galaxies = named(tiny, [f"J{i:07d}" for i in range(1_000_000)])
     assert search.find_ids(galaxies, "J0999999").tolist() == [999_999]
-    start = time.process_time()
+    start = time.thread_time()
     assert len(search.find_ids(galaxies, "99999")) == 19
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 1

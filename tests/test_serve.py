@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import urllib.request
 from contextlib import contextmanager, suppress
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, free_port
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
@@ -28,9 +27,7 @@ PATIENCE_S = 120
 @contextmanager
 def served(root, log, cwd=None):
     """`serve.py` on these artifacts, started in a folder: its process and its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, str(PROJECT / "scripts" / "serve.py"), "--port", str(port), "--artifacts", str(root)]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, cwd=cwd)
@@ -78,6 +75,14 @@ def test_a_port_that_there_is_not_is_refused(port):
     command = [sys.executable, str(PROJECT / "scripts" / "serve.py"), "--port", port]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2 and done.stderr.endswith(f"a port is a number from 1 to 65535, not {port}\n")
+
+
+def test_an_address_that_cannot_be_had_is_one_sentence():
+    command = [sys.executable, str(PROJECT / "scripts" / "serve.py"), "--address", "203.0.113.5"]  # another machine's
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("The app cannot answer at 203.0.113.5, port 8501 (")
+    assert done.stderr.endswith("); choose another --address or --port.\n")
 
 
 def test_a_number_of_jobs_that_there_is_not_is_refused_at_the_start(monkeypatch):

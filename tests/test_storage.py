@@ -13,7 +13,7 @@ from tests.s3_store import KEY_ID, SECRET
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = [f"pages/{path.name}" for path in sorted((PROJECT / "pages").glob("[0-9]*.py"))]
-N = 200
+N = 80
 
 
 @pytest.fixture(scope="module")

@@ -149,7 +149,7 @@ def test_a_read_only_folder_can_be_read(path):
         queue = context.Queue()
         child = context.Process(target=in_read_only_folder, args=(folder, queue))
         child.start()
-        counts, known, new = queue.get(timeout=30)
+        counts, known, new = queue.get(timeout=120)
         child.join()
         os.chmod(folder, 0o755)
         assert counts == {"ring": 1}

@@ -34,7 +34,7 @@ def panels(root: str) -> None:
 @pytest.fixture
 def open_panels(broken_root):
     def run() -> AppTest:
-        return AppTest.from_function(panels, default_timeout=30, args=(str(broken_root),)).run()
+        return AppTest.from_function(panels, default_timeout=120, args=(str(broken_root),)).run()
 
     return run
 
@@ -211,7 +211,7 @@ def test_two_browsers_see_each_other_and_undo_their_own(open_panels, path):
 
 
 def work(root: str) -> None:
-    app = AppTest.from_function(panels, default_timeout=30, args=(root,)).run()
+    app = AppTest.from_function(panels, default_timeout=120, args=(root,)).run()
     for _ in range(15):
         press(app, "1")
 

@@ -165,8 +165,8 @@ def test_a_hundred_thousand_galaxies_in_one_action(path):
     ids = [f"galaxy-{i * 7919 % 1000003:08d}" for i in range(100_000)]
     seconds = []
     for tag in ("one", "two", "three"):
-        started = time.process_time()
+        started = time.thread_time()
         assert tags.tag_galaxies(path, tag, ids, "ann").n_changed == 100_000
-        seconds.append(time.process_time() - started)
+        seconds.append(time.thread_time() - started)
     assert min(seconds) < 1
     assert tags.undo(path, "ann").n_changed == 100_000 and tags.count_tags(path) == {"one": 100_000, "two": 100_000}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import shutil
 import signal
@@ -25,7 +24,7 @@ from tests.event_loops import run_apart
 
 pytestmark = pytest.mark.browser
 
-USERS, SECONDS, PATIENCE_S = 3, 20, 120
+USERS, PATIENCE_S = 3, 120
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def visits(root: Path, address: str) -> list[Seen]:
             browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
             page = f"{address}/Galaxy_map?catalog=tiny"
             people = [Visitor(n, browser, page, places, ids, 0.3, PATIENCE_S) for n in range(1, USERS + 1)]
-            seen = await asyncio.gather(*(one.stay(time.monotonic() + SECONDS, whole=True) for one in people))
+            seen = await asyncio.gather(*(one.stay(time.monotonic(), whole=True) for one in people))
             await browser.close()
             return seen
 
@@ -67,10 +66,11 @@ def test_each_visitor_sees_their_own_things_alone(chromium, root, address):
     assert all(one.clicks and one.lassos and one.denoised for one in seen)
 
 
-def frame_file(side: int) -> dict:
-    buffer = io.BytesIO()
-    fits.PrimaryHDU(np.random.default_rng(0).normal(100, 5, (side, side)).astype(np.float32)).writeto(buffer)
-    return {"name": f"field{side}.fits", "mimeType": "application/fits", "buffer": buffer.getvalue()}
+def frame_file(folder: Path, side: int) -> Path:
+    """A frame on disk, where the browser takes it from: what is handed over in memory takes seconds for each 10 MB."""
+    path = folder / f"field{side}.fits"
+    fits.PrimaryHDU(np.random.default_rng(0).normal(100, 5, (side, side)).astype(np.int16)).writeto(path)
+    return path
 
 
 def test_places_are_told_and_the_server_ends_in_order_in_the_middle_of_work(chromium, root, tmp_path, monkeypatch):
@@ -83,10 +83,10 @@ def test_places_are_told_and_the_server_ends_in_order_in_the_middle_of_work(chro
             pages[-1].goto(f"{address}/Denoise")
             pages[-1].wait_for_selector("input[type=file]", state="attached")
             assert pages[-1].get_by_role("link", name="Galaxy map").count() == 1  # the settings are the program's own
-        for page, side in zip(pages, (3000, 300), strict=True):  # the second visitor waits for the first one's frame
-            page.locator("input[type=file]").set_input_files([frame_file(side)])
+        for page, side in zip(pages, (4800, 300), strict=True):  # the second visitor waits for the first one's frame
+            page.locator("input[type=file]").set_input_files(frame_file(tmp_path, side))
             page.wait_for_selector("[data-testid=stProgress]")
-        assert "field300.fits: waiting, next in the queue" in pages[1].inner_text("[data-testid=stProgress]")
+        pages[1].get_by_text("field300.fits: waiting, next in the queue").wait_for()
         _, found = health_of(address)
         assert (found["queue"]["running"], found["queue"]["waiting"], found["queue"]["visitors"]) == (1, 1, 2)
         process.send_signal(signal.SIGTERM)

@@ -63,5 +63,5 @@ def test_a_viewer_that_comes_back_draws_anew_when_its_size_changes(chromium, tmp
         " const draw = v.redraw.bind(v); v.redraw = () => { window.drawn++; draw(); }; }"
     )
     page.evaluate("() => { document.getElementById('viewer').style.width = '300px'; }")
-    page.wait_for_function("() => window.drawn > 0", timeout=10_000)
+    page.wait_for_function("() => window.drawn > 0")
     page.context.close()

@@ -24,7 +24,7 @@ from galaxy_core.vote_tree import QUESTION_OF, place_of, question_sums
 
 SMALL = Config(
     model=MorphologyConfig((8, 16, 16), (1, 1, 1), 8, 8, 32, 32, 0.1),
-    whole=FitConfig(16, 32, 1e-2, warmup_steps=10, average_decay=0.9),
+    whole=FitConfig(16, 32, 1e-2, warmup_steps=10, average_decay=0.9, patience_epochs=99),
 )
 
 
@@ -39,12 +39,21 @@ def with_debiased(catalog):
     return dataclasses.replace(catalog, table=table, answer_columns=tuple(hart_columns()))
 
 
+def drawn_once(source):
+    made = read_catalog(source)
+    return dataclasses.replace(made, load_image=functools.cache(made.load_image))
+
+
 @pytest.fixture(scope="module")
 def catalog():
-    made = read_catalog("synthetic:240")
-    return dataclasses.replace(
-        made, table=made.table.drop(columns="class"), load_image=functools.cache(made.load_image)
-    )
+    made = drawn_once("synthetic:240")
+    return dataclasses.replace(made, table=made.table.drop(columns="class"))
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """Galaxies that the model did not learn from."""
+    return drawn_once("synthetic:300@2")
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +63,8 @@ def folder(catalog, tmp_path_factory):
     return folder
 
 
-def test_debiased_votes_are_judged_by_who_was_asked_as_cast(folder):
-    table = with_debiased(read_catalog("synthetic:300@2"))
+def test_debiased_votes_are_judged_by_who_was_asked_as_cast(folder, judged):
+    table = with_debiased(judged)
     columns = [c for c in table.table if c.endswith(("_weighted_fraction", "_debiased"))]
     table = dataclasses.replace(table, table=table.table.assign(**table.table[columns].fillna(0)))  # as it is released
     rows = np.flatnonzero([split_of(str(key)) == TEST for key in table.split_keys])
@@ -74,13 +83,13 @@ def test_debiased_votes_are_judged_by_who_was_asked_as_cast(folder):
     assert abs(errors["as cast"]["rmse"] - errors["debiased"]["rmse"]) > 1e-4, "or this test tells nothing"
 
 
-def test_both_forms_of_votes_are_learned_and_judged(folder):
+def test_both_forms_of_votes_are_learned_and_judged(folder, judged):
     model = load_model(folder)
     assert set(model.heads) == {"votes", "debiased"} and model.config.debiased
     assert not torch.equal(model.debiased_factors, torch.ones(11))
     record = json.loads((folder / "history.jsonl").read_text().splitlines()[-1])
     assert record["count"] > 0 and record["debiased_cumulative"] > 0 and "debiased_rmse" in record["validation"]
-    scores = evaluate(folder, with_debiased(read_catalog("synthetic:300@2")))
+    scores = evaluate(folder, with_debiased(judged))
     assert scores["votes"]["reading"] == "debiased" and scores["votes_as_cast"]["reading"] == "cast"
     assert scores["votes"]["rmse_of_readings_on_training"] is None, "the table says what it states"
     for part in (scores["votes"], scores["votes_as_cast"]):
@@ -93,7 +102,7 @@ def test_both_forms_of_votes_are_learned_and_judged(folder):
         assert floor["rmse_interval"][0] <= floor["rmse"] <= floor["rmse_interval"][1]
     assert cast["noise_floor"]["rmse"] <= cast["asked_noise_floor"]["rmse"], "where nobody was asked it is none"
     assert 0.5 < cast["noise_variance_of_votes"] < 2
-    unknown = evaluate(folder, read_catalog("synthetic:300@2"))["votes"]
+    unknown = evaluate(folder, judged)["votes"]
     tried = unknown["rmse_of_readings_on_training"]
     assert set(tried) == {"challenge", "cast", "debiased"}
     assert unknown["reading"] == min(tried, key=tried.get)

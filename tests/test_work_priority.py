@@ -15,7 +15,7 @@ from galaxy_core.work_process import Processes
 from galaxy_core.work_queue import WorkQueue
 from galaxy_core.work_tasks import Task
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 PROJECT = Path(__file__).resolve().parents[1]
 
 

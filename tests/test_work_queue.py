@@ -12,7 +12,7 @@ from galaxy_core.errors import ImageError
 from galaxy_core.work_queue import GONE_S, WorkQueue
 from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Limits, Task
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 @dataclass(frozen=True)
@@ -180,8 +180,8 @@ def test_pages_have_wishes_of_their_own_and_places_in_one_queue():
 # ---------------------------------------------------------------- limits
 
 
-def running_at_once(queue: WorkQueue, wishes: dict[str, int]) -> dict[str, int]:
-    """How many jobs of each visitor run at the same time, when each wishes for some that are held."""
+def running_at_once(queue: WorkQueue, n: int, wishes: dict[str, int]) -> dict[str, int]:
+    """How many jobs of each visitor run at the same time, when each wishes for some that are held; ``n`` should."""
     go, started = threading.Event(), {visitor: [threading.Event() for _ in range(n)] for visitor, n in wishes.items()}
     for visitor in started:
         queue.want(visitor, [])  # who comes when all places are taken waits until a job has ended
@@ -189,7 +189,10 @@ def running_at_once(queue: WorkQueue, wishes: dict[str, int]) -> dict[str, int]:
         queue.want(visitor, [held(f"{visitor}{n}", go, event) for n, event in enumerate(events)])
     for visitor, events in started.items():
         assert events[0].wait(PATIENCE_S), f"{visitor} got no place"
-    time.sleep(0.05)
+    end = time.monotonic() + PATIENCE_S
+    while sum(event.is_set() for events in started.values() for event in events) < n and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.05)  # for one too many
     counts = {visitor: sum(event.is_set() for event in events) for visitor, events in started.items()}
     go.set()
     assert all(queue.wait(f"{visitor}{n - 1}", PATIENCE_S) for visitor, n in wishes.items())
@@ -197,11 +200,11 @@ def running_at_once(queue: WorkQueue, wishes: dict[str, int]) -> dict[str, int]:
 
 
 def test_so_many_jobs_run_at_once_and_no_more():
-    assert running_at_once(WorkQueue(Limits(running=3)), {"alone": 6}) == {"alone": 3}
+    assert running_at_once(WorkQueue(Limits(running=3)), 3, {"alone": 6}) == {"alone": 3}
     queue = WorkQueue(Limits(running=3))
     queue.want("looks", [])
-    assert running_at_once(queue, {"busy": 6}) == {"busy": 2}, "a place is left for who only looks so far"
-    assert running_at_once(WorkQueue(Limits(running=3)), {"busy": 6, "other": 6})["other"] >= 1
+    assert running_at_once(queue, 2, {"busy": 6}) == {"busy": 2}, "a place is left for who only looks so far"
+    assert running_at_once(WorkQueue(Limits(running=3)), 3, {"busy": 6, "other": 6})["other"] >= 1
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -209,7 +212,7 @@ def test_one_place_is_never_left_empty_for_others(n):
     assert Limits(running=1).running_each(n) == 1 and Limits().running >= 2
     queue = WorkQueue(Limits(running=1))
     queue.want("looks", [])
-    assert running_at_once(queue, {"busy": n}) == {"busy": 1}
+    assert running_at_once(queue, 1, {"busy": n}) == {"busy": 1}
 
 
 def test_beyond_what_may_wait_jobs_are_refused_and_let_in_later():
