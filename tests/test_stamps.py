@@ -13,6 +13,7 @@ from galaxy_core.masks import foreground
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
 from galaxy_core.models.resnet import GalaxyResNet
 from galaxy_core.recipes import contrastive_denoiser, moco
+from galaxy_core.shape import DESCRIPTORS
 from galaxy_core.splits import TRAIN, VALIDATION, split_of
 from galaxy_core.stamps import Stamps, make_stamps, some_of
 
@@ -91,7 +92,7 @@ seen: list[np.ndarray] = []
 def test_a_model_is_judged_on_galaxies_of_all_catalogs(recipe):
     n = 200
     pixels = np.random.default_rng(0).integers(0, 256, (n, 4, 32, 32), dtype=np.uint8)
-    shapes = np.zeros((n, 12), np.float32)
+    shapes = np.zeros((n, len(DESCRIPTORS)), np.float32)
     stamps = Watched(pixels, np.arange(n), np.array([TRAIN] * 8 + [VALIDATION] * (n - 8)), np.ones(n, bool), shapes)
     if recipe == "moco":
         config = moco.Config(n_validation_max=16)
