@@ -110,7 +110,7 @@ def stored_spaces(manifest: artifacts.Manifest) -> tuple[str, ...]:
         and record.get("fingerprint") == space_fingerprint(*made_of, step.removeprefix("space_"), sampled_of(manifest))
     ]
     map_of = manifest.projections.get("tsne", {})
-    same = manifest.config.get("projections", {}).get("tsne") == {"method": "tsne"}
+    same = manifest.config.get("projections", {}).get("tsne") == {"method": "tsne"} and "kept" not in map_of
     if same and (map_of.get("space"), map_of.get("model")) == (EMBEDDING, manifest.model):
         found.append("tsne_2")
     return tuple(dict.fromkeys(found))

@@ -48,8 +48,9 @@ def make_trust(
             progress("trust", done, len(names))
             arrays, result[name] = make_part(staging, step, name, lambda name=name: measure(name))
             table[f"{name}_trust"] = arrays["trust"]
-        ordered = [f"{name}_{ending}" for name in names for ending in ("x", "y", "trust")]
-        artifacts.write_table(staging.root, staging.name, "projections", table[["galaxy_id", *ordered]])
+        ordered = [f"{name}_{ending}" for name in names for ending in ("x", "y", "trust", "placed")]
+        table = table[["galaxy_id", *(column for column in ordered if column in table)]]
+        artifacts.write_table(staging.root, staging.name, "projections", table)
         finish_step(staging, step, (), result, 0.0)
     progress("trust", len(names), len(names))
     return step

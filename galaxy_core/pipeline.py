@@ -33,6 +33,7 @@ from galaxy_core.image_steps import (
     silent,
 )
 from galaxy_core.layer_steps import make_layers
+from galaxy_core.map_keeping import check_keepable, keep_settings, kept_from
 from galaxy_core.measure_steps import make_anomalies, make_trust
 from galaxy_core.neighbor_steps import make_all_neighbors
 from galaxy_core.pipeline_config import PipelineConfig, keep_added, package_versions
@@ -71,24 +72,31 @@ def run_pipeline(
     config: PipelineConfig | None = None,
     progress: Progress | None = None,
     engine: Engine | None = None,
+    keep_maps: bool = False,
 ) -> PipelineResult:
     """Make ``<root>/<name>``: thumbnails, embedding, neighbours, projections, clusters, anomalies, manifest last.
 
     Killed at any moment, the next call with the same arguments makes only what is missing and ends with the same files.
     What was published under ``name`` before stays readable until then; clusterings that were added to it are made of
     the new galaxies too. Images, neighbours and the places of galaxies that maps and clusterings are not fitted on are
-    made by ``engine``, all else in this process; the files are the same whatever it is.
+    made by ``engine``, all else in this process; the files are the same whatever it is. With ``keep_maps`` galaxies
+    stay where the published maps have them, and those that are new are placed among them
+    (`galaxy_core.map_keeping`); clusterings are made anew.
 
     Raises
     ------
     GalaxyError
-        No image can be decoded, the model or a parameter does not fit, the folder cannot be written, or another process
-        is making the same catalog.
+        No image can be decoded, the model or a parameter does not fit, the folder cannot be written, another process
+        is making the same catalog, or there are no maps to keep, or none that fit what their galaxies look like now.
     """
     config, progress = config or PipelineConfig(), progress or silent
     catalog = limit_catalog(catalog, config.limit, config.seed)
+    drawn = {"limit_seed": config.seed} if config.limit else {}  # which maps drawn again with another do not change
     with open_staging(root, name) as staging:
         config = keep_added(config, staging.manifest)
+        if keep_maps:
+            check_keepable(staging, embedder.name, embedder.fingerprint)
+            config = keep_settings(config, staging.manifest)
         fingerprint = catalog_fingerprint(catalog)
         images = make_images(staging, catalog, fingerprint, embedder, config.images, progress, engine=engine)
         table = make_catalog_table(staging, catalog, images.result["ids_left_out"])
@@ -102,10 +110,10 @@ def run_pipeline(
             linear=catalog.linear,
             pixel_scale_arcsec=catalog.pixel_scale_arcsec,
             report=(*catalog.report.sentences(), *selection_notes(catalog, config.limit, images.result)),
-            config={"models": {embedder.name: describe_embedder(embedder)}},
+            config={"models": {embedder.name: describe_embedder(embedder)}} | drawn,
         )
         steps = [images, *_adopt_other_embeddings(staging, manifest, fingerprint, images.result["ids_left_out"])]
-        return _finish(staging, manifest, table, config, steps, progress, engine=engine)
+        return _finish(staging, manifest, table, config, steps, progress, engine=engine, keep_maps=keep_maps)
 
 
 def rerun_steps(
@@ -118,7 +126,8 @@ def rerun_steps(
 ) -> PipelineResult:
     """Make the maps and clusters of a published catalog again under a changed config; images are not read.
 
-    Only steps that the change affects are done. A map or clustering that was changed, or is in ``asked``, and cannot
+    Only steps that the change affects are done, and maps that were kept while the catalog grew are unless all are made
+    otherwise. A map or clustering that was changed, or is in ``asked``, and cannot
     be made is an error, while the pipeline notes those of its defaults that a small catalog cannot have.
     """
     progress = progress or silent
@@ -135,7 +144,8 @@ def rerun_steps(
             for key in new
             if new[key] != old.get(key)
         }
-        return _finish(staging, manifest, table, config, steps, progress, asked, engine)
+        keep_maps = kept_from(manifest) and (config.seed, config.fit_limit) == (before.seed, before.fit_limit)
+        return _finish(staging, manifest, table, config, steps, progress, asked, engine, bool(keep_maps))
 
 
 def add_clusterings(
@@ -188,7 +198,7 @@ def add_embedding(
     with open_staging(root, name) as staging:
         manifest = artifacts.read_manifest(root, name)
         config = PipelineConfig.from_manifest(manifest.config)
-        catalog = limit_catalog(catalog, config.limit, config.seed)
+        catalog = limit_catalog(catalog, config.limit, manifest.config.get("limit_seed", config.seed))
         fingerprint = catalog_fingerprint(catalog)
         known = manifest.config["steps"]["images"]["result"]
         if known["catalog"] != fingerprint:
@@ -216,7 +226,8 @@ def add_embedding(
                 )
         models = {**manifest.config["models"], embedder.name: described}
         manifest = replace(manifest, config={**manifest.config, "models": models})
-        return _finish(staging, manifest, table, config, steps, progress, engine=engine)
+        keep_maps = bool(kept_from(staging.manifest))
+        return _finish(staging, manifest, table, config, steps, progress, engine=engine, keep_maps=keep_maps)
 
 
 def _finish(
@@ -228,11 +239,12 @@ def _finish(
     progress: Progress,
     asked: Collection[str] = (),
     engine: Engine | None = None,
+    keep_maps: bool = False,
 ) -> PipelineResult:
     """What follows the images, and the folder put in place; ``steps`` embedded, for the manifest's model first."""
     galaxies = read_embedded(staging, manifest, table, config, steps[0].fingerprint)
     neighbors = make_all_neighbors(staging, galaxies, steps, progress, engine)
-    projections = make_projections(staging, galaxies, config, progress, asked, engine)
+    projections = make_projections(staging, galaxies, config, progress, asked, engine, keep_maps)
     trust = make_trust(staging, galaxies, projections, neighbors[0], config.seed, progress)
     clusters = make_clusters(staging, galaxies, config, progress, asked, engine)
     anomalies = make_anomalies(staging, galaxies, neighbors[0], config, progress)

@@ -23,6 +23,7 @@ from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint
 from galaxy_core.clustering import check_params
 from galaxy_core.engine import Engine
 from galaxy_core.image_steps import PIPELINE_VERSION, Progress, read_staged_embedding
+from galaxy_core.map_keeping import KeptMaps, kept_from, published_maps
 from galaxy_core.place_steps import placing, remove_parts
 from galaxy_core.placer import PlaceOthers, place_others
 from galaxy_core.sampling import draw_sample
@@ -102,29 +103,49 @@ def vectors_file(staging: Staging, model: str) -> Path:
 
 
 def make_projections(
-    staging: Staging, galaxies: Embedded, config, progress: Progress, asked=(), engine: Engine | None = None
+    staging: Staging,
+    galaxies: Embedded,
+    config,
+    progress: Progress,
+    asked=(),
+    engine: Engine | None = None,
+    keep: bool = False,
 ) -> Step:
     """Every projection of the config; its record's result is ``{"projections": {...}, "notes": [...]}``.
 
     One that cannot be made is left out with a note, unless its name is in ``asked``. Galaxies that are not fitted on
-    are placed by ``engine``.
+    are placed by ``engine``. With ``keep`` those that are published and asked for as they were are kept
+    (`galaxy_core.map_keeping`), and ``kept`` in the result is the fingerprint of the step that they are of.
     """
     made_of = (galaxies.fingerprint, galaxies.model, config.seed, config.projections, *galaxies.sampled)
-    inputs = fingerprint_of(PIPELINE_VERSION, *made_of)
+    published, before = published_maps(staging.manifest), kept_from(staging.manifest)
+    inputs, kept = fingerprint_of(PIPELINE_VERSION, *made_of, *([before] if keep and before else [])), before
+    if keep and inputs != published.get("fingerprint"):  # else there is nothing new, and nothing to do
+        kept = published["fingerprint"]
+        inputs = fingerprint_of(PIPELINE_VERSION, *made_of, kept)
     step = begin_step(staging, "projections", inputs, ("projections.parquet",))
     classes = classes_of(galaxies.table)
-    names = [n for n, p in config.projections.items() if p["method"] != "lda" or classes is not None or n in asked]
+    columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
+    maps = KeptMaps(staging, galaxies.model, columns["galaxy_id"], galaxies.vectors, config.projections)
+    stay = maps.made if keep and kept else ()
+    may_be = classes is not None
+    names = [n for n, p in config.projections.items() if p["method"] != "lda" or may_be or n in asked or n in stay]
     for name in asked if step.done else ():
         if name in config.projections and name not in step.result["projections"]:
             _project(galaxies, classes, config, name, place_others)  # says why there is none
-    columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
     result: dict = {"projections": {}, "notes": []}
+    if keep and kept and not step.done:
+        result["kept"] = kept
+        maps.check()
     for done, name in enumerate(names if not step.done else ()):
         progress("projections", done, len(names))
         parts, source = staging.work / step.name, vectors_file(staging, galaxies.model)
         place = placing(parts, name, source, progress, engine)
+        make = partial(_project, galaxies, classes, config, name, place)
+        if name in stay:
+            make = partial(maps.place, name, place)
         try:
-            arrays, info = make_part(staging, step, name, partial(_project, galaxies, classes, config, name, place))
+            arrays, info = make_part(staging, step, name, make)
         except VectorError as error:
             if name in asked:
                 raise
@@ -132,6 +153,7 @@ def make_projections(
             continue
         remove_parts(parts, name)
         columns |= {f"{name}_x": arrays["coordinates"][:, 0], f"{name}_y": arrays["coordinates"][:, 1]}
+        columns |= {f"{name}_placed": arrays["placed"]} if "placed" in arrays else {}
         result["projections"][name] = {"space": EMBEDDING, "model": galaxies.model, "seed": config.seed, **info}
     if not step.done:
         artifacts.write_table(staging.root, staging.name, "projections", pd.DataFrame(columns))

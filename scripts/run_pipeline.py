@@ -2,6 +2,7 @@
 
     python scripts/run_pipeline.py folder:data/my_galaxies --name my_galaxies
     python scripts/run_pipeline.py synthetic:2000 --name demo
+    python scripts/run_pipeline.py folder:data/my_galaxies --name my_galaxies --keep-maps    # when galaxies were added
 
 Interrupted or killed, the same command goes on where it stopped. What was made under the same name before stays
 readable until the new one is complete.
@@ -40,11 +41,20 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="use N galaxies drawn at random (all)")
+    parser.add_argument(
+        "--keep-maps",
+        action="store_true",
+        help="leave galaxies where they are on the maps there are, and place those that are new among them",
+    )
     add_engine_options(parser)
     add_fit_limit(parser, DEFAULT_FIT_LIMIT)
     options = parser.parse_args(arguments)
     if min(options.limit, options.seed, options.fit_limit) < 0:
         parser.error("--limit, --seed and --fit-limit cannot be negative")
+    if options.keep_maps and options.limit:
+        parser.error("--keep-maps is for the galaxies there are, but --limit draws other galaxies once there are more")
+    if options.keep_maps and options.recipe:
+        parser.error("--keep-maps needs the model that the maps were made with: give --model, not --recipe")
     return options
 
 
@@ -55,11 +65,13 @@ def run(options: argparse.Namespace, engine: Engine) -> None:
     check_writable(options.artifacts)
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model, load_embedder
+    from galaxy_core.image_steps import limit_catalog
     from galaxy_core.pipeline import PipelineConfig, run_pipeline
     from galaxy_core.train_step import train_model
 
     catalog = read_catalog(options.catalog)
     print(f"{options.catalog}: {'; '.join(catalog.report.sentences())}", flush=True)
+    catalog = limit_catalog(catalog, options.limit, options.seed)  # a model is trained on these, too
     folder = None if options.recipe else find_model(options.model, options.artifacts)
     if options.recipe:
         where = (options.artifacts, options.name, options.seed, options.device)
@@ -69,13 +81,24 @@ def run(options: argparse.Namespace, engine: Engine) -> None:
     embedder = load_embedder(folder, options.device)
     print(f"Model {embedder.name} on {embedder.device} in {embedder.precision}", flush=True)
     config = PipelineConfig(seed=options.seed, limit=options.limit, fit_limit=options.fit_limit)
+    where = (options.artifacts, options.name)
     with Bars() as bars:
-        result = run_pipeline(catalog, embedder, options.artifacts, options.name, config, bars.progress, engine)
+        result = run_pipeline(catalog, embedder, *where, config, bars.progress, engine, options.keep_maps)
     print_made(result)
+    if options.keep_maps:
+        print_kept(result.manifest)
     print_headlines(result.manifest)
     seconds = time.perf_counter() - started
     print(f"This run took {seconds:,.1f} s and {peak_memory_gib():.2f} GiB of memory at its peak.")
     print(f"{'Already complete, unchanged' if result.unchanged else 'Written'}: {result.folder}")
+
+
+def print_kept(manifest) -> None:
+    """A line for each map that was kept: how many it was fitted on, and how many were placed."""
+    for name, projection in manifest.projections.items():
+        if kept := projection.get("kept"):
+            print(f"{name}: kept, fitted on {kept['n_fitted']:,} galaxies; {kept['n_placed']:,} are placed among them")
+    print("Clusterings are not kept: they are made of all galaxies anew whenever these change.")
 
 
 def main() -> int:

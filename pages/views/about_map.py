@@ -51,16 +51,24 @@ def draw_about(galaxies: Galaxies) -> None:
 
 
 def fitted_sentence(galaxies: Galaxies) -> str:
-    """Which maps and clusterings were fitted on a sample, of how many; empty where all were fitted on every galaxy."""
-    manifest, found = galaxies.manifest, {}
+    """Which maps and clusterings were fitted on some galaxies only, and how many; empty where all were on every one."""
+    manifest, found, kept = galaxies.manifest, {}, {}
     for name, made in manifest.projections.items():
-        if n_fitted := made.get("params", {}).get("n_fitted"):
+        if numbers := made.get("kept"):
+            kept.setdefault((numbers["n_fitted"], numbers["n_placed"]), []).append(words.name_of(name))
+        elif n_fitted := made.get("params", {}).get("n_fitted"):
             found.setdefault(n_fitted, []).append(words.name_of(name))
     for name, made in manifest.clusterings.items():
         if n_fitted := made.get("measures", {}).get("n_fitted"):
             found.setdefault(n_fitted, []).append(f"the clustering {words.name_of(name)}")
-    return " ".join(
+    said = [
+        f"Kept as they were while the catalog grew: {', '.join(names)}. They were fitted on"
+        f" {words.count(n_fitted)} that are still here; the other {n_placed:,} were placed among these and moved none."
+        for (n_fitted, n_placed), names in kept.items()
+    ]
+    said += [
         f"Fitted on a stratified sample of {n:,} of the {words.count(len(galaxies))}: {', '.join(names)}."
         " All other galaxies were placed on the finished map and in the finished clusters; they changed neither."
         for n, names in found.items()
-    )
+    ]
+    return " ".join(said)
