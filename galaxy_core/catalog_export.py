@@ -10,6 +10,7 @@ import pandas as pd
 from galaxy_core import artifacts
 from galaxy_core.artifacts import atomic_path
 from galaxy_core.artifacts.streaming import stream_columns
+from galaxy_core.column_notes import notes_in, notes_of, set_notes, with_own_ids
 from galaxy_core.errors import ExportError
 from galaxy_core.exports import FORMATS, WRITERS, export_selection, provenance
 from galaxy_core.hats_export import HatsReport, check_packages, write_hats
@@ -64,7 +65,9 @@ def export_hats(
     """
     check_packages()
     groups = groups_of(root, name, parts, model)
-    return write_hats(lambda: stream_columns(root, name, groups), out, name, partition_rows, report=report)
+    return write_hats(
+        lambda: map(with_own_ids, stream_columns(root, name, groups)), out, name, partition_rows, report=report
+    )
 
 
 def export_table(
@@ -83,10 +86,11 @@ def export_table(
         raise ExportError(f"Embeddings and images go along with hats alone, not with {fmt}; leave them out.")
     if Path(out).is_dir():
         raise ExportError(f"{out} is a folder; name the file to write, as in {Path(out) / name}.{FORMATS[fmt][1]}.")
-    tables = [table.to_pandas() for table in stream_columns(root, name, groups_of(root, name, parts))]
-    frame = pd.concat(tables, ignore_index=True)
+    stream = stream_columns(root, name, groups_of(root, name, parts))
+    tables = [set_notes(table.to_pandas(), notes_in(table.schema)) for table in stream]
+    frame, notes = pd.concat(tables, ignore_index=True), notes_of(tables[0])
     first = [column for column in ("galaxy_id", "ra_deg", "dec_deg") if column in frame]
-    frame = frame[first + [column for column in frame if column not in first]]
+    frame = set_notes(frame[first + [column for column in frame if column not in first]], notes)
     told = provenance(root, artifacts.read_manifest(root, name), len(frame), "all galaxies")
     with atomic_path(Path(out)) as temporary:
         temporary.write_bytes(export_selection(frame, told, fmt))

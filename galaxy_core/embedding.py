@@ -23,6 +23,7 @@ from galaxy_core.catalogs.display import load_display
 from galaxy_core.catalogs.parts import CatalogPart
 from galaxy_core.errors import GalaxyError, ModelError, StorageError
 from galaxy_core.images import as_counts, resize_square
+from galaxy_core.recipes import RECIPES
 
 _REPOSITORY_MODELS = Path(__file__).resolve().parents[1] / "artifacts" / "models"
 
@@ -97,9 +98,10 @@ def find_model(model: str | Path, root: str | Path) -> Path:
     for folder in candidates:
         if (folder / "weights.safetensors").is_file():
             return folder
+    recipe = str(model) if str(model) in RECIPES else DEFAULT_MODEL
     raise ModelError(
         f"There is no model {str(model)!r} under {Path(root) / 'models'}; train one with"
-        f" `python scripts/train.py {DEFAULT_MODEL} LAYOUT:SOURCE`, or name one with --model."
+        f" `python scripts/train.py {recipe} LAYOUT:SOURCE`, or name one with --model."
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pandas as pd
 from galaxy_core import table_formats
 from galaxy_core.artifacts import schemas
 from galaxy_core.artifacts.files import cached_sha256
+from galaxy_core.column_notes import DESCRIPTION, UNIT, notes_of, set_notes, with_own_id
 from galaxy_core.errors import ExportError
 from galaxy_core.table_formats import Column
 
@@ -40,8 +42,9 @@ def export_selection(frame: pd.DataFrame, provenance: Mapping[str, object], fmt:
     Parameters
     ----------
     frame : pandas.DataFrame
-        As made by `selection_table`; any types. What a format cannot hold is written as text; where text is missing
-        every format gets an empty one, and line breaks in it become spaces.
+        As made by `selection_table`; any types. Where `galaxy_core.column_notes` tells how the owner of the table calls
+        the ids, they are there under that name too, as numbers if they were. What a format cannot hold is written as
+        text; where text is missing every format gets an empty one, and line breaks in it become spaces.
     provenance : dict of str to str or int
         Comment lines ``# key: value`` in CSV (``Table.read(..., format="ascii.csv", comment="#")``), key-value metadata
         in Parquet, PARAM elements in VOTable, header cards in FITS.
@@ -63,7 +66,11 @@ def export_selection(frame: pd.DataFrame, provenance: Mapping[str, object], fmt:
         raise ExportError(
             "The table repeats a column name; rename the columns of the catalog and run the pipeline again."
         )
-    columns = [as_column(name, frame.iloc[:, place]) for place, name in enumerate(names)]
+    frame, notes = with_own_id(frame), notes_of(frame)
+    columns = []
+    for place, name in enumerate(map(str, frame.columns)):
+        unit, description = (one_line(notes.get(name, {}).get(key, "")) for key in (UNIT, DESCRIPTION))
+        columns.append(replace(as_column(name, frame.iloc[:, place]), own_unit=unit, description=description))
     written = {str(k): value if isinstance(value, int) else one_line(value) for k, value in provenance.items()}
     return WRITERS[fmt](columns, written)
 
@@ -217,4 +224,4 @@ def selection_table(
     if similarity is not None:
         more["similarity"] = similarity
     added = {(f"atlas_{name}" if name in table else name): values for name, values in more.items()}
-    return pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1)
+    return set_notes(pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1), notes_of(table))

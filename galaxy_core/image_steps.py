@@ -5,8 +5,10 @@ A step whose record carries the same fingerprint is not done again; see `galaxy_
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +25,7 @@ from galaxy_core.embedding import Embedder, ImageSettings, embed_shards, n_shard
 from galaxy_core.engine import Engine, Shard, Tell, check_whole, map_shards
 from galaxy_core.errors import CatalogError, GalaxyError, StorageError
 from galaxy_core.places import Place, place_of
+from galaxy_core.shard_reuse import shard_prints, take_over
 from galaxy_core.splits import split_of
 
 PIPELINE_VERSION = 1  # goes into every fingerprint: raise it when a step gives other results for the same input
@@ -45,16 +48,15 @@ def limit_catalog(catalog: Catalog, limit: int, seed: int) -> Catalog:
 
 
 def catalog_fingerprint(catalog: Catalog) -> str:
-    """Changes with the table, with any file under the catalog's folder, and with the pixels of three of its images."""
+    """Changes with the table, with any file of the catalog or under its folder, and with pixels of three images."""
     table = catalog.table
     digest = [catalog.layout, str(catalog.linear), catalog.field_fraction, [str(column) for column in table.columns]]
     digest.append(fingerprint_of(pd.util.hash_pandas_object(table.astype(str), index=False).tolist()))
     source = place_of(catalog.source)
     if isinstance(source, Place):
         digest.append(fingerprint_of(source.states()))
-    elif source.is_dir():
-        files = ((path.relative_to(source).as_posix(), path.stat()) for path in source.rglob("*") if path.is_file())
-        digest.append(fingerprint_of(sorted((name, status.st_size, status.st_mtime_ns) for name, status in files)))
+    elif source.exists():  # a number of simulated galaxies has no files
+        digest.append(fingerprint_of(_file_states(source)))
     for row in sorted({0, len(catalog) // 2, len(catalog) - 1}):
         try:
             pixels = np.ascontiguousarray(catalog.load_image(row))
@@ -64,6 +66,24 @@ def catalog_fingerprint(catalog: Catalog) -> str:
         except (GalaxyError, OSError, ValueError):
             digest.append("unreadable")
     return fingerprint_of(digest)
+
+
+def _file_states(source: Path) -> list[tuple[str, int, int]]:
+    """Relative path, size and time of every file below a folder, also behind links to folders; or of one file."""
+    paths, seen = [source] if source.is_file() else [], set()
+    for parent, folders, names in os.walk(source, followlinks=True):
+        folders.sort()
+        if (real := os.path.realpath(parent)) in seen:  # a link that points back up the tree
+            folders.clear()
+            continue
+        seen.add(real)
+        paths += [Path(parent, name) for name in names]
+    states = []
+    for path in paths:
+        with suppress(OSError):  # a link to nowhere
+            status = path.stat()
+            states.append((path.relative_to(source).as_posix(), status.st_size, status.st_mtime_ns))
+    return sorted(states)
 
 
 def describe_embedder(embedder: Embedder) -> dict:
@@ -133,7 +153,8 @@ def make_images(
 ) -> Step:
     """Thumbnails and embedding, shard by shard; with another ``name`` the embedding alone.
 
-    The record's result has ``ids_left_out``: galaxies whose image cannot be decoded.
+    Shards that are published and still the same are taken over. The record's result has ``ids_left_out``: galaxies
+    whose image cannot be decoded.
     """
     thumbnails = name == "images"
     model = embedder.name
@@ -146,6 +167,10 @@ def make_images(
         return step
     threads = engine.threads if engine else None
     work = ImageWork(embedder, settings, staging.root.absolute(), staging.name, thumbnails, threads)
+    prints = shard_prints(
+        catalog, settings, PIPELINE_VERSION, embedder.fingerprint, model, asdict(settings), thumbnails
+    )
+    take_over(staging, name, prints, work.files)
     numbers = range(n_shards(total, settings))
     missing = [s for s in numbers if not all((staging.folder / file).is_file() for file in work.files(s))]
     done = total - sum(len(part) for part in shards_of(catalog, settings, missing))
@@ -167,6 +192,7 @@ def make_images(
             f"None of the {total:,} images of {catalog.layout}:{catalog.source} can be decoded; check a few by eye."
         )
     result = {"catalog": fingerprint, "ids_left_out": left_out, "n_tried": total}
+    result |= {"shards": prints} if prints else {}
     return finish_step(staging, step, patterns, result, time.perf_counter() - started)
 
 

@@ -27,9 +27,9 @@ class NeighborWork:
     name: str  # of the step
     k: int
 
-    def part(self, start: int) -> Path:
+    def part(self, start: int, stop: int) -> Path:
         """Where a shard's neighbours lie until all are found."""
-        return self.staging.work / self.name / f"rows-{start:09d}.npz"
+        return self.staging.work / self.name / f"rows-{start:09d}-{stop:09d}.npz"
 
 
 def make_all_neighbors(
@@ -74,7 +74,7 @@ def _find(work: NeighborWork, total: int, progress: Progress, engine: Engine | N
     if work.k == 0:
         return np.empty((total, 0), np.int32), np.empty((total, 0), np.float32)
     rows = list(row_shards(total))
-    missing = [(start, stop) for start, stop in rows if not work.part(start).is_file()]
+    missing = [(start, stop) for start, stop in rows if not work.part(start, stop).is_file()]
     done = total - sum(stop - start for start, stop in missing)
     progress("neighbors", done, total)
     shards = (Shard(f"neighbors of rows {a} to {b - 1}", (a, b), b - a) for a, b in missing)
@@ -87,8 +87,8 @@ def _find(work: NeighborWork, total: int, progress: Progress, engine: Engine | N
     )
     check_whole([outcome for outcome in outcomes if outcome.problem], len(rows))
     parts = []
-    for start, _ in rows:
-        with np.load(work.part(start)) as stored:
+    for start, stop in rows:
+        with np.load(work.part(start, stop)) as stored:
             parts.append((stored["index"], stored["similarity"]))
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
@@ -102,7 +102,7 @@ def write_shard(made: tuple[NeighborWork, np.ndarray], rows: tuple[int, int], te
     """Find the neighbours of a shard's galaxies and put them aside."""
     work, unit = made
     index, similarity = neighbors_of_rows(unit, *rows, work.k)
-    with artifacts.atomic_path(work.part(rows[0])) as temporary, open(temporary, "wb") as handle:
+    with artifacts.atomic_path(work.part(*rows)) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, index=index, similarity=similarity)
 
 

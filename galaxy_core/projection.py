@@ -19,6 +19,7 @@ from galaxy_core.placer import Fitted, PlaceOthers, Placer, fill_in, openers_of,
 from galaxy_core.placing import open_beside, open_discriminants, open_smoothed, open_tsne, saved_trees, without
 from galaxy_core.principal import Transform, fit_pca
 from galaxy_core.smoothing import N_NEIGHBORS, N_STEPS, neighborhood_size, smooth
+from galaxy_core.umap_package import import_umap
 from galaxy_core.vectors import VectorError, check_length, check_vectors, has_class
 
 FEWEST_FOR_NEIGHBORHOODS = 4
@@ -178,9 +179,7 @@ def fit_umap(
         # the spectral start needs more galaxies than dimensions
         "init": "spectral" if len(vectors) > n_components + 2 else "random",
     }
-    import umap
-
-    fitted = umap.UMAP(**params, n_components=n_components, random_state=seed, n_jobs=1)
+    fitted = import_umap().UMAP(**params, n_components=n_components, random_state=seed, n_jobs=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a disconnected graph and a random fall-back of the start are both fine
         coordinates = fitted.fit_transform(vectors)

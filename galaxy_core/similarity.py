@@ -8,10 +8,10 @@ import numpy as np
 
 from galaxy_core.vectors import VectorError, check_vectors
 
-CHUNK_ELEMENTS = 16_000_000
-"""Similarities held at once (64 MB of float32), so memory does not grow with the square of the catalog."""
+BLOCK_ROWS, BLOCK_COLUMNS = 1024, 16_384
+"""Galaxies compared at once, and with how many (64 MB of float32): many on both sides, or memory is waited for."""
 SHARD_ROWS = 8192
-"""Galaxies, at least one block of them, whose neighbours are one unit of work."""
+"""Galaxies whose neighbours are one unit of work."""
 READ_ROWS = 65_536
 """Galaxies whose vectors are looked at together where all are compared with one."""
 
@@ -54,10 +54,9 @@ def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarr
 
 
 def row_shards(n_galaxies: int) -> Iterator[tuple[int, int]]:
-    """Rows of a catalog in pieces of some thousands, for `neighbors_of_rows`: whole blocks of similarities."""
-    size = _block(n_galaxies) * max(1, SHARD_ROWS // _block(n_galaxies))
-    for start in range(0, n_galaxies, size):
-        yield start, min(start + size, n_galaxies)
+    """Rows of a catalog in pieces of some thousands, for `neighbors_of_rows`."""
+    for start in range(0, n_galaxies, SHARD_ROWS):
+        yield start, min(start + SHARD_ROWS, n_galaxies)
 
 
 def neighbors_of_rows(unit: np.ndarray, start: int, stop: int, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,18 +73,35 @@ def neighbors_of_rows(unit: np.ndarray, start: int, stop: int, k: int) -> tuple[
     """
     index = np.empty((stop - start, k), dtype=np.int32)
     similarity = np.empty((stop - start, k), dtype=np.float32)
-    n_rows = _block(len(unit))
-    for first in range(start, stop, n_rows):
-        rows = np.arange(first, min(first + n_rows, stop))
-        cosines = unit[rows] @ unit.T  # (rows, n)
-        np.round(cosines, 6, out=cosines)  # below float32's error two similarities are one, and the row order decides
-        cosines[np.arange(len(rows)), rows] = -np.inf
-        kth_best = -np.partition(-cosines, k - 1, axis=1)[:, k - 1]
-        for row, cosines_of_row, limit in zip(rows, cosines, kth_best, strict=True):
-            candidates = np.flatnonzero(cosines_of_row >= limit)  # in row order, ties at the limit included
-            best = candidates[np.argsort(-cosines_of_row[candidates], kind="stable")[:k]]
-            index[row - start], similarity[row - start] = best, cosines_of_row[best]
+    for first in range(start, stop, BLOCK_ROWS):
+        rows = np.arange(first, min(first + BLOCK_ROWS, stop))
+        best = np.full((len(rows), k), -np.inf, dtype=np.float32), np.zeros((len(rows), k), dtype=np.int64)
+        for begin in range(0, len(unit), BLOCK_COLUMNS):
+            cosines = unit[rows] @ unit[begin : begin + BLOCK_COLUMNS].T
+            np.round(cosines, 6, out=cosines)  # below float32's error two similarities are one: the row order decides
+            own = np.flatnonzero((rows >= begin) & (rows < begin + BLOCK_COLUMNS))
+            cosines[own, rows[own] - begin] = -np.inf
+            best = _better(*best, cosines, begin)
+        similarity[first - start : first - start + len(rows)], index[first - start : first - start + len(rows)] = best
     return index, np.clip(similarity, -1, 1)
+
+
+def _better(values: np.ndarray, columns: np.ndarray, cosines: np.ndarray, begin: int) -> tuple[np.ndarray, np.ndarray]:
+    """The best of each row, (n_rows, k), with what some more columns hold, from number ``begin`` on."""
+    n_rows, k = values.shape
+    limit = values[:, -1:]
+    if begin == 0 and k < cosines.shape[1]:  # nothing is known yet: of the first columns the best alone
+        above = cosines >= np.partition(cosines, -k, axis=1)[:, -k][:, None]
+    else:
+        above = cosines > limit  # of equal ones those before come first
+    rows, found = np.nonzero(above)
+    rows = np.concatenate([np.repeat(np.arange(n_rows), k), rows])
+    columns = np.concatenate([columns.ravel(), found + begin])
+    values = np.concatenate([values.ravel(), cosines[above]])
+    order = np.lexsort((columns, -values, rows))
+    first = np.searchsorted(rows[order], np.arange(n_rows))
+    chosen = order[first[:, None] + np.arange(k)]
+    return values[chosen], columns[chosen]
 
 
 def most_similar(vectors: np.ndarray, row: int, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,8 +143,8 @@ def similarities_to(vectors: np.ndarray, vector: np.ndarray, rows: np.ndarray | 
         if rows is None and isinstance(vectors, np.ndarray):
             part = slice(start, stop)  # not copied
         block = np.asarray(vectors[part], dtype=np.float32)
-        lengths = np.linalg.norm(block, axis=1)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
+            lengths = np.sqrt(np.vecdot(block, block))  # a fifth of the time of np.linalg.norm
             cosines[start:stop] = (block @ vector) / np.where(lengths > 0, lengths, 1)
     return np.clip(np.round(cosines, 6), -1, 1)
 
@@ -143,10 +159,6 @@ def best_of(similarities: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     candidates = known[similarities[known] >= limit]
     rows = candidates[np.argsort(-similarities[candidates], kind="stable")[:k]]
     return rows, similarities[rows]
-
-
-def _block(n_galaxies: int) -> int:
-    return max(1, CHUNK_ELEMENTS // n_galaxies)
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import base64
 import io
 import re
 import unicodedata
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,11 +61,15 @@ class Column:
         bool, int16, int32, int64, float32, float64, or object where each value is a str.
     mask : bool array, shape (n,), or None
         True where there is no value; a missing float is NaN and missing text is empty instead.
+    own_unit, description : str
+        As the table says that the column is from.
     """
 
     name: str
     values: np.ndarray
     mask: np.ndarray | None = None
+    own_unit: str = ""
+    description: str = ""
 
     @property
     def is_text(self) -> bool:
@@ -73,7 +78,9 @@ class Column:
 
     @property
     def unit(self) -> str | None:
-        """What the end of the name says."""
+        """Its own, or else what the end of the name says."""
+        if self.own_unit and self.values.dtype.kind in "fi":
+            return self.own_unit
         return UNITS.get(self.name.rpartition("_")[2]) if self.values.dtype.kind == "f" else None
 
 
@@ -136,21 +143,23 @@ def votable_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]
         kinds.append(kind)
         fields.append(values)
     ids = votable_ids([column.name for column in columns])
-    file = from_table(empty_table(columns, ids))
-    table = file.get_first_table()
-    for field, column, kind, values in zip(table.fields, columns, kinds, fields, strict=True):
-        field.name, field.datatype, field.ucd = column.name, kind, ucd_of(column.name)
-        width = values.dtype.itemsize // (2 if kind == "unicodeChar" else 1)
-        field.arraysize = str(width) if column.is_text else None
-        if column.name in ("ra_deg", "dec_deg"):
-            field.ref = "icrs"
-    file.coordinate_systems.append(tree.CooSys(ID="icrs", system="ICRS"))
-    for key, value in provenance.items():
-        identity = votable_ids([f"provenance_{key}"])[0]
-        kind = {"datatype": "long"} if isinstance(value, int) else {"datatype": "unicodeChar", "arraysize": "*"}
-        table.params.append(tree.Param(file, ID=identity, name=key, value=value, **kind))
     header = io.BytesIO()
-    file.to_xml(header)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of units that the standard does not know, as the table had them
+        file = from_table(empty_table(columns, ids))
+        table = file.get_first_table()
+        for field, column, kind, values in zip(table.fields, columns, kinds, fields, strict=True):
+            field.name, field.datatype, field.ucd = column.name, kind, ucd_of(column.name)
+            width = values.dtype.itemsize // (2 if kind == "unicodeChar" else 1)
+            field.arraysize = str(width) if column.is_text else None
+            if column.name in ("ra_deg", "dec_deg"):
+                field.ref = "icrs"
+        file.coordinate_systems.append(tree.CooSys(ID="icrs", system="ICRS"))
+        for key, value in provenance.items():
+            identity = votable_ids([f"provenance_{key}"])[0]
+            kind = {"datatype": "long"} if isinstance(value, int) else {"datatype": "unicodeChar", "arraysize": "*"}
+            table.params.append(tree.Param(file, ID=identity, name=key, value=value, **kind))
+        file.to_xml(header)
     before, closing, after = header.getvalue().rpartition(b"</TABLE>")
     stream = base64.encodebytes(binary2_rows(columns, fields))
     data = b'<DATA><BINARY2><STREAM encoding="base64">\n' + stream + b"</STREAM></BINARY2></DATA>\n"
@@ -213,8 +222,8 @@ def fits_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]) -
         [fits_column(c, n) for c, n in zip(columns, names, strict=True)], name="SELECTION"
     )
     for place, (column, name) in enumerate(zip(columns, names, strict=True), start=1):
-        if name != column.name:
-            hdu.header[f"TCOMM{place}"] = fits_text(column.name)
+        if said := [column.name] * (name != column.name) + [column.description] * bool(column.description):
+            hdu.header[f"TCOMM{place}"] = fits_text(": ".join(said))
     taken = {keyword for keyword, _ in FITS_CARDS.values()}
     for key, value in provenance.items():
         keyword, comment = FITS_CARDS.get(key) or (fits_keyword(key, taken), fits_text(key))
@@ -241,7 +250,8 @@ def fits_column(column: Column, name: str):
     code = {"i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}[values.dtype.str[1:]]
     null = None if mask is None else int(np.iinfo(values.dtype).min)
     values = values if mask is None else np.where(mask, values.dtype.type(null), values)
-    return fits.Column(name=name, format=code, unit=column.unit, null=null, array=values)
+    unit = column.unit if column.unit and column.unit.isascii() else None
+    return fits.Column(name=name, format=code, unit=unit, null=null, array=values)
 
 
 def fits_names(names: Sequence[str]) -> list[str]:
@@ -286,5 +296,5 @@ def empty_table(columns: Sequence[Column], names: Sequence[str] | None = None):
     names = names or [column.name for column in columns]
     table = Table([np.zeros(0, dtype="U1" if c.is_text else c.values.dtype) for c in columns], names=names)
     for column, name in zip(columns, names, strict=True):
-        table[name].unit = column.unit
+        table[name].unit, table[name].description = column.unit, column.description or None
     return table

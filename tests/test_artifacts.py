@@ -75,6 +75,21 @@ def test_round_trip(tmp_path, name, n):
     assert artifacts.verify(tmp_path, name) == []
 
 
+def test_a_folder_that_was_renamed_or_copied_is_a_catalog_of_its_own(root):
+    """A backup, or what a colleague sent, beside a catalog whose name it had."""
+    (name,) = artifacts.list_catalogs(root)
+    before = artifacts.read_table(root, name, "catalog")
+    (root / name).rename(root / "from Anna")
+    assert artifacts.verify(root, "from Anna") == []
+    write_all(root, name, 20)
+    assert artifacts.read_manifest(root, "from Anna").name == "from Anna"
+    pd.testing.assert_frame_equal(artifacts.read_table(root, "from Anna", "catalog"), before)
+    assert len(artifacts.read_embedding(root, "from Anna", MODEL)[0]) == len(before)
+    damage(root / "from Anna" / "catalog.parquet")
+    with pytest.raises(ArtifactError, match=r"from Anna.catalog\.parquet.*--name 'from Anna'"):
+        artifacts.read_table(root, "from Anna", "catalog")
+
+
 def test_thumbnails_in_any_order_across_parts(root):
     rows = [*np.random.default_rng(0).permutation(150)[:70].tolist(), 0, 0, 149, 74, 75]
     images = artifacts.read_thumbnails(root, "sample", rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +72,7 @@ def test_two_threads_that_write_one_file_do_not_meet(tmp_path):
     def write(letter: str) -> None:
         with atomic_path(path) as temporary:
             temporary.write_text(letter * 10)
-            both.wait(timeout=30)
+            both.wait(timeout=120)
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(write, "ab")) == [None, None]
@@ -157,6 +158,24 @@ def test_one_run_at_a_time(tmp_path):
         pass
     with open_staging(tmp_path, "sample"):
         pass
+
+
+def test_a_file_system_without_locks_is_no_other_run(tmp_path, monkeypatch):
+    """As Lustre is mounted on many clusters."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with open_staging(tmp_path, "sample"):
+        pass
+
+
+def test_a_lock_that_cannot_be_had_is_one_sentence(tmp_path):
+    """As in a shared folder, where it may be another user's."""
+    (tmp_path / ".staging" / "sample.lock").mkdir(parents=True)  # no file that can be opened, for root neither
+    with pytest.raises(ArtifactError, match=r"Cannot write .*sample\.lock .*another --artifacts"):
+        open_staging(tmp_path, "sample").__enter__()
 
 
 def test_mend_command_quotes_what_a_shell_would_split():

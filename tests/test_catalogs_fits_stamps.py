@@ -56,6 +56,20 @@ def test_fits_extensions_without_catalog_or_without_hdu_column(tmp_path):
         read_catalog(f"fits-stamps:{tmp_path}")
 
 
+def test_what_a_galaxy_is_called_is_no_file(tmp_path):
+    for k in (1, 2):
+        fits.writeto(tmp_path / f"{k}.fits", np.full((4, 4), float(k)))
+    put(tmp_path / "catalog.csv", "objid,name\n2,KiDS J0001-02\n1,KiDS J0002-01\n")
+    catalog = read_catalog(f"fits-stamps:{tmp_path}")
+    assert catalog.galaxy_ids.tolist() == ["2", "1"]
+    assert [float(catalog.load_image(k).mean()) for k in range(2)] == [2.0, 1.0]
+    write_stamps(tmp_path / "one/stamps.fits", 2)
+    put(tmp_path / "one/catalog.csv", "objid,name,hdu\n8,KiDS J0001-02,3\n9,KiDS J0002-01,1\n")
+    catalog = read_catalog(f"fits-stamps:{tmp_path / 'one'}")
+    assert catalog.galaxy_ids.tolist() == ["8", "9"]
+    assert [float(catalog.load_image(k).mean()) for k in range(2)] == [1.0, 0.0]
+
+
 def test_names_of_extensions_are_ids_whatever_their_capitals(tmp_path):
     """The names `astropy.io.fits` was given are in capitals in the file, and other rows are not theirs by order."""
     hdus = [fits.ImageHDU(np.full((4, 4), float(k)), name=name) for k, name in enumerate(["ngc1300", "M 51b"], 1)]

@@ -130,8 +130,10 @@ def test_number_of_shards():
 
 
 def test_a_model_that_is_not_there(tmp_path):
-    with pytest.raises(ModelError, match="no model 'nowhere'"):
+    with pytest.raises(ModelError, match=r"no model 'nowhere'.*train\.py contrastive_denoiser LAYOUT"):
         find_model("nowhere", tmp_path)
+    with pytest.raises(ModelError, match=r"no model 'cae'.*train\.py cae LAYOUT"):  # which no other recipe makes
+        find_model("cae", tmp_path)
 
 
 @pytest.fixture(scope="module")

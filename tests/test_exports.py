@@ -180,9 +180,9 @@ def test_a_real_catalog_takes_a_moment(fmt):
     rng, n = np.random.default_rng(0), 26_093
     frame = pd.DataFrame({f"c{i}": rng.random(n) for i in range(20)})
     frame.insert(0, "galaxy_id", [f"gz-{i}" for i in range(n)])
-    start = time.process_time()
+    start = time.thread_time()
     export_selection(frame, PROVENANCE, fmt)
-    assert time.process_time() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def test_where_a_selection_comes_from(tiny_root):

@@ -19,6 +19,7 @@ from galaxy_core.catalog_export import export_hats
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.catalogs.hats_catalog import image_column
 from galaxy_core.catalogs.nested_images import pixels_of
+from galaxy_core.column_notes import notes_of
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.hats_export import MISSING, write_hats
 from galaxy_core.images import encode_png
@@ -115,6 +116,7 @@ def test_a_catalog_that_lsdb_wrote(tmp_path):
     read = read_catalog(f"hats:{tmp_path / 'theirs'}")
     assert len(read) == 19 and read.report.n_rows_without_image == 1
     numbers = [int(key) - 587722981742084144 for key in read.galaxy_ids]
+    assert notes_of(read.table)["galaxy_id"] == {"own_name": "objid", "own_type": "int64"}
     assert sorted(numbers) == [k for k in range(20) if k != 5]
     assert read.table["ra_deg"].tolist() == frame["RA"][numbers].tolist()
     for row in (0, 18):
@@ -129,7 +131,9 @@ def test_without_ids_the_place_is_the_id_and_without_images_it_is_said(tmp_path)
         read_catalog(f"hats:{tmp_path / 'bare'}")
     frame["image"] = [encode_png(np.full((3, 2, 2), 0.5, np.float32))] * 6
     write_hats(stream_of(frame), tmp_path / "pictures", "pictures")
-    ids = read_catalog(f"hats:{tmp_path / 'pictures'}").galaxy_ids
+    read = read_catalog(f"hats:{tmp_path / 'pictures'}")
+    ids = read.galaxy_ids
+    assert "galaxy_id" not in notes_of(read.table)
     assert len(set(ids)) == 6 and sum(key.endswith("-1") for key in ids) == 1
     with pytest.raises(CatalogError, match="no HATS catalog"):
         read_catalog(f"hats:{tmp_path}")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from PIL import Image
 
 from galaxy_core import artifacts, cluster_steps
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.embedding import Embedder
 from galaxy_core.errors import ArtifactError
-from galaxy_core.image_steps import limit_catalog
+from galaxy_core.image_steps import catalog_fingerprint, limit_catalog
 from galaxy_core.pipeline import add_clusterings, add_embedding, remove_clustering, rerun_steps, run_pipeline
 from galaxy_core.vectors import VectorError
 from tests.pipeline_child import CONFIG, EMBEDDER, means, run
@@ -57,6 +59,24 @@ def test_a_changed_image_is_noticed(tmp_path):
     assert not run(images, tmp_path / "root").steps[0].reused
     after = artifacts.read_embedding(tmp_path / "root", "sample", "means")[1]
     assert (before != after).any(axis=1).tolist() == [i == 3 for i in range(12)]
+
+
+def test_changes_behind_a_link_and_in_a_single_file_are_noticed(tmp_path):
+    images = write_images(tmp_path / "images", 12, broken=())
+    (images / "images").rename(tmp_path / "disk")
+    (images / "images").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk/up").symlink_to(images)  # and back up the tree
+    (tmp_path / "disk/gone").symlink_to(tmp_path / "nowhere")
+    before = catalog_fingerprint(read_catalog(f"folder:{images}"))
+    assert catalog_fingerprint(read_catalog(f"folder:{images}")) == before
+    Image.new("RGB", (20, 20), (255, 255, 255)).save(tmp_path / "disk/103.png")  # not one of the three that are read
+    assert catalog_fingerprint(read_catalog(f"folder:{images}")) != before
+    hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(np.full((8, 8), float(k))) for k in range(6))]
+    fits.HDUList(hdus).writeto(tmp_path / "stamps.fits")
+    before = catalog_fingerprint(read_catalog(f"fits-stamps:{tmp_path}/stamps.fits"))
+    hdus[2].data += 1
+    fits.HDUList(hdus).writeto(tmp_path / "stamps.fits", overwrite=True)
+    assert catalog_fingerprint(read_catalog(f"fits-stamps:{tmp_path}/stamps.fits")) != before
 
 
 @pytest.mark.parametrize("relative", ["embedding/means/part-00001.parquet", "clusters.parquet", "manifest.json"])
@@ -198,3 +218,42 @@ def test_what_people_tagged_is_kept(galaxy_folder, pipeline_root, tmp_path):
     artifacts.tags_path(tmp_path, "sample").write_bytes(b"tags")
     run(galaxy_folder, tmp_path, seed=2)
     assert artifacts.tags_path(tmp_path, "sample").read_bytes() == b"tags"
+
+
+def test_galaxies_that_are_still_the_same_are_not_embedded_again(tmp_path):
+    images, root = write_images(tmp_path / "images", 12, broken=(2,)), tmp_path / "root"
+    seen = []
+
+    def counted(some):
+        seen.append(len(some))
+        return means(some)
+
+    def make(folder=images):
+        seen.clear()
+        embedder = Embedder("means", "version 1", 16, 12, counted)
+        made = run_pipeline(read_catalog(f"folder:{folder}"), embedder, root, "sample", CONFIG)
+        vectors = artifacts.read_embedding(root, "sample", "means")
+        assert artifacts.verify(root, "sample") == [] and not made.steps[0].reused
+        return sum(seen), dict(zip(*vectors, strict=True))
+
+    n_embedded, before = make()  # in shards of 8 and 4
+    assert n_embedded == 11
+    table = pd.read_csv(images / "labels.csv", dtype=str)
+    table.assign(z="0.1").to_csv(images / "labels.csv", index=False)
+    assert make()[0] == 0 and artifacts.read_table(root, "sample", "catalog")["z"].tolist() == [0.1] * 11
+    for name in ("200", "201"):
+        Image.new("RGB", (20, 20), (250, 120, 0)).save(images / f"images/{name}.png")
+    pd.concat([table, pd.DataFrame({"galaxy_id": ["200", "201"]})]).to_csv(images / "labels.csv", index=False)
+    n_embedded, after = make()  # of the second shard alone, which grew
+    assert n_embedded == 6 and len(after) == 13 and all((after[name] == before[name]).all() for name in before)
+    table.iloc[8:].to_csv(images / "labels.csv", index=False)
+    assert make()[0] == 4
+    table.to_csv(images / "labels.csv", index=False)
+    assert make()[0] == 7  # the second shard is the first of what was published
+    Image.new("RGB", (20, 20), (0, 0, 250)).save(images / "images/100.png")
+    n_embedded, after = make()
+    assert n_embedded == 7 and [name for name in before if (after[name] != before[name]).any()] == ["100"]
+    embedding = root / "sample/embedding/means/part-00001.parquet"
+    embedding.write_bytes(embedding.read_bytes()[:-1] + b"x")
+    table.assign(z="0.2").to_csv(images / "labels.csv", index=False)
+    assert make()[0] == 4  # what is damaged is made again

@@ -29,8 +29,25 @@ def test_agrees_with_sorting_every_cosine_whatever_the_chunk(monkeypatch):
     assert index.tolist() == neighbors_by_sorting(vectors, 12)
     assert index.dtype == np.int32 and cosines.dtype == np.float32 and index.shape == cosines.shape == (150, 12)
     assert (np.diff(cosines, axis=1) <= 0).all()
-    monkeypatch.setattr(similarity, "CHUNK_ELEMENTS", 1_000)  # strips of six galaxies
-    np.testing.assert_array_equal(nearest_neighbors(vectors, 12)[0], index)
+    for rows, columns in ((7, 11), (150, 13), (1, 150), (64, 200)):  # fewer columns than neighbours, too
+        monkeypatch.setattr(similarity, "BLOCK_ROWS", rows)
+        monkeypatch.setattr(similarity, "BLOCK_COLUMNS", columns)
+        np.testing.assert_array_equal(nearest_neighbors(vectors, 12)[0], index)
+
+
+def test_equal_similarities_are_ordered_by_row_across_blocks(monkeypatch):
+    """Vectors of whole numbers, among them zeros and duplicates: most similarities come several times."""
+    vectors = np.random.default_rng(0).integers(-2, 3, (300, 4)).astype(np.float32)
+    vectors[5:7] = 0
+    lengths = np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)
+    unit = vectors / np.where(lengths > 0, lengths, 1)
+    cosines = np.round(unit @ unit.T, 6)
+    np.fill_diagonal(cosines, -9)
+    monkeypatch.setattr(similarity, "BLOCK_ROWS", 32)
+    monkeypatch.setattr(similarity, "BLOCK_COLUMNS", 50)
+    index, found = nearest_neighbors(vectors, 12)
+    np.testing.assert_array_equal(index, np.argsort(-cosines, axis=1, kind="stable")[:, :12])
+    np.testing.assert_allclose(found, -np.sort(-cosines, axis=1)[:, :12], atol=1e-6)
 
 
 def test_similarity_is_the_cosine_of_the_angle():

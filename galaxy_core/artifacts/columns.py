@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from galaxy_core.artifacts import reading, schemas
 from galaxy_core.artifacts.schemas import Manifest
+from galaxy_core.column_notes import notes_in, set_notes
 from galaxy_core.errors import ArtifactError
 
 KEPT_BYTES = 160 * 2**20
@@ -154,7 +155,7 @@ class Rows:
         place = np.empty(len(rows), np.int64)
         place[order] = np.arange(len(rows))
         found = pa.concat_tables(map(_plain, pieces)).take(pa.array(place)).to_pandas()
-        return found.set_axis(pd.Index(rows), axis=0)
+        return set_notes(found.set_axis(pd.Index(rows), axis=0), notes_in(self.table.file.schema_arrow))
 
 
 def open_columns(root: str | Path, manifest: Manifest, table: str) -> ColumnTable:

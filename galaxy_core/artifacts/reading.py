@@ -19,6 +19,7 @@ from galaxy_core.artifacts.files import cached_sha256, sha256_of_file
 from galaxy_core.artifacts.layer_files import is_layer
 from galaxy_core.artifacts.roots import address_of, shown
 from galaxy_core.artifacts.schemas import Manifest
+from galaxy_core.column_notes import notes_in, set_notes
 from galaxy_core.errors import ArtifactError
 
 
@@ -54,7 +55,7 @@ def read_manifest(root: str | Path, name: str) -> Manifest:
         if not isinstance(version, int) or isinstance(version, bool):
             raise TypeError("schema_version is not a whole number")
         if version <= schemas.SCHEMA_VERSION:
-            manifest = Manifest.from_dict(values)
+            manifest = Manifest.from_dict(values | {"name": name})  # as the folder is called now
     except FileNotFoundError:
         raise ArtifactError(f"{place} is missing; {mend}") from None
     except OSError as error:
@@ -74,10 +75,8 @@ def read_table(root: str | Path, name: str, table: str) -> pd.DataFrame:
 
     The last may be missing, which `has_table` tells beforehand; then this raises `ArtifactError`.
     """
-    frame = _with_fresh_manifest(
-        root, name, lambda manifest: _read(root, manifest, schemas.table_file(table)).to_pandas()
-    )
-    return frame
+    whole = _with_fresh_manifest(root, name, lambda manifest: _read(root, manifest, schemas.table_file(table)))
+    return set_notes(whole.to_pandas(), notes_in(whole.schema))
 
 
 def list_embeddings(root: str | Path, name: str) -> list[str]:

@@ -63,10 +63,10 @@ CATALOG_TYPES = {
     "dec_deg": pa.float64(),
 }
 SUFFIX_TYPES = {
-    "projections": {"_x": pa.float32(), "_y": pa.float32(), "_trust": pa.float32()},
+    "projections": {"_x": pa.float32(), "_y": pa.float32(), "_trust": pa.float32(), "_placed": pa.bool_()},
     "clusters": {"_label": pa.int32(), "_membership": pa.float32(), "_silhouette": pa.float32()},
 }
-OPTIONAL_SUFFIXES = ("_trust",)
+OPTIONAL_SUFFIXES = ("_trust", "_placed")
 COLUMN_TYPES = {
     "catalog": CATALOG_TYPES,
     "anomalies": {name: pa.float32() for name in ("isolation_forest", "neighbor_distance", "anomaly")},
@@ -237,8 +237,10 @@ def mend_command(root: str | Path, name: str, manifest: Manifest | None = None) 
         words += ["--limit", str(config["limit"])]
     if config.get("fit_limit", DEFAULT_FIT_LIMIT) != DEFAULT_FIT_LIMIT:
         words += ["--fit-limit", str(config["fit_limit"])]
-    if manifest and manifest.seed:
-        words += ["--seed", str(manifest.seed)]
+    if manifest and (seed := config.get("limit_seed", manifest.seed)):  # with another, other galaxies would be drawn
+        words += ["--seed", str(seed)]
+    if (config.get("steps", {}).get("projections", {}).get("result") or {}).get("kept"):  # without, they would move
+        words += ["--keep-maps"]
     if Path(root).resolve() != Path(DEFAULT_ROOT).resolve():
         words += ["--artifacts", str(shown(root))]
     return shlex.join(words)

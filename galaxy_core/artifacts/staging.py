@@ -87,7 +87,7 @@ def open_staging(root: str | Path, name: str) -> Iterator[Staging]:
         raise ArtifactError(
             f"Cannot make the folder {staging_root} ({error.strerror}); choose another with --artifacts."
         ) from error
-    with _lock(staging_root / f"{name}.lock", name):
+    with hold_lock(staging_root / f"{name}.lock", f"making the catalog {name}"):
         _recover(root, name)
         _refuse_stranger(root, name)
         for temporary in (staging_root / name).rglob("*.tmp"):
@@ -266,7 +266,7 @@ def _recover(root: Path, name: str) -> None:
 
 
 @contextmanager
-def _lock(path: Path, name: str) -> Iterator[None]:
+def hold_lock(path: Path, doing: str) -> Iterator[None]:
     """Hold a lock file, or say that another process does. The system drops it when the process dies."""
     try:
         import fcntl
@@ -274,14 +274,20 @@ def _lock(path: Path, name: str) -> Iterator[None]:
         yield
         return
     while True:
-        handle = open(path, "w")  # noqa: SIM115 - held open as long as the lock
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = open(path, "w")  # noqa: SIM115 - held open as long as the lock
+        except OSError as error:  # of another user, in a folder that is shared
+            raise ArtifactError(
+                f"Cannot write {path} ({error.strerror}); get the right to write there, or choose another --artifacts."
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             handle.close()
-            raise ArtifactError(
-                f"Another run is making the catalog {name} now; wait for it, or choose another --name."
-            ) from None
+            raise ArtifactError(f"Another run is {doing} now; wait for it, or choose another --name.") from None
+        except OSError:  # a file system without locks, as Lustre may be mounted
+            break
         if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
             break
         handle.close()  # the file was deleted by the run that held it before: try the new one

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from galaxy_core.artifacts import schemas
 from galaxy_core.artifacts.files import atomic_path, sha256_of_file, write_json
+from galaxy_core.column_notes import noted, notes_of
 from galaxy_core.errors import ArtifactError
 
 
@@ -28,7 +29,7 @@ def write_table(root: str | Path, name: str, table: str, frame: pd.DataFrame) ->
     columns = {str(column): _as_arrow(table, str(column), frame[column]) for column in frame.columns}
     if table == "catalog" and "split" in frame and not set(frame["split"]) <= set(schemas.SPLITS):
         raise ArtifactError(f"The catalog table of {name} has a split that is not one of {', '.join(schemas.SPLITS)}.")
-    return _write(root, name, schemas.table_file(table), pa.table(columns))
+    return _write(root, name, schemas.table_file(table), noted(pa.table(columns), notes_of(frame)))
 
 
 def write_embedding(

@@ -15,16 +15,18 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.image_files import (
     FITS_SUFFIXES,
     FileImages,
-    find_images,
+    find_named_images,
     image_ids,
     list_images,
     read_stored,
+    state_of,
     without_suffix,
 )
-from galaxy_core.catalogs.table_files import find_table, read_table
+from galaxy_core.catalogs.table_files import find_table, read_table, unread_tables
 from galaxy_core.catalogs.tables import (
     FILE_COLUMNS,
     ID_COLUMNS,
+    OTHER_ID_COLUMNS,
     clean_text,
     constant_scale,
     find_column,
@@ -77,13 +79,22 @@ class ExtensionImages:
         folder = self.folder.absolute() if isinstance(self.folder, Path) else self.folder
         return ExtensionImages(folder, [self.stamps[row] for row in rows])
 
+    def states(self, rows: Sequence[int]) -> list[str] | None:
+        """Each stamp's place in its file, with the size and time of that; None in a store."""
+        if not isinstance(self.folder, Path):
+            return None
+        stamps = [self.stamps[row] for row in rows]
+        state = {file: state_of(self.folder / file) for file in {stamp.file for stamp in stamps}}
+        return [f"{stamp.file} {stamp.start} {stamp.n_bytes} {state[stamp.file]}" for stamp in stamps]
+
 
 def read(root: Path | str) -> Catalog:
     """Read FITS stamps.
 
-    ``catalog.csv`` (or ``.fits``, ``.vot``, ``.parquet``) names the galaxies by an id column (galaxy_id, IDENT, ...)
-    and their stamps by an ``hdu`` column (extensions of ``stamps.fits``, or of the file its file column names), else by
-    a file column or the id. Without a catalog, every file is a galaxy, or every extension where there is one file.
+    ``catalog.csv`` (or ``.ecsv``, ``.fits``, ``.vot``, ``.parquet``, ``.tbl``) names the galaxies by an id column
+    (galaxy_id, IDENT, ...) and their stamps by an ``hdu`` column (extensions of ``stamps.fits``, or of the file its
+    file column names), else by a file column or the id. Without a catalog, every file is a galaxy, or every extension
+    where there is one file.
 
     Parameters
     ----------
@@ -100,9 +111,10 @@ def read(root: Path | str) -> Catalog:
         raise CatalogError(f"No FITS file in {folder}; stamps are read from .fits, .fits.gz and .fits.fz files.")
     catalog_file = find_table(folder, TABLES, names[0] if len(names) == 1 else "")
     names = [name for name in names if catalog_file is None or name != catalog_file.name]
-    table, notes = read_table(catalog_file) if catalog_file else (None, [])
+    table, notes = read_table(catalog_file) if catalog_file else (None, unread_tables(folder, TABLES[0]))
     columns = [] if table is None else table.columns
-    if find_column(columns, HDU_COLUMNS) or (len(names) == 1 and not find_column(columns, FILE_COLUMNS)):
+    of_files = None if table is None else find_named_images(table, FILE_COLUMNS, names)
+    if find_column(columns, HDU_COLUMNS) or (len(names) == 1 and of_files is None):
         table, report, load_image = _from_extensions(folder, table, names, notes)
     else:
         table, images, report = _from_files(table, names, notes)
@@ -130,11 +142,14 @@ def _files_of(root: Path | str) -> tuple[Path | Place, list[str]]:
 def _from_files(table: pd.DataFrame | None, names: list[str], notes: list[str]):
     own_ids = pd.Series(image_ids(names))
     if table is None:
-        return select_rows(pd.DataFrame(index=own_ids.index), own_ids, pd.Series(names, dtype=object), names)
+        return select_rows(pd.DataFrame(index=own_ids.index), own_ids, pd.Series(names, dtype=object), names, notes)
     id_column, file_column = find_column(table.columns, ID_COLUMNS), find_column(table.columns, FILE_COLUMNS)
     if id_column is None and file_column is None:
+        id_column = find_column(table.columns, OTHER_ID_COLUMNS)
+    if id_column is None and file_column is None:
         raise CatalogError("The catalog has no column that names the stamps; call it galaxy_id or file.")
-    images = find_images(clean_text(table[file_column or id_column]), names)
+    found = find_named_images(table, (*FILE_COLUMNS, *ID_COLUMNS, *OTHER_ID_COLUMNS), names)
+    images = found[1] if found else pd.Series(index=table.index, dtype=object)
     if id_column is None:
         ids = images.map(dict(zip(names, own_ids, strict=True)), na_action="ignore")
         ids = ids.fillna(clean_text(table[file_column]))
@@ -145,9 +160,9 @@ def _from_files(table: pd.DataFrame | None, names: list[str], notes: list[str]):
 
 def _from_extensions(folder: Path | Place, table: pd.DataFrame | None, names: list[str], notes: list[str]):
     files = None  # of each row; None where there is only one
-    file_column = None if table is None else find_column(table.columns, ("gal_filename", *FILE_COLUMNS))
-    if file_column is not None:
-        files = find_images(clean_text(table[file_column]), names)
+    of_files = None if table is None else find_named_images(table, ("gal_filename", *FILE_COLUMNS), names)
+    if of_files is not None:
+        files = of_files[1]
         wanted = sorted(files.dropna().unique())
     else:
         wanted = [name for name in names if len(names) == 1 or without_suffix(name) == "stamps"]

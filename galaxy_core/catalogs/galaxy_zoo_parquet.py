@@ -138,7 +138,7 @@ def _ids(table: pd.DataFrame) -> pd.Series:
         return pd.Series([f"{row:06d}" for row in table.index], index=table.index)
     names = clean_text(table[file_column])
     unique = sorted(names.dropna().unique())
-    return names.map(dict(zip(unique, image_ids(unique), strict=True)))
+    return names.map(dict(zip(unique, image_ids(unique), strict=True))).rename(None)
 
 
 def _files_of(table: pd.DataFrame, names: list[str], file: Path | Place) -> pd.Series:

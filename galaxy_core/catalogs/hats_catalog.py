@@ -141,6 +141,6 @@ def _ids(table: pd.DataFrame) -> pd.Series:
         return clean_text(table[column])
     if INDEX_COLUMN not in table:
         return pd.Series([f"{row:06d}" for row in range(len(table))], index=table.index)
-    text = table[INDEX_COLUMN].astype("str")
+    text = table[INDEX_COLUMN].astype("str").rename(None)
     repeats = table.groupby(INDEX_COLUMN).cumcount()
     return text.where(repeats == 0, text + "-" + repeats.astype("str"))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxy_core.catalogs.tables import clean_text, find_column
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.image_limits import MAX_BYTES, shown_name
 from galaxy_core.images import AstroImage, decode_image, read_image
@@ -53,6 +54,21 @@ class FileImages:
         """The images of some rows, for another process."""
         folder = self.folder.absolute() if isinstance(self.folder, Path) else self.folder
         return FileImages(folder, [self.names[row] for row in rows], self.linear)
+
+    def states(self, rows: Sequence[int]) -> list[str] | None:
+        """Name, size and time of each file; None in a store, which is asked for all at once and not file by file."""
+        if not isinstance(self.folder, Path):
+            return None
+        return [f"{self.linear} {self.names[row]} {state_of(self.folder / self.names[row])}" for row in rows]
+
+
+def state_of(path: Path) -> str:
+    """A text that changes when a file does."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def pixels_as(linear: bool, image: AstroImage, name: str) -> np.ndarray:
@@ -199,6 +215,21 @@ def find_images(keys: pd.Series, names: Sequence[str]) -> pd.Series:
         return None
 
     return pd.Series([find(key) for key in keys], index=keys.index, dtype=object)
+
+
+def find_named_images(
+    table: pd.DataFrame, columns: Sequence[str], names: Sequence[str]
+) -> tuple[str, pd.Series] | None:
+    """The first of these columns that names any image, and the image of each row by it; None where none does.
+
+    A column called ``name`` or ``image`` may hold what a galaxy is called, or a link to a picture, and ``id`` a number.
+    """
+    spelled = [find_column(table.columns, (column,)) for column in columns]
+    for column in dict.fromkeys(column for column in spelled if column is not None):
+        images = find_images(clean_text(table[column]), names)
+        if images.notna().any():
+            return column, images
+    return None
 
 
 def _by_end(paths: Iterable[tuple[str, str]]) -> dict[str, tuple[str, bool]]:

@@ -8,11 +8,19 @@ from pathlib import Path
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.catalogs.image_files import FITS_SUFFIXES, FileImages, find_images, image_ids, list_images, readable
-from galaxy_core.catalogs.table_files import find_table, read_table
+from galaxy_core.catalogs.image_files import (
+    FITS_SUFFIXES,
+    FileImages,
+    find_named_images,
+    image_ids,
+    list_images,
+    readable,
+)
+from galaxy_core.catalogs.table_files import find_table, read_table, unread_tables
 from galaxy_core.catalogs.tables import (
     FILE_COLUMNS,
     ID_COLUMNS,
+    OTHER_ID_COLUMNS,
     clean_text,
     constant_scale,
     find_column,
@@ -32,9 +40,9 @@ NOT_CLASSES = {"", "image", "images", "train", "training", "test", "val", "valid
 def read(root: Path | str) -> Catalog:
     """Read a folder of images.
 
-    With a ``labels.csv`` (or ``.fits``, ``.vot``, ``.parquet``), its id column (galaxy_id, GalaxyID, objid, file, ...)
-    names the images, and its class column is called class, class5 or label. Without one, ``galaxy_id`` is the file name
-    and the class is the subfolder, where there are several.
+    With a ``labels.csv`` (or ``.ecsv``, ``.fits``, ``.vot``, ``.parquet``, ``.tbl``), its file column or id column
+    (galaxy_id, GalaxyID, objid, file, ...) names the images, and its class column is called class, class5 or label.
+    Without one, ``galaxy_id`` is the file name and the class is the subfolder, where there are several.
 
     Parameters
     ----------
@@ -52,7 +60,8 @@ def read(root: Path | str) -> Catalog:
         raise CatalogError(
             f"No image in {folder}; put JPEG, PNG, TIFF, WebP or FITS files there, in subfolders if you like."
         )
-    table, images, report = _from_labels(labels, names) if labels else _from_files(names)
+    unread = [] if labels else unread_tables(folder, "labels")
+    table, images, report = _from_labels(labels, names) if labels else _from_files(names, unread)
     linear = _mostly_linear(FileImages(folder, images))
     return Catalog(
         table=table,
@@ -83,26 +92,26 @@ def _from_labels(labels: Path | Place, names: list[str]):
     id_column = find_column(table.columns, ID_COLUMNS)
     file_column = find_column(table.columns, FILE_COLUMNS)
     if id_column is None and file_column is None:
+        id_column = find_column(table.columns, OTHER_ID_COLUMNS)
+    if id_column is None and file_column is None:
         raise CatalogError(
             f"{labels} has no column that names the galaxies (it has {', '.join(map(str, table.columns[:8]))}); "
             "call that column galaxy_id or file."
         )
-    images = find_images(clean_text(table[file_column or id_column]), names)
+    found = find_named_images(table, (*FILE_COLUMNS, *ID_COLUMNS, *OTHER_ID_COLUMNS), names)
+    images = found[1] if found else pd.Series(index=table.index, dtype=object)
     if id_column is not None:
-        ids = clean_text(table[id_column])
-        if file_column is not None and images.isna().all():  # "image" or "name" was something else than a file
-            images = find_images(ids, names)
-        table = table.drop(columns=id_column)
+        ids = clean_text(table.pop(id_column))
     else:
         named = dict(zip(names, image_ids(names), strict=True))
         ids = images.map(named, na_action="ignore").fillna(clean_text(table[file_column]))
     return select_rows(table, ids, images, names, notes)
 
 
-def _from_files(names: list[str]):
+def _from_files(names: list[str], notes: list[str]):
     table = pd.DataFrame(index=range(len(names)))
     parents = [readable(name.rpartition("/")[0].rpartition("/")[2]) for name in names]
     classes = [parent if parent.lower() not in NOT_CLASSES else None for parent in parents]
     if len({name for name in classes if name}) > 1:
         table["class"] = pd.array(classes, dtype="str")
-    return select_rows(table, pd.Series(image_ids(names)), pd.Series(names, dtype=object), names)
+    return select_rows(table, pd.Series(image_ids(names)), pd.Series(names, dtype=object), names, notes)

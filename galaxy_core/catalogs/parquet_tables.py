@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galaxy_core.catalogs.tables import ID_COLUMNS, find_column
+from galaxy_core.column_notes import TYPE, Notes, noted, notes_by_astropy, notes_in, set_notes
 from galaxy_core.places import Place, ranged
 
 COUNTED = "__row__"
@@ -38,6 +39,7 @@ def read_flat(path: Path | Place) -> pa.Table:
     # one file, not a dataset: the names of folders such as Norder= are no columns
     with pq.ParquetFile(ranged(path)) as file:
         table = file.read(columns=flat_columns(_schema_of(file)))
+        said = notes_in(table.schema) | notes_by_astropy(file.schema_arrow)
     for place, name in enumerate(table.column_names):
         if _is_bytes(table.schema.field(name).type):
             table = table.set_column(place, name, table.column(name).cast(pa.string()))
@@ -46,7 +48,7 @@ def read_flat(path: Path | Place) -> pa.Table:
         if masked != name and masked in table.column_names and pa.types.is_boolean(table.schema.field(name).type):
             values = pc.if_else(table.column(name), None, table.column(masked))
             table = table.set_column(table.column_names.index(masked), masked, values).drop_columns(name)
-    return table
+    return noted(table, said)
 
 
 def flat_columns(schema: pa.Schema) -> list[str]:
@@ -82,7 +84,8 @@ def joined_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Ids that are whole numbers stay whole: 18 digits and a null would otherwise pass through float64. So would other
-        long numbers with gaps, which become text as well.
+        long numbers with gaps, which become text as well. `galaxy_core.column_notes` of it has what the parts say, and
+        the types they have.
     """
     # Arrow forgets how many rows a table has that is left without columns
     counted = [_plain(part.append_column(COUNTED, pa.nulls(len(part)))) for part in parts]
@@ -90,7 +93,15 @@ def joined_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     for place, column in enumerate(table.schema):
         if _would_be_rounded(table.column(place)):
             table = table.set_column(place, column.name, table.column(place).cast(pa.string()))
-    return table.to_pandas().drop(columns=COUNTED)
+    return set_notes(table.to_pandas().drop(columns=COUNTED), _notes_of(parts))
+
+
+def _notes_of(parts: Sequence[pa.Table]) -> Notes:
+    found: Notes = {}
+    for part in reversed(parts):  # the first of them counts
+        said = notes_in(part.schema)
+        found |= {field.name: said.get(field.name, {}) | {TYPE: str(field.type)} for field in part.schema}
+    return found
 
 
 def _plain(table: pa.Table) -> pa.Table:

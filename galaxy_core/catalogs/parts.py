@@ -22,6 +22,10 @@ class SomeImages:
     def __call__(self, i: int) -> np.ndarray:
         return self.load_image(int(self.rows[i]))
 
+    def states(self, rows: np.ndarray) -> list[str] | None:
+        """See `states_of`."""
+        return states_of(self.load_image, self.rows[rows])
+
     def take(self, rows: Sequence[int]) -> LoadImage:
         """The images of some rows of these."""
         return take_images(self.load_image, self.rows[rows])
@@ -30,6 +34,11 @@ class SomeImages:
 def take_images(load_image: LoadImage, rows: np.ndarray) -> LoadImage:
     """``load_image`` of some rows; one that names a file a row keeps no more than the names of these."""
     return load_image.take(rows) if hasattr(load_image, "take") else SomeImages(load_image, rows)
+
+
+def states_of(load_image: LoadImage, rows: np.ndarray) -> list[str] | None:
+    """A text for the image of each row that changes when its file does; None where images do not tell."""
+    return load_image.states(rows) if hasattr(load_image, "states") else None
 
 
 @dataclass(frozen=True)

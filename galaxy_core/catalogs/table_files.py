@@ -1,4 +1,4 @@
-"""The table beside images: CSV, or what astronomers' programs write: FITS, VOTable and Parquet."""
+"""The table beside images: CSV, or what astronomers' programs write: ECSV, FITS, VOTable, Parquet and IPAC."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_core.catalogs.tables import read_csv, strip_names
+from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, degrees_in
+from galaxy_core.catalogs.tables import find_column, read_csv, strip_names
+from galaxy_core.column_notes import DESCRIPTION, UNIT, Notes, noted, notes_of
 from galaxy_core.errors import CatalogError, GalaxyError
+from galaxy_core.image_limits import shown_name
 from galaxy_core.places import Place
 
 CSV = (".csv", ".csv.gz")
-ENDINGS = (*CSV, ".fits", ".vot", ".parquet")
+ENDINGS = (*CSV, ".ecsv", ".fits", ".vot", ".parquet", ".tbl")
+OTHER_ENDINGS = (".votable", ".xml", ".tsv", ".tex", ".dat")  # of tables that nobody reads here
+ECSV_HEAD = b"# %ECSV"
+MOST_NAMED = 5
 
 
 def find_table(folder: Path | Place, stems: Sequence[str], images: str = "") -> Path | Place | None:
@@ -24,21 +30,43 @@ def find_table(folder: Path | Place, stems: Sequence[str], images: str = "") -> 
     return next((folder / name for name in names if name != images and (folder / name).is_file()), None)
 
 
+def unread_tables(folder: Path | Place, stem: str) -> list[str]:
+    """A sentence on tables in a folder that are not read because of what they are called; none where there are none."""
+    names = [item.name for item in folder.iterdir()] if isinstance(folder, Path) else dict(folder.children())
+    endings = (*(ending for ending in ENDINGS if ending != ".fits"), *OTHER_ENDINGS)
+    found = sorted(name for name in names if name.lower().endswith(endings) and not name.startswith("."))
+    forms = f"{', '.join(ENDINGS[1:-1])} or {ENDINGS[-1]}"
+    return [f"{_named(found)} not read: only a table called {stem}{ENDINGS[0]}, {forms} is"] if found else []
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(shown_name(name) for name in names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+    return f"{shown} {'was' if len(names) == 1 else 'were'}"
+
+
 def read_table(path: Path | Place) -> tuple[pd.DataFrame, list[str]]:
-    """A table with ids as text, and sentences on what could not be read; columns of arrays are left out.
+    """A table with ids as text, and sentences on what could not be read, such as columns of arrays.
 
     Raises
     ------
     CatalogError
     """
-    if path.name.endswith(CSV):
+    if path.name.endswith(CSV) and not _is_ecsv(path):
         return read_csv(path)
     # imported here, since a table in CSV takes neither pyarrow nor astropy
-    from galaxy_core.catalogs.parquet_tables import joined_frame, read_flat
+    from galaxy_core.catalogs.parquet_tables import MASK, joined_frame, read_flat, read_schema
 
     try:
-        part = read_flat(path) if path.suffix == ".parquet" else _read_astropy(path)
-        return strip_names(joined_frame([part])), []
+        if path.suffix == ".parquet":
+            part = read_flat(path)
+            arrays = [field.name for field in read_schema(path) if field.name not in part.column_names]
+            arrays = [name for name in arrays if not name.endswith(MASK)]
+        else:
+            part, arrays = _read_astropy(path)
+        notes = [f"{_named(arrays)} left out: a column holds one value for each galaxy, no array"] if arrays else []
+        table = joined_frame([part])
+        _to_degrees(table)
+        return strip_names(table), notes
     except GalaxyError:
         raise
     except Exception as error:  # of these calls: pyarrow, astropy and the reader of XML each raise their own
@@ -46,18 +74,83 @@ def read_table(path: Path | Place) -> tuple[pd.DataFrame, list[str]]:
         raise CatalogError(f"Cannot read {path} as a table ({reason}); check that the file is complete.") from error
 
 
+def _is_ecsv(path: Path | Place) -> bool:
+    try:
+        if not isinstance(path, Path):
+            return path.read_bytes(0, len(ECSV_HEAD)) == ECSV_HEAD
+        with path.open("rb") as file:
+            return file.read(len(ECSV_HEAD)) == ECSV_HEAD
+    except OSError:
+        return False  # whoever reads it says why
+
+
 def _read_astropy(path: Path | Place):
-    """The first table of a FITS or VOTable file, as a `pyarrow.Table`; what is masked is null."""
+    """The first table of a FITS, VOTable, ECSV or IPAC file, as a `pyarrow.Table`, and names of columns of arrays.
+
+    What is masked is null.
+    """
     import pyarrow as pa
     from astropy.table import Table
 
-    form = {"format": "fits"} if path.suffix == ".fits" else {"format": "votable", "use_names_over_ids": True}
+    forms = {".vot": {"format": "votable", "use_names_over_ids": True}, ".ecsv": {"format": "ascii.ecsv"}}
+    forms[".tbl"] = {"format": "ascii.ipac"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units that no standard knows, and of more tables in the file
-        table = Table.read(io.BytesIO(path.read_bytes()), **form)
+        data = path.read_bytes()
+        form = {"format": "fits", "hdu": _table_in(data)} if path.suffix == ".fits" else forms.get(path.suffix)
+        table = Table.read(io.BytesIO(data), **(form or forms[".ecsv"]))
+        said = _notes_of(table)
+        _unfold(table)
         table.convert_bytestring_to_unicode()
         flat = [name for name in table.colnames if table[name].ndim == 1 and not _holds_arrays(table[name])]
-        return pa.Table.from_pandas(table[flat].to_pandas(index=False), preserve_index=False)
+        part = pa.Table.from_pandas(table[flat].to_pandas(index=False), preserve_index=False)
+        return noted(part, said), [name for name in table.colnames if name not in flat]
+
+
+def _notes_of(table) -> Notes:
+    """Units and descriptions of columns of an `astropy.table.Table`; TOPCAT leaves the latter in cards of FITS."""
+    said = {}
+    for place, column in enumerate(table.itercols(), start=1):
+        about = column.info.description or table.meta.get(f"TCOMM{place}", "")
+        said[column.info.name] = {UNIT: str(column.info.unit or ""), DESCRIPTION: str(about).strip()}
+    return said
+
+
+def _table_in(data: bytes) -> int | None:
+    """Number of the first table of a FITS file that is of objects; SExtractor puts headers of images before it."""
+    from astropy.io import fits
+
+    with fits.open(io.BytesIO(data)) as hdus:
+        tables = [k for k, hdu in enumerate(hdus) if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+        return next((k for k in tables if hdus[k].name != "LDAC_IMHEAD"), None)
+
+
+def _to_degrees(table: pd.DataFrame) -> None:
+    """Positions that the file gives in hours or radians as degrees, as if it had given them so."""
+    from astropy.units import Unit
+
+    for spellings in (RA_COLUMNS, DEC_COLUMNS):
+        name = find_column(table.columns, spellings)
+        unit = notes_of(table).get(name, {}).get(UNIT)
+        if unit and pd.api.types.is_numeric_dtype(table[name]):
+            scale = degrees_in(Unit(unit, parse_strict="silent"), spellings is RA_COLUMNS)
+            if scale != 1:
+                table[name] = table[name].astype("float64") * scale
+
+
+def _unfold(table) -> None:
+    """Columns of coordinates as two of degrees, of times as dates; the first, as of photutils, are the positions."""
+    from astropy.coordinates import SkyCoord
+    from astropy.time import Time
+
+    known = find_column(table.colnames, RA_COLUMNS)
+    for name in [name for name in table.colnames if isinstance(table[name], SkyCoord) and table[name].ndim == 1]:
+        place, before = table[name].icrs, "" if known is None else f"{name}_"
+        table[f"{before}ra_deg"], table[f"{before}dec_deg"] = place.ra.deg, place.dec.deg
+        table.remove_column(name)
+        known = name
+    for name in [name for name in table.colnames if isinstance(table[name], Time)]:
+        table[name] = table[name].datetime64
 
 
 def _holds_arrays(column) -> bool:

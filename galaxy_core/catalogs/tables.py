@@ -18,20 +18,23 @@ from pathlib import Path
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import ReadReport
+from galaxy_core.catalogs.missing import without_sentinels
+from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, degrees_of
+from galaxy_core.column_notes import notes_of, own_id, set_notes
 from galaxy_core.errors import CatalogError
 from galaxy_core.places import Place, place_of
 
 ID_COLUMNS = ("galaxy_id", "galaxyid", "id_str", "id", "objid", "dr7objid", "object_id", "iauname", "ident", "asset_id")
+OTHER_ID_COLUMNS = ("number", "source_id", "sourceid", "objectid", "coadd_object_id", "targetid")  # for want of those
 FILE_COLUMNS = ("file", "filename", "file_loc", "file_name", "path", "image", "image_id", "name")
 CLASS_COLUMNS = ("class", "class5", "label")
 GROUP_COLUMNS = ("split_group", "source_frame")
-RA_COLUMNS = ("ra_deg", "ra", "ra_icrs", "_raj2000", "raj2000", "radeg", "alpha_j2000", "right_ascension")
-DEC_COLUMNS = ("dec_deg", "dec", "decl", "de_icrs", "_dej2000", "dej2000", "dedeg", "delta_j2000", "declination")
 TEXT_COLUMNS = (*ID_COLUMNS, *FILE_COLUMNS, *CLASS_COLUMNS, *GROUP_COLUMNS)
 ITS_OWN_COLUMNS = ("galaxy_id", "ra_deg", "dec_deg", "class", "split_group")
+MOST_CLASSES = 100  # that are believed of any number of galaxies
 HEAD_BYTES = 65536  # of a table, to see how it is written
 SPACES = r"\s+"
-RULE = r"[-,;\s]+"
+RULE = r"[-,;|+:\s]+"
 FRACTION = re.compile(r'(?:^|;)[\s"]*[-+]?\d+([.,])\d+[\s"]*(?=;|$)')
 WHOLE = r"\s*[-+]?\d+\s*"
 
@@ -103,6 +106,9 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
             f"The lines of {path} have more fields than its first line has names; name every column, and put text with "
             "commas in quotes."
         )
+    if form["sep"] == "|":  # there may be one before the first and behind the last column
+        table = table[[name for name in table if not name.startswith("Unnamed: ")]]
+        table = table.apply(lambda column: column.str.strip() if column.dtype == "str" else column)
     skipped = sum(message.count("Skipping line") for message in said)
     if skipped:
         notes.append(f"{skipped:,} lines of {path.name} have too many fields and were left out")
@@ -114,8 +120,8 @@ def csv_form(path: Path | Place, data: bytes | None = None) -> dict:
 
     Lines that begin with ``#`` may come before the names, as in exports of the app; where no line of names follows, the
     last of them is it, as astropy and TOPCAT write. Names apart by semicolons (with decimal commas, as spreadsheets
-    write in half of Europe), tabs or spaces are as good as by commas, and UTF-16 is as good as UTF-8. Units with a rule
-    below them, as VizieR has between names and rows, are left out.
+    write in half of Europe), tabs, bars (as psql and Markdown have them) or spaces are as good as by commas, and UTF-16
+    is as good as UTF-8. Units with a rule below them, as VizieR has between names and rows, are left out.
 
     Parameters
     ----------
@@ -127,7 +133,7 @@ def csv_form(path: Path | Place, data: bytes | None = None) -> dict:
         head = (gzip.GzipFile(fileobj=file) if packed else file).read(HEAD_BYTES)
     wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     lines = re.split(r"\r\n?|\n", head.decode("utf-16" if wide else "utf-8-sig", "replace"))
-    first = next((k for k, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    first = next((k for k, line in enumerate(lines) if line.strip() and not line.startswith(("#", "+-"))), 0)
     separator, names = _names_in(lines[first])
     more: dict = {}
     if first and not _names_a_galaxy(names):
@@ -150,9 +156,10 @@ def csv_form(path: Path | Place, data: bytes | None = None) -> dict:
 
 def _names_in(line: str) -> tuple[str, list[str]]:
     """What names in a line are apart by, and the names."""
-    most = max(",;\t", key=line.count)
+    most = max(",;\t|", key=line.count)
     separator = most if most in line else SPACES
-    return separator, [name.strip().strip('"') for name in re.split(separator, line.strip())]
+    names = line.split() if separator == SPACES else line.strip().split(separator)
+    return separator, [name.strip().strip('"') for name in names]
 
 
 def _names_a_galaxy(names: Sequence[str]) -> bool:
@@ -190,7 +197,8 @@ def select_rows(
     ----------
     table : pandas.DataFrame
     ids, images : pandas.Series
-        ``galaxy_id`` and image of each row of ``table``, null where there is none.
+        ``galaxy_id`` and image of each row of ``table``, null where there is none; ids are called like the column they
+        are from, if any.
     names : sequence of str
         All images there are.
     notes : sequence of str
@@ -198,7 +206,8 @@ def select_rows(
     Returns
     -------
     table : pandas.DataFrame
-        With ``galaxy_id`` as first column and the common columns under their own names.
+        With ``galaxy_id`` as first column and the common columns under their own names; `galaxy_core.column_notes` of
+        it has units, descriptions, and name and type of the column the ids are from.
     images : list
         Image of each row of the returned table.
     report : ReadReport
@@ -209,6 +218,7 @@ def select_rows(
     keep = usable & ~repeated
     chosen = images[keep].tolist()
     kept, more_notes = standard_columns(table[keep].drop(columns="galaxy_id", errors="ignore"))
+    kept, missing = without_sentinels(kept)
     kept.insert(0, "galaxy_id", ids[keep].astype("str"))
     if "split_group" in kept:  # a stamp of no known frame goes by itself
         kept["split_group"] = kept["split_group"].fillna(kept["galaxy_id"])
@@ -219,9 +229,20 @@ def select_rows(
         n_images_without_row=len(set(names) - set(images.dropna())),
         n_duplicate_rows=int(repeated.sum()),
         n_null_rows=int((~has_id).sum()),
-        notes=(*notes, *more_notes),
+        notes=(*notes, *more_notes, *missing, *_rounded_ids(ids)),
     )
-    return kept.reset_index(drop=True), chosen, report
+    said = notes_of(table)
+    own = own_id(ids[keep].astype("str"), said)
+    said = {name: of_it for name, of_it in said.items() if name in kept and name not in ITS_OWN_COLUMNS}
+    return set_notes(kept.reset_index(drop=True), said | ({"galaxy_id": own} if own else {})), chosen, report
+
+
+def _rounded_ids(ids: pd.Series) -> list[str]:
+    """A sentence on ids that went through floats on their way here, so that several became one."""
+    rounded = ids[ids.notna() & ids.astype("str").str.fullmatch(r"\d(?:\.\d+)?[eE]\+\d+")]
+    if rounded.empty:
+        return []
+    return [f"{len(rounded):,} ids such as {rounded.iloc[0]} have lost digits; write them as whole numbers or as text"]
 
 
 def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -236,11 +257,14 @@ def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         ("split_group", GROUP_COLUMNS),
     ):
         column = find_column(table.columns, spellings)
-        if column is not None:
+        if column is not None and name == "class" and (n_different := table[column].nunique()) > _most_classes(table):
+            notes.append(f"{column} has {n_different:,} different values, so it was not taken for the class")
+            table = table.rename(columns={column: "catalog_class"} if column == name else {})
+        elif column is not None:
             table = table.rename(columns={column: name})
     for name, low, high in (("ra_deg", 0.0, 360.0), ("dec_deg", -90.0, 90.0)):
         if name in table:
-            degrees = pd.to_numeric(table[name], errors="coerce").astype("float64")
+            degrees = degrees_of(table[name], in_hours=name == "ra_deg")
             table[name] = degrees.where(degrees.between(low, high))
             if n_bad := int(table[name].isna().sum()):
                 notes.append(f"{n_bad:,} galaxies have no usable {name} (degrees, {low:g} to {high:g})")
@@ -249,6 +273,11 @@ def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             table[name] = clean_text(table[name])
     first = [name for name in ITS_OWN_COLUMNS if name in table]
     return table[[*first, *(column for column in table if column not in first)]], notes
+
+
+def _most_classes(table: pd.DataFrame) -> int:
+    """Of more the column numbers the galaxies, as ``label`` of photutils does."""
+    return max(MOST_CLASSES, len(table) // 2)
 
 
 def clean_answers(table: pd.DataFrame, columns: Sequence[str], kind: str) -> tuple[pd.DataFrame, list[str]]:
