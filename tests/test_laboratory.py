@@ -13,7 +13,7 @@ import pytest
 from conftest import make_catalog
 from sklearn.metrics import davies_bouldin_score, silhouette_samples
 
-from galaxy_core import artifacts, laboratory, laboratory_work
+from galaxy_core import artifacts, laboratory, laboratory_limits, laboratory_work
 from galaxy_core.errors import ArtifactError, GalaxyError
 from galaxy_core.laboratory import CANCELLED, DONE, FAILED, Task
 from galaxy_core.work_queue import GONE_S, WorkQueue
@@ -96,7 +96,7 @@ def test_every_method_gives_all_galaxies_a_place(tiny_root, work, method, space,
 
 
 def test_above_the_limit_a_sample_is_clustered_and_named(tiny_root, work, monkeypatch):
-    monkeypatch.setattr(laboratory_work, "LARGEST", 40)
+    monkeypatch.setattr(laboratory_limits, "LARGEST", 40)
     _, trial = work(tiny_root, KMEANS)
     assert trial.is_sample and len(np.unique(trial.rows)) == len(trial.labels) == 40
     assert (trial.of_all(trial.labels, -1)[trial.rows] == trial.labels).all()
@@ -106,7 +106,7 @@ def test_above_the_limit_a_sample_is_clustered_and_named(tiny_root, work, monkey
 
 
 def test_in_a_sample_what_counts_galaxies_is_brought_to_its_share(tiny_root, work, monkeypatch):
-    monkeypatch.setattr(laboratory_work, "LARGEST", 30)
+    monkeypatch.setattr(laboratory_limits, "LARGEST", 30)
     settings = {"method": "hdbscan", "space": "embedding", "params": {"min_cluster_size": 24, "min_samples": 9}}
     _, trial = work(tiny_root, settings)  # three classes of 30 galaxies, of which ten each are in the sample
     assert (trial.about["params"]["min_cluster_size"], trial.about["params"]["min_samples"]) == (8, 4)
@@ -122,7 +122,7 @@ def test_in_a_sample_what_counts_galaxies_is_brought_to_its_share(tiny_root, wor
 
 
 def test_the_limits_of_26_000_galaxies():
-    limit = laboratory_work.largest_sample
+    limit = laboratory_limits.largest_sample
     assert min(limit(m, "embedding", 192, False) for m in ("kmeans", "agglomerative")) > 26_093
     assert limit("hdbscan", "umap_10", 10, True) > 26_093 > limit("hdbscan", "embedding", 192, False)
     assert limit("kmeans", "umap_2_of_pca_16", 2, False) < limit("kmeans", "umap_2_of_pca_16", 2, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from galaxy_core import laboratory_work
+from galaxy_core import laboratory_limits, laboratory_work
 from galaxy_core.clustering import DENSITY_METHODS, default_min_cluster_size
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.steps import classes_of
@@ -55,7 +55,7 @@ def draw_choices(galaxies: Galaxies, sweeping: bool) -> dict:
     space = _draw_space(galaxies, places)
     params = _draw_params(galaxies, method, sweeping, places)
     if method == "agglomerative":
-        params["n_sample"] = laboratory_work.largest_merged(_n_features(galaxies, space))
+        params["n_sample"] = laboratory_limits.largest_merged(_n_features(galaxies, space))
     return {"method": method, "space": space, "params": params}
 
 
@@ -98,7 +98,7 @@ def _draw_space(galaxies: Galaxies, places) -> str:
 
 
 def _n_features(galaxies: Galaxies, space: str) -> int:
-    return laboratory_work.n_features_of(space, readers.embedding(galaxies).shape[1])
+    return laboratory_limits.n_features_of(space, readers.embedding(galaxies).shape[1])
 
 
 def _draw_params(galaxies: Galaxies, method: str, sweeping: bool, place) -> dict:
@@ -184,7 +184,7 @@ def what_is_clustered(galaxies: Galaxies, settings: dict) -> str:
     """How many galaxies are clustered where, before it is done."""
     method, space, n = settings["method"], settings["space"], len(galaxies)
     stored, n_features = laboratory_work.stored_spaces(galaxies.manifest), _n_features(galaxies, space)
-    limit = laboratory_work.largest_sample(method, space, n_features, space in stored)
+    limit = laboratory_limits.largest_sample(method, space, n_features, space in stored)
     where = f"{METHODS[method]} in {words.space_of(space)}"
     if n > limit:
         laid = "" if space in stored or space == EMBEDDING else ", which is laid out first"
