@@ -6,7 +6,6 @@ import argparse
 import json
 import runpy
 import sys
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -37,18 +36,17 @@ class FurtherConfig(ToyConfig):
     further: FitConfig = field(default_factory=lambda: FitConfig(2, 8, 1e-3))  # which `toy` never trains
 
 
-def phase_of(name: str, config: FitConfig, width: int = 8, apart: bool = True, delay_s: float = 0.0) -> Phase:
+def phase_of(name: str, config: FitConfig, width: int = 8, apart: bool = True, spend=lambda what: None) -> Phase:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, 1, 3)).to(memory_format=torch.channels_last)
     net.seen = []
 
     def prepare(indices, generator):
-        until = time.process_time() + delay_s
-        while time.process_time() < until:
-            pass
+        spend("batch")
         return torch.rand(len(indices), 3, 16, 16, generator=generator)
 
     def losses(images, generator):
+        spend("step")
         images = images if apart else prepare(images, generator)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             told = net(images.contiguous(memory_format=torch.channels_last))
@@ -102,12 +100,19 @@ def test_a_naive_loop_is_float32_in_the_usual_order(toy, tmp_path):
 
 def test_time_spent_on_batches_shows_and_is_told_apart_only_where_it_can_be(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "processors", lambda: 1)  # with more, a batch is made while the step before it runs
+    now = [0.0]
+
+    def spend(what: str) -> None:
+        now[0] += {"batch": 0.05, "step": 0.02}[what]
+
+    monkeypatch.setattr(bench, "CLOCKS", dict.fromkeys(bench.CLOCKS, lambda: now[0]))
     config = FitConfig(1, 8, 1e-3)
-    slow = phase_of("p", config, delay_s=0.05)
+    slow = phase_of("p", config, spend=spend)
     row = bench.measure_phase(slow, slow, tmp_path / "a", OPTIONS)
-    assert row["training_to_bare_step"]["processor"] < 0.5
-    assert min(row["seconds_of_each_step"]["training"]["processor"]) >= 0.04
-    whole = phase_of("p", config, apart=False, delay_s=0.05)
+    assert row["seconds_of_each_step"]["training"]["processor"] == [0.07] * 4
+    assert row["seconds_of_each_step"]["bare step"]["wall"] == [0.02] * 4
+    assert row["training_to_bare_step"] == {"processor": 0.2857, "wall": 0.2857}
+    whole = phase_of("p", config, apart=False, spend=spend)
     row = bench.measure_phase(whole, whole, tmp_path / "b", OPTIONS)
     assert row["training_to_bare_step"] == {"processor": None, "wall": None}
     assert "cannot be told apart" in "\n".join(bench.phase_lines("p", row))
