@@ -49,12 +49,12 @@ def ssim_map(first: Tensor, second: Tensor) -> Tensor:
     use_sample_covariance=False, data_range=1, full=True)``.
     """
     n = first.shape[0]
-    blurred = _gaussian_blur(torch.cat([first, second, first * first, second * second, first * second]))
-    mean_1, mean_2, square_1, square_2, product = blurred.split(n)
-    variance_1, variance_2 = square_1 - mean_1**2, square_2 - mean_2**2
-    covariance = product - mean_1 * mean_2
-    numerator = (2 * mean_1 * mean_2 + SSIM_C1) * (2 * covariance + SSIM_C2)
-    return numerator / ((mean_1**2 + mean_2**2 + SSIM_C1) * (variance_1 + variance_2 + SSIM_C2))
+    # the two variances are only ever added, and of one image alone no gradient may be wanted
+    mean_1, squares, product = _gaussian_blur(torch.cat([first, first**2 + second**2, first * second])).split(n)
+    mean_2 = _gaussian_blur(second)
+    mean_product, mean_squares = mean_1 * mean_2, mean_1**2 + mean_2**2
+    numerator = (2 * mean_product + SSIM_C1) * (2 * (product - mean_product) + SSIM_C2)
+    return numerator / ((mean_squares + SSIM_C1) * (squares - mean_squares + SSIM_C2))
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

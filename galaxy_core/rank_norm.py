@@ -1,7 +1,8 @@
 """Batch normalisation whose statistics are those of all ranks' shares together, on CPUs and GPUs alike.
 
 torch's own `SyncBatchNorm` runs on GPUs alone, and knows no difference between a share of a batch and a whole one that
-every rank holds; here only shares are joined (`galaxy_core.ranks.on_share`).
+every rank holds; here only shares are joined (`galaxy_core.ranks.on_share`). The other way round, parts of one rank's
+batch can each have statistics of their own (`statistics_of_groups`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,23 @@ def joined_statistics(module: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             del norm.forward
+
+
+@contextmanager
+def statistics_of_groups(module: nn.Module, n_groups: int) -> Iterator[None]:
+    """Within, the batch normalisations of ``module`` take statistics over each of ``n_groups`` parts of a batch."""
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    for norm in norms:
+        norm.forward = partial(_grouped, norm, n_groups)
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del norm.forward
+
+
+def _grouped(norm: _BatchNorm, n_groups: int, values: Tensor) -> Tensor:
+    return torch.cat([type(norm).forward(norm, part) for part in values.chunk(n_groups)])
 
 
 def _forward(norm: _BatchNorm, values: Tensor) -> Tensor:

@@ -10,12 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.models import load_model
 from galaxy_core.models.momentum_contrast import MomentumContrast, project
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
+from galaxy_core.rank_norm import statistics_of_groups
 from galaxy_core.recipes import cae
 from galaxy_core.recipes.moco import Config, evaluate, table_lines, train
 from galaxy_core.training import FitConfig
@@ -107,6 +109,39 @@ def test_a_query_and_its_key_do_not_share_batch_statistics():
     together = torch.cat([project(both.query, part) for part in bright.chunk(2)])
     similarity = (F.normalize(together, dim=1) * both.queue.T).sum(dim=1)
     assert similarity.min() < 0.999, "the same images in the same parts would be the same vectors"
+
+
+def test_groups_in_one_go_are_what_they_are_one_by_one():
+    apart, together = contrast().query, contrast().query
+    batch = torch.cat([images(4, 0), 0.01 * images(4, 1), images(1, 2)])  # the last group is smaller
+    one_by_one = torch.cat([project(apart, part) for part in batch.chunk(2)])
+    with statistics_of_groups(together, 2):
+        in_one_go = project(together, batch)
+    torch.testing.assert_close(in_one_go, one_by_one, rtol=1e-4, atol=1e-5)
+    for made in (one_by_one, in_one_go):
+        made.square().sum().backward()
+    for (name, ours), theirs in zip(together.named_parameters(), apart.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-4, msg=name)
+    for (name, ours), theirs in zip(together.named_buffers(), apart.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6, msg=name)
+    torch.testing.assert_close(project(together, batch), project(apart, batch), rtol=1e-4, atol=1e-5)  # and no longer
+
+
+class Convolutions(TorchDispatchMode):
+    """How many convolutions are computed, gradients not counted."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        self.count += function is torch.ops.aten.convolution.default
+        return function(*arguments, **(options or {}))
+
+
+def test_groups_share_convolutions_where_training_is_in_bf16():
+    both = contrast()
+    with Convolutions() as counted, torch.autocast("cpu", torch.bfloat16):
+        both.contrast(images(8, 0), images(8, 1), torch.arange(8), 0.2, 4, torch.Generator().manual_seed(0))
+    assert counted.count == 2 * 20  # of a network of 18 layers, shortcuts included, for queries and for keys
 
 
 def test_queue_and_keys_are_part_of_the_state(catalog, tmp_path):

@@ -10,6 +10,7 @@ import torch
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, resolve_device, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.denoising_unet import UpConv
 from galaxy_core.models.uncertainty_net import UncertaintyNet, interval_loss
 from galaxy_core.noise import PUBLISHED_SIGMA
 
@@ -133,6 +134,40 @@ def test_devices():
     assert resolve_device("auto") in ("cpu", "cuda")
     with pytest.raises(ModelError, match="--device auto"):
         resolve_device("abacus")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_up_convolution_is_that_of_torch(dtype):
+    torch.manual_seed(0)
+    up = UpConv(6, 5).to(dtype)
+    x = torch.randn(3, 6, 4, 7, dtype=dtype, requires_grad=True)
+    wanted = torch.nn.functional.conv_transpose2d(x.float(), up.weight.float(), up.bias.float(), stride=2)
+    tolerance = 1e-5 if dtype == torch.float32 else 0.02
+    torch.testing.assert_close(up(x).float(), wanted, rtol=tolerance, atol=tolerance)
+    weights = torch.randn(wanted.shape)
+    for made, theirs in zip(
+        torch.autograd.grad((up(x).float() * weights).sum(), [x, *up.parameters()]),
+        torch.autograd.grad((wanted * weights).sum(), [x, *up.parameters()]),
+        strict=True,
+    ):
+        torch.testing.assert_close(made.float(), theirs.float(), rtol=tolerance, atol=20 * tolerance)
+    assert ("Convolution" in str(up(x).grad_fn)) == (dtype == torch.float32)  # in bf16 its gradient is slow
+
+
+def test_the_noise_estimator_pools_means_and_deviations_and_flat_images_have_a_gradient(model):
+    net, pooled = model.noise_estimator, []
+    net.head.register_forward_pre_hook(lambda _, arguments: pooled.append(arguments[0]))
+    image = torch.rand(2, 3, 16, 16)
+    net(image)
+    features = net.features(torch.nn.functional.pixel_unshuffle(image, 2)).flatten(2)
+    torch.testing.assert_close(pooled[0], torch.cat([features.mean(2), features.std(2, correction=0)], 1))
+    (slope,) = torch.autograd.grad(pooled[0].sum(), net.features[-1].weight)
+    wanted = torch.autograd.grad((features.mean(2) + features.std(2, correction=0)).sum(), net.features[-1].weight)[0]
+    torch.testing.assert_close(slope, wanted, rtol=1e-4, atol=1e-5)
+    for parameter in net.features.parameters():
+        torch.nn.init.zeros_(parameter)
+    net(image).sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in net.parameters())
 
 
 def test_noise_estimator_starts_at_a_typical_level(model):

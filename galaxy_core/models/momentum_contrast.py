@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from galaxy_core.losses import momentum_contrast_loss
 from galaxy_core.models.resnet import GalaxyResNet
-from galaxy_core.ranks import in_shares
+from galaxy_core.rank_norm import statistics_of_groups
+from galaxy_core.ranks import in_shares, ranks
 
 
 class MomentumContrast(nn.Module):
@@ -65,10 +66,9 @@ class MomentumContrast(nn.Module):
         n = len(first)
         n_groups = max(1, min(n_groups, n // 2))
         order = torch.randperm(n, generator=generator).to(first.device)
-        query, key = partial(project, self.query), partial(project, self.key)
-        queries = torch.cat([in_shares(query, part) for part in first.chunk(n_groups)])
+        queries = projected_in_groups(self.query, first, n_groups)
         with torch.no_grad():
-            shuffled = torch.cat([in_shares(key, part) for part in second[order].chunk(n_groups)])
+            shuffled = projected_in_groups(self.key, second[order], n_groups)
             keys = F.normalize(shuffled[order.argsort()].float(), dim=1)
         excluded = (self.queue_rows < 0) | (self.queue_rows == rows[:, None])
         with torch.autocast(first.device.type, enabled=False):  # cosines over a temperature need more than 8 bits
@@ -88,7 +88,15 @@ class MomentumContrast(nn.Module):
         self.place = (self.place + len(keys)) % n_queue
 
 
+def projected_in_groups(network: nn.ModuleDict, images: Tensor, n_groups: int) -> Tensor:
+    """`project` of ``n_groups`` parts of a batch, each with batch statistics of its own."""
+    if ranks().count == 1 and torch.is_autocast_enabled(images.device.type):
+        with statistics_of_groups(network, n_groups):  # in one go: weights are rounded, and gradients added, once
+            return project(network, images)
+    # each part is shared by the ranks; in float32 a batch does not fit into a processor's cache, and parts are faster
+    return torch.cat([in_shares(partial(project, network), part) for part in images.chunk(n_groups)])
+
+
 def project(network: nn.ModuleDict, images: Tensor) -> Tensor:
     """What the contrast compares, (n, projection_size), not yet of unit length."""
-    features = network["encoder"].features(images.contiguous(memory_format=torch.channels_last))
-    return network["projection"](features)
+    return network["projection"](network["encoder"].features(images))

@@ -84,7 +84,9 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + shortcut)
+        # in place: no gradient needs what a normalisation gave, and memory is what these take
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
+        return F.relu(y + shortcut, inplace=True)
 
 
 class ResNetEncoder(nn.Module):
@@ -129,8 +131,10 @@ class ResNetEncoder(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Mean of the last stage over the stamp, float32 (n, n_features)."""
-        x = (images - self.mean) / self.deviation
-        x = self.pool(F.relu(self.bn1(self.conv1(x))))  # (n, width, P / stride, P / stride), halved where pooled
+        # channels last only now: a number for each channel is applied several times faster to whole planes
+        x = ((images.contiguous() - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (n, width, P / stride, P / stride)
+        x = self.pool(x)  # halved, or as it is
         for level in range(N_STAGES):
             x = getattr(self, f"layer{level + 1}")(x)
         return x.float().mean(dim=(2, 3))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from galaxy_core.models.denoising_unet import ResidualConv
+from galaxy_core.models.denoising_unet import ResidualConv, UpConv
 from galaxy_core.tiles import Progress
 
 TILE_PX, CONTEXT_PX = 1024, 48  # what is kept of a tile, and what around it the network sees
@@ -61,7 +61,7 @@ class Segmenter(nn.Module):
         self.stem = nn.Conv2d(8 + self.config.filters, widths[0], 3, padding=1)
         self.down_stages = nn.ModuleList(ResidualConv(width) for width in widths)
         self.downs = nn.ModuleList(nn.Conv2d(narrow, wide, 2, stride=2) for narrow, wide in pairs)
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(wide, narrow, 2, stride=2) for narrow, wide in reversed(pairs))
+        self.ups = nn.ModuleList(UpConv(wide, narrow) for narrow, wide in reversed(pairs))
         self.up_stages = nn.ModuleList(ResidualConv(narrow) for narrow, _ in reversed(pairs))
         self.out = nn.Conv2d(widths[0], 8, 3, padding=1)
         self.multiple_px = 2 ** len(widths)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from galaxy_core.models.denoising_unet import ResidualConv
+from galaxy_core.models.denoising_unet import ResidualConv, UpConv
 from galaxy_core.noise import PUBLISHED_SIGMA
 
 TYPICAL_ERROR = 0.2  # of a denoised pixel, in units of the noise
@@ -44,7 +44,7 @@ class UncertaintyNet(nn.Module):
         self.first = ResidualConv(narrow)
         self.down = nn.Conv2d(narrow, wide, 2, stride=2)
         self.middle = ResidualConv(wide)
-        self.up = nn.ConvTranspose2d(wide, narrow, 2, stride=2)
+        self.up = UpConv(wide, narrow)
         self.last = ResidualConv(narrow)
         self.out = nn.Conv2d(narrow, 12, 3, padding=1)
         nn.init.zeros_(self.out.weight)
