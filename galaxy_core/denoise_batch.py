@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from galaxy_core.artifacts.files import is_full
 from galaxy_core.denoise_jobs import Job, Ledger, claim, describe, remove_leftovers
 from galaxy_core.denoise_run import denoise_job
 from galaxy_core.denoiser_calls import says_how_sure
@@ -63,6 +64,11 @@ def denoise_files(
     int, dict
         Number of a job, once each, and what JSON says of it: its report with ``up_to_date``, or an ``error`` that is a
         sentence. In the order of the jobs where all is done in this process.
+
+    Raises
+    ------
+    ArtifactError
+        Nothing more can be written: the disk is full or read-only. What was made stays.
     """
     settled: list[tuple[int, dict]] = []
     n_settled, claimed = 0, {}
@@ -105,6 +111,8 @@ def denoise_one(model: nn.Module, task: tuple[int, Job, DenoiseOptions], tell: T
         wanted = options.noise, options.hdu, options.as_fits, list(options.extras)
         report, written = denoise_job(job, model, *wanted, tell_of_share(tell))
     except (GalaxyError, OSError, MemoryError) as error:
+        if is_full(error):  # `atomic_path` says so: no other file could be written
+            raise
         return {"error": " ".join(str(error).split()) or f"{job.source} does not fit in memory."}
     return {"error": "", "source": source, "written": written, "report": report}
 

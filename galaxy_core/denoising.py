@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from galaxy_core.correlated_noise import noise_left_in_picture
 from galaxy_core.denoiser_calls import run_grey, run_model, says_how_sure, tile_workers, weights_sha256
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
@@ -264,8 +265,13 @@ def _fill_display(
     turned = max(bands.shape[1:]) <= TILE_PX  # a stamp takes no time; frames would take eight times theirs
 
     def work(tiles: list[np.ndarray]) -> list[np.ndarray]:
-        made = [run_model(model, tile, sigma, sure, turned) for tile in tiles]
-        return [correction if std is None else np.concatenate([correction, std]) for correction, _, std in made]
+        return [made_of(tile) for tile in tiles]
+
+    def made_of(tile: np.ndarray) -> np.ndarray:
+        correction, _, std = run_model(model, tile, sigma, sure, turned)
+        if std is None:
+            return correction
+        return np.concatenate([correction, np.hypot(std, noise_left_in_picture(tile, tile + correction))])
 
     def write(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
         target[0][:, top:bottom] = original + blended[: len(bands)]

@@ -20,7 +20,8 @@ import numpy as np
 
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_files import open_frame
-from galaxy_core.frame_headers import celestial_of, gain_of, unit_of, zero_point_of
+from galaxy_core.frame_filters import short_name
+from galaxy_core.frame_headers import celestial_of, filter_of, gain_of, unit_of, zero_point_of
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
 from galaxy_core.images import AstroImage, read_image
 from galaxy_core.saved_images import stem_of
@@ -34,6 +35,7 @@ MAX_OFFSET_PX = 0.5  # between bands that say where they lie
 PLACES = 5  # along each side, at which that is looked at
 MOST_MAG = 60.0  # no zero point is farther from 0, which is one, too: of fluxes in units of the zeroth magnitude
 PICTURE_BANDS = ("red", "green", "blue")
+LONGEST_NAME = 24  # of a band: it stands in the names of columns
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def open_sky_frame(
         names = _distinct(labels)
         bands = tuple(_make_band(*plane, band) for plane, band in zip(planes, names, strict=True))
         if zero_points:
-            bands = _with_zero_points(bands, zero_points, all(linear))
+            pictures = [plane[3] for plane in planes if not plane[4]]
+            bands = _with_zero_points(bands, zero_points, list(dict.fromkeys(pictures)))
         if not all(linear):
             notes.append("A picture has no linear light: positions and shapes hold, fluxes are not calibrated.")
         stem = stem_of(planes[0][3]) if name is None else name
@@ -176,9 +179,12 @@ def _make_band(rows: Rows, shape: tuple[int, int], header, label: str, linear: b
     return Band(name, rows, survey, zero_point_of(header), gain_of(header), unit_of(header))
 
 
-def _with_zero_points(bands: tuple[Band, ...], zero_points: Sequence[float], linear: bool) -> tuple[Band, ...]:
-    if not linear:
-        raise ImageError("A picture has no linear light, so no zero point belongs to it; leave it out.")
+def _with_zero_points(bands: tuple[Band, ...], zero_points: Sequence[float], pictures: list[str]) -> tuple[Band, ...]:
+    if pictures:
+        raise ImageError(
+            f"{', '.join(pictures)}: a picture has no linear light, so no zero point belongs to it; leave out one or"
+            " the other."
+        )
     if len(zero_points) not in (1, len(bands)):
         names = ", ".join(band.name for band in bands)
         raise ImageError(
@@ -192,9 +198,8 @@ def _band_labels(header, label: str, n_bands: int, linear: bool) -> list[str]:
     """What the planes of one file are called: their filter, colours, or the file's own name."""
     if not linear and n_bands == 3:
         return list(PICTURE_BANDS)
-    said = (header or {}).get("FILTER") if n_bands == 1 else None
-    stem = str(said) if isinstance(said, str) and said.strip() else stem_of(label)
-    clean = re.sub(r"[^0-9A-Za-z]+", "_", stem).strip("_")[:24] or "band"
+    stem = (filter_of(header) if n_bands == 1 else "") or stem_of(label)
+    clean = short_name(re.sub(r"[^0-9A-Za-z]+", "_", stem).strip("_"), LONGEST_NAME) or "band"
     return [clean] if n_bands == 1 else [f"band_{number}" for number in range(1, n_bands + 1)]
 
 

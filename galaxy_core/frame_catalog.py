@@ -7,6 +7,7 @@ side are one tile.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from galaxy_core.artifacts.files import is_full
 from galaxy_core.correlated_noise import noise_correlation
 from galaxy_core.denoiser_calls import weights_sha256
+from galaxy_core.errors import ArtifactError
 from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_blends import find_blends
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, SKY_PX, Detector, make_detector, noise_of_frame
@@ -147,6 +150,8 @@ def catalogue_frame(
     ------
     ModelError
         No such method, or no model for it.
+    ArtifactError
+        No room for ``scratch``.
     """
     config = config or FrameConfig()
     started = time.perf_counter()
@@ -267,4 +272,16 @@ def _cores(shape: tuple[int, int]) -> Iterator[Window]:
 def _empty_map(shape: tuple[int, int], scratch: Path | None) -> np.ndarray:
     if scratch is None:
         return np.zeros(shape, dtype=np.int32)
-    return np.lib.format.open_memmap(scratch, mode="w+", dtype=np.int32, shape=shape)
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    empty = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.int32, shape=shape)
+    try:
+        with scratch.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, scratch.stat().st_size)
+    except AttributeError:  # not on this system
+        pass
+    except OSError as error:
+        if is_full(error):  # met while the map is filled, that would end the process without a word
+            raise ArtifactError(
+                f"Cannot write {scratch}: {error.strerror}; free some space or choose another folder."
+            ) from error
+    return empty

@@ -13,15 +13,21 @@ if TYPE_CHECKING:
     from astropy.io import fits
     from astropy.wcs import WCS
 
-ZERO_POINT_CARDS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPT", "ZEROPOIN", "PHOTZP", "MAG0", "ZP")
+# PHOTZP first: where both are, as in the IGAPS, MAGZPT is the night's, and without the exposure.
+ZERO_POINT_CARDS = ("PHOTZP", "MAGZERO", "MAGZP", "ZEROPT", "ZEROPOIN", "MAG0", "ZP")
+# Of the Cambridge Astronomy Survey Unit (INT, UKIDSS, VISTA): of one count a second at unit airmass, and its error.
+NIGHT_CARDS = ("MAGZPT", "MAGZRR", "EXTINCT", "AIRMASS", "EXP_TIME")
+FLUX_CARDS = ("FLUXMAG0", "PHOTFLAM", "PHOTPLAM", "PIXAR_SR")
 GAIN_CARDS = ("EGAIN", "GAIN", "CCDGAIN")  # GAIN of amateur cameras is a setting, and EGAIN the electrons of a count
 # Drizzled rates say EXPTIME 1, for the pixels' second, and TEXPTIME for the light collected.
 COLLECTING_CARDS = ("TEXPTIME", "EXPTIME", "EXPOSURE")
+FILTER_CARDS = ("FILTER", "FILTER1", "FILTER2")  # the last two of cameras with two wheels, as Hubble's ACS
 # What an extension leaves to the primary header of its file, as those of Hubble and of the NOIRLab do.
-SHARED_CARDS = ("FILTER", "PHOTFLAM", "PHOTPLAM", "SATURATE", *ZERO_POINT_CARDS, *GAIN_CARDS, *COLLECTING_CARDS)
+SHARED_CARDS = (*FILTER_CARDS, "SATURATE", *FLUX_CARDS, *ZERO_POINT_CARDS, *NIGHT_CARDS, *GAIN_CARDS, *COLLECTING_CARDS)
 # AB magnitude of one of each unit of flux (1 Jy: Oke and Gunn 1983, ApJ 266, 713), of which each pixel has its own.
 UNIT_MAGNITUDES = {"Jy": 8.9, "mJy": 16.4, "uJy": 23.9, "microJy": 23.9, "µJy": 23.9, "nJy": 31.4}
 UNIT_MAGNITUDES |= dict.fromkeys(("nanomaggy", "nanomaggies", "nmgy", "nMgy"), 22.5)
+BRIGHTNESS_MAGNITUDES = {"MJy/sr": -6.1, "Jy/sr": 8.9}  # times the area of a pixel
 A_PIXEL = re.compile(r"\s*(/|per)\s*pix(els?)?$|\s*pix(els?)?(\^|\*\*)?-1$", re.IGNORECASE)
 CALIBRATED = re.compile(r"jy|jansky|mgy|magg|(?<![a-z])(mag|erg|w(att)?\b)")
 A_SECOND = re.compile(r"(/|\bper)\s*s(ec(onds?)?)?\b|\bs(ec)?\s*(\^|\*\*)?\s*\(?-1")
@@ -34,24 +40,32 @@ LOOKUP_TABLES = re.compile(r"CPDIS|DP\d|D2IM")
 def zero_point_of(header: fits.Header | None) -> float:
     """Magnitude of a flux of one by a frame's header; NaN where it does not say.
 
-    A zero point as such (MAGZERO, MAGZPT, PHOTZP, ...), or PHOTFLAM and PHOTPLAM of the Hubble Space Telescope, which
+    A zero point as such (MAGZERO, PHOTZP, ...), MAGZPT, which with an error of its own (MAGZRR) is that of one count a
+    second, or FLUXMAG0, the flux of magnitude 0; or PHOTFLAM and PHOTPLAM of the Hubble Space Telescope, which
     give the AB zero point ``-2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408`` (Sirianni et al. 2005, PASP 117, 1049)
     of light a second; ``2.5 log10(EXPTIME)`` is added where BUNIT names electrons or counts of the whole exposure. Else
-    that of BUNIT itself, where it is nanomaggies or janskys.
+    that of BUNIT itself, where it is nanomaggies or janskys, or janskys a steradian of pixels whose area is known.
 
     Examples
     --------
     >>> zero_point_of({"BUNIT": "nanomaggy"}), zero_point_of({"BUNIT": "nJy", "MAGZERO": 31.39})
     (22.5, 31.39)
+    >>> round(zero_point_of({"BUNIT": "MJy/sr", "PIXAR_SR": 2.15e-14}), 2)  # JWST, 0.03 arcsec
+    28.07
     """
-    said = _number(header, ZERO_POINT_CARDS)
-    if said is not None and 5 < said < 50:
-        return said
+    for said in (_number(header, ZERO_POINT_CARDS), _night_zero_point(header)):
+        if said is not None and 5 < said < 50:
+            return said
+    bright = _number(header, ("FLUXMAG0",))
+    if bright:
+        return float(2.5 * np.log10(bright))
     unit = A_PIXEL.sub("", unit_of(header))
     if unit in UNIT_MAGNITUDES:
         return UNIT_MAGNITUDES[unit]
+    if unit in BRIGHTNESS_MAGNITUDES:
+        return float(BRIGHTNESS_MAGNITUDES[unit] - 2.5 * np.log10(_pixel_steradians(header)))
     flam, plam = _number(header, ("PHOTFLAM",)), _number(header, ("PHOTPLAM",))
-    if not flam or not plam:
+    if not flam or not plam or CALIBRATED.search(_unit(header)):
         return float("nan")
     unit, seconds = _unit(header), 1.0
     if (ELECTRONS.search(unit) or COUNTS.search(unit)) and not A_SECOND.search(unit):
@@ -109,6 +123,41 @@ def _without_lookup_tables(header: fits.Header) -> fits.Header:
     from astropy.io import fits
 
     return fits.Header([card for card in header.cards if not LOOKUP_TABLES.match(card.keyword)])
+
+
+def _night_zero_point(header: fits.Header | None) -> float | None:
+    """MAGZPT, of the exposure and the airmass where it is that of the night; None where they are not known."""
+    said = _number(header, ("MAGZPT",))
+    if said is None or _number(header, ("MAGZRR",)) is None:
+        return said
+    seconds = 1.0 if A_SECOND.search(_unit(header)) else _number(header, ("EXPTIME", "EXP_TIME"))
+    if seconds is None:
+        return None
+    extinction, airmass = _number(header, ("EXTINCT",)), _number(header, ("AIRMASS",))
+    return said + 2.5 * float(np.log10(seconds)) - ((airmass - 1) * extinction if extinction and airmass else 0.0)
+
+
+def _pixel_steradians(header: fits.Header) -> float:
+    """Area of a pixel: PIXAR_SR, or that of the coordinates; NaN without either."""
+    said = _number(header, ("PIXAR_SR",))
+    if said:
+        return said
+    from astropy.wcs.utils import proj_plane_pixel_area
+
+    wcs, _ = celestial_of(header)
+    return float("nan") if wcs is None else float(proj_plane_pixel_area(wcs.celestial) * np.radians(1) ** 2)
+
+
+def filter_of(header: fits.Header | None) -> str:
+    """Name of the filter; empty where the header does not say.
+
+    Examples
+    --------
+    >>> filter_of({"FILTER": "r DECam"}), filter_of({"FILTER1": "CLEAR1L", "FILTER2": "F814W"}), filter_of({})
+    ('r DECam', 'F814W', '')
+    """
+    said = [str(value).strip() for card in FILTER_CARDS if isinstance(value := (header or {}).get(card), str)]
+    return next((one for one in said if one and not one.upper().startswith("CLEAR")), "")
 
 
 def unit_of(header: fits.Header | None) -> str:

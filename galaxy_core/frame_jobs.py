@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from galaxy_core.artifacts.files import sha256_of_file, write_json
+from galaxy_core.artifacts.files import is_full, sha256_of_file, write_json
 from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.embedding import find_model
 from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards, tell_of_share
@@ -29,7 +29,7 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 6  # raised when the same frames, model and options are to give another result
+RULES = 7  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 
@@ -147,7 +147,6 @@ def detect_job(
     kept = _finished(job, wanted)
     if kept is not None:
         return {**kept, "up_to_date": True}
-    job.out.mkdir(parents=True, exist_ok=True)
     scratch = job.out / f".{job.stem}.detect.npy"
     try:
         with open_sky_frame(job.sources, hdu, job.stem, config.zero_points) as frame:
@@ -189,6 +188,11 @@ def detect_jobs(
     ------
     int, dict
         Number of a job, once each, and its report, or ``input`` and an ``error`` that is a sentence.
+
+    Raises
+    ------
+    ArtifactError
+        Nothing more can be written: the disk is full or read-only. What was made stays.
     """
     networks = load()
     there = [FrameJob(tuple(map(engine.path, job.sources)), engine.path(job.out)) for job in jobs]
@@ -212,6 +216,8 @@ def detect_one(networks: Networks, task: tuple, tell: Tell) -> dict:
     try:
         return detect_job(job, config, networks, forms, hdu, tell_of_share(tell))
     except (GalaxyError, OSError, MemoryError) as error:
+        if is_full(error):  # so no other frame's results could be written
+            raise
         return {"error": " ".join(str(error).split()) or f"{job.sources[0]} does not fit in memory."}
 
 

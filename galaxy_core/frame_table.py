@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,8 +64,6 @@ COLUMNS: dict[str, ColumnMeaning] = {
 }
 STEP_PX = 0.05  # along the major axis, to see which way it points on the sky: short, for places beside a pole
 OF_A_BAND = ("flux", "flux_err", "snr", "magnitude", "magnitude_err", "half_light_radius")
-# Bands from blue to red, by the last word of their name; of others the order in which they come.
-WAVELENGTHS = ("nuv", "u", "blue", "b", "g", "green", "v", "r", "red", "i", "z", "y", "j", "h", "k", "ks")
 
 
 @dataclass(frozen=True)
@@ -153,22 +151,6 @@ def _photometry(measures: BandMeasures) -> dict[str, np.ndarray]:
         magnitude_err = np.where(np.isfinite(measures.magnitude), 2.5 / np.log(10) / snr, np.nan)
     values = (flux, error, snr, measures.magnitude, magnitude_err, measures.half_light_radius)
     return dict(zip(OF_A_BAND, values, strict=True))
-
-
-def by_wavelength(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of bands from blue to red; those that are not known come last, as they came.
-
-    Examples
-    --------
-    >>> by_wavelength(("HSC_I", "HSC_G", "sum", "r"))
-    ('HSC_G', 'r', 'HSC_I', 'sum')
-    """
-
-    def place(name: str) -> int:
-        words = name.lower().replace("_", " ").split()
-        return next((WAVELENGTHS.index(word) for word in reversed(words) if word in WAVELENGTHS), len(WAVELENGTHS))
-
-    return tuple(sorted(names, key=place))
 
 
 def meaning_of(column: str) -> ColumnMeaning:

@@ -91,7 +91,7 @@ def estimate_sky(image: np.ndarray) -> Sky:
     return Sky(float(level), sigma)
 
 
-def estimate_noise(image: np.ndarray, spacing_px: int = 1) -> float:
+def estimate_noise(image: np.ndarray, spacing_px: int = 1, made_of: np.ndarray | None = None) -> float:
     """Standard deviation of the noise from pixel to pixel, with smooth light removed.
 
     The median absolute response to a kernel that sees no plane or gradient [1]_. Where sky is clipped at the floor of
@@ -104,6 +104,8 @@ def estimate_noise(image: np.ndarray, spacing_px: int = 1) -> float:
     spacing_px : int
         Distance between the pixels compared. Noise correlated between neighbours (drizzled, resampled or compressed
         images) hides from a spacing of 1; a spacing of a few pixels sees it, and more of the light of small sources.
+    made_of : ndarray of the same shape, optional
+        Where the image was made of another: that one, whose floor and ceiling count.
 
     Returns
     -------
@@ -117,10 +119,12 @@ def estimate_noise(image: np.ndarray, spacing_px: int = 1) -> float:
     """
     bands = np.asarray(image, dtype=np.float32)
     bands = bands[None] if bands.ndim == 2 else bands
+    sources = bands if made_of is None else np.asarray(made_of, dtype=np.float32).reshape(bands.shape)
     spacing_px = min(spacing_px, (min(bands.shape[1:]) - 1) // 2)
     if spacing_px < 1:
         return 0.0
-    return float(np.sqrt(np.mean([_band_noise(band, spacing_px) ** 2 for band in bands])))
+    noises = [_band_noise(band, spacing_px, source) for band, source in zip(bands, sources, strict=True)]
+    return float(np.sqrt(np.mean(np.square(noises))))
 
 
 def check_noise(noise_sigma: float | None, name: str, linear: bool = True) -> None:
@@ -154,16 +158,16 @@ def mean_noise(sigmas: list[float]) -> float:
     return float(np.sqrt(np.mean(np.square(sigmas))))
 
 
-def _band_noise(band: np.ndarray, spacing: int) -> float:
-    finite = np.isfinite(band)
+def _band_noise(band: np.ndarray, spacing: int, source: np.ndarray) -> float:
+    finite = np.isfinite(source)
     if not finite.any():
         return 0.0
-    low, high = band[finite].min(), band[finite].max()
+    low, high = source[finite].min(), source[finite].max()
     with np.errstate(invalid="ignore"):  # infinities cancel to NaN, which is left out below
         response = _second_difference(_second_difference(band, spacing).T, spacing).T / 6
     usable = np.isfinite(response)
-    if (band == low).sum() > 0.02 * finite.sum():
-        clipped = (band == low) | (band == high)
+    if (source == low).sum() > 0.02 * finite.sum():
+        clipped = (source == low) | (source == high)
         for _ in range(2):
             clipped = (clipped[: -2 * spacing] | clipped[spacing:-spacing] | clipped[2 * spacing :]).T
         if (usable & ~clipped).sum() >= 64:

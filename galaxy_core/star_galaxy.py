@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.embedding import find_model
-from galaxy_core.errors import ExportError, GalaxyError, ModelError
-from galaxy_core.images import read_image
+from galaxy_core.errors import ModelError
 from galaxy_core.star_galaxy_clipped import LEAST_STAMPS
-from galaxy_core.star_galaxy_cut import Plane, plane_of, tell_cut
+from galaxy_core.star_galaxy_cut import tell_cut
+from galaxy_core.star_galaxy_files import FileStamps
 from galaxy_core.star_galaxy_names import frames_of, read_frames
 from galaxy_core.star_galaxy_seeing import LEAST_OBJECTS, TYPICAL_FWHM_PX, seeing_is_own, seeing_of_frames
-from galaxy_core.star_galaxy_stamps import normalise_seen, widths_and_snr
 
 DEFAULT_SEPARATOR = "star_galaxy"
 BATCH = 128
@@ -45,24 +41,6 @@ class LogOdds:
     prior: np.ndarray
     snr: np.ndarray
     total_snr: np.ndarray
-
-
-@dataclass(frozen=True)
-class FileStamps:
-    """Stamps read from files: where from, pixels in units of noise (bands, 32, 32), and widths of objects (bands,).
-
-    Bands that were not observed are 0. ``planes`` are the stamps of one band as they were read, for those whose bright
-    pixels are cut off; ``snr`` is that of the object in the band it shows best in, whatever its width.
-    """
-
-    paths: list[Path]
-    pixels: list[np.ndarray]
-    widths: list[np.ndarray]
-    planes: list[Plane | None]
-    snr: list[float]
-
-    def __len__(self) -> int:
-        return len(self.paths)
 
 
 @dataclass(frozen=True)
@@ -154,27 +132,6 @@ def galaxy_log_odds(
             made = (evidence.logit, labelled, evidence.log_odds, middle, fit.total_snr)
             parts.append([part.double().cpu().numpy() for part in made])
     return LogOdds(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-def read_stamps(paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> tuple[FileStamps, list[str]]:
-    """Read and normalise stamps, and a sentence for each file that is none."""
-    good, problems = FileStamps([], [], [], [], []), []
-    for path in paths:
-        try:
-            image = read_image(path)
-            pixels, plane = normalise_seen(image.pixels), plane_of(image)
-            widths, snr = widths_and_snr(pixels)
-            good.paths.append(path)
-            good.pixels.append(pixels)
-            good.planes.append(plane)
-            good.widths.append(widths.astype(np.float32))
-            good.snr.append(float(snr.max()))
-        except (GalaxyError, OSError, ValueError, MemoryError) as error:
-            said = " ".join(str(error).split()) or type(error).__name__
-            problems.append(said if str(path) in said or path.name in said else f"{path}: {said}")
-        if progress:
-            progress(1)
-    return good, problems
 
 
 def separate(
@@ -271,40 +228,3 @@ def _seeing_notes(stamps: FileStamps, chosen: np.ndarray) -> list[str]:
         measured = (np.isfinite(widths).sum(axis=0) >= LEAST_OBJECTS).all()
         counts[others if measured else typical] += int((~seeing_is_own(widths, folders)).sum())
     return [f"The seeing of {n:,} of the stamps was taken {how}" for how, n in counts.items() if n]
-
-
-def write_separation(path: Path, stamps: FileStamps, told: Separation) -> None:
-    """Write ``file, p_galaxy`` as CSV, whole or not at all; no number where it could not be told.
-
-    Raises
-    ------
-    ExportError
-        The name does not end in ``.csv``, it is a folder, or there is no stamp to write.
-    """
-    path = Path(path)
-    if path.suffix.lower() != ".csv" or path.is_dir():
-        raise ExportError(f"{path} is not the name of a .csv file; give one.")
-    if not len(stamps):
-        raise ExportError(f"None of the stamps could be read, so {path} is not written.")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "p_galaxy"))
-    for source, p in zip(stamps.paths, told.p_galaxy, strict=True):
-        writer.writerow((source.as_posix(), f"{p:.6f}" if np.isfinite(p) else ""))
-    with atomic_path(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
-
-
-def separation_report(stamps: FileStamps, told: Separation, problems: Sequence[str] = ()) -> dict:
-    """What was told of every file and how, as JSON takes it; ``problems`` are sentences on files that are not in it."""
-    names, counts = np.unique(told.ways, return_counts=True)
-    rows = zip(stamps.paths, told.p_galaxy, told.ways, told.frames, strict=True)
-    return {
-        "n_by_way": dict(zip(names.tolist(), counts.tolist(), strict=True)),
-        "notes": list(told.notes),
-        "problems": list(problems),
-        "stamps": [
-            {"file": path.as_posix(), "p_galaxy": float(p) if np.isfinite(p) else None, "way": way, "frame": frame}
-            for path, p, way, frame in rows
-        ],
-    }

@@ -1,4 +1,4 @@
-"""Denoise images with the shipped model: what comes out has the name, format, bit depth and size of what went in.
+"""Denoise images with the shipped model; pictures keep name, format, bit depth and size, FITS comes out as float32.
 
     python scripts/denoise.py galaxy.fits *.jpg --out denoised/ --json report.json
     python scripts/denoise.py survey/ "night2/**/*.fits" --out denoised/ --residual
@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts.files import write_json
 from galaxy_core.denoise_batch import DenoiseOptions, denoise_files, load_denoiser
-from galaxy_core.denoise_jobs import Job, Ledger, check_folders, find_jobs
+from galaxy_core.denoise_jobs import LEDGER, Job, Ledger, check_folders, find_jobs
 from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.engine import Engine, Loaded
 from galaxy_core.errors import ArtifactError
 from scripts.engine_options import add_engine_options, run_on_engine
-from scripts.reporting import artifacts_folder
+from scripts.reporting import artifacts_folder, check_output
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -67,6 +67,8 @@ def denoise_all(options: argparse.Namespace, jobs: list[Job], problems: dict[str
     root = engine.path(options.artifacts)
     load = partial(load_denoiser, options.model, root, options.device, options.uncertainty)
     model = Loaded(load(), load)
+    for path in (options.out / LEDGER if jobs else None, options.json):
+        check_output(path)
     names = ("format", "residual", "uncertainty", "noise", "hdu", "device")
     made_with = {"weights_sha256": weights_sha256(model.value), **{name: getattr(options, name) for name in names}}
     extras = tuple(what for what in ("residual", "uncertainty") if getattr(options, what))

@@ -28,7 +28,7 @@ from galaxy_core.frame_exports import WRITERS
 from galaxy_core.frame_jobs import FrameJob, check_targets, detect_jobs, load_networks
 from galaxy_core.star_galaxy import DEFAULT_SEPARATOR
 from scripts.engine_options import add_engine_options, run_on_engine
-from scripts.reporting import artifacts_folder
+from scripts.reporting import artifacts_folder, check_output
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,6 +85,8 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     jobs = [FrameJob(group, options.out) for group in groups]
     forms = ["fits", *(form for form in options.formats if form != "fits")]
     check_targets(jobs, forms)
+    for path in (jobs[0].target("segmentation"), options.json):
+        check_output(path)
     segmenter = options.model if options.method == "segmenter" else None
     separator = None if options.separator == "none" else options.separator
     load = partial(load_networks, segmenter, separator, engine.path(options.artifacts), options.device)

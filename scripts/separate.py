@@ -27,16 +27,9 @@ from tqdm import tqdm
 from galaxy_core.artifacts.files import write_json
 from galaxy_core.denoise_jobs import find_jobs
 from galaxy_core.errors import GalaxyError
-from galaxy_core.star_galaxy import (
-    DEFAULT_SEPARATOR,
-    UNTOLD,
-    load_separator,
-    read_stamps,
-    separate,
-    separation_report,
-    write_separation,
-)
-from scripts.reporting import artifacts_folder
+from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, UNTOLD, load_separator, separate
+from galaxy_core.star_galaxy_files import check_table, read_stamps, separation_report, write_separation
+from scripts.reporting import artifacts_folder, check_output
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -77,6 +70,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace) -> int:
+    check_table(options.out)
+    for path in (options.out, options.json):
+        check_output(path)
     model = load_separator(options.model, options.artifacts, options.device, options.supervised)
     jobs, problems = find_jobs(options.inputs, options.out)
     paths = list({os.path.realpath(job.source): job.source for job in jobs}.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -175,6 +176,34 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path, command, capsys):
     entries = {entry["input"]: entry for entry in json.loads(Path("r.json").read_text())["files"]}
     assert entries["a.fits"]["noise_sigma"] == pytest.approx(20, rel=0.15)
     assert {name for name, entry in entries.items() if "error" in entry} == {"b.png", "missing.png", "none*.fits"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_full_disk_ends_the_run_in_one_sentence_and_what_was_made_stays(
+    number, tmp_path, command, monkeypatch, capsys
+):
+    paths = [tmp_path / f"{index}.png" for index in range(4)]
+    for path in paths:
+        WRITERS["a.png"](path)
+    write = Path.write_bytes
+
+    def full(path, data):
+        if path.name.startswith(".1.png"):
+            raise OSError(number, os.strerror(number))
+        write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert command(*paths) == 1
+    assert sorted(path.name for path in Path("out").glob("*.png")) == ["0.png"]
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and "1.png" in said[0] and os.strerror(number) in said[0]
+
+
+def test_no_work_is_done_for_a_folder_that_cannot_be(tmp_path, command, capsys):
+    WRITERS["a.png"]("a.png")
+    (tmp_path / "file").write_text("")
+    assert command("a.png", out="file/out") == 1
+    assert "choose a folder" in capsys.readouterr().err
 
 
 def test_links_in_a_circle_and_endless_names_are_told_while_the_others_go_on(tmp_path, command, capsys):

@@ -10,9 +10,11 @@ import pytest
 import torch
 from astropy.io import fits
 from denoiser_stand_ins import Smooth, Sure, display, frame, linear
+from scipy import ndimage
 from torch import nn
 
 from galaxy_core.denoising import denoise_image, encode_result
+from galaxy_core.noise import add_published_noise
 from galaxy_core.tiles import TILE_PX
 
 
@@ -28,6 +30,36 @@ def test_uncertainty_is_in_the_units_of_the_image():
     assert std[150, 140] == pytest.approx(20, rel=1e-4)
     shown = denoise_image(display(np.random.default_rng(0).random((3, 300, 40))), Sure(), 0.1, uncertainty=True)
     np.testing.assert_allclose(shown.uncertainty, 0.05, rtol=1e-5)
+
+
+class Half(Sure):
+    """Smooths half of the light, as a model does that knows white noise: what is broader than its pixels stays."""
+
+    def denoise(self, images, noise_sigma=None):
+        smooth, sigma = super().denoise(images, noise_sigma)
+        return (images + smooth) / 2, sigma
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("black", [0.0, 0.3])
+@pytest.mark.parametrize("width", [0.7, 1.0, 1.3])
+def test_uncertainty_of_a_picture_holds_the_noise_that_neighbours_share_and_that_was_left(bands, black, width):
+    """Wherever the sky is: cut off at black, or grey. Of a galaxy as of the whole picture."""
+    rows, columns = np.indices((128, 128)) - 64
+    clean = black + 0.5 * np.exp(-(rows**2 + 2 * columns**2) / (2 * 25**2))
+    noise = np.random.default_rng(3).standard_normal((bands, 128, 128))
+    noise = ndimage.gaussian_filter(noise, (0, width, width), mode="wrap")
+    noisy = np.rint(255 * np.clip(clean + 0.06 * noise / noise.std(), 0, 1)) / 255
+    result = denoise_image(display(noisy), Half(), 0.001, uncertainty=True)
+    inside = np.abs(result.denoised - clean) < result.uncertainty
+    assert np.mean(inside) == pytest.approx(0.68, abs=0.09)
+    assert np.mean(inside[:, clean > black + 0.1]) == pytest.approx(0.68, abs=0.11)
+
+
+def test_uncertainty_of_a_picture_in_white_noise_is_what_the_model_says():
+    counts = add_published_noise(np.full((3, 128, 128), 60, np.uint8), np.random.default_rng(0))
+    result = denoise_image(display(counts / 255), Sure(), 0.06, uncertainty=True)
+    np.testing.assert_allclose(result.uncertainty, 0.03, rtol=1e-5)
 
 
 def test_no_uncertainty_unless_asked_for_and_known():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -14,6 +16,9 @@ from astropy.io import fits
 from astropy.table import Table
 from sky_scenes import header, scene, write
 
+from galaxy_core import frame_jobs
+from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.errors import ArtifactError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
 from galaxy_core.models import load_model, save_model
@@ -102,6 +107,44 @@ def test_a_bad_frame_is_named_and_the_others_go_on(command, tmp_path, capsys):
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 2 and "bad.fits" in said[0] and "absent.fits" in said[1]
     assert (tmp_path / "out" / "good_catalog.fits").exists() and not list((tmp_path / "out").glob("bad_*"))
+
+
+def test_a_full_disk_ends_the_run_in_one_sentence_and_what_was_made_stays(command, tmp_path, monkeypatch, capsys):
+    frames = [write(tmp_path / f"{name}.fits", scene()) for name in "abc"]
+    written = frame_jobs.write_segmentation
+
+    def full(catalog, path):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"half")
+            if path.name.startswith("b_"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return written(catalog, path)
+
+    monkeypatch.setattr(frame_jobs, "write_segmentation", full)
+    assert command(*frames, "--method", "sep")[0] == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and "b_segmentation.fits: No space left on device" in said[0]
+    out = tmp_path / "out"
+    assert (out / "a_catalog.fits").exists() and not list(out.glob("c_*")) and not list(out.glob(".b_*"))
+
+
+def test_a_map_too_large_for_the_disk_is_told_before_it_is_filled(tmp_path, monkeypatch):
+    """Written to a file that has no room, it would end the process by a signal."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    path = write(tmp_path / "a.fits", scene())
+    with open_sky_frame([path]) as frame, pytest.raises(ArtifactError, match="No space left on device"):
+        catalogue_frame(frame, FrameConfig("sep"), scratch=tmp_path / "map.npy")
+
+
+def test_no_search_begins_for_results_that_cannot_be_written(command, tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert command(write(tmp_path / "a.fits", scene()), "--method", "sep")[0] == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and "choose a folder" in said[0]
 
 
 def test_bands_of_one_field_make_one_catalogue(command, tmp_path):

@@ -14,8 +14,10 @@ from galaxy_core import frame_headers as module
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
+from galaxy_core.frame_filters import by_wavelength
 from galaxy_core.frame_headers import celestial_of, gain_of, zero_point_of
 from galaxy_core.images import read_image
+from pages.views.sky_work import shown_bands
 
 SIP = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-4, "B_1_1": 1e-4}
 
@@ -52,6 +54,28 @@ def test_what_holds_for_all_extensions_may_stand_in_the_primary_header(tmp_path)
     assert band.survey.saturated_from == 1500
 
 
+def test_bands_of_hubble_and_webb_are_known_by_their_filters(tmp_path):
+    """ACS has two wheels and says so in the primary header; files come in the order of their names."""
+    paths = []
+    for name in ("F105W", "F435W", "F814W"):
+        primary = fits.PrimaryHDU(header=fits.Header({"FILTER1": "CLEAR1L", "FILTER2": name}))
+        fits.HDUList([primary, fits.ImageHDU(scene())]).writeto(tmp_path / f"{name}.fits")
+        (tmp_path / f"{name}.fits").rename(path := tmp_path / f"a_long_name_of_a_survey_and_a_field_{name}_v2.fits")
+        paths.append(path)
+    with open_sky_frame(paths) as frame:
+        names = [band.name for band in frame.bands]
+        assert shown_bands(frame.bands) == (0, 2, 1), "red first"
+    assert names == ["F105W", "F435W", "F814W"]
+    assert by_wavelength(names) == ("F435W", "F814W", "F105W")
+    assert by_wavelength(("F444W", "F090W", "F606W", "F410M", "NUV", "FUV")) == (
+        "FUV", "NUV", "F606W", "F090W", "F410M", "F444W"
+    )  # fmt: skip
+    for path in paths:
+        fits.setval(path, "FILTER2", value="CLEAR2L")
+    with open_sky_frame(paths) as frame:
+        assert [band.name for band in frame.bands] == names, "of the file's name, where it is long"
+
+
 @pytest.mark.parametrize(
     ("unit", "magnitude"),
     [("nanomaggy", 22.5), ("nJy", 31.4), ("uJy/pix", 23.9), ("mJy", 16.4), ("Jy pixel-1", 8.9), ("Jy", 8.9)],
@@ -64,6 +88,33 @@ def test_units_of_flux_are_zero_points(unit, magnitude):
 @pytest.mark.parametrize("unit", ["MJy/sr", "Jy/beam", "adu", "", "nanomaggy/arcsec^2", "MJY"])
 def test_brightness_of_the_sky_and_counts_have_no_zero_point(unit):
     assert np.isnan(zero_point_of(fits.Header({"BUNIT": unit})))
+
+
+@pytest.mark.parametrize(
+    "area", [{"PIXAR_SR": (0.03 / 206264.806) ** 2}, {"CDELT1": -0.03 / 3600, "CDELT2": 0.03 / 3600}]
+)
+def test_brightness_of_the_sky_has_one_where_the_area_of_a_pixel_is_known(area):
+    """As of the JWST, by its card, and of Spitzer, by the coordinates: 1 MJy/sr on that area is so many janskys."""
+    said = fits.Header({"BUNIT": "MJy/sr", "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 150.0, "CRVAL2": 2.0})
+    said.update(area)
+    janskys = 1e6 * (0.03 / 206264.806) ** 2
+    assert zero_point_of(said) == pytest.approx(8.9 - 2.5 * np.log10(janskys), abs=1e-3)
+
+
+def test_the_zero_point_of_a_night_is_brought_to_the_exposure_and_the_airmass():
+    """MAGZPT with its error MAGZRR is that of one count a second at unit airmass, as the CASU writes it."""
+    casu = {"BUNIT": "", "MAGZPT": 24.5, "MAGZRR": 0.02, "EXPTIME": 30.0, "EXTINCT": 0.1, "AIRMASS": 1.5}
+    assert zero_point_of(fits.Header(casu)) == pytest.approx(24.5 + 2.5 * np.log10(30) - 0.05)
+    assert zero_point_of(fits.Header({**casu, "BUNIT": "adu/s"})) == pytest.approx(24.45)
+    assert np.isnan(zero_point_of(fits.Header({"MAGZPT": 24.5, "MAGZRR": 0.02})))
+    assert zero_point_of(fits.Header({"MAGZPT": 24.5})) == 24.5
+    assert zero_point_of(fits.Header({**casu, "PHOTZP": 28.3})) == 28.3, "as the IGAPS has both"
+
+
+def test_other_ways_to_say_it():
+    assert zero_point_of(fits.Header({"FLUXMAG0": 63095734448.0194})) == pytest.approx(27)  # HSC
+    flam = {"PHOTFLAM": 7.8e-20, "PHOTPLAM": 8045.0}
+    assert np.isnan(zero_point_of(fits.Header({"BUNIT": "erg/s/cm2/A", **flam}))), "of a count, and here is none"
 
 
 @pytest.mark.parametrize("unit", ["electrons", "ELECTRONS", "e-", "E"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
 import shutil
 import time
+from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pytest
@@ -25,7 +29,8 @@ from sky_frames import (
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from pages.views import background, sky_panels, sky_send, sky_sources, sky_work
+from galaxy_core.work_tasks import RUNNING, Standing
+from pages.views import background, denoise_files, sky_panels, sky_send, sky_sources, sky_work
 
 PAGE = "pages/6_Frame.py"
 PATIENCE_S = 120
@@ -125,6 +130,28 @@ def test_zero_points_are_given_where_headers_have_none(open_app, tmp_path):
     assert "no list of zero points" in finished(app.run()).error[0].value
 
 
+def test_an_upload_that_finds_no_room_is_one_sentence_and_leaves_nothing(open_app, tmp_path, monkeypatch):
+    kept, opened = tmp_path / "kept", Path.open
+
+    def full(path, *arguments, **options):
+        file = opened(path, *arguments, **options)
+        if path.suffix == ".part":
+            file.close()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return file
+
+    monkeypatch.setattr(sky_sources, "spool", lambda: kept)
+    monkeypatch.setattr(Path, "open", full)
+    app = upload(open_app(tmp_path, PAGE), ("field.fits", fits_bytes(sky_pixels())))
+    assert "No space left on device" in app.error[0].value
+    assert not [path for path in kept.rglob("*") if path.is_file()]
+
+
+def test_a_search_says_at_once_that_it_gets_ready():
+    assert denoise_files.progress_text("a.fits", Standing(RUNNING)).startswith("a.fits: getting ready")
+    assert denoise_files.progress_text("a.fits", Standing(RUNNING, 0.02)) == "a.fits: 2 %"
+
+
 def test_bands_of_one_field_give_colours(open_app, tmp_path):
     bands = [("g.fits", band_bytes("g", 0.6, 1)), ("r.fits", band_bytes("r")), ("i.fits", band_bytes("i", 1.5, 2))]
     app = upload(open_app(tmp_path, PAGE), *bands)
@@ -152,11 +179,14 @@ def test_stars_and_galaxies_are_told_where_the_frame_shows_its_seeing(open_app, 
     assert "p(galaxy)" in "".join(chart.proto.spec for chart in app.get("plotly_chart"))
     app = open_at(app, 40.0, 110.0)
     assert re.search(r"Probability of a galaxy</dt><dd>(0\.9\d|1\.00)", texts(app)) or "1.00" in texts(app)
-    app.number_input(key="sky-seeing").set_value(9.0)
+    seeing = next(one for one in app.number_input if one.key.startswith("sky-seeing-"))
+    seeing.set_value(9.0)
     app = finished(app.run())
     assert "field 9.00 px as given" in said(app).replace("\\", "")
     again = list(background.queue()._results.values())[-1]
     assert again.catalog.objects["p_galaxy"].mean() < work.catalog.objects["p_galaxy"].mean()
+    app = upload(app, ("other.fits", fits_bytes(sky_pixels(1, sources=stars + galaxies))))
+    assert "as given" not in said(app), "what was typed is of the frame before"
 
 
 FLAT = np.full(SIDE, 100.0, dtype=np.float32)
@@ -253,7 +283,7 @@ def test_galaxies_become_a_catalog_of_their_own(open_app, tmp_path):
     catalog = read_catalog(f"fits-stamps:{folder}")
     assert len(catalog) == len(SOURCES) and catalog.table["ra_deg"].notna().all()
     assert catalog.pixel_scale_arcsec == pytest.approx(0.36)
-    assert f"fits-stamps:{folder} --name field --artifacts {tmp_path}" in app.code[0].value
+    assert f"{quote(f'fits-stamps:{folder}')} --name field --artifacts {quote(str(tmp_path))}" in app.code[0].value
     assert "Make the map" in [button.label for button in app.button]
     # fewer of them into the same folder, and all of them again: what is said to be there is there
     for least, n_left in ((250.0, 5), (10.0, len(SOURCES))):

@@ -31,7 +31,7 @@ def sent(open_app, tmp_path, monkeypatch):
         for seed, (name, gain) in enumerate((("g", 0.6), ("r", 1.0), ("i", 1.4)))
     ]
     app = upload(open_app(tmp_path, FRAME_PAGE), *bands)
-    app.number_input(key="sky-seeing").set_value(2.5)
+    next(one for one in app.number_input if one.key.startswith("sky-seeing-")).set_value(2.5)
     app = finished(app.run())
     app.button(key="sky-send-go").click()
     return finished(app.run()), tmp_path, tmp_path / "frames_on_the_map" / "g"

@@ -14,21 +14,15 @@ import torch
 from astropy.io import fits
 from PIL import Image
 
-from galaxy_core import star_galaxy
+from galaxy_core import star_galaxy, star_galaxy_files
 from galaxy_core.errors import ExportError, ModelError
 from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.star_galaxy import StarGalaxyConfig, StarGalaxyNet
 from galaxy_core.recipes.star_galaxy_scores import area_under_curve
 from galaxy_core.simulator.light import make_frame, moffat
-from galaxy_core.star_galaxy import (
-    FileStamps,
-    Separation,
-    load_separator,
-    read_stamps,
-    separate,
-    write_separation,
-)
+from galaxy_core.star_galaxy import Separation, load_separator, separate
+from galaxy_core.star_galaxy_files import FileStamps, read_stamps, write_separation
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -107,10 +101,12 @@ def test_bad_files_are_named_and_the_others_go_on(command, night, capsys):
     assert len(pd.read_csv("out.csv")) == 15
 
 
-def test_what_is_asked_wrongly_is_one_sentence_and_no_file(command, night, capsys):
+def test_what_is_asked_wrongly_is_one_sentence_and_no_file(command, night, monkeypatch, capsys):
     assert command("nowhere") == 1
     assert "None of the stamps" in capsys.readouterr().err
-    assert command("night", out="table.txt") == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(star_galaxy_files, "read_image", None)  # the name is looked at before any stamp
+        assert command("night", out="table.txt") == 1
     assert command("night", "--model", "denoiser") == 1
     assert command("night", "--supervised") == 1
     assert "learned from no labels" in capsys.readouterr().err

@@ -10,9 +10,9 @@ import pytest
 from galaxy_core.images import AstroImage
 from galaxy_core.recipes.star_galaxy_scores import area_under_curve
 from galaxy_core.simulator.light import make_frame, moffat
-from galaxy_core.star_galaxy import read_stamps
 from galaxy_core.star_galaxy_clipped import LEAST_STAMPS
 from galaxy_core.star_galaxy_cut import LEAST_PX, Plane, plane_of, tell_cut
+from galaxy_core.star_galaxy_files import read_stamps
 from galaxy_core.star_galaxy_names import frames_of
 
 ARIES = Path(__file__).resolve().parents[2] / "shared" / "data" / "star_galaxy"

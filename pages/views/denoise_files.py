@@ -126,9 +126,13 @@ def progress_text(name: str, standing: Standing) -> str:
     'm31.fits: 25 %, about 30 s left'
     >>> progress_text("m31.fits", Standing("waiting", place=3))
     'm31.fits: waiting, 3rd in the queue'
+    >>> progress_text("m31.fits", Standing("running"))
+    'm31.fits: getting ready, which takes longest the first time'
     """
     if standing.state == WAITING:
         return f"{name}: {place_text(standing)}"
+    if standing.fraction == 0:  # the file is read and the model loaded, with PyTorch itself on a cold start
+        return f"{name}: getting ready, which takes longest the first time"
     if standing.fraction < 0.03 or standing.seconds < 1:
         return f"{name}: {100 * standing.fraction:.0f} %"
     left = standing.seconds * (1 - standing.fraction) / standing.fraction

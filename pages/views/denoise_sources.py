@@ -21,8 +21,8 @@ LEVELS = [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0]
 NOISE_HELP = """To see how the denoiser copes: the image as it came is then the truth all is measured against.
 Published: shot noise of the galaxy and of a sky of 150 counts, and Gaussian noise of 10, on 8-bit counts. Gaussian
 only: as strong as that in blank sky, 15.8 counts. Correlated: the same, smoothed over neighbours as in a drizzled or
-resampled frame; in a picture the uncertainty is then too narrow, as the table shows. On a linear frame the
-noise is Gaussian, in multiples of its own sky noise."""
+resampled frame: the denoiser leaves more of that, and its uncertainty is the wider. On a linear frame the noise is
+Gaussian, in multiples of its own sky noise."""
 
 
 def uploads(page: str = "denoise") -> list[Item]:

@@ -16,23 +16,24 @@ from galaxy_core.frame_bands import MOST_MAG
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig
 from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_exports import SUFFIXES, WRITERS, seeing_words, write_segmentation
+from galaxy_core.frame_filters import by_wavelength
 from galaxy_core.frame_stamps import pixel_scale_of
-from galaxy_core.frame_table import by_wavelength
 from galaxy_core.saved_images import stem_of
 from pages.views import figures, frame, sky_figures, sky_selection, sky_sensitivity, sky_work, words
 from pages.views.downloads import download_button
 from pages.views.sky_work import SkyWork
 
 RATES = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0]
-RATE_HELP = """How many detections of noise alone are accepted in a million pixels. More finds fainter objects, and more
-that are none. The threshold is set on noise made from this frame's own sky, correlations included."""
+RATE_HELP = """The sensitivity: how many detections of noise alone are accepted in a million pixels. More finds fainter
+objects, and more that are none. The threshold is set on noise made from this frame's own sky, correlations included."""
 METHOD_TITLES = {"segmenter": "Segmenter", "sep": "SExtractor's way"}
 METHOD_HELP = """The segmenter is a network trained on simulated sky; the other is the search of SExtractor, by the
 package sep, with its default filter. Both get the threshold at which noise gives the number of false detections chosen
 here."""
 NO_SEGMENTER = """No trained segmenter is here, so objects are looked for in SExtractor's way (package `sep`)."""
 SEEING_HELP = """Width of a point source at half its height. Left empty it is measured on the frame's own stars, in each
-band. Stars are told from galaxies with it, so give it where the frame has too few of them."""
+band. Stars are told from galaxies with it, so give it where the frame has too few of them. It is of the frames in hand,
+and not of what is dropped next."""
 ZERO_POINTS_HELP = """Magnitude of a flux of one, for frames whose header does not say: one number for all bands, or one
 for each in the order of the files, apart by spaces. With them objects have magnitudes, and colours on the map."""
 KINDS_HELP = """By a probability of a galaxy below and above 0.5, from the model `star_galaxy`, which saw no labels.
@@ -52,19 +53,19 @@ MEDIA_TYPES = {form: media for form, (_, _, media) in exports.FORMATS.items()} |
 def choose_config(root: Path, choices: DeltaGenerator, digest: str) -> FrameConfig:
     """How the frame is searched, asked for in ``choices``: the way, where there is a choice, and the sensitivity.
 
-    Zero points stay with the frame, which ``digest`` names.
+    Seeing and zero points stay with the frame, which ``digest`` names: they are wrong for another.
     """
     best = sky_work.method_of(root)
     with choices:
         rate = st.select_slider(
-            "Sensitivity: false detections in a million pixels",
+            "False detections per megapixel",
             RATES,
             DEFAULT_FALSE_PER_MEGAPIXEL,
             format_func=lambda value: f"{value:g}",
             key="sky-rate",
             persist_state="session",
             help=RATE_HELP,
-            width=360,
+            width=215,
         )
         method = best
         if best != "sep":
@@ -85,10 +86,10 @@ def choose_config(root: Path, choices: DeltaGenerator, digest: str) -> FrameConf
             None,
             0.1,
             placeholder="measured",
-            key="sky-seeing",
+            key=f"sky-seeing-{digest}",
             persist_state="session",
             help=SEEING_HELP,
-            width=150,
+            width=146,
         )
         said = st.text_input(
             "Zero points [mag]",
@@ -97,7 +98,7 @@ def choose_config(root: Path, choices: DeltaGenerator, digest: str) -> FrameConf
             persist_state="session",
             help=ZERO_POINTS_HELP,
             max_chars=200,
-            width=170,
+            width=140,
         )
         config = FrameConfig(method, rate, psf_fwhm_px=seeing, zero_points=zero_points_in(said))
         sky_sensitivity.draw_curve(root, config)

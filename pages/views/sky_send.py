@@ -15,7 +15,7 @@ import streamlit as st
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
-from galaxy_core.frame_stamps import STAMPS, galaxy_rows, write_stamp_catalog
+from galaxy_core.frame_stamp_catalog import STAMPS, galaxy_rows, write_stamp_catalog
 from galaxy_core.work_tasks import FAILED, Report, Task
 from pages.views import background, demo, denoise_files, frame, page_address, words
 from pages.views.frame import PROJECT

@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from galaxy_core.errors import ImageError
 from galaxy_core.image_limits import safe_name
 from galaxy_core.saved_images import stem_of
 from pages.views import denoise_files
@@ -55,7 +56,7 @@ def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
             "These files are bands of one field", True, key="sky-together", persist_state="session", help=BANDS_HELP
         )
         hdu = st.text_input(
-            "FITS extension", placeholder="the first image", key="sky-hdu", help=HDU_HELP, max_chars=60, width=170
+            "FITS extension", placeholder="the first image", key="sky-hdu", help=HDU_HELP, max_chars=60, width=124
         )
     return items_of(files, together, hdu)
 
@@ -135,15 +136,29 @@ def _kept(file) -> tuple[str, Path]:
         digest = hashlib.sha1(view).hexdigest()
         path = spool() / digest / safe_name(file.name)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.parent / f".{id(view)}.part"
-            with partial.open("wb") as out:
-                for start in range(0, len(view), COPY_BYTES):
-                    out.write(view[start : start + COPY_BYTES])
-            partial.replace(path)
+            try:
+                _write(path, view)
+            except OSError as error:
+                raise ImageError(
+                    f"{file.name} cannot be written to {path.parent.parent} ({error.strerror}); free some space there, "
+                    "or put the frame into the folder `frames` of the artifacts."
+                ) from None
             drop_oldest(spool(), path.parent)
         known[file.file_id] = (digest, path)
     return known[file.file_id]
+
+
+def _write(path: Path, view: memoryview) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{id(view)}.part"
+    try:
+        with partial.open("wb") as out:
+            for start in range(0, len(view), COPY_BYTES):
+                out.write(view[start : start + COPY_BYTES])
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def spool() -> Path:
