@@ -10,7 +10,7 @@ from card_page import write_back
 from galaxy_core import artifacts
 from pages.views import colouring, readers
 from pages.views.colours import PALETTES, Colouring, category_colours, grey, ramp_of, with_scale
-from pages.views.galaxy_map.payload import scale_of
+from pages.views.galaxy_map.payload import BACKGROUNDS, scale_of
 
 
 @pytest.fixture
@@ -48,13 +48,39 @@ def test_colours_are_different_and_visible(dark):
         channels = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
         return channels @ [0.2126, 0.7152, 0.0722]
 
-    background = luminance("#0b0e17" if dark else "#fcfbf8")
-    for n in (1, 8, 9, 40):
+    background = luminance(BACKGROUNDS[dark, False])
+    for n in (1, 8, 10, 11, 40):
         colours = category_colours(n, dark)
         assert len(set(colours)) == n
-    for colour in [*category_colours(8, dark), grey(dark)]:
+    for colour in [*category_colours(10, dark), grey(dark)]:
         low, high = sorted((luminance(colour), background))
-        assert (high + 0.05) / (low + 0.05) > 1.9, colour
+        assert (high + 0.05) / (low + 0.05) > (3.0 if colour != grey(dark) else 1.9), colour
+
+
+# Table 1 of Machado, Oliveira & Fernandes (2009, IEEE TVCG 15, 1291), severity 1: what such eyes see, in linear sRGB
+EYES = {
+    "normal": (np.eye(3), 11),
+    "no green": ([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]], 11),
+    "no red": ([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]], 11),
+    "no blue": ([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]], 9),
+}
+
+
+@pytest.mark.parametrize("eyes", EYES)
+@pytest.mark.parametrize("dark", [True, False])
+def test_ten_groups_and_the_rest_are_told_apart_by_all_eyes(dark, eyes):
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    matrix, least = EYES[eyes]
+    shown = [*category_colours(10, dark), grey(dark), BACKGROUNDS[dark, False]]
+    rgb = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in shown]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ np.transpose(matrix)
+    linear = linear.clip(0, 1)
+    lab = rgb2lab(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
+    apart = deltaE_ciede2000(lab[:, None], lab[None]) + 99 * np.eye(len(shown))
+    place = np.unravel_index(apart.argmin(), apart.shape)
+    assert apart.min() > least, [shown[k] for k in place]
+    assert apart[-1, :10].min() > 25, "points stand out from the background"
 
 
 @pytest.mark.parametrize("dark", [True, False])
@@ -68,7 +94,7 @@ def test_a_class_has_one_colour_in_every_catalog(dark):
     assert list(colours("galaxy", "star").values()) == category_colours(7, dark)[5:]
     assert list(colours("a", "b", "c").values()) == category_colours(3, dark)
     names = tuple("abcdefghij")
-    assert list(colours(*names, "spiral").values()) == category_colours(11, dark)
+    assert list(colours(*names, "spiral").values()) == category_colours(11, dark), "more than ten"
     renamed = colours("a", "spiral", lasting_names=("cluster 0", "cluster 1"))  # other diagrams go by the number
     assert list(renamed.values()) == category_colours(2, dark)
 

@@ -161,6 +161,22 @@ def test_a_part_of_a_sampled_map_has_all_its_points_and_pictures(tiny, monkeypat
     assert f"all {len(inside)} galaxies" in message["note"]
 
 
+def test_the_channel_answers_every_map_that_asks(tiny, monkeypatch):
+    by, drawn, written = colouring.colour_by(tiny, "class"), {}, []
+    looks = {name: (replace(LOOK, map_id=name), by, None, stamp) for name, stamp in (("map-0", "s"), ("map-1", "t"))}
+    events = [ask(address={"view": "a"}, number=4), ask(map="map-1", stamp="t", address={"view2": "b"}, number=5)]
+    events += [ask(map="gone"), ask(stamp="of other colours")]
+    state = {"maps_shown": looks, "channel-tiny-view": {"events": events}}
+    monkeypatch.setattr(component.st, "session_state", state)
+    monkeypatch.setattr(component, "_mount", lambda: lambda **told: drawn.update(told))
+    component.draw_view(tiny, "tiny", written.append)
+    drawn["on_events_change"]()
+    answer = payload.unpack(drawn["data"])
+    views = [payload.unpack(answer[name].tobytes()) for name in sorted(answer) if name.startswith("view_")]
+    assert [(view["id"], view["stamp"], view["number"]) for view in views] == [("map-0", "s", 4), ("map-1", "t", 5)]
+    assert {"view": "a"} in written and {"view2": "b"} in written
+
+
 def test_a_part_with_too_many_points_says_to_zoom_in(tiny, monkeypatch):
     monkeypatch.setattr(map_layers, "MAX_POINTS", 50)
     monkeypatch.setattr(payload, "MAX_DETAIL", 10)

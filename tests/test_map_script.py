@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from map_in_browser import corners, drag
 
 from pages.views import readers
 from pages.views.colouring import colour_by
+from pages.views.colours import Colouring
 from pages.views.galaxy_map import component, payload
 
 pytestmark = pytest.mark.browser
@@ -18,11 +21,14 @@ LOAD = """async ([script, messages, css]) => {
     const style = document.head.appendChild(document.createElement('style'));
     style.textContent = css;
     document.body.innerHTML = '<div id="map" style="width:600px;height:500px"></div>'
-        + '<div id="marks"></div><div id="hover"></div>';
+        + '<div id="second" style="width:600px;height:500px"></div>'
+        + '<div id="marks"></div><div id="hover"></div><div id="view"></div>';
     const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
     const whatStreamlitCalls = (await import(url)).default;
     window.told = [];
     window.setMarks = (message) => { messages.marks = message; call('marks', 2); };
+    window.setMap = (message) => { messages.map = message; call('map', 0); };
+    window.setView = (message) => { messages.view = message; call('view', 3); };
     window.call = (role, number) => whatStreamlitCalls({
         data: new Uint8Array(messages[role]), parentElement: document.getElementById(role),
         setTriggerValue: (name, events) => window.told.push({ number, events }),
@@ -39,6 +45,8 @@ def page(chromium, tiny_root):
         "map": payload.map_message(LOOK, x, y, colour_by(galaxies, "class"), None, "s"),
         "marks": payload.marks_message("tiny", len(galaxies), 0, None, {}, None, {}, []),
         "hover": payload.pack({"role": "hover", "group": "tiny"}),
+        "view": payload.pack({"role": "view", "group": "tiny"}),
+        "second": payload.map_message(replace(LOOK, map_id="map-1"), x, y, colour_by(galaxies, "class"), None, "t"),
     }
     script = component.scripts() + (component.FOLDER / "component.js").read_text(encoding="utf-8")
     context = chromium.new_context(viewport={"width": 800, "height": 700})
@@ -149,12 +157,48 @@ def test_undo_and_redo_are_told_by_button_and_key_where_there_is_something_to(pa
     page.locator(".atlas-paper").focus()
     page.keyboard.press("Control+Shift+Z")
     page.keyboard.press("Control+z")
-    kinds = [event["kind"] for event in page.evaluate("window.told").pop()["events"]]
-    assert kinds == ["undo", "redo", "undo"]
+    events = page.evaluate("window.told").pop()["events"]
+    assert [(event["kind"], event.get("whatever")) for event in events] == [
+        ("undo", None),
+        ("redo", True),
+        ("undo", True),
+    ]
     n_told = len(page.evaluate("window.told"))
     page.evaluate("(message) => setMarks(message)", list(none))
-    page.keyboard.press("Control+z")
-    assert undo.is_disabled() and redo.is_disabled() and len(page.evaluate("window.told")) == n_told
+    assert undo.is_disabled() and redo.is_disabled()
+    page.keyboard.press("Control+z")  # a tag may be what was done last
+    assert len(page.evaluate("window.told")) == n_told + 1
+
+
+@pytest.mark.parametrize("tool", ["pan", "lasso"])
+def test_the_finger_that_is_lifted_last_leaves_the_map_as_two_have_turned_it(page, tool):
+    page.evaluate("() => { call('map', 0); call('marks', 1); }")
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    page.click(f'[data-tool="{tool}"]')
+    the_map, (left, top), _ = "window.galaxyAtlas.maps.get('map-0')", *corners(page, 0, 0, 1, 1)
+    view = f"[{the_map}.view.x, {the_map}.view.y, {the_map}.view.scale]"
+    page.evaluate(f"{the_map}.paper.setPointerCapture = () => {{}}")  # which knows real fingers only
+
+    def touch(kind: str, finger: int, x: int) -> None:
+        how = {"pointerId": finger, "pointerType": "touch", "clientX": left + x, "clientY": top + 200, "button": 0}
+        page.evaluate(f"([kind, how]) => {the_map}.paper.dispatchEvent(new PointerEvent(kind, how))", [kind, how])
+
+    whole = page.evaluate(view)
+    touch("pointerdown", 1, 250)
+    touch("pointerdown", 2, 350)
+    for apart in (30, 60, 100):
+        touch("pointermove", 1, 250 - apart)
+        touch("pointermove", 2, 350 + apart)
+    turned = page.evaluate(view)
+    assert turned[2] == pytest.approx(3 * whole[2])
+    touch("pointerup", 2, 450)
+    for x in (152, 154, 156):
+        touch("pointermove", 1, x)
+    touch("pointerup", 1, 156)
+    after = page.evaluate(view)
+    assert after[2] == turned[2]
+    assert (turned[0] - after[0]) * turned[2] == pytest.approx(6) and after[1] == pytest.approx(turned[1])
+    assert page.evaluate("window.told") == []
 
 
 def test_a_map_that_is_coloured_anew_before_the_answer_marks_what_was_clicked(page):
@@ -164,6 +208,47 @@ def test_a_map_that_is_coloured_anew_before_the_answer_marks_what_was_clicked(pa
     clicked = page.evaluate(f"[{the_map}.openRow, {the_map}.openPlace]")
     page.evaluate(f"() => {{ {the_map}.message.stamp = 'of other colours'; call('map', 2); }}")
     assert clicked[1] and page.evaluate(f"[{the_map}.openRow, {the_map}.openPlace]") == clicked
+
+
+def test_a_hidden_tag_stays_hidden_when_another_is_used_more(page, tiny_root):
+    x, y = readers.open_catalog(tiny_root, "tiny").coordinates("umap")
+    codes = np.where(np.arange(90) < 40, 0, np.where(np.arange(90) < 60, 1, -1)).astype(np.int32)
+    first = Colouring("tag", codes, ("star", "ring"), nothing="no tag")
+    swapped = Colouring("tag", np.where(codes < 0, -1, 1 - codes), ("ring", "bar", "star"), nothing="no tag")
+    page.evaluate("(map) => setMap(map)", list(payload.map_message(LOOK, x, y, first, None, "1")))
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    page.locator(".atlas-legend button", has_text="star").click()
+    page.locator(".atlas-legend button", has_text="no tag").click()
+    page.evaluate("(map) => setMap(map)", list(payload.map_message(LOOK, x, y, swapped, None, "2")))
+    assert page.locator(".atlas-legend button.off").all_inner_texts() == ["star", "no tag"]
+
+
+def test_keys_are_the_same_with_caps_lock(page):
+    page.evaluate("() => { call('map', 0); call('marks', 1); }")
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    page.locator(".atlas-paper").focus()
+    page.keyboard.press("B")
+    assert page.get_attribute('[data-tool="box"]', "aria-pressed") == "true"
+    page.keyboard.press("U")
+    assert page.evaluate("window.told.at(-1).events.map((event) => event.key)") == ["u"]
+
+
+def test_two_maps_that_ask_at_once_are_both_answered(page, tiny_root):
+    page.evaluate("() => { call('map', 0); call('second', 1); call('view', 2); }")
+    page.wait_for_function("document.querySelectorAll('.atlas-map[data-drawn]').length === 2")
+    page.locator('[data-tool="pictures"]').first.click()
+    page.wait_for_function("window.told.length >= 2")
+    asked = page.evaluate("window.told.at(-1).events")  # the server may hear of this one only
+    assert {event["map"]: event["stamp"] for event in asked} == {"map-0": "s", "map-1": "t"}
+    galaxies = readers.open_catalog(tiny_root, "tiny")
+    by = colour_by(galaxies, "class")
+    views = [component.view_message(galaxies, "tiny", event, "umap", by, None, event["stamp"]) for event in asked]
+    packed = {f"view_{k}": np.frombuffer(view, np.uint8) for k, view in enumerate(views)}
+    answer = payload.pack({"role": "view", "group": "tiny"}, **packed)
+    page.evaluate("(answer) => setView(answer)", list(answer))
+    n_pictures = "(id) => window.galaxyAtlas.maps.get(id).root.querySelectorAll('.atlas-picture').length"
+    assert page.evaluate(n_pictures, "map-0") > 3 and page.evaluate(n_pictures, "map-1") > 3
+    assert page.evaluate("window.galaxyAtlas.channels.get('tiny/view').asked.size") == 0
 
 
 def test_an_outline_is_told_with_what_the_legend_hides(page):

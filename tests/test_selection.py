@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -226,12 +227,36 @@ def test_an_outline_on_a_map_that_is_made_again_says_so(open_app, broken_root):
     app = open_app(broken_root, MAP, catalog="tiny")
     galaxies = readers.open_catalog(broken_root, "tiny")
     corners = outline(galaxies, [0, 20, 20, 0], [-20, -20, 20, 20])
-    steps = [["n", "umap", corners, outlines.mark_of(galaxies.extent("umap"))]]
+    ends = [float(f"{end:.7g}") for end in vars(galaxies.extent("umap")).values()]
+    steps = [["n", "umap", corners, outlines.mark_of(galaxies.extent("umap")), ends]]
     app = open_app(broken_root, MAP, catalog="tiny", selected=link_of(galaxies, *steps))
     assert "made again" not in text_of(app) and app.query_params["selected"] == link_of(galaxies, *steps)
     make_catalog(broken_root, n=60)
     app.run()
     assert not app.exception and "The map UMAP was made again" in text_of(app)
+
+
+def test_an_outline_on_a_kept_map_that_grew_stays_where_it_was(broken_root, monkeypatch):
+    import streamlit as st
+
+    monkeypatch.setattr(st, "session_state", {})
+    monkeypatch.setattr(st, "query_params", {})
+    galaxies = readers.open_catalog(broken_root, "tiny")
+    selection.select_outline(galaxies, "umap", [0, 20, 20, 0], [-20, -20, 20, 20])
+    letters, before = st.query_params["selected"], selection.selected_rows(galaxies).tolist()
+    table = artifacts.read_table(broken_root, "tiny", "projections")
+    table.loc[before[0], ["umap_x", "umap_y"]] = 30, 25  # the place of one that was added, far outside
+    artifacts.write_table(broken_root, "tiny", "projections", table)
+    made = galaxies.manifest.projections
+    for kept in ({"kept": {"n_fitted": 89, "n_placed": 1}}, {}):
+        manifest = replace(galaxies.manifest, projections=made | {"umap": made["umap"] | kept})
+        artifacts.write_manifest(broken_root, "tiny", manifest)
+        grown = readers.open_catalog(broken_root, "tiny")
+        st.session_state.clear()
+        found = selection_link.read(grown, letters)
+        (said,) = st.session_state["link_problems"]
+        assert ("Galaxies were added to the map UMAP" if kept else "UMAP was made again") in said
+        assert (found.rows.tolist() == before[1:]) is bool(kept)
 
 
 def test_an_outline_leaves_out_what_the_legend_hides(tiny, monkeypatch):
@@ -246,10 +271,37 @@ def test_an_outline_leaves_out_what_the_legend_hides(tiny, monkeypatch):
     map_events.handle(tiny, [box])
     assert selection.selected_rows(tiny).tolist() == np.flatnonzero(tiny.catalog["class"] != "spiral").tolist()
     how = "an outline of 4 corners on UMAP, without what was hidden there (spiral)"
-    assert selection.describe(tiny) == how and not selection.outlines_drawn(tiny)
+    assert selection.describe(tiny) == how and len(selection.outlines_drawn(tiny)) == 1
     for whole in ({"hidden": []}, {"hidden": [3]}, {"stamp": "of other colours"}, {"map": "gone"}):
         map_events.handle(tiny, [box | whole])
         assert len(selection.selected_rows(tiny)) == 90 and len(selection.outlines_drawn(tiny)) == 1
+
+
+def test_a_link_holds_an_outline_and_what_was_hidden_there(tiny, monkeypatch):
+    import streamlit as st
+
+    monkeypatch.setattr(st, "query_params", {})
+    box = {"kind": "outline", "projection": "umap", "x": [-50, 50, 50, -50], "y": [-50, -50, 50, 50], "mode": "new"}
+    box |= {"map": "map-0", "stamp": "s"}
+    look = map_choices.MapLook("map-0", "tiny", "umap", "", "", "", "", dark=True)
+    unclustered = len(colour_by(tiny, "hdbscan_label").names)
+    for column, hidden in (("class", [0]), ("hdbscan_label", [unclustered]), ("hdbscan_label", [1])):
+        shown = {"maps_shown": {"map-0": (look, colour_by(tiny, column), None, "s")}}
+        monkeypatch.setattr(st, "session_state", shown)
+        map_events.handle(tiny, [box | {"hidden": hidden}])
+        here = selection.selected(tiny)
+        assert 0 < len(here.rows) < 90 and selection.is_linked(tiny)
+        again = selection_link.read(tiny, st.query_params["selected"])
+        assert again.rows.tolist() == here.rows.tolist() and again.steps == here.steps
+        assert "link_problems" not in st.session_state
+    letter, name, corners, mark, ends, groups, marks = outlines.from_link(st.query_params["selected"])[0]
+    other = outlines.to_link([[letter, name, corners, mark, ends, groups, dict.fromkeys(marks, "00000000")]])
+    selection_link.read(tiny, other)
+    assert "The clustering HDBSCAN was made again" in st.session_state["link_problems"][0]
+    assert (
+        selection_link.read(tiny, outlines.to_link([[letter, name, corners, mark, ends, {"gone": ["x"]}, {}]])) is None
+    )
+    assert "“gone”, which this catalog does not have" in st.session_state["link_problems"][1]
 
 
 def test_filters_against_pandas(tiny):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from galaxy_core import artifacts
-from pages.views import filters, map_events, readers, selection, selection_history, selection_link
+from galaxy_core import artifacts, tags
+from pages.views import filters, map_events, readers, selection, selection_history, selection_link, tagging
 from pages.views.galaxy_map import component
 from pages.views.selection_steps import Selection, like_step
 
@@ -67,11 +67,40 @@ def test_every_kind_of_step_is_undone_and_redone(tiny):
     assert selection_history.is_possible(tiny) == (True, False) and not do(tiny, "redo")
 
 
+def test_the_key_undoes_what_was_done_last_be_it_a_tag(tiny, tmp_path, monkeypatch):
+    path = tmp_path / "tags.sqlite"
+    monkeypatch.setattr(tagging, "path_of", lambda _: path)
+    tags.tag_galaxies(path, "ring", ["tiny-00001"], tagging.person())  # on another day: not of this visit
+    st.session_state |= {"key_tags": {"tiny": ["ring"]}, "galaxy": "tiny-00004"}
+    key = {"whatever": True}
+
+    def state() -> tuple[int, int]:
+        rows = selection.selected_rows(tiny)
+        return -1 if rows is None else len(rows), len(tags.galaxies_with(path, "ring"))
+
+    do(tiny, "outline", projection="umap", mode="new", **BOX)
+    n = state()[0]
+    do(tiny, "key", key="1")
+    do(tiny, "clear")
+    assert state() == (-1, 2)
+    assert do(tiny, "undo", **key) == {map_events.SELECTION} and state() == (n, 2)
+    assert do(tiny, "undo", **key) == {map_events.TAGS} and state() == (n, 1)
+    assert do(tiny, "redo", **key) == {map_events.TAGS} and state() == (n, 2)
+    assert do(tiny, "undo") == {map_events.SELECTION} and state() == (-1, 2), (
+        "the button above the map leaves tags alone"
+    )
+    assert do(tiny, "undo", **key) == {map_events.TAGS} and state() == (-1, 1)
+    assert do(tiny, "undo", **key) == set() and state() == (-1, 1)
+    assert do(tiny, "redo", **key) == {map_events.TAGS} and state() == (-1, 2), "what was undone last comes back first"
+    assert do(tiny, "redo", **key) == {map_events.SELECTION} and state() == (n, 2)
+
+
 def test_what_is_drawn_again_follows_what_was_undone(tiny):
     do(tiny, "outline", projection="umap", mode="new", **BOX)
     filters._change(tiny, "class", ["spiral"])
     assert do(tiny, "undo") == {map_events.SELECTION, map_events.FILTERS}
     assert do(tiny, "undo") == {map_events.SELECTION} and selection.selected_rows(tiny) is None
+    assert st.session_state["filters_turned"] == 2, "other widgets"
 
 
 def test_a_new_step_forgets_what_was_undone(tiny):
@@ -158,6 +187,19 @@ def test_widgets_of_filters_show_what_was_brought_back(open_app, tiny_root):
     app.session_state["filters"]["tiny"]["class"] = ["edge on"]
     app.run()
     assert not app.exception and app.multiselect(key="filter-tiny-class").value == ["edge on"]
+
+
+def test_a_browser_that_has_not_heard_of_an_undo_yet_filters_by_what_was_brought_back(open_app, tiny_root):
+    app = open_app(tiny_root, "pages/1_Galaxy_map.py", catalog="tiny")
+    app.selectbox(key="filter-new-tiny-0").set_value("radius_arcsec").run()
+    whole = list(app.session_state["filters"]["tiny"]["radius_arcsec"])
+    app.number_input(key="filter-tiny-radius_arcsec-from").set_value(5.0).run()
+    before = app._tree.get_widget_states()
+    app.session_state["filters"]["tiny"]["radius_arcsec"][0] = whole[0]  # as `selection.travel` does
+    app.session_state["filters_turned"] = 1
+    app.run()
+    app._run(before)  # the next event, sent with the limit that was undone
+    assert not app.exception and app.session_state["filters"]["tiny"]["radius_arcsec"] == whole
 
 
 def test_selected_galaxies_that_filters_hide_are_told_and_shown(open_app, tiny_root):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -65,7 +66,7 @@ def colour_by(galaxies: Galaxies, key: str) -> Colouring:
         made = [name for name in galaxies.memory if name[0] == "colouring"]
         for name in made[: len(made) - MOST_KEPT + 1] if galaxies.are_many else ():
             galaxies.memory.pop(name, None)
-        return galaxies.memory.setdefault(("colouring", key), _colour_by(galaxies, key))
+        return galaxies.memory.setdefault(("colouring", key), replace(_colour_by(galaxies, key), key=key))
     return galaxies.memory["colouring", key]
 
 
@@ -107,7 +108,7 @@ def by_tag(galaxies: Galaxies) -> Colouring:
         has = tagged.tag_codes(galaxies, name)
         rarer = has & (has.sum() < best)
         codes[rarer], best[rarer] = code, has.sum()
-    return Colouring("tag", codes, tuple(names), nothing="no tag")
+    return Colouring("tag", codes, tuple(names), nothing="no tag", key=TAGS)
 
 
 def by_cluster(galaxies: Galaxies, clustering: str) -> Colouring:
@@ -124,6 +125,7 @@ def by_cluster(galaxies: Galaxies, clustering: str) -> Colouring:
         nothing="unclustered",
         version=fingerprint_of(about)[:8] if (about := galaxies.manifest.clusterings.get(clustering)) else "",
         layer=layer,
+        key=f"{clustering}_label",
     )
 
 

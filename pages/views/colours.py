@@ -1,18 +1,44 @@
-"""How groups and numbers become colours: safe for colour-blind eyes, what has no group in quiet grey."""
+"""How groups and numbers become colours: up to ten groups told apart by colour-blind eyes, what has none in grey."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
 
-# Okabe & Ito (2008). Black would vanish on the night sky and pale yellow on paper, so each theme replaces one.
-OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00", "#000000")
-DARK = {"#000000": "#E8EAF0", "#0072B2": "#3C8FD4"}
-LIGHT = {"#F0E442": "#B5A70A"}
-# What many catalogs tell apart has one colour in all of them: the first ones of Okabe & Ito, in this order.
+# On a dark background and on a light one: the hues of Okabe & Ito (2008), and two more, lighter or darker, so that any
+# two of them, and the grey below, are at least 11 apart in CIEDE2000 for normal eyes, for those without green and for
+# those without red (simulated as by Machado, Oliveira & Fernandes 2009), and 9 for those without blue. Okabe & Ito's
+# own yellow, made dark enough to be seen on paper, is 0.4 from their orange.
+CATEGORIES = {
+    True: [
+        "#E69F00",
+        "#56B4E9",
+        "#00F4BC",
+        "#D774A3",
+        "#FFFF5C",
+        "#6476FD",
+        "#D25C4B",
+        "#ECEAFF",
+        "#AB1EA8",
+        "#875500",
+    ],
+    False: [
+        "#FF5E00",
+        "#0075C3",
+        "#005E4E",
+        "#C52D71",
+        "#8C5600",
+        "#072869",
+        "#761F13",
+        "#0B0901",
+        "#6300C4",
+        "#AD6554",
+    ],
+}
+# What many catalogs tell apart has one colour in all of them: the first ones of these, in this order.
 COMMON = ("round smooth", "in between smooth", "spiral", "edge on", "cigar smooth", "galaxy", "star")
 GREY_DARK, GREY_LIGHT = "#5d6475", "#a9adb6"
 PALETTES = ("Viridis", "Cividis", "Inferno")  # even steps of brightness, safe for colour-blind eyes
@@ -46,6 +72,8 @@ class Colouring:
         Changes when other groups get the same names, as clusters made again do; empty where names say it all.
     layer : str
         Name of its groups in the layers of maps (`galaxy_core.artifacts.layers`); empty where they have none.
+    key : str
+        Its key among what every map of the catalog can be coloured by; empty where it is none of these.
     """
 
     title: str
@@ -59,6 +87,7 @@ class Colouring:
     palette: str = "Viridis"
     version: str = ""
     layer: str = ""
+    key: str = ""
 
     @cached_property
     def codes(self) -> np.ndarray | None:
@@ -69,6 +98,13 @@ class Colouring:
     def keys(self) -> tuple[str, ...]:
         """What filters and links call the categories."""
         return self.lasting_names or self.names
+
+    def is_among(self, groups: Sequence[str]) -> np.ndarray:
+        """Which galaxies are of some of the `keys`, or are called `nothing`; bool (n,)."""
+        if self.values is not None:
+            return ~np.isfinite(self.values) & (self.nothing in groups)
+        wanted = [code for code, key in enumerate(self.keys) if key in groups]
+        return np.isin(self.codes, [*wanted, *([-1] if self.nothing in groups else [])])
 
     @cached_property
     def limits(self) -> tuple[float, float]:
@@ -85,11 +121,10 @@ class Colouring:
         return float(low), float(high)
 
     def colours(self, dark: bool) -> list[str]:
-        """The colours of the categories; `COMMON` ones have their own where there are no more than eight."""
-        colours = category_colours(len(self.names), dark)
-        if self.lasting_names or len(colours) > len(OKABE_ITO):
+        """The colours of the categories; `COMMON` ones have their own where there are no more than ten."""
+        colours, palette = category_colours(len(self.names), dark), CATEGORIES[dark]
+        if self.lasting_names or len(colours) > len(palette):
             return colours
-        palette = category_colours(len(OKABE_ITO), dark)
         own = {name: palette[COMMON.index(name)] for name in self.names if name in COMMON}
         left = iter([colour for colour in palette if colour not in own.values()])
         return [own.pop(name, None) or next(left) for name in self.names]
@@ -126,15 +161,15 @@ def with_scale(colouring: Colouring, log: bool, whole_range: bool, palette: str)
 
 
 def category_colours(n: int, dark: bool) -> list[str]:
-    """Colours of ``n`` categories: Okabe-Ito up to eight, Glasbey (colorcet) beyond.
+    """Colours of ``n`` categories: `CATEGORIES` up to ten, Glasbey (colorcet) beyond, for which no eye is promised.
 
     Examples
     --------
     >>> category_colours(2, dark=True), len(set(category_colours(40, dark=False)))
     (['#E69F00', '#56B4E9'], 40)
     """
-    if n <= len(OKABE_ITO):
-        return [(DARK if dark else LIGHT).get(colour, colour) for colour in OKABE_ITO[:n]]
+    if n <= len(CATEGORIES[dark]):
+        return CATEGORIES[dark][:n]
     import colorcet
 
     glasbey = colorcet.glasbey_light if dark else colorcet.glasbey_dark

@@ -95,9 +95,7 @@ def passes(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
         with np.errstate(invalid="ignore", over="ignore"):
             low, high = np.asarray(values, dtype=colouring.values.dtype)  # 0.1 in float32 is not the 0.1 of the limit
             return (colouring.values >= low) & (colouring.values <= high)
-    wanted = [code for code, name in enumerate(colouring.keys) if name in values]
-    wanted += [-1] if colouring.nothing in values else []
-    return np.isin(colouring.codes, wanted)
+    return colouring.is_among(values)
 
 
 def _has_tag(galaxies: Galaxies, values: list) -> np.ndarray:
@@ -224,14 +222,16 @@ def _everything(galaxies: Galaxies, key: str) -> list:
 
 def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
     """One filter: its column, limits or groups, how many galaxies it leaves, and a way to drop it."""
-    values, widget = filters_of(galaxies)[key], f"filter-{galaxies.name}-{key}"
+    edition = _edition()
+    values, widget = filters_of(galaxies)[key], f"filter-{galaxies.name}-{key}{edition}"
     n_left = int(passes(galaxies, key, values).sum())
     head, drop = st.columns([6, 1], vertical_alignment="center")
     head.markdown(f"**{frame.plain(name)}**: {words.count(n_left)} pass")
 
     def changed(new: list | None) -> None:
-        _change(galaxies, key, new)
-        on_change()
+        if edition == _edition():
+            _change(galaxies, key, new)
+            on_change()
 
     drop.button(
         "",
@@ -264,6 +264,16 @@ def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
             key=f"{widget}-{word}",
             on_change=lambda: changed([st.session_state[f"{widget}-from"], st.session_state[f"{widget}-to"]]),
         )
+
+
+def _edition() -> str:
+    """The end of the keys of the widgets, another one after each undo.
+
+    A browser sends what its widgets hold along with every other event: one that has not heard yet of an undo would seem
+    to ask for what was undone.
+    """
+    turned = st.session_state.get("filters_turned", 0)
+    return f"-{turned}" if turned else ""
 
 
 def _change(galaxies: Galaxies, key: str, values: list | None) -> None:

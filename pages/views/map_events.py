@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import streamlit as st
 
-from pages.views import filters, page_address, presenting, selection, tagging
+from pages.views import filters, last_done, page_address, presenting, selection, tagging
 from pages.views.galaxy_map import component, payload
 from pages.views.readers import Galaxies
+from pages.views.selection_steps import Hidden, hidden_groups
 
 GALAXY, SELECTION, FILTERS, TAGS = "galaxy", "selection", "filters", "tags"
 
@@ -41,7 +41,8 @@ def handle(galaxies: Galaxies, events: list[dict]) -> set[str]:
             selection.select_rows(galaxies, None)
             changed.add(SELECTION)
         elif kind in ("undo", "redo"):
-            changed |= travel(galaxies, back=kind == "undo")
+            turn = turn_last if event.get("whatever") else travel
+            changed |= turn(galaxies, back=kind == "undo")
         elif kind == "key" and event.get("key") in presenting.STEPS:
             presenting.step(galaxies, presenting.STEPS[event["key"]])
             changed.add(GALAXY)
@@ -61,6 +62,21 @@ def travel(galaxies: Galaxies, back: bool) -> set[str]:
     return {SELECTION} if filters.filters_of(galaxies) == before else {SELECTION, FILTERS}
 
 
+def turn_last(galaxies: Galaxies, back: bool) -> set[str]:
+    """Undo what this visitor did last, a step of selecting, filtering or tagging, or redo it; what is different now."""
+    while kind := last_done.kind_of_last(galaxies, back):
+        if kind == last_done.SELECTION:
+            changed = travel(galaxies, back)
+        else:
+            changed = {TAGS} if (said := tagging.turn(galaxies, back)) else set()
+            if said:
+                st.toast(said)
+        if changed:
+            return changed
+        last_done.drop_last(galaxies, back)  # it is gone: the browser's button went back, or the catalog was made again
+    return travel(galaxies, back)
+
+
 def keep_in_address(parts: dict) -> None:
     """Know what the maps put into the address, so that it stays there when another part of it is written."""
     for name in page_address.OF_VIEW:
@@ -68,8 +84,8 @@ def keep_in_address(parts: dict) -> None:
             page_address.put_into_address(name, text or None)
 
 
-def hidden_on_map(event: dict) -> tuple[np.ndarray, str] | None:
-    """Which galaxies the legend hid on the map that an outline was drawn on, bool (n,), and what they are called.
+def hidden_on_map(event: dict) -> Hidden | None:
+    """What the legend hid on the map that an outline was drawn on.
 
     None where all were to be seen, or the map has other colours by now.
     """
@@ -77,6 +93,5 @@ def hidden_on_map(event: dict) -> tuple[np.ndarray, str] | None:
     codes = [code for code in event.get("hidden") or () if isinstance(code, int)]
     if look is None or stamp != event.get("stamp") or not codes:
         return None
-    names = {**dict(enumerate(colouring.names)), len(payload.palette_of(colouring, look.dark)) - 1: colouring.nothing}
-    hidden = np.isin(payload.paint_codes(colouring), codes)
-    return hidden, ", ".join(names[code] for code in sorted(codes) if code in names)
+    groups = {**dict(enumerate(colouring.keys)), len(payload.palette_of(colouring, look.dark)) - 1: colouring.nothing}
+    return hidden_groups(colouring, [groups[code] for code in sorted(codes) if code in groups])

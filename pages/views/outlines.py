@@ -73,6 +73,20 @@ def corners_of(kept: list[int], extent: Extent) -> tuple[np.ndarray, np.ndarray]
     return frame.x0 + pairs[:, 0] * (frame.x1 - frame.x0), frame.y0 + pairs[:, 1] * (frame.y1 - frame.y0)
 
 
+def on_grown(kept: list[int], before: Extent, now: Extent) -> list[int]:
+    """Corners on a map that reaches farther than when they were kept, at the same places of it.
+
+    Examples
+    --------
+    >>> on_grown([49151, 49151], Extent(0.0, 1.0, 0.0, 1.0), Extent(0.0, 2.0, 0.0, 1.0))
+    [32767, 49151]
+    """
+    frame = frame_of(now)
+    sides = zip(corners_of(kept, before), ((frame.x0, frame.x1), (frame.y0, frame.y1)), strict=True)
+    corners = np.stack([(values - low) * (STEPS / (high - low)) for values, (low, high) in sides], axis=1)
+    return np.clip(np.rint(corners), 0, STEPS).astype(int).ravel().tolist()
+
+
 def mark_of(extent: Extent) -> str:
     """A few letters that change when a map is made again: its galaxies then reach to other places.
 

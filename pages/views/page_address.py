@@ -6,6 +6,7 @@ import streamlit as st
 
 OF_VIEW = ("view", "hidden", "view2", "hidden2")  # parts of the address that the maps write: galaxy_map/component.js
 OF_CATALOG = ("galaxy", "selected", "filters", *OF_VIEW)  # parts of the address
+PANELS = ("panel", "clusters-panel")  # parts that are the keys of the choice, too
 
 
 def put_into_address(parameter: str, value: str | None) -> None:
@@ -24,7 +25,7 @@ def changed_parts(here: tuple) -> list[str]:
     the page and its catalog: in another one nothing has changed.
     """
     state = st.session_state
-    now = {name: st.query_params.get(name) for name in (*OF_CATALOG, "panel")}
+    now = {name: st.query_params.get(name) for name in (*OF_CATALOG, *PANELS)}
     left = state.setdefault("address_left", {})
     changed = [name for name in now if now[name] != left.get(name)] if state.get("address_of") == here else []
     state["address_of"] = here

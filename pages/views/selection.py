@@ -9,10 +9,20 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from pages.views import outlines, selection_history, selection_link
-from pages.views.page_address import changed_parts, put_into_address
+from pages.views import last_done, outlines, selection_history, selection_link
+from pages.views.page_address import PANELS, changed_parts, put_into_address
 from pages.views.readers import Galaxies
-from pages.views.selection_steps import MODES, Selection, Step, after, found_step, invert_step, outline_step
+from pages.views.selection_steps import (
+    MODES,
+    Hidden,
+    Selection,
+    Step,
+    after,
+    found_step,
+    invert_step,
+    leave_out,
+    outline_step,
+)
 
 
 def select_outline(
@@ -21,20 +31,18 @@ def select_outline(
     x: list,
     y: list,
     mode: str = "new",
-    hidden: tuple[np.ndarray, str] | None = None,
+    hidden: Hidden | None = None,
 ) -> None:
     """Select what lies inside an outline; every galaxy of the catalog is tested, drawn or not.
 
-    Those that somebody took off the map by its legend are left out: ``hidden`` says which they are, bool (n,), and what
-    they are called. An outline that holds some of them no longer says what is selected, so it is not kept as one.
+    Those that somebody took off the map by its legend, ``hidden``, are left out.
     """
     if projection not in galaxies.projection_names or mode not in MODES or not 3 <= len(x) == len(y):
         return
     extent = galaxies.extent(projection)
     step, rows = outline_step(galaxies, projection, outlines.keep_corners(x, y, extent), mode)
-    if hidden is not None and hidden[0][rows].any():
-        how = f"{step.how}, without what was hidden there ({hidden[1]})"
-        step, rows = found_step(galaxies, rows[~hidden[0][rows]], mode, how)
+    if hidden is not None:
+        step, rows = leave_out(galaxies, step, rows, hidden)
     add_step(galaxies, step, rows)
 
 
@@ -61,6 +69,7 @@ def add_step(galaxies: Galaxies, step: Step, rows: np.ndarray) -> None:
 def remember(galaxies: Galaxies) -> None:
     """Before the selection or the filters are changed: keep what they are, for undo."""
     selection_history.remember(galaxies, selected(galaxies))
+    last_done.note(galaxies, last_done.SELECTION)
 
 
 def travel(galaxies: Galaxies, back: bool) -> bool:
@@ -68,7 +77,9 @@ def travel(galaxies: Galaxies, back: bool) -> bool:
     then = selection_history.travel(galaxies, selected(galaxies), back)
     if then is not None:
         st.session_state.setdefault("filters", {})[galaxies.name] = then[1]
+        st.session_state["filters_turned"] = st.session_state.get("filters_turned", 0) + 1
         _keep(galaxies, then[0])
+        last_done.note_turned(galaxies, last_done.SELECTION, back)
     return then is not None
 
 
@@ -166,8 +177,10 @@ def follow_address(galaxies: Galaxies) -> None:
         state.pop("selection_link_read", None)
     if "filters" in changed:
         state.get("filters", {}).pop(galaxies.name, None)
-    if "panel" in changed:
-        state.pop("panel", None)
+        state["filters_turned"] = state.get("filters_turned", 0) + 1
+    for panel in PANELS:
+        if panel in changed:
+            state.pop(panel, None)
     if (row := open_row(galaxies)) is not None:  # opened on another page, or in a catalog that has it, too
         put_into_address("galaxy", str(galaxies.ids[row]))
 

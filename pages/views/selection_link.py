@@ -7,9 +7,22 @@ import zlib
 import numpy as np
 
 from galaxy_core.errors import GalaxyError
+from galaxy_core.map_layers import Extent
 from pages.views import clustering_marks, outlines, page_address, words
+from pages.views.colouring import colour_by, colour_choices
 from pages.views.readers import Galaxies, rows_of
-from pages.views.selection_steps import INVERT, Selection, Step, after, found_step, invert_step, like_step, outline_step
+from pages.views.selection_steps import (
+    INVERT,
+    Selection,
+    Step,
+    after,
+    found_step,
+    hidden_groups,
+    invert_step,
+    leave_out,
+    like_step,
+    outline_step,
+)
 
 LETTERS = {"new": "n", "add": "a", "subtract": "s", "intersect": "i", INVERT: "v"}
 CUT_SHORT = "The selection of this link cannot be read; it was probably cut short when it was copied."
@@ -24,7 +37,10 @@ def letters_of(galaxies: Galaxies, steps: tuple[Step, ...]) -> str | None:
 def _part_of(galaxies: Galaxies, step: Step) -> list | None:
     letter = LETTERS[step.mode]
     if step.corners:
-        return [letter, step.projection, list(step.corners), outlines.mark_of(galaxies.extent(step.projection))]
+        extent = galaxies.extent(step.projection)
+        ends = [float(f"{end:.7g}") for end in vars(extent).values()]
+        outline = [letter, step.projection, list(step.corners), outlines.mark_of(extent), ends]
+        return outline + ([step.hidden, clustering_marks.marks_of(galaxies, step.hidden)] if step.hidden else [])
     if step.filters:
         marks = clustering_marks.marks_of(galaxies, step.filters)
         return [letter, "", step.filters, *([marks] if marks else [])]
@@ -101,10 +117,37 @@ def _read_outline(galaxies: Galaxies, name: str, values: list, mark: list, mode:
     if name not in galaxies.projection_names:
         page_address.note(f"The link selects galaxies on a map “{name}” that this catalog does not have.")
         return None
-    if mark and mark[0] != outlines.mark_of(galaxies.extent(name)):  # older links have none
+    extent, corners = galaxies.extent(name), [int(np.clip(value, 0, 65535)) for value in values]
+    corners = corners[: len(corners) // 2 * 2]
+    same, before = not mark or mark[0] == outlines.mark_of(extent), _before(mark)  # older links have no mark, or less
+    if not same and before and galaxies.manifest.projections.get(name, {}).get("kept") and _holds(extent, before):
+        corners = outlines.on_grown(corners, before, extent)
+        page_address.note(
+            f"Galaxies were added to the map {words.name_of(name)} since this outline was drawn on it: some of them may"
+            " lie inside now."
+        )
+    elif not same:
         page_address.note(
             f"The map {words.name_of(name)} was made again since this outline was drawn on it: other galaxies may lie"
             " inside now."
         )
-    corners = [int(np.clip(value, 0, 65535)) for value in values]
-    return outline_step(galaxies, name, corners[: len(corners) // 2 * 2], mode)
+    step, rows = outline_step(galaxies, name, corners, mode)
+    for key, groups in (dict(mark[2]) if len(mark) > 2 else {}).items():
+        if key not in colour_choices(galaxies):
+            page_address.note(f"The link's outline leaves out groups of “{key}”, which this catalog does not have.")
+            return None  # without them it would select more
+        clustering_marks.note_changes(galaxies, {key: list(groups)}, mark[3])
+        step, rows = leave_out(galaxies, step, rows, hidden_groups(colour_by(galaxies, key), list(groups)))
+    return step, rows
+
+
+def _before(mark: list) -> Extent | None:
+    """The rectangle of the map when an outline was drawn on it."""
+    return Extent(*map(float, mark[1])) if len(mark) > 1 else None
+
+
+def _holds(extent: Extent, before: Extent) -> bool:
+    """Whether a rectangle lies inside another one, but for the digits that a link leaves out."""
+    slack = 1e-5 * max(extent.x1 - extent.x0, extent.y1 - extent.y0)
+    low = before.x0 >= extent.x0 - slack and before.y0 >= extent.y0 - slack
+    return low and before.x1 <= extent.x1 + slack and before.y1 <= extent.y1 + slack

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from galaxy_core.similarity import most_similar
 from pages.views import outlines, readers, words
+from pages.views.colours import Colouring
 from pages.views.readers import Galaxies
 
 MODES = {"new": "", "add": "and ", "subtract": "without ", "intersect": "and only "}
@@ -33,6 +34,8 @@ class Step:
         The filters they passed, as in `pages.views.filters`.
     like : tuple of str and int, or None
         Id of the galaxy that they are most like, and how many were asked for.
+    hidden : dict or None
+        The groups that were hidden on the map while the outline was drawn, as in `Hidden`: they are left out.
     """
 
     mode: str
@@ -42,6 +45,25 @@ class Step:
     corners: tuple[int, ...] = ()
     filters: dict[str, list] | None = None
     like: tuple[str, int] | None = None
+    hidden: dict[str, list[str]] | None = None
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Galaxies that somebody took off a map by its legend.
+
+    Attributes
+    ----------
+    rows : bool array, shape (n,)
+    words : str
+        What their groups are called.
+    groups : dict of str to list of str
+        The column of the colours and its groups, as in `pages.views.filters`; empty where a link cannot name them.
+    """
+
+    rows: np.ndarray
+    words: str
+    groups: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +92,23 @@ def outline_step(galaxies: Galaxies, projection: str, kept: list[int], mode: str
     rows = np.sort(rows[outlines.inside_polygon(x, y, *corners)])
     how = f"an outline of {len(kept) // 2} corners on {words.name_of(projection)}"
     return Step(mode, how, projection=projection, corners=tuple(kept)), rows.astype(np.int32)
+
+
+def leave_out(galaxies: Galaxies, step: Step, rows: np.ndarray, hidden: Hidden) -> tuple[Step, np.ndarray]:
+    """The step of an outline without the galaxies that were hidden there; and the rows that are left."""
+    if not hidden.rows[rows].any():
+        return step, rows
+    how, left = f"{step.how}, without what was hidden there ({hidden.words})", rows[~hidden.rows[rows]]
+    if not hidden.groups:  # only the galaxies themselves can be told
+        return found_step(galaxies, left, step.mode, how)
+    return replace(step, how=how, hidden=hidden.groups), left
+
+
+def hidden_groups(colouring: Colouring, groups: list[str]) -> Hidden:
+    """What a legend hides, from what filters call it."""
+    called = dict(zip(colouring.keys, colouring.names, strict=True))
+    names = ", ".join(called.get(group, group) for group in groups)
+    return Hidden(colouring.is_among(groups), names, {colouring.key: groups} if colouring.key else {})
 
 
 def found_step(galaxies: Galaxies, rows: np.ndarray, mode: str, how: str) -> tuple[Step, np.ndarray]:

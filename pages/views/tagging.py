@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +10,7 @@ import streamlit as st
 from galaxy_core import tags
 from galaxy_core.errors import GalaxyError
 from galaxy_core.tags import Step
-from pages.views import frame, selection, words
+from pages.views import frame, last_done, selection, words
 from pages.views.readers import Galaxies
 from pages.views.tagged import (
     lost_sentence,
@@ -24,6 +23,7 @@ from pages.views.tagged import (
     tags_by_row,
     tags_of_export,
 )
+from pages.views.tagger import draw_who, person
 
 __all__ = [
     "draw_galaxy_tags",
@@ -56,15 +56,16 @@ def draw_galaxy_tags(galaxies: Galaxies, row: int, on_change: OnChange | None = 
         galaxy_id, numbered = str(galaxies.ids[row]), key_tags(galaxies)
         held = tags.tags_of_galaxy(path_of(galaxies), galaxy_id)
         names = held["tag"].tolist()
+        st.session_state["tags_seen"] = {"of": (galaxies.name, row), "tags": set(names)}
         options = numbered + [tag for tag in names if tag not in numbered]
         with st.container(key="tags-card", gap="small"):
             if options:
-                key = f"tags-{galaxies.name}-{row}"
-                st.session_state[key] = names  # what the database says now, whoever has changed it
+                key = _pills_key(galaxies, row, names)
                 st.pills(
                     "Tags",
                     options,
                     selection_mode="multi",
+                    default=None if key in st.session_state else names,
                     format_func=lambda tag: f"{numbered.index(tag) + 1} · " * (tag in numbered) + frame.plain(tag),
                     key=key,
                     help=_who_said_what(held),
@@ -72,10 +73,28 @@ def draw_galaxy_tags(galaxies: Galaxies, row: int, on_change: OnChange | None = 
                     args=(galaxies, galaxy_id, names, key, on_change),
                 )
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                _draw_box(galaxies, names, "add-tag", "Add a tag", _add_from_box, (galaxies, galaxy_id, on_change))
+                number = st.session_state.get("tags_added", 0)  # another, empty box after each: see `_pills_key`
+                key = f"add-tag-{number}" if number else "add-tag"
+                about = (galaxies, galaxy_id, key, number, on_change)
+                _draw_box(galaxies, names, key, "Add a tag", _add_from_box, about)
                 _draw_undo(galaxies, "card", on_change)
                 draw_who("card")
             _show_said("card")
+
+
+def _pills_key(galaxies: Galaxies, row: int, names: list[str]) -> str:
+    """The key of the buttons of a galaxy's tags: another one whenever the database says else than they show.
+
+    A browser sends what its buttons show along with every other event. Were those of the same key set to what is true
+    now, one that has not heard of it yet would seem to have been clicked, and would take a tag that was just given.
+    """
+    known = st.session_state.get("tags_pills", {"number": 0})
+    same = known.get("of") == (galaxies.name, row) and set(st.session_state.get(known["key"], ())) == set(names)
+    if not same:
+        number = known["number"] + 1
+        known = {"number": number, "of": (galaxies.name, row), "key": f"tags-{number}"}
+        st.session_state["tags_pills"] = known
+    return known["key"]
 
 
 def draw_selection_tags(galaxies: Galaxies, rows: np.ndarray | None, on_change: OnChange | None = None) -> None:
@@ -125,7 +144,7 @@ def handle_key(galaxies: Galaxies, key: str) -> str | None:
     """
     try:
         if key.lower() == "u":
-            return _sentence(tags.undo(path_of(galaxies), person())) or "There is nothing of yours to undo."
+            return turn(galaxies, back=True) or "There is nothing of yours to undo."
         if len(key) != 1 or key not in "123456789":
             return None
         numbered, row = key_tags(galaxies), selection.open_row(galaxies)
@@ -133,11 +152,35 @@ def handle_key(galaxies: Galaxies, key: str) -> str | None:
             return "Open a galaxy first; then the keys 1 to 9 tag it."
         if int(key) > len(numbered):
             return f"There is no tag with the number {key} yet; add one in the card."
-        tag, galaxy_id = numbered[int(key) - 1], str(galaxies.ids[row])
-        change = tags.untag_galaxies if tag_codes(galaxies, tag)[row] else tags.tag_galaxies
-        return _sentence(change(path_of(galaxies), tag, [galaxy_id], person(), model_hash(galaxies)), galaxy_id)
+        tag, galaxy_id, seen = numbered[int(key) - 1], str(galaxies.ids[row]), _seen(galaxies, row)
+        change = tags.untag_galaxies if tag in seen else tags.tag_galaxies
+        step = change(path_of(galaxies), tag, [galaxy_id], person(), model_hash(galaxies))
+        seen ^= {tag}
+        last_done.note_tags(galaxies, step)
+        return _sentence(step, galaxy_id) or f"“{frame.plain(tag)}” is not on {frame.plain(galaxy_id)}."
     except GalaxyError as error:
         return str(error)
+
+
+def turn(galaxies: Galaxies, back: bool) -> str:
+    """Undo the visitor's last step of tagging, or redo it: what was done, in a sentence, empty where there is none."""
+    try:
+        step = (tags.undo if back else tags.redo)(path_of(galaxies), person())
+    except GalaxyError as error:
+        return str(error)
+    last_done.note_tags(galaxies, step)
+    return _sentence(step)
+
+
+def _seen(galaxies: Galaxies, row: int) -> set[str]:
+    """The tags that the visitor sees on the card of a galaxy, or none before it is drawn.
+
+    By these a key sets or takes a tag: it never takes one that somebody else gave just now.
+    """
+    known = st.session_state.setdefault("tags_seen", {})
+    if known.get("of") != (galaxies.name, row):
+        known |= {"of": (galaxies.name, row), "tags": set()}
+    return known["tags"]
 
 
 def key_tags(galaxies: Galaxies) -> list[str]:
@@ -146,38 +189,6 @@ def key_tags(galaxies: Galaxies) -> list[str]:
     known += [tag for tag in _offered(galaxies) if tag not in known]
     del known[N_KEYS:]
     return list(known)
-
-
-def person() -> str:
-    """Who is tagging: the user who is signed in, else the name typed by the visitor, else a number for this visit."""
-    if getattr(st.user, "is_logged_in", False):
-        user = st.user.to_dict()
-        return str(user.get("name") or user.get("email") or tags.ANYBODY)
-    visit = st.session_state.setdefault("tagger_visit", f"{tags.ANYBODY} {secrets.token_hex(2)}")
-    return st.session_state.get("tagger_name") or visit
-
-
-def draw_who(place: str) -> None:
-    """The name under which this visitor tags, and a box to give one; ``place`` tells two of them on one page apart."""
-    with st.popover(f":material/person: {frame.plain(person())}", type="tertiary", help="Who is tagging"):
-        if getattr(st.user, "is_logged_in", False):
-            st.caption("Your tags are kept under the name you signed in with.")
-            return
-        key = f"tagger-{place}"
-        st.session_state[key] = st.session_state.get("tagger_name", "")
-        st.text_input(
-            "Your name",
-            key=key,
-            placeholder=person(),
-            max_chars=80,
-            on_change=_keep_name,
-            args=(key,),
-            help="Kept with every tag you set, with the time and the model. Only you can undo what you did.",
-        )
-
-
-def _keep_name(key: str) -> None:
-    st.session_state["tagger_name"] = st.session_state[key].strip()
 
 
 def _draw_box(galaxies: Galaxies, held: list[str], key: str, label: str, on_change=None, args: tuple = ()) -> None:
@@ -215,9 +226,12 @@ def _draw_change(
 
 
 def _draw_undo(galaxies: Galaxies, place: str, on_change: OnChange | None) -> None:
-    for verb, help_text in (("undo", "Undo the last thing you did to tags"), ("redo", "Do again what you undid last")):
+    for verb, help_text in (
+        ("undo", "Undo the last thing you did to tags; U on the map does it, too"),
+        ("redo", "Do again what you last undid of it"),
+    ):
         st.button(
-            "",
+            f"{verb.capitalize()} tag",
             icon=f":material/{verb}:",
             key=f"{verb}-tags-{place}",
             type="tertiary",
@@ -239,9 +253,10 @@ def _toggle(galaxies: Galaxies, galaxy_id: str, before: list[str], key: str, on_
             _change(galaxies, verb, tag, [galaxy_id], "card", on_change)
 
 
-def _add_from_box(galaxies: Galaxies, galaxy_id: str, on_change: OnChange | None) -> None:
-    tag, st.session_state["add-tag"] = st.session_state["add-tag"], None
-    if tag:
+def _add_from_box(galaxies: Galaxies, galaxy_id: str, key: str, number: int, on_change: OnChange | None) -> None:
+    tag = st.session_state[key]
+    if tag and number == st.session_state.get("tags_added", 0):
+        st.session_state["tags_added"] = number + 1
         _change(galaxies, "tag", tag, [galaxy_id], "card", on_change)
 
 
@@ -258,7 +273,9 @@ def _change(galaxies: Galaxies, verb: str, tag: str, galaxy_ids, place: str, on_
 def _attempt(place: str, galaxies: Galaxies, on_change: OnChange | None, act: Callable, nothing: str) -> None:
     """Do something to tags and keep what to say about it, an error too: a callback has no place to show it."""
     try:
-        said = ("done", _sentence(act()) or nothing)
+        step = act()
+        last_done.note_tags(galaxies, step)
+        said = ("done", _sentence(step) or nothing)
     except GalaxyError as error:
         said = ("error", str(error))
     st.session_state["tags_said"] = {place: said}

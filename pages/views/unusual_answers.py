@@ -12,7 +12,7 @@ import streamlit as st
 from galaxy_core import active, active_checks, tags
 from galaxy_core.errors import GalaxyError
 from galaxy_core.tags import INTERESTING, opposite_of
-from pages.views import readers, tagged, tagging
+from pages.views import last_done, readers, tagged, tagging
 from pages.views.readers import Galaxies
 
 BATCH = 12
@@ -51,7 +51,9 @@ def give_answer(galaxies: Galaxies, tag: str, is_it: bool, rows: list[int]) -> N
     """Keep an answer; while little is known, an interesting galaxy brings a new batch at once."""
     known, answer = set(answers_or_none(galaxies, tag)), tag if is_it else opposite_of(tag)
     path, person = tagged.path_of(galaxies), tagging.person()
-    done = _attempt(lambda: tags.tag_galaxies(path, answer, galaxies.ids[rows], person, tagged.model_hash(galaxies)))
+    done = _attempt(
+        galaxies, lambda: tags.tag_galaxies(path, answer, galaxies.ids[rows], person, tagged.model_hash(galaxies))
+    )
     if done and is_it and len(known) < active.N_EAGER and not known & set(rows):
         _batches().pop((galaxies.name, tag), None)
 
@@ -60,7 +62,8 @@ def undo_answer(galaxies: Galaxies, tag: str) -> None:
     """Undo the visitor's last answer; the galaxies it was about are on the table again."""
     both = (tag, opposite_of(tag))
     before = [set(answers_or_none(galaxies, answer)) for answer in both]
-    if _attempt(lambda: tags.undo(tagged.path_of(galaxies), tagging.person(), both), "There is nothing to undo."):
+    undo = partial(tags.undo, tagged.path_of(galaxies), tagging.person(), both)
+    if _attempt(galaxies, undo, "There is nothing to undo."):
         after = [set(answers_or_none(galaxies, answer)) for answer in both]
         changed = sorted((before[0] ^ after[0]) | (before[1] ^ after[1]))[:BATCH]
         shown = _batches().get((galaxies.name, tag), [])
@@ -72,7 +75,7 @@ def start_over(galaxies: Galaxies, tag: str) -> None:
     path, person = tagged.path_of(galaxies), tagging.person()
     for answer in (INTERESTING, opposite_of(INTERESTING)) if tag == INTERESTING else (opposite_of(tag),):
         ids = galaxies.ids[answers_or_none(galaxies, answer)]
-        _attempt(partial(tags.untag_galaxies, path, answer, ids, person))
+        _attempt(galaxies, partial(tags.untag_galaxies, path, answer, ids, person))
     _batches().pop((galaxies.name, tag), None)
 
 
@@ -84,9 +87,11 @@ def answers_or_none(galaxies: Galaxies, answer: str) -> list[int]:
         return []
 
 
-def _attempt(act: Callable, nothing: str = "") -> bool:
+def _attempt(galaxies: Galaxies, act: Callable, nothing: str = "") -> bool:
     try:
-        done = act() is not None
+        step = act()
+        last_done.note_tags(galaxies, step)
+        done = step is not None
         st.session_state["unusual_said"] = ("", "") if done else ("done" if nothing else "", nothing)
         return done
     except GalaxyError as error:

@@ -49,10 +49,12 @@ function send(group, role, event) {
   for (const map of HUB.maps.values()) {
     if (role === "hover") {
       takeTip(map, { row: event.row, id: idOf(event.row), lines: factsOf(event.row).slice(0, 3).map(([name, value]) => (name === "Class" ? value : `${name}: ${value}`)), src: PICTURES.get(event.row) || "" });
-    } else if (map.message.id === event.map) {
-      map.takeDetail({ stamp: event.stamp, covers: event.covers, pictures: event.pictures ? picturesIn(map, event) : [], note: "" });
     }
   }
+}
+
+function askForView(map, { stamp, covers, pictures, ...part }) {
+  takeDetail(map, { stamp, covers, pictures: pictures ? picturesIn(map, part) : [], note: "" });
 }
 
 /** The file has no address of its own. */

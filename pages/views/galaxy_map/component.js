@@ -15,6 +15,17 @@ function send(group, role, event) {
   HUB.channels.get(`${group}/${role}`)?.tell?.("events", [event]);
 }
 
+/** Ask the server for what is on the screen of a map. Of each map only the latest question matters, and it is asked again
+    with those of the others until it is answered, for they may ask at once. */
+function askForView(map, question) {
+  const channel = HUB.channels.get(`${map.message.group}/view`);
+  if (!channel?.tell) return;
+  channel.asked ??= new Map();
+  for (const id of channel.asked.keys()) if (!HUB.maps.has(id)) channel.asked.delete(id);
+  channel.asked.set(map.message.id, { ...question, number: (HUB.asked = (HUB.asked || 0) + 1) });
+  channel.tell("events", [...channel.asked.values()]);
+}
+
 /** Parts of the address: what is on the screen of a map, and what its legend hides; each with a mark of what it is of. */
 const IN_ADDRESS = { "map-0": ["view", "hidden"], "map-1": ["view2", "hidden2"] };
 
@@ -78,10 +89,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (message.row !== undefined) maps.forEach((map) => takeTip(map, message));
     const map = waited && maps.find((one) => one.hoverRow !== null && !one.tips?.has(one.hoverRow));
     if (map) send(group, "hover", { row: map.hoverRow, map: map.message.id });
-  } else if (role === "view" && message.id) {
-    maps.filter((map) => map.message.id === message.id).forEach((map) => map.takeDetail(message));
   } else if (role === "view") {
-    maps.forEach((map) => map.askForDetail(0));
+    const views = Object.keys(message.arrays).map((view) => unpack(message[view]));
+    for (const view of views) {
+      if (channel.asked?.get(view.id)?.number === view.number) channel.asked.delete(view.id);
+      maps.filter((map) => map.message.id === view.id).forEach((map) => takeDetail(map, view));
+    }
+    if (!views.length) maps.forEach((map) => askForDetail(map, 0));
   }
   // Streamlit may clean up after a call only once the next one is made: what belongs to that stays, and so do the events.
   return () => { if (channel.tell === setTriggerValue) channel.tell = undefined; };

@@ -26,7 +26,7 @@ from pages.views.gallery import data_address
 from pages.views.readers import Galaxies
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("data.js", "draw.js", "map.js", "gestures.js", "tools.js")
+SCRIPTS = ("data.js", "draw.js", "map.js", "detail.js", "gestures.js", "tools.js")
 MAX_PICTURES = 60
 LINES_UNDER_MOUSE = 3
 
@@ -151,24 +151,24 @@ def draw_hover(galaxies: Galaxies, group: str, facts_of: Callable[[int], list[st
 
 
 def draw_view(galaxies: Galaxies, group: str, on_address: Callable[[dict], None] = lambda parts: None) -> None:
-    """The channel that answers what is in the part of a map on the screen: its points, and pictures at its peaks.
+    """The channel that answers what is in the part on the screen of each map: its points, and pictures at its peaks.
 
     ``on_address`` is called with what the browser put into the address: names to texts, empty for what it took out.
     """
     key = f"channel-{group}-view"
-    asked = (st.session_state.get(key) or {}).get("events")
-    message = payload.pack({"role": "view", "group": group})
-    if asked:
-        look, *shown = maps_shown().get(asked[-1].get("map"), (None, None))
-        if look and shown[-1] == asked[-1].get("stamp"):
-            message = view_message(galaxies, group, asked[-1], look.projection, *shown)
+    views = {}
+    for asked in (st.session_state.get(key) or {}).get("events") or ():
+        look, *shown = maps_shown().get(asked.get("map"), (None, None))
+        if look and shown[-1] == asked.get("stamp"):
+            view = view_message(galaxies, group, asked, look.projection, *shown)
+            views[f"view_{len(views)}"] = np.frombuffer(view, dtype=np.uint8)
 
     def changed() -> None:
-        asked = st.session_state[key]["events"]
-        if asked and isinstance(parts := asked[-1].get("address"), dict):
-            on_address(parts)
+        for asked in st.session_state[key]["events"] or ():
+            if isinstance(parts := asked.get("address"), dict):
+                on_address(parts)
 
-    _mount()(key=key, data=message, on_events_change=changed)
+    _mount()(key=key, data=payload.pack({"role": "view", "group": group}, **views), on_events_change=changed)
 
 
 def view_message(
@@ -178,6 +178,7 @@ def view_message(
     shown, covers = Extent(*map(float, asked["extent"])), Extent(*map(float, asked["covers"]))
     header: dict = {"role": "view", "group": group, "id": asked["map"], "stamp": stamp, "pictures": [], "note": ""}
     header["covers"] = header["extent"] = list(vars(covers).values())
+    header["number"] = asked.get("number")
     n_all = galaxies.n_on_map(projection) if keep is None else int((galaxies.is_on_map(projection) & keep).sum())
     rows, x, y, whole = part_of(galaxies, projection, covers, keep)
     points = {}

@@ -26,7 +26,7 @@ function listen(map) {
     fingers.set(event.pointerId, at(event));
     const tool = event.shiftKey && map.tool === "pan" ? "lasso" : map.tool;
     start = { at: at(event), view: { ...map.view }, tool, moved: false, finger: event.pointerType === "touch" };
-    if (fingers.size === 2) { map.drawing = null; start.moved = true; }
+    if (fingers.size > 1) { map.drawing = null; start.moved = true; }
   });
 
   paper.addEventListener("pointermove", (event) => {
@@ -35,7 +35,7 @@ function listen(map) {
     if (!start) return hover(event, here);
     const before = [...fingers.values()].map((finger) => [...finger]);
     if (fingers.has(event.pointerId)) fingers.set(event.pointerId, here);
-    if (fingers.size === 2) return pinch(map, before, [...fingers.values()]);
+    if (fingers.size > 1) return fingers.size === 2 ? pinch(map, before, [...fingers.values()]) : undefined;
     if (!start.moved && Math.hypot(here[0] - start.at[0], here[1] - start.at[1]) < CLICK_PX * map.ratio) return;
     start.moved = true;
     hideTip(map);
@@ -51,7 +51,11 @@ function listen(map) {
 
   const finish = (event) => {
     fingers.delete(event.pointerId);
-    if (!start || fingers.size) return;
+    if (!start) return;
+    if (fingers.size) { // the finger that stays after a pinch moves the map on from where it is, and draws nothing
+      start = { ...start, at: [...fingers.values()][0], view: { ...map.view }, tool: "pan" };
+      return;
+    }
     const { moved, finger } = start, drawn = map.drawing;
     start = map.drawing = null;
     if (event.type === "pointercancel") return map.draw();
@@ -133,19 +137,20 @@ function openGalaxy(map, row, place) {
 
 function onKey(map, event) {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
-    const tool = map.find(`[data-tool="${event.shiftKey ? "redo" : "undo"}"]`);
-    if (tool.hidden) return;
+    const kind = event.shiftKey ? "redo" : "undo";
+    if (map.find(`[data-tool="${kind}"]`).hidden) return;
     event.preventDefault();
-    return tool.click(); // nothing where there is nothing to undo
+    return queue(map.message.group, { kind, whatever: true }); // the server knows whether a tag was the last thing done
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // with Caps Lock, too
   const actions = {
     "+": () => map.zoomBy(1.5), "=": () => map.zoomBy(1.5), "-": () => map.zoomBy(1 / 1.5), 0: () => map.fit(),
     p: () => setTool(map, "pan"), b: () => setTool(map, "box"), l: () => setTool(map, "lasso"),
     Escape: () => (map.chosen ? queue(map.message.group, { kind: "clear" }) : setTool(map, "pan")),
   };
-  if (actions[event.key]) actions[event.key]();
-  else if (KEYS_FOR_SERVER.has(event.key)) queue(map.message.group, { kind: "key", key: event.key });
+  if (actions[key]) actions[key]();
+  else if (KEYS_FOR_SERVER.has(key)) queue(map.message.group, { kind: "key", key });
   else return;
   event.preventDefault();
 }

@@ -1,6 +1,6 @@
 /* One map: its points, what is marked on them, and what it looks like at this moment. */
 
-const MAX_ZOOM = 4000, PICTURE_PX = 54, PICTURE_GAP = 4;
+const MAX_ZOOM = 4000;
 
 class GalaxyMap {
   constructor(root) {
@@ -35,6 +35,7 @@ class GalaxyMap {
     if (sameMap && this.message.stamp === message.stamp) return;
     if (!this.message) this.hidden = hiddenInAddress(message);
     else if (this.message.grouping !== message.grouping) this.hidden.clear();
+    else if (this.message.groups !== message.groups) this.hidden = hiddenByName(this.hidden, this.message, message);
     this.message = message;
     this.points = readPoints(message);
     this.detail = null;
@@ -54,7 +55,7 @@ class GalaxyMap {
     if (!sameMap) this.view = null;
     this.resize();
     this.applyMarks(HUB.marks.get(message.group));
-    this.askForDetail(0);
+    askForDetail(this, 0);
   }
 
   resize() {
@@ -121,7 +122,7 @@ class GalaxyMap {
 
   changed() {
     this.draw();
-    this.askForDetail(250);
+    askForDetail(this, 250);
   }
 
   toMap(px, py) {
@@ -169,7 +170,7 @@ class GalaxyMap {
       this.paint(this.sheet, this.ratio);
       this.sheet.context.putImageData(this.sheet.image, 0, 0);
       this.paintMarks(this.find("canvas.marks").getContext("2d"), this.ratio);
-      this.placePictures();
+      placePictures(this);
       this.drawnFrames++;
       this.root.dataset.drawn = this.message.stamp;
     });
@@ -271,56 +272,6 @@ class GalaxyMap {
     const note = this.find(".atlas-note");
     note.textContent = text || "";
     note.hidden = !text;
-  }
-
-  /** Put the part on the screen into the address, and ask for its points and pictures, once the view has come to rest. */
-  askForDetail(wait) {
-    clearTimeout(this.asking);
-    this.asking = setTimeout(() => {
-      if (!this.message || !this.sheet || !this.view) return;
-      const address = keepInAddress(this);
-      if (!address && !(this.message.sampled || HUB.pictures)) return;
-      const shown = this.extentShown(), pad = this.message.sampled ? 0.25 : 0;
-      const grow = (a, b) => [a - pad * (b - a), b + pad * (b - a)];
-      const spacing = ((PICTURE_PX + PICTURE_GAP) * this.ratio) / this.view.scale;
-      send(this.message.group, "view", {
-        map: this.message.id, extent: shown, covers: [...grow(shown[0], shown[1]), ...grow(shown[2], shown[3])],
-        spacing, pictures: HUB.pictures, stamp: this.message.stamp, address,
-      });
-    }, wait);
-  }
-
-  takeDetail(message) {
-    if (message.stamp !== this.message.stamp) return;
-    this.detail = { covers: message.covers, points: message.x ? readPoints(message) : null, density: null };
-    if (message.density) this.detail.density = { density: message.density, bins: message.bins, extent: message.drawn };
-    this.pictures = message.pictures;
-    this.say(message.note);
-    this.drawPictures();
-    this.draw();
-  }
-
-  drawPictures() {
-    const box = this.find(".atlas-pictures");
-    box.replaceChildren(...(HUB.pictures ? this.pictures || [] : []).map((picture) => {
-      const button = document.createElement("button");
-      button.className = "atlas-picture";
-      button.title = picture.id;
-      button.dataset.row = picture.row;
-      button.innerHTML = picture.src ? `<img alt="galaxy ${escapeText(picture.id)}" src="${picture.src}">` : "";
-      button.onclick = () => openGalaxy(this, picture.row, [picture.x, picture.y]);
-      return button;
-    }));
-    this.placePictures();
-  }
-
-  placePictures() {
-    const buttons = this.find(".atlas-pictures").children;
-    (this.pictures || []).forEach((picture, k) => {
-      if (!buttons[k]) return;
-      const [px, py] = this.toPaper(picture.x, picture.y);
-      buttons[k].style.transform = `translate(${px / this.ratio - PICTURE_PX / 2}px, ${py / this.ratio - PICTURE_PX / 2}px)`;
-    });
   }
 
   leave() {

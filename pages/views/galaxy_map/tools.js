@@ -13,7 +13,8 @@ const ICONS = {
 };
 const TOOLS = [["pan", "Move the map: drag (P). Wheel or pinch to zoom."], ["box", "Select with a box (B)"], ["lasso", "Select with a lasso (L, or hold Shift and drag)"]];
 const MODES = [["new", "New"], ["add", "Add"], ["subtract", "Subtract"], ["intersect", "Intersect"]];
-const HISTORY = [["undo", "Undo the last step of selecting or filtering (Ctrl+Z)"], ["redo", "Redo it (Ctrl+Shift+Z)"]];
+const HISTORY = [["undo", "Undo the last step of selecting or filtering. Ctrl+Z undoes what you did last, tags too."],
+  ["redo", "Redo the last step of selecting or filtering. Ctrl+Shift+Z redoes tags, too."]];
 const ACTIONS = [["fit", "Show the whole map (0)"], ["selection", "Zoom to the selection"], ["pictures", "Pictures in the map"], ["save", "Save the map as PNG"]];
 
 function buildTools(map) {
@@ -54,8 +55,8 @@ function togglePictures() {
   HUB.pictures = !HUB.pictures;
   for (const map of HUB.maps.values()) {
     map.find('[data-tool="pictures"]').setAttribute("aria-pressed", String(HUB.pictures));
-    if (HUB.pictures) map.askForDetail(0);
-    else map.drawPictures();
+    if (HUB.pictures) askForDetail(map, 0);
+    else drawPictures(map);
   }
 }
 
@@ -79,6 +80,13 @@ function drawLegend(map) {
     map.changed();
   };
   paintHidden();
+}
+
+/** What was hidden is hidden still where groups have changed their places: tags do, by how often they are used. */
+function hiddenByName(hidden, before, now) {
+  const placeOf = (code) => code === before.colours.length - 1 ? now.colours.length - 1
+    : now.legend.findIndex(({ name }) => name === before.legend[code]?.name);
+  return new Set([...hidden].map(placeOf).filter((code) => code >= 0));
 }
 
 /** The map as PNG at twice the size, with title, marks, legend and where it comes from. */

@@ -1,0 +1,45 @@
+"""Who is tagging: the name that is kept with every tag."""
+
+from __future__ import annotations
+
+import secrets
+
+import streamlit as st
+
+from galaxy_core import tags
+from pages.views import frame
+
+
+def person() -> str:
+    """Who is tagging: the user who is signed in, else the name typed by the visitor, else a number for this visit."""
+    if getattr(st.user, "is_logged_in", False):
+        user = st.user.to_dict()
+        return str(user.get("name") or user.get("email") or tags.ANYBODY)
+    visit = st.session_state.setdefault("tagger_visit", f"{tags.ANYBODY} {secrets.token_hex(2)}")
+    return st.session_state.get("tagger_name") or visit
+
+
+def draw_who(place: str) -> None:
+    """The name under which this visitor tags, and a box to give one; ``place`` tells two of them on one page apart."""
+    with st.popover(f":material/person: {frame.plain(person())}", type="tertiary", help="Who is tagging"):
+        if getattr(st.user, "is_logged_in", False):
+            st.caption("Your tags are kept under the name you signed in with.")
+            return
+        name, number = st.session_state.get("tagger_name", ""), st.session_state.get("tagger_number", 0)
+        key = f"tagger-{place}-{number}" if number else f"tagger-{place}"  # another box for another name: see `tagging`
+        st.text_input(
+            "Your name",
+            name,
+            key=key,
+            placeholder=person(),
+            max_chars=80,
+            on_change=_keep_name,
+            args=(key, number),
+            help="Kept with every tag you set, with the time and the model. Only you can undo what you did.",
+        )
+
+
+def _keep_name(key: str, number: int) -> None:
+    if number == st.session_state.get("tagger_number", 0):
+        st.session_state["tagger_name"] = st.session_state[key].strip()
+        st.session_state["tagger_number"] = number + 1
