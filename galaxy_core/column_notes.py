@@ -69,11 +69,11 @@ def noted(table: pa.Table, notes: Notes) -> pa.Table:
 
 
 def own_id(ids: pd.Series, notes: Notes) -> dict[str, str]:
-    """Name and type of the column that galaxies are named by; none where it is ``galaxy_id``, or no column at all.
+    """Name and type of the column that galaxies are named by; none where it is no column.
 
     It is text where its file says so or where an id is no whole number of 64 bits, written plainly.
     """
-    if ids.name is None or ids.name == "galaxy_id":
+    if ids.name is None:
         return {}
     kind = notes.get(ids.name, {}).get(TYPE, "int64")
     plain = "string" not in kind and ids.str.fullmatch(r"0|-?[1-9]\d{0,18}").all()
@@ -86,7 +86,10 @@ def own_id(ids: pd.Series, notes: Notes) -> dict[str, str]:
 
 
 def with_own_id(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with the column of ids also under its owner's name and in its owner's type, behind ``galaxy_id``."""
+    """The table with the column of ids also under its owner's name and in its owner's type, behind ``galaxy_id``.
+
+    Where the owner's name is ``galaxy_id``, in any case, that column is the only one.
+    """
     notes = notes_of(frame)
     own = notes.get("galaxy_id", {})
     if "galaxy_id" not in frame or OWN_NAME not in own:
@@ -94,8 +97,8 @@ def with_own_id(frame: pd.DataFrame) -> pd.DataFrame:
     ids = frame["galaxy_id"]
     if own[OWN_TYPE] in WHOLE:
         ids = pd.Series(np.array(list(map(int, ids.tolist())), dtype=own[OWN_TYPE]), index=frame.index)
-    wide = frame.drop(columns=own[OWN_NAME], errors="ignore")
-    wide.insert(1, own[OWN_NAME], ids)
+    wide = frame.drop(columns=_replaced(own[OWN_NAME]), errors="ignore")
+    wide.insert(int("galaxy_id" in wide), own[OWN_NAME], ids)
     return set_notes(wide, notes)
 
 
@@ -108,4 +111,10 @@ def with_own_ids(table: pa.Table) -> pa.Table:
         return table
     ids, name = table["galaxy_id"], own[OWN_NAME]
     ids = ids.cast(pa.type_for_alias(own[OWN_TYPE])) if own[OWN_TYPE] in WHOLE else ids
-    return table.drop_columns([name] if name in table.column_names else []).add_column(1, name, ids)
+    others = [column for column in table.column_names if column not in _replaced(name)]
+    return table.select(others).add_column(int("galaxy_id" in others), name, ids)
+
+
+def _replaced(own_name: str) -> list[str]:
+    """Columns that the owner's column of ids takes the place of."""
+    return [own_name, "galaxy_id"] if own_name.lower() == "galaxy_id" else [own_name]

@@ -7,17 +7,13 @@ of it is made. Equal runs on one machine give equal files; in the manifest only 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from galaxy_core import artifacts
 from galaxy_core.artifacts import Manifest
-from galaxy_core.artifacts.staging import Staging, Step, adopt_step, discard, drop_strangers, open_staging, publish
+from galaxy_core.artifacts.staging import adopt_step, open_staging
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.cluster_steps import make_clusters
 from galaxy_core.embedding import Embedder
 from galaxy_core.engine import Engine
 from galaxy_core.errors import ArtifactError
@@ -25,43 +21,19 @@ from galaxy_core.image_steps import (
     Progress,
     catalog_fingerprint,
     describe_embedder,
-    ids_in_parts,
     limit_catalog,
     make_catalog_table,
     make_images,
     selection_notes,
     silent,
 )
-from galaxy_core.layer_steps import make_layers
 from galaxy_core.map_keeping import check_keepable, keep_settings, kept_from
-from galaxy_core.measure_steps import make_anomalies, make_trust
-from galaxy_core.neighbor_steps import make_all_neighbors
-from galaxy_core.pipeline_config import PipelineConfig, keep_added, package_versions
-from galaxy_core.steps import make_projections, plain, read_embedded
+from galaxy_core.other_embeddings import PREFIX, FindEmbedder, embed_more, keep_others, other_steps
+from galaxy_core.pipeline_config import PipelineConfig, keep_added
+from galaxy_core.pipeline_end import PipelineResult, finish
 
 __all__ = ["PipelineConfig", "PipelineResult", "add_clusterings", "add_embedding", "remove_clustering"]
 __all__ += ["rerun_steps", "run_pipeline"]
-
-
-@dataclass(frozen=True)
-class PipelineResult:
-    """What a run made.
-
-    Attributes
-    ----------
-    manifest : Manifest
-    folder : Path or str
-        Or the address where it was sent.
-    steps : tuple of Step
-        With the seconds each took, over all runs it took, and whether it was reused from an earlier run.
-    unchanged : bool
-        True where everything was there already.
-    """
-
-    manifest: Manifest
-    folder: Path | str
-    steps: tuple[Step, ...]
-    unchanged: bool
 
 
 def run_pipeline(
@@ -73,14 +45,16 @@ def run_pipeline(
     progress: Progress | None = None,
     engine: Engine | None = None,
     keep_maps: bool = False,
+    find_embedder: FindEmbedder | None = None,
 ) -> PipelineResult:
     """Make ``<root>/<name>``: thumbnails, embedding, neighbours, projections, clusters, anomalies, manifest last.
 
     Killed at any moment, the next call with the same arguments makes only what is missing and ends with the same files.
     What was published under ``name`` before stays readable until then; clusterings that were added to it are made of
-    the new galaxies too. Images, neighbours and the places of galaxies that maps and clusterings are not fitted on are
-    made by ``engine``, all else in this process; the files are the same whatever it is. With ``keep_maps`` galaxies
-    stay where the published maps have them, and those that are new are placed among them
+    the new galaxies too, and so are embeddings by further models, which ``find_embedder`` gives by name
+    (`galaxy_core.other_embeddings`). Images, neighbours and the places of galaxies that maps and clusterings are not
+    fitted on are made by ``engine``, all else in this process; the files are the same whatever it is. With
+    ``keep_maps`` galaxies stay where the published maps have them, and those that are new are placed among them
     (`galaxy_core.map_keeping`); clusterings are made anew.
 
     Raises
@@ -112,8 +86,11 @@ def run_pipeline(
             report=(*catalog.report.sentences(), *selection_notes(catalog, config.limit, images.result)),
             config={"models": {embedder.name: describe_embedder(embedder)}} | drawn,
         )
-        steps = [images, *_adopt_other_embeddings(staging, manifest, fingerprint, images.result["ids_left_out"])]
-        return _finish(staging, manifest, table, config, steps, progress, engine=engine, keep_maps=keep_maps)
+        more = (embedder.name, config.images, progress, engine, find_embedder)
+        others, models, notes = keep_others(staging, catalog, images, *more)
+        manifest.config["models"].update(models)
+        steps = [images, *others]
+        return finish(staging, manifest, table, config, steps, progress, (), engine, keep_maps, notes)
 
 
 def rerun_steps(
@@ -135,7 +112,7 @@ def rerun_steps(
         manifest = artifacts.read_manifest(root, name)
         before = PipelineConfig.from_manifest(manifest.config)
         config = change(before)
-        steps = [adopt_step(staging, step) for step in _embedding_steps(manifest)]
+        steps = [adopt_step(staging, step) for step in ("images", *other_steps(manifest))]
         table = artifacts.read_table(root, name, "catalog")
         artifacts.write_table(staging.root, name, "catalog", table)
         asked = set(asked) | {
@@ -145,7 +122,7 @@ def rerun_steps(
             if new[key] != old.get(key)
         }
         keep_maps = kept_from(manifest) and (config.seed, config.fit_limit) == (before.seed, before.fit_limit)
-        return _finish(staging, manifest, table, config, steps, progress, asked, engine, bool(keep_maps))
+        return finish(staging, manifest, table, config, steps, progress, asked, engine, bool(keep_maps))
 
 
 def add_clusterings(
@@ -214,101 +191,13 @@ def add_embedding(
                 " kind of device; give the folder of these a name of its own, or make the catalog again with"
                 f" `{artifacts.mend_command(root, name, manifest)}`."
             )
-        extra = f"embedding_{embedder.name}"
-        steps = [adopt_step(staging, step) for step in _embedding_steps(manifest) if step != extra]
+        others = [step for step in other_steps(manifest) if step != PREFIX + embedder.name]
+        steps = [adopt_step(staging, step) for step in ("images", *others)]
         table = artifacts.read_table(root, name, "catalog")
         artifacts.write_table(staging.root, name, "catalog", table)
         if embedder.name != manifest.model:
-            steps.append(make_images(staging, catalog, fingerprint, embedder, config.images, progress, extra, engine))
-            if ids_in_parts(staging, embedder.name) != table["galaxy_id"].tolist():
-                raise ArtifactError(
-                    f"Images of {name} changed on disk while they were embedded; run the command again."
-                )
+            steps.append(embed_more(staging, catalog, steps[0], embedder, config.images, progress, engine))
         models = {**manifest.config["models"], embedder.name: described}
         manifest = replace(manifest, config={**manifest.config, "models": models})
         keep_maps = bool(kept_from(staging.manifest))
-        return _finish(staging, manifest, table, config, steps, progress, engine=engine, keep_maps=keep_maps)
-
-
-def _finish(
-    staging: Staging,
-    manifest: Manifest,
-    table: pd.DataFrame,
-    config: PipelineConfig,
-    steps: list[Step],
-    progress: Progress,
-    asked: Collection[str] = (),
-    engine: Engine | None = None,
-    keep_maps: bool = False,
-) -> PipelineResult:
-    """What follows the images, and the folder put in place; ``steps`` embedded, for the manifest's model first."""
-    galaxies = read_embedded(staging, manifest, table, config, steps[0].fingerprint)
-    neighbors = make_all_neighbors(staging, galaxies, steps, progress, engine)
-    projections = make_projections(staging, galaxies, config, progress, asked, engine, keep_maps)
-    trust = make_trust(staging, galaxies, projections, neighbors[0], config.seed, progress)
-    clusters = make_clusters(staging, galaxies, config, progress, asked, engine)
-    anomalies = make_anomalies(staging, galaxies, neighbors[0], config, progress)
-    layers = make_layers(staging, len(table), progress)
-    steps = [*steps, *neighbors, projections, trust, *clusters, anomalies, *layers]
-    drop_strangers(staging, ("catalog.parquet", *(file for step in steps for file in step.files)))
-    manifest = _complete(manifest, len(table), config, steps)
-    artifacts.write_manifest(staging.root, staging.name, manifest)
-    unchanged = _same(staging)
-    if unchanged:
-        discard(staging)
-    else:
-        publish(staging, progress)
-    root, name = staging.published.parent, staging.name
-    return PipelineResult(artifacts.read_manifest(root, name), artifacts.shown(root, name), tuple(steps), unchanged)
-
-
-def _complete(manifest: Manifest, n_galaxies: int, config: PipelineConfig, steps: list[Step]) -> Manifest:
-    """The manifest with what the steps made; notes of an earlier run on maps and clusters are replaced."""
-    made = {step.name: step.result for step in steps}
-    projections, clusters = made["projections"], made["clusters"]
-    of_steps = ("The projection ", "The clustering ")
-    report = [sentence for sentence in manifest.report if not sentence.startswith(of_steps)]
-    timings = {step.name: step.seconds for step in steps}
-    records = {step.name: {"fingerprint": step.fingerprint, "result": step.result} for step in steps}
-    return replace(
-        manifest,
-        seed=config.seed,
-        config={**manifest.config, **plain(asdict(config)), "steps": records},
-        versions=package_versions(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        n_galaxies=n_galaxies,
-        report=(*report, *projections["notes"], *clusters["notes"]),
-        projections={name: {**info, "trust": made["trust"][name]} for name, info in projections["projections"].items()},
-        clusterings=clusters["clusterings"],
-        timings={**timings, "total": round(sum(timings.values()), 2)},
-    )
-
-
-def _same(staging: Staging) -> bool:
-    """Whether what is published is what was just made, sound in every byte."""
-    if staging.manifest is None:
-        return False
-    published = replace(artifacts.read_manifest(staging.root, staging.name), created="", timings={})
-    same = replace(staging.manifest, created="", timings={}) == published
-    return same and not artifacts.verify(staging.published.parent, staging.name)
-
-
-def _embedding_steps(manifest: Manifest) -> list[str]:
-    """Names of the steps that embedded, that of the manifest's own model first."""
-    return ["images", *sorted(step for step in manifest.config["steps"] if step.startswith("embedding_"))]
-
-
-def _adopt_other_embeddings(
-    staging: Staging, manifest: Manifest, fingerprint: str, ids_left_out: list[str]
-) -> list[Step]:
-    """Embeddings by other models that were added to what is published, where the galaxies are still the same."""
-    previous = staging.manifest
-    steps = previous.config.get("steps", {}) if previous else {}
-    adopted = []
-    for name, record in steps.items():
-        model, result = name.removeprefix("embedding_"), record.get("result") or {}
-        same = result.get("catalog") == fingerprint and result.get("ids_left_out") == ids_left_out
-        if name.startswith("embedding_") and model != manifest.model and same:
-            adopted.append(adopt_step(staging, name))
-            manifest.config["models"][model] = previous.config["models"][model]
-    return adopted
+        return finish(staging, manifest, table, config, steps, progress, engine=engine, keep_maps=keep_maps)

@@ -23,7 +23,7 @@ from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint
 from galaxy_core.clustering import check_params
 from galaxy_core.engine import Engine
 from galaxy_core.image_steps import PIPELINE_VERSION, Progress, read_staged_embedding
-from galaxy_core.map_keeping import KeptMaps, kept_from, published_maps
+from galaxy_core.map_keeping import KeptMaps, inputs_keeping
 from galaxy_core.place_steps import placing, remove_parts
 from galaxy_core.placer import PlaceOthers, place_others
 from galaxy_core.sampling import draw_sample
@@ -117,29 +117,45 @@ def make_projections(
     are placed by ``engine``. With ``keep`` those that are published and asked for as they were are kept
     (`galaxy_core.map_keeping`), and ``kept`` in the result is the fingerprint of the step that they are of.
     """
-    made_of = (galaxies.fingerprint, galaxies.model, config.seed, config.projections, *galaxies.sampled)
-    published, before = published_maps(staging.manifest), kept_from(staging.manifest)
-    inputs, kept = fingerprint_of(PIPELINE_VERSION, *made_of, *([before] if keep and before else [])), before
-    if keep and inputs != published.get("fingerprint"):  # else there is nothing new, and nothing to do
-        kept = published["fingerprint"]
-        inputs = fingerprint_of(PIPELINE_VERSION, *made_of, kept)
+    made_of = (PIPELINE_VERSION, galaxies.fingerprint, galaxies.model, config.seed, config.projections)
+    made_of, kept = (*made_of, *galaxies.sampled), ""
+    inputs = fingerprint_of(*made_of)
+    if keep:
+        inputs, kept = inputs_keeping(staging.manifest, *made_of)
     step = begin_step(staging, "projections", inputs, ("projections.parquet",))
     classes = classes_of(galaxies.table)
-    columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
-    maps = KeptMaps(staging, galaxies.model, columns["galaxy_id"], galaxies.vectors, config.projections)
-    stay = maps.made if keep and kept else ()
-    may_be = classes is not None
-    names = [n for n, p in config.projections.items() if p["method"] != "lda" or may_be or n in asked or n in stay]
-    for name in asked if step.done else ():
+    if not step.done:
+        _make_maps(staging, step, galaxies, classes, config, progress, asked, engine, kept)
+        return step
+    for name in asked:
         if name in config.projections and name not in step.result["projections"]:
             _project(galaxies, classes, config, name, place_others)  # says why there is none
-    result: dict = {"projections": {}, "notes": []}
-    if keep and kept and not step.done:
-        result["kept"] = kept
+    progress("projections", len(config.projections), len(config.projections))
+    return step
+
+
+def _make_maps(
+    staging: Staging,
+    step: Step,
+    galaxies: Embedded,
+    classes: np.ndarray | None,
+    config,
+    progress: Progress,
+    asked,
+    engine: Engine | None,
+    kept: str,
+) -> None:
+    """The work of `make_projections`; ``kept`` is the fingerprint of maps to keep, where some are."""
+    columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
+    maps = KeptMaps(staging, galaxies.model, columns["galaxy_id"], galaxies.vectors, config.projections)
+    result: dict = {"projections": {}, "notes": []} | ({"kept": kept} if kept else {})
+    if kept:
         maps.check()
-    for done, name in enumerate(names if not step.done else ()):
+    stay, may_be = maps.made if kept else (), classes is not None
+    names = [n for n, p in config.projections.items() if p["method"] != "lda" or may_be or n in asked or n in stay]
+    parts, source = staging.work / step.name, vectors_file(staging, galaxies.model)
+    for done, name in enumerate(names):
         progress("projections", done, len(names))
-        parts, source = staging.work / step.name, vectors_file(staging, galaxies.model)
         place = placing(parts, name, source, progress, engine)
         make = partial(_project, galaxies, classes, config, name, place)
         if name in stay:
@@ -155,11 +171,9 @@ def make_projections(
         columns |= {f"{name}_x": arrays["coordinates"][:, 0], f"{name}_y": arrays["coordinates"][:, 1]}
         columns |= {f"{name}_placed": arrays["placed"]} if "placed" in arrays else {}
         result["projections"][name] = {"space": EMBEDDING, "model": galaxies.model, "seed": config.seed, **info}
-    if not step.done:
-        artifacts.write_table(staging.root, staging.name, "projections", pd.DataFrame(columns))
-        finish_step(staging, step, ("projections.parquet",), result, 0.0)
+    artifacts.write_table(staging.root, staging.name, "projections", pd.DataFrame(columns))
+    finish_step(staging, step, ("projections.parquet",), result, 0.0)
     progress("projections", len(names), len(names))
-    return step
 
 
 def _project(

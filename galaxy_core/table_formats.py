@@ -125,7 +125,7 @@ def ucd_of(name: str) -> str | None:
     >>> ucd_of("ra_deg"), ucd_of("hdbscan_label"), ucd_of("umap_x")
     ('pos.eq.ra;meta.main', 'meta.code.member', None)
     """
-    return UCDS.get(name) or next((ucd for ending, ucd in UCD_ENDINGS.items() if name.endswith(ending)), None)
+    return UCDS.get(name.lower()) or next((ucd for ending, ucd in UCD_ENDINGS.items() if name.endswith(ending)), None)
 
 
 def arrow_array(column: Column) -> pa.Array:

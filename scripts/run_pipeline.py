@@ -21,7 +21,7 @@ from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, DEFAULT_MODEL, DEFAULT_ROOT
 from galaxy_core.engine import Engine
 from galaxy_core.errors import GalaxyError
 from scripts.engine_options import add_engine_options, engine_of
-from scripts.reporting import Bars, add_fit_limit, artifacts_folder, peak_memory_gib, print_headlines, print_made
+from scripts.reporting import Bars, add_fit_limit, artifacts_folder, count, peak_memory_gib, print_headlines, print_made
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -66,6 +66,7 @@ def run(options: argparse.Namespace, engine: Engine) -> None:
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model, load_embedder
     from galaxy_core.image_steps import limit_catalog
+    from galaxy_core.map_keeping import n_moving
     from galaxy_core.pipeline import PipelineConfig, run_pipeline
     from galaxy_core.train_step import train_model
 
@@ -82,15 +83,34 @@ def run(options: argparse.Namespace, engine: Engine) -> None:
     print(f"Model {embedder.name} on {embedder.device} in {embedder.precision}", flush=True)
     config = PipelineConfig(seed=options.seed, limit=options.limit, fit_limit=options.fit_limit)
     where = (options.artifacts, options.name)
+    if not options.keep_maps and not options.limit:  # which it does not go with
+        print_moving(n_moving(*where, catalog.table["galaxy_id"], embedder.name, embedder.fingerprint))
+
+    def find_embedder(model: str):
+        return load_embedder(find_model(model, options.artifacts), options.device)
+
     with Bars() as bars:
-        result = run_pipeline(catalog, embedder, *where, config, bars.progress, engine, options.keep_maps)
+        more = (bars.progress, engine, options.keep_maps, find_embedder)
+        result = run_pipeline(catalog, embedder, *where, config, *more)
     print_made(result)
     if options.keep_maps:
         print_kept(result.manifest)
     print_headlines(result.manifest)
+    for sentence in result.notes:
+        print(f"note: {sentence}")
     seconds = time.perf_counter() - started
     print(f"This run took {seconds:,.1f} s and {peak_memory_gib():.2f} GiB of memory at its peak.")
     print(f"{'Already complete, unchanged' if result.unchanged else 'Written'}: {result.folder}")
+
+
+def print_moving(n: int) -> None:
+    """A line on galaxies that move on the maps, while it is time to stop."""
+    if n:
+        print(
+            f"Maps are made anew, and the places of {count(n)} on them change, and with them what links show; to leave"
+            " galaxies where they are, stop this with Ctrl-C and run the same command with --keep-maps.",
+            flush=True,
+        )
 
 
 def print_kept(manifest) -> None:

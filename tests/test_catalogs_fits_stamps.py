@@ -41,6 +41,15 @@ def test_fits_extensions_with_catalog(tmp_path):
     assert pickle.loads(pickle.dumps(catalog.load_image))(0).mean() == 2.0
 
 
+def test_extensions_may_be_given_by_name(tmp_path):
+    hdus = [fits.ImageHDU(np.full((4, 4), float(k)), name=name) for k, name in enumerate("abb", 1)]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / "stamps.fits")
+    put(tmp_path / "catalog.csv", "objid,extension\n7,a\n8,2.0\n9,B\n")  # two are called B
+    catalog = read_catalog(f"fits-stamps:{tmp_path}")
+    assert catalog.galaxy_ids.tolist() == ["7", "8"] and counts(catalog) == (1, 1, 0, 0)
+    assert [catalog.load_image(k).mean() for k in range(2)] == [1.0, 2.0]
+
+
 def test_fits_extensions_without_catalog_or_without_hdu_column(tmp_path):
     write_stamps(tmp_path / "any.fits", 2, primary=True)
     catalog = read_catalog(f"fits-stamps:{tmp_path}")

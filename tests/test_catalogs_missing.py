@@ -34,13 +34,17 @@ def test_well_known_numbers_far_from_all_others(number, dtype):
         np.r_[np.arange(40.0), [-99.0] * 9],  # labels or counts, with gaps
         np.r_[np.linspace(-50, 1e4, 40), [-999.0] * 9],  # fluxes
         np.r_[0.5, 0.7, [99.0] * 9],
-        np.full(9, -99.0),
+        np.full(9, 99.0),  # a percentage
         np.r_[[np.nan] * 3, [np.inf] * 3],
         np.zeros(0),
     ],
 )
 def test_what_may_be_true_stays(values):
     assert sentinels_in(values) == {}
+
+
+def test_a_column_of_nothing_else_has_no_values():
+    assert sentinels_in(np.r_[[-99.0] * 7, [-999.0] * 3, np.nan]) == {-999.0: 3, -99.0: 7}
 
 
 def test_a_catalog_says_which_values_are_missing(tmp_path):

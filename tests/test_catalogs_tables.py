@@ -183,7 +183,7 @@ def test_tables_of_astronomers_programs_lie_beside_images(tmp_path, kind):
     assert found["galaxy_id"].tolist() == [OBJID, "2"] and found["class"].tolist() == ["a", "b"]
     assert found["ra_deg"].tolist() == [10.5, 11.0] and found["n"].fillna(-1).tolist() == [1, -1]
     assert found["source_id"].fillna("").tolist() == [OBJID, ""] and "flux" not in found
-    assert catalog.report.notes == ("flux was left out: a column holds one value for each galaxy, no array",)
+    assert catalog.report.notes == ("flux was left out: a column holds one number or text for each galaxy, no array",)
 
 
 @pytest.mark.parametrize("kind", ["fits", "vot", "ecsv", "parquet"])
@@ -220,7 +220,7 @@ def test_columns_of_coordinates_and_times_are_read(tmp_path, kind):
     ("text", "ra_deg", "dec_deg"),
     [
         ("12 34 56.7", 188.73625, 12.582416666666667),
-        ("-00:00:36", np.nan, -0.01),
+        ("-00:00:36", 359.85, -0.01),
         ("12d30m", 12.5, 12.5),
         ("23:59:60.0", 360.0, 24.0),
         ("12 61 00", np.nan, np.nan),

@@ -13,7 +13,7 @@ import pytest
 
 from galaxy_core import artifacts, layer_steps, map_layers
 from galaxy_core.artifacts import layer_files, layers, open_layers
-from galaxy_core.artifacts.schemas import check_columns
+from galaxy_core.artifacts.column_checks import check_columns
 from galaxy_core.errors import ArtifactError
 from galaxy_core.layer_steps import write_layers
 from galaxy_core.map_layers import Extent

@@ -16,9 +16,10 @@ import pytest
 from galaxy_core import clustering, placer
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.image_steps import silent
+from galaxy_core.map_keeping import grow_trees
 from galaxy_core.place_steps import placing, read_fit, remove_parts
 from galaxy_core.placer import NOBODY, Fitted, Placer, fill_in, openers_of, place_others, rows_to_place
-from galaxy_core.placing import open_beside, place_beside
+from galaxy_core.placing import open_beside, open_tsne, place_beside
 from galaxy_core.projection import fit_projection
 from galaxy_core.spaces import fit_space
 from galaxy_core.vectors import VectorError
@@ -199,3 +200,14 @@ def test_nothing_in_a_file_runs_when_it_is_read(tmp_path):
     np.savez(path, **{**arrays, "placer.seconds": 0, "about": np.array(json.dumps(about))})
     with pytest.raises(KeyError, match="system"):
         read_fit(path, OPENERS)
+
+
+def test_trees_find_the_like_of_a_galaxy_as_a_whole_search_does():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(300, 6)).astype(np.float32)
+    coordinates = vectors[:, :2].astype(np.float64)
+    arrays = {"coordinates": coordinates, "vectors": vectors, "perplexity": 5.0}
+    new = rng.normal(size=(9, 6)).astype(np.float32)
+    by_all = open_tsne(**arrays)(new)
+    by_trees = open_tsne(**arrays, trees=grow_trees(vectors, 2**32 - 1))(new)
+    np.testing.assert_allclose(by_trees, by_all, atol=0.3)

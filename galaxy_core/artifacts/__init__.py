@@ -1,8 +1,8 @@
 """What scripts write and pages read: every path, column and schema of ``artifacts/<catalog>/``, in one place.
 
-Reading order: `schemas` (names, columns, the manifest), `files` (atomic writes, checksums), `writing`, `reading`,
-`sweeps`; `columns`, `vectors` and `layers` for very many galaxies; `roots`, `remote`, `sending` and `model_store` for
-artifacts at an address such as ``s3://bucket/artifacts``.
+Reading order: `schemas` (names, columns, the manifest), `files` (atomic writes, checksums), `column_checks`,
+`writing`, `reading`, `sweeps`; `columns`, `vectors` and `layers` for very many galaxies; `roots`, `remote`, `sending`
+and `model_store` for artifacts at an address such as ``s3://bucket/artifacts``.
 Everything is checked when it is written and again when it is read; the manifest is written last and records the rows,
 the bytes and the sha256 of every other file.
 

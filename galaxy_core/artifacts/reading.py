@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from galaxy_core.artifacts import remote, schemas
+from galaxy_core.artifacts.column_checks import check_columns
 from galaxy_core.artifacts.files import cached_sha256, sha256_of_file
 from galaxy_core.artifacts.layer_files import is_layer
 from galaxy_core.artifacts.roots import address_of, shown
@@ -244,7 +245,7 @@ def _open(root: str | Path, manifest: Manifest, relative: str, whole: bool = Tru
         raise ArtifactError(_sentence(root, manifest, relative, "is missing")) from None
     except (pa.ArrowException, OSError) as error:
         raise ArtifactError(_sentence(root, manifest, relative, "is corrupt (not a Parquet file)")) from error
-    wrong = schemas.check_columns(relative, file.schema_arrow)
+    wrong = check_columns(relative, file.schema_arrow)
     if not wrong and file.metadata.num_rows != entry["rows"]:
         wrong = f"it has {file.metadata.num_rows:,} rows instead of {entry['rows']:,}"
     if wrong:

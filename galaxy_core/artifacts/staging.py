@@ -266,8 +266,8 @@ def _recover(root: Path, name: str) -> None:
 
 
 @contextmanager
-def hold_lock(path: Path, doing: str) -> Iterator[None]:
-    """Hold a lock file, or say that another process does. The system drops it when the process dies."""
+def hold_lock(path: Path, doing: str, option: str = "--name") -> Iterator[None]:
+    """Hold a lock file, or say who does and which option avoids them. The system drops it when the process dies."""
     try:
         import fcntl
     except ImportError:  # no such locks on this system: one user, one run
@@ -285,7 +285,7 @@ def hold_lock(path: Path, doing: str) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.close()
-            raise ArtifactError(f"Another run is {doing} now; wait for it, or choose another --name.") from None
+            raise ArtifactError(f"Another run is {doing} now; wait for it, or choose another {option}.") from None
         except OSError:  # a file system without locks, as Lustre may be mounted
             break
         if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:

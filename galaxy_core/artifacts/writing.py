@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from galaxy_core.artifacts import schemas
+from galaxy_core.artifacts.column_checks import check_columns
 from galaxy_core.artifacts.files import atomic_path, sha256_of_file, write_json
 from galaxy_core.column_notes import noted, notes_of
 from galaxy_core.errors import ArtifactError
@@ -91,7 +92,7 @@ def _write(
     root: str | Path, name: str, relative: str, table: pa.Table, row_group: int = 65536, compression: str = "zstd"
 ) -> Path:
     table = table.replace_schema_metadata(None)  # nothing of pandas, nothing that differs from run to run
-    if wrong := schemas.check_columns(relative, table.schema):
+    if wrong := check_columns(relative, table.schema):
         raise ArtifactError(f"{relative} of {name} cannot be written: {wrong}.")
     path = Path(root) / schemas.check_name(name) / relative
     with atomic_path(path) as temporary:

@@ -92,9 +92,9 @@ def read(root: Path | str) -> Catalog:
     """Read FITS stamps.
 
     ``catalog.csv`` (or ``.ecsv``, ``.fits``, ``.vot``, ``.parquet``, ``.tbl``) names the galaxies by an id column
-    (galaxy_id, IDENT, ...) and their stamps by an ``hdu`` column (extensions of ``stamps.fits``, or of the file its
-    file column names), else by a file column or the id. Without a catalog, every file is a galaxy, or every extension
-    where there is one file.
+    (galaxy_id, IDENT, ...) and their stamps by an ``hdu`` column (numbers or names of extensions of ``stamps.fits``, or
+    of the file its file column names), else by a file column or the id. Without a catalog, every file is a galaxy, or
+    every extension where there is one file.
 
     Parameters
     ----------
@@ -185,14 +185,23 @@ def _from_extensions(folder: Path | Place, table: pd.DataFrame | None, names: li
     else:
         id_column, hdu_column = find_column(table.columns, ID_COLUMNS), find_column(table.columns, HDU_COLUMNS)
         if hdu_column is not None:
-            numbers = pd.to_numeric(table[hdu_column], errors="coerce").astype("Int64").astype("str")
-            images = (files if files is not None else pd.Series(wanted[0], index=table.index)) + "[" + numbers + "]"
-            images = images.where(images.isin(list(stamps))).astype(object)
+            images = _by_extension(table[hdu_column], wanted[0] if files is None else files, stamps)
         else:
             images = _by_name_or_order(table, id_column, labels, folder)
         ids = clean_text(table.pop(id_column)) if id_column else images.map(labels, na_action="ignore").fillna(images)
     table, chosen, report = select_rows(table, ids, images, list(stamps), notes)
     return table, report, ExtensionImages(folder, [stamps[key] for key in chosen])
+
+
+def _by_extension(extensions: pd.Series, files: pd.Series | str, stamps: dict[str, Stamp]) -> pd.Series:
+    """Stamps by number, or by name where an extension is the only one of its file that is called so."""
+    said = clean_text(extensions)
+    images = files + "[" + said + "]"
+    named: dict[str, list[str]] = {}
+    for key, stamp in stamps.items():
+        named.setdefault(f"{stamp.file}[{stamp.label.upper()}]", []).append(key)
+    by_name = (files + "[" + said.str.upper() + "]").map({name: k[0] for name, k in named.items() if len(k) == 1})
+    return images.where(images.isin(list(stamps)), by_name).astype(object)
 
 
 def _by_name_or_order(

@@ -23,8 +23,9 @@ from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_answers,
 from galaxy_core.errors import CatalogError
 from galaxy_core.places import Place, place_of
 
-# question, with its survey, then answer; questions of one word ("bar_yes") are known by their total
+# question, with its survey, then answer; questions of one word are known by their total, or by these fractions
 QUESTION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+OF_ONE_WORD = re.compile(r"(bar|merging)_[a-z0-9-]+_fraction")
 TOTAL, FRACTION = "_total-votes", "_fraction"
 SHARD = re.compile(r"(?P<name>.*)-(?P<number>\d{5})-of-(?P<total>\d{5})(-[0-9a-f]+)?\.parquet")
 
@@ -87,8 +88,10 @@ def answer_columns(columns: Iterable[str]) -> tuple[list[str], str]:
     --------
     >>> answer_columns(["id_str", "bar-dr12_yes", "bar-dr12_yes_fraction", "bar-dr12_total-votes", "dec"])
     (['bar-dr12_yes'], 'count')
-    >>> answer_columns(["bar-dr12_yes_fraction", "sky"])
-    (['bar-dr12_yes_fraction'], 'fraction')
+    >>> answer_columns(["bar-dr12_yes_fraction", "bar_no_fraction", "bar_length"])
+    (['bar-dr12_yes_fraction', 'bar_no_fraction'], 'fraction')
+    >>> answer_columns(["bar_total-votes", "bar_weak", "bar_weak_fraction", "bar_weak_debiased"])
+    (['bar_weak'], 'count')
     """
     columns = [str(column) for column in columns]
     totals = {column.removesuffix(TOTAL) for column in columns if column.endswith(TOTAL)}
@@ -96,8 +99,13 @@ def answer_columns(columns: Iterable[str]) -> tuple[list[str], str]:
         column
         for column in columns
         if not column.endswith(TOTAL)
-        and "_" in column
-        and (column.partition("_")[0] in totals or QUESTION.fullmatch(column.partition("_")[0]))
+        # more words say what else was made of an answer: smooth-or-featured_smooth_debiased, ..._concentration
+        and column.removesuffix(FRACTION).count("_") == 1
+        and (
+            column.partition("_")[0] in totals
+            or QUESTION.fullmatch(column.partition("_")[0])
+            or OF_ONE_WORD.fullmatch(column)
+        )
     ]
     counts = [column for column in answers if not column.endswith(FRACTION)]
     return (counts, "count") if counts else (answers, "fraction") if answers else ([], "")

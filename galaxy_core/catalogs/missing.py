@@ -38,7 +38,8 @@ def without_sentinels(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def sentinels_in(values: np.ndarray) -> dict[float, int]:
     """Which of `SENTINELS` stand for missing values in a column, and how often each is there.
 
-    One does that is there in at least `FEWEST` rows and farther from all values but `SENTINELS` than those lie apart.
+    One does that is there in at least `FEWEST` rows and farther from all values but `SENTINELS` than those lie apart;
+    and where there are no others, one below zero.
 
     Examples
     --------
@@ -52,9 +53,10 @@ def sentinels_in(values: np.ndarray) -> dict[float, int]:
     nearest = known[np.minimum(np.searchsorted(known, finite), len(known) - 1)]
     is_one = nearest == finite
     others = finite[~is_one].astype(np.float64)
-    if len(others) < FEWEST or len(others) == len(finite) or (others == np.round(others)).all():
+    alone = not len(others) and (finite < 0).all()  # as of a band that nothing was observed in
+    if not alone and (len(others) < FEWEST or (others == np.round(others)).all()):
         return {}
-    low, high = others.min(), others.max()
+    low, high = (0.0, 0.0) if alone else (others.min(), others.max())
     found = {}
     for number, n in zip(*np.unique(finite[is_one], return_counts=True), strict=True):
         away = max(low - float(number), float(number) - high)

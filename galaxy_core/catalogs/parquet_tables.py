@@ -105,12 +105,14 @@ def _notes_of(parts: Sequence[pa.Table]) -> Notes:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """The same, dictionaries of texts as texts, and ids as text unless they are floats."""
+    """The same, dictionaries of texts as texts, decimals of databases as floats, and ids as text unless floats."""
     id_column = find_column(table.column_names, ID_COLUMNS)
     kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in table.schema.types]
     for place, name in enumerate(table.column_names):
         if name == id_column and not pa.types.is_floating(kinds[place]):
             kinds[place] = pa.string()
+        elif pa.types.is_decimal(kinds[place]):
+            kinds[place] = pa.float64()
     return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from galaxy_core.catalogs.missing import SENTINELS
+
 RA_COLUMNS = (
     *("ra_deg", "ra", "ra_icrs", "_raj2000", "raj2000", "radeg", "alpha_j2000", "right_ascension"),
     *("ra_j2000", "alphawin_j2000", "ramean", "coord_ra"),
@@ -57,6 +59,22 @@ def degrees_of(values: pd.Series, in_hours: bool) -> pd.Series:
         angle = angle.where(parts["mark"].isin(("d", "°")), angle * DEGREES_AN_HOUR)
     degrees[angle.index] = angle.where(~parts["sign"].isin(("-", "−")), -angle)
     return degrees
+
+
+def below_zero(ra: pd.Series) -> pd.Series:
+    """Which right ascensions, in degrees, are those of a table that counts from -180 to 180.
+
+    None is where others lie beyond 180, and numbers that stand for missing values are not.
+
+    Examples
+    --------
+    >>> below_zero(pd.Series([59.5, -50.25, -99.0, -1.0])).tolist()
+    [False, True, False, False]
+    >>> below_zero(pd.Series([359.5, -50.25])).tolist()
+    [False, False]
+    """
+    known = ra.mask(ra.isin((-1, *SENTINELS)))
+    return known.lt(0) & known.dropna().between(-180, 180).all()
 
 
 def degrees_in(unit, is_ra: bool) -> float:

@@ -54,24 +54,29 @@ def read_table(path: Path | Place) -> tuple[pd.DataFrame, list[str]]:
     if path.name.endswith(CSV) and not _is_ecsv(path):
         return read_csv(path)
     # imported here, since a table in CSV takes neither pyarrow nor astropy
+    import pyarrow as pa
+
     from galaxy_core.catalogs.parquet_tables import MASK, joined_frame, read_flat, read_schema
 
-    try:
-        if path.suffix == ".parquet":
-            part = read_flat(path)
-            arrays = [field.name for field in read_schema(path) if field.name not in part.column_names]
-            arrays = [name for name in arrays if not name.endswith(MASK)]
-        else:
-            part, arrays = _read_astropy(path)
-        notes = [f"{_named(arrays)} left out: a column holds one value for each galaxy, no array"] if arrays else []
-        table = joined_frame([part])
-        _to_degrees(table)
-        return strip_names(table), notes
-    except GalaxyError:
-        raise
-    except Exception as error:  # of these calls: pyarrow, astropy and the reader of XML each raise their own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise CatalogError(f"Cannot read {path} as a table ({reason}); check that the file is complete.") from error
+    notes: list[str] = []
+    if path.suffix == ".parquet":
+        try:
+            part, names = read_flat(path), read_schema(path).names
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(path, error) from error
+        arrays = [name for name in names if name not in part.column_names and not name.endswith(MASK)]
+    else:
+        part, arrays, notes = _flatten(_read_astropy(path), path.name)
+    if arrays:
+        notes.append(f"{_named(arrays)} left out: a column holds one number or text for each galaxy, no array")
+    table = joined_frame([part])
+    _to_degrees(table)
+    return strip_names(table), notes
+
+
+def _damaged(path: Path | Place, error: Exception) -> CatalogError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return CatalogError(f"Cannot read {path} as a table ({reason}); check that the file is complete.")
 
 
 def _is_ecsv(path: Path | Place) -> bool:
@@ -85,26 +90,47 @@ def _is_ecsv(path: Path | Place) -> bool:
 
 
 def _read_astropy(path: Path | Place):
-    """The first table of a FITS, VOTable, ECSV or IPAC file, as a `pyarrow.Table`, and names of columns of arrays.
-
-    What is masked is null.
-    """
-    import pyarrow as pa
+    """The first table of a FITS, VOTable, ECSV or IPAC file, as astropy has it."""
     from astropy.table import Table
 
     forms = {".vot": {"format": "votable", "use_names_over_ids": True}, ".ecsv": {"format": "ascii.ecsv"}}
     forms[".tbl"] = {"format": "ascii.ipac"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units that no standard knows, and of more tables in the file
-        data = path.read_bytes()
-        form = {"format": "fits", "hdu": _table_in(data)} if path.suffix == ".fits" else forms.get(path.suffix)
-        table = Table.read(io.BytesIO(data), **(form or forms[".ecsv"]))
-        said = _notes_of(table)
+        try:
+            data = path.read_bytes()
+            form = {"format": "fits", "hdu": _table_in(data)} if path.suffix == ".fits" else forms.get(path.suffix)
+            return Table.read(io.BytesIO(data), **(form or forms[".ecsv"]))
+        except GalaxyError:
+            raise
+        except Exception as error:  # of these calls alone: each of astropy's readers raises its own
+            raise _damaged(path, error) from error
+
+
+def _flatten(table, name: str):
+    """A `pyarrow.Table`, names of columns that do not fit in it, and notes; what is masked is null."""
+    import pyarrow as pa
+
+    said, notes = _notes_of(table), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         _unfold(table)
-        table.convert_bytestring_to_unicode()
-        flat = [name for name in table.colnames if table[name].ndim == 1 and not _holds_arrays(table[name])]
-        part = pa.Table.from_pandas(table[flat].to_pandas(index=False), preserve_index=False)
-        return noted(part, said), [name for name in table.colnames if name not in flat]
+        more = [column for column in table.colnames if _holds_more(table[column])]
+        table.remove_columns(more)
+        try:
+            table.convert_bytestring_to_unicode()
+        except UnicodeDecodeError:
+            _decode(table, "latin-1")
+            notes.append(f"{name} is not UTF-8 and was read as Latin-1")
+        part = pa.Table.from_pandas(table.to_pandas(index=False), preserve_index=False)
+    return noted(part, said), more, notes
+
+
+def _decode(table, encoding: str) -> None:
+    """Columns of bytes as text."""
+    for name in [name for name in table.colnames if table[name].dtype.kind == "S"]:
+        column = table[name]
+        table[name] = type(column)(np.strings.decode(column, encoding))
 
 
 def _notes_of(table) -> Notes:
@@ -153,5 +179,9 @@ def _unfold(table) -> None:
         table[name] = table[name].datetime64
 
 
-def _holds_arrays(column) -> bool:
-    return column.dtype.kind == "O" and any(isinstance(value, np.ndarray | list | tuple) for value in column)
+def _holds_more(column) -> bool:
+    """Whether a column has arrays, complex numbers or objects of astropy, where one number or text should be."""
+    if not hasattr(column, "dtype"):  # as of times that are differences
+        return True
+    arrays = column.dtype.kind == "O" and any(isinstance(value, np.ndarray | list | tuple) for value in column)
+    return column.ndim > 1 or arrays or column.dtype.kind == "c"

@@ -19,7 +19,7 @@ import pandas as pd
 
 from galaxy_core.catalogs.catalog import ReadReport
 from galaxy_core.catalogs.missing import without_sentinels
-from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, degrees_of
+from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, below_zero, degrees_of
 from galaxy_core.column_notes import notes_of, own_id, set_notes
 from galaxy_core.errors import CatalogError
 from galaxy_core.places import Place, place_of
@@ -265,6 +265,9 @@ def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for name, low, high in (("ra_deg", 0.0, 360.0), ("dec_deg", -90.0, 90.0)):
         if name in table:
             degrees = degrees_of(table[name], in_hours=name == "ra_deg")
+            if name == "ra_deg" and (below := below_zero(degrees)).any():
+                degrees = degrees.mask(below, degrees + 360)
+                notes.append(f"{below.sum():,} right ascensions below 0 were read as 360 degrees more")
             table[name] = degrees.where(degrees.between(low, high))
             if n_bad := int(table[name].isna().sum()):
                 notes.append(f"{n_bad:,} galaxies have no usable {name} (degrees, {low:g} to {high:g})")
