@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 NONE = -1
+N_SHUFFLES = 20
+"""Of one grouping, for what two would share by chance."""
 
 
 @dataclass(frozen=True)
@@ -110,20 +112,19 @@ def agreeing_share(first: np.ndarray, second: np.ndarray) -> float:
     return agreeing / len(first) if len(first) else float("nan")
 
 
-def chance_share(first: np.ndarray, second: np.ndarray) -> float:
-    """The same as expected of groupings that know nothing of one another: each pair of groups shares by sizes alone.
+def chance_share(first: np.ndarray, second: np.ndarray, seed: int = 0) -> float:
+    """The same of groupings that know nothing of one another, the mean over `N_SHUFFLES` shuffles of one of them.
+
+    The pairs are chosen for holding the most galaxies, so that chance pairs more of them than the sizes of the groups
+    alone would: of 2,000 galaxies in forty groups each three times as many.
 
     Examples
     --------
-    >>> chance_share(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 1]))
-    0.625
+    >>> float(chance_share(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0])))
+    0.5
     """
-    table = contingency(first, second)
-    if not len(first):
-        return float("nan")
-    expected = np.outer(table.counts.sum(axis=1), table.counts.sum(axis=0)) / len(first)
-    pairs = match(Contingency(expected, table.rows, table.columns))
-    return float(sum(expected[pair] for pair in pairs)) / len(first)
+    rng = np.random.default_rng(seed)
+    return float(np.mean([agreeing_share(first, rng.permutation(second)) for _ in range(N_SHUFFLES)]))
 
 
 def adjusted_rand(counts: np.ndarray) -> float:

@@ -13,6 +13,8 @@ from galaxy_core.galaxy_zoo import VoteColumn, read_vote
 SIGNIFICANT = 0.05
 LEAST_EFFECT = 0.147
 """Below this a Cliff's delta is called negligible (Romano et al. 2006), and names no cluster."""
+LEAST_EXPECTED = 10
+"""Galaxies of a rare value to be expected by chance, below which the rank-sum test is not near its normal limit."""
 _PARTS = {"spiral-arm-count": "arms", "spiral-winding": "arms", "bulge-size": "bulge", "bulge-shape": "bulge"}
 
 
@@ -51,9 +53,10 @@ def enrichments(
     """In which columns a cluster differs from all other galaxies, those that stand first, the largest effect first.
 
     Effects and their bootstrap intervals are those of `differences.compare_selection`; a column without values in the
-    cluster or in the rest is left out. Each p-value is that of the
-    rank-sum test of Mann & Whitney (1947), corrected over the columns by Holm (1979), who asks nothing of how the
-    columns depend on one another (votes add up to one), and times the number of clusters, since all are looked at.
+    cluster or in the rest is left out. Each p-value is that of the rank-sum test of Mann & Whitney (1947), or of the
+    exact one of Fisher (1922) where `rank_sum_p` says so, corrected over the columns by Holm (1979), who asks nothing
+    of how the columns depend on one another (votes add up to one), and times the number of clusters, since all are
+    looked at.
 
     Parameters
     ----------
@@ -106,19 +109,30 @@ def rank_sum_p(selected: np.ndarray, rest: np.ndarray) -> float:
     """Two-sided p-value of the rank-sum test, by its normal limit with the variance corrected for ties.
 
     The variance of U is ``n m / 12 (N + 1 - sum(t^3 - t) / (N (N - 1)))`` with t the sizes of the ties (Lehmann 1975,
-    Nonparametrics, eq. 1.20). NaN values are left out; not a number where a side is empty, 1 where all are the same.
+    Nonparametrics, eq. 1.20). That limit is far off where nearly all galaxies have the same value, such as "not of this
+    class": one of two such galaxies among fifteen would have p = 1e-15, and has 0.015. So of two values, and where
+    fewer than `LEAST_EXPECTED` galaxies of another than the most frequent value are to be expected on a side, the test
+    is that of Fisher (1922) of how many there are. NaN values are left out; not a number where a side is empty, 1 where
+    all are the same.
     """
     from scipy.special import erfc
+    from scipy.stats import fisher_exact
 
     selected, rest = selected[~np.isnan(selected)], rest[~np.isnan(rest)]
     n, m = len(selected), len(rest)
     if not n or not m:
         return float("nan")
+    values, times = np.unique(np.concatenate([selected, rest]), return_counts=True)
+    total, most = n + m, values[times.argmax()]
+    n_others = total - int(times.max())
+    expected = min(n, m) * n_others / total
+    if len(values) > 1 and n_others <= total / 2 and (len(values) == 2 or expected < LEAST_EXPECTED):
+        ours, theirs = int((selected != most).sum()), int((rest != most).sum())
+        return float(fisher_exact([[ours, n - ours], [theirs, m - theirs]]).pvalue)
     pooled = np.sort(rest)
     below = np.searchsorted(pooled, selected, side="left") + np.searchsorted(pooled, selected, side="right")
     excess = below.sum() / 2 - n * m / 2  # U minus its mean
-    ties = np.unique(np.concatenate([selected, rest]), return_counts=True)[1].astype(np.float64)
-    total = n + m
+    ties = times.astype(np.float64)
     variance = n * m / 12 * (total + 1 - (ties**3 - ties).sum() / (total * (total - 1)))
     return float(erfc(abs(excess) / np.sqrt(2 * variance))) if variance > 0 else 1.0
 

@@ -6,7 +6,8 @@ settings are a dictionary::
     {"method", "space", "params"?, "seed"?, "stability"?, "redraws"?, "null"?}
 
 ``stability`` is the number of refits on bootstrap samples in the space as it is (0 for none), ``redraws`` that of
-refits for which the space is made anew from each sample, ``null`` whether the same is tried on a shuffled embedding.
+refits for which the space is made anew from each sample, ``null`` that of shuffled embeddings on which the same is
+tried (``true``, as older catalogs have it, is one).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from galaxy_core import clustering, spaces
 from galaxy_core.image_steps import Progress
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.splits import TRAIN
-from galaxy_core.stability import Fit, measure_null, measure_stability, refit_of
+from galaxy_core.stability import Fit, measure_null, measure_stability, refit_of, seed_after, summarise_null
 from galaxy_core.steps import Embedded, classes_of
 
 REFIT_STARTS = 1
@@ -67,8 +67,8 @@ class Trials:
             rows = np.arange(len(fitted.labels), dtype=np.float32)[:, None]  # whole numbers up to 2**24 are exact
             found = measure_stability(self._redraw(refit, n_redraws), rows, fitted.labels, seed, n_redraws)
             measured["stability_redrawn"] = {**found, **about}
-        if self.settings.get("null"):
-            measured["null"] = self._measure_null(params, seed)
+        if n_shuffles := int(self.settings.get("null", 0)):
+            measured["null"] = self._measure_null(params, seed, n_shuffles)
         return measured
 
     def _again(self, fitted: clustering.Clustering) -> dict:
@@ -76,19 +76,21 @@ class Trials:
         asked = self.settings.get("params", {})
         return {name: value for name, value in fitted.params.items() if name != "eps" or asked.get(name) is not None}
 
-    def _measure_null(self, params: dict, seed: int) -> dict:
-        """`measure_null`, and the strict silhouette of what is found there in the shuffled embedding itself."""
-        inside: list[float] = []
+    def _measure_null(self, params: dict, seed: int, n_shuffles: int) -> dict:
+        """`measure_null`, each shuffle with the strict silhouette of what is found in the shuffled embedding itself."""
+        inside: dict[int, float] = {}
 
         def fit(embedding: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
             vectors = self._shuffled(embedding, seed)
             labels = clustering.fit_clustering(self.settings["method"], vectors, seed, **params).labels
             if self.settings["space"] != spaces.EMBEDDING:
-                inside.append(float(measure_silhouettes(embedding, labels, seed).values.mean(dtype=np.float64)))
+                inside[seed] = float(measure_silhouettes(embedding, labels, seed).values.mean(dtype=np.float64))
             return vectors, labels
 
-        null = measure_null(fit, self.galaxies.vectors, seed)
-        return {**null, "strict_embedding": inside[0] if inside else null["strict"]}
+        each = measure_null(fit, self.galaxies.vectors, seed, n_shuffles)["each"]
+        for k, found in enumerate(each):
+            found["strict_embedding"] = inside.get(seed_after(seed, k), found["strict"])
+        return summarise_null(each)
 
     def _redraw(self, refit: Fit, n_redraws: int) -> Fit:
         """A refit that gets the rows of the galaxies drawn, and makes their space anew."""

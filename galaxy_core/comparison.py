@@ -13,6 +13,7 @@ import numpy as np
 
 from galaxy_core.agreement import agreement_with_votes, measure_agreement
 from galaxy_core.clustering import UNCLUSTERED
+from galaxy_core.density_validity import measure_dbcv
 from galaxy_core.silhouette import Silhouettes, measure_silhouettes, silhouette_samples
 from galaxy_core.vectors import check_length
 
@@ -22,9 +23,6 @@ N_BOOTSTRAP = 1_000
 
 DENSITY_METHODS = ("hdbscan", "dbscan")
 """Methods whose clusters are dense regions of any shape: DBCV judges these fairly, and a silhouette does not."""
-
-DBCV_LIMIT = 5_000
-"""DBCV is measured on a random sample of so many galaxies where there are more: it holds all distances in a cluster."""
 
 
 @dataclass(frozen=True)
@@ -232,34 +230,3 @@ def spread_indices(vectors: np.ndarray, labels: np.ndarray) -> tuple[float | Non
     points = points.astype(np.float64)
     values = (calinski_harabasz_score(points, found), davies_bouldin_score(points, found))
     return tuple(float(value) if np.isfinite(value) else None for value in values)
-
-
-def measure_dbcv(
-    vectors: np.ndarray, labels: np.ndarray, seed: int, limit: int = DBCV_LIMIT
-) -> tuple[float | None, int]:
-    """Density-based validity (Moulavi et al. 2014, SDM, 839), by `hdbscan.validity`, and how many galaxies it is of.
-
-    Clusters of which fewer than three galaxies are drawn count as unclustered. The index takes distances to the power
-    of the number of features; where that leaves no finite number, it is None.
-
-    Parameters
-    ----------
-    vectors : array, shape (n_galaxies, n_features)
-    labels : int array, shape (n_galaxies,)
-    seed : int
-        Of the sample.
-    limit : int
-    """
-    rows = np.arange(len(labels))
-    if len(labels) > limit:
-        rows = np.sort(np.random.default_rng(seed).choice(len(labels), limit, replace=False))
-    names, code, sizes = np.unique(labels[rows], return_inverse=True, return_counts=True)
-    kept = (names != UNCLUSTERED) & (sizes >= 3)
-    if kept.sum() < 2:
-        return None, 0
-    from hdbscan.validity import validity_index
-
-    renumbered = np.where(kept, np.cumsum(kept) - 1, UNCLUSTERED)[code]
-    with np.errstate(all="ignore"):
-        value = float(validity_index(vectors[rows].astype(np.float64), renumbered))
-    return (value, len(rows)) if np.isfinite(value) else (None, 0)

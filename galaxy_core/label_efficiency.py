@@ -73,6 +73,8 @@ class LabelEfficiency:
         Passes over the galaxies in which the encoder of each model learned, where that is known.
     trained_px : int or None
         Size at which encoders were trained, where it is not the one they learned from.
+    largest_class_share : float or None
+        Share of the test galaxies in their largest class, where that is known: what is right without a look.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class LabelEfficiency:
     points: tuple[Point, ...]
     passes: dict[str, int] = field(default_factory=dict)
     trained_px: int | None = None
+    largest_class_share: float | None = None
 
 
 def summarise(results: Iterable[dict]) -> list[Point]:
@@ -169,11 +172,13 @@ def read_results(path: str | Path) -> LabelEfficiency:
         passes = {name: int(number) for name, number in told.items() if number is not None}
         size = record.get("config", {}).get("training", {}).get("input_px")
         trained_px = None if size is None else int(size)
+        of_classes = [int(number) for number in record.get("n_by_class", {}).values()]
+        largest = max(of_classes) / sum(of_classes) if sum(of_classes) else None
     except FileNotFoundError as error:
         raise ArtifactError(f"There is no {path}; make it with `{measure_command(path)}`.") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged; {again}.") from error
-    return LabelEfficiency(path, catalog, tuple(names), *counts, tuple(summarise(results)), passes, trained_px)
+    return LabelEfficiency(path, catalog, tuple(names), *counts, tuple(summarise(results)), passes, trained_px, largest)
 
 
 def _check(row: dict) -> None:

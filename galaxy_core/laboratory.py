@@ -31,7 +31,7 @@ CHANGES = ("save", "remove")
 REMEMBERED = 32
 """Finished tasks whose result is kept, the latest ones."""
 SPACES_KEPT = 12
-TIME_LIMITS_S = {"cluster": 600, "sweep": 1_800, "save": 7_200, "remove": 7_200}
+TIME_LIMITS_S = {"cluster": 600, "null": 3_600, "sweep": 1_800, "save": 7_200, "remove": 7_200}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class Task:
 
     Attributes
     ----------
-    kind : {"cluster", "sweep", "save", "remove"}
+    kind : {"cluster", "null", "sweep", "save", "remove"}
     root, catalog : str
     checksum : str
         `galaxy_core.laboratory_work.checksum_of` the catalog: of other galaxies it is another task.
@@ -97,7 +97,7 @@ class Job:
     stage, fraction : str, float
         What is being done, and how much of it all is.
     rows : list of dict
-        Fits of a sweep so far, in the order of its values.
+        Fits of a sweep so far, in the order of its values; of a null its shuffles.
     trial : Trial or None
     error : str
         Why it failed, a sentence.

@@ -1,4 +1,4 @@
-"""What the laboratory computes, in a process of its own: one clustering with its scores, a sweep, or one to keep.
+"""What the laboratory computes, in a process of its own: a clustering with its scores, its null, a sweep, one to keep.
 
 The process gets its task as one line of JSON on its standard input and answers with lines of JSON on its standard
 output. It ends when its input is closed, so that nothing goes on computing for an app that is gone.
@@ -27,11 +27,15 @@ from galaxy_core.comparison import measure_clustering, score_silhouettes
 from galaxy_core.errors import ArtifactError, GalaxyError
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import EMBEDDING
+from galaxy_core.stability import seed_after, shuffle_once
 from galaxy_core.steps import plain
 from galaxy_core.sweeps import N_REFERENCE, sweep
 from galaxy_core.vectors import VectorError
 
 Report = Callable[[dict], None]
+
+LIVE_SHUFFLES = 5
+"""Shuffles that a live result is compared with; what was made of them is shown where somebody stops before."""
 
 MOST_CLUSTERS = 60
 """More clusters are not scored: silhouettes take a sum of distances for each galaxy and cluster."""
@@ -69,8 +73,8 @@ def run_task(task: dict, report: Report, folder: Path) -> None:
     ----------
     task : dict
     report : callable
-        Gets dictionaries: ``{"stage", "fraction"}``, ``{"row"}`` of a sweep, and last ``{"result"}`` with the file of a
-        clustering or None.
+        Gets dictionaries: ``{"stage", "fraction"}``, ``{"row"}`` of a sweep or a null, and last ``{"result"}`` with the
+        file of a clustering or None.
     folder : pathlib.Path
         Where the result goes, and where spaces are kept that were made.
 
@@ -94,6 +98,10 @@ def run_task(task: dict, report: Report, folder: Path) -> None:
     classes = None if classes is None else classes[rows]
     if task["kind"] == "sweep":
         _sweep(task, vectors, classes, seed, share, report)
+        report({"result": None})
+        return
+    if task["kind"] == "null":
+        _shuffle(settings, vectors, embedding, table.iloc[rows], seed, share, report)
         report({"result": None})
         return
     report({"stage": "Clustering", "fraction": 0.4})
@@ -207,6 +215,22 @@ def _sweep(task: dict, vectors: np.ndarray, classes, seed: int, share: float, re
         others = {name: known for name, known in params.items() if name != parameter}
         for row in sweep(vectors, settings["method"], parameter, [params[parameter]], [seed], others, classes):
             report({"row": plain(row | said)})
+
+
+def _shuffle(settings: dict, vectors, embedding: np.ndarray, table, seed: int, share: float, report: Report) -> None:
+    """Cluster one shuffle of the same galaxies after the other, each in a space of its own; a row for each."""
+    method, space = settings["method"], settings["space"]
+    params = at_share(method, settings["params"], share, vectors.shape[1])
+
+    def fit(shuffled: np.ndarray, shuffle_seed: int) -> tuple[np.ndarray, np.ndarray]:
+        made = shuffled
+        if space != EMBEDDING:
+            made = spaces.fit_space(space, shuffled, seed, *classes_and_mask(table)).vectors
+        return made, clustering.fit_clustering(method, made, shuffle_seed, **params).labels
+
+    for k in range(LIVE_SHUFFLES):
+        report({"stage": f"Clustering shuffled data {k + 1} of {LIVE_SHUFFLES}", "fraction": k / LIVE_SHUFFLES})
+        report({"row": plain(shuffle_once(fit, embedding, seed_after(seed, k), N_REFERENCE))})
 
 
 def _change_artifacts(task: dict, report: Report) -> None:

@@ -205,7 +205,7 @@ PUBLISHED = (
         VOTES,
         of_form("cumulative", "votes", "training_mean", "rmse"),
         at("votes", "n_test"),
-        "Ours is the training mean of the catalog it was measured on.",
+        "Ours is the training mean of the catalog it was measured on; 0.1975 was not reproduced.",
     ),
     Published(
         CAE,

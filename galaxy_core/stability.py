@@ -2,7 +2,7 @@
 
 *Stability*: galaxies are drawn again with replacement, and those drawn are clustered anew; a real cluster comes back.
 *The null*: the same method on an embedding whose features were shuffled, each on its own, so that no two are related
-any more; what it finds there is what it finds in nothing.
+any more; what it finds there is what it finds in nothing. A few shuffles tell how far that is from one to the next.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from collections.abc import Callable
 import numpy as np
 
 from galaxy_core.clustering import UNCLUSTERED, fit_clustering, scaled_params
-from galaxy_core.silhouette import measure_silhouettes
+from galaxy_core.clustering.centres import LARGEST_SEED
+from galaxy_core.silhouette import EXACT_LIMIT, measure_silhouettes
 from galaxy_core.vectors import VectorError, check_length, check_vectors
 
 N_REFITS = 10
+N_SHUFFLES = 3
+"""Shuffles of a null, each of which asks for a layout where the space is one: as many as a pipeline has time for."""
+
 DISSOLVED = 0.5
 """A cluster whose best match overlaps it less than this has dissolved (Hennig 2007, section 3)."""
 
@@ -138,7 +142,7 @@ def best_jaccard(labels: np.ndarray, refit: np.ndarray, names: np.ndarray) -> np
     return np.where(sizes > 0, best, np.nan)
 
 
-def measure_null(fit: FitSpace, embedding: np.ndarray, seed: int) -> dict:
+def measure_null(fit: FitSpace, embedding: np.ndarray, seed: int, n_shuffles: int = N_SHUFFLES) -> dict:
     """What the same method finds where there is nothing: an embedding with every feature shuffled on its own.
 
     Each feature keeps its values, and no feature tells about another; a space such as UMAP is made anew from it.
@@ -151,7 +155,31 @@ def measure_null(fit: FitSpace, embedding: np.ndarray, seed: int) -> dict:
         ``fit(embedding, seed) -> (space_vectors, labels)``.
     embedding : array, shape (n_galaxies, n_features)
     seed : int
-        Of the shuffling, of ``fit`` and of the silhouette's sample.
+        Of the first shuffling, of ``fit`` and of the silhouette's sample; the next ones have the seeds after it.
+    n_shuffles : int
+        How often it is tried: one shuffle does not tell how far the next would be from it.
+
+    Returns
+    -------
+    dict
+        `summarise_null` of the `shuffle_once` of each.
+    """
+    return summarise_null([shuffle_once(fit, embedding, seed_after(seed, k)) for k in range(n_shuffles)])
+
+
+def summarise_null(each: list[dict]) -> dict:
+    """The shuffle that reached the highest strict silhouette, which is what a clustering has to surpass, and ``each``.
+
+    Parameters
+    ----------
+    each : list of dict
+        What was found in each shuffle, with ``strict``; one at least.
+    """
+    return {**max(each, key=lambda found: found["strict"]), "each": each}
+
+
+def shuffle_once(fit: FitSpace, embedding: np.ndarray, seed: int, exact_limit: int = EXACT_LIMIT) -> dict:
+    """What is found in one shuffle; parameters as in `measure_null`, and of `measure_silhouettes`.
 
     Returns
     -------
@@ -170,6 +198,17 @@ def measure_null(fit: FitSpace, embedding: np.ndarray, seed: int) -> dict:
     return {
         "n_clusters": len(sizes),
         "coverage": float(sizes.sum() / len(labels)),
-        "strict": float(measure_silhouettes(vectors, labels, seed).values.mean(dtype=np.float64)),
+        "strict": float(measure_silhouettes(vectors, labels, seed, exact_limit).values.mean(dtype=np.float64)),
         "largest_share": float(sizes.max(initial=0) / len(labels)),
     }
+
+
+def seed_after(seed: int, k: int) -> int:
+    """The ``k``-th seed after one, among those that methods take.
+
+    Examples
+    --------
+    >>> seed_after(3, 0), seed_after(LARGEST_SEED, 1)
+    (3, 0)
+    """
+    return (seed + k) % (LARGEST_SEED + 1)

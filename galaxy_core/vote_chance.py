@@ -55,6 +55,29 @@ def chance_errors(
     return errors
 
 
+def chance_error_of_classes(confidence: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """The same of classes: expected calibration error if every galaxy were of its likeliest class as often as is said.
+
+    Parameters
+    ----------
+    confidence : ndarray, shape (n,)
+        Probability of the likeliest class of each galaxy.
+    seed : int
+
+    Returns
+    -------
+    tuple of float
+        Mean over `N_DRAWS` draws, and what one in twenty draws exceeds.
+    """
+    generator, confidence = np.random.default_rng([seed, 12]), np.asarray(confidence, dtype=np.float64)
+    drawn = [
+        measure_reliability(confidence, (generator.random(len(confidence)) < confidence).astype(float))
+        for _ in range(N_DRAWS)
+    ]
+    errors = [reliability.expected_calibration_error for reliability in drawn]
+    return float(np.mean(errors)), float(np.percentile(errors, 95))
+
+
 def noise_variance(concentrations: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Variance of observed fractions around a galaxy's true shares: other volunteers would have voted otherwise.
 

@@ -188,4 +188,5 @@ presenting.draw_switch()
 with frame.panel():
     loaded = readers.open_catalog(artifacts_root, catalog_name)
     frame.show_problems(loaded.problems)
+    selection.follow_address(loaded)
     draw_page(loaded)

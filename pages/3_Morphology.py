@@ -46,15 +46,15 @@ def work_on(tasks: list[Task], place: int, model: Model) -> tuple[Seen | None, T
     return seen, pixels
 
 
-def show(source: Source, seen: Seen, pixels: Task, known: list[Seen | None], model: Model, root: Path) -> None:
-    """Everything about one classified image, and the rows of all that are ``known`` to take home."""
+def show(source: Source, seen: Seen, pixels: Task, tasks: list[Task], model: Model, root: Path) -> None:
+    """Everything about one classified image, and the rows of all ``tasks`` that are done to take home."""
     for note in (source.note, *seen.notes):
         if note:
             st.caption(frame.plain(note))
     left, right = st.columns(2, gap="medium")
     with left:
         morphology_panels.draw_answer(seen)
-        morphology_panels.draw_downloads(seen, [one for one in known if one is not None], len(known))
+        morphology_panels.draw_downloads(seen, tasks)
         morphology_panels.draw_trust(model, seen.told.class_names)
     with right:
         morphology_panels.draw_tree(seen)
@@ -83,8 +83,7 @@ with frame.panel():
         seen, pixels = work_on(tasks, place, model)
         if seen is not None:
             morphology_sources.remember_extensions(sources[place], seen.extensions)
-            known = [background.queue().result(task.key) for task in tasks]
-            show(sources[place], seen, pixels, known, model, root)
+            show(sources[place], seen, pixels, tasks, model, root)
         elif background.queue().standing(tasks[place].key).state == FAILED:
             morphology_sources.remember_extensions(sources[place], denoise_files.images_in(sources[place].item))
     else:

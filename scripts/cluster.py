@@ -36,6 +36,7 @@ from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.clustering.centres import LARGEST_SEED
 from galaxy_core.engine import Engine
 from galaxy_core.errors import ArtifactError, GalaxyError
+from galaxy_core.stability import N_SHUFFLES
 from scripts.engine_options import add_engine_options, engine_of
 from scripts.reporting import (
     Bars,
@@ -74,7 +75,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="refit N times, each in a new space (10)",
     )
-    add("--null", action="store_true", help="try the same on an embedding whose features are shuffled")
+    add(
+        "--null",
+        type=int,
+        nargs="?",
+        const=N_SHUFFLES,
+        default=0,
+        metavar="N",
+        help="try the same N times on an embedding whose features are shuffled (%(const)s)",
+    )
     add("--sweep", metavar="KEY=VALUES", help="one fit a value: 2..20, 100..500:50 (in steps) or 50,100,200")
     add("--remove", action="store_true", help="drop the clustering --name instead")
     add("--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)")
@@ -89,8 +98,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error("--remove needs --name")
     if not (options.remove or options.stored) and options.method not in METHODS:
         parser.error(f"--method is needed: {', '.join(METHODS)}")
-    if min([*options.seed, options.stability, options.redraws, options.fit_limit or 0]) < 0:
-        parser.error("--seed, --stability, --redraws and --fit-limit cannot be negative")
+    if min([*options.seed, options.stability, options.redraws, options.null, options.fit_limit or 0]) < 0:
+        parser.error("--seed, --stability, --redraws, --null and --fit-limit cannot be negative")
     if max([0, *options.seed]) > LARGEST_SEED:
         parser.error(f"--seed takes numbers up to {LARGEST_SEED:,}")
     not_swept = options.stability or options.redraws or options.null or options.remove
@@ -121,7 +130,7 @@ def names_and_settings(options: argparse.Namespace) -> dict[str, dict]:
         settings = dict(known.get(name, settings))  # with what it was put to before
     settings |= {"stability": options.stability} if options.stability else {}
     settings |= {"redraws": options.redraws} if options.redraws else {}
-    settings |= {"null": True} if options.null else {}
+    settings |= {"null": options.null} if options.null else {}
     if not options.seed:
         return {check_name(name, "clustering"): settings}
     names = [name, *(f"{name}_seed_{seed}" for seed in options.seed[1:])]

@@ -98,6 +98,26 @@ def test_rank_sum_against_scipy(rng, ties):
     assert np.isnan(cluster_enrichment.rank_sum_p(np.full(3, np.nan), theirs))
 
 
+def test_few_galaxies_of_a_rare_kind_are_no_discovery(rng):
+    """Of clusters drawn at random no more stand out than the p-values say; the normal limit found 375 times as many."""
+    rare, votes = np.zeros(2_000), np.zeros(2_000)
+    rare[:4] = 1
+    votes[:8] = rng.random(8)
+    for values, size in ((rare, 20), (votes, 20), (votes, 3)):
+        found = []
+        for _ in range(400):
+            mixed = rng.permutation(values)
+            found.append(cluster_enrichment.rank_sum_p(mixed[:size], mixed[size:]))
+        assert np.mean(np.array(found) < 0.001) <= 0.01 and min(found) > 1e-7
+    one_of_two = np.zeros(2_000)
+    one_of_two[[0, 500]] = 1
+    by_chance = 1 - (1 - 15 / 2_000) ** 2  # that one of the two at least is among the fifteen
+    assert cluster_enrichment.rank_sum_p(one_of_two[:15], one_of_two[15:]) == pytest.approx(by_chance, rel=0.01)
+    many = np.repeat([1.0, 0.0], [300, 700]), np.repeat([1.0, 0.0], [360, 640])
+    expected = mannwhitneyu(*many, method="asymptotic", use_continuity=True).pvalue
+    assert cluster_enrichment.rank_sum_p(*many) == pytest.approx(expected, rel=0.2)  # the same where there are many
+
+
 def test_holm_step_by_step(rng):
     p_values = rng.uniform(0, 0.2, 12)
     order, worst, expected = sorted(range(12), key=lambda k: p_values[k]), 0.0, {}

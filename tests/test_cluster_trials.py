@@ -52,6 +52,17 @@ def test_the_null_is_measured_in_the_space_and_in_the_embedding(galaxies):
     assert null["strict_embedding"] == null["strict"]
 
 
+def test_every_shuffle_of_a_null_is_kept_and_the_highest_stands_for_them(galaxies):
+    trials, fitted, vectors = trials_of(galaxies, null=4)
+    null = trials.measure(fitted, vectors)["null"]
+    each = null.pop("each")
+    assert len({one["strict"] for one in each}) == 4 and null == max(each, key=lambda one: one["strict"])
+    for k, one in enumerate(each):  # each with its own silhouette in the shuffled embedding
+        alone, fitted, vectors = trials_of(galaxies, null=1)
+        alone = Trials(galaxies, alone.settings | {"seed": 3 + k}, 0)
+        assert alone.measure(fitted, vectors)["null"]["each"] == [one]
+
+
 def test_a_null_without_clusters_is_nothing_in_both_spaces(galaxies):
     trials, fitted, vectors = trials_of(galaxies, method="hdbscan", params={"min_cluster_size": 30}, null=True)
     assert fitted.n_clusters == 2

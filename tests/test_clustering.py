@@ -147,7 +147,7 @@ def test_one_galaxy_is_unclustered_or_one_sentence(method):
         assert clustering.labels.tolist() == [-1] and clustering.notes
         assert predict(clustering, vectors)[0].tolist() == [-1]
     else:
-        with pytest.raises(VectorError, match="the 1 galaxies have 1; ask for fewer clusters"):
+        with pytest.raises(VectorError, match="but there is 1 galaxy; ask for fewer clusters"):
             fit_clustering(method, vectors, seed=0)
 
 

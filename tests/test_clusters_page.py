@@ -66,6 +66,16 @@ def test_every_panel_opens(open_app, tiny_root, panel):
     assert said[panel] in text
 
 
+def test_the_browsers_button_for_back_brings_the_panel_and_the_galaxy_back(open_app, tiny_root):
+    app = open_app(tiny_root, PAGE, **{"clusters-panel": "silhouettes", "galaxy": "tiny-00003"})
+    app.button_group(key="clusters-panel").set_value("scores").run()
+    assert app.query_params["clusters-panel"] == "scores" and app.dataframe
+    app.query_params["clusters-panel"], app.query_params["galaxy"] = "agreement", "tiny-00005"  # as the browser does
+    app.run()
+    assert not app.exception and app.button_group(key="clusters-panel").value == "agreement"
+    assert app.query_params["clusters-panel"] == "agreement" and 'alt="galaxy tiny-00005"' in text_of(app)
+
+
 def test_two_clusterings_can_be_presented(open_app, tiny_root, monkeypatch):
     drawn, draw = [], comparison_panels.component.draw_map
     monkeypatch.setattr(comparison_panels.component, "draw_map", lambda *args: (drawn.append(args), draw(*args)))
@@ -136,8 +146,17 @@ def test_a_name_is_given_kept_and_taken_away(open_app, broken_root):
     assert colouring.colour_by(galaxies, "hdbscan_label").names[0] == "cluster 0: Disks *or* <b>"
     assert app.button_group(key="cluster-hdbscan").value == 0  # renaming keeps the choice
     again = open_app(broken_root, PAGE)
-    again.text_input(key="name-hdbscan-0").set_value("").run()
+    next(box for box in again.text_input if box.label == "Name").set_value("").run()
     assert cluster_labels.names_of(galaxies, "hdbscan") == {}
+
+
+def test_a_browser_that_has_not_heard_of_a_colleagues_name_yet_keeps_it(open_app, broken_root):
+    app, galaxies = open_app(broken_root, PAGE), readers.open_catalog(broken_root, "tiny")
+    before = app._tree.get_widget_states()
+    cluster_labels.rename(galaxies, "hdbscan", 0, "Rings")
+    app.run()
+    app._run(before)  # the next event, sent with the empty box of before
+    assert not app.exception and cluster_labels.names_of(galaxies, "hdbscan") == {0: "Rings"}
 
 
 def test_the_suggestion_becomes_the_name(open_app, broken_root):

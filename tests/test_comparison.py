@@ -7,6 +7,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial.distance import cdist
 from sklearn.metrics import silhouette_samples as silhouettes_of_sklearn
 
 from galaxy_core import comparison, silhouette
@@ -251,10 +253,44 @@ def test_dbcv_counts_the_unclustered_and_says_how_many_it_is_of():
     assert measure_dbcv(many, arcs, seed=0, limit=600) == (sampled, n)
 
 
+def dbcv_by_definition(points: np.ndarray, labels: np.ndarray) -> float:
+    """Moulavi et al. 2014 written out, with powers in numbers that reach to 10^4932."""
+    distances, power, core = cdist(points, points), np.longdouble(points.shape[1]), np.zeros(len(points))
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
+    for inside in members:
+        for i in inside:
+            others = distances[i, inside[inside != i]].astype(np.longdouble)
+            core[i] = float(np.mean(others**-power) ** (-1 / power))
+    reach = np.maximum(distances, np.maximum.outer(core, core))
+    sparseness, inner = [], []
+    for inside in members:
+        tree = minimum_spanning_tree(reach[np.ix_(inside, inside)]).tocoo()
+        inner_nodes = np.flatnonzero(np.bincount([*tree.row, *tree.col]) > 1)
+        sparseness.append(tree.data[np.isin(tree.row, inner_nodes) & np.isin(tree.col, inner_nodes)].max())
+        inner.append(inside[inner_nodes])
+    value = 0.0
+    for k, inside in enumerate(members):
+        apart = min(reach[np.ix_(inner[k], other)].min() for j, other in enumerate(inner) if j != k)
+        value += len(inside) / len(points) * (apart - sparseness[k]) / max(apart, sparseness[k])
+    return value
+
+
+@pytest.mark.parametrize("n_features", [2, 20, 384])
+@pytest.mark.parametrize("scale", [1e-6, 1, 20])
+def test_dbcv_is_that_of_the_definition_whatever_the_number_and_unit_of_the_features(n_features, scale):
+    rng = np.random.default_rng(0)
+    near, far = rng.normal(size=(60, n_features)), rng.normal(size=(80, n_features)) / 2 + 15 / np.sqrt(n_features)
+    points, labels = np.concatenate([near, far]) * scale, np.repeat([0, 1], [60, 80])
+    labels[::17] = -1
+    assert measure_dbcv(points, labels, seed=0)[0] == pytest.approx(dbcv_by_definition(points, labels), abs=1e-6)
+
+
 def test_dbcv_of_what_has_no_dense_regions_is_not_a_number_nobody_understands():
     vectors, labels = overlapping(200, n_features=400)
     value, n = measure_dbcv(vectors * 1e-3, labels, seed=0)  # distances to the power of 400 leave every float
-    assert (value is None and n == 0) or -1 <= value <= 1
+    assert -1 <= value <= 1 and n == 200
+    twice = np.concatenate([vectors, vectors])  # every galaxy is there twice
+    assert -1 <= measure_dbcv(twice, np.tile(labels, 2), seed=0)[0] <= 1
     assert measure_dbcv(np.ones((20, 2)), np.repeat([0, 1], 10), seed=0)[0] in (None, 0)
     for few in ([-1], [0], [0, 1], [0, 0, 0], [0, 0, 0, 1, 1]):
         assert measure_dbcv(np.random.default_rng(0).normal(size=(len(few), 2)), np.array(few), seed=0) == (None, 0)

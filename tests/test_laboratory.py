@@ -13,7 +13,7 @@ import pytest
 from conftest import make_catalog
 from sklearn.metrics import davies_bouldin_score, silhouette_samples
 
-from galaxy_core import artifacts, laboratory, laboratory_limits, laboratory_work
+from galaxy_core import artifacts, clustering, laboratory, laboratory_limits, laboratory_work, spaces
 from galaxy_core.errors import ArtifactError, GalaxyError
 from galaxy_core.laboratory import CANCELLED, DONE, FAILED, Task
 from galaxy_core.work_queue import GONE_S, WorkQueue
@@ -56,6 +56,19 @@ def with_embedding(root: Path, vectors: np.ndarray) -> None:
 
 
 # ---------------------------------------------------------------- what is computed
+
+
+def test_shuffled_data_are_clustered_at_the_same_settings(tiny_root, work):
+    reports, trial = work(tiny_root, KMEANS | {"space": "pca_3"}, "null")
+    rows = [report["row"] for report in reports if "row" in report]
+    assert trial is None and len(rows) == laboratory_work.LIVE_SHUFFLES
+    embedding, seed = artifacts.read_embedding(tiny_root, "tiny", "toy")[1], 0
+    for k, row in enumerate(rows[:2]):
+        shuffled = np.random.default_rng(seed + k).permuted(embedding, axis=0)
+        flat = spaces.fit_space("pca_3", shuffled, seed).vectors
+        labels = clustering.fit_clustering("kmeans", flat, seed + k, n_clusters=3, n_init=2).labels
+        assert row["strict"] == pytest.approx(silhouette_samples(flat, labels).mean(), abs=1e-6)
+    assert len({row["strict"] for row in rows}) == len(rows) and {row["n_clusters"] for row in rows} == {3}
 
 
 def test_scores_are_those_of_the_definitions(tiny_root, work):

@@ -91,7 +91,7 @@ def test_a_sentence_on_the_page_for_impossible_values(open_app, tiny_root, at_on
 def finish(app):
     """Wait for what runs, and draw the page again."""
     (memory,) = app.session_state["laboratory"].values()
-    for key in ("cluster", "sweep", "keep"):
+    for key in ("cluster", "null", "sweep", "keep"):
         if job := memory.get(f"{key}-running"):
             background.queue().wait(job.ticket, 180)
     app.run()
@@ -109,6 +109,24 @@ def test_a_sweep_is_drawn_and_what_failed_is_said(open_app, tiny_root, at_once):
     text = text_of(app)
     assert "4 of 4 fits of k-means" in text and "strict silhouette is highest" in text
     assert "k = 95 was left out" in text and len(app.get("plotly_chart")) >= 2
+
+
+def test_a_result_is_compared_with_shuffled_data(open_app, tiny_root, at_once):
+    app = open_app(tiny_root, PAGE, **{"clusters-panel": "Laboratory"})
+    app.selectbox(key="lab-method").set_value("kmeans").run()
+    app.button(key="lab-start-cluster").click().run()
+    finish(app)
+    assert "In shuffled data" not in text_of(app)
+    app.button(key="lab-start-null").click().run()
+    finish(app)
+    said = next(line for line in text_of(app).splitlines() if "In shuffled data" in line)
+    (memory,) = app.session_state["laboratory"].values()
+    reached = [row["strict"] for row in memory["null-shown"].rows]
+    assert f"{min(reached):.3f} to {max(reached):.3f} (5 shuffles; 8 clusters)" in said
+    app.number_input(key="lab-k").set_value(4).run()  # another result, of which nothing is known
+    app.button(key="lab-start-cluster").click().run()
+    finish(app)
+    assert "In shuffled data" not in text_of(app) and app.button(key="lab-start-null")
 
 
 def test_saved_and_deleted_on_the_page(open_app, made, tmp_path, at_once):  # noqa: F811

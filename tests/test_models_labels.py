@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from models_stand_ins import write_model
+from sklearn.metrics import f1_score
 
 from galaxy_core import embedding
 from galaxy_core.label_efficiency import summarise
@@ -70,8 +71,14 @@ def test_the_curve(open_app, tmp_path):
     assert table["draws"].tolist() == [3, 3, 3, 1, 1, 1, 3, 3, 3] and table["accuracy"].iloc[0] == "71.1 %"
     chart = next(element for element in app.get("plotly_chart") if "training labels" in element.proto.spec)
     assert "few_labels-accuracy" in chart.proto.config
+    assert "The largest class alone" not in said(app)  # where that is not recorded
     app.button_group(key="models-measure").set_value("macro_f1").run()
     assert not app.exception and curve(app).layout.title.text.startswith("Macro-F1 on")
+    write(tmp_path, n_by_class=dict(zip(FIVE, (100, 50, 50, 25, 25), strict=True)))
+    truth = np.repeat(range(5), (100, 50, 50, 25, 25))
+    macro_f1 = f1_score(truth, np.zeros(250), average="macro", zero_division=0)
+    words = f"The largest class alone, said of every galaxy: accuracy 40.0 %, macro-F1 {100 * macro_f1:.1f} %."
+    assert words in said(app.run())
     encoded = curve(app).data[0].y  # as the browser gets it
     values = np.frombuffer(base64.b64decode(encoded["bdata"]), encoded["dtype"])
     assert values == pytest.approx([51.1, 52.0, 61.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from shlex import quote
 
 import numpy as np
 import plotly.graph_objects as go
@@ -69,7 +70,8 @@ def test_the_shipped_model(open_app, tmp_path, monkeypatch):
 def test_without_a_model_one_sentence_with_the_command(open_app, tmp_path):
     app = open_app(tmp_path, PAGE)
     assert not app.exception and len(app.error) == 1
-    assert f"python scripts/train.py contrastive_denoiser LAYOUT:PATH --artifacts {tmp_path}" in app.error[0].value
+    command = f"python scripts/train.py contrastive_denoiser LAYOUT:PATH --artifacts {quote(str(tmp_path))}"
+    assert command in app.error[0].value
 
 
 def test_votes_and_classes(open_app, broken_root):
@@ -270,7 +272,17 @@ def test_every_cell_of_the_matrix_can_be_clicked():
     ],
 )
 def test_a_matrix_that_is_not_whole_is_none(change):
-    assert len(models_confusion.confusion_of(vote_metrics()["classes"] | change)[1]) == 0
+    assert len(models_numbers.confusion_of(vote_metrics()["classes"] | change)[1]) == 0
+
+
+def test_a_class_of_no_galaxy_has_no_recall_and_one_never_said_no_precision():
+    classes = vote_metrics()["classes"] | {"confusion": [[20, 0, 2], [0, 0, 0], [1, 0, 30]]}
+    classes |= {"recall": dict(zip(NAMES, (0.909, 0.0, 0.968), strict=True))}
+    classes |= {"precision": dict(zip(NAMES, (0.952, 0.0, 0.938), strict=True))}
+    classes |= {"n_by_class": dict(zip(NAMES, (22, 0, 31), strict=True))}
+    table = models_numbers.class_table(classes).set_index("class")
+    assert table.loc["cigar-shaped, smooth", ["recall", "95 %", "precision"]].tolist() == ["–", "", "–"]
+    assert table.loc["spiral", ["recall", "precision"]].tolist() == ["96.8 %", "93.8 %"]
 
 
 def test_commands_name_every_run():

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from conftest import make_catalog
 
 from galaxy_core import artifacts
 from galaxy_core.embedding import load_embedder
-from galaxy_core.images import decode_image, resize_square
+from galaxy_core.images import decode_image, encode_png, resize_square
 from galaxy_core.models import save_model
+from galaxy_core.turning import turn_views
 from galaxy_core.vote_forms import TO_KAGGLE
-from pages.views import morphology_words
+from galaxy_core.work_tasks import DONE, RUNNING, Standing, Task
+from pages.views import denoise_work, morphology_panels, morphology_words, morphology_work
 from pages.views.question_tree import percent
 from tests.morphology_uploads import (
     NAMES,
@@ -277,3 +280,38 @@ def test_nearest_labelled_galaxies_are_found(open_app, model_root):
     shown[0].click().run()
     row = int(shown[0].key.rsplit("-", 1)[1])
     assert not app.exception and app.title[0].value == "Galaxy map" and f"tiny-{row:05d}" in text_of(app)
+
+
+def test_the_rows_to_take_home_are_counted_anew_while_files_are_under_way(monkeypatch):
+    states, results, labels, drawn = {"a": DONE, "b": RUNNING}, {"a": SimpleNamespace(told=None)}, [], []
+    queue = SimpleNamespace(standing=lambda key: Standing(states[key]), result=results.get)
+    results["a"].told = SimpleNamespace(galaxy_ids=["a"])
+    monkeypatch.setattr(morphology_panels.background, "queue", lambda: queue)
+    monkeypatch.setattr(morphology_panels, "_download", lambda label, rows, name: labels.append((label, len(rows))))
+    monkeypatch.setattr(
+        morphology_panels.st, "fragment", lambda f, run_every: lambda *args: drawn.append((run_every, f, args))
+    )
+    morphology_panels.draw_downloads(results["a"], [Task(key, key, None) for key in states])
+    ((every, draw, args),) = drawn
+    assert every is not None
+    draw(*args)
+    assert labels == [("Download the row (CSV)", 1)]
+    states["b"], results["b"] = DONE, results["a"]
+    draw(*args)  # as it draws itself again
+    assert labels[-1] == ("Download all 2 rows (CSV)", 2)
+    morphology_panels.draw_downloads(results["a"], [Task(key, key, None) for key in states])
+    assert drawn[-1][0] is None, "nothing is under way any more"
+
+
+def test_a_result_keeps_pictures_as_they_are_drawn(model_root):
+    """Hundreds of files may be kept: the views of each are not held in four times the bytes that a page shows."""
+    model = morphology_work.open_model("vote_regressor", model_root)
+    pixels = np.random.default_rng(0).random((3, 300, 300)).astype(np.float32)
+    task = morphology_work.seen_task(denoise_work.pixels_item(pixels, "noise"), "noise", None, 1.0, model)
+    seen = task.run(lambda fraction: None)
+    views = turn_views(seen.stamp, resize_square(pixels, 128))[1]
+    assert seen.square.shape == (3, 128, 128) and np.abs(seen.square - resize_square(pixels, 128)).max() < 1 / 2048
+    page = "".join(morphology_panels.turned_html(seen, place) for place in range(13))
+    for view in views:
+        assert base64.b64encode(encode_png(view)).decode() in page
+    assert seen.nbytes < 3 * (128**2 * 2 + 32**2 * 4 + 13 * 32**2) + 100

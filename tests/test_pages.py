@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from shlex import quote
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_overview_says_what_is_loaded_and_how_to_bring_more(open_app, tiny_root)
     for words in ("90 galaxies", "toy", "2 rows have no image", "synthetic:90", "2026-01-01", "MNRAS", same):
         assert words in text, words
     assert "scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble" in text
-    assert f"--artifacts {tiny_root}" in text
+    assert f"--artifacts {quote(str(tiny_root))}" in text
     assert {metric.label: metric.value for metric in app.metric}["Galaxies"] == "90"
     table = app.dataframe[0].value.set_index("clustering")
     assert table.loc["HDBSCAN", "clusters"] == "3" and table.loc["k-means (8)", "coverage"] == "100 %"
@@ -279,7 +280,7 @@ def test_meaning_follows_the_numbers(tiny):
 def test_a_silhouette_alone_is_no_verdict(tiny, monkeypatch, strict):
     """By it clusters may be called reasonable that the verdict, which knows refits and the null, calls a continuum."""
     monkeypatch.setattr(scores, "strict_mean", lambda *_: strict)
-    facts = replace(verdict.facts_of(tiny, "hdbscan"), null_strict=0.95)
+    facts = replace(verdict.facts_of(tiny, "hdbscan"), null=(0.95, 0.95))
     assert verdict.judge(facts) == verdict.CONTINUUM
     said = scores.meaning(tiny, "hdbscan")[1]
     assert not any(word in said for word in ("real", "groups", "apart", "continuum"))
@@ -296,7 +297,7 @@ def test_not_all_is_never_said_to_be_all(tiny, monkeypatch):
     labels[7] = 0
     assert scores.score_row(tiny, "hdbscan")["coverage"] == "100 %"
     null = {"strict": 0.1, "n_clusters": 1, "coverage": 1999 / 2000}
-    assert score_table.null_text(null) == "0.100 (1 cluster, over 99.9 % covered)"
+    assert score_table.null_text(null) == "0.100 (1 shuffle; 1 cluster, over 99.9 % covered)"
     for part in range(2001):
         assert (percent(part, 2000) == "100 %") == (part == 2000) and (percent(part, 2000) == "0 %") == (part == 0)
 

@@ -173,7 +173,8 @@ def test_a_refit_that_fails_found_nothing():
     assert stability["jaccard"] == {"0": 0.0, "1": 0.0, "2": 0.0} and stability["ari"] == 0
     assert stability["dissolved"] == {"0": 3, "1": 3, "2": 3}
     null = measure_null(fit, vectors, seed=0)
-    assert null == {"n_clusters": 0, "coverage": 0.0, "strict": 0.0, "largest_share": 0.0}
+    nothing = {"n_clusters": 0, "coverage": 0.0, "strict": 0.0, "largest_share": 0.0}
+    assert null == {**nothing, "each": [nothing] * 3}
 
 
 def test_the_null_keeps_every_feature_and_breaks_their_relations():
@@ -188,7 +189,8 @@ def test_the_null_keeps_every_feature_and_breaks_their_relations():
     null = measure_null(fit, embedding, seed=0)
     np.testing.assert_allclose(np.sort(seen[0], axis=0), np.sort(embedding, axis=0), atol=1e-6)
     assert np.abs(np.corrcoef(seen[0].T) - np.eye(3)).max() < 0.2
-    assert null == {"n_clusters": 1, "coverage": 1.0, "strict": 0.0, "largest_share": 1.0}
+    one = {"n_clusters": 1, "coverage": 1.0, "strict": 0.0, "largest_share": 1.0}
+    assert null == {**one, "each": [one] * 3} and not np.array_equal(seen[0], seen[1])
 
 
 def test_the_null_finds_no_islands_where_the_catalog_has_them():
@@ -202,6 +204,9 @@ def test_the_null_finds_no_islands_where_the_catalog_has_them():
     null = measure_null(fit, embedding, seed=0)
     assert null["n_clusters"] < 3 and null["strict"] < 0.3
     assert null == measure_null(fit, embedding, seed=0)
+    each = measure_null(fit, embedding, seed=0, n_shuffles=5)["each"]
+    assert len(each) == 5 and each[:3] == null["each"] and null["strict"] == max(one["strict"] for one in null["each"])
+    assert each[2] == measure_null(fit, embedding, seed=2, n_shuffles=1)["each"][0]
 
 
 def test_bad_input_is_one_sentence():

@@ -128,7 +128,8 @@ def fit_clustering(
     names = names_by_size(fit.labels)
     notes = list(fit.notes)
     if not len(names) and not any(note.startswith(BECAUSE) for note in notes):
-        notes.append(f"{method} found no cluster, so all {len(vectors):,} galaxies are unclustered")
+        who = f"all {len(vectors):,} galaxies are" if len(vectors) > 1 else "the only galaxy is"
+        notes.append(f"{method} found no cluster, so {who} unclustered")
 
     def place_new(new_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         labels, membership = fit.predict(new_vectors)

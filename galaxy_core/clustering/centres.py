@@ -142,8 +142,9 @@ def check_different(vectors: np.ndarray, n_clusters: int, method: str) -> None:
     n_different = len(np.unique(vectors, axis=0))
     if n_different < n_clusters:
         raise VectorError(
-            f"{method} with {n_clusters} clusters needs {n_clusters} different vectors, but the {n_galaxies:,} "
-            f"galaxies have {n_different}; ask for fewer clusters."
+            f"{method} with {n_clusters} clusters needs {n_clusters} different vectors, but "
+            f"{f'the {n_galaxies:,} galaxies have {n_different}' if n_galaxies > 1 else 'there is 1 galaxy'}; "
+            "ask for fewer clusters."
         )
 
 

@@ -17,7 +17,7 @@ from galaxy_core.clustering import fit_clustering
 from galaxy_core.comparison import measure_clustering
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import fit_space
-from galaxy_core.stability import N_REFITS, Fit, measure_null, measure_stability, refit_of
+from galaxy_core.stability import N_REFITS, N_SHUFFLES, Fit, measure_null, measure_stability, refit_of
 from galaxy_core.steps import classes_of
 
 CROWDS = "umap_2_of_smoothed_32"
@@ -33,7 +33,8 @@ DEFINITIONS = {
     "stability": "mean Jaccard coefficient of a cluster with its best match in 10 refits on bootstrap samples, each "
     "galaxy drawn counted once (Hennig 2007), the space staying as it is; the least of all clusters is shown",
     "redrawn": "the same with the space made anew from each bootstrap sample, which is harder",
-    "null": "the same space and method on the embedding with every feature shuffled on its own",
+    "null": "the same space and method on the embedding with every feature shuffled on its own; of "
+    f"{N_SHUFFLES} shuffles the one that reached the highest strict silhouette, and each of them",
     "eligible": f"at least {LEAST_CLUSTERS} clusters, none under {LEAST_SHARE:.0%} of the galaxies, coverage of at "
     f"least {LEAST_COVERAGE:.0%}, every cluster's stability at least {LEAST_STABILITY}",
     "chosen hdbscan": "the eligible HDBSCAN clustering of the highest strict silhouette; of all, if none is eligible",
@@ -125,7 +126,7 @@ def score_clusterings(
         manifest, eligible, redrawn), ``chosen`` and ``targets``.
     """
     spaces: dict[str, np.ndarray] = {}
-    shuffled: dict[str, np.ndarray] = {}
+    shuffled: dict[tuple[str, int], np.ndarray] = {}
     made: dict[str, dict] = {}
     report = report or (lambda *_: None)
     for done, (name, candidate) in enumerate(candidates.items()):
@@ -158,7 +159,7 @@ def measure_candidate(
     candidate: Candidate,
     embedding: np.ndarray,
     vectors: np.ndarray,
-    shuffled: dict[str, np.ndarray],
+    shuffled: dict[tuple[str, int], np.ndarray],
     classes: np.ndarray | None,
     seed: int,
     n_refits: int,
@@ -171,9 +172,10 @@ def measure_candidate(
     cluster = refit_of(candidate.method, candidate.params, len(vectors))
 
     def cluster_nothing(nothing: np.ndarray, null_seed: int) -> tuple[np.ndarray, np.ndarray]:
-        if candidate.space not in shuffled:
-            shuffled[candidate.space] = fit_space(candidate.space, nothing, null_seed).vectors
-        return shuffled[candidate.space], cluster(shuffled[candidate.space], null_seed)
+        key = candidate.space, null_seed
+        if key not in shuffled:
+            shuffled[key] = fit_space(candidate.space, nothing, null_seed).vectors
+        return shuffled[key], cluster(shuffled[key], null_seed)
 
     scores = measured.as_dict()
     scores["stability"] = measure_stability(cluster, vectors, fitted.labels, seed, n_refits)

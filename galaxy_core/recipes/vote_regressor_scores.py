@@ -18,6 +18,7 @@ from galaxy_core.morphology import classify_rows
 from galaxy_core.probes import wilson_interval
 from galaxy_core.recipes.vote_scores import choose_reading, score_votes, tell_as_cast
 from galaxy_core.splits import TEST, TRAIN, split_of
+from galaxy_core.vote_chance import chance_error_of_classes
 from galaxy_core.vote_intervals import LEAST_ASKED, measure_reliability
 from galaxy_core.vote_labels import has_both_forms, read_labels
 
@@ -48,7 +49,7 @@ DEFINITIONS = {
     "show by themselves, as a multiple of that in the noise floor",
     "reliability": "conditional fractions of questions somebody was asked, answers of a question together, ten equal "
     "bins of the expected fraction; the error is the mean absolute gap, weighted by numbers",
-    "by_chance": "the same error if each galaxy's votes were drawn from what was predicted of it, mean of 200 draws; "
+    "by_chance": "the same error if each galaxy's votes or class were drawn as predicted, the mean of 200 draws; "
     "by_chance_95: what one draw in twenty exceeds. A smaller error is no sign of a miscalibrated model",
     "coverage": "share of observed fractions within their 90 % interval: central, of the Beta distribution of a share "
     "in the question's Dirichlet (cumulative: of the Beta with the moments of the product), whose strength was set on "
@@ -117,6 +118,7 @@ def score_classes(probabilities: np.ndarray, truth: np.ndarray, class_names: Seq
     # a resample of galaxies is a draw of how many fall into each cell
     draws = rng.multinomial(n, confusion.ravel() / n, size=N_RESAMPLES).reshape(-1, n_classes, n_classes)
     reliability = measure_reliability(probabilities.max(axis=1), (predicted == truth).astype(float))
+    by_chance, by_chance_95 = chance_error_of_classes(probabilities.max(axis=1), seed)
     recall, precision = (np.diag(confusion) / np.maximum(confusion.sum(axis=axis), 1) for axis in (1, 0))
     return {
         "n_test": n,
@@ -131,6 +133,8 @@ def score_classes(probabilities: np.ndarray, truth: np.ndarray, class_names: Seq
         "n_by_class": dict(zip(class_names, confusion.sum(axis=1).tolist(), strict=True)),
         "confusion": confusion.tolist(),
         "expected_calibration_error": reliability.expected_calibration_error,
+        "by_chance": by_chance,
+        "by_chance_95": by_chance_95,
     }
 
 

@@ -23,7 +23,8 @@ def class_lines(classes: dict) -> list[str]:
         f"classes: accuracy {classes['accuracy']:.4f} ({low:.4f} to {high:.4f}), "
         f"macro-F1 {classes['macro_f1']:.4f} ({f1_low:.4f} to {f1_high:.4f}), "
         f"largest class alone {classes['largest_class_share']:.4f}, "
-        f"calibration error {classes['expected_calibration_error']:.4f}, n = {classes['n_test']:,}",
+        f"calibration error {classes['expected_calibration_error']:.4f} "
+        f"(by chance up to {classes['by_chance_95']:.4f}), n = {classes['n_test']:,}",
     ]
     names = classes["class_names"]
     lines.append(f"{'true class':<20}" + "".join(f"{name[:17]:>19}" for name in names) + f"{'recall':>10}")

@@ -135,7 +135,7 @@ def draw_matrices(galaxies: Galaxies) -> None:
         config = figures.chart_config(f"{galaxies.name}-{measure}") | {"scrollZoom": False}
         column.plotly_chart(figure, key=f"matrix-{measure}", config=config)
     n = matrices["ari"][1]
-    measured = words.count(int(n.max())) if n.min() == n.max() else f"{n.min():,} to {n.max():,} galaxies"
+    measured = words.count(int(n.max())) if n.min() == n.max() else f"{n.min():,} to {words.count(int(n.max()))}"
     treated = "count as one more group" if how == AS_GROUP else "are left out of each pair, which flatters"
     learned = ", as are, where LDA made the space, the galaxies it learned from" if learned_among(galaxies) else ""
     st.caption(

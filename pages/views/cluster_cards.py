@@ -101,12 +101,17 @@ def draw_head(galaxies: Galaxies, clustering: str, label: int, found: ClusterCar
 
 def draw_name(galaxies: Galaxies, clustering: str, label: int, found: ClusterCard, name: str, on_name) -> None:
     """The name that people give, and the one that the numbers suggest."""
-    key = f"name-{clustering}-{label}"
-    st.session_state[key] = name  # what is stored, whoever stored it
+    # A box of its own for each stored name: a browser sends what its box shows along with every other event, and one
+    # that has not heard of a colleague's name yet would write the old one over it.
+    of_cluster = f"name-{clustering}-{label}"
+    key = f"{of_cluster} {name}" if name else of_cluster
 
     def keep(text: str | None = None) -> None:
+        text = st.session_state[key] if text is None else text
+        if text == name:  # what the box was drawn with, from such a browser
+            return
         try:
-            cluster_labels.rename(galaxies, clustering, label, st.session_state[key] if text is None else text)
+            cluster_labels.rename(galaxies, clustering, label, text)
         except ArtifactError as error:
             st.toast(str(error), icon=":material/build:")
             return
@@ -115,6 +120,7 @@ def draw_name(galaxies: Galaxies, clustering: str, label: int, found: ClusterCar
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Name",
+            name,
             key=key,
             max_chars=60,
             placeholder=found.suggestion or "what these galaxies are",
@@ -124,7 +130,7 @@ def draw_name(galaxies: Galaxies, clustering: str, label: int, found: ClusterCar
         if found.suggestion and name != found.suggestion:
             text = f"Use “{frame.plain(found.suggestion)}”"
             help_text = "From what the cluster is rich in, below."
-            st.button(text, key=f"use-{key}", on_click=keep, args=(found.suggestion,), help=help_text)
+            st.button(text, key=f"use-{of_cluster}", on_click=keep, args=(found.suggestion,), help=help_text)
 
 
 def facts_of(galaxies: Galaxies, clustering: str, label: int, found: ClusterCard) -> dict[str, str]:
@@ -146,7 +152,8 @@ def facts_of(galaxies: Galaxies, clustering: str, label: int, found: ClusterCard
     others = [(other, share) for other, share in found.shares.items() if other != label][:2]
     if found.shares:
         own = words.share(found.shares.get(label, 0), 1)
-        text = f"{own} of their {found.n_neighbors} nearest in the embedding are here too"
+        which = "the nearest of each" if found.n_neighbors == 1 else f"their {found.n_neighbors} nearest"
+        text = f"{own} of {which} in the embedding are here too"
         if others:
             text += ", " + ", ".join(
                 f"{words.share(s, 1)} in {cluster_labels.cluster_text(o, names)}" for o, s in others
@@ -173,16 +180,18 @@ def _refits_text(jaccard: float | None, dissolved: float, n_refits: int) -> str:
     if jaccard is None:
         return "not measured"
     how = "stable" if jaccard >= verdict.STABLE else "doubtful" if jaccard >= 0.5 else "not stable"
-    return f"{how}: mean Jaccard {jaccard:.2f}, dissolves in {dissolved:.0f} of {n_refits} refits"
+    often = f"{dissolved:.0f} of {words.count(n_refits, 'refit', 'refits')}"
+    return f"{how}: mean Jaccard {jaccard:.2f}, dissolves in {often}"
 
 
 def density_text(found: ClusterCard) -> str:
     """How close the galaxies of a cluster lie, beside all galaxies."""
     ratio = found.distance / found.distance_all if found.distance_all else 1.0
     how = "denser than" if ratio < 0.97 else "sparser than" if ratio > 1.03 else "as dense as"
+    which = words.ordinal(found.n_neighbors)
     return (
-        f"{how} the catalog: {words.number(found.distance)} to the {found.n_neighbors}th nearest in the embedding, all"
-        f" galaxies {words.number(found.distance_all)}"
+        f"{how} the catalog: {words.number(found.distance)} to the {which} nearest in the embedding, all galaxies"
+        f" {words.number(found.distance_all)}"
     )
 
 
@@ -220,7 +229,8 @@ def draw_enrichment(galaxies: Galaxies, clustering: str, label: int, found: Clus
     if scores.learned_classes(galaxies, clustering):
         without = "The space was made with the classes of the training galaxies, so that the clusters differ in these."
     st.caption(
-        f"{measured_on(found.enriched)}; 95 % bootstrap intervals. p: rank-sum test, corrected by Holm (1979) for"
+        f"{measured_on(found.enriched)}; 95 % bootstrap intervals. p: rank-sum test, of two or rare values Fisher's"
+        f" exact one, corrected by Holm (1979) for"
         f" {words.count(n_tests(found.enriched), 'comparison', 'comparisons')} and for"
         f" {words.count(n_clusters, 'cluster', 'clusters')}. {without}",
         help=selection_differences.WHAT_DELTA_IS,

@@ -93,7 +93,8 @@ def draw_scores(galaxies: Galaxies, clustering: str, side: str) -> None:
     if interval:
         text += f", strict {scores.score_text(interval[0])} to {scores.score_text(interval[1])}"
     inside = (recorded.get("embedding") or {}).get("strict")
-    text += "." if inside is None else f"; strict in the embedding {scores.score_text(inside)}."
+    null = scores.null_range(recorded.get("null") or {}, "strict_embedding")
+    text += "." if inside is None else f"; strict in the embedding {scores.beside_null(inside, null)}."
     if recorded.get("ami") is not None:
         text += f" Classes: AMI {scores.score_text(recorded['ami'])}."
     if not recorded:

@@ -16,6 +16,7 @@ from pages.views import (
     denoise_files,
     frame,
     laboratory_choices,
+    laboratory_null,
     laboratory_result,
     laboratory_save,
     laboratory_sweep,
@@ -60,7 +61,9 @@ def draw_laboratory(galaxies: Galaxies, projection: str | None, on_change: Calla
     if shown is not None and shown.state == FAILED:
         frame.show_problem(shown.error)
     elif shown is not None and kind == "cluster" and shown.trial is not None:
-        laboratory_result.draw_result(galaxies, projection, shown, on_select)
+        laboratory_result.draw_result(
+            galaxies, projection, shown, on_select, lambda: _draw_null(galaxies, shown, on_change)
+        )
     elif shown is not None and kind == "sweep" and running is None:
         laboratory_sweep.draw_curves(galaxies, shown)
         if shown.state == CANCELLED:
@@ -68,6 +71,22 @@ def draw_laboratory(galaxies: Galaxies, projection: str | None, on_change: Calla
     with st.container(key="lab-keep"):
         kept = shown if kind == "cluster" and shown is not None and shown.trial is not None else None
         draw_keeping(galaxies, kept, on_change)
+
+
+def _draw_null(galaxies: Galaxies, shown: Job, on_change: Callable[[], None]) -> None:
+    """What shuffled data give at the settings of the result that is shown, or the button that asks for it."""
+    if shown.trial.n_clusters < 2:
+        return  # nothing that could be compared
+    running, null = _settle(galaxies, "null")
+    if running is not None and running.task.settings == shown.task.settings:
+        draw_running(galaxies, "null", on_change)
+    elif null is not None and null.task.settings == shown.task.settings and null.state == DONE:
+        laboratory_null.draw_null(shown.trial, null)
+    else:
+        st.button(laboratory_null.LABEL, icon=":material/shuffle:", key="lab-start-null", on_click=_start,
+                  args=(galaxies, "null", shown.task.settings, ""), help=laboratory_null.HELP)  # fmt: skip
+        if null is not None and null.task.settings == shown.task.settings:
+            laboratory_null.draw_null(shown.trial, null)
 
 
 def _memory(galaxies: Galaxies) -> dict:
@@ -96,6 +115,8 @@ def _task(galaxies: Galaxies, kind: str, **more) -> Task:
 def _start(galaxies: Galaxies, kind: str, settings: dict, values: str) -> None:
     """Ask for what the widgets say."""
     memory = _memory(galaxies)
+    if kind != "sweep" and memory.get("null-running") is not None:  # of a result that is shown no longer
+        laboratory.cancel(_laboratory(), memory.pop("null-running"), background.visitor())
     memory[f"{kind}-problem"] = ""
     more: dict = {"settings": settings}
     if kind == "sweep":
@@ -148,6 +169,8 @@ def draw_running(galaxies: Galaxies, kind: str, on_change: Callable[[], None]) -
             st.progress(job.fraction, text=progress_text(job, laboratory.place_of(_laboratory(), job)))
         if job.task.kind == "sweep" and job.rows:
             laboratory_sweep.draw_curves(galaxies, job)
+        elif job.task.kind == "null":
+            laboratory_null.draw_null(_memory(galaxies)["cluster-shown"].trial, job)
 
     def stop() -> None:
         job = _memory(galaxies).get(f"{kind}-running")

@@ -12,7 +12,7 @@ import streamlit as st
 from galaxy_core.cluster_agreement import MEASURES, contingency
 from galaxy_core.clustering import BECAUSE
 from galaxy_core.laboratory import Job, Trial
-from pages.views import comparison_panels, figures, frame, map_choices, scores, selection, words
+from pages.views import comparison_panels, figures, frame, map_choices, score_table, scores, selection, words
 from pages.views.colours import Colouring, category_colours
 from pages.views.galaxy_map import component
 from pages.views.readers import Galaxies
@@ -21,12 +21,22 @@ HEIGHT = 400
 SIZES_SHOWN = 12
 
 
-def draw_result(galaxies: Galaxies, projection: str | None, job: Job, on_select: Callable[[], None]) -> None:
-    """Everything about one clustering; ``on_select`` is called in the callback after galaxies were selected."""
+def draw_result(
+    galaxies: Galaxies,
+    projection: str | None,
+    job: Job,
+    on_select: Callable[[], None],
+    draw_null: Callable[[], None],
+) -> None:
+    """Everything about one clustering; ``on_select`` is called in the callback after galaxies were selected.
+
+    ``draw_null`` draws what shuffled data give at the same settings.
+    """
     trial = job.trial
     st.markdown(f"**{title_of(job)}**")
     for sentence in sentences(trial):
         st.markdown(f"- {sentence}")
+    draw_null()
     left, right = st.columns(2, gap="medium")
     with left, frame.panel():
         _draw_map(galaxies, projection, job)
@@ -39,11 +49,12 @@ def draw_result(galaxies: Galaxies, projection: str | None, job: Job, on_select:
         st.plotly_chart(figure, key="lab-k-distance", config=config)
     st.markdown("**Beside the stored clusterings**")
     st.dataframe(comparison_table(galaxies, job), hide_index=True, height="content")
-    n = f"a random sample of {len(trial.rows):,} galaxies" if trial.is_sample else f"all {words.count(len(trial.rows))}"
+    n = f"{'a random sample of' if trial.is_sample else 'all'} {words.count(len(trial.rows))}"
     n_reference = trial.about["scores"]["fitted_space"]["n_reference"]
     reference = f"; silhouettes of this result are to {n_reference:,} of them" if trial.n_clusters > 1 else ""
+    stored = f" The stored clusterings are measured on all {words.count(len(galaxies))}." if trial.is_sample else ""
     st.caption(
-        f"Measured on {n}{reference}. ARI and AMI with this result: 1 the same,"
+        f"Measured on {n}{reference}.{stored} ARI and AMI with this result: 1 the same,"
         " 0 as by chance; unclustered galaxies count as one more group. Silhouettes, Davies-Bouldin (less is"
         " better) and Calinski-Harabasz (more is better) can be compared only within one space."
     )
@@ -106,7 +117,7 @@ def _draw_scores(trial: Trial) -> None:
         st.metric("flattering", scores.score_text(fitted["clustered"]), help="Over clustered galaxies alone.")
     low, high = (scores.score_text(end) for end in fitted["strict_interval"])
     said = [f"Strict {low} to {high} (95 %), in the embedding {scores.score_text(inside['strict'])}."]
-    said += [f"DBCV {scores.score_text(measured['dbcv'])}."] if measured["dbcv"] is not None else []
+    said += [f"DBCV {score_table.dbcv_text(measured)}."] if measured["dbcv"] is not None else []
     if measured["davies_bouldin"] is not None:
         said.append(f"Davies-Bouldin {words.number(measured['davies_bouldin'])},")
         said.append(f"Calinski-Harabasz {words.number(measured['calinski_harabasz'])}, clustered galaxies only.")

@@ -45,8 +45,8 @@ def draw_published(models: dict[str, ModelFiles], labels: Mapping[str, LabelEffi
     )
     n = int((table["ours"] != "").sum())
     st.caption(
-        f"Of {len(table)} numbers {n} have a counterpart that was measured on a model here. References were"
-        " measured for this project and published nowhere."
+        f"Of {len(table)} numbers {n} {'has' if n == 1 else 'have'} a counterpart that was measured on a model here."
+        " References were measured for this project and published nowhere."
     )
 
 

@@ -10,7 +10,6 @@ import streamlit as st
 from galaxy_core import artifacts
 from galaxy_core.errors import ArtifactError
 from galaxy_core.model_files import ModelFiles, section
-from galaxy_core.published_lookups import MOST
 from pages.views import figures, frame, models_figures, models_numbers, page_address, readers, selection, words
 from pages.views.gallery import gallery
 from pages.views.models_panels import CHOICE_PX
@@ -26,7 +25,7 @@ Cell = tuple[int, int]
 
 def draw_confusion(model: ModelFiles, root: Path) -> None:
     """The confusion matrix, and the galaxies of the cell that was clicked; nothing where classes were not measured."""
-    names, counts = confusion_of(section(model.metrics, "classes"))
+    names, counts = models_numbers.confusion_of(section(model.metrics, "classes"))
     if not len(counts):
         return
     st.subheader("What it takes for what", anchor=False, help=CONFUSION_HELP)
@@ -62,21 +61,6 @@ def draw_confusion(model: ModelFiles, root: Path) -> None:
     if cell is not None:
         ids = confused_ids(section(model.metrics, "classes"), names[cell[0]], names[cell[1]])
         draw_galaxies(model, root, ids, int(counts[cell]), cell)
-
-
-def confusion_of(classes: dict) -> tuple[list[str], np.ndarray]:
-    """Names of the classes and the matrix, int (n, n); no classes where the record is not whole."""
-    names, nothing = classes.get("class_names"), ([], np.zeros((0, 0), np.int64))
-    try:
-        counts = np.array(classes["confusion"], dtype=np.float64)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return nothing
-    whole = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if not whole or counts.shape != (len(names), len(names)) or not counts.sum():
-        return nothing
-    if not ((counts >= 0) & (counts <= MOST)).all():
-        return nothing
-    return names, counts.astype(np.int64)
 
 
 def clicked_cell(state: object) -> Cell | None:

@@ -124,6 +124,11 @@ def caption_of(results: LabelEfficiency) -> str:
     learned = f" Passes over the galaxies in which encoders learned: {passes}." if passes else ""
     if results.trained_px:
         learned += f" Encoders that take any size are trained at {results.trained_px} pixels."
+    if (share := results.largest_class_share) is not None:
+        macro_f1 = 2 * share / (1 + share) / len(results.class_names)
+        learned += (
+            f" The largest class alone, said of every galaxy: accuracy {percent(share)}, macro-F1 {percent(macro_f1)}."
+        )
     kind = "four classes, too, but of" if len(results.class_names) == 4 else "another task, on"
     return (
         f"{classes_of(results)}. All {results.n_test:,} test galaxies of {results.catalog} at their natural mix; labels"

@@ -179,19 +179,36 @@ def probe_table(metrics: dict) -> pd.DataFrame:
 
 
 def class_table(classes: dict) -> pd.DataFrame:
-    """Recall of each class with its interval, and precision."""
+    """Recall of each class with its interval, and precision; dashes where no galaxy is of it, or is said to be."""
     recall, precision, n = (section(classes, key) for key in ("recall", "precision", "n_by_class"))
+    names, counts = confusion_of(classes)
+    said = dict(zip(names, counts.sum(axis=0).tolist(), strict=True))
     return pd.DataFrame(
         {
             "class": class_words(name),
-            "recall": percent(value_of(recall, name)),
+            "recall": percent(value_of(recall, name) if value_of(n, name) != 0 else np.nan),
             "95 %": wilson_text(value_of(recall, name), value_of(n, name)),
-            "precision": percent(value_of(precision, name)),
+            "precision": percent(value_of(precision, name) if said.get(name) != 0 else np.nan),
             "test galaxies": value_of(n, name),
         }
         for name in (classes.get("class_names") if isinstance(classes.get("class_names"), list) else recall)
         if isinstance(name, str)
     )
+
+
+def confusion_of(classes: dict) -> tuple[list[str], np.ndarray]:
+    """Names of the classes and the matrix, int (n, n); no classes where the record is not whole."""
+    names, nothing = classes.get("class_names"), ([], np.zeros((0, 0), np.int64))
+    try:
+        counts = np.array(classes["confusion"], dtype=np.float64)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return nothing
+    whole = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not whole or counts.shape != (len(names), len(names)) or not counts.sum():
+        return nothing
+    if not ((counts >= 0) & (counts <= MOST)).all():
+        return nothing
+    return names, counts.astype(np.int64)
 
 
 def wilson_text(share: float, n: float) -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 from galaxy_core.artifacts import DEFAULT_MODEL, shown
 from galaxy_core.errors import ModelError
 from galaxy_core.model_files import FILES, METRICS_FILE, ModelFiles, model_folders, read_model_files, section
-from pages.views import commands, figures, frame, models_figures, models_numbers, page_address, words
+from pages.views import commands, figures, frame, models_figures, models_numbers, morphology_words, page_address, words
 from pages.views.models_numbers import percent, value_of
 
 CHOICE_PX = 340
@@ -179,8 +179,18 @@ def _draw_classes(classes: dict) -> None:
             st.metric(label, percent(value_of(classes, key)), help=f"95 % interval: {within} %" if within else None)
         st.metric("Largest class alone", percent(value_of(classes, "largest_class_share")))
         error = value_of(classes, "expected_calibration_error")
-        st.metric("Calibration error", words.number(error), help="Of the leading class's probability; 0 is perfect.")
+        above = value_of(classes, "by_chance_95")
+        beside = f"by chance up to {words.number(above)}" if np.isfinite(above) else None
+        st.metric(
+            "Calibration error",
+            words.number(error),
+            beside,
+            delta_color="off",
+            delta_arrow="off",
+            help=f"Of the leading class's probability; 0 is perfect. {BY_CHANCE}",
+        )
     _table(models_numbers.class_table(classes))
+    st.caption(morphology_words.WITH_A_CLASS)
 
 
 def _draw_votes(votes: dict) -> None:
@@ -242,7 +252,8 @@ def draw_reliability(model: ModelFiles) -> None:
     known = f" Expected calibration error {words.number(error)}." if np.isfinite(error) else ""
     n_galaxies = value_of(section(model.metrics, part), "n_test")
     of = models_numbers.measured_on(model.metrics, n_galaxies, part=part)
-    st.caption(frame.plain(f"{int(n.sum()):,} fractions of those who were asked, on {of}.{known}"))
+    counted = words.count(int(n.sum()), "fraction", "fractions")
+    st.caption(frame.plain(f"{counted} of those who were asked, on {of}.{known}"))
 
 
 def reliability_curves(votes: dict) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, float]]:

@@ -28,7 +28,7 @@ def draw_nearest(root: Path, square: np.ndarray, name: str, place: tuple[str, in
 
     Parameters
     ----------
-    square : ndarray of float32, shape (3, side, side)
+    square : ndarray of float16 or float32, shape (3, side, side)
         What was classified.
     place : tuple of str and int, or None
         Catalog and row of the galaxy itself, which is then left out.
@@ -50,7 +50,7 @@ def draw_nearest(root: Path, square: np.ndarray, name: str, place: tuple[str, in
         except ModelError as error:  # the rest of the page does not need it
             st.info(str(error), icon=":material/info:")
             return
-        image = AstroImage(square, False, None, "PNG", name)
+        image = AstroImage(square.astype(np.float32), False, None, "PNG", name)
         match = upload_search.find_match(galaxies, base, image, None, 1.0)
         itself = place[1] if place else None
         rows, similarities = labelled_neighbors(readers.embedding(galaxies), match.embedding, galaxies, itself)

@@ -14,7 +14,9 @@ from galaxy_core.morphology_table import encode_morphologies
 from galaxy_core.tree_layout import lay_out_tree
 from galaxy_core.turning import EXACT
 from galaxy_core.vote_classes import EIGHT_CLASSES, eight_class_shares
-from pages.views import commands, frame, morphology_words, morphology_work
+from galaxy_core.work_tasks import RUNNING, WAITING, Task
+from pages.views import background, commands, frame, morphology_words, morphology_work
+from pages.views.denoise_files import POLL_S
 from pages.views.downloads import download_button
 from pages.views.gallery import CARD_PX, data_address
 from pages.views.morphology_words import class_words, in_tree_order
@@ -114,29 +116,42 @@ def draw_turned(seen: Seen) -> None:
     turned, leading = seen.turned, seen.leading
     st.subheader("What changes when it is turned", anchor=False, help=TURN_HELP)
     st.markdown(_text(morphology_words.turning_sentence(turned, seen.told.class_names, leading)))
-    moved, figures = turned.most_moved(), []
-    for place, name in enumerate(turned.names):
-        said = []
-        if leading is not None:
-            said.append(f"<b>{html.escape(percent(float(turned.class_probabilities[place, leading])))}</b>")
-        if moved is not None:
-            said.append(html.escape(percent(float(turned.cumulative[place, moved]))))
-        figures.append(
-            f'<figure><img class="galaxy-image" src="{data_address(encode_png(turned.stamps[place]))}"'
-            f' alt="{name}"><figcaption>{name}<br>{" · ".join(said)}</figcaption></figure>'
-        )
+    moved, figures = turned.most_moved(), [turned_html(seen, place) for place in range(len(turned.names))]
     st.html(f'<div class="turned">{"".join(figures)}</div>')
     below = [] if leading is None else [f"in bold the probability of “{class_words(seen.told.class_names[leading])}”"]
     below += [] if moved is None else [f"the share of all volunteers for “{morphology_words.answer_words(moved)}”"]
     st.caption(frame.plain(f"Below each view, seen by itself: {', then '.join(below)}."))
 
 
-def draw_downloads(seen: Seen, every: Sequence[Seen], n_files: int) -> None:
-    """The row of this image, and the rows of all files that are known, with the columns of ``scripts/classify.py``."""
+def turned_html(seen: Seen, place: int) -> str:
+    """One view with the probability of the leading class, and the share for the answer that moves most."""
+    turned, leading, moved = seen.turned, seen.leading, seen.turned.most_moved()
+    name, said = turned.names[place], []
+    if leading is not None:
+        said.append(f"<b>{html.escape(percent(float(turned.class_probabilities[place, leading])))}</b>")
+    if moved is not None:
+        said.append(html.escape(percent(float(turned.cumulative[place, moved]))))
+    return (
+        f'<figure><img class="galaxy-image" src="{data_address(encode_png(turned.stamps[place] / np.float32(255)))}"'
+        f' alt="{name}"><figcaption>{name}<br>{" · ".join(said)}</figcaption></figure>'
+    )
+
+
+def draw_downloads(seen: Seen, tasks: Sequence[Task]) -> None:
+    """The row of this image, and the rows of all files that are known, with the columns of ``scripts/classify.py``.
+
+    While files are under way it is drawn again by itself, for one more row may be known.
+    """
+    under_way = any(background.queue().standing(task.key).state in (WAITING, RUNNING) for task in tasks)
+    st.fragment(_draw_downloads, run_every=POLL_S if under_way else None)(seen, tuple(task.key for task in tasks))
+
+
+def _draw_downloads(seen: Seen, keys: tuple[str, ...]) -> None:
+    every = [known for key in keys if (known := background.queue().result(key)) is not None]
     with st.container(horizontal=True, key="morphology-downloads"):
         _download("Download the row (CSV)", [seen], str(seen.told.galaxy_ids[0]))
         if len(every) > 1:
-            which = f"all {n_files}" if len(every) == n_files else f"{len(every)} of {n_files}"
+            which = f"all {len(keys)}" if len(every) == len(keys) else f"{len(every)} of {len(keys)}"
             _download(f"Download {which} rows (CSV)", every, "all")
 
 
@@ -162,6 +177,7 @@ def draw_trust(model: Model, class_names: Sequence[str]) -> None:
     lines = [_text(morphology_words.trained_sentence(about))]
     lines += [_text(sentence) for sentence in measured] or [missing]
     if class_names:
+        lines += [morphology_words.WITH_A_CLASS] if isinstance(metrics.get("classes"), dict) else []
         lines.append(
             f"It knows these {len(class_names)} classes and no other: whatever else is in the image, such as a merger"
             " or a star, is given one of them, too, and may be given it surely."

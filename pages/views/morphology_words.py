@@ -13,6 +13,7 @@ from galaxy_core.trees import GZ2
 from galaxy_core.turning import EXACT, Turned
 from galaxy_core.vote_forms import FROM_KAGGLE, TO_KAGGLE, asked_shares, cumulative_from_conditional
 from galaxy_core.vote_labels import N_VOLUNTEERS
+from pages.views import words
 from pages.views.question_tree import percent
 
 CLASSES = {
@@ -26,6 +27,10 @@ CLASSES = {
     "edge_on_no_bulge": "edge-on disk, no bulge",
     "disk_without_arms": "disk without spiral arms",
 }
+WITH_A_CLASS = (
+    "Counted are galaxies that have a class. Many catalogs, such as gz_clean5, give one only where volunteers agreed:"
+    " of galaxies on which they did not, fewer are told rightly."
+)
 ANSWERS = [(question, answer) for question in GZ2.questions for answer in question.answers]
 
 
@@ -162,7 +167,7 @@ def measured_sentences(metrics: dict) -> list[str]:
         if said:
             where = part.get("catalog") or metrics.get("catalog") or "a catalog that is not named"
             n = part.get("n_test", metrics.get("n_test"))
-            galaxies = f"{n:,} galaxies" if is_number(n) else "galaxies"
+            galaxies = words.count(n) if is_number(n) else "galaxies"
             title += {"debiased": ", debiased", "challenge": " as in the challenge"}.get(str(part.get("reading")), "")
             sentences.append(f"{title}: {', '.join(said)} on {galaxies} of {where} that were not trained on.")
     return sentences
@@ -220,6 +225,6 @@ def trained_sentence(about: dict) -> str:
     for key, what in (("n_train_with_class", "with a class"), ("n_train_with_votes", "with votes")):
         if is_number(about.get(key)) and about[key]:
             counts.append(f"{about[key]:,} {what}")
-    galaxies = f"{n:,} galaxies" if is_number(n) else "galaxies"
+    galaxies = words.count(n) if is_number(n) else "galaxies"
     beside = f" ({', '.join(counts)})" if counts else ""
     return f"Trained on {galaxies} of {' and '.join(map(str, catalogs))}{beside}."

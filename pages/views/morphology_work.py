@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from galaxy_core.artifacts import fetch_models
 from galaxy_core.catalogs.display import display_part
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import ImageError, ModelError
-from galaxy_core.images import resize_square
+from galaxy_core.images import as_counts, resize_square
 from galaxy_core.morphology import DEFAULT_CLASSIFIER, Morphology, classify_images
 from galaxy_core.morphology_items import read_stamp
 from galaxy_core.occlusion import Occlusion, occlude
@@ -38,11 +38,14 @@ class Seen:
         Height and width of the image.
     side_px : int
         Of the central square of it that was looked at.
-    square, stamp : ndarray of float32, shape (3, side, side) and (3, P, P)
-        That square in up to `DETAIL` times the model's resolution, and in the model's.
+    square : ndarray of float16, shape (3, side, side)
+        That square in up to `DETAIL` times the model's resolution; finer in its steps than 8 bits are.
+    stamp : ndarray of float32, shape (3, P, P)
+        The same in the model's resolution.
     told : Morphology
         One row.
     turned : Turned
+        Its stamps as they are drawn, uint8: many files are kept, and three quarters of each were these views.
     notes : tuple of str
         On how the file was read.
     extensions : tuple
@@ -158,14 +161,15 @@ def _see(item: Item, galaxy_id: str, hdu: int | None, fraction: float | None, mo
     told = classify_images(stamp[None], net, [galaxy_id])
     report(0.7)
     square = resize_square(shown, min(side, DETAIL * size))
+    turned = classify_turned(stamp, net, square)
     return Seen(
         name=image.name,
         shape=image.pixels.shape[1:],
         side_px=side,
-        square=square,
+        square=square.astype(np.float16),
         stamp=stamp,
         told=told,
-        turned=classify_turned(stamp, net, square),
+        turned=replace(turned, stamps=as_counts(turned.stamps)),
         notes=image.notes,
         extensions=denoise_work.extensions_of(item),
     )

@@ -17,13 +17,17 @@ from pages.views.readers import Galaxies
 N_SAMPLES = 26
 MAP_PAGE, CLUSTERS_PAGE = "pages/1_Galaxy_map.py", "pages/2_Clusters.py"
 LAYOUTS = {
-    "folder:PATH": "a folder of images: flat, in one subfolder for each class, or with a `labels.csv` beside them",
+    "folder:PATH": "a folder of images: flat, in one subfolder for each class, or with a table `labels` beside them"
+    " (.csv, .ecsv, .fits, .vot, .parquet or .tbl)",
     "kaggle:PATH": "Galaxy Zoo, The Galaxy Challenge (Kaggle 2013), as released",
     "gz2:PATH": "Galaxy Zoo 2 (Hart et al. 2016), as released",
-    "galaxy-zoo:PATH": "Parquet releases of Galaxy Zoo: GZ Hubble, CANDELS, DECaLS, GZ2",
+    "galaxy-zoo:PATH": "Parquet releases of Galaxy Zoo: Hubble, CANDELS, DESI with DECaLS, GZ2",
     "fits-stamps:PATH": "stamps cut from frames, as FITS, with a catalogue beside them",
+    "hats:PATH": "a HATS catalog or collection with a cutout of each galaxy",
     "synthetic:N": "N simulated galaxies, nothing to download",
+    "star-galaxy:N": "N simulated stars and galaxies in u, g, r, i and z",
 }
+TERMINAL = "Commands are for a terminal in the folder of the program, in its environment (`source .venv/bin/activate`)."
 CITATIONS = """
 - **Galaxy Zoo 2**: Willett et al. 2013, [MNRAS 435, 2835](https://doi.org/10.1093/mnras/stt1458); debiased votes:
   Hart et al. 2016, [MNRAS 461, 3663](https://doi.org/10.1093/mnras/stw1588). Images from SDSS DR7, Abazajian et al.
@@ -31,7 +35,8 @@ CITATIONS = """
   [Zenodo 3565489](https://doi.org/10.5281/zenodo.3565489) are CC BY 4.0.
 - **Galaxy Zoo: Hubble**: Willett et al. 2017, [MNRAS 464, 4176](https://doi.org/10.1093/mnras/stw2568).
 - **Galaxy Zoo: CANDELS**: Simmons et al. 2017, [MNRAS 464, 4420](https://doi.org/10.1093/mnras/stw2587).
-- **Galaxy Zoo DECaLS**: Walmsley et al. 2022, [MNRAS 509, 3966](https://doi.org/10.1093/mnras/stab2093).
+- **Galaxy Zoo DECaLS**: Walmsley et al. 2022, [MNRAS 509, 3966](https://doi.org/10.1093/mnras/stab2093);
+  **DESI**: Walmsley et al. 2023, [MNRAS 526, 4768](https://doi.org/10.1093/mnras/stad2919).
 - The Parquet releases on Hugging Face (`mwalmsley/gz_hubble` and others) are CC BY-NC-SA 4.0.
 - **Simulated galaxies** (`synthetic:N`) are made by this program: name it, its version and the seed.
 """
@@ -101,6 +106,7 @@ def draw_own_data(root: Path) -> None:
     st.subheader("Bring your own galaxies")
     elsewhere = [] if root == frame.PROJECT / "artifacts" else ["--artifacts", str(artifacts.shown(root))]
     pipeline = ["python", "scripts/run_pipeline.py"]
+    st.caption(TERMINAL)
     st.markdown("**Half a minute's wait for real galaxies**, from Galaxy Zoo: Hubble (26 MB):")
     fetch = "python scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble"
     make = [*pipeline, "galaxy-zoo:data/gz_hubble", "--name", "gz_hubble", *elsewhere]

@@ -17,7 +17,9 @@ ABOUT = f"""
   and in the embedding. In brackets its **null**, and the 95 % bootstrap interval. **Flattering**: over clustered
   galaxies alone, as often published; it rises when difficult galaxies are left out.
 - **Null**: what the same space and method reach on an embedding whose columns were shuffled, each on its own, so that
-  no structure is left. A silhouette that is no better comes from the method, not from the galaxies.
+  no structure is left; the lowest and the highest of several shuffles. A silhouette that is no better than the highest
+  comes from the method, not from the galaxies. `python scripts/cluster.py CATALOG --name CLUSTERING --null 20` shuffles
+  more often.
 - **DBCV** (Moulavi et al. 2014) asks whether dense regions are separated, −1 to 1, unclustered galaxies counting 0; for
   methods that go by density. **Calinski-Harabasz** (more is better) and **Davies-Bouldin** (less is better) leave the
   unclustered galaxies out, and are in the space that was clustered: compare them only within one space.
@@ -64,7 +66,7 @@ def draw_table(galaxies: Galaxies) -> None:
 def as_null_sentence(galaxies: Galaxies) -> str:
     """Which clusterings are no better than their null, as Markdown; empty where none is."""
     facts = [verdict.facts_of(galaxies, name) for name in galaxies.clustering_names]
-    found = [f"{f.name} {scores.beside_null(f.strict, f.null_strict)}" for f in facts if f.n_clusters and f.is_as_null]
+    found = [f"{f.name} {scores.beside_null(f.strict, f.null)}" for f in facts if f.n_clusters and f.is_as_null]
     if not found:
         return ""
     return (
@@ -167,13 +169,20 @@ def null_text(null: dict) -> str:
     Examples
     --------
     >>> null_text({}), null_text({"strict": 0.02, "n_clusters": 3, "coverage": 0.5})
-    ('not measured', '0.020 (3 clusters, 50 % covered)')
+    ('not measured', '0.020 (1 shuffle; 3 clusters, 50 % covered)')
     """
-    if null.get("strict") is None:
+    if (reached := scores.null_range(null)) is None:
         return NOT_MEASURED
-    more = [words.count(int(null["n_clusters"]), "cluster", "clusters")] if null.get("n_clusters") is not None else []
-    more += [f"{words.share(null['coverage'], 1)} covered"] if null.get("coverage") is not None else []
-    return scores.score_text(null["strict"]) + (f" ({', '.join(more)})" if more else "")
+    each = null.get("each") or [null]
+    more = []
+    if found := [int(one["n_clusters"]) for one in each if one.get("n_clusters") is not None]:
+        few = f"{min(found):,} to " if min(found) < max(found) else ""
+        more.append(few + words.count(max(found), "cluster", "clusters"))
+    if covered := [one["coverage"] for one in each if one.get("coverage") is not None]:
+        low, high = (words.share(share, 1) for share in (min(covered), max(covered)))
+        more.append(f"{high if low == high else f'{low} to {high}'} covered")
+    shuffles = words.count(len(each), "shuffle", "shuffles")
+    return f"{scores.null_text(reached).removeprefix('null ')} ({'; '.join([shuffles, ', '.join(more)])})"
 
 
 def dbcv_text(recorded: dict) -> str:
@@ -214,6 +223,7 @@ def measured_on(galaxies: Galaxies) -> str:
     facts = [verdict.facts_of(galaxies, name) for name in galaxies.clustering_names]
     refits = counts_text("Stability, space as it is", {f.n_refits for f in facts})
     refits += counts_text("Space made anew", {f.n_redraws for f in facts})
+    refits += counts_text("Null", {f.n_shuffles for f in facts}, "shuffle", "shuffles")
     samples = {
         fitted["n_reference"]
         for name in galaxies.clustering_names
@@ -237,7 +247,7 @@ def of_fitted(galaxies: Galaxies) -> str:
     return f" Stability and null are of the {max(fitted):,} galaxies that the clusters were fitted on."
 
 
-def counts_text(what: str, counts: set[int]) -> str:
+def counts_text(what: str, counts: set[int], one: str = "refit", many: str = "refits") -> str:
     """How many refits there were, a sentence; empty for none.
 
     Examples
@@ -248,7 +258,8 @@ def counts_text(what: str, counts: set[int]) -> str:
     counts = counts - {0}
     if not counts:
         return ""
-    return f" {what}: {min(counts)}{f' to {max(counts)}' if len(counts) > 1 else ''} refits."
+    few = f"{min(counts):,} to " if len(counts) > 1 else ""
+    return f" {what}: {few}{words.count(max(counts), one, many)}."
 
 
 def cluster_table(galaxies: Galaxies) -> pd.DataFrame:

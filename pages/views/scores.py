@@ -13,8 +13,8 @@ from pages.views.readers import Galaxies
 
 STRICT_HELP = (
     "The strict silhouette is the mean over all galaxies, those in no cluster counting 0; the flattering one leaves"
-    " these out, as is often published. In brackets the null, what the same method reaches on shuffled data, and the"
-    " 95 % bootstrap interval. A strict number no better than its null says nothing."
+    " these out, as is often published. In brackets the null, the lowest and highest that the same method reaches on"
+    " shuffled data, and the 95 % bootstrap interval. A strict number no better than its null says nothing."
 )
 
 NO_CROWD = "at this setting the galaxies form one continuum"
@@ -46,11 +46,11 @@ def score_row(galaxies: Galaxies, clustering: str) -> dict[str, str]:
         "clusters": str(n_clusters),
         "coverage": words.share(int((labels >= 0).sum()), len(labels)),
         "silhouette, strict": beside_null(
-            strict_mean(galaxies, clustering), null.get("strict"), fitted.get("strict_interval")
+            strict_mean(galaxies, clustering), null_range(null), fitted.get("strict_interval")
         ),
         "silhouette, flattering": score_text(flattering_mean(galaxies, clustering)),
         "strict, in the embedding": beside_null(
-            embedding.get("strict"), null.get("strict_embedding"), embedding.get("strict_interval")
+            embedding.get("strict"), null_range(null, "strict_embedding"), embedding.get("strict_interval")
         ),
     }
     if recorded.get("ami") is not None:
@@ -93,17 +93,51 @@ def interval_text(value: float | None, interval: list[float] | None) -> str:
     return f"{score_text(value)} ({score_text(interval[0])} to {score_text(interval[1])})"
 
 
-def beside_null(value: float | None, null: float | None, interval: list[float] | None = None) -> str:
-    """A strict silhouette, never without what the same method reaches on shuffled data.
+def null_range(null: dict, key: str = "strict") -> tuple[float, float] | None:
+    """The lowest and the highest that shuffles reached; None where none was tried. Older catalogs have one shuffle.
 
     Examples
     --------
-    >>> beside_null(0.41, 0.64), beside_null(0.41, None, [0.4, 0.42]), beside_null(None, 0.64)
-    ('0.410 (null 0.640)', '0.410 (null not measured; 0.400 to 0.420)', '–')
+    >>> null_range({"strict": 0.3, "each": [{"strict": 0.3}, {"strict": 0.2}]})
+    (0.2, 0.3)
+    >>> null_range({"strict": 0.3}), null_range({})
+    ((0.3, 0.3), None)
+    """
+    found = [one[key] for one in null.get("each") or [null] if one.get(key) is not None]
+    return (min(found), max(found)) if found else None
+
+
+def null_text(null: tuple[float, float] | None, n_shuffles: int = 0) -> str:
+    """What shuffles reached, in words, and how many these were where that is told.
+
+    Examples
+    --------
+    >>> null_text((0.61, 0.64), 3), null_text((0.64, 0.64)), null_text(None)
+    ('null 0.610 to 0.640 in 3 shuffles', 'null 0.640', 'null not measured')
+    """
+    if null is None:
+        return "null not measured"
+    low, high = map(score_text, null)
+    tried = f" in {words.count(n_shuffles, 'shuffle', 'shuffles')}" if n_shuffles else ""
+    return f"null {high if low == high else f'{low} to {high}'}{tried}"
+
+
+def beside_null(
+    value: float | None,
+    null: tuple[float, float] | None,
+    interval: list[float] | None = None,
+    n_shuffles: int = 0,
+) -> str:
+    """A strict silhouette, never without the lowest and highest that the same method reaches on shuffled data.
+
+    Examples
+    --------
+    >>> beside_null(0.41, (0.61, 0.64)), beside_null(0.41, None, [0.4, 0.42]), beside_null(None, None)
+    ('0.410 (null 0.610 to 0.640)', '0.410 (null not measured; 0.400 to 0.420)', '–')
     """
     if value is None:
         return "–"
-    more = ["null not measured" if null is None else f"null {score_text(null)}"]
+    more = [null_text(null, n_shuffles)]
     more += [f"{score_text(interval[0])} to {score_text(interval[1])}"] if interval else []
     return f"{score_text(value)} ({'; '.join(more)})"
 
@@ -141,10 +175,10 @@ def score_text(value: float | None) -> str:
 
     Examples
     --------
-    >>> score_text(0.00008), score_text(None)
+    >>> score_text(-0.00008), score_text(None)
     ('0.000', '–')
     """
-    return "–" if value is None or not np.isfinite(value) else f"{value:.3f}"
+    return "–" if value is None or not np.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"
 
 
 def why_nothing(galaxies: Galaxies, clustering: str) -> str:

@@ -31,16 +31,18 @@ class Facts:
     n_galaxies, n_clustered, n_clusters : int
     strict, strict_low : float
         Strict silhouette in the fitted space, and the lower end of its interval.
-    null_strict : float or None
-        The same of the same method on shuffled data; None where that was not measured.
+    null : tuple of float or None
+        The lowest and highest that the same method reaches on shuffled data; None where that was not measured.
     strict_embedding : float or None
         The same clusters in the embedding, where they were fitted in another space.
     n_refits : int
         0 where stability was not measured.
     jaccard, dissolved : dict of int to float
         Mean Jaccard similarity of each cluster over the refits, and in how many it dissolved (below 0.5).
-    null_strict_embedding : float or None
-        As ``null_strict``, in the embedding.
+    null_embedding : tuple of float or None
+        As ``null``, in the embedding.
+    n_shuffles : int
+        How often data were shuffled for these; 0 where they are not told.
     n_redraws, jaccard_redrawn, dissolved_redrawn : int, dict of int to float
         The same as of the refits, where the space was made anew for each of them.
     names : dict of int to str
@@ -56,12 +58,13 @@ class Facts:
     n_clusters: int
     strict: float
     strict_low: float
-    null_strict: float | None = None
+    null: tuple[float, float] | None = None
     strict_embedding: float | None = None
     n_refits: int = 0
     jaccard: dict[int, float] = field(default_factory=dict)
     dissolved: dict[int, float] = field(default_factory=dict)
-    null_strict_embedding: float | None = None
+    null_embedding: tuple[float, float] | None = None
+    n_shuffles: int = 0
     n_redraws: int = 0
     jaccard_redrawn: dict[int, float] = field(default_factory=dict)
     dissolved_redrawn: dict[int, float] = field(default_factory=dict)
@@ -91,8 +94,8 @@ class Facts:
 
     @property
     def is_as_null(self) -> bool:
-        """Whether shuffled data do as well, within the interval."""
-        return self.null_strict is not None and self.strict_low <= self.null_strict
+        """Whether shuffled data do as well, within the interval: those of the shuffles that did best."""
+        return self.null is not None and self.strict_low <= self.null[1]
 
 
 def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
@@ -112,12 +115,13 @@ def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
         n_clusters=len(np.unique(labels[labels >= 0])),
         strict=strict,
         strict_low=float(interval[0]) if interval else strict,
-        null_strict=null.get("strict"),
+        null=scores.null_range(null),
+        n_shuffles=len(null.get("each") or [null]) if null else 0,
         strict_embedding=None if space == "embedding" else inside,
         n_refits=int(stability.get("n_refits") or 0),
         jaccard=_by_label(stability.get("jaccard")),
         dissolved=_by_label(stability.get("dissolved")),
-        null_strict_embedding=null.get("strict_embedding"),
+        null_embedding=scores.null_range(null, "strict_embedding"),
         n_redraws=int(redrawn.get("n_refits") or 0),
         jaccard_redrawn=_by_label(redrawn.get("jaccard")),
         dissolved_redrawn=_by_label(redrawn.get("dissolved")),
@@ -142,7 +146,7 @@ def judge(facts: Facts) -> str:
     unstable = facts.is_tested and facts.n_lasting < facts.n_clusters / 2
     if unstable or facts.is_as_null or not facts.strict > NO_STRUCTURE:
         return CONTINUUM
-    if not facts.is_tested or facts.null_strict is None:
+    if not facts.is_tested or facts.null is None:
         return UNTESTED
     return REAL if facts.n_lasting == facts.n_clusters and facts.strict > REASONABLE else WEAK
 
@@ -165,11 +169,11 @@ def sentence_of(facts: Facts) -> str:
     if facts.n_clusters == 1:
         return f"{facts.name} finds a single cluster, of {covered} of the galaxies: there is nothing to separate."
     text = f"{facts.name} finds {found} holding {covered} of the galaxies; {stability_text(facts)};"
-    text += f" the strict silhouette in {facts.space} is {scores.beside_null(facts.strict, facts.null_strict)}"
+    beside = scores.beside_null(facts.strict, facts.null, n_shuffles=facts.n_shuffles)
+    text += f" the strict silhouette in {facts.space} is {beside}"
     if facts.strict_embedding is not None:
         text += f", in the embedding itself {scores.score_text(facts.strict_embedding)}"
-        null = facts.null_strict_embedding
-        text += "" if null is None else f" (null {scores.score_text(null)})"
+        text += "" if facts.null_embedding is None else f" ({scores.null_text(facts.null_embedding)})"
     as_null = " the same method finds as much structure in shuffled data (the null), so" if facts.is_as_null else ""
     return f"{text}:{as_null} {meaning_of(facts)}."
 
@@ -202,7 +206,7 @@ def stability_text(facts: Facts) -> str:
         text = "all of them are stable" if facts.n_clusters > 2 else "both are stable"
     worst = max(facts.dissolved, key=facts.dissolved.get, default=None)
     if worst is not None and facts.dissolved[worst] >= 1 and facts.n_refits:
-        often = f"{facts.dissolved[worst]:.0f} of {facts.n_refits} refits"
+        often = f"{facts.dissolved[worst]:.0f} of {words.count(facts.n_refits, 'refit', 'refits')}"
         text += f" and {cluster_labels.cluster_text(worst, facts.names)} dissolves in {often}"
     link = "but" if facts.n_stable_redrawn < facts.n_stable else "and"
     return f"{text}, {link} {redrawn}" if redrawn else text
