@@ -22,16 +22,15 @@ import torch
 from torch import Generator, Tensor, nn
 
 from galaxy_core.blind_spots import (
-    CORRELATED,
     Errors,
     Plane,
+    broken_assumption,
     held_out,
     hide,
     measure_errors,
     plane_noise,
     planes_of,
     random_spots,
-    sky_correlation,
     squared_differences,
 )
 from galaxy_core.denoising import run_model
@@ -47,16 +46,6 @@ CROPS_LOOKED_AT = 32
 STANDARD_ERRORS = 2.0  # by so many the held-out mean square must fall, and by this share,
 LEAST_GAIN = 0.02  # since what looking at a pixel gains is known to one or two per cent of it
 RECORRUPTION = 0.5  # noise added, in units of the image's own
-CORRELATED_NOTE = (
-    "Neighbouring pixels share {:.0%} of their noise, so a hidden one can be guessed from it; a model adapted to that "
-    "would keep noise as if it were light, so the shipped one is used."
-)
-CLIPPED = 0.02  # share of pixels cut at black above which the noise is no longer zero in the mean
-CLIPPED_NOTE = (
-    "{:.0%} of the pixels are cut off at black, so the noise does not average to zero and a model adapted to it would "
-    "brighten the sky; the shipped one knows of that and is used."
-)
-
 Progress = Callable[[float], None]
 
 
@@ -156,7 +145,7 @@ def adapt(
         by_steps = n_steps / max_steps if max_steps else 0.0
         return min(max((time.perf_counter() - started) / max(seconds, 1e-9), by_steps), 1.0)
 
-    warning = _broken_assumption(planes, image.linear)
+    warning = broken_assumption(planes, image.linear)
     for average in work.learn(denoiser) if not warning else ():
         n_steps += 1
         if n_steps % STEPS_BETWEEN_LOOKS == 0 or n_steps == max_steps:
@@ -185,15 +174,6 @@ def adapt(
         shipped=model,
         denoiser=denoiser.eval(),
     )
-
-
-def _broken_assumption(planes: list[Plane], linear: bool) -> str:
-    """A sentence where the noise is not what the method needs: independent between pixels, and zero in the mean."""
-    clipped = 0.0 if linear else max(float(np.mean(plane.pixels == 0)) for plane in planes)
-    correlation = max(sky_correlation(plane) for plane in planes)
-    if clipped > CLIPPED:
-        return CLIPPED_NOTE.format(clipped)
-    return CORRELATED_NOTE.format(correlation) if correlation > CORRELATED else ""
 
 
 def display_noise(image: AstroImage, model: nn.Module) -> float:

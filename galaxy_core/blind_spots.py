@@ -25,6 +25,15 @@ LEAST_SIDE_PX = 32
 SKY_SIGMA = 1.0  # the neighbours of a pixel of sky are together less than this above it
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 CORRELATED = 0.2  # share of the noise's variance; white noise of a small frame stays below
+CORRELATED_NOTE = (
+    "Neighbouring pixels share {:.0%} of their noise, so a hidden one can be guessed from it; a model adapted to that "
+    "would keep noise as if it were light, so the shipped one is used."
+)
+CLIPPED = 0.02  # share of pixels cut at black above which the noise is no longer zero in the mean
+CLIPPED_NOTE = (
+    "{:.0%} of the pixels are cut off at black, so the noise does not average to zero and a model adapted to it would "
+    "brighten the sky; the shipped one knows of that and is used."
+)
 
 
 @dataclass(frozen=True)
@@ -208,6 +217,15 @@ def measure_errors(
 def squared_differences(first: Tensor, second: Tensor, sigma: Tensor) -> Tensor:
     """Mean over bands of the squared difference in units of the noise, float32 (n, 1, height, width)."""
     return ((first - second) / sigma.view(-1, 1, 1, 1)).square().mean(dim=1, keepdim=True)
+
+
+def broken_assumption(planes: list[Plane], linear: bool) -> str:
+    """A sentence where the noise is not what the method needs: independent between pixels, and zero in the mean."""
+    clipped = 0.0 if linear else max(float(np.mean(plane.pixels == 0)) for plane in planes)
+    correlation = max(sky_correlation(plane) for plane in planes)
+    if clipped > CLIPPED:
+        return CLIPPED_NOTE.format(clipped)
+    return CORRELATED_NOTE.format(correlation) if correlation > CORRELATED else ""
 
 
 def sky_correlation(plane: Plane) -> float:

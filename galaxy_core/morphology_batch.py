@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from galaxy_core.artifacts.files import sha256_of_file, write_json
-from galaxy_core.artifacts.staging import fingerprint_of
+from galaxy_core.artifacts.staging import fingerprint_of, hold_lock
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.image_files import image_ids
 from galaxy_core.catalogs.parts import CatalogPart
@@ -87,6 +87,20 @@ def classify_all(
         lacks these galaxies, and the next run tries them again.
     """
     check_table_path(out)
+    # of two runs the second would overwrite the whole table with what the first, when it ended, has left it
+    with hold_lock(out.parent / f".{out.name}.lock", f"writing {out}", "--out"):
+        return _classify(out, paths, catalogs, wanted, engine, progress, report)
+
+
+def _classify(
+    out: Path,
+    paths: Sequence[Path],
+    catalogs: Sequence[Catalog],
+    wanted: Wanted,
+    engine: Engine,
+    progress: Callable[[float], None] | None,
+    report: Callable[[str], None],
+) -> int:
     load = partial(load_classifier, wanted.models, engine.path(wanted.root), wanted.device, wanted.votes)
     model = Loaded(load(), load)
     folder = engine.path(out.parent / f".{out.name}.parts")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -105,6 +106,16 @@ def joined_ranks(device: str, own_views: bool = False) -> Iterator[None]:
     finally:
         _RANKS.reset(token)
     dist.destroy_process_group()
+
+
+def end_restarts() -> None:
+    """Have `torchrun` end, if it would start all ranks again: for what fails the same way every time.
+
+    It knows no exit status that says so, so it is asked as a user would, by SIGTERM.
+    """
+    tried, most = (int(os.environ.get(f"TORCHELASTIC_{name}", "0")) for name in ("RESTART_COUNT", "MAX_RESTARTS"))
+    if tried < most and os.getppid() > 1:
+        os.kill(os.getppid(), signal.SIGTERM)
 
 
 def wait_for_all() -> None:

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.errors import GalaxyError
 from scripts.engine_options import add_engine_options, engine_of
-from scripts.reporting import Bars, artifacts_folder, print_made
+from scripts.reporting import Bars, artifacts_folder, count, print_made
 
 
 def parse() -> argparse.Namespace:
@@ -49,7 +49,7 @@ def main() -> int:
         print("Stopped; the same command goes on from here.", file=sys.stderr)
         return 130
     print_made(result)
-    print(f"{result.manifest.n_galaxies:,} galaxies embedded by {embedder.name}: {result.folder}")
+    print(f"{count(result.manifest.n_galaxies)} embedded by {embedder.name}: {result.folder}")
     return 0
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, SCRATCH, WAYS
-from scripts.evaluation_reports import bars_for
+
+Report = Callable[[str, int, int], None]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +50,7 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     if any(not 0 < share <= 1 for share in [*options.shares, *(options.trained_shares or [])]):
         parser.error("shares of labels are above 0 and at most 1")
     if options.trained_px is not None:
-        from galaxy_core.recipes.few_labels import STAMP_PX  # brings torch, which no other option waits for
+        from galaxy_core.recipes.few_labels_task import STAMP_PX  # brings torch, which no other option waits for
 
         if not 8 <= options.trained_px <= STAMP_PX:
             parser.error(f"--trained-px takes 8 to {STAMP_PX}, the size of the stamps")
@@ -56,12 +58,14 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error("--seeds takes 1 or more, --trained-seeds 0 or more")
 
 
-def score_few_labels(arguments: argparse.Namespace) -> dict:
+def measure(arguments: argparse.Namespace, report: Report) -> tuple[dict, list[str]]:
     """Accuracy against number of labels; every result is added to a JSONL beside ``--json`` as soon as it is there."""
+    from galaxy_core.artifacts.staging import hold_lock
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model
     from galaxy_core.models import resolve_device
     from galaxy_core.recipes.few_labels import Config, Plan, TrainingConfig, evaluate
+    from galaxy_core.recipes.few_labels_table import table_lines
 
     plan = Plan(
         tuple(arguments.shares),
@@ -70,17 +74,17 @@ def score_few_labels(arguments: argparse.Namespace) -> dict:
         arguments.seeds if arguments.trained_seeds is None else arguments.trained_seeds,
         tuple(arguments.ways),
     )
-    report, close = bars_for("step")
-    scores = evaluate(
-        [find_model(model, arguments.artifacts) for model in arguments.models],
-        read_catalog(arguments.catalog),
-        arguments.json.with_suffix(".jsonl"),
-        arguments.work or arguments.json.with_suffix(".work"),
-        plan,
-        Config(training=TrainingConfig(input_px=arguments.trained_px)),
-        merges=arguments.merge,
-        device=resolve_device(arguments.device),
-        report=report,
-    )
-    close()
-    return scores
+    work = arguments.work or arguments.json.with_suffix(".work")
+    with hold_lock(work / ".lock", f"working in {work}", "--work"):
+        scores = evaluate(
+            [find_model(model, arguments.artifacts) for model in arguments.models],
+            read_catalog(arguments.catalog),
+            arguments.json.with_suffix(".jsonl"),
+            work,
+            plan,
+            Config(training=TrainingConfig(input_px=arguments.trained_px)),
+            merges=arguments.merge,
+            device=resolve_device(arguments.device),
+            report=report,
+        )
+    return scores, table_lines(scores)

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.errors import GalaxyError
-from scripts.reporting import Bars, artifacts_folder
+from scripts.reporting import Bars, artifacts_folder, count
 
 
 def parse() -> argparse.Namespace:
@@ -50,7 +50,7 @@ def main() -> int:
 
         if options.format != "hats":
             path, n_rows = export_table(options.artifacts, options.name, options.out, options.format, options.parts)
-            print(f"{n_rows:,} galaxies: {path}")
+            print(f"{count(n_rows)}: {path}")
             return 0
         with Bars() as bars:
             made = export_hats(
@@ -69,7 +69,7 @@ def main() -> int:
         print("Stopped; nothing was written, and the same command starts anew.", file=sys.stderr)
         return 130
     left = f", {made.n_without_position:,} without a position left out" if made.n_without_position else ""
-    print(f"{made.n_rows:,} galaxies in {made.n_partitions:,} partitions{left}: {made.folder}")
+    print(f"{count(made.n_rows)} in {count(made.n_partitions, 'partition', 'partitions')}{left}: {made.folder}")
     return 0
 
 

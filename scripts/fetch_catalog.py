@@ -18,6 +18,7 @@ from galaxy_core.catalogs import read_catalog
 from galaxy_core.catalogs.releases import RELEASES, SIZES, list_files
 from galaxy_core.errors import GalaxyError
 from galaxy_core.fetching import RemoteFile, fetch_file, unzip
+from scripts.reporting import count
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{release.title}\n  licence: {release.license}\n  cite:    {release.cite}")
         files = list_files(options.name, options.size or "full")
         known = sum(file.n_bytes or 0 for file in files)
-        print(f"  {len(files)} files, {known / 1e6:,.0f} MB, into {root}")
+        print(f"  {count(len(files), 'file', 'files')}, {known / 1e6:,.0f} MB, into {root}")
         for remote in files:
             fetch_with_bar(remote, root)
             if remote.path.endswith(".zip"):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from galaxy_core.artifacts import DEFAULT_ROOT
 from galaxy_core.errors import GalaxyError
 from scripts.engine_options import add_engine_options, engine_of
-from scripts.reporting import Bars, add_fit_limit, artifacts_folder, parse_settings, print_made, print_trust
+from scripts.reporting import Bars, add_fit_limit, artifacts_folder, count, parse_settings, print_made, print_trust
 
 METHODS = ("umap", "tsne", "pca", "lda")
 
@@ -65,7 +65,8 @@ def main() -> int:
         return 130
     print_made(result)
     print_trust(result.manifest)
-    print(f"{len(result.manifest.projections)} maps of {result.manifest.n_galaxies:,} galaxies: {result.folder}")
+    maps = count(len(result.manifest.projections), "map", "maps")
+    print(f"{maps} of {count(result.manifest.n_galaxies)}: {result.folder}")
     return 0
 
 

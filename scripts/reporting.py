@@ -32,6 +32,17 @@ def artifacts_folder(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def count(n: int, noun: str = "galaxy", plural: str = "galaxies") -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> count(1), count(2000)
+    ('1 galaxy', '2,000 galaxies')
+    """
+    return f"{n:,} {noun if n == 1 else plural}"
+
+
 def check_output(path: Path | None) -> None:
     """Raise `ArtifactError`, before hours of work, where no file can be written that is named for its result."""
     if path is None:
@@ -95,7 +106,7 @@ def print_made(result) -> None:
 
 def print_headlines(manifest) -> None:
     """The numbers that matter, with what each was measured on."""
-    print(f"{manifest.name}: {manifest.n_galaxies:,} galaxies, embedding by {manifest.model}")
+    print(f"{manifest.name}: {count(manifest.n_galaxies)}, embedding by {manifest.model}")
     for name, clustering in manifest.clusterings.items():
         scores = clustering["scores"]
         fitted, embedded = scores["fitted_space"], scores["embedding"]
@@ -127,8 +138,11 @@ def tests_of(scores: dict) -> str:
     if redrawn and redrawn["ari"] is not None:
         words += f"; {redrawn['n_refits']} refits with the space made anew agree by an ARI of {redrawn['ari']:.3f}"
     if null:
-        words += f"; on shuffled features it finds {null['n_clusters']} clusters with {percent(null['coverage'])} of"
+        tried = len(null.get("each", [null]))
+        found = count(null["n_clusters"], "cluster", "clusters")
+        words += f"; on shuffled features it finds {found} with {percent(null['coverage'])} of"
         words += f" all galaxies and a strict silhouette of {null['strict']:.3f}"
+        words += f", the highest of {tried} shuffles" if tried > 1 else ", in one shuffle"
     return words
 
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core live
 from tqdm import tqdm
 
 from galaxy_core.artifacts import check_name, fetch_models, send_model
-from galaxy_core.errors import GalaxyError
+from galaxy_core.errors import GalaxyError, StorageError
 from galaxy_core.model_files import WEIGHTS_FILE
 from scripts.reporting import artifacts_folder
 
@@ -160,7 +160,11 @@ def main() -> int:
     try:
         run(parse_arguments())
     except GalaxyError as error:
-        print(error if rank == "0" else f"process {rank}: {error}", file=sys.stderr)
+        print(error if rank == "0" else f"process {rank}: {error}", file=sys.stderr, flush=True)
+        if not isinstance(error, StorageError):  # a store may be there the next time
+            from galaxy_core.ranks import end_restarts
+
+            end_restarts()
         return 1
     except KeyboardInterrupt:
         if rank == "0":

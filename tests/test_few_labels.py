@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from galaxy_core.artifacts.staging import hold_lock
+from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import ArtifactError, CatalogError, ModelError
+from galaxy_core.images import encode_png
 from galaxy_core.label_efficiency import NO_MODEL, WAYS, read_results
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
@@ -120,6 +123,25 @@ def test_what_is_there_is_not_measured_again_and_a_cut_line_is(measured, catalog
     assert len(evaluate(models, catalog, kept, folder / "work", plan, other)["results"]) == 2
 
 
+def test_other_images_under_the_same_ids_are_measured_anew(models, tmp_path):
+    folder, rng, table = tmp_path / "images", np.random.default_rng(0), ["galaxy_id,class"]
+    folder.mkdir()
+    for number in range(60):
+        (folder / f"g{number}.png").write_bytes(encode_png(rng.random((3, 16, 16), dtype=np.float32)))
+        table.append(f"g{number},{'ab'[number % 2]}")
+    (folder / "labels.csv").write_text("\n".join(table))
+
+    def keys() -> set[str]:
+        found, kept = read_catalog(f"folder:{folder}"), folder / "f.jsonl"
+        plan = Plan((1.0,), 1, (), 0, ("frozen",))
+        return {row["key"] for row in evaluate(models[:1], found, kept, tmp_path / "work", plan, QUICK)["results"]}
+
+    first = keys()
+    assert keys() == first, "nothing changed but files that hold no image"
+    (folder / "g7.png").write_bytes(encode_png(rng.random((3, 16, 16), dtype=np.float32)))
+    assert not keys() & first
+
+
 def test_lines_of_another_version_are_passed_over(measured, catalog, models, tmp_path):
     folder, scores = measured
     first, *lines = (folder / "f.jsonl").read_text().splitlines()
@@ -203,6 +225,11 @@ def test_the_command_prints_and_writes(models, tmp_path, monkeypatch, capsys):
     line += ["--json", str(tmp_path / "few_labels.json"), "--shares", "0.5", "--device", "cpu"]
     monkeypatch.setattr(sys, "argv", line)
     script = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"), run_name="script")
+    with (
+        hold_lock(tmp_path / "few_labels.work" / ".lock", "measuring"),  # each would go on with the other's trainings
+        pytest.raises(ArtifactError, match="Another run is working in"),
+    ):
+        script["run"](script["parse_arguments"]())
     script["run"](script["parse_arguments"]())
     assert "test galaxies of synthetic:60" in capsys.readouterr().out
     assert len(read_results(tmp_path / "few_labels.json").points) == 2

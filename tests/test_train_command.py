@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
 
 from galaxy_core.catalogs import read_catalog
-from galaxy_core.errors import GalaxyError, ModelError
+from galaxy_core.errors import GalaxyError, ModelError, StorageError
 from galaxy_core.models import MODELS
 from galaxy_core.recipes import RECIPES, contrastive_denoiser, moco
 from galaxy_core.train_step import train_model
@@ -148,6 +149,25 @@ def test_the_pipeline_trains_nothing_that_cannot_embed(tmp_path):
 
 def interrupt(*_):
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("error", "restarts", "ends"),
+    [(ModelError, "0/3", True), (ModelError, "3/3", False), (StorageError, "0/3", False), (ModelError, "", False)],
+)
+def test_what_fails_every_time_is_not_tried_again_by_torchrun(arguments_of, monkeypatch, error, restarts, ends):
+    def fail(arguments):
+        raise error("No.")
+
+    for name, value in zip(("RESTART_COUNT", "MAX_RESTARTS"), filter(None, restarts.split("/")), strict=False):
+        monkeypatch.setenv(f"TORCHELASTIC_{name}", value)
+    asked = []
+    monkeypatch.setattr("galaxy_core.ranks.os.kill", lambda *what: asked.append(what))
+    monkeypatch.setattr("galaxy_core.ranks.os.getppid", lambda: 4321)
+    monkeypatch.setattr(train, "run", fail)
+    arguments_of("moco", "synthetic:40")
+    assert train.main() == 1
+    assert asked == [(4321, signal.SIGTERM)] * ends
 
 
 def test_ctrl_c_is_one_sentence(arguments_of, monkeypatch, capsys):

@@ -61,7 +61,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "segmenter": Recipe(
         "segmenter",
-        "Learn, without pixel labels, to find and outline the objects of a frame.",
+        "Learn, from simulated sky, to find and outline the objects of a frame.",
         "galaxy_core.recipes.segmenter",
         embeds=False,
     ),

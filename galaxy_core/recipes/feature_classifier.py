@@ -194,7 +194,7 @@ def _phase(
         return torch.from_numpy(labels[indices]).to(device)
 
     def prepare(indices, generator: Generator) -> tuple[Tensor, np.ndarray]:
-        return training_views(stamps.batch(indices)[0].to(device), config, size, generator), indices
+        return training_views(stamps.planes(indices).to(device), config, size, generator), indices
 
     def losses(batch, _: Generator) -> dict[str, Tensor]:
         views, indices = batch

@@ -15,12 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 from torch import nn
 
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.errors import ArtifactError, CatalogError, ModelError
-from galaxy_core.label_draws import merge_classes
+from galaxy_core.errors import ArtifactError, ModelError
 from galaxy_core.label_efficiency import (
     FINE_TUNED,
     FROZEN,
@@ -35,14 +33,12 @@ from galaxy_core.label_efficiency import (
 from galaxy_core.model_files import read_model_files
 from galaxy_core.models import load_model, read_model_config
 from galaxy_core.recipes.few_labels_frozen import FrozenConfig, cached_features, soft_whitening
+from galaxy_core.recipes.few_labels_task import Task, describe_task, make_task
 from galaxy_core.recipes.few_labels_training import TrainingConfig
-from galaxy_core.recipes.few_labels_ways import Subject, Task, key_of, run_way
+from galaxy_core.recipes.few_labels_ways import Subject, key_of, run_way
 from galaxy_core.recipes.starting_weights import begun_with_labels
-from galaxy_core.splits import TEST, TRAIN, VALIDATION
-from galaxy_core.stamps import make_stamps
-from galaxy_core.vectors import has_class
+from galaxy_core.splits import TRAIN
 
-STAMP_PX = 128
 ENCODER_PHASES = ("contrast", "redraw", "whole")
 Report = Callable[[str, int, int], None]
 
@@ -188,21 +184,6 @@ def passes_of(folder: str | Path) -> int | None:
     return sum(row.get("phase") in ENCODER_PHASES for row in read_model_files(folder).history) or None
 
 
-def describe_task(catalog: Catalog, task: Task, merges: Sequence[str]) -> dict:
-    """What is told of how many galaxies."""
-    n_by_class = np.bincount(task.classes[task.test], minlength=len(task.class_names)).tolist()
-    return {
-        "catalog": f"{catalog.layout}:{Path(catalog.source).name}",
-        "class_names": list(task.class_names),
-        "merged": list(merges),
-        "n_galaxies": len(catalog),
-        "n_train": len(task.train),
-        "n_validation": len(task.validation),
-        "n_test": len(task.test),
-        "n_by_class": dict(zip(task.class_names, n_by_class, strict=True)),
-    }
-
-
 def load_encoders(folders: Sequence[str | Path], device: str) -> dict[str, nn.Module]:
     """Models by the name of their folder."""
     models = {Path(folder).name: load_encoder(folder, device) for folder in folders}
@@ -233,27 +214,6 @@ def checksum_of(encoder: nn.Module) -> str:
     for name, value in sorted(encoder.state_dict().items()):
         digest.update(name.encode() + (value.cpu().numpy() + 0).tobytes())
     return digest.hexdigest()
-
-
-def make_task(catalog: Catalog, merges: Sequence[str], work: Path, report: Report | None) -> Task:
-    """Stamps, classes and splits of a catalog."""
-    if "class" not in catalog.table:
-        raise CatalogError(f"{catalog.layout}:{catalog.source} has no classes; name a catalog that has.")
-    names = catalog.table["class"].to_numpy(dtype=object)
-    known = has_class(names)
-    codes = np.full(len(catalog), -1, np.int64)
-    class_names, codes[known] = np.unique(merge_classes(names[known], merges).astype(str), return_inverse=True)
-    stamps = make_stamps([catalog], STAMP_PX, work, report and (lambda *done: report("decode", *done)))
-    parts = [np.intersect1d(stamps.rows(split), np.flatnonzero(known)) for split in (TRAIN, VALIDATION, TEST)]
-    if len(class_names) < 2 or not all(map(len, parts)):
-        raise CatalogError(
-            f"{catalog.layout}:{catalog.source} has {len(class_names)} classes and {len(parts[0])} training,"
-            f" {len(parts[1])} validation and {len(parts[2])} test galaxies with one; name a larger catalog."
-        )
-    ids = hashlib.sha1("|".join(map(str, catalog.galaxy_ids)).encode())
-    catalog_key = ids.hexdigest()[:16]
-    ids.update("|".join(class_names).encode() + codes.tobytes())
-    return Task(stamps, codes, tuple(class_names.tolist()), *parts, catalog_key, ids.hexdigest()[:16], work)
 
 
 def make_subject(

@@ -154,8 +154,8 @@ def train_net(
     net.n_steps.zero_()
 
     def losses(rows: np.ndarray, generator: Generator) -> dict[str, Tensor]:
-        images = stamps.batch(rows)[0].to(device)
-        logits = net(training_views(images, config, net.input_px, generator))
+        planes = stamps.planes(rows).to(device)
+        logits = net(training_views(planes, config, net.input_px, generator))
         net.n_steps.add_(1)
         wanted = torch.from_numpy(targets[rows]).to(device)
         return {"loss": F.cross_entropy(logits, wanted, label_smoothing=config.label_smoothing)}

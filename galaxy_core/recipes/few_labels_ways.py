@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch import nn
 from galaxy_core.label_draws import draw_labels
 from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, NO_MODEL, SCRATCH, UNLABELLED
 from galaxy_core.recipes.few_labels_frozen import LinearHead, fit_head
+from galaxy_core.recipes.few_labels_task import Task
 from galaxy_core.recipes.few_labels_training import (
     FewLabelNet,
     fit_config_for,
@@ -29,7 +29,6 @@ from galaxy_core.recipes.few_labels_training import (
 )
 from galaxy_core.recipes.vote_regressor_scores import confusion_matrix, macro_f1
 from galaxy_core.splits import TRAIN
-from galaxy_core.stamps import Stamps
 from galaxy_core.training import write_tensors
 
 if TYPE_CHECKING:
@@ -46,32 +45,6 @@ SPARED = {
 }
 """Settings of a training that a way does not come across: with others its results stay."""
 Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be told of which galaxies.
-
-    Attributes
-    ----------
-    classes : int64 array, shape (n,)
-        Place in ``class_names``; -1 without a class.
-    train, validation, test : int64 array
-        Rows with a class whose image can be read.
-    catalog_key, key : str
-        Change with the ids of all galaxies, and with their classes, too.
-    work : path
-    """
-
-    stamps: Stamps
-    classes: np.ndarray
-    class_names: tuple[str, ...]
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    catalog_key: str
-    key: str
-    work: Path
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from galaxy_core.errors import ModelError
 
 LIMIT = 2**32  # what every generator of random numbers takes as a seed
 OFF_AT_ZERO = ("filters", "plateau_epochs", "warmup_steps")  # 0 is none of them, though it is not the default
+SHARES, SHARES_TOO = ("_share", "_probability"), ("balance", "dropout", "label_smoothing", "momentum")
+DIVIDED_BY = ("scale_min", "scale_max", "temperature")
 
 
 def with_options(config, options: Iterable[str]):
     """A frozen dataclass with some of its fields, or those of dataclasses in it, changed.
 
-    Numbers are finite and 0 or more. Whole ones, which are sizes and counts, are 1 or more, unless 0 is the default or
-    turns off what is counted.
+    Numbers are finite and 0 or more, shares 1 at most, and what is divided by is above 0. Whole ones, which are sizes
+    and counts, are 1 or more, unless 0 is the default or turns off what is counted.
 
     Parameters
     ----------
@@ -54,10 +56,13 @@ def _changed(config, path: list[str], text: str, option: str):
         made = _parse(text, value)
     except ValueError:
         raise ModelError(f"'{option}' has a value of another kind than {value!r}.") from None
+    most = 1 if path[0].endswith(SHARES) or path[0] in SHARES_TOO else LIMIT - 1
     for number in made if isinstance(made, tuple) else (made,):
         least = int(type(number) is int and known[path[0]] != 0 and path[0] not in OFF_AT_ZERO)
-        if type(number) in (int, float) and not least <= number < LIMIT:
-            raise ModelError(f"'{option}' is out of range; give a number from {least} to {LIMIT - 1}.")
+        if type(number) in (int, float) and not least <= number <= most:
+            raise ModelError(f"'{option}' is out of range; give a number from {least} to {most}.")
+        if number == 0 and path[0] in DIVIDED_BY:
+            raise ModelError(f"'{option}' is out of range; give a number above 0.")
     return replace(config, **{path[0]: made})
 
 

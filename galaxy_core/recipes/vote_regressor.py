@@ -163,6 +163,8 @@ def train(
     state_folder, history_path = state_of(folder)
     if set(phases) - set(PHASES) or not phases:
         raise ModelError(f"There is no such phase among {', '.join(phases) or 'none'}; choose among {PHASES}.")
+    if not 0 < config.flagged_share < 1:  # the gauge is set at the end of a training, which would be lost
+        raise ModelError(f"A share of {config.flagged_share:g} cannot be flagged; set flagged_share between 0 and 1.")
     if set(phases) == {"novelty"}:  # nothing to learn, so no labels are needed, and no second rank
         return add_gauge_to(start_from, catalogs, folder, config, device, report_decoding) if is_first() else None
     if start_from is None and "whole" not in phases:
@@ -243,8 +245,7 @@ def _phases(
         return model.from_features(features(shrink(images.to(device), size)))
 
     def prepare(indices, generator: Generator) -> tuple[Tensor, np.ndarray]:
-        images = stamps.batch(indices)[0].to(device)
-        return training_views(images, config, size, generator), indices
+        return training_views(stamps.planes(indices).to(device), config, size, generator), indices
 
     def losses(batch, generator: Generator, learn_encoder: bool) -> dict[str, Tensor]:
         views, indices = batch

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from galaxy_core.augment import random_dihedral, random_view
 from galaxy_core.models.morphology import MorphologyNet, set_reading
 from galaxy_core.models.vote_outputs import conditional_shares, cumulative_shares
-from galaxy_core.stamps import Stamps
+from galaxy_core.stamps import Stamps, colours, few_at_a_time
 from galaxy_core.vote_intervals import asked_enough, fit_strength_factors
 from galaxy_core.vote_labels import Labels
 from galaxy_core.vote_losses import class_loss, dirichlet_multinomial_loss, fraction_loss
@@ -74,16 +74,20 @@ def shrink(images: Tensor, size_px: int) -> Tensor:
     return images if images.shape[-1] == size_px else F.interpolate(images, size=size_px, mode="area")
 
 
-def training_views(images: Tensor, config: Config, size_px: int, generator: Generator) -> Tensor:
-    """One view of each galaxy, float32 (n, 3, size_px, size_px): a random share exact, the others resampled."""
+def training_views(planes: Tensor, config: Config, size_px: int, generator: Generator) -> Tensor:
+    """One view of each galaxy, float32 (n, 3, size_px, size_px): a random share exact, the others resampled.
+
+    ``planes``, uint8 (n, 4, size, size), are stamps as they are stored.
+    """
     # a batch comes in the order of the catalogs: its first galaxies are always of the first of them
-    order = torch.randperm(len(images), generator=generator).to(images.device)
-    exact, resampled = order.tensor_split([round(config.exact_share * len(images))])
-    views = images.new_empty(len(images), 3, size_px, size_px)
+    order = torch.randperm(len(planes), generator=generator).to(planes.device)
+    exact, resampled = order.tensor_split([round(config.exact_share * len(planes))])
+    views = torch.empty(len(planes), 3, size_px, size_px, device=planes.device)
     if len(exact):
-        views[exact] = random_dihedral(shrink(images[exact], size_px), generator)
+        small = torch.cat([shrink(colours(few), size_px) for few in few_at_a_time(planes[exact])])
+        views[exact] = random_dihedral(small, generator)
     if len(resampled):
-        views[resampled] = random_view(images[resampled], size_px, config.views, generator)
+        views[resampled] = random_view(planes[resampled], size_px, config.views, generator)
     return views
 
 

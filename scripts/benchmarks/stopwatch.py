@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ from galaxy_core.errors import GalaxyError
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE_MS = 120_000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")  # as in scripts/test.py
 VIEWPORT = {"width": 1440, "height": 900}
 FLAGS = (
     "--use-angle=swiftshader",
@@ -48,14 +50,15 @@ class NoBrowserError(GalaxyError):
 
 
 def find_chromium() -> str:
-    """Path of Chromium, which may be given in GALAXY_ATLAS_CHROMIUM.
+    """Path of Chromium, or of Chrome where there is only that; it may be given in GALAXY_ATLAS_CHROMIUM.
 
     Raises
     ------
     NoBrowserError
         It, or Playwright, is not installed.
     """
-    path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    installed = filter(None, map(shutil.which, BROWSERS))
+    path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or next(installed, "/usr/bin/chromium")
     if find_spec("playwright") is None:
         raise NoBrowserError("Playwright is not installed; install it with `pip install playwright`.")
     if not Path(path).exists():
@@ -75,13 +78,19 @@ def chromium() -> Iterator[object]:
         browser.close()
 
 
+def free_port() -> int:
+    """A port nobody listens at, below those that systems give to connections that go out meanwhile."""
+    while True:
+        with suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", random.SystemRandom().randrange(20_000, 30_000)))
+            return free.getsockname()[1]
+
+
 class Server:
     """A Streamlit server of its own, stopped on leaving; ``runs_itself``: the script is a program, as serve.py is."""
 
     def __init__(self, script: str | Path, folder: Path, *arguments: str, runs_itself: bool = False):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url, self.log = f"http://127.0.0.1:{port}", folder / "streamlit.log"
         command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true"]
         command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]

@@ -1,0 +1,38 @@
+"""What evaluate.py asks for is measured, or one sentence says before any work why it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from galaxy_core.errors import CatalogError, ModelError
+from galaxy_core.recipes.measuring import Request, measure
+from scripts.evaluation_bars import progress_bars
+
+ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
+
+
+@pytest.mark.parametrize("recipe", ["moco", "contrastive_denoiser"])
+def test_too_few_galaxies_for_the_published_clusters_is_said_first(recipe):
+    asked = []
+    with pytest.raises(CatalogError, match="--no-clusters"):
+        measure(
+            Request(recipe, "synthetic:7", model="contrastive_denoiser", artifacts=ARTIFACTS, device="cpu"),
+            lambda *step: asked.append(step),
+        )
+    assert not asked
+
+
+def test_a_second_catalog_has_bars_of_its_own(capsys):
+    with progress_bars("galaxy") as report:
+        for total in (9, 4):
+            for done in range(1, total + 1):
+                report("embed", done, total)
+    told = capsys.readouterr().err
+    assert "9/9" in told and "4/4" in told
+
+
+def test_what_nobody_measures_is_refused_with_all_that_is():
+    with pytest.raises(ModelError, match=r"nothing called .clusterings. .* moco, .* clustering, .*few_labels"):
+        measure(Request("clusterings", "synthetic:7", device="cpu"))
