@@ -1,14 +1,13 @@
 """Shared fixtures: a small catalog written through `galaxy_core.artifacts`, and what it takes to open pages on it.
 
-Browser tests need Chromium at /usr/bin/chromium (or its path in GALAXY_ATLAS_CHROMIUM). Without it they are skipped,
-except where CI is set: there a missing browser is a failure.
+Browser tests need Chromium or Chrome (or its path in GALAXY_ATLAS_CHROMIUM). Without it they are skipped, except where
+CI is set: there a missing browser is a failure.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +32,11 @@ from galaxy_core.map_trust import measure_trust
 from galaxy_core.similarity import nearest_neighbors
 from galaxy_core.splits import split_of
 from scripts.benchmarks.map_browser import STANDS_STILL
+from scripts.benchmarks.stopwatch import NoBrowserError, find_chromium
 from tests.pipeline_runs import galaxy_folder, pipeline_root  # noqa: F401 - fixtures
 from tests.place_engines import engines, small_shards  # noqa: F401 - fixtures
 from tests.s3_store import elsewhere, s3_server, store  # noqa: F401 - fixtures
+from tests.work_jobs import processes  # noqa: F401 - fixture
 
 CLASSES = ("spiral", "round_smooth", "edge_on")
 PROJECT = Path(__file__).resolve().parents[1]
@@ -50,6 +52,8 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 120_000
+for name in ("no_proxy", "NO_PROXY"):  # the servers of these tests are here, whatever proxy leads elsewhere
+    os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -147,6 +151,16 @@ def main_module() -> Iterator[None]:
     sys.modules["__main__"] = main
 
 
+@pytest.fixture(scope="session", autouse=True)
+def packages_looked_through_once() -> Iterator[None]:
+    """Each `AppTest` looks through all installed packages for components, which takes longer than most of our pages."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_root(tmp_path_factory) -> Path:
     """Artifacts with one catalog, ``tiny``, of 90 galaxies; shared, so not to be changed."""
@@ -194,10 +208,10 @@ def chromium():
     """A running Chromium."""
     from playwright.sync_api import sync_playwright
 
-    path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(path).exists():
-        message = f"there is no Chromium at {path}; install it with apt-get install chromium"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    try:
+        path = find_chromium()
+    except NoBrowserError as error:
+        pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE_MS)
         yield browser
@@ -224,8 +238,9 @@ def serve(root: Path, log: Path) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
-            assert server.poll() is None, log.read_text()
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while True:
+            assert server.poll() is None and time.monotonic() < end, log.read_text()
             try:
                 with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
                     break

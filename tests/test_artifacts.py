@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pandas as pd
@@ -151,7 +152,7 @@ def test_a_harmed_file_is_named_with_the_command_that_mends_it(root, relative, h
     for sentence in (_error_of(READERS[relative], root), artifacts.verify(root, "sample")[0]):
         assert str(path) in sentence
         assert "`python scripts/run_pipeline.py synthetic:200 --name sample --model toy --limit 150" in sentence
-        assert f"--artifacts {root}" in sentence
+        assert f"--artifacts {quote(str(root))}" in sentence
         assert "\n" not in sentence
 
 

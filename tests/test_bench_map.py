@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,19 @@ def test_without_a_browser_one_sentence(monkeypatch, capsys, tiny_root):
     found = bench.measure(options_of("--source", "tiny", root=tiny_root))
     assert found["skipped"].startswith("There is no Chromium at") and "sizes" not in found
     assert capsys.readouterr().out.strip().count("\n") == 0
+
+
+def test_every_browser_that_the_suite_is_content_with_is_found(monkeypatch, tmp_path):
+    """Otherwise the suite begins where there is only Chrome, and its browser tests fail."""
+    monkeypatch.syspath_prepend(stopwatch.PROJECT / "scripts")
+    names = runpy.run_path(str(stopwatch.PROJECT / "scripts" / "test.py"), run_name="script")["BROWSERS"]
+    monkeypatch.delenv("GALAXY_ATLAS_CHROMIUM", raising=False)
+    for name in names:
+        program = tmp_path / name / name
+        program.parent.mkdir()
+        program.touch(mode=0o755)
+        monkeypatch.setenv("PATH", str(program.parent))
+        assert stopwatch.find_chromium() == str(program)
 
 
 def test_without_the_source_one_sentence(tmp_path):

@@ -1,93 +1,28 @@
-"""The classify command: a row an image, bad files named, the table whole or not there; and the service behind it."""
+"""The classify command: a row an image, bad files named, the table whole or not there."""
 
 from __future__ import annotations
-
-import runpy
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from astropy.io import fits
 from PIL import Image
 
-from galaxy_core.catalogs import read_catalog
-from galaxy_core.central_object import central_window
 from galaxy_core.errors import ExportError
-from galaxy_core.images import as_counts, read_image
 from galaxy_core.models import save_model
-from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
-from galaxy_core.morphology import classify_images, classify_items, join_morphologies
-from galaxy_core.morphology_items import catalog_items, file_items
-from galaxy_core.morphology_table import write_morphologies
 from galaxy_core.vote_classes import EIGHT_CLASSES
 from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS, asked_share, question_sums
-
-ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral")
-
-
-def small_net(seed: int = 0, **changes) -> MorphologyNet:
-    torch.manual_seed(seed)
-    options = {"input_px": 32, "hidden_size": 16, "class_names": NAMES} | changes
-    return MorphologyNet(MorphologyConfig((8, 8), (1, 1), 8, 8, **options)).eval()
-
-
-def gauged_net(seed: int = 0, threshold: float = 1.0) -> MorphologyNet:
-    """With a gauge of plain distance between features, from where those of an even grey image lie."""
-    model = small_net(seed)
-    gauge = model.add_gauge()
-    with torch.inference_mode():
-        gauge.centre.copy_(model.encoder.features(torch.full((1, 3, 32, 32), 0.5))[0])
-    gauge.threshold.fill_(threshold)
-    return model
+from tests.classify_runs import NAMES, command_in, gauged_net, read, save_picture, small_net, write_models
 
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
-    """Artifacts with two small untrained nets, and a denoiser."""
-    root = tmp_path_factory.mktemp("artifacts")
-    save_model(root / "models" / "vote_regressor", small_net())
-    save_model(root / "models" / "second", small_net(1))
-    save_model(root / "models" / "gauged", gauged_net(threshold=4.0))
-    save_model(root / "models" / "votes_alone", small_net(2, class_names=()))
-    config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
-    save_model(root / "models" / "denoiser", ContrastiveDenoiser(config))
-    return root
+    return write_models(tmp_path_factory.mktemp("artifacts"))
 
 
 @pytest.fixture
 def command(tmp_path, artifacts, monkeypatch):
-    """Exit code of ``scripts/classify.py``, run in this process and in a folder of its own: torch is slow to start."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments, out="out.csv", root=artifacts):
-        line = ["classify.py", *map(str, arguments), "--out", str(out), "--artifacts", str(root), "--device", "cpu"]
-        monkeypatch.setattr(sys, "argv", line)
-        try:
-            return runpy.run_path(str(ROOT / "scripts" / "classify.py"), run_name="script")["main"]()
-        except SystemExit as stop:
-            return stop.code
-
-    return run
-
-
-def save_picture(path: Path, seed: int = 0, side: int = 64) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    y, x = np.mgrid[:side, :side] - side / 2
-    light = 200 * np.exp(-(x**2 + (y * (1 + seed % 3)) ** 2) / side)
-    noise = np.random.default_rng(seed).normal(10, 3, (side, side, 3))
-    Image.fromarray((light[..., None] + noise).clip(0, 255).astype(np.uint8)).save(path)
-    return path
-
-
-def read(path: str) -> pd.DataFrame:
-    if path.endswith(".parquet"):
-        return pd.read_parquet(path).set_index("galaxy_id")
-    return pd.read_csv(path, dtype={"galaxy_id": str}).set_index("galaxy_id")
+    return command_in(tmp_path, artifacts, monkeypatch)
 
 
 def test_a_row_an_image_with_everything_in_it(command, tmp_path):
@@ -206,32 +141,6 @@ def test_what_is_new_to_the_model_is_flagged(command, tmp_path):
     assert "novelty" not in read("e.csv").columns  # one of the two cannot tell
 
 
-def test_the_field_is_cut_as_asked(command, tmp_path):
-    path = save_picture(tmp_path / "a.png", side=80)
-    Image.open(path).crop((16, 16, 64, 64)).save(tmp_path / "b.png")
-    assert command("a.png", "--field-fraction", "0.6", out="a.csv") == 0 and command("b.png", out="b.csv") == 0
-    np.testing.assert_allclose(
-        read("a.csv").loc["a", CUMULATIVE_COLUMNS[0]], read("b.csv").loc["b", CUMULATIVE_COLUMNS[0]]
-    )
-    assert command("a.png", "--field-fraction", "1.5") == 2
-
-
-def test_of_galaxy_zoos_own_images_the_centre_is_looked_at_unless_told(command, tmp_path):
-    save_picture(tmp_path / "in" / "a.png", side=424)
-    Image.open(tmp_path / "in" / "a.png").crop((84, 84, 340, 340)).save(tmp_path / "b.png")
-    answers = {}
-    for name, given in {
-        "file": ["in"],
-        "catalog": ["folder:in"],
-        "cut": ["b.png"],
-        "all": ["in", "--field-fraction", "1"],
-    }.items():
-        assert command(*given, out=f"{name}.csv") == 0
-        answers[name] = float(read(f"{name}.csv")[CUMULATIVE_COLUMNS[0]].iloc[0])
-    assert answers["file"] == answers["catalog"] == pytest.approx(answers["cut"], rel=1e-5)
-    assert answers["all"] != pytest.approx(answers["cut"], rel=1e-5)
-
-
 def test_the_table_says_which_votes_it_tells(command, tmp_path):
     save_picture(tmp_path / "a.png")
     save_model(tmp_path / "both", small_net(debiased=True))
@@ -244,15 +153,6 @@ def test_the_table_says_which_votes_it_tells(command, tmp_path):
     assert command("a.png", out="single.csv") == 0 and read("single.csv")["votes"].tolist() == ["cast"]
 
 
-def test_a_catalog_that_does_not_know_its_field_is_cut_as_files_are(command, tmp_path):
-    save_picture(tmp_path / "in" / "a.png", side=80)
-    assert command("in", "--field-fraction", "0.6", out="a.csv") == 0
-    assert command("folder:in", "--field-fraction", "0.6", out="b.csv") == 0
-    assert command("folder:in", out="c.csv") == 0
-    told = [read(f"{name}.csv").loc["a", CUMULATIVE_COLUMNS[0]] for name in "abc"]
-    assert told[0] == pytest.approx(told[1], rel=1e-5) and told[0] != pytest.approx(told[2], rel=1e-5)
-
-
 def test_what_a_catalog_leaves_out_and_what_comes_twice_is_told(command, tmp_path, capsys):
     for seed in range(3):
         save_picture(tmp_path / "in" / f"{seed}.png", seed)
@@ -263,19 +163,6 @@ def test_what_a_catalog_leaves_out_and_what_comes_twice_is_told(command, tmp_pat
     assert "1 rows repeat a galaxy_id" in said.err and "1 images have no row" in said.err
     assert "1 galaxy_id come from more than one input" in said.err and "(0)" in said.err
     assert sorted(read("out.csv").index) == ["0", "0", "1"] and "3 of 3 images" in said.out
-
-
-@pytest.mark.parametrize("as_catalog", [False, True])
-def test_a_galaxy_that_is_masked_is_not_told(command, tmp_path, capsys, as_catalog):
-    masked = np.full((40, 40), np.nan, np.float32)
-    masked[:3] = np.random.default_rng(0).normal(5, 1, (3, 40))
-    (tmp_path / "in").mkdir()
-    fits.writeto(tmp_path / "in" / "masked.fits", masked)
-    masked[10:30, 10:30] = np.random.default_rng(0).normal(5, 1, (20, 20))
-    fits.writeto(tmp_path / "in" / "seen.fits", masked)
-    assert command("folder:in" if as_catalog else "in") == 1
-    assert "masked has no finite pixels in its central part" in capsys.readouterr().err.replace(".fits", "")
-    assert list(read("out.csv").index) == ["seen"]
 
 
 def test_a_table_that_cannot_be_written_loses_nothing(command, tmp_path, capsys, monkeypatch):
@@ -311,57 +198,3 @@ def test_a_name_no_table_can_have_is_said_before_any_work(command, tmp_path, cap
     assert command("a.png", out=out) == 1
     assert sentence in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_the_central_object_is_cut_out_if_asked(command, tmp_path):
-    path = save_picture(tmp_path / "in" / "a.png", side=128)
-    window = central_window(read_image(path).pixels)
-    assert window.shape[1] < 128
-    Image.fromarray(as_counts(window).transpose(1, 2, 0)).save(tmp_path / "window.png")
-    assert command("in/a.png", "--crop", "central-object") == 0
-    asked = read("out.csv")
-    assert command("window.png", "in/a.png", out="plain.csv") == 0
-    plain = read("plain.csv")
-    np.testing.assert_allclose(asked.loc["a", "Class1.1"], plain.loc["window", "Class1.1"], rtol=1e-5)
-    assert abs(asked.loc["a", "Class1.1"] / plain.loc["a", "Class1.1"] - 1) > 1e-4
-
-
-def test_batches_make_no_difference(tmp_path):
-    catalog, model = read_catalog("synthetic:7"), small_net()
-    items = list(catalog_items(catalog))
-    whole, *_ = (made for made, _ in classify_items(items, model))
-    parts = join_morphologies([made for made, _ in classify_items(items, model, batch=3)])
-    assert parts.galaxy_ids.tolist() == catalog.galaxy_ids.tolist() == whole.galaxy_ids.tolist()
-    np.testing.assert_allclose(parts.concentrations, whole.concentrations, rtol=1e-3)
-    assert whole.out_of_distribution is None and len(whole) == 7
-    write_morphologies(tmp_path / "a.parquet", iter([parts]))
-    write_morphologies(tmp_path / "b.parquet", (made for made, _ in classify_items(items, model, batch=3)))
-    first, second = (pd.read_parquet(tmp_path / name) for name in ("a.parquet", "b.parquet"))
-    pd.testing.assert_frame_equal(first, second, rtol=1e-3, atol=1e-4)
-
-
-def test_turning_an_image_changes_nothing_but_rounding():
-    stamps = np.random.default_rng(0).random((2, 3, 32, 32)).astype(np.float32)
-    one = classify_images(stamps, small_net(), ["a", "b"])
-    other = classify_images(np.rot90(stamps, axes=(2, 3)).copy(), small_net(), ["a", "b"])
-    np.testing.assert_allclose(other.class_probabilities, one.class_probabilities, atol=1e-5)
-    np.testing.assert_allclose(other.cumulative.high, one.cumulative.high, atol=1e-3)
-
-
-def test_a_killed_write_leaves_nothing(tmp_path):
-    def batches():
-        yield classify_images(np.zeros((1, 3, 32, 32), np.float32), small_net(), ["a"])
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_morphologies(tmp_path / "a.csv", batches())
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(ExportError, match="is a folder"):
-        (tmp_path / "b.csv").mkdir()
-        write_morphologies(tmp_path / "b.csv", iter(()))
-
-
-def test_files_of_one_name_keep_their_folders(tmp_path):
-    paths = [save_picture(tmp_path / folder / "x.png") for folder in ("a", "b")]
-    names = [name for name, _ in file_items(paths)]
-    assert len(set(names)) == 2 and all(name.endswith(("a/x", "b/x")) for name in names)

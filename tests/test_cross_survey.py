@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from test_classify_command import gauged_net, save_picture, small_net
 
 from galaxy_core.answer_words import find_answer, find_question
 from galaxy_core.catalogs import read_catalog
@@ -27,6 +26,7 @@ from galaxy_core.recipes.cross_survey_table import table_lines
 from galaxy_core.splits import split_mask
 from galaxy_core.trees import GZ2
 from galaxy_core.vote_tree import COLUMN_OF
+from tests.classify_runs import gauged_net, save_picture, small_net
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT.parent / "shared" / "data" / "gz_examples"

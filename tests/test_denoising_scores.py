@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,8 +18,8 @@ from torch import nn
 
 from galaxy_core.errors import ImageError
 from galaxy_core.evaluation import measure_colour, measure_denoising, measure_restoration, noisy_colour
-from galaxy_core.injection import inject
-from galaxy_core.recipes import denoising_scores, frame_scores, injection_scores
+from galaxy_core.injection import depth_gain_mag, inject
+from galaxy_core.recipes import denoising_scores, frame_scores, injection_points, injection_scores
 from galaxy_core.recipes.denoising_table import table_lines
 from galaxy_core.simulator import simulate
 
@@ -118,6 +119,7 @@ def test_blank_sky_counts_what_is_found_at_the_threshold_of_the_input(monkeypatc
 def test_injection_gains_depth_by_smoothing_and_none_by_scaling(folder, monkeypatch):
     monkeypatch.setattr(injection_scores, "N_PER_FRAME", 100)
     monkeypatch.setattr(injection_scores, "FALSE_SKY_PX", 60_000)
+    monkeypatch.setattr(injection_points, "depth_gain_mag", partial(depth_gain_mag, n_samples=20))
     frames = frame_scores.find_frames([folder / "survey_ü" / "sci.fits"])
     scaled = {"smooth": smooth, "scaled": lambda band: SKY + 0.5 * (band - SKY), "same": np.copy}
     row = injection_scores.score_injection(frames, scaled, 0, lambda *_: None)["survey_ü"]
@@ -190,7 +192,8 @@ def test_coverage_of_gaussian_errors():
 def test_everything_is_printed_and_stored_without_frames_and_with(folder, monkeypatch):
     monkeypatch.setattr(denoising_scores, "load_model", lambda *_: Blurring())
     small = ((frame_scores, "N_BLANK", 1), (frame_scores, "BLANK_PX", 128), (injection_scores, "FALSE_SKY_PX", 10_000))
-    for module, name, value in (*small, (injection_scores, "N_PER_FRAME", 60)):
+    few = (injection_points, "depth_gain_mag", partial(depth_gain_mag, n_samples=20))
+    for module, name, value in (*small, (injection_scores, "N_PER_FRAME", 60), few):
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(denoising_scores, "METHODS", {"wavelet": denoising_scores.METHODS["wavelet"]})
     catalog = Keys(["128132"])

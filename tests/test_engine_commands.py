@@ -16,7 +16,6 @@ from astropy.io import fits
 from denoiser_stand_ins import frame
 from PIL import Image
 from sky_scenes import scene, write
-from test_classify_command import save_picture, small_net
 
 from galaxy_core.embedding import ImageSettings, embed_shards, load_embedder, shards_of
 from galaxy_core.engine import Loaded, Shard, each, map_shards, open_engine
@@ -25,6 +24,7 @@ from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.segmenter import Segmenter, SegmenterConfig
 from galaxy_core.morphology_batch import Wanted, classify_all
+from tests.classify_runs import save_picture, small_net
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install -r scripts/requirements-cluster.txt")
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from galaxy_core.projection import METHODS, fit_projection, place
+from galaxy_core.umap_package import KEPT
 from galaxy_core.vectors import VectorError
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +48,15 @@ def test_groups_stay_together_and_new_galaxies_land_in_theirs(method):
     nearest = np.linalg.norm(new[:, None] - before[None], axis=2).argmin(axis=1)
     assert (names[nearest] == names[:6]).all()
     np.testing.assert_array_equal(new, place(projection, vectors[:6] + 0.01))
+
+
+def test_what_numba_keeps_of_umap_is_called_with_numbers_of_one_type():
+    vectors, _ = groups()
+    for n_components, n_galaxies in ((2, 90), (10, 60)):
+        made = fit_projection("umap", vectors[:n_galaxies].astype(np.float64), seed=1, n_components=n_components)
+        place(made, vectors[:6] + 0.01)
+    functions = [getattr(importlib.import_module(module), name) for module, name in KEPT]
+    assert [len(function.signatures) for function in functions] == [1] * len(KEPT)
 
 
 def test_pca_is_the_singular_value_decomposition():

@@ -289,13 +289,6 @@ def test_continuous_integration_without_a_browser_fails(ready, tmp_path_factory)
     assert "there is no Chromium" in one_sentence(done)
 
 
-def test_ci_run_is_a_script_that_calls_the_test_script():
-    script = PROJECT / ".ci" / "run"
-    assert os.access(script, os.X_OK)
-    assert "scripts/test.py" in script.read_text()
-    assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
-
-
 def test_the_whole_suite_is_shared_among_workers_and_a_part_is_not(ready):
     (ready / "tests").mkdir()
     (ready / "tests" / "test_one.py").write_text(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from numba import config
 
-from galaxy_core.umap_package import import_umap
+from galaxy_core.umap_package import KEPT, import_umap
 
 NO_PLACE = "cannot cache function 'rdist': no locator available for file 'layouts.py'"  # numba's words
 
@@ -37,3 +37,8 @@ def test_other_errors_are_not_hidden(stand_in):
     stand_in("numba and this Python do not go together")
     with pytest.raises(RuntimeError, match="do not go together"):
         import_umap()
+
+
+def test_what_takes_long_to_compile_is_kept_for_other_processes():
+    import_umap()
+    assert all(getattr(sys.modules[module], name).stats.cache_path for module, name in KEPT)

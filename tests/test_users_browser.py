@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -20,6 +18,7 @@ from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from pages.views import background
 from scripts.benchmarks.load_visitor import Seen, Visitor
+from scripts.benchmarks.stopwatch import find_chromium
 from tests.event_loops import run_apart
 
 pytestmark = pytest.mark.browser
@@ -44,11 +43,10 @@ def visits(root: Path, address: str) -> list[Seen]:
     ids = artifacts.read_table(root, "tiny", "catalog")["galaxy_id"].to_numpy(dtype=object)
     table = artifacts.read_table(root, "tiny", "projections")
     places = np.stack([table["umap_x"].to_numpy(), table["umap_y"].to_numpy()])
-    path = os.environ.get("GALAXY_ATLAS_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 
     async def visit_all() -> list[Seen]:
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+            browser = await playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
             page = f"{address}/Galaxy_map?catalog=tiny"
             people = [Visitor(n, browser, page, places, ids, 0.3, PATIENCE_S) for n in range(1, USERS + 1)]
             seen = await asyncio.gather(*(one.stay(time.monotonic(), whole=True) for one in people))
