@@ -1,5 +1,9 @@
 """The residual network against a naive forward pass, with the names and numbers of parameters that are published."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,7 @@ from galaxy_core.models import load_model, save_model
 from galaxy_core.models.dihedral import dihedral_views
 from galaxy_core.models.resnet import BLOCKS, GalaxyResNet, ResNetConfig
 
+ROOT = Path(__file__).parents[1]
 SMALL = ResNetConfig(18, 8, 3, 2, False, ("spiral", "edge_on"), 16, 32, 32)
 
 
@@ -154,3 +159,16 @@ def test_a_network_without_classes_tells_none():
 def test_impossible_sizes_are_one_sentence(config, sentence):
     with pytest.raises(ModelError, match=sentence):
         GalaxyResNet(config)
+
+
+def test_a_narrow_network_trains_on_odd_batches_and_several_threads():
+    steps = (
+        "import torch\n"
+        "from galaxy_core.models.resnet import BasicBlock\n"
+        "torch.set_num_threads(2)\n"
+        "for _ in range(60):\n"
+        "    x = torch.rand(5, 8, 32, 32, requires_grad=True).contiguous(memory_format=torch.channels_last)\n"
+        "    BasicBlock(8, 16, 2).to(memory_format=torch.channels_last)(x).square().sum().backward()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", steps], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr  # a crash, that no test of this process would live to tell

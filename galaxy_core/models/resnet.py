@@ -67,6 +67,20 @@ class ResNetConfig:
         return self.input_px
 
 
+class Shortcut(nn.Conv2d):
+    """A convolution of single pixels, those that a stride leaves."""
+
+    def __init__(self, width_in: int, width: int, stride: int) -> None:
+        super().__init__(width_in, width, 1, stride=stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        step = self.stride[0]
+        if self.in_channels >= 16 or step == 1:
+            return super().forward(x)
+        # torch 2.13 ends on a CPU with several threads, its gradient of so few channels writing where it may not
+        return F.conv2d(x[:, :, ::step, ::step], self.weight)
+
+
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions and a shortcut (He et al. 2016, fig. 2); the first may halve the resolution."""
 
@@ -78,9 +92,7 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = None
         if stride > 1 or width_in != width:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
-            )
+            self.downsample = nn.Sequential(Shortcut(width_in, width, stride), nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
