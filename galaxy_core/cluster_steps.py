@@ -74,7 +74,8 @@ def make_clusters(
         )
         for name, settings in chosen.items()
     }
-    inputs = fingerprint_of(galaxies.model, made_of, *([left_out] if left_out else []))
+    ids = [] if made_of else [galaxies.fingerprint]  # which the table lists, with or without clusterings
+    inputs = fingerprint_of(galaxies.model, made_of, *([left_out] if left_out else []), *ids)
     step = begin_step(staging, "clusters", inputs, ("clusters.parquet",))
     columns: dict = {"galaxy_id": galaxies.table["galaxy_id"]}
     result: dict = {"clusterings": {}, "notes": [], "made_of": made_of}

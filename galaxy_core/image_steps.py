@@ -20,12 +20,21 @@ import pyarrow.parquet as pq
 from galaxy_core import artifacts
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step, save_step
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.catalogs.parts import CatalogPart, take_images
+from galaxy_core.catalogs.parts import CatalogPart, ids_and_images, take_images
 from galaxy_core.embedding import Embedder, ImageSettings, embed_shards, n_shards, shards_of
 from galaxy_core.engine import Engine, Shard, Tell, check_whole, map_shards
 from galaxy_core.errors import CatalogError, GalaxyError, StorageError
+from galaxy_core.image_reuse import (
+    UNKNOWN,
+    Pieces,
+    drop_new,
+    find_published,
+    folder_of_new,
+    image_states,
+    put_together,
+    with_new,
+)
 from galaxy_core.places import Place, place_of
-from galaxy_core.shard_reuse import shard_prints, take_over
 from galaxy_core.splits import split_of
 
 PIPELINE_VERSION = 1  # goes into every fingerprint: raise it when a step gives other results for the same input
@@ -122,6 +131,15 @@ class ImageWork:
         thumbnails = [artifacts.thumbnails_file(number)] * self.thumbnails
         return [artifacts.embedding_file(self.embedder.name, number), *thumbnails]
 
+    def paths(self, number: int) -> list[Path]:
+        """Where they are."""
+        return [self.root / self.name / file for file in self.files(number)]
+
+    def missing(self, catalog: Catalog) -> list[int]:
+        """Shards of a catalog whose files are not all there."""
+        numbers = range(n_shards(len(catalog), self.settings))
+        return [number for number in numbers if not all(path.is_file() for path in self.paths(number))]
+
 
 def write_shards(work: ImageWork, shards: Iterator[Shard], tell: Tell) -> Iterator[int]:
     """The work of the engine: embed each shard and write its files; yields how many of its galaxies are in them."""
@@ -153,47 +171,91 @@ def make_images(
 ) -> Step:
     """Thumbnails and embedding, shard by shard; with another ``name`` the embedding alone.
 
-    Shards that are published and still the same are taken over. The record's result has ``ids_left_out``: galaxies
-    whose image cannot be decoded.
+    Images that are published and still the same are taken over (`galaxy_core.image_reuse`). The record's result has
+    ``ids_left_out``: galaxies whose image cannot be decoded.
     """
-    thumbnails = name == "images"
-    model = embedder.name
-    patterns = (f"embedding/{model}/part-*.parquet", *(["thumbnails/part-*.parquet"] if thumbnails else []))
+    thumbnails, model = name == "images", embedder.name
+    patterns = artifacts.image_patterns(model, thumbnails)
     inputs = fingerprint_of(PIPELINE_VERSION, fingerprint, embedder.fingerprint, model, asdict(settings), thumbnails)
     step = begin_step(staging, name, inputs, patterns)
     total = len(catalog)
     if step.done:
         progress(name, total, total)
         return step
+    started = time.perf_counter()
     threads = engine.threads if engine else None
     work = ImageWork(embedder, settings, staging.root.absolute(), staging.name, thumbnails, threads)
-    prints = shard_prints(
-        catalog, settings, PIPELINE_VERSION, embedder.fingerprint, model, asdict(settings), thumbnails
-    )
-    take_over(staging, name, prints, work.files)
-    numbers = range(n_shards(total, settings))
-    missing = [s for s in numbers if not all((staging.folder / file).is_file() for file in work.files(s))]
-    done = total - sum(len(part) for part in shards_of(catalog, settings, missing))
-    progress(name, done, total)
+    states = image_states(catalog, PIPELINE_VERSION, embedder.fingerprint, asdict(settings), thumbnails)
+    reuse = find_published(staging, model, work.files, states, settings.shard_size)
+    step.seconds += time.perf_counter() - started
+    if reuse:
+        _take_over(staging, step, work, catalog, reuse, progress, engine)
+    else:
+        _embed(staging, step, work, catalog, lambda done: progress(name, done, total), engine)
     started = time.perf_counter()
-    shards = (Shard(f"{name} shard {p.number}", p, len(p)) for p in shards_of(catalog, settings, missing))
-    problems = []
-    for outcome in map_shards(
-        write_shards, shards, partial(_same, work), engine, lambda n: progress(name, done + int(n), total)
-    ):
-        problems += [outcome] if outcome.problem else []
-        step.seconds, started = step.seconds + time.perf_counter() - started, time.perf_counter()
-        save_step(staging, step)
-    _remove_leftovers(staging)
-    check_whole(problems, len(numbers))
     left_out = [galaxy_id for part in shards_of(catalog, settings) for galaxy_id in _left_out(staging, model, part)]
     if len(left_out) == total:
         raise CatalogError(
             f"None of the {total:,} images of {catalog.layout}:{catalog.source} can be decoded; check a few by eye."
         )
+    if states is not None:
+        keep = ~catalog.table["galaxy_id"].isin(left_out).to_numpy()
+        artifacts.write_states(staging.root, staging.name, model, catalog.galaxy_ids[keep], states[keep])
     result = {"catalog": fingerprint, "ids_left_out": left_out, "n_tried": total}
-    result |= {"shards": prints} if prints else {}
-    return finish_step(staging, step, patterns, result, time.perf_counter() - started)
+    finish_step(staging, step, patterns, result, time.perf_counter() - started)
+    drop_new(staging)
+    return step
+
+
+def _embed(
+    staging: Staging,
+    step: Step,
+    work: ImageWork,
+    catalog: Catalog,
+    progress: Callable[[int], None],
+    engine: Engine | None,
+) -> None:
+    """Make the shards of a catalog that are not there; ``progress`` is told how many of its galaxies are."""
+    started, missing = time.perf_counter(), work.missing(catalog)
+    done = len(catalog) - sum(len(part) for part in shards_of(catalog, work.settings, missing))
+    progress(done)
+    parts = shards_of(catalog, work.settings, missing)
+    shards = (Shard(f"{step.name} shard {part.number}", part, len(part)) for part in parts)
+    problems = []
+    for outcome in map_shards(write_shards, shards, partial(_same, work), engine, lambda n: progress(done + int(n))):
+        problems += [outcome] if outcome.problem else []
+        step.seconds, started = step.seconds + time.perf_counter() - started, time.perf_counter()
+        save_step(staging, step)
+    for temporary in staging.folder.rglob("*.tmp"):  # left half written by workers that were killed
+        temporary.unlink(missing_ok=True)
+    check_whole(problems, n_shards(len(catalog), work.settings))
+
+
+def _take_over(
+    staging: Staging,
+    step: Step,
+    work: ImageWork,
+    catalog: Catalog,
+    reuse: tuple[Pieces, np.ndarray],
+    progress: Progress,
+    engine: Engine | None,
+) -> None:
+    """Embed what is new, in shards of its own, and put the catalog's together of these and what is published."""
+    pieces, known = reuse
+    new_rows, total, settings = np.flatnonzero(known == UNKNOWN), len(catalog), work.settings
+    new, shards = work, []
+    if len(new_rows):
+        root, name = folder_of_new(staging, step.fingerprint, new_rows)
+        new, few = replace(work, root=root.absolute(), name=name), ids_and_images(catalog, new_rows)
+        before = total - len(few)
+        _embed(staging, step, new, few, lambda done: progress(step.name, before + done, total), engine)
+        shards = [(part, new.paths(part.number)) for part in shards_of(few, settings)]
+    else:
+        progress(step.name, total, total)
+    started = time.perf_counter()
+    missing = shards_of(catalog, settings, work.missing(catalog))
+    put_together(staging, work.embedder.name, missing, work.files, *with_new(pieces, known, shards, new_rows))
+    step.seconds += time.perf_counter() - started
 
 
 def _same(work: ImageWork) -> ImageWork:
@@ -207,12 +269,6 @@ def _left_out(staging: Staging, model: str, part: CatalogPart) -> list[str]:
     kept = set(pq.read_table(path, columns=["galaxy_id"], use_threads=False)["galaxy_id"].to_pylist())
     ids = part.ids(np.arange(part.start, part.stop))
     return [str(galaxy_id) for galaxy_id in ids if galaxy_id not in kept]
-
-
-def _remove_leftovers(staging: Staging) -> None:
-    """Remove what workers that were killed left half written."""
-    for temporary in staging.folder.rglob("*.tmp"):
-        temporary.unlink(missing_ok=True)
 
 
 def ids_in_parts(staging: Staging, model: str) -> list[str]:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxy_core.catalogs.tables import FILE_COLUMNS, GROUP_COLUMNS, clean_text, find_column, read_csv
+from galaxy_core.catalogs.csv_tables import read_csv
+from galaxy_core.catalogs.tables import FILE_COLUMNS, GROUP_COLUMNS, clean_text, find_column
 from galaxy_core.errors import CatalogError
 from galaxy_core.saved_images import stem_of
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.counting import count
 from galaxy_core.galaxy_zoo import read_column
 from galaxy_core.vote_tree import (
     COLUMN_OF,
@@ -154,7 +155,7 @@ def number_classes(names: pd.Series, class_names: Sequence[str]) -> tuple[np.nda
     Examples
     --------
     >>> number_classes(pd.Series(["spiral", None, "blob"]), ["edge_on", "spiral"])
-    (array([ 1, -1, -1]), ['1 galaxies are of classes that are not learned (blob) and count for their votes alone'])
+    (array([ 1, -1, -1]), ['1 galaxy is of classes that are not learned (blob) and counts for its votes alone'])
     """
     places = {name: place for place, name in enumerate(class_names)}
     known = names.notna().to_numpy() & (names.astype("str").str.strip() != "").to_numpy()
@@ -164,7 +165,8 @@ def number_classes(names: pd.Series, class_names: Sequence[str]) -> tuple[np.nda
         return found.astype(np.int64), []
     told = ", ".join(sorted(others.unique())[:5])
     return found.astype(np.int64), [
-        f"{len(others):,} galaxies are of classes that are not learned ({told}) and count for their votes alone"
+        f"{count(len(others), 'galaxy is', 'galaxies are')} of classes that are not learned ({told}) and"
+        f" {'counts for its' if len(others) == 1 else 'count for their'} votes alone"
     ]
 
 
@@ -205,7 +207,8 @@ def _fractions(released: np.ndarray, is_cumulative: bool, debiased: bool) -> tup
         conditional = np.where(question_sums(values)[:, QUESTION_OF] > 0, values, np.nan)
         cumulative = to_cumulative(to_conditional(conditional))
     n_broken = int(broken.any(axis=1).sum())
-    notes = [f"{n_broken:,} galaxies have answers that break the question tree; those questions were left out"]
+    told = count(n_broken, "galaxy has", "galaxies have")
+    notes = [f"{told} answers that break the question tree; those questions were left out"]
     return conditional, cumulative, notes if n_broken else []
 
 

@@ -72,6 +72,8 @@ def test_a_root_and_its_address_follow_from_each_other(monkeypatch, tmp_path):
     root = artifacts.root_of(address)
     assert root.parent == tmp_path and artifacts.address_of(root) == address
     assert artifacts.root_of(f"file://{tmp_path}") == tmp_path and artifacts.address_of(tmp_path) is None
+    assert artifacts.root_of("~/atlas") == Path.home() / "atlas"
+    assert artifacts.root_of("~ nobody/a") == Path("~ nobody/a")
     assert artifacts.address_of(tmp_path / "other" / root.name) is None
     assert f"--artifacts '{address}'" in artifacts.mend_command(root, "demo")
     with pytest.raises(StorageError, match="too long"):

@@ -52,10 +52,10 @@ def test_every_harm_is_counted_and_said(folder):
     said = " | ".join(report.sentences())
     for text in (
         "5 galaxies from 7 rows",
-        "1 rows have no image",
-        "1 images have no row",
-        "1 rows repeat a galaxy_id; the first of each was kept",
-        "1 galaxies have answers without a usable number",
+        "1 row has no image",
+        "1 image has no row",
+        "1 row repeats a galaxy_id; the first of each was kept",
+        "1 galaxy has answers without a usable number",
     ):
         assert text in said
     labels, notes = read_labels(catalog)

@@ -126,7 +126,7 @@ def test_labels_csv_messy_input_is_counted(tmp_path):
     sentences = " | ".join(catalog.report.sentences())
     for words in (
         "3 galaxies from 7 rows",
-        "1 lines of labels.csv have too many fields",
+        "1 line of labels.csv has too many fields",
         "2 galaxies have no usable ra",
     ):
         assert words in sentences
@@ -202,14 +202,14 @@ def test_a_comma_at_the_end_of_lines_shifts_no_column(tmp_path):
     put(tmp_path / "labels.csv", "id,class\n1,spiral,\n2,smooth,\n3,a,b,c\n")
     catalog = read_catalog(f"folder:{tmp_path}")
     assert catalog.table[["galaxy_id", "class"]].to_numpy().tolist() == [["1", "spiral"], ["2", "smooth"]]
-    assert catalog.report.notes == ("1 lines of labels.csv have too many fields and were left out",)
+    assert catalog.report.notes == ("1 line of labels.csv has too many fields and was left out",)
 
 
 def test_lines_with_too_many_fields_are_counted_once_in_latin1(tmp_path):
     put(tmp_path / "1.png", png(1))
     put(tmp_path / "labels.csv", "id,note\n1,étoile\n2,a,b\n".encode("latin-1"))
     notes = read_catalog(f"folder:{tmp_path}").report.notes
-    assert notes[1:] == ("1 lines of labels.csv have too many fields and were left out",) and "Latin-1" in notes[0]
+    assert notes[1:] == ("1 line of labels.csv has too many fields and was left out",) and "Latin-1" in notes[0]
 
 
 def test_fields_without_a_name_are_not_cut_off_in_silence(tmp_path, recwarn):

@@ -130,5 +130,12 @@ def test_no_two_images_have_one_id(tmp_path):
     for name in ("x.jpg", "x.png", "x.jpg.png", "x.jpg.png.tif", "y.png"):
         put(tmp_path / name, png(1))
     catalog = read_catalog(f"folder:{tmp_path}")
-    assert catalog.galaxy_ids.tolist() == ["x.jpg", "x.jpg.png", "x.jpg.png.tif", "x.png", "y"]
+    assert catalog.galaxy_ids.tolist() == ["x", "x.jpg.png", "x.jpg.png.tif", "x.png", "y"]
     assert image_ids(["a/x.jpg", "a/x.jpg"]) == ["a/x.jpg", "a/x.jpg"]  # the same file
+
+
+def test_a_picture_beside_another_of_its_name_does_not_take_its_id(tmp_path):
+    put(tmp_path / "b.jpg", png(1))
+    assert read_catalog(f"folder:{tmp_path}").galaxy_ids.tolist() == ["b"]
+    put(tmp_path / "b.png", png(2))
+    assert read_catalog(f"folder:{tmp_path}").galaxy_ids.tolist() == ["b", "b.png"]

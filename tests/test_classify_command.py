@@ -159,8 +159,8 @@ def test_what_a_catalog_leaves_out_and_what_comes_twice_is_told(command, tmp_pat
     (tmp_path / "in" / "labels.csv").write_text("file,class\n0.png,spiral\n1.png,spiral\n1.png,edge_on\n7.png,x\n")
     assert command("folder:in", f"folder:{tmp_path / 'in'}", "in/0.png") == 0
     said = capsys.readouterr()
-    assert said.err.count("rows have no image") == 1, "a catalog that is named twice is read once"
-    assert "1 rows repeat a galaxy_id" in said.err and "1 images have no row" in said.err
+    assert said.err.count("no image and") == 1, "a catalog that is named twice is read once"
+    assert "1 row repeats a galaxy_id" in said.err and "1 image has no row" in said.err
     assert "1 galaxy_id come from more than one input" in said.err and "(0)" in said.err
     assert sorted(read("out.csv").index) == ["0", "0", "1"] and "3 of 3 images" in said.out
 

@@ -102,7 +102,7 @@ def test_script_fetches_gz2_from_zenodo(server, tmp_path, monkeypatch, script, c
         ),
     )
     assert script.main(["gz2_original", "--root", str(tmp_path)]) == 0
-    assert "1 galaxies from 1 rows" in capsys.readouterr().out
+    assert "1 galaxy from 1 row" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy import units
+from astropy.coordinates import AltAz, SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 from astropy.time import TimeDelta
 
 from galaxy_core.catalogs import read_catalog, table_files
 from galaxy_core.catalogs.tables import standard_columns
+from galaxy_core.column_notes import notes_of
 from galaxy_core.errors import CatalogError
 from tests.catalog_files import png, put
 
@@ -77,3 +80,72 @@ def test_right_ascensions_may_be_counted_from_minus_180():
     assert notes[0] == "2 right ascensions below 0 were read as 360 degrees more"
     for ra in ([-50.5, 359.5], [-181.0, 59.5]):  # an angle of another kind, or none
         assert standard_columns(pd.DataFrame({"ra": ra}))[0]["ra_deg"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "ra"),
+    [
+        ("objid,ra,mag,seen\n,deg,mag,\n1,10.5,18.2,a\n2,,17.5,b\n", 10.5),
+        ("objid,ra,mag\n-,[rad],(mag)\n1,0.5,18.2\n2,1.5,17.5\n", 28.6478897565),
+        ("objid;ra;mag\n;h;mag\n1;1,5;18,2\n2;;17,5\n", 22.5),
+        ("objid ra mag\nnone deg mag\n1 10.5 18.2\n2 11.5 17.5\n", 10.5),
+        ("objid;ra;mag\n;rad;mag\n---;---;---\n1;0.5;18.2\n2;1;17.5\n", 28.6478897565),
+    ],
+)
+def test_units_below_the_names_are_no_galaxy(tmp_path, text, ra):
+    (tmp_path / "labels.csv").write_text(text)
+    catalog = read_catalog(with_images(tmp_path))
+    assert catalog.galaxy_ids.tolist() == ["1", "2"] and catalog.report.n_null_rows == 0
+    assert catalog.table["mag"].tolist() == [18.2, 17.5] and notes_of(catalog.table)["mag"] == {"unit": "mag"}
+    assert catalog.table["ra_deg"][0] == pytest.approx(ra)
+
+
+@pytest.mark.parametrize("text", ["objid,band,x\n1,mag,nan\n2,deg,3.5\n", "objid,unit\n1,mag\n2,7\n"])
+def test_a_first_galaxy_is_not_taken_for_units(tmp_path, text):
+    (tmp_path / "labels.csv").write_text(text)
+    assert read_catalog(with_images(tmp_path)).galaxy_ids.tolist() == ["1", "2"]
+
+
+def test_coordinates_that_lead_to_no_place_on_the_sky_are_left_out(tmp_path):
+    seen = SkyCoord([10, 20] * units.deg, [30, 40] * units.deg, frame=AltAz())
+    Table({"objid": [1, 2], "seen": seen}).write(tmp_path / "labels.ecsv", format="ascii.ecsv")
+    catalog = read_catalog(with_images(tmp_path))
+    assert catalog.table.columns.tolist() == ["galaxy_id"] and catalog.report.notes[0].startswith("seen was left out")
+
+
+def test_a_table_in_latex_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "labels.tex").write_text(r"\begin{deluxetable}{cc}")
+    (said,) = read_catalog(with_images(tmp_path)).report.notes
+    assert said.startswith("labels.tex was not read: only") and said.endswith("; TOPCAT or astropy makes one of others")
+
+
+def test_one_galaxy_is_one(tmp_path):
+    put(tmp_path / "1.png", png(1))
+    put(tmp_path / "2.png", png(2))
+    (tmp_path / "labels.csv").write_text("objid,ra,dec\n1,?,?\n3,1,1\n")
+    said = read_catalog(f"folder:{tmp_path}").report.sentences()
+    assert said[:3] == [
+        "1 galaxy from 2 rows",
+        "1 row has no image and was left out",
+        "1 image has no row in the table and was left out",
+    ]
+    assert said[3] == "1 galaxy has no usable ra_deg (degrees, 0 to 360)"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("labels.csv.gz", b"objid,ra\n1,10.5\n2,11.5\n"),  # as browsers save what they unpack on the way
+        ("labels.csv", gzip.compress(b"objid,ra\n1,10.5\n2,11.5\n")),
+        ("labels.csv", b"sep=;\nobjid;ra\n1;10,5\n2;11,5\n"),  # as for Excel
+    ],
+)
+def test_a_table_is_told_by_what_is_in_it(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    assert read_catalog(with_images(tmp_path)).table["ra_deg"].tolist() == [10.5, 11.5]
+
+
+def test_positions_are_known_with_their_unit_behind_the_name():
+    table, _ = standard_columns(pd.DataFrame({"RA (deg)": [10.5], "Dec [J2000]": ["-00:30:00"], "ra_err (deg)": 1.0}))
+    assert table.loc[0, ["ra_deg", "dec_deg", "ra_err (deg)"]].tolist() == [10.5, -0.5, 1.0]
+    assert "ra_deg" not in standard_columns(pd.DataFrame({"RA (rad)": [1.5], "Dec (rad)": [0.5]}))[0]

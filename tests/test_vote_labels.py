@@ -72,7 +72,7 @@ def test_answers_that_break_the_tree_are_left_out_and_told(synthetic):
     table.loc[0, "bar_yes_fraction"] = table.loc[0, "bar_no_fraction"] = 0.9
     labels, notes = read_labels(dataclasses.replace(synthetic, table=table))
     assert np.isnan(labels.conditional[0, SLICES[2]]).all() and np.isfinite(labels.conditional[0, SLICES[0]]).all()
-    assert notes == ["1 galaxies have answers that break the question tree; those questions were left out"]
+    assert notes == ["1 galaxy has answers that break the question tree; those questions were left out"]
 
 
 def test_who_saw_an_artifact_was_not_asked_whether_anything_is_odd(synthetic):
@@ -108,7 +108,7 @@ def test_a_question_with_other_answers_is_another_question():
 def test_unknown_classes_and_gaps():
     names = pd.Series(["spiral", None, "", "merger", float("nan"), "edge_on"], dtype=object)
     numbers, notes = number_classes(names, ("edge_on", "spiral"))
-    assert numbers.tolist() == [1, -1, -1, -1, -1, 0] and "1 galaxies" in notes[0] and "merger" in notes[0]
+    assert numbers.tolist() == [1, -1, -1, -1, -1, 0] and "1 galaxy is" in notes[0] and "merger" in notes[0]
 
 
 def test_classes_beside_votes_can_be_left(synthetic):

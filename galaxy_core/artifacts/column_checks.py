@@ -27,6 +27,7 @@ def check_columns(relative: str, schema: pa.Schema) -> str:
     wanted = {
         "thumbnails": {"image": pa.types.is_binary},
         "embedding": {"embedding": _is_vector(pa.float32())},
+        "states": {"state": lambda kind: kind == pa.binary(16)},
         "spaces": {"coordinates": _is_vector(pa.float32())},
         "neighbors": {"neighbor_row": _is_vector(pa.int32()), "similarity": _is_vector(pa.float32())},
     }.get(kind)

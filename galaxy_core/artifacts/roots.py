@@ -23,6 +23,8 @@ LONGEST_NAME = 255  # bytes of a folder's name on common file systems
 def root_of(text: str | Path) -> Path:
     """The local folder of what ``--artifacts`` names, a folder or an address; nothing is made or looked for.
 
+    ``~`` is the home folder.
+
     Raises
     ------
     StorageError
@@ -34,7 +36,7 @@ def root_of(text: str | Path) -> Path:
     ('data/atlas', 's3%3A%2F%2Fsky%2Fatlas')
     """
     if not is_address(text):
-        return Path(text)
+        return Path(os.path.expanduser(text))  # which bash does not in --artifacts=~/atlas
     address = check_address(str(text))
     if isinstance(address, Path):
         return address

@@ -6,6 +6,8 @@
                  /catalog.parquet                    galaxy_id, split, ra_deg?, dec_deg?, class?, answers, metadata
                  /thumbnails/part-00000.parquet      galaxy_id, image (webp bytes), row groups of 64
                  /embedding/<model>/part-00000.parquet   galaxy_id, embedding fixed_size_list<float32>[d]
+                 /states/<model>.parquet?            galaxy_id, state (16 bytes) of the image that was embedded: what
+                                                     is still the same need not be embedded again
                  /spaces/<space>.parquet             galaxy_id, coordinates: spaces that were clustered
                  /projections.parquet                galaxy_id, <name>_x, <name>_y, <name>_trust?
                  /clusters.parquet                   galaxy_id, <name>_label, <name>_membership, <name>_silhouette
@@ -210,9 +212,20 @@ def embedding_file(model: str, part: int) -> str:
     return f"embedding/{check_name(model, 'model')}/{part_name(part)}"
 
 
+def states_file(model: str) -> str:
+    """Relative path of what tells whether images are still those that were embedded."""
+    return f"states/{check_name(model, 'model')}.parquet"
+
+
 def thumbnails_file(part: int) -> str:
     """Relative path of one shard of thumbnails."""
     return f"thumbnails/{part_name(part)}"
+
+
+def image_patterns(model: str, thumbnails: bool) -> tuple[str, ...]:
+    """Globs of all that a step makes of images by a model."""
+    embedding = embedding_file(model, 0).replace(part_name(0), "part-*.parquet")
+    return (embedding, states_file(model), *(["thumbnails/part-*.parquet"] if thumbnails else []))
 
 
 def neighbors_file(model: str) -> str:

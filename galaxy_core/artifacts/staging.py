@@ -185,7 +185,7 @@ def adopt_step(staging: Staging, name: str) -> Step:
     manifest = staging.manifest
     known = manifest.config["steps"][name]
     model = manifest.model if name == "images" else name.removeprefix("embedding_")
-    patterns = (f"embedding/{model}/part-*.parquet", *(["thumbnails/part-*.parquet"] if name == "images" else []))
+    patterns = schemas.image_patterns(model, name == "images")
     step = begin_step(staging, name, known["fingerprint"], patterns)
     if not step.done:
         raise ArtifactError(

@@ -73,6 +73,14 @@ def write_space(root: str | Path, name: str, space: str, galaxy_ids: Sequence[st
     return _write(root, name, schemas.space_file(space), pa.table(columns))
 
 
+def write_states(root: str | Path, name: str, model: str, galaxy_ids: Sequence[str], states: np.ndarray) -> Path:
+    """Write what tells whether an image is still the one that was embedded; ``states`` is uint64 (n, 2)."""
+    data = pa.py_buffer(np.ascontiguousarray(states, np.uint64))
+    column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(states), [None, data])
+    table = pa.table({"galaxy_id": _text(galaxy_ids), "state": column})
+    return _write(root, name, schemas.states_file(model), table)
+
+
 def write_manifest(root: str | Path, name: str, manifest: schemas.Manifest) -> schemas.Manifest:
     """Write the manifest, last: rows, bytes and sha256 of every table in the folder are measured and recorded here."""
     folder = Path(root) / schemas.check_name(name)

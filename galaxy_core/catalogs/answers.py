@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.csv_tables import csv_form
 from galaxy_core.catalogs.image_folder import LABELS
-from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_text, csv_form, find_column, strip_names
+from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, clean_text, find_column, strip_names
 from galaxy_core.errors import CatalogError
 
 ANSWER_COLUMNS = ("survey", "question", "answer")

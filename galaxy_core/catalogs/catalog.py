@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from galaxy_core.counting import count
 from galaxy_core.errors import CatalogError
 
 
@@ -26,13 +27,16 @@ class ReadReport:
     def sentences(self) -> list[str]:
         """The report as sentences a person reads; counts of zero are left out."""
         counts = (
-            (self.n_rows_without_image, "rows have no image and were left out"),
-            (self.n_images_without_row, "images have no row in the table and were left out"),
-            (self.n_duplicate_rows, "rows repeat a galaxy_id; the first of each was kept"),
-            (self.n_null_rows, "rows have no galaxy_id or nothing but nulls and were left out"),
+            (self.n_rows_without_image, "row has", "rows have", "no image and {} left out"),
+            (self.n_images_without_row, "image has", "images have", "no row in the table and {} left out"),
+            (self.n_duplicate_rows, "row repeats", "rows repeat", "a galaxy_id; the first of each was kept"),
+            (self.n_null_rows, "row has", "rows have", "no galaxy_id or nothing but nulls and {} left out"),
         )
-        first = f"{self.n_galaxies:,} galaxies from {self.n_rows:,} rows"
-        return [first, *(f"{count:,} {what}" for count, what in counts if count), *self.notes]
+        first = f"{count(self.n_galaxies)} from {count(self.n_rows, 'row', 'rows')}"
+        more = (
+            f"{count(n, one, many)} {rest.format('was' if n == 1 else 'were')}" for n, one, many, rest in counts if n
+        )
+        return [first, *more, *self.notes]
 
 
 @dataclass(frozen=True)

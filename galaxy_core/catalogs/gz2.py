@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.csv_tables import read_csv
 from galaxy_core.catalogs.image_files import GALAXY_ZOO_FIELD, FileImages, find_images, list_images
-from galaxy_core.catalogs.tables import clean_answers, clean_text, folder_of, read_csv, select_rows
+from galaxy_core.catalogs.tables import clean_answers, clean_text, folder_of, select_rows
 from galaxy_core.errors import CatalogError
 from galaxy_core.places import Place
 

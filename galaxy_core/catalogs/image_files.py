@@ -151,18 +151,24 @@ def _is_folder(entry: os.DirEntry) -> bool:
 def image_ids(names: Sequence[str]) -> list[str]:
     """Ids of images known by file alone: the name without suffix, longer only where that would not be unique.
 
+    Of files that differ by their suffix, the first keeps the id that it would have alone.
+
     Examples
     --------
     >>> image_ids(["a/x.jpg", "a/y.jpg", "b/x.jpg", "b/x.png"])
-    ['a/x', 'y', 'b/x.jpg', 'b/x.png']
+    ['a/x', 'y', 'b/x', 'b/x.png']
     >>> image_ids(["x.jpg", "x.png", "x.jpg.png"])
-    ['x.jpg', 'x.png', 'x.jpg.png']
+    ['x', 'x.png', 'x.jpg.png']
     """
     names = [readable(name) for name in names]
     longer = [without_suffix(name) for name in names]
-    stems = [name.rpartition("/")[2] for name in longer]
-    n_stem = Counter(stems)
-    wanted = [stem if n_stem[stem] == 1 else path for stem, path in zip(stems, longer, strict=True)]
+    first = dict(zip(reversed(longer), reversed(names), strict=True))
+    n_stem = Counter(path.rpartition("/")[2] for path in first)
+    whole, wanted = set(names), []
+    for name, path in zip(names, longer, strict=True):
+        stem = path.rpartition("/")[2]
+        own = stem if n_stem[stem] == 1 else path
+        wanted.append(own if first[path] == name and own not in whole else name)
     ids: list[str] = []
     while wanted != ids:  # a whole name may be what another one is without its suffix
         ids, n_ids = wanted, Counter(wanted)

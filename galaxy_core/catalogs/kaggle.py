@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.csv_tables import read_csv
 from galaxy_core.catalogs.image_files import GALAXY_ZOO_FIELD, FileImages, find_images, list_images
 from galaxy_core.catalogs.tables import (
     ID_COLUMNS,
@@ -17,7 +18,6 @@ from galaxy_core.catalogs.tables import (
     clean_text,
     find_column,
     folder_of,
-    read_csv,
     select_rows,
 )
 from galaxy_core.errors import CatalogError

@@ -41,6 +41,13 @@ def states_of(load_image: LoadImage, rows: np.ndarray) -> list[str] | None:
     return load_image.states(rows) if hasattr(load_image, "states") else None
 
 
+def ids_and_images(catalog: Catalog, rows: np.ndarray) -> Catalog:
+    """A catalog of some rows, at least one, with their ids and images alone."""
+    table = catalog.table[["galaxy_id"]].iloc[rows].reset_index(drop=True)
+    images, report = take_images(catalog.load_image, rows), ReadReport(len(rows), len(rows))
+    return replace(catalog, table=table, load_image=images, report=report, answer_columns=())
+
+
 @dataclass(frozen=True)
 class CatalogPart:
     """Rows ``start`` to ``stop`` of a catalog.
@@ -64,9 +71,5 @@ class CatalogPart:
     def __reduce__(self):
         if self.start == 0 and self.stop == len(self.catalog):
             return CatalogPart, (self.number, self.catalog, self.start, self.stop)
-        rows = np.arange(self.start, self.stop)
-        table = self.catalog.table[["galaxy_id"]].iloc[rows].reset_index(drop=True)
-        images = take_images(self.catalog.load_image, rows)
-        report = ReadReport(len(rows), len(rows))
-        few = replace(self.catalog, table=table, load_image=images, report=report, answer_columns=())
-        return CatalogPart, (self.number, few, 0, len(rows))
+        few = ids_and_images(self.catalog, np.arange(self.start, self.stop))
+        return CatalogPart, (self.number, few, 0, len(few))

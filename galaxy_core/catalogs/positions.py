@@ -64,16 +64,22 @@ def degrees_of(values: pd.Series, in_hours: bool) -> pd.Series:
 def below_zero(ra: pd.Series) -> pd.Series:
     """Which right ascensions, in degrees, are those of a table that counts from -180 to 180.
 
-    None is where others lie beyond 180, and numbers that stand for missing values are not.
+    None is where others lie beyond 180, and numbers that stand for missing values are not. -1 stands for one unless
+    others are below 0 too and all are of whole or tenths of degrees.
 
     Examples
     --------
     >>> below_zero(pd.Series([59.5, -50.25, -99.0, -1.0])).tolist()
     [False, True, False, False]
+    >>> below_zero(pd.Series([59.5, -50.3, -1.0])).tolist(), below_zero(pd.Series([59.5, -1.0])).tolist()
+    ([False, True, True], [False, False])
     >>> below_zero(pd.Series([359.5, -50.25])).tolist()
     [False, False]
     """
-    known = ra.mask(ra.isin((-1, *SENTINELS)))
+    known, ones = ra.mask(ra.isin(SENTINELS)), ra.eq(-1)
+    tenths = known * 10
+    if (tenths - tenths.round()).abs().max() > 1e-6 or not (known.lt(0) & ~ones).any():
+        known = known.mask(ones)
     return known.lt(0) & known.dropna().between(-180, 180).all()
 
 

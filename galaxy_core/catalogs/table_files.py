@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxy_core.catalogs.csv_tables import read_csv
 from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, degrees_in
-from galaxy_core.catalogs.tables import find_column, read_csv, strip_names
+from galaxy_core.catalogs.tables import find_column, strip_names
 from galaxy_core.column_notes import DESCRIPTION, UNIT, Notes, noted, notes_of
 from galaxy_core.errors import CatalogError, GalaxyError
 from galaxy_core.image_limits import shown_name
@@ -19,7 +20,7 @@ from galaxy_core.places import Place
 
 CSV = (".csv", ".csv.gz")
 ENDINGS = (*CSV, ".ecsv", ".fits", ".vot", ".parquet", ".tbl")
-OTHER_ENDINGS = (".votable", ".xml", ".tsv", ".tex", ".dat")  # of tables that nobody reads here
+OTHER_ENDINGS = (".votable", ".xml", ".tsv", ".tex", ".dat", ".mrt")  # of tables that nobody reads here
 ECSV_HEAD = b"# %ECSV"
 MOST_NAMED = 5
 
@@ -36,7 +37,9 @@ def unread_tables(folder: Path | Place, stem: str) -> list[str]:
     endings = (*(ending for ending in ENDINGS if ending != ".fits"), *OTHER_ENDINGS)
     found = sorted(name for name in names if name.lower().endswith(endings) and not name.startswith("."))
     forms = f"{', '.join(ENDINGS[1:-1])} or {ENDINGS[-1]}"
-    return [f"{_named(found)} not read: only a table called {stem}{ENDINGS[0]}, {forms} is"] if found else []
+    told = f"{_named(found)} not read: only a table called {stem}{ENDINGS[0]}, {forms} is"
+    other = any(name.lower().endswith(OTHER_ENDINGS) for name in found)
+    return [told + "; TOPCAT or astropy makes one of others" * other] if found else []
 
 
 def _named(names: Sequence[str]) -> str:
@@ -52,7 +55,10 @@ def read_table(path: Path | Place) -> tuple[pd.DataFrame, list[str]]:
     CatalogError
     """
     if path.name.endswith(CSV) and not _is_ecsv(path):
-        return read_csv(path)
+        table, notes = read_csv(path)
+        if notes_of(table):
+            _to_degrees(table)
+        return table, notes
     # imported here, since a table in CSV takes neither pyarrow nor astropy
     import pyarrow as pa
 
@@ -171,7 +177,10 @@ def _unfold(table) -> None:
 
     known = find_column(table.colnames, RA_COLUMNS)
     for name in [name for name in table.colnames if isinstance(table[name], SkyCoord) and table[name].ndim == 1]:
-        place, before = table[name].icrs, "" if known is None else f"{name}_"
+        try:
+            place, before = table[name].icrs, "" if known is None else f"{name}_"
+        except Exception:  # of this call alone: as of altitudes without a place and a time, each frame its own
+            continue
         table[f"{before}ra_deg"], table[f"{before}dec_deg"] = place.ra.deg, place.dec.deg
         table.remove_column(name)
         known = name

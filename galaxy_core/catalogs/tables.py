@@ -5,14 +5,9 @@ Object ids have 18 digits, more than a float64 holds, so an id column is read as
 
 from __future__ import annotations
 
-import codecs
-import gzip
-import io
 import os
 import re
-import warnings
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +16,7 @@ from galaxy_core.catalogs.catalog import ReadReport
 from galaxy_core.catalogs.missing import without_sentinels
 from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, below_zero, degrees_of
 from galaxy_core.column_notes import notes_of, own_id, set_notes
+from galaxy_core.counting import count
 from galaxy_core.errors import CatalogError
 from galaxy_core.places import Place, place_of
 
@@ -31,12 +27,8 @@ CLASS_COLUMNS = ("class", "class5", "label")
 GROUP_COLUMNS = ("split_group", "source_frame")
 TEXT_COLUMNS = (*ID_COLUMNS, *FILE_COLUMNS, *CLASS_COLUMNS, *GROUP_COLUMNS)
 ITS_OWN_COLUMNS = ("galaxy_id", "ra_deg", "dec_deg", "class", "split_group")
+IN_DEGREES = r"(?i)\s*[\[(]\s*(deg(rees?)?\.?|°|j2000|icrs|[hd]:?m:?s)\s*[\])]\s*$"  # behind the name of a position
 MOST_CLASSES = 100  # that are believed of any number of galaxies
-HEAD_BYTES = 65536  # of a table, to see how it is written
-SPACES = r"\s+"
-RULE = r"[-,;|+:\s]+"
-FRACTION = re.compile(r'(?:^|;)[\s"]*[-+]?\d+([.,])\d+[\s"]*(?=;|$)')
-WHOLE = r"\s*[-+]?\d+\s*"
 
 
 def folder_of(root: Path | str, layout: str) -> Path | Place:
@@ -56,130 +48,9 @@ def find_column(columns: Iterable[str], names: Sequence[str]) -> str | None:
     return next((spelled[name] for name in names if name in spelled), None)
 
 
-def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> tuple[pd.DataFrame, list[str]]:
-    """Read a CSV file, plain or gzipped, with ids, file names and classes as text; `csv_form` says what passes as one.
-
-    A column of whole numbers that floats would round, because it has gaps, is text as well.
-
-    Parameters
-    ----------
-    path : Path or Place
-    keep : callable, optional
-        ``keep(column)`` says which columns to read; all if absent.
-
-    Returns
-    -------
-    table : pandas.DataFrame
-    notes : list of str
-        Sentences on what could not be read.
-    """
-    notes: list[str] = []
-    try:
-        data = None if isinstance(path, Path) else path.read_bytes()
-        form = csv_form(path, data)
-
-        def load(**options) -> pd.DataFrame:
-            return pd.read_csv(path if data is None else io.BytesIO(data), **(form | options))
-
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", pd.errors.ParserWarning)
-            header = load(nrows=0, encoding_errors="replace").columns
-            text = {column: str for column in header if _is_text(column)}
-            options = {"dtype": text, "low_memory": False, "usecols": keep, "on_bad_lines": "warn"}
-            try:
-                table = load(**options)
-            except UnicodeDecodeError:
-                caught.clear()  # the lines that were left out will be told of once more
-                options["encoding"] = "latin-1"
-                table = load(**options)
-                notes.append(f"{path.name} is not UTF-8 and was read as Latin-1")
-            said = [str(warning.message) for warning in caught]
-            if rounded := _rounded(table):
-                again = load(**options | {"dtype": text | dict.fromkeys(rounded, str)})[rounded]
-                whole = [name for name in rounded if again[name].dropna().astype(str).str.fullmatch(WHOLE).all()]
-                table[whole] = again[whole]
-    except (OSError, EOFError, ValueError, zlib.error, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise CatalogError(f"Cannot read {path} as a table ({reason}); check that the file is complete.") from error
-    if any("loss of data" in message for message in said):  # fields without a name were cut off, and were not empty
-        raise CatalogError(
-            f"The lines of {path} have more fields than its first line has names; name every column, and put text with "
-            "commas in quotes."
-        )
-    if form["sep"] == "|":  # there may be one before the first and behind the last column
-        table = table[[name for name in table if not name.startswith("Unnamed: ")]]
-        table = table.apply(lambda column: column.str.strip() if column.dtype == "str" else column)
-    skipped = sum(message.count("Skipping line") for message in said)
-    if skipped:
-        notes.append(f"{skipped:,} lines of {path.name} have too many fields and were left out")
-    return strip_names(table), notes
-
-
-def csv_form(path: Path | Place, data: bytes | None = None) -> dict:
-    """How a table is written, by its first lines, as `pandas.read_csv` takes it.
-
-    Lines that begin with ``#`` may come before the names, as in exports of the app; where no line of names follows, the
-    last of them is it, as astropy and TOPCAT write. Names apart by semicolons (with decimal commas, as spreadsheets
-    write in half of Europe), tabs, bars (as psql and Markdown have them) or spaces are as good as by commas, and UTF-16
-    is as good as UTF-8. Units with a rule below them, as VizieR has between names and rows, are left out.
-
-    Parameters
-    ----------
-    data : bytes, optional
-        What is in the file, where that has been read already.
-    """
-    packed = "gzip" if path.name.endswith(".gz") else None
-    with open(path, "rb") if data is None else io.BytesIO(data) as file:
-        head = (gzip.GzipFile(fileobj=file) if packed else file).read(HEAD_BYTES)
-    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    lines = re.split(r"\r\n?|\n", head.decode("utf-16" if wide else "utf-8-sig", "replace"))
-    first = next((k for k, line in enumerate(lines) if line.strip() and not line.startswith(("#", "+-"))), 0)
-    separator, names = _names_in(lines[first])
-    more: dict = {}
-    if first and not _names_a_galaxy(names):
-        hidden, commented = _names_in(re.sub(r"^#+\s*(?=[^,;])", "", lines[first - 1]))
-        if _names_a_galaxy(commented):
-            separator, names, more = hidden, commented, {"names": commented, "header": None}
-    start = first if more else first + 1
-    rows = lines[start:]
-    # text of one column may have spaces in it
-    if separator == SPACES and not (_names_a_galaxy(names) and rows and len(rows[0].split()) >= len(names) > 1):
-        separator = ","
-    ruled = next((k for k, row in enumerate(rows[:2], 1) if "--" in row and not re.sub(RULE, "", row)), 0)
-    skipped = [*range(first), *range(start, start + ruled)]  # units, and a rule below them, as of VizieR
-    decimal = "," if separator == ";" and {mark for row in rows for mark in FRACTION.findall(row)} == {","} else "."
-    # a comma at the end of each line is no reason to take the first column for names of rows
-    common = {"index_col": False, "skipinitialspace": True, "compression": packed}
-    encoding = "utf-16" if wide else "utf-8"
-    return {"sep": separator, "decimal": decimal, "encoding": encoding, "skiprows": skipped, **common, **more}
-
-
-def _names_in(line: str) -> tuple[str, list[str]]:
-    """What names in a line are apart by, and the names."""
-    most = max(",;\t|", key=line.count)
-    separator = most if most in line else SPACES
-    names = line.split() if separator == SPACES else line.strip().split(separator)
-    return separator, [name.strip().strip('"') for name in names]
-
-
-def _names_a_galaxy(names: Sequence[str]) -> bool:
-    return find_column(names, (*ID_COLUMNS, *FILE_COLUMNS)) is not None
-
-
-def _rounded(table: pd.DataFrame) -> list[str]:
-    """Columns of floats among which are some that stand for several whole numbers."""
-    most = table.select_dtypes("float64").abs().max()
-    return most.index[most >= 2**53].tolist()
-
-
 def strip_names(table: pd.DataFrame) -> pd.DataFrame:
     """The table without spaces around the names of its columns, but where another column is called like that."""
     return table.rename(columns={name: name.strip() for name in table if name.strip() not in table})
-
-
-def _is_text(column: str) -> bool:
-    name = column.strip().lower()
-    return name in TEXT_COLUMNS or name.endswith("objid")
 
 
 def clean_text(values: pd.Series) -> pd.Series:
@@ -242,7 +113,8 @@ def _rounded_ids(ids: pd.Series) -> list[str]:
     rounded = ids[ids.notna() & ids.astype("str").str.fullmatch(r"\d(?:\.\d+)?[eE]\+\d+")]
     if rounded.empty:
         return []
-    return [f"{len(rounded):,} ids such as {rounded.iloc[0]} have lost digits; write them as whole numbers or as text"]
+    told = count(len(rounded), f"id, {rounded.iloc[0]}, has", f"ids such as {rounded.iloc[0]} have")
+    return [f"{told} lost digits; write ids as whole numbers or as text"]
 
 
 def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -257,6 +129,9 @@ def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         ("split_group", GROUP_COLUMNS),
     ):
         column = find_column(table.columns, spellings)
+        if column is None and name in ("ra_deg", "dec_deg"):  # as in "RA (deg)", "Dec [J2000]"
+            plain = {re.sub(IN_DEGREES, "", str(spelled)): spelled for spelled in table.columns}
+            column = plain.get(find_column(plain, spellings))
         if column is not None and name == "class" and (n_different := table[column].nunique()) > _most_classes(table):
             notes.append(f"{column} has {n_different:,} different values, so it was not taken for the class")
             table = table.rename(columns={column: "catalog_class"} if column == name else {})
@@ -267,10 +142,13 @@ def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             degrees = degrees_of(table[name], in_hours=name == "ra_deg")
             if name == "ra_deg" and (below := below_zero(degrees)).any():
                 degrees = degrees.mask(below, degrees + 360)
-                notes.append(f"{below.sum():,} right ascensions below 0 were read as 360 degrees more")
+                said = count(int(below.sum()), "right ascension below 0 was", "right ascensions below 0 were")
+                notes.append(f"{said} read as 360 degrees more")
             table[name] = degrees.where(degrees.between(low, high))
             if n_bad := int(table[name].isna().sum()):
-                notes.append(f"{n_bad:,} galaxies have no usable {name} (degrees, {low:g} to {high:g})")
+                notes.append(
+                    f"{count(n_bad, 'galaxy has', 'galaxies have')} no usable {name} (degrees, {low:g} to {high:g})"
+                )
     for name in ("class", "split_group"):
         if name in table:
             table[name] = clean_text(table[name])
@@ -289,7 +167,8 @@ def clean_answers(table: pd.DataFrame, columns: Sequence[str], kind: str) -> tup
     votes = votes.where((votes >= 0) & (votes <= (1.0 if kind == "fraction" else 1e9)))
     table = table.assign(**{column: votes[column] for column in votes})
     n_gaps = int(votes.isna().any(axis=1).sum())
-    return table, [f"{n_gaps:,} galaxies have answers without a usable number"] if n_gaps else []
+    told = f"{count(n_gaps, 'galaxy has', 'galaxies have')} answers without a usable number"
+    return table, [told] if n_gaps else []
 
 
 def constant_scale(table: pd.DataFrame) -> float | None:
