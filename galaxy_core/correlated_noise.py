@@ -85,7 +85,9 @@ def noise_left(denoised: np.ndarray, std: np.ndarray, sky: np.ndarray) -> float:
     return float(np.sqrt(max(found**2 - np.median(std[sky]) ** 2, 0.0)))
 
 
-def noise_left_in_picture(picture: np.ndarray, denoised: np.ndarray) -> np.ndarray:
+def noise_left_in_picture(
+    picture: np.ndarray, denoised: np.ndarray, spacing_px: int = PICTURE_SPACINGS_PX[-1]
+) -> np.ndarray:
     """Noise that neighbours shared and that was left in a tile of a picture, as one standard deviation of each pixel.
 
     A model trained on white noise takes it for structure, and hardly sees it where pixel differs little from pixel. If
@@ -97,6 +99,8 @@ def noise_left_in_picture(picture: np.ndarray, denoised: np.ndarray) -> np.ndarr
     ----------
     picture, denoised : ndarray of float32, shape (bands, height, width)
         In [0, 1].
+    spacing_px : int
+        Over which it is seen, where that is not five pixels.
 
     Returns
     -------
@@ -104,13 +108,13 @@ def noise_left_in_picture(picture: np.ndarray, denoised: np.ndarray) -> np.ndarr
         0 where noise is white.
     """
     left = np.zeros_like(picture)
-    one, two, wide = PICTURE_SPACINGS_PX
+    one, two, _ = PICTURE_SPACINGS_PX
     for band, made, out in zip(picture, denoised, left, strict=True):
         growth = estimate_noise(band, two) / max(estimate_noise(band, one), 1e-6)
         shared = smooth_step(growth, *PICTURE_FADE_IN)
         if shared > 0:
             black = box_mean((band == band.min()).astype(np.float32), BLACK_PX)
-            out[:] = shared * estimate_noise(made, wide, band) * (1 - CUT_OFF * black)
+            out[:] = shared * estimate_noise(made, spacing_px, band) * (1 - CUT_OFF * black)
     return left
 
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from galaxy_core.correlated_noise import noise_left_in_picture
 from galaxy_core.denoiser_calls import run_grey, run_model, says_how_sure, tile_workers, weights_sha256
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
 from galaxy_core.images import AstroImage
 from galaxy_core.linear_denoising import correct_in_sigmas, dead_pixels
 from galaxy_core.noise import check_noise, mean_noise, told_noise
+from galaxy_core.picture_denoising import correct_picture, picture_noise
 from galaxy_core.picture_images import BLUE_FIRST
 from galaxy_core.saved_images import encode_result as encode_result
 from galaxy_core.tiles import TILE_PX, Progress, blend_tiles
@@ -258,20 +258,19 @@ def _fill_display(
     """
     if bands.min() == bands.max():
         return 0.0  # nothing but one value: nothing to remove
-    sigma = _model_noise(bands, model) if noise_sigma is None else float(noise_sigma)
-    if sigma <= 0:
+    noise = picture_noise(bands, model, noise_sigma)
+    if noise.sigma <= 0:
         return 0.0
     sure = target[1] is not None
     turned = max(bands.shape[1:]) <= TILE_PX  # a stamp takes no time; frames would take eight times theirs
 
-    def work(tiles: list[np.ndarray]) -> list[np.ndarray]:
-        return [made_of(tile) for tile in tiles]
+    def run(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        correction, _, std = run_model(model, tile, noise.sigma, sure, turned)
+        return correction, std
 
-    def made_of(tile: np.ndarray) -> np.ndarray:
-        correction, _, std = run_model(model, tile, sigma, sure, turned)
-        if std is None:
-            return correction
-        return np.concatenate([correction, np.hypot(std, noise_left_in_picture(tile, tile + correction))])
+    def work(tiles: list[np.ndarray]) -> list[np.ndarray]:
+        made = [correct_picture(tile, noise, run) for tile in tiles]
+        return [correction if std is None else np.concatenate([correction, std]) for correction, std in made]
 
     def write(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
         target[0][:, top:bottom] = original + blended[: len(bands)]
@@ -279,13 +278,4 @@ def _fill_display(
             target[1][:, top:bottom] = blended[len(bands) :]
 
     blend_tiles(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], work, write, report, *tile_workers())
-    return sigma
-
-
-def _model_noise(bands: np.ndarray, model: nn.Module) -> float:
-    """Noise the model sees in a display image: the median over up to nine windows spread evenly over it."""
-    size = TILE_PX // 2
-    height, width = bands.shape[1:]
-    tops, lefts = (sorted({int(f * max(side - size, 0)) for f in (0, 0.5, 1)}) for side in (height, width))
-    windows = [bands[:, top : top + size, left : left + size] for top in tops for left in lefts]
-    return float(np.median([run_model(model, window, None)[1] for window in windows]))
+    return noise.sigma

@@ -13,7 +13,7 @@ import numpy as np
 from astropy.io import fits
 
 from galaxy_core.errors import ImageError
-from galaxy_core.fits_layout import Extension, extensions
+from galaxy_core.fits_layout import Extension, extensions, first_image
 from galaxy_core.fits_tiles import compressed_header, tile_strips
 from galaxy_core.frame_headers import SHARED_CARDS
 from galaxy_core.image_limits import check_size, inflate, reason, shown_name
@@ -29,7 +29,7 @@ _STORAGE_CARDS = ("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM", "ZDATASUM",
 def decode_fits(
     data: bytes, name: str, hdu: int | str | None = None
 ) -> tuple[np.ndarray, fits.Header, int, tuple[str, ...]]:
-    """Image of a FITS file: of the extension that is asked for, or else of the first that has one.
+    """Image of a FITS file: of the extension that is asked for, or else of the first that has one of the sky.
 
     Parameters
     ----------
@@ -74,7 +74,9 @@ def decode_fits(
     notes = [f"Damaged cards of the header that were left out: {n_dropped}."] if n_dropped else []
     if hdu is None and chosen.index > 0:
         label = f" ({shown_name(chosen.name, 40)})" if chosen.name else ""
-        notes.insert(0, f"Extension {chosen.index}{label} is shown, the first that holds an image.")
+        first = next(extension for extension in extensions(data, name) if extension.image_shape)
+        passed = "" if first.index == chosen.index else " and no weights, errors or flags"
+        notes.insert(0, f"Extension {chosen.index}{label} is shown, the first that holds an image{passed}.")
     return pixels, header, abs(chosen.cards.get("ZBITPIX", chosen.cards["BITPIX"])), tuple(notes)
 
 
@@ -84,7 +86,7 @@ def list_images(data: bytes, name: str) -> list[tuple[int, str, tuple[int, int, 
     Returns
     -------
     list of (int, str, (int, int, int))
-        Number, EXTNAME (or empty), and (bands, height, width).
+        Number, EXTNAME (or empty), and (bands, height, width); the one first that is read where none is asked for.
 
     Raises
     ------
@@ -95,11 +97,13 @@ def list_images(data: bytes, name: str) -> list[tuple[int, str, tuple[int, int, 
     try:
         for extension in extensions(_unpacked(data, name), name):
             if extension.image_shape:
-                found.append((extension.index, extension.name, extension.image_shape))
+                found.append(extension)
     except ImageError:
         if not found:
             raise
-    return found
+    read = next((extension for extension in found if not extension.is_beside_an_image), None)
+    found.sort(key=lambda extension: extension is not read)
+    return [(extension.index, extension.name, extension.image_shape) for extension in found]
 
 
 def encode_fits(pixels: np.ndarray, header: fits.Header | None, history: list[str]) -> bytes:
@@ -157,6 +161,8 @@ def _choose(data: bytes, name: str, hdu: int | str | None) -> Extension:
 def find_extension(data: bytes, name: str, hdu: int | str | None = None) -> Extension:
     """The extension asked for, by number or EXTNAME, or else the first with an image; `ImageError` without one.
 
+    Weights, errors and flags, where a file has them first, are passed over for the image that they belong to.
+
     Parameters
     ----------
     data : bytes
@@ -164,10 +170,11 @@ def find_extension(data: bytes, name: str, hdu: int | str | None = None) -> Exte
     """
     asked = str(hdu).strip()
     number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else None
+    if hdu is None and (extension := first_image(data, name)):
+        return extension
     seen = []
     for extension in extensions(data, name):
-        named = hdu is not None and extension.name.upper() == asked.upper()
-        if named or (extension.index == number if hdu is not None else extension.image_shape):
+        if hdu is not None and (extension.name.upper() == asked.upper() or extension.index == number):
             break
         seen.append(f"{extension.index}{' ' + extension.name if extension.name else ''}: {extension.kind}")
     else:

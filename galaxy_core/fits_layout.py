@@ -24,7 +24,14 @@ _BITPIX = (8, 16, 32, 64, -32, -64)
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d{1,4})?", re.IGNORECASE)
 _WANTED = re.compile(
     rb"SIMPLE|XTENSION|Z?BITPIX|Z?NAXIS\d*|PCOUNT|GCOUNT|GROUPS|EXTNAME|EXTVER|ZIMAGE|ZTILE\d+|ZCMPTYPE|ZQUANTIZ|ZDITHER0"
-    rb"|ZNAME\d+|ZVAL\d+|THEAP|TFIELDS|TTYPE\d+|TFORM\d+|BSCALE|BZERO|BLANK"
+    rb"|ZNAME\d+|ZVAL\d+|THEAP|TFIELDS|TTYPE\d+|TFORM\d+|BSCALE|BZERO|BLANK|EXTTYPE|HDUCLAS2"
+)
+# What maps beside an image are called, by HST, JWST, DECam, DES, LSST, MUSE, SDSS, Euclid and astropy
+_BESIDE_AN_IMAGE = re.compile(
+    r"(WHT|WGT|WT|WEIGHTS?|ERR|ERRORS?|RMS|SIGMA|STD|STDDEV|UNC|UNCERT|UNCERTAINTY|VAR|VARIANCE|VAR_[A-Z]+|I?NVVAR|IVAR"
+    r"|STAT|DQ|QUALITY|MASK|MSK|BPM|FLAGS?|FLG|CTX|CONTEXT|CON|EXP|EXPTIME|EXPOSURE|EXPMAP|AREA|SAMP|TIME|SEG|SEGM|SEGMAP)"
+    r"[-_ ,]*\d*",
+    re.IGNORECASE,
 )
 
 
@@ -55,6 +62,12 @@ class Extension:
     def is_compressed(self) -> bool:
         """Whether it is a table of compressed tiles that stands for an image."""
         return self.cards.get("XTENSION") == "BINTABLE" and self.cards.get("ZIMAGE") is True
+
+    @property
+    def is_beside_an_image(self) -> bool:
+        """Whether its name or type says that it holds weights, errors, exposures or flags of another's pixels."""
+        said = (self.name, self.cards.get("EXTTYPE", ""), self.cards.get("HDUCLAS2", ""))
+        return any(_BESIDE_AN_IMAGE.fullmatch(str(word).strip()) for word in said)
 
     @property
     def kind(self) -> str:
@@ -105,6 +118,20 @@ def extensions(data: bytes, name: str) -> Iterator[Extension]:
         label = str(cards.get("EXTNAME", "")).strip()
         yield Extension(index, label, cards, start, data_start, data_start + n_bytes)
         start, index = data_start + -(-n_bytes // BLOCK) * BLOCK, index + 1
+
+
+def first_image(data: bytes, name: str) -> Extension | None:
+    """The first image that is none of weights, errors or flags; the first of all where a file has only such."""
+    beside = None
+    try:
+        for extension in extensions(data, name):
+            if extension.image_shape and not extension.is_beside_an_image:
+                return extension
+            beside = beside or (extension if extension.image_shape else None)
+    except ImageError:
+        if beside is None:
+            raise
+    return beside
 
 
 def _read_cards(data: bytes, start: int, name: str) -> tuple[dict[str, int | float | bool | str], int]:

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 ROUNDING_8_BIT = 1 / 255 / np.sqrt(12)  # noise of a picture whose sky is all black
+LEAST_PX = 3  # a side, for noise to be measured
 MAX_OFFSET_PX = 0.5  # between bands that say where they lie
 PLACES = 5  # along each side, at which that is looked at
-MOST_MAG = 60.0  # no zero point is farther from 0, which is one, too: of fluxes in units of the zeroth magnitude
 PICTURE_BANDS = ("red", "green", "blue")
 LONGEST_NAME = 24  # of a band: it stands in the names of columns
 
@@ -164,6 +164,11 @@ def _open(source, hdu, stack: ExitStack) -> tuple:
 
 
 def _make_band(rows: Rows, shape: tuple[int, int], header, label: str, linear: bool, name: str) -> Band:
+    if min(shape) < LEAST_PX:
+        raise ImageError(
+            f"{label} is {shape[1]:,} x {shape[0]:,} pixels; a frame to be searched takes {LEAST_PX} rows and columns"
+            " or more."
+        )
     survey = survey_frame(rows, shape, header)
     if not survey.any_finite:
         raise ImageError(f"{label} has no finite pixel in its band {name}; nothing can be found in it.")

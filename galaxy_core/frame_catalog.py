@@ -23,7 +23,8 @@ from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.errors import ArtifactError
 from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_blends import find_blends
-from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, SKY_PX, Detector, make_detector, noise_of_frame
+from galaxy_core.frame_choices import DEFAULT_FALSE_PER_MEGAPIXEL
+from galaxy_core.frame_detectors import SKY_PX, Detector, make_detector, noise_of_frame
 from galaxy_core.frame_kinds import tell_kinds
 from galaxy_core.frame_light import Window, read_light, sum_of_bands
 from galaxy_core.frame_measures import flags_of, kron_scale, measure_band

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from galaxy_core.errors import ModelError
+from galaxy_core.frame_choices import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
 from galaxy_core.frame_segments import MAPS_CONTRAST, SEP_CONTRAST, Found, find_in_maps, find_with_sep
 from galaxy_core.injection import DEFAULT_FWHM_PX, noise_like, source_free
 from galaxy_core.tiles import Progress
@@ -22,8 +23,6 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-METHODS = ("segmenter", "sep")
-DEFAULT_FALSE_PER_MEGAPIXEL = 10.0
 SKY_PX, NOISE_PX = 384, 720  # window whose sky is looked at, and side of the noise made from it
 MIN_FREE_PX = 2000  # with less sky the noise is taken for white
 PEAK_PX, TAIL_PEAKS = 7, 100

@@ -191,7 +191,6 @@ WRITERS: dict[str, Callable[[FrameCatalog], bytes]] = {
     "parquet": parquet_bytes,
     "regions": region_bytes,
 }
-SUFFIXES = {"fits": ".fits", "votable": ".vot", "csv": ".csv", "parquet": ".parquet", "regions": ".reg"}
 
 
 def segmentation_header(catalog: FrameCatalog):

@@ -20,10 +20,11 @@ from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shar
 from galaxy_core.errors import ArtifactError, GalaxyError, ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
-from galaxy_core.frame_exports import SUFFIXES, write_catalog, write_segmentation
+from galaxy_core.frame_choices import DEFAULT_SEPARATOR, SUFFIXES
+from galaxy_core.frame_exports import write_catalog, write_segmentation
 from galaxy_core.frame_measures import FLAG_NAMES
 from galaxy_core.saved_images import stem_of
-from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, has_model, load_separator
+from galaxy_core.star_galaxy import has_model, load_separator
 from galaxy_core.tiles import Progress
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from galaxy_core.star_galaxy_files import FileStamps
 from galaxy_core.star_galaxy_names import frames_of, read_frames
 from galaxy_core.star_galaxy_seeing import LEAST_OBJECTS, TYPICAL_FWHM_PX, seeing_is_own, seeing_of_frames
 
-DEFAULT_SEPARATOR = "star_galaxy"
 BATCH = 128
 LEAST_SNR = 3.5  # of a point source in all bands, or of a wider one in any: noise alone has less in nine stamps of ten
 NETWORK, PROFILE, UNTOLD = "network", "clipped profile", "not told"  # ways, as written
@@ -198,6 +197,8 @@ def network_probability(
         pixels = np.stack([stamps.pixels[row] for row in rows])
         seen = pixels.any(axis=(2, 3))
         for bands in np.unique(seen, axis=0):
+            if not bands.any():  # the middle was not observed in any
+                continue
             some = (seen == bands).all(axis=1)
             odds = galaxy_log_odds(model, pixels[some][:, bands], seeing[some][:, bands], supervised=supervised)
             logit = odds.supervised if supervised else odds.unlabelled

@@ -14,17 +14,18 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts.files import write_json
-from galaxy_core.denoise_batch import DenoiseOptions, denoise_files, load_denoiser
-from galaxy_core.denoise_jobs import LEDGER, Job, Ledger, check_folders, find_jobs
-from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.engine import Engine, Loaded
 from galaxy_core.errors import ArtifactError
 from scripts.engine_options import add_engine_options, run_on_engine
 from scripts.reporting import artifacts_folder, check_output
+
+if TYPE_CHECKING:
+    from galaxy_core.denoise_jobs import Job
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,6 +56,8 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_engine_options(parser)
     options = parser.parse_args(arguments)
+    from galaxy_core.denoise_jobs import check_folders, find_jobs
+
     jobs, problems = find_jobs(options.inputs, options.out, options.format == "fits")
     try:
         check_folders(jobs, options.out)
@@ -64,6 +67,12 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
 
 
 def denoise_all(options: argparse.Namespace, jobs: list[Job], problems: dict[str, str], engine: Engine) -> int:
+    from tqdm import tqdm
+
+    from galaxy_core.denoise_batch import DenoiseOptions, denoise_files, load_denoiser
+    from galaxy_core.denoise_jobs import LEDGER, Ledger
+    from galaxy_core.denoiser_calls import weights_sha256
+
     root = engine.path(options.artifacts)
     load = partial(load_denoiser, options.model, root, options.device, options.uncertainty)
     model = Loaded(load(), load)
@@ -76,8 +85,6 @@ def denoise_all(options: argparse.Namespace, jobs: list[Job], problems: dict[str
     for problem in problems.values():
         print(problem, file=sys.stderr)
     entries = {}
-    from tqdm import tqdm
-
     with tqdm(total=len(jobs), unit="file", desc="denoise", delay=2, leave=False, disable=None) as bar:
 
         def show(done: float) -> None:

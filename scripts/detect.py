@@ -16,19 +16,18 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts.files import write_json
 from galaxy_core.engine import Engine
-from galaxy_core.frame_bands import MOST_MAG
-from galaxy_core.frame_catalog import FrameConfig
-from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
-from galaxy_core.frame_exports import WRITERS
-from galaxy_core.frame_jobs import FrameJob, check_targets, detect_jobs, load_networks
-from galaxy_core.star_galaxy import DEFAULT_SEPARATOR
+from galaxy_core.frame_choices import DEFAULT_FALSE_PER_MEGAPIXEL, DEFAULT_SEPARATOR, METHODS, MOST_MAG, SUFFIXES
 from scripts.engine_options import add_engine_options, run_on_engine
 from scripts.reporting import artifacts_folder, check_output
+
+if TYPE_CHECKING:
+    from galaxy_core.frame_jobs import FrameJob
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,7 +46,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--sensitivity", type=float, metavar="N", default=DEFAULT_FALSE_PER_MEGAPIXEL, help=sensitivity_help
     )
     parser.add_argument(
-        "--formats", nargs="+", choices=tuple(WRITERS), default=[], help="further forms of the catalogue"
+        "--formats", nargs="+", choices=tuple(SUFFIXES), default=[], help="further forms of the catalogue"
     )
     zero_help = "magnitude of a flux of one: of all bands, or of each in its order (default: what headers say)"
     parser.add_argument("--zero-point", type=float, nargs="+", metavar="MAG", help=zero_help)
@@ -81,6 +80,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def detect_all(options: argparse.Namespace, engine: Engine) -> int:
+    from tqdm import tqdm
+
+    from galaxy_core.frame_catalog import FrameConfig
+    from galaxy_core.frame_jobs import FrameJob, check_targets, detect_jobs, load_networks
+
     groups = [tuple(options.frames)] if options.bands else [(path,) for path in options.frames]
     jobs = [FrameJob(group, options.out) for group in groups]
     forms = ["fits", *(form for form in options.formats if form != "fits")]
@@ -94,8 +98,6 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     told["zero_points"] = tuple(options.zero_point) if options.zero_point else None
     config = FrameConfig(options.method, options.sensitivity, seed=options.seed, **told)
     entries = {}
-    from tqdm import tqdm
-
     with tqdm(total=len(jobs), unit="frame", desc="detect", delay=2, leave=False, disable=None) as bar:
 
         def show(done: float) -> None:
@@ -116,8 +118,10 @@ def print_report(job: FrameJob, report: dict) -> None:
         print(report["error"], file=sys.stderr)
         return
     state = "up to date" if report["up_to_date"] else f"{sum(report['seconds'].values()):.1f} s"
-    kinds = f", {report['n_galaxies']:,} of {report['n_told']:,} told are galaxies" if report["n_told"] else ""
-    print(f"{job.sources[0]} -> {job.target('fits')}  {report['n_objects']:,} objects{kinds}, {state}", flush=True)
+    objects = f"{report['n_objects']:,} {'object' if report['n_objects'] == 1 else 'objects'}"
+    are = "is a galaxy" if report["n_galaxies"] == 1 else "are galaxies"
+    kinds = f", {report['n_galaxies']:,} of {report['n_told']:,} told {are}" if report["n_told"] else ""
+    print(f"{job.sources[0]} -> {job.target('fits')}  {objects}{kinds}, {state}", flush=True)
 
 
 def main() -> int:

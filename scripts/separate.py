@@ -22,13 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tqdm import tqdm
-
 from galaxy_core.artifacts.files import write_json
-from galaxy_core.denoise_jobs import find_jobs
 from galaxy_core.errors import GalaxyError
-from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, UNTOLD, load_separator, separate
-from galaxy_core.star_galaxy_files import check_table, read_stamps, separation_report, write_separation
+from galaxy_core.frame_choices import DEFAULT_SEPARATOR
 from scripts.reporting import artifacts_folder, check_output
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,6 +66,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from galaxy_core.denoise_jobs import find_jobs
+    from galaxy_core.star_galaxy import UNTOLD, load_separator, separate
+    from galaxy_core.star_galaxy_files import check_table, read_stamps, separation_report, write_separation
+
     check_table(options.out)
     for path in (options.out, options.json):
         check_output(path)
@@ -96,7 +98,8 @@ def run(options: argparse.Namespace) -> int:
     for note in told.notes:
         print(note, file=sys.stderr)
     n_galaxies = int((told.p_galaxy > 0.5).sum())
-    print(f"{options.out}  {n_galaxies:,} galaxies in {len(stamps) - n_untold:,} of {len(paths):,} stamps")
+    galaxies, files = "galaxy" if n_galaxies == 1 else "galaxies", "stamp" if len(paths) == 1 else "stamps"
+    print(f"{options.out}  {n_galaxies:,} {galaxies} in {len(stamps) - n_untold:,} of {len(paths):,} {files}")
     return 1 if said or bad or n_untold else 0
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -79,6 +80,27 @@ def test_a_frame_becomes_a_catalogue_and_a_map_as_the_service_makes_them(command
     np.testing.assert_array_equal(table["flux"], same.objects["flux"])
     np.testing.assert_array_equal(fits.getdata(out / "field_segmentation.fits"), same.segmentation)
     assert not [left for left in out.iterdir() if left.name.endswith((".tmp", ".npy"))]
+
+
+@pytest.mark.parametrize("script", ["detect", "separate", "denoise"])
+def test_help_does_not_wait_for_what_does_the_work(script):
+    """Nor does an argument that is wrong."""
+    code = f"""import runpy, sys
+sys.argv = ["{script}.py", "x.fits"]
+try:
+    runpy.run_path("scripts/{script}.py", run_name="__main__")
+finally:
+    print(sorted({{"torch", "scipy", "pandas", "astropy", "PIL"}} & set(sys.modules)))"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "[]\n") and "--out" in ended.stderr
+
+
+def test_one_object_is_one_object(tmp_path, capsys):
+    script = runpy.run_path(str(ROOT / "scripts" / "detect.py"), run_name="script")
+    job = frame_jobs.FrameJob((tmp_path / "a.fits",), tmp_path)
+    for n, words in ((1, "1 object, 1 of 1 told is a galaxy, up"), (2, "2 objects, 2 of 2 told are galaxies, up")):
+        script["print_report"](job, {"n_objects": n, "n_told": n, "n_galaxies": n, "up_to_date": True})
+        assert words in capsys.readouterr().out
 
 
 def test_what_is_done_is_not_done_again_until_something_changes(command, tmp_path):

@@ -12,6 +12,7 @@ from astropy.io import fits
 from galaxy_core import fits_images
 from galaxy_core.errors import ImageError
 from galaxy_core.fits_images import encode_fits, list_images
+from galaxy_core.frame_files import open_frame
 from galaxy_core.images import decode_image
 
 RNG = np.random.default_rng(0)
@@ -164,6 +165,43 @@ def test_images_are_listed_and_chosen(pack):
     ):
         with pytest.raises(ImageError, match=words):
             decode_image(data, "x", hdu)
+
+
+@pytest.mark.parametrize(
+    ("beside", "cards"),
+    [
+        (("WHT", "CTX"), {}),
+        (("ERR", "DQ", "VAR_POISSON", "CON"), {}),
+        (("MSK", "WGT"), {}),
+        (("VARIANCE", "MASK"), {}),
+        (("S29",), {"EXTTYPE": "WEIGHT"}),
+        (("OBJECT.ERR",), {"HDUCLAS2": "ERROR"}),
+        (("wht_1",), {}),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_weights_errors_and_flags_before_an_image_are_passed_over(beside, cards, pack, tmp_path):
+    maps = [fits.ImageHDU(np.ones_like(FLUX), name=name, header=fits.Header(cards)) for name in beside]
+    data = pack(saved_fits(fits.PrimaryHDU(), *maps, fits.ImageHDU(FLUX, name="SCI")))
+    shown = decode_image(data, "x")
+    np.testing.assert_array_equal(shown.pixels[0], FLUX)
+    assert shown.notes == (
+        f"Extension {len(maps) + 1} (SCI) is shown, the first that holds an image and no weights, errors or flags.",
+    )
+    listed = [index for index, _, _ in list_images(data, "x")]
+    assert listed == [len(maps) + 1, *range(1, len(maps) + 1)]  # pages take the first for the one that is shown
+    (tmp_path / "x.fits").write_bytes(data)
+    frame = open_frame(tmp_path / "x.fits")
+    assert frame is None if pack is gzip.compress else frame.extension.name == "SCI"
+    assert not decode_image(data, "x", 1).notes and (decode_image(data, "x", 1).pixels == 1).all()
+
+
+def test_a_file_of_weights_alone_is_read():
+    weights = [fits.ImageHDU(FLUX, name="WHT"), fits.ImageHDU(-FLUX, name="ERR")]
+    data = saved_fits(fits.PrimaryHDU(), *weights)
+    for whole in (data, data[: data.index(b"EXTNAME = 'ERR")]):
+        np.testing.assert_array_equal(decode_image(whole, "x").pixels[0], FLUX)
+        assert list_images(whole, "x")[0][0] == 1
 
 
 def test_a_list_ends_where_the_damage_begins():

@@ -221,6 +221,14 @@ def test_frames_with_nothing_to_measure_are_refused_in_a_sentence(tmp_path, kind
         catalogue(path)
 
 
+@pytest.mark.parametrize("shape", [(1, 200), (2, 200), (200, 2)])
+def test_frames_of_a_row_or_two_are_told_that(tmp_path, shape):
+    path = write(tmp_path / "a.fits", np.random.default_rng(0).normal(SKY, SIGMA, shape).astype(np.float32))
+    with pytest.raises(ImageError, match=rf"{shape[1]} x {shape[0]} pixels; a frame to be searched takes 3 rows"):
+        catalogue(path)
+    assert len(catalogue(write(tmp_path / "b.fits", scene()[58:61, :])).segmentation) == 3
+
+
 def test_borders_without_pixels_are_passed_over(tmp_path):
     pixels = np.full((300, 320), np.nan, dtype=np.float32)
     pixels[70:230, 80:230] = scene()

@@ -178,6 +178,18 @@ def test_a_stamp_of_nothing_but_sky_is_not_told(command, tmp_path, capsys):
     assert json.loads((tmp_path / "said.json").read_text())["n_by_way"] == {"network": 1, "not told": 1}
 
 
+def test_a_stamp_whose_middle_was_not_observed_is_not_told_and_spoils_no_other(command, tmp_path, capsys):
+    """As at the edge of a survey: there is light, but not where the object should be."""
+    edge = light(3.3, 1, size=100)
+    edge[:, 30:70, 30:70] = np.nan
+    write(tmp_path / "some" / "edge.fits", edge)
+    write(tmp_path / "some" / "star.fits", light(3.3, 2))
+    assert command("some", "--psf-fwhm", "3.3") == 1
+    assert "1 of the stamps show nothing in their middle" in capsys.readouterr().err
+    told = pd.read_csv("out.csv", index_col="file")["p_galaxy"]
+    assert np.isnan(told["some/edge.fits"]) and np.isfinite(told["some/star.fits"])
+
+
 def test_order_and_company_do_not_matter(artifacts, night):
     model = load_separator("star_galaxy", artifacts, "cpu")
     paths = sorted(night.glob("star*.fits"))
@@ -254,4 +266,3 @@ def test_too_few_cut_stamps_are_not_told_and_that_is_said(command, tmp_path, cap
 def test_a_model_that_is_not_there_is_said(tmp_path):
     with pytest.raises(ModelError):
         load_separator("nothing", tmp_path, "cpu")
-    assert star_galaxy.DEFAULT_SEPARATOR == "star_galaxy"

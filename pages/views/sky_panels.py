@@ -12,10 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from galaxy_core import exports
 from galaxy_core.errors import ImageError
-from galaxy_core.frame_bands import MOST_MAG
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig
-from galaxy_core.frame_detectors import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
-from galaxy_core.frame_exports import SUFFIXES, WRITERS, seeing_words, write_segmentation
+from galaxy_core.frame_choices import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS, MOST_MAG, SUFFIXES
+from galaxy_core.frame_exports import WRITERS, seeing_words, write_segmentation
 from galaxy_core.frame_filters import by_wavelength
 from galaxy_core.frame_stamps import pixel_scale_of
 from galaxy_core.saved_images import stem_of

@@ -24,7 +24,7 @@ MAX_KEPT_BYTES = 4 * 2**30  # of uploads on disk; the oldest go first
 COPY_BYTES = 2**22
 BANDS_HELP = """Aligned bands of one field, on the same pixels: they are searched together, and objects have colours.
 Otherwise each file is a frame of its own."""
-HDU_HELP = "Number or EXTNAME of the extension to read. Left empty: the first that holds an image."
+HDU_HELP = "Number or EXTNAME of the extension to read. Left empty: the first image of the sky."
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from galaxy_core.embedding import find_model
 from galaxy_core.errors import ModelError
 from galaxy_core.frame_bands import Band, SkyFrame, open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
+from galaxy_core.frame_choices import DEFAULT_SEPARATOR
 from galaxy_core.frame_filters import by_wavelength
 from galaxy_core.frame_jobs import IN_MEMORY_PX
 from galaxy_core.frame_survey import Rows
-from galaxy_core.star_galaxy import DEFAULT_SEPARATOR, has_model
+from galaxy_core.star_galaxy import has_model
 from galaxy_core.work_tasks import Report, Task
 from pages.views import sky_sources
 from pages.views.image_viewer.payload import reduce_mean
