@@ -91,14 +91,17 @@ class Shard:
     thumbnails: list[bytes]  # n, or none
 
 
-def find_model(model: str | Path, root: str | Path) -> Path:
-    """Folder of a model: a path to one, or a name under ``<root>/models`` or among the models that are shipped."""
+def find_model(model: str | Path, root: str | Path, recipe: str | None = None) -> Path:
+    """Folder of a model: a path to one, or a name under ``<root>/models`` or among the models that are shipped.
+
+    ``recipe`` is the one that trains such models, where that is known.
+    """
     fetch_models(root, str(model))
     candidates = [Path(root) / "models" / model, _REPOSITORY_MODELS / model, Path(model)]
     for folder in candidates:
         if (folder / "weights.safetensors").is_file():
             return folder
-    recipe = str(model) if str(model) in RECIPES else DEFAULT_MODEL
+    recipe = recipe or (str(model) if str(model) in RECIPES else DEFAULT_MODEL)
     raise ModelError(
         f"There is no model {str(model)!r} under {Path(root) / 'models'}; train one with"
         f" `python scripts/train.py {recipe} LAYOUT:SOURCE`, or name one with --model."

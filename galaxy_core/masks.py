@@ -54,7 +54,9 @@ def foreground(image: np.ndarray) -> np.ndarray:
         if not finite.any():
             return np.zeros(light.shape, dtype=bool)
         light = np.where(finite, light, light[finite].min())
-    if light.min() == light.max():
+    low, high = light.min(), light.max()
+    # rounding makes an image of one colour a little uneven: 256 levels, as the threshold wants them, must differ
+    if high - low <= 256 * np.finfo(np.float32).eps * max(abs(low), abs(high)):
         return np.zeros(light.shape, dtype=bool)
     from skimage.filters import threshold_otsu
 

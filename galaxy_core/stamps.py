@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.display import load_display
+from galaxy_core.catalogs.parts import states_of
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.images import resize_square
 from galaxy_core.masks import foreground
@@ -109,7 +111,9 @@ def make_stamps(
     galaxy_ids = np.concatenate([catalog.galaxy_ids for catalog in catalogs])
     splits = np.array([split_of(str(key)) for catalog in catalogs for key in catalog.split_keys])
     sources = "|".join(f"{catalog.layout}:{catalog.source}:{len(catalog)}" for catalog in catalogs)
-    key = hashlib.sha1(f"{sources}|{size_px}|{'|'.join(map(str, galaxy_ids))}".encode()).hexdigest()[:16]
+    # an image file that was replaced since is decoded again
+    files = "|".join(chain.from_iterable(states_of(c.load_image, np.arange(len(c))) or () for c in catalogs))
+    key = hashlib.sha1(f"{sources}|{size_px}|{'|'.join(map(str, galaxy_ids))}{files}".encode()).hexdigest()[:16]
     path, shapes_path = folder / f"stamps-{key}.npy", folder / f"shapes-{key}.npy"
     if not (path.exists() and shapes_path.exists()):
         with atomic_path(path) as temporary:

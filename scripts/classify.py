@@ -55,7 +55,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("inputs", metavar="IN", nargs="+", help="image files, folders, patterns or LAYOUT:PATH")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="table to write: .csv or .parquet")
     parser.add_argument(
-        "--model", nargs="+", default=[DEFAULT_CLASSIFIER], help="name or folder; several speak as one (%(default)s)"
+        "--model",
+        nargs="+",
+        default=[DEFAULT_CLASSIFIER],
+        help=f"name or folder; several speak as one ({DEFAULT_CLASSIFIER})",
     )
     field_help = (
         "central share of each side that is looked at of files, and of catalogs that do not know theirs (default: all,"

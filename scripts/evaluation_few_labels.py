@@ -8,6 +8,7 @@ from pathlib import Path
 
 from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, SCRATCH, WAYS
 
+SHARES, USUAL_WAYS = [0.01, 0.05, 0.1, 1.0], [FROZEN, FINE_TUNED, SCRATCH]
 Report = Callable[[str, int, int], None]
 
 
@@ -16,11 +17,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("few_labels")
     group.add_argument("--models", nargs="+", metavar="FOLDER", help="models that learned without labels")
     group.add_argument(
-        "--shares", type=float, nargs="+", default=[0.01, 0.05, 0.1, 1.0], help="of the training labels (%(default)s)"
+        "--shares", type=float, nargs="+", default=SHARES, help=f"of the training labels ({' '.join(map(str, SHARES))})"
     )
     group.add_argument("--seeds", type=int, default=5, help="draws of each share (%(default)s)")
     group.add_argument(
-        "--ways", nargs="+", choices=list(WAYS), default=[FROZEN, FINE_TUNED, SCRATCH], help="default: %(default)s"
+        "--ways",
+        nargs="+",
+        choices=list(WAYS),
+        default=USUAL_WAYS,
+        help=f"how labels are learned from ({' '.join(USUAL_WAYS)})",
     )
     group.add_argument(
         "--trained-shares", type=float, nargs="+", help="shares that encoders are trained on; slow (default: all)"

@@ -20,10 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core lives beside scripts/
 
-from tqdm import tqdm
-
 from galaxy_core.artifacts import check_name, fetch_models, send_model
-from galaxy_core.errors import GalaxyError, StorageError
+from galaxy_core.errors import GalaxyError, ModelError, StorageError
 from galaxy_core.model_files import WEIGHTS_FILE
 from scripts.reporting import artifacts_folder
 
@@ -50,11 +48,6 @@ def parse_arguments() -> argparse.Namespace:
         help="name of the model's folder, whose model is replaced (default: the recipe's, or v2 where there is one)",
     )
     parser.add_argument("--epochs", type=int, help="passes over the training galaxies in every phase")
-    parser.add_argument("--denoise-epochs", type=int, help="passes in the denoising phase (default: the recipe's)")
-    parser.add_argument("--polish-epochs", type=int, help="passes in the last phase of the denoiser")
-    parser.add_argument("--contrast-epochs", type=int, help="passes in the contrastive phase (default: the recipe's)")
-    parser.add_argument("--noise-epochs", type=int, help="passes in the phase of the noise estimator")
-    parser.add_argument("--uncertainty-epochs", type=int, help="passes in the phase of the uncertainty network")
     parser.add_argument("--phases", nargs="+", metavar="PHASE", help="train these phases only (default: all)")
     parser.add_argument("--start-from", type=Path, metavar="FOLDER", help="model to start from (default: a new one)")
     parser.add_argument("--batch-size", type=int, help="galaxies a step, in every phase (default: the recipe's)")
@@ -69,6 +62,12 @@ def parse_arguments() -> argparse.Namespace:
         help="under torchrun, let each process draw the views of its own galaxies: faster on many GPUs, but no longer "
         "the same weights as one process gives",
     )
+    group = parser.add_argument_group("contrastive_denoiser", "passes in one of its phases (default: the recipe's)")
+    group.add_argument("--denoise-epochs", type=int, help="of the denoiser")
+    group.add_argument("--polish-epochs", type=int, help="of the denoiser, for sharper galaxies")
+    group.add_argument("--contrast-epochs", type=int, help="of the encoder; also in moco")
+    group.add_argument("--noise-epochs", type=int, help="of the noise estimator")
+    group.add_argument("--uncertainty-epochs", type=int, help="of the uncertainty network")
     return parser.parse_args()
 
 
@@ -78,6 +77,13 @@ def configure(module, arguments: argparse.Namespace):
 
     config = module.Config()
     wanted = {"seed": arguments.seed}
+    for option, value in vars(arguments).items():
+        phase = option.removesuffix("_epochs")
+        if phase != option and value is not None and phase not in module.PHASES:
+            raise ModelError(
+                f"{arguments.recipe} has no phase {phase}; leave --{phase}-epochs out, or name the passes of its phases"
+                f" ({', '.join(module.PHASES)}) with --epochs or --set {module.PHASES[0]}.epochs=5."
+            )
     for phase in module.PHASES:
         if not hasattr(config, phase):  # a phase that measures, and has no epochs
             continue
@@ -104,6 +110,8 @@ def free_name(recipe: str, artifacts: Path) -> str:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.models import resolve_device
     from galaxy_core.ranks import as_first_says, is_first, joined_ranks

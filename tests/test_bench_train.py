@@ -124,6 +124,25 @@ def test_few_galaxies_are_shown_again(tmp_path):
     assert row["batch_size"] == 8 and row["galaxies_per_second"]["training"]["wall"] > 0
 
 
+def test_a_recipe_as_a_whole_weighs_phases_by_the_time_their_epochs_take(toy, tmp_path):
+    def row(galaxies: int, training: float, bare: float, naive: float, apart: bool = True) -> dict:
+        rates = dict(zip(bench.WAYS, (training, bare, naive), strict=True))
+        both = {way: dict.fromkeys(bench.CLOCKS, rate) for way, rate in rates.items()}
+        return {"galaxies_of_all_epochs": galaxies, "galaxies_per_second": both, "batch_apart": apart}
+
+    rows = [row(1000, 80, 100, 50), row(3000, 900, 1000, 1000)]
+    whole = bench.whole_recipe(rows)
+    assert whole["training_to_bare_step"]["processor"] == round((10 + 3) / (12.5 + 3.3333333), 4)
+    assert whole["bare_step_to_naive_loop"]["wall"] == round((20 + 3) / (10 + 3), 4)
+    assert "training / bare step 0.82" in bench.whole_line("toy", whole)
+    alone = bench.whole_recipe([*rows, row(1, 1, 1, 1, apart=False)])
+    assert alone["training_to_bare_step"]["wall"] is None and "bare step 0" not in bench.whole_line("toy", alone)
+
+    phase, naive = bench.find_phases("toy", [], tmp_path, OPTIONS, "cpu")["first"]
+    found = bench.measure_phase(phase, naive, tmp_path / "state", OPTIONS)
+    assert found["galaxies_of_all_epochs"] == 2 * 40 and len(found["seconds_of_each_step"]["training"]["wall"]) == 4
+
+
 def run_command(monkeypatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["bench.py", "train", "synthetic:2", "--recipes", "toy", *arguments])
     return runpy.run_path(str(ROOT / "scripts" / "bench.py"), run_name="script")["main"]()
@@ -165,4 +184,5 @@ def test_the_command_names_threads_and_writes(toy, tmp_path, monkeypatch, capsys
     assert runpy.run_path(str(ROOT / "scripts" / "bench.py"), run_name="script")["main"]() == 0
     printed, written = capsys.readouterr().out, json.loads((tmp_path / "x.json").read_text())
     assert f"threads {torch.get_num_threads()}" in printed and "toy.first, batches of 8" in printed
+    assert written["recipes"] == {} and "as a whole" not in printed, "only one of its phases was measured"
     assert set(written["phases"]) == {"toy.first", "wider.first"} and written["multiplies_bf16"] in (True, False, None)

@@ -12,6 +12,7 @@ import pytest
 
 from galaxy_core import stability
 from galaxy_core.clustering import fit_clustering
+from galaxy_core.errors import CatalogError
 from galaxy_core.recipes import clustering_scores
 from galaxy_core.recipes.clustering_scores import Candidate, choose, is_eligible, redrawing, score_clusterings, targets
 from galaxy_core.recipes.clustering_table import aligned, table_lines
@@ -139,6 +140,13 @@ def test_a_redrawn_space_is_made_of_the_galaxies_drawn(monkeypatch):
     redrawing(Candidate("hdbscan", "umap_2", {"min_samples": 10}), 100, drawn)(vectors, 0)
     assert seen == [60]  # the space is there already
     assert asked == [{"min_samples": 6}]  # of 60 galaxies as 10 of a hundred
+
+
+def test_fewer_galaxies_than_clusters_are_told_before_any_is_made():
+    asked = []
+    with pytest.raises(CatalogError, match="7 galaxies are too few for 8 clusters"):
+        score_clusterings(np.eye(7, dtype=np.float32), None, report=lambda *step: asked.append(step))
+    assert not asked
 
 
 def test_no_cluster_at_all_is_reported_and_not_reached():

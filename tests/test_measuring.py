@@ -24,6 +24,13 @@ def test_too_few_galaxies_for_the_published_clusters_is_said_first(recipe):
     assert not asked
 
 
+def test_a_missing_model_is_to_be_trained_by_the_recipe_that_is_measured(tmp_path):
+    for recipe in ("cae", "cross_survey"):
+        trained = {"cross_survey": "vote_regressor"}.get(recipe, recipe)
+        with pytest.raises(ModelError, match=f"train.py {trained} LAYOUT:SOURCE"):
+            measure(Request(recipe, "synthetic:9", model="missing", artifacts=tmp_path, device="cpu"))
+
+
 def test_a_second_catalog_has_bars_of_its_own(capsys):
     with progress_bars("galaxy") as report:
         for total in (9, 4):

@@ -10,7 +10,7 @@ import torch
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, resolve_device, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from galaxy_core.models.denoising_unet import UpConv
+from galaxy_core.models.denoising_unet import ResidualConv, UpConv, blocks_of, pixels_of
 from galaxy_core.models.uncertainty_net import UncertaintyNet, interval_loss
 from galaxy_core.noise import PUBLISHED_SIGMA
 
@@ -152,6 +152,33 @@ def test_an_up_convolution_is_that_of_torch(dtype):
     ):
         torch.testing.assert_close(made.float(), theirs.float(), rtol=tolerance, atol=20 * tolerance)
     assert ("Convolution" in str(up(x).grad_fn)) == (dtype == torch.float32)  # in bf16 its gradient is slow
+
+
+@pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
+def test_blocks_of_pixels_are_those_of_torch_and_come_back(order):
+    images = torch.rand(2, 3, 4, 6).contiguous(memory_format=order).requires_grad_()
+    blocks = blocks_of(images)
+    assert torch.equal(blocks, torch.nn.functional.pixel_unshuffle(images, 2))
+    assert torch.equal(pixels_of(blocks), images)
+    assert torch.equal(pixels_of(blocks.contiguous(memory_format=order)), images)
+    (slope,) = torch.autograd.grad((pixels_of(blocks) ** 2).sum(), images)
+    torch.testing.assert_close(slope, 2 * images)
+
+
+def test_a_residual_convolution_keeps_what_it_is_given():
+    torch.manual_seed(0)
+    block, x = ResidualConv(4), torch.randn(2, 4, 5, 5, requires_grad=True)
+    given = x.detach().clone()
+    wanted = x + block.second(torch.relu(block.first(x)))
+    parts = [x, *block.parameters()]
+    slopes = zip(
+        torch.autograd.grad(block(x).square().sum(), parts),
+        torch.autograd.grad(wanted.square().sum(), parts),
+        strict=True,
+    )
+    for made, theirs in slopes:
+        torch.testing.assert_close(made, theirs)
+    assert torch.equal(x, given) and torch.equal(block(x), wanted)
 
 
 def test_the_noise_estimator_pools_means_and_deviations_and_flat_images_have_a_gradient(model):

@@ -14,6 +14,7 @@ from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.dihedral import dihedral_views
 from galaxy_core.models.resnet import BLOCKS, GalaxyResNet, ResNetConfig
+from galaxy_core.models.small_maps import Conv3x3
 
 ROOT = Path(__file__).parents[1]
 SMALL = ResNetConfig(18, 8, 3, 2, False, ("spiral", "edge_on"), 16, 32, 32)
@@ -172,3 +173,42 @@ def test_a_narrow_network_trains_on_odd_batches_and_several_threads():
     )
     done = subprocess.run([sys.executable, "-c", steps], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr  # a crash, that no test of this process would live to tell
+
+
+@pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
+def test_a_convolution_of_four_pixels_is_that_of_torch(order):
+    torch.manual_seed(0)
+    conv = Conv3x3(20, 24).to(memory_format=order)
+    x = torch.randn(5, 20, 2, 2).bfloat16().float().contiguous(memory_format=order).requires_grad_()
+    kernel = conv.weight.detach().bfloat16().float().requires_grad_()  # what is multiplied in bf16
+    wanted, weights = F.conv2d(x, kernel, padding=1), torch.randn(5, 24, 2, 2).bfloat16().float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        made = conv(x.bfloat16())
+    assert made.dtype == torch.bfloat16 and "Convolution" not in str(made.grad_fn)
+    torch.testing.assert_close(made.float(), wanted, rtol=0.01, atol=0.02)
+    of_x, of_kernel = torch.autograd.grad((made.float() * weights).sum(), [x, conv.weight])
+    true_x, true_kernel = torch.autograd.grad((wanted * weights).sum(), [x, kernel])
+    assert of_kernel.dtype == torch.float32
+    torch.testing.assert_close(of_x, true_x, rtol=0.01, atol=0.03)
+    torch.testing.assert_close(of_kernel, true_kernel, rtol=0.01, atol=0.1)
+    (alone,) = torch.autograd.grad(conv(x.detach().bfloat16()).float().sum(), [conv.weight])
+    assert alone.shape == conv.weight.shape  # of data, of which no gradient is wanted
+    frozen = conv.requires_grad_(False)(x.bfloat16())
+    assert torch.autograd.grad(frozen.float().sum(), [x])[0].shape == x.shape
+    for other in (x, torch.randn(5, 20, 3, 2).bfloat16()):  # in float32, and where there are more pixels: torch's own
+        torch.testing.assert_close(conv.to(other.dtype)(other), F.conv2d(other, conv.weight, padding=1))
+
+
+def test_the_last_stage_in_bf16_learns_as_with_torch_convolutions(monkeypatch):
+    model, images = net(ResNetConfig(18, 16, class_names=("a", "b"), embedding_size=8)), torch.rand(4, 3, 64, 64)
+    model.to(memory_format=torch.channels_last).train()
+
+    def slopes() -> list[torch.Tensor]:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            features = model.encoder.features(images)
+        return torch.autograd.grad(features.square().mean(), list(model.encoder.layer4.parameters()))
+
+    quick = slopes()
+    monkeypatch.setattr(Conv3x3, "forward", torch.nn.Conv2d.forward)
+    for made, theirs in zip(quick, slopes(), strict=True):
+        assert float((made - theirs).norm() / theirs.norm()) < 0.05

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError, ImageError
@@ -39,6 +40,21 @@ def test_a_second_call_decodes_nothing(catalog, tmp_path):
     make_stamps([catalog], 32, tmp_path)
     broken = dataclasses.replace(catalog, load_image=lambda row: pytest.fail("decoded again"))
     assert len(make_stamps([broken], 32, tmp_path).galaxy_ids) == 12
+
+
+def test_an_image_that_was_replaced_is_decoded_again(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 40), (50 * number, 10, 10)).save(folder / f"{number}.png")
+    before = make_stamps([read_catalog(f"folder:{folder}")], 32, tmp_path / "state")
+    Image.new("RGB", (40, 40), (10, 200, 10)).save(folder / "1.png")
+    after = make_stamps([read_catalog(f"folder:{folder}")], 32, tmp_path / "state")
+    assert tuple(after.pixels[1, :3, 0, 0]) == (10, 200, 10) != tuple(before.pixels[1, :3, 0, 0])
+    seen = read_catalog(f"folder:{folder}")
+    images = seen.load_image
+    monkey = type("Images", (), {"states": images.states, "__call__": lambda self, row: pytest.fail("decoded again")})
+    make_stamps([dataclasses.replace(seen, load_image=monkey())], 32, tmp_path / "state")
 
 
 def test_unreadable_images_are_never_learned_from(catalog, tmp_path):

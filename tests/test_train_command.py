@@ -12,7 +12,7 @@ from galaxy_core.errors import GalaxyError, ModelError, StorageError
 from galaxy_core.models import MODELS
 from galaxy_core.recipes import RECIPES, contrastive_denoiser, moco
 from galaxy_core.train_step import train_model
-from scripts import bench, ensemble, evaluate, train
+from scripts import bench, classify, ensemble, evaluate, train
 
 SMALL = ["--set", "model.width=8", "model.input_px=32", "model.embedding_size=16", "model.projection_size=16"]
 
@@ -37,6 +37,20 @@ def test_what_is_given_is_trained_and_the_rest_is_the_recipes(arguments_of):
     words = ["contrastive_denoiser", "synthetic:9", "--epochs", "4", "--polish-epochs", "1"]
     config = train.configure(contrastive_denoiser, arguments_of(*words))
     assert [config.denoise.epochs, config.polish.epochs, config.seed] == [4, 1, 0]
+
+
+def test_passes_of_a_phase_that_the_recipe_lacks_are_not_left_out_in_silence(arguments_of):
+    with pytest.raises(ModelError, match="moco has no phase denoise; leave --denoise-epochs out"):
+        train.configure(moco, arguments_of("moco", "synthetic:9", "--denoise-epochs", "3"))
+    assert train.configure(moco, arguments_of("moco", "synthetic:9", "--contrast-epochs", "3")).contrast.epochs == 3
+
+
+def test_help_says_no_default_as_python_would(monkeypatch, capsys):
+    for command in (train.parse_arguments, evaluate.parse_arguments, classify.parse):
+        monkeypatch.setattr(sys, "argv", ["x.py", "--help"])
+        with pytest.raises(SystemExit):
+            command()
+        assert "['" not in (told := capsys.readouterr().out) and "[0.01" not in told
 
 
 @pytest.mark.parametrize(

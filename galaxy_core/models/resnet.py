@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from galaxy_core.errors import ModelError
 from galaxy_core.models.contrastive_denoiser import GalaxyEncoder
 from galaxy_core.models.dihedral import view_features
+from galaxy_core.models.small_maps import Conv3x3
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 N_STAGES = 4
@@ -86,9 +87,12 @@ class BasicBlock(nn.Module):
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1, bias=False)
+        if stride > 1:
+            self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1, bias=False)
+        else:
+            self.conv1 = Conv3x3(width_in, width)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv2 = Conv3x3(width, width)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = None
         if stride > 1 or width_in != width:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from galaxy_core.models.denoising_unet import ResidualConv, UpConv
+from galaxy_core.models.denoising_unet import ResidualConv, UpConv, blocks_of, pixels_of
 from galaxy_core.noise import PUBLISHED_SIGMA
 
 TYPICAL_ERROR = 0.2  # of a denoised pixel, in units of the noise
@@ -59,11 +59,10 @@ class UncertaintyNet(nn.Module):
         residual = ((images - denoised) / sigma).clamp(-RESIDUAL_RANGE, RESIDUAL_RANGE)
         planes = F.pad(torch.cat([residual, denoised], dim=1), (0, -width % 4, 0, -height % 4), mode="replicate")
         noise_map = (16 * sigma).expand(-1, 1, planes.shape[-2] // 2, planes.shape[-1] // 2)
-        blocks = [F.pixel_unshuffle(part, 2) for part in planes.chunk(2, dim=1)]
-        skip = self.first(self.stem(torch.cat([*blocks, noise_map], dim=1)))
+        skip = self.first(self.stem(torch.cat([blocks_of(planes), noise_map], dim=1)))
         x = self.middle(self.down(F.relu(skip)))
-        x = self.last(self.up(F.relu(x)) + skip)
-        log_ratio = F.pixel_shuffle(self.out(F.relu(x)).float(), 2)[..., :height, :width]
+        x = self.last(self.up(F.relu(x, inplace=True)) + skip)
+        log_ratio = pixels_of(self.out(F.relu(x, inplace=True)).float())[..., :height, :width]
         return LOG_RANGE * torch.tanh(log_ratio / LOG_RANGE) + torch.log(TYPICAL_ERROR * sigma.float())
 
     def forward(self, images: Tensor, denoised: Tensor, noise_sigma: Tensor) -> Tensor:
@@ -100,5 +99,6 @@ def interval_loss(error: Tensor, log_scale: Tensor, least_error: float = 1e-4) -
     loss = torch.zeros_like(log_error)
     for n_sigma, coverage in zip(N_SIGMAS, COVERAGES, strict=True):
         beyond = log_error - log_scale - math.log(n_sigma)
-        loss = loss + torch.maximum(coverage * beyond, (coverage - 1) * beyond)
+        # the larger of coverage * beyond and (coverage - 1) * beyond, whose gradient takes four times as long
+        loss = loss + coverage * beyond + F.relu(-beyond)
     return loss

@@ -15,6 +15,7 @@ import numpy as np
 from galaxy_core import artifacts
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.comparison import measure_clustering
+from galaxy_core.errors import CatalogError
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import fit_space
 from galaxy_core.stability import N_REFITS, N_SHUFFLES, Fit, measure_null, measure_stability, refit_of
@@ -125,6 +126,9 @@ def score_clusterings(
         ``definitions``, ``n_galaxies``, ``seed``, ``clusterings`` (name -> method, space, params, scores as in a
         manifest, eligible, redrawn), ``chosen`` and ``targets``.
     """
+    n_most = max(candidate.params.get("n_clusters", 1) for candidate in candidates.values())
+    if len(embedding) < n_most:  # not after all the others were made
+        raise CatalogError(f"{len(embedding)} galaxies are too few for {n_most} clusters; name a larger catalog.")
     spaces: dict[str, np.ndarray] = {}
     shuffled: dict[tuple[str, int], np.ndarray] = {}
     made: dict[str, dict] = {}

@@ -242,7 +242,7 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
     def denoise(batch) -> tuple[Tensor, Tensor, Tensor]:
         clean, images, foreground, sigma = batch
         with precise():
-            output = in_shares(model.denoiser, images.contiguous(memory_format=torch.channels_last), sigma)
+            output = in_shares(model.denoiser, images, sigma)
         return output.float().contiguous(), clean, foreground
 
     def denoise_losses(batch, _: Generator) -> dict[str, Tensor]:
@@ -258,7 +258,7 @@ def _phases(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: 
     def noise_losses(batch, _: Generator) -> dict[str, Tensor]:
         _, images, _, sigma = batch
         with precise():
-            estimate = in_shares(model.noise_estimator, images.contiguous(memory_format=torch.channels_last))
+            estimate = in_shares(model.noise_estimator, images)
         return {"loss": (estimate / sigma).log().square().mean()}
 
     def sureness_losses(batch, _: Generator) -> dict[str, Tensor]:

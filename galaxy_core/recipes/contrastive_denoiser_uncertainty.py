@@ -31,7 +31,6 @@ def uncertainty_losses(model: ContrastiveDenoiser, batch: tuple[Tensor, ...], de
     Galaxies cover a small part of a stamp and count as much as all of it together.
     """
     clean, noisy, foreground, sigma = (part.to(device) for part in batch)
-    noisy = noisy.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device, dtype=torch.bfloat16):
         with torch.no_grad():
             denoised = in_shares(model.denoiser, noisy, sigma).float()

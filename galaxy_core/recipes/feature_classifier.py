@@ -187,7 +187,7 @@ def _phase(
 
     def logits_of(images: Tensor) -> Tensor:
         with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-            features = in_shares(model.encoder.features, images.contiguous(memory_format=torch.channels_last))
+            features = in_shares(model.encoder.features, images)
         return model.classifier(features)
 
     def truth_of(indices: np.ndarray) -> Tensor:

@@ -41,7 +41,7 @@ def classes_to_learn(
     Raises
     ------
     ModelError
-        Fewer than two classes have galaxies.
+        Fewer than two classes have galaxies, or one of ``class_names`` has none.
     """
     if source not in SOURCES:
         raise ModelError(f"There are no classes from '{source}'; set labels_from to {', '.join(SOURCES)}.")
@@ -49,7 +49,13 @@ def classes_to_learn(
     if source != "catalog":
         labels = [labels_of(catalog, EIGHT_CLASSES) for catalog in catalogs]
     if source == "catalog" or (source == "auto" and not any((part >= 0).any() for part in labels)):
-        names = tuple(class_names) or own_classes(catalogs)
+        there = own_classes(catalogs)
+        if unknown := sorted(set(class_names) - set(there)):
+            raise ModelError(
+                f"No galaxy of these catalogs is of class {', '.join(unknown)}; set model.class_names to some of"
+                f" {', '.join(there) or 'none, as there are no classes'}."
+            )
+        names = tuple(class_names) or there
         labels = [labels_of(catalog, names) for catalog in catalogs]
     joined = np.concatenate(labels)
     if len(np.unique(joined[joined >= 0])) < 2:

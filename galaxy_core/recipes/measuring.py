@@ -86,7 +86,7 @@ def _recipe(request: Request, report: Report | None) -> ScoresAndLines:
         known = ", ".join([*RECIPES, *(name for name in MEASURES if name not in RECIPES), "few_labels"])
         raise ModelError(f"There is nothing called '{request.what}' to measure; choose one of {known}.")
     module = RECIPES[request.what].module()
-    folder = find_model(request.model or request.what, request.artifacts)
+    folder = find_model(request.model or request.what, request.artifacts, request.what)
     options = {"n_denoise": request.n_denoise, "clusters": request.clusters}
     taken = inspect.signature(module.evaluate).parameters
     options = {name: value for name, value in options.items() if name in taken}
@@ -145,7 +145,7 @@ def _segmenter(request: Request, report: Report | None) -> ScoresAndLines:
     """A segmenter on real frames, beside sep and photutils."""
     from galaxy_core.recipes.segmenter_evaluation import evaluate, table_lines
 
-    folder = find_model(request.model or "segmenter", request.artifacts)
+    folder = find_model(request.model or "segmenter", request.artifacts, "segmenter")
     scores = evaluate(folder, list(request.frames), list(request.segmaps), request.seed, request.device, report)
     return scores, table_lines(scores)
 
@@ -167,7 +167,7 @@ def _cross_survey(request: Request, report: Report | None) -> ScoresAndLines:
     """A morphology net on images of surveys it never saw."""
     from galaxy_core.recipes.cross_survey_scores import evaluate
 
-    folder = find_model(request.model or "vote_regressor", request.artifacts)
+    folder = find_model(request.model or "vote_regressor", request.artifacts, "vote_regressor")
     catalog = read_catalog(request.catalog)
     against = read_catalog(request.against) if request.against else None
     scores = evaluate(folder, catalog, against, request.seed, request.device, report)

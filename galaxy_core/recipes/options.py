@@ -56,6 +56,8 @@ def _changed(config, path: list[str], text: str, option: str):
         made = _parse(text, value)
     except ValueError:
         raise ModelError(f"'{option}' has a value of another kind than {value!r}.") from None
+    if isinstance(made, tuple) and made and isinstance(made[0], str) and len(set(made)) < len(made):
+        raise ModelError(f"'{option}' has a name twice; give each once.")
     most = 1 if path[0].endswith(SHARES) or path[0] in SHARES_TOO else LIMIT - 1
     for number in made if isinstance(made, tuple) else (made,):
         least = int(type(number) is int and known[path[0]] != 0 and path[0] not in OFF_AT_ZERO)

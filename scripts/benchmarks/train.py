@@ -6,6 +6,8 @@ one batch in memory. The naive loop is the bare step of the same network and los
 
 The three are measured in turns, a few steps each, and medians are compared, so what else runs on the machine slows all
 alike. Processor time is the better measure on a busy machine, wall time on an idle one.
+
+After its phases comes the recipe as a whole: each phase counts by the time that all its configured epochs take.
 """
 
 from __future__ import annotations
@@ -77,7 +79,7 @@ def measure(options: argparse.Namespace) -> dict:
         "torch": torch.__version__,
     }
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    catalogs, phases = [read_catalog(spec) for spec in options.catalogs], {}
+    catalogs, phases, wholes = [read_catalog(spec) for spec in options.catalogs], {}, {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for recipe in recipes:
             pair = find_phases(recipe, catalogs, Path(folder) / recipe, options, device)
@@ -87,9 +89,13 @@ def measure(options: argparse.Namespace) -> dict:
                 state = Path(folder) / f"{recipe}.state"  # recipes call their phases alike
                 phases[f"{recipe}.{name}"] = measure_phase(phase, naive, state, options)
                 print("\n".join(phase_lines(f"{recipe}.{name}", phases[f"{recipe}.{name}"])), flush=True)
+            rows = [phases[f"{recipe}.{name}"] for name in pair if f"{recipe}.{name}" in phases]
+            if rows and len(rows) == len(pair):
+                wholes[recipe] = whole_recipe(rows)
+                print(whole_line(recipe, wholes[recipe]), flush=True)
     if not phases:  # as of one that only goes on from another model
         raise ModelError("Nothing was measured, since no training from new weights has these phases; name others.")
-    return {"benchmark": "train", "catalogs": options.catalogs, **machine, "phases": phases}
+    return {"benchmark": "train", "catalogs": options.catalogs, **machine, "phases": phases, "recipes": wholes}
 
 
 def check_names(recipes: Sequence[str], options: argparse.Namespace) -> None:
@@ -162,7 +168,7 @@ def find_phases(recipe: str, catalogs: list, folder: Path, options: argparse.Nam
 
         def note(phase: training.Phase, *_, **__) -> None:
             size = options.batch_size or phase.config.batch_size
-            found[phase.name] = replace(phase, config=replace(phase.config, batch_size=size, epochs=1))
+            found[phase.name] = replace(phase, config=replace(phase.config, batch_size=size))
             if phase.name == names[-1]:
                 raise _EnoughError
 
@@ -189,7 +195,9 @@ def measure_phase(phase, naive, folder: Path, options: argparse.Namespace) -> di
     from galaxy_core.training import fit
 
     size = phase.config.batch_size
-    training_step = replace(phase, items=np.resize(phase.items, (options.steps + 1) * size), validate=lambda: _SCORE)
+    shown = np.resize(phase.items, (options.steps + 1) * size)
+    once = replace(phase.config, epochs=1)
+    training_step = replace(phase, items=shown, config=once, validate=lambda: _SCORE)
     batch = np.sort(np.resize(phase.items, size))
     with naive_ways():
         naive_step = bare_step(naive, batch)
@@ -215,6 +223,7 @@ def measure_phase(phase, naive, folder: Path, options: argparse.Namespace) -> di
     return {
         "batch_size": size,
         "batch_apart": apart,
+        "galaxies_of_all_epochs": phase.config.epochs * len(phase.items),
         "galaxies_per_second": {w: {c: round(size / s, 1) for c, s in by.items()} for w, by in medians.items()},
         "training_to_bare_step": {c: _speed(medians, "training", "bare step", c) if apart else None for c in CLOCKS},
         "bare_step_to_naive_loop": {c: _speed(medians, "bare step", "naive loop", c) for c in CLOCKS},
@@ -258,6 +267,30 @@ def _keep(seconds: dict[str, list[float]], marks: list[dict[str, float]]) -> Non
 
 def _speed(medians: dict, way: str, base: str, clock: str) -> float:
     return round(medians[base][clock] / medians[way][clock], 4)
+
+
+def whole_recipe(rows: Sequence[dict]) -> dict:
+    """The ratios of `measure_phase` for phases one after the other, each as long as all its epochs take."""
+
+    def seconds(way: str, clock: str) -> float:
+        return sum(row["galaxies_of_all_epochs"] / row["galaxies_per_second"][way][clock] for row in rows)
+
+    def speed(way: str, base: str) -> dict[str, float]:
+        return {clock: round(seconds(base, clock) / seconds(way, clock), 4) for clock in CLOCKS}
+
+    apart = all(row["batch_apart"] for row in rows)
+    return {
+        "training_to_bare_step": speed("training", "bare step") if apart else dict.fromkeys(CLOCKS),
+        "bare_step_to_naive_loop": speed("bare step", "naive loop"),
+    }
+
+
+def whole_line(recipe: str, row: dict) -> str:
+    """What is printed of one recipe after its phases."""
+    said = [("training / bare step", row["training_to_bare_step"])] if row["training_to_bare_step"]["wall"] else []
+    said.append(("bf16 and channels_last / naive loop", row["bare_step_to_naive_loop"]))
+    ratios = (f"{name} {told['processor']:.2f} (wall {told['wall']:.2f})" for name, told in said)
+    return f"{recipe} as a whole, with all its epochs: {', '.join(ratios)}"
 
 
 def phase_lines(name: str, row: dict) -> list[str]:
