@@ -22,6 +22,7 @@ from galaxy_core import artifacts, projection
 from galaxy_core.artifacts import remote, sha256_of_file
 from galaxy_core.artifacts.staging import Staging, fingerprint_of
 from galaxy_core.errors import ArtifactError
+from galaxy_core.map_layers import extent_of
 from galaxy_core.map_placement import LinearMap, apply_linear_map, fit_linear_map
 from galaxy_core.placer import Fitted, PlaceOthers, Placer, fill_in, openers_of
 from galaxy_core.placing import open_beside, open_tsne, saved_trees
@@ -198,7 +199,8 @@ class KeptMaps:
         was_placed = np.ones(len(self.ids), dtype=bool)
         was_placed[self.rows[fitted]] = False
         kept = {"n_fitted": n_fitted, "n_placed": len(self.ids) - n_fitted}
-        return {"coordinates": coordinates, "placed": was_placed}, {**self.made[name], "kept": kept}
+        home = self.made[name].get("home") or [*vars(extent_of(*own.T)).values()]  # places in links hold, too
+        return {"coordinates": coordinates, "placed": was_placed}, {**self.made[name], "kept": kept, "home": home}
 
     def _drawn_by(self, name: str) -> str:
         return self.made[name]["params"].get("drawn_by", self.made[name]["method"])

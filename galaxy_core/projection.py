@@ -25,6 +25,10 @@ from galaxy_core.vectors import VectorError, check_length, check_vectors, has_cl
 FEWEST_FOR_NEIGHBORHOODS = 4
 """UMAP and t-SNE arrange neighbourhoods; three galaxies have none, so their first principal components are used."""
 
+COMPARED_BY_UMAP, MOST_COMPARED = 4_096, 100_000
+"""From the first number of galaxies on UMAP searches for neighbours with trees and chance; up to the second it is told
+those that comparing all with all finds, in a quarter of the time where vectors are long. Fewer it compares itself."""
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -126,12 +130,8 @@ def _fit_sample(
 
     def fit() -> Fitted:
         own = {key: value[sample] if isinstance(value, np.ndarray) else value for key, value in params.items()}
-        seen = np.asarray(vectors[sample])
-        found, used, placer = METHODS[method](seen, seed, n_components, **own)
-        coordinates = np.asarray(found, np.float32)
-        if method == "umap":
-            placer = Placer(open_beside, lambda: {"vectors": seen, "coordinates": coordinates})
-        return Fitted(placer, {"coordinates": coordinates}, used)
+        found, used, placer = METHODS[method](np.asarray(vectors[sample]), seed, n_components, **own)
+        return Fitted(placer, {"coordinates": np.asarray(found, np.float32)}, used)
 
     fitted, placed = place(fit, vectors, sample, OPENERS)
     coordinates = fill_in(len(vectors), sample, fitted.arrays["coordinates"], [part for (part,) in placed])
@@ -179,17 +179,26 @@ def fit_umap(
         # the spectral start needs more galaxies than dimensions
         "init": "spectral" if len(vectors) > n_components + 2 else "random",
     }
-    fitted = import_umap().UMAP(**params, n_components=n_components, random_state=seed, n_jobs=1)
+    known = {}
+    if COMPARED_BY_UMAP <= len(vectors) <= MOST_COMPARED:
+        known = {"precomputed_knn": nearest_of_each(vectors, params["n_neighbors"])}
+    fitted = import_umap().UMAP(**params, **known, n_components=n_components, random_state=seed, n_jobs=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a disconnected graph and a random fall-back of the start are both fine
-        coordinates = fitted.fit_transform(vectors)
+        coordinates = np.asarray(fitted.fit_transform(vectors), dtype=np.float32)
+    return coordinates, params, Placer(open_beside, lambda: {"vectors": vectors, "coordinates": coordinates})
 
-    def transform(new_vectors: np.ndarray) -> np.ndarray:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return fitted.transform(new_vectors)
 
-    return coordinates, params, transform
+def nearest_of_each(vectors: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest of every galaxy as UMAP wants them: rows and distances, (n_galaxies, n_neighbors), itself first."""
+    from sklearn.neighbors import NearestNeighbors
+
+    found = NearestNeighbors(n_neighbors=n_neighbors - 1, algorithm="brute").fit(vectors)
+    index = np.column_stack([np.arange(len(vectors)), found.kneighbors(return_distance=False)]).astype(np.int32)
+    distances = np.zeros(index.shape, dtype=np.float32)
+    for column in range(1, n_neighbors):  # of duplicates exactly 0, which those of the search are not
+        distances[:, column] = np.linalg.norm(vectors - vectors[index[:, column]], axis=1)
+    return index, distances
 
 
 def fit_tsne(

@@ -21,10 +21,10 @@ N_SHUFFLES = 3
 """Shuffles of a null, each of which asks for a layout where the space is one: as many as a pipeline has time for."""
 
 DISSOLVED = 0.5
-"""A cluster whose best match overlaps it less than this has dissolved (Hennig 2007, section 3)."""
+"""A cluster whose best match overlaps it by no more than this has dissolved (Hennig 2007; ``<=`` in ``fpc``, too)."""
 
-DRAWN = "each drawn galaxy once"
-"""What a refit is made of. Part of what tells measured stabilities from others, so that another rule measures anew."""
+DRAWN = "each drawn galaxy once, dissolved at a half"
+"""How refits are made and judged. Part of what tells measured stabilities from others: another rule measures anew."""
 
 Fit = Callable[[np.ndarray, int], np.ndarray]
 """Vectors (m, n_features) and a seed -> labels (m,)."""
@@ -61,7 +61,7 @@ def measure_stability(fit: Fit, vectors: np.ndarray, labels: np.ndarray, seed: i
         ``n_refits``; ``ari``, the mean adjusted Rand index of original and refit, the unclustered counting as one more
         group, and ``ari_each`` (None and empty where the galaxies form a single group: nothing can then disagree);
         ``jaccard``, ``{"0": mean Jaccard coefficient of cluster 0 and its best match, ...}``, None for a cluster that
-        no sample drew; ``dissolved``, ``{"0": in how many refits that was below 0.5, ...}``.
+        no sample drew; ``dissolved``, ``{"0": in how many refits that was 0.5 or less, ...}``.
     """
     from sklearn.metrics import adjusted_rand_score
 
@@ -83,7 +83,7 @@ def measure_stability(fit: Fit, vectors: np.ndarray, labels: np.ndarray, seed: i
         "ari": float(np.mean(agreements)) if agreements else None,
         "ari_each": agreements,
         "jaccard": {name: float(values.mean()) if len(values) else None for name, values in measured.items()},
-        "dissolved": {name: int((values < DISSOLVED).sum()) for name, values in measured.items()},
+        "dissolved": {name: int((values <= DISSOLVED).sum()) for name, values in measured.items()},
     }
 
 

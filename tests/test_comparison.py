@@ -41,7 +41,8 @@ def silhouettes_by_definition(vectors: np.ndarray, labels: np.ndarray) -> np.nda
 def test_silhouettes_agree_with_the_definition_and_with_sklearn(monkeypatch):
     vectors, labels = overlapping(300)
     labels[7] = 9  # a galaxy alone in its cluster
-    monkeypatch.setattr(silhouette, "CHUNK_ELEMENTS", 5_000)  # several strips
+    monkeypatch.setattr(silhouette, "ROWS", 70)  # several strips, of several pieces each
+    monkeypatch.setattr(silhouette, "COLUMNS", 40)
     values = silhouette_samples(vectors, labels, seed=0)
     assert values.dtype == np.float32
     np.testing.assert_allclose(values, silhouettes_by_definition(vectors.astype(float), labels), atol=1e-5)
@@ -120,13 +121,23 @@ def test_a_sample_keeps_small_clusters():
 def test_many_small_clusters_take_no_table_of_galaxies_by_clusters(monkeypatch):
     rng, labels = np.random.default_rng(0), np.repeat(np.arange(1_000), 3)
     vectors = (labels[:, None] + rng.normal(scale=0.3, size=(3_000, 2))).astype(np.float32)
-    monkeypatch.setattr(silhouette, "CHUNK_ELEMENTS", 100_000)
+    monkeypatch.setattr(silhouette, "ROWS", 30)
     tracemalloc.start()
     found = measure_silhouettes(vectors, labels, seed=0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 12e6  # 3,000 x 1,000 numbers are 24 MB
     np.testing.assert_allclose(found.values, silhouettes_of_sklearn(vectors, labels), atol=1e-5)
+
+
+def test_the_same_galaxies_are_the_reference_in_whatever_pieces_distances_are_held(monkeypatch):
+    vectors, labels = overlapping(700)
+    whole = measure_silhouettes(vectors, labels, seed=0, exact_limit=400)
+    monkeypatch.setattr(silhouette, "ROWS", 64)
+    monkeypatch.setattr(silhouette, "COLUMNS", 32)
+    parted = measure_silhouettes(vectors, labels, seed=0, exact_limit=400)
+    np.testing.assert_allclose(parted.values, whole.values, atol=1e-6)
+    assert parted.reference_error == pytest.approx(whole.reference_error, rel=1e-9) and whole.reference_error > 0
 
 
 def test_bootstrap_interval_has_the_width_of_the_standard_error():

@@ -16,9 +16,13 @@ from PIL import Image
 from galaxy_core import artifacts, map_keeping, projection
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import ArtifactError
+from galaxy_core.map_layers import Extent, extent_of
 from galaxy_core.pipeline import add_clusterings, rerun_steps, run_pipeline
+from galaxy_core.placer import Placer
+from galaxy_core.placing import open_beside
 from galaxy_core.principal import fit_pca
 from pages.views import about_map
+from pages.views.outlines import mark_of
 from scripts import run_pipeline as command
 from tests.pipeline_child import CONFIG, EMBEDDER
 from tests.pipeline_runs import hashes, write_images
@@ -34,8 +38,8 @@ TINTS = np.array([(200, 60, 40), (60, 200, 40), (40, 60, 200)])
 
 def bent(vectors, seed, n_components, **_):
     """In place of UMAP, which takes long to import: no linear map."""
-    places, _, placer = fit_pca(vectors, seed, n_components)
-    return np.round(5 * places.astype(np.float32), 1) ** 3, {}, placer
+    places = np.round(5 * fit_pca(vectors, seed, n_components)[0].astype(np.float32), 1) ** 3
+    return places, {}, Placer(open_beside, lambda: {"vectors": vectors, "coordinates": places})
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +133,8 @@ def test_a_catalog_grows_twice_and_nobody_moves(work):
     for name in MAPS:
         assert set(again.index[again[f"{name}_placed"]]) == {*new[1:], *newer}
         assert manifest.projections[name]["kept"] == {"n_fitted": N - 1, "n_placed": 14}
+        home = Extent(*manifest.projections[name]["home"])  # by which links tell places: as before it grew at all
+        assert mark_of(home) == mark_of(extent_of(*places(before, name).T))
     assert manifest.clusterings["kmeans_3"]["scores"] and manifest.n_galaxies == N + 13
 
 

@@ -69,8 +69,25 @@ def test_stability_agrees_with_its_definition():
     assert stability["ari_each"] == pytest.approx(agreement)
     assert stability["ari"] == pytest.approx(np.mean(agreement))
     assert stability["jaccard"] == pytest.approx({name: np.mean(values) for name, values in expected.items()})
-    assert stability["dissolved"] == {name: sum(v < 0.5 for v in values) for name, values in expected.items()}
+    assert stability["dissolved"] == {name: sum(v <= 0.5 for v in values) for name, values in expected.items()}
     assert stability["dissolved"]["2"] == 5 and stability["n_refits"] == 5
+
+
+def test_a_cluster_that_half_overlaps_its_best_match_has_dissolved():
+    """Hennig's rule: a Jaccard similarity of 0.5 or less. Here half of the galaxies drawn join nobody."""
+    vectors = np.arange(40, dtype=float)[:, None]
+
+    def half(sample, seed):
+        drawn = np.arange(len(sample))
+        return np.where(drawn < (len(sample) + 1) // 2, 0, -1)  # of an even number exactly a half
+
+    found = measure_stability(half, vectors, np.zeros(40, dtype=int), seed=0, n_refits=20)
+    rng = np.random.default_rng(0)
+    even = 0
+    for _ in range(20):
+        even += len(np.unique(rng.integers(0, 40, 40))) % 2 == 0
+        rng.integers(2**31)
+    assert 0 < even < 20 and found["dissolved"] == {"0": even}
 
 
 def test_islands_come_back_and_arbitrary_cuts_do_not():
