@@ -166,6 +166,8 @@ def draw_page(galaxies):
         draw_channels(galaxies)
         draw_open(galaxies)
         return
+    clusterings, known = ({name: words.name_of(name) for name in names} for names in (galaxies.clustering_names, maps))
+    links.spell_address({"left": clusterings, "right": clusterings, "map": known})
     with st.container(key="map-choices"):
         first, second, third = st.columns(3)
     left, right = choose(galaxies, first, "left", "One clustering"), choose(galaxies, second, "right", "and another")

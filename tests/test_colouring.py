@@ -8,7 +8,7 @@ import pytest
 from card_page import write_back
 
 from galaxy_core import artifacts
-from pages.views import colouring, readers
+from pages.views import colouring, filters, readers
 from pages.views.colours import PALETTES, Colouring, category_colours, grey, ramp_of, with_scale
 from pages.views.galaxy_map.payload import BACKGROUNDS, scale_of
 
@@ -21,6 +21,14 @@ def tiny(tiny_root):
 def test_text_is_ordered_by_frequency_and_nulls_are_named():
     colour = colouring.by_text(pd.Series(["b", "a", None, "b"]), "class")
     assert colour.names == ("b", "a") and colour.codes.tolist() == [0, 1, -1, 0]
+
+
+def test_groups_that_would_be_called_the_same_stay_apart():
+    answers = colouring.by_text(pd.Series(["no_bar", "weak_bar", None, "no_bar"]), "bar")
+    assert answers.is_among(["no bar"]).tolist() == [True, False, False, True]
+    assert answers.is_among([answers.nothing]).tolist() == [False, False, True, False]
+    kinds = colouring.by_text(pd.Series(["a_b", "a b", None, "a b"]), "kind")
+    assert [kinds.is_among([name]).sum() for name in (*kinds.names, kinds.nothing)] == [2, 1, 1]
 
 
 def test_a_text_is_a_category_by_all_rows_of_a_table_that_is_sorted_by_it(tiny_root, tiny):
@@ -39,6 +47,22 @@ def test_numbers_are_as_precise_as_in_the_catalog(broken_root):
     assert colouring.colour_by(galaxies, "mass").values.dtype == np.float32
     scale = scale_of(colouring.colour_by(galaxies, "jd"))
     assert scale["low_text"] == "≤ 2459000.5" and scale["high_text"] == "≥ 2459004.9"
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_dates_are_modified_julian_dates(broken_root, monkeypatch, zone):
+    dates = pd.Series(pd.date_range("2000-01-01T12:00", periods=90, freq="6h", tz=zone))
+    write_back(broken_root, "tiny", observed=dates.where(dates.index != 3))
+    expected = 51544.5 + np.arange(90) / 4
+    expected[3] = np.nan
+    for many in (False, True):
+        monkeypatch.setattr(readers, "MANY", 9 if many else 10**5)
+        readers._open_catalog.clear()
+        galaxies = readers.open_catalog(broken_root, "tiny")
+        assert galaxies.are_many == many and colouring.colour_choices(galaxies)["observed"] == "observed [MJD]"
+        assert colouring.shows_numbers(galaxies, "observed")
+        np.testing.assert_array_equal(colouring.colour_by(galaxies, "observed").values, expected)
+        assert filters.passes(galaxies, "observed", [51545, 51546]).sum() == 4
 
 
 @pytest.mark.parametrize("dark", [True, False])

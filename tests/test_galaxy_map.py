@@ -79,6 +79,9 @@ def test_what_the_legend_hides_in_a_link_is_of_these_clusters_only(tiny):
     by_class = colouring.colour_by(tiny, "class")
     known = repr((by_class.title, by_class.keys)).encode()
     assert mark(tiny, "class") == f"{zlib.crc32(known):08x}", "links of classes stay what they were"
+    tags = Colouring("tag", np.zeros(90, np.int32), ("star", "ring"), nothing="no tag")
+    more = replace(tags, names=("ring", "bar", "star")).marks  # as they come when others are used more
+    assert tags.marks == [more[2], more[0], more[3]] and len(set(more)) == 4
 
 
 def test_groups_are_mixed_so_that_none_hides_another():

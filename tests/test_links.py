@@ -31,3 +31,20 @@ def test_the_address_follows_the_choice(open_app, tiny_root):
     assert app.query_params["panel"] == "about" and app.query_params["galaxy"] == "tiny-00003"
     app.button_group(key="panel").set_value("selection").run()
     assert not app.exception and "panel" not in app.query_params
+
+
+def test_an_address_typed_in_other_capitals_shows_what_is_meant(open_app, tiny_root):
+    link = {"catalog": "TINY", "galaxy": "TINY-00003", "map": "pca", "second": "Umap", "colour": "ANOMALY"}
+    app = open_app(tiny_root, MAP, **link, palette="inferno", panel="Unusual")
+    assert not app.exception and not app.warning
+    assert [app.selectbox(key=key).value for key in ("map", "second", "colour", "palette")] == [
+        "pca", "umap", "anomaly", "Inferno"
+    ]  # fmt: skip
+    shown = [app.query_params[key] for key in ("catalog", "galaxy", "map", "second", "palette", "panel")]
+    assert shown == ["tiny", "tiny-00003", "PCA", "UMAP", "Inferno", "unusual"]
+
+
+def test_clusterings_typed_by_their_keys_are_compared(open_app, tiny_root):
+    app = open_app(tiny_root, "pages/2_Clusters.py", catalog="tiny", left="KMEANS_8", right="hdbscan", map="pca")
+    assert not app.exception
+    assert [app.selectbox(key=key).value for key in ("left", "right", "map")] == ["kmeans_8", "hdbscan", "pca"]

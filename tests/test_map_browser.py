@@ -10,6 +10,8 @@ from conftest import make_catalog, settle
 from PIL import Image
 
 from galaxy_core import artifacts
+from pages.views import readers
+from pages.views.colouring import colour_by
 from tests.map_in_browser import (
     MAP,
     corners,
@@ -255,6 +257,17 @@ def test_a_view_of_a_map_that_was_made_again_is_the_whole_map(visit):
     page = visit("/Galaxy_map?catalog=tiny&view=0.2_0.3_9_00000000&hidden=1_00000000")
     page.wait_for_function("!location.search.includes('view=') && !location.search.includes('hidden=')")
     assert page.evaluate(VIEW)[2] == 1 and page.evaluate(f"{MAP}.hidden.size") == 0
+    page.get_by_text("Groups that this link hides are not here any more").wait_for()
+
+
+def test_a_link_hides_groups_by_their_names_and_older_links_by_their_places(visit, root):
+    by_class = colour_by(readers.open_catalog(root, "tiny"), "class")
+    marks = by_class.marks
+    for hidden, codes in ((f"{marks[2]}-{marks[0]}", {0, 2}), (f"1_{by_class.mark}", {1})):
+        page = visit(f"/Galaxy_map?catalog=tiny&hidden={hidden}")
+        assert set(page.evaluate(f"[...{MAP}.hidden]")) == codes and not page.get_by_text("this link").count()
+        written = "-".join(sorted(marks[code] for code in codes))
+        page.wait_for_function("(text) => location.search.endsWith('hidden=' + text)", arg=written)
 
 
 def test_two_maps_share_the_open_galaxy_and_the_selection(visit, root):

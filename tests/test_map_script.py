@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from map_in_browser import corners, drag
 
+from galaxy_core.map_layers import extent_of
 from pages.views import readers
 from pages.views.colouring import colour_by
 from pages.views.colours import Colouring
 from pages.views.galaxy_map import component, payload
+from pages.views.outlines import mark_of
 
 pytestmark = pytest.mark.browser
 
@@ -221,6 +223,29 @@ def test_a_hidden_tag_stays_hidden_when_another_is_used_more(page, tiny_root):
     page.locator(".atlas-legend button", has_text="no tag").click()
     page.evaluate("(map) => setMap(map)", list(payload.map_message(LOOK, x, y, swapped, None, "2")))
     assert page.locator(".atlas-legend button.off").all_inner_texts() == ["star", "no tag"]
+
+
+def test_a_place_in_a_link_is_the_same_on_a_map_that_has_grown(page, tiny_root):
+    x, y = readers.open_catalog(tiny_root, "tiny").coordinates("umap")
+    home = tuple(vars(extent_of(x, y)).values())
+    x, y = np.r_[x, x.max() + 3].astype(np.float32), np.r_[y, y.min() - 9].astype(np.float32)
+    codes = Colouring("class", np.zeros(91, np.int32), ("one",))
+    grown = payload.map_message(replace(LOOK, home=home), x, y, codes, None, "grown")
+    the_map, seen = "window.galaxyAtlas.maps.get('map-0')", []
+    show = (
+        f"(place) => {{ {the_map}.takePlace(place); const {{ x, y, scale }} = {the_map}.view; return [x, y, scale]; }}"
+    )
+    for message in (None, list(grown)):
+        page.evaluate("(map) => { map ? setMap(map) : call('map', 0); }", message)
+        scale = page.evaluate(f"{the_map}.viewOf({list(home)}).scale")
+        seen.append(page.evaluate(show, "0.25_0.3_7.5"))
+        assert page.evaluate(f"{the_map}.placeShown()") == "0.25_0.3_7.5" and seen[-1][2] == pytest.approx(7.5 * scale)
+        assert page.evaluate(f"{the_map}.message.mark") == mark_of(extent_of(x[:90], y[:90]))
+        whole = page.evaluate(f"{the_map}.viewOf({the_map}.message.extent)")
+        for nonsense in ("", "0.5_0.5", "0.5_9_2", "0.5_0.5_0.01", "0.5_0.5_99999", "0.5_0.5_x"):
+            assert page.evaluate(show, nonsense) == [whole["x"], whole["y"], whole["scale"]], nonsense
+        assert page.evaluate(f"{the_map}.placeShown()") == ""
+    assert seen[0] == pytest.approx(seen[1])
 
 
 def test_keys_are_the_same_with_caps_lock(page):

@@ -62,7 +62,7 @@ def by_definition(tiny, n: int) -> list[int]:
 def test_the_most_like_become_the_selection_and_are_shown_in_order(tiny_root, tiny, drawn):
     app = open_page(tiny_root)
     app.session_state["pictures-order"] = "radius_arcsec"
-    app.number_input(key="most-like-n").set_value(20).run()
+    app.number_input(key="most-like-n").set_value(20)  # and clicked before the button says so
     app.button(key="select-most-like").click().run()
     app.run()
     assert "the 20 most like tiny-00004" in text(app) and "**20 galaxies**" in text(app)

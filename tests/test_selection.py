@@ -124,7 +124,7 @@ def test_what_passes_the_filters_is_selected_and_its_link_holds_the_filters(open
     assert outlines.from_link(letters) == [["n", "", asked]]
     app.number_input(key="filter-tiny-radius_arcsec-from").set_value(4.0).run()  # the step keeps what it was made of
     assert selected(app) == wanted.tolist()
-    app.selectbox(key="filter-mode-tiny").set_value("subtract").run()
+    app.selectbox(key="filter-mode-tiny").set_value("subtract")  # and clicked before the button says so
     app.button(key="filter-select-tiny").click().run()
     left = np.flatnonzero((radius >= 2) & (radius < 4)).tolist()
     assert selected(app) == left and app.session_state["kept"]["tiny"] is None, "nothing left would pass the filter"

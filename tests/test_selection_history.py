@@ -93,6 +93,12 @@ def test_the_key_undoes_what_was_done_last_be_it_a_tag(tiny, tmp_path, monkeypat
     assert do(tiny, "undo", **key) == set() and state() == (-1, 1)
     assert do(tiny, "redo", **key) == {map_events.TAGS} and state() == (-1, 2), "what was undone last comes back first"
     assert do(tiny, "redo", **key) == {map_events.SELECTION} and state() == (n, 2)
+    assert do(tiny, "redo", **key) == {map_events.SELECTION} and state() == (-1, 2)
+    for _ in range(selection_history.MOST_STEPS + 9):
+        do(tiny, "key", key="1")
+    assert do(tiny, "undo") == {map_events.SELECTION} and state()[0] == n, "no number of tags forgets a selection"
+    selection.select_rows(tiny, np.array([5]))
+    assert do(tiny, "redo", **key) == set(), "nothing is left to redo"
 
 
 def test_what_is_drawn_again_follows_what_was_undone(tiny):
@@ -100,7 +106,6 @@ def test_what_is_drawn_again_follows_what_was_undone(tiny):
     filters._change(tiny, "class", ["spiral"])
     assert do(tiny, "undo") == {map_events.SELECTION, map_events.FILTERS}
     assert do(tiny, "undo") == {map_events.SELECTION} and selection.selected_rows(tiny) is None
-    assert st.session_state["filters_turned"] == 2, "other widgets"
 
 
 def test_a_new_step_forgets_what_was_undone(tiny):
@@ -181,12 +186,12 @@ def test_widgets_of_filters_show_what_was_brought_back(open_app, tiny_root):
     app.number_input(key="filter-tiny-radius_arcsec-from").set_value(5.0).run()
     app.session_state["filters"]["tiny"]["radius_arcsec"][0] = first  # as undo does
     app.run()
-    assert not app.exception and app.number_input(key="filter-tiny-radius_arcsec-from").value == first
+    assert not app.exception and app.number_input(key="filter-tiny-radius_arcsec-from-1").value == first
     app.selectbox(key="filter-new-tiny-1").set_value("class").run()
     app.multiselect(key="filter-tiny-class").set_value(["spiral"]).run()
     app.session_state["filters"]["tiny"]["class"] = ["edge on"]
     app.run()
-    assert not app.exception and app.multiselect(key="filter-tiny-class").value == ["edge on"]
+    assert not app.exception and app.multiselect(key="filter-tiny-class-1").value == ["edge on"]
 
 
 def test_a_browser_that_has_not_heard_of_an_undo_yet_filters_by_what_was_brought_back(open_app, tiny_root):
@@ -196,10 +201,22 @@ def test_a_browser_that_has_not_heard_of_an_undo_yet_filters_by_what_was_brought
     app.number_input(key="filter-tiny-radius_arcsec-from").set_value(5.0).run()
     before = app._tree.get_widget_states()
     app.session_state["filters"]["tiny"]["radius_arcsec"][0] = whole[0]  # as `selection.travel` does
-    app.session_state["filters_turned"] = 1
     app.run()
     app._run(before)  # the next event, sent with the limit that was undone
     assert not app.exception and app.session_state["filters"]["tiny"]["radius_arcsec"] == whole
+
+
+def test_a_browser_that_has_not_heard_of_it_yet_brings_no_dropped_filter_back(open_app, tiny_root):
+    app = open_app(tiny_root, "pages/1_Galaxy_map.py", catalog="tiny")
+    app.selectbox(key="filter-new-tiny-0").set_value("radius_arcsec").run()
+    app.number_input(key="filter-tiny-radius_arcsec-from").set_value(5.0).run()
+    app.selectbox(key="filter-new-tiny-1").set_value("class").run()
+    app.multiselect(key="filter-tiny-class").set_value(["spiral"]).run()
+    before = app._tree.get_widget_states()
+    for column in ("radius_arcsec", "class"):
+        app.button(key=f"filter-tiny-{column}-drop").click().run()
+    app._run(before)
+    assert not app.exception and app.session_state["filters"]["tiny"] == {}
 
 
 def test_selected_galaxies_that_filters_hide_are_told_and_shown(open_app, tiny_root):

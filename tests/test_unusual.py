@@ -183,7 +183,7 @@ def test_any_tag_can_be_learned(open_panel, path, tiny):
     press(app, f"no-{batch[0]}")
     press(app, f"yes-{batch[1]}")
     assert tags.count_tags(path) == {"ring": 13, "not ring": 1}
-    app.number_input(key="unusual-top").set_value(30).run()
+    app.number_input(key="unusual-top").set_value(30)  # and clicked before the button says so
     press(app, "select-top")
     assert "selected 30: most likely “ring”, top 30 by what 13 that are and 1 that are not taught" in text(app.run())
 
@@ -226,7 +226,7 @@ def test_every_listed_galaxy_is_on_a_page(open_panel, path, monkeypatch):
 
 def test_the_top_of_the_list_becomes_the_selection(open_panel, path, tiny):
     app = open_panel()
-    app.number_input(key="unusual-top").set_value(25).run()
+    app.number_input(key="unusual-top").set_value(25)  # and clicked before the button says so
     press(app, "select-top")
     assert "selected 25: most unusual, top 25 the most unusual galaxies" in text(app.run())
     row = shown(app)[0]

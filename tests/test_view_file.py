@@ -20,6 +20,7 @@ from pages.views.colouring import colour_by
 from pages.views.colours import Colouring
 from pages.views.galaxy_map import payload
 from pages.views.galaxy_map.payload import MapLook
+from pages.views.outlines import mark_of
 from pages.views.view_file import View, make_view_file
 from scripts.benchmarks.many_galaxies import write_many
 
@@ -299,3 +300,20 @@ def test_the_button_saves_what_the_visitor_sees(tiny, tiny_root):
     assert view.selected.tolist() == [3, 5] and "galaxies picked" in view.how and view.link["catalog"] == "tiny"
     made = view_file.maker(tiny, view)()  # as the server calls it: outside of any page
     assert b"tiny-00007</h2>" in made and held(made)["open"] == 7
+    make = view_file.maker(tiny, view, address := {"hidden": "1"})
+    address |= {"view": "0.2_0.3_4_x", "hidden": None}  # after the button was drawn, without a run that draws it again
+    made = make()
+    assert held(made)["address"].endswith("&view=0.2_0.3_4_x") and b"&amp;view=0.2_0.3_4_x</dd>" in made
+
+
+@pytest.mark.browser
+def test_the_file_shows_the_part_of_the_map_that_was_seen_and_hides_what_was_hidden(tiny, open_file):
+    by = view_on(tiny).colouring
+    place = f"0.25_0.5_3_{mark_of(tiny.extent('umap'))}"
+    page = open_file(make_view_file(tiny, view_on(tiny, link={"view": place, "hidden": by.marks[1]})))
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    assert page.locator(".atlas-legend button.off").all_inner_texts() == [by.names[1]]
+    shown, whole = page.evaluate(f"[{MAP}.view, {MAP}.viewOf({MAP}.message.extent)]")
+    assert shown["scale"] == pytest.approx(3 * whole["scale"]) and shown["y"] == pytest.approx(whole["y"])
+    page.locator('[data-tool="fit"]').click()
+    assert page.evaluate(f"{MAP}.view.scale") == whole["scale"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from galaxy_core.artifacts import ColumnTable
 from galaxy_core.artifacts.staging import fingerprint_of
@@ -36,7 +38,7 @@ def colour_choices(galaxies: Galaxies) -> dict[str, str]:
     choices["split"] = "Split: training, validation, test"
     for name in galaxies.clustering_names:
         choices[f"{name}_membership"] = f"Membership, {words.name_of(name)}"
-    return choices | {key: words.column_name(key) for key in _catalog_columns(galaxies) if key not in choices}
+    return choices | {key: name for key, name in _catalog_columns(galaxies).items() if key not in choices}
 
 
 def _has_class(galaxies: Galaxies) -> bool:
@@ -45,15 +47,19 @@ def _has_class(galaxies: Galaxies) -> bool:
     return galaxies.memory["has class"]
 
 
-def _catalog_columns(galaxies: Galaxies) -> list[str]:
-    """Columns of numbers, then columns of a few different texts."""
+def _catalog_columns(galaxies: Galaxies) -> dict[str, str]:
+    """Names of the columns of numbers, then of those of a few different texts."""
     if "columns" in galaxies.memory:
         return galaxies.memory["columns"]
     table = galaxies.catalog
     columns = [column for column in table.columns if column not in ("galaxy_id", "class", "split", "split_group")]
     numbers = [column for column in columns if _holds_numbers(table, column) and _has_values(table, column)]
     texts = [column for column in columns if not _holds_numbers(table, column) and _is_category(table, column)]
-    return galaxies.memory.setdefault("columns", numbers + texts)
+    return galaxies.memory.setdefault("columns", {column: _name_of(table, column) for column in numbers + texts})
+
+
+def _name_of(table: pd.DataFrame | ColumnTable, column: str) -> str:
+    return words.column_name(column) + (" [MJD]" if _is_date(table, column) else "")
 
 
 def colour_by(galaxies: Galaxies, key: str) -> Colouring:
@@ -88,15 +94,15 @@ def _colour_by(galaxies: Galaxies, key: str) -> Colouring:
     if key == "anomaly" and galaxies.has_anomaly:
         return Colouring("anomaly [0 usual, 1 most unusual]", values=galaxies.anomaly, nothing="not measured")
     if (values := galaxies.layer_groups(key)) is not None:
-        title, names = words.column_name(key), tuple(str(text).replace("_", " ") for text in values)
-        late = partial(_numbers_among, galaxies, key, values)
-        return Colouring(title, late, names, nothing=f"no {title}", layer=key)
+        title, late = words.column_name(key), partial(_numbers_among, galaxies, key, values)
+        names, nothing = _called(values, title)
+        return Colouring(title, late, names, nothing=nothing, layer=key)
     column = galaxies.catalog[key]
-    if _is_number(column):
+    if _holds_numbers(galaxies.catalog, key):
         unit = " [share of answers]" if key in galaxies.manifest.answer_columns else ""
         if unit and galaxies.manifest.answer_kind == "count":
             unit = " [number of answers]"
-        return Colouring(words.column_name(key) + unit, values=_numbers(column), nothing="no value")
+        return Colouring(_name_of(galaxies.catalog, key) + unit, values=_numbers(column), nothing="no value")
     return by_text(column, words.column_name(key))
 
 
@@ -146,8 +152,22 @@ def by_text(column: pd.Series, title: str) -> Colouring:
     order = np.argsort(-sizes, kind="stable")
     rank = np.empty(len(values) + 1, dtype=np.int32)
     rank[order], rank[-1] = np.arange(len(values)), -1
-    names = tuple(str(values[k]).replace("_", " ") for k in order)
-    return Colouring(title, rank[codes], names, nothing=f"no {title}")
+    names, nothing = _called([values[k] for k in order], title)
+    return Colouring(title, rank[codes], names, nothing=nothing)
+
+
+def _called(values: Sequence, title: str) -> tuple[tuple[str, ...], str]:
+    """What different texts of a column are called, and what its galaxies without one: no two of them the same.
+
+    Examples
+    --------
+    >>> _called(["weak_bar", "no_bar"], "bar"), _called(["a_b", "a b"], "kind")
+    ((('weak bar', 'no bar'), 'no value'), (('a_b', 'a b'), 'no kind'))
+    """
+    names = tuple(str(value).replace("_", " ") for value in values)
+    if len(set(names)) < len(names):
+        names = tuple(map(str, values))
+    return names, next(name for name in (f"no {title}", "no value", "without a value") if name not in names)
 
 
 def _numbers_among(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
@@ -157,16 +177,25 @@ def _numbers_among(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
-    """The numbers as precise as the catalog has them: in float32 a Julian date is known to six hours."""
+    """The numbers as precise as the catalog has them: in float32 a Julian date is known to six hours. Dates as MJD."""
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = (column - pd.Timestamp("1858-11-17", tz=column.dt.tz)) / pd.Timedelta(days=1)
     return column.to_numpy(dtype=np.float32 if column.dtype == np.float32 else np.float64, na_value=np.nan)
 
 
-def _is_number(values: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-
-
 def _holds_numbers(table: pd.DataFrame | ColumnTable, column: str) -> bool:
-    return table.is_number(column) if isinstance(table, ColumnTable) else _is_number(table[column])
+    """Whether a column holds numbers, or dates; truth values are neither."""
+    if isinstance(table, ColumnTable):
+        return table.is_number(column) or _is_date(table, column)
+    kind = table[column].dtype
+    is_number = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
+    return is_number or _is_date(table, column)
+
+
+def _is_date(table: pd.DataFrame | ColumnTable, column: str) -> bool:
+    if isinstance(table, ColumnTable):
+        return pa.types.is_timestamp(table.file.schema_arrow.field(column).type)
+    return pd.api.types.is_datetime64_any_dtype(table[column].dtype)
 
 
 def _has_values(table: pd.DataFrame | ColumnTable, column: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -98,6 +99,20 @@ class Colouring:
     def keys(self) -> tuple[str, ...]:
         """What filters and links call the categories."""
         return self.lasting_names or self.names
+
+    @property
+    def mark(self) -> str:
+        """A few letters that change when groups or their order do; older links that hide some of them have these."""
+        return self._letters(self.keys)
+
+    @property
+    def marks(self) -> list[str]:
+        """A few letters for each group, and last for those without one, by which a link hides it whatever its place."""
+        return [self._letters(key) for key in (*self.keys, "")]
+
+    def _letters(self, keys: tuple[str, ...] | str) -> str:
+        known = (self.title, keys, *([self.version] if self.version else []))
+        return f"{zlib.crc32(repr(known).encode()):08x}"
 
     def is_among(self, groups: Sequence[str]) -> np.ndarray:
         """Which galaxies are of some of the `keys`, or are called `nothing`; bool (n,)."""

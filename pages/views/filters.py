@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from pandas.api.types import is_integer_dtype
 
-from pages.views import clustering_marks, frame, outlines, page_address, selection, tagged, words
+from pages.views import clustering_marks, editions, frame, outlines, page_address, selection, tagged, words
 from pages.views.colouring import TAGS, colour_by, colour_choices
 from pages.views.readers import Galaxies
 from pages.views.selection_steps import MODES, Step
@@ -126,7 +126,7 @@ def describe(galaxies: Galaxies, asked: Filters | None = None) -> str:
 
 
 def _limit_text(value: float) -> str:
-    return words.number(value) if float(value).is_integer() else f"{value:.{DIGITS}g}"
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e20 else f"{value:.{DIGITS}g}"
 
 
 def group_names(galaxies: Galaxies, key: str) -> dict[str, str]:
@@ -171,19 +171,20 @@ def draw_filters(galaxies: Galaxies, on_change) -> None:
 
 def _draw_select(galaxies: Galaxies, keep: np.ndarray, on_change) -> None:
     """A button that selects the galaxies that pass; and what it does to a selection, where there is one."""
-    mode, n_pass = "new", int(keep.sum())
+    mode, box, n_pass = "new", f"filter-mode-{galaxies.name}", int(keep.sum())
     with st.container(horizontal=True, vertical_alignment="center"):
         if selection.selected_rows(galaxies) is not None:
             mode = st.selectbox(
                 "What this does to the selection",
                 list(MODES),
                 format_func=str.capitalize,
-                key=f"filter-mode-{galaxies.name}",
+                key=box,
                 label_visibility="collapsed",
                 width=130,
             )
 
         def select() -> None:
+            mode = st.session_state.get(box, "new")  # chosen just now, maybe
             selection.add_step(galaxies, *step_of(galaxies, filters_of(galaxies), mode))
             if mode == "subtract":  # nothing that is left passes them
                 drop_all(galaxies)
@@ -222,58 +223,50 @@ def _everything(galaxies: Galaxies, key: str) -> list:
 
 def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
     """One filter: its column, limits or groups, how many galaxies it leaves, and a way to drop it."""
-    edition = _edition()
-    values, widget = filters_of(galaxies)[key], f"filter-{galaxies.name}-{key}{edition}"
+    values, widget = filters_of(galaxies)[key], f"filter-{galaxies.name}-{key}"
     n_left = int(passes(galaxies, key, values).sum())
     head, drop = st.columns([6, 1], vertical_alignment="center")
     head.markdown(f"**{frame.plain(name)}**: {words.count(n_left)} pass")
 
     def changed(new: list | None) -> None:
-        if edition == _edition():
+        if key in filters_of(galaxies):  # and not dropped meanwhile: see `editions`
             _change(galaxies, key, new)
             on_change()
 
-    drop.button(
-        "",
-        icon=":material/close:",
-        key=f"{widget}-drop",
-        help="Remove this filter",
-        on_click=lambda: changed(None),
-    )
+    about = {"icon": ":material/close:", "help": "Remove this filter"}
+    drop.button("", key=f"{widget}-drop", on_click=lambda: changed(None), **about)
     everything = _everything(galaxies, key)
     if any(isinstance(value, str) for value in everything):
         called = group_names(galaxies, key)
-        st.session_state[widget] = [value for value in values if value in everything]  # also after undo
+        chosen = [value for value in values if value in everything]
+        box = editions.key_showing(widget, chosen)
         st.multiselect(
             name,
             everything,
+            chosen,
             format_func=lambda value: called.get(value, value),
-            key=widget,
+            key=box,
             label_visibility="collapsed",
-            on_change=lambda: changed(list(st.session_state[widget])),
+            on_change=lambda: editions.is_shown(widget, box) and changed(list(st.session_state[box])),
         )
         return
-    left, right = st.columns(2)
     step, is_whole = (everything[1] - everything[0]) / 100 or 1.0, _is_whole(galaxies, key)
-    for column, place, word in ((left, 0, "from"), (right, 1, "to")):
-        st.session_state[f"{widget}-{word}"] = float(values[place])
+    for place, (column, word) in enumerate(zip(st.columns(2), ("from", "to"), strict=True)):
+        box = editions.key_showing(f"{widget}-{word}", float(values[place]))
+
+        def limited(place=place, box=box, name=f"{widget}-{word}") -> None:
+            if editions.is_shown(name, box):
+                now = filters_of(galaxies).get(key, values)
+                changed([*now[:place], st.session_state[box], *now[place + 1 :]])
+
         column.number_input(
             word,
+            value=float(values[place]),
             step=float(max(1, round(step))) if is_whole else step,
             format="%.0f" if is_whole else f"%.{DIGITS}g",
-            key=f"{widget}-{word}",
-            on_change=lambda: changed([st.session_state[f"{widget}-from"], st.session_state[f"{widget}-to"]]),
+            key=box,
+            on_change=limited,
         )
-
-
-def _edition() -> str:
-    """The end of the keys of the widgets, another one after each undo.
-
-    A browser sends what its widgets hold along with every other event: one that has not heard yet of an undo would seem
-    to ask for what was undone.
-    """
-    turned = st.session_state.get("filters_turned", 0)
-    return f"-{turned}" if turned else ""
 
 
 def _change(galaxies: Galaxies, key: str, values: list | None) -> None:

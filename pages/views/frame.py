@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 
 from galaxy_core import artifacts
 from galaxy_core.errors import GalaxyError
-from pages.views import background, demo, page_address
+from pages.views import background, demo, links, page_address
 
 PROJECT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).with_name("style.css")
@@ -131,6 +131,7 @@ def choose_catalog(root: Path) -> str:
         st.stop()
     names.sort(key=lambda name: name == "demo")  # real galaxies before the simulated ones
     asked = st.query_params.get("catalog")
+    asked = links.key_of(asked, {name: name for name in names}, asked)
     if asked and asked not in names:
         st.warning(plain(f"There is no catalog “{asked}” here; this is “{names[0]}”."), icon=":material/link_off:")
     known = [st.session_state.get("catalog"), asked, st.session_state.get("catalog_before"), names[0]]

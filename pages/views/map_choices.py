@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core import tags
-from pages.views import filters, frame, page_address, presenting, similarity_colour, tagged, words
+from pages.views import filters, frame, links, page_address, presenting, similarity_colour, tagged, words
 from pages.views.colouring import TAGS, colour_by, colour_choices
 from pages.views.colours import PALETTES, Colouring, with_scale
 from pages.views.galaxy_map import component
@@ -25,7 +25,7 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callab
     of what changes their colours.
     """
     names, choices = galaxies.projection_names, colours_of(galaxies)
-    _note_lost(galaxies, choices)
+    _read_address(galaxies, choices)
     similarity_colour.take_switch()
     with st.container(key="map-choices"):
         first, colours, options, sieve = st.columns([3, 3.6, 2, 2.4], vertical_alignment="bottom")
@@ -50,6 +50,7 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callab
     )
     by_similarity = colour == similarity_colour.KEY
     colouring = similarity_colour.colouring_of(galaxies) if by_similarity else colour_by(galaxies, colour)
+    _note_hidden(galaxies, colouring)
     with options:
         scale, other = _draw_view_options(galaxies, colouring, projection, on_change, on_look)
     with sieve:
@@ -95,6 +96,7 @@ def look_of(galaxies: Galaxies, projection: str, colour: str, keep: np.ndarray |
         file=f"{galaxies.name}-{projection}",
         dark=frame.is_dark(),
         strong=presenting.is_on(),
+        home=tuple(manifest.projections.get(projection, {}).get("home", ())),
     )
 
 
@@ -134,11 +136,21 @@ def _tag_versions(galaxies: Galaxies, colour: str) -> dict[str, int]:
     return tags.tag_versions(tagged.path_of(galaxies)) if uses_tags else {}
 
 
-def _note_lost(galaxies: Galaxies, choices: dict[str, str]) -> None:
-    """Say which map or column a link asked for that is not here; the rest is shown."""
+def _read_address(galaxies: Galaxies, choices: dict[str, str]) -> None:
+    """Say which map or column a link asks for that is not here; the rest is shown."""
     maps = {name: words.name_of(name) for name in galaxies.projection_names}
-    columns = "column to colour by"
-    for parameter, known, what in (("map", maps, "map"), ("second", maps, "map"), ("colour", choices, columns)):
-        asked = st.query_params.get(parameter)
-        if asked and asked not in [*known, *known.values()]:
-            page_address.note(f"There is no {what} “{asked}” in this catalog.")
+    known = {"map": maps, "second": maps, "colour": choices, "palette": dict(zip(PALETTES, PALETTES, strict=True))}
+    for parameter in links.spell_address(known):
+        what = {"colour": "column to colour by", "palette": "palette"}.get(parameter, "map")
+        page_address.note(f"There is no {what} “{st.query_params[parameter]}” in this catalog.")
+
+
+def _note_hidden(galaxies: Galaxies, colouring: Colouring) -> None:
+    """When a map is first drawn, say where a link hides groups that are not here any more."""
+    seen, asked = st.session_state.setdefault("hidden_seen", set()), st.query_params.get("hidden")
+    is_known = asked and (asked.endswith(f"_{colouring.mark}") or set(asked.split("-")) <= {*colouring.marks})
+    if asked and not is_known and galaxies.name not in seen:
+        page_address.note(
+            "Groups that this link hides are not here any more, or were made again: all of these are shown."
+        )
+    seen.add(galaxies.name)

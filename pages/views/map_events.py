@@ -6,7 +6,7 @@ import re
 
 import streamlit as st
 
-from pages.views import filters, last_done, page_address, presenting, selection, tagging
+from pages.views import filters, page_address, presenting, selection, selection_history, tagging
 from pages.views.galaxy_map import component, payload
 from pages.views.readers import Galaxies
 from pages.views.selection_steps import Hidden, hidden_groups
@@ -64,23 +64,18 @@ def travel(galaxies: Galaxies, back: bool) -> set[str]:
 
 def turn_last(galaxies: Galaxies, back: bool) -> set[str]:
     """Undo what this visitor did last, a step of selecting, filtering or tagging, or redo it; what is different now."""
-    while kind := last_done.kind_of_last(galaxies, back):
-        if kind == last_done.SELECTION:
-            changed = travel(galaxies, back)
-        else:
-            changed = {TAGS} if (said := tagging.turn(galaxies, back)) else set()
-            if said:
-                st.toast(said)
-        if changed:
-            return changed
-        last_done.drop_last(galaxies, back)  # it is gone: the browser's button went back, or the catalog was made again
+    while selection_history.is_of_tags(galaxies, back):
+        if said := tagging.turn(galaxies, back):
+            st.toast(said)
+            return {TAGS}
+        selection_history.forget_last(galaxies, back)
     return travel(galaxies, back)
 
 
 def keep_in_address(parts: dict) -> None:
     """Know what the maps put into the address, so that it stays there when another part of it is written."""
     for name in page_address.OF_VIEW:
-        if isinstance(text := parts.get(name), str) and re.fullmatch(r"[-\w.]{0,400}", text, re.ASCII):
+        if isinstance(text := parts.get(name), str) and re.fullmatch(r"[-\w.]{0,1000}", text, re.ASCII):
             page_address.put_into_address(name, text or None)
 
 

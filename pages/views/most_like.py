@@ -35,8 +35,7 @@ def draw_more(galaxies: Galaxies, row: int) -> None:
             icon=":material/select_all:",
             help="By the cosine similarity of the embeddings, all galaxies compared; the galaxy itself is not among"
             " them. Their pictures, differences and exports are then below the map.",
-            on_click=select,
-            args=(galaxies, row, n),
+            on_click=lambda: select(galaxies, row, st.session_state["most-like-n"]),  # typed just now, maybe
         )
     kind, text = st.session_state.pop("most_like_said", ("", ""))
     if kind:

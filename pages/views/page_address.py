@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import streamlit as st
 
-OF_VIEW = ("view", "hidden", "view2", "hidden2")  # parts of the address that the maps write: galaxy_map/component.js
+OF_VIEW = ("view", "hidden", "view2", "hidden2")  # parts of the address that the maps write: galaxy_map/address.js
 OF_CATALOG = ("galaxy", "selected", "filters", *OF_VIEW)  # parts of the address
 PANELS = ("panel", "clusters-panel")  # parts that are the keys of the choice, too
 
 
 def put_into_address(parameter: str, value: str | None) -> None:
     """Set a part of the address, or drop it; nothing is sent where it is so already."""
-    st.session_state.setdefault("address_left", {})[parameter] = value
+    left()[parameter] = value
     if value is None:
         st.query_params.pop(parameter, None)
     elif st.query_params.get(parameter) != value:
         st.query_params[parameter] = value
+
+
+def left() -> dict[str, str | None]:
+    """Each part of the address as it was left; always the same dictionary."""
+    return st.session_state.setdefault("address_left", {})
 
 
 def changed_parts(here: tuple) -> list[str]:
@@ -26,10 +31,9 @@ def changed_parts(here: tuple) -> list[str]:
     """
     state = st.session_state
     now = {name: st.query_params.get(name) for name in (*OF_CATALOG, *PANELS)}
-    left = state.setdefault("address_left", {})
-    changed = [name for name in now if now[name] != left.get(name)] if state.get("address_of") == here else []
+    changed = [name for name in now if now[name] != left().get(name)] if state.get("address_of") == here else []
     state["address_of"] = here
-    left.update(now)
+    left().update(now)
     return changed
 
 

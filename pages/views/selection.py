@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from pages.views import last_done, outlines, selection_history, selection_link
+from pages.views import outlines, selection_history, selection_link
 from pages.views.page_address import PANELS, changed_parts, put_into_address
 from pages.views.readers import Galaxies
 from pages.views.selection_steps import (
@@ -69,7 +69,6 @@ def add_step(galaxies: Galaxies, step: Step, rows: np.ndarray) -> None:
 def remember(galaxies: Galaxies) -> None:
     """Before the selection or the filters are changed: keep what they are, for undo."""
     selection_history.remember(galaxies, selected(galaxies))
-    last_done.note(galaxies, last_done.SELECTION)
 
 
 def travel(galaxies: Galaxies, back: bool) -> bool:
@@ -77,9 +76,7 @@ def travel(galaxies: Galaxies, back: bool) -> bool:
     then = selection_history.travel(galaxies, selected(galaxies), back)
     if then is not None:
         st.session_state.setdefault("filters", {})[galaxies.name] = then[1]
-        st.session_state["filters_turned"] = st.session_state.get("filters_turned", 0) + 1
         _keep(galaxies, then[0])
-        last_done.note_turned(galaxies, last_done.SELECTION, back)
     return then is not None
 
 
@@ -177,7 +174,6 @@ def follow_address(galaxies: Galaxies) -> None:
         state.pop("selection_link_read", None)
     if "filters" in changed:
         state.get("filters", {}).pop(galaxies.name, None)
-        state["filters_turned"] = state.get("filters_turned", 0) + 1
     for panel in PANELS:
         if panel in changed:
             state.pop(panel, None)
@@ -188,9 +184,18 @@ def follow_address(galaxies: Galaxies) -> None:
 def open_row(galaxies: Galaxies) -> int | None:
     """Row of the open galaxy, None where none is open or this catalog does not have it."""
     if "galaxy" not in st.session_state and "galaxy" in st.query_params:
-        st.session_state["galaxy"] = st.session_state["galaxy_of_link"] = st.query_params["galaxy"]
+        asked = _id_of(galaxies, st.query_params["galaxy"])
+        st.session_state["galaxy"] = st.session_state["galaxy_of_link"] = asked
     asked = st.session_state.get("galaxy")
     return None if asked is None else galaxies.row_of.get(asked)
+
+
+def _id_of(galaxies: Galaxies, asked: str) -> str:
+    """The id that a link asks for, which may have been typed in other capitals; as asked where there is none."""
+    from pages.views import search  # which needs this module
+
+    found = [] if asked in galaxies.row_of else search.find_ids(galaxies, asked)[:1]  # the same one comes first
+    return next((name for row in found if (name := str(galaxies.ids[row])).casefold() == asked.casefold()), asked)
 
 
 def lost_galaxy(galaxies: Galaxies) -> str | None:

@@ -1,4 +1,7 @@
-"""Undo and redo of what is selected and filtered: the moments before each step, and those that were left by undo."""
+"""Undo and redo of what is selected and filtered: the moments before each step, and those that were left by undo.
+
+Among them stands when the visitor tagged, for Ctrl+Z undoes what was done last; the database of tags knows the rest.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from galaxy_core import tags
 from pages.views.readers import Galaxies
 from pages.views.selection_steps import Selection, Step
 
+TAGS = "tags"  # in the place of a moment: a step of tagging
 MOST_STEPS = 50
 MOST_BYTES = 2**25  # of the moments of one visitor in one catalog: all 50 up to five million galaxies
 
@@ -30,23 +35,36 @@ class Moment:
 
 def remember(galaxies: Galaxies, selected: Selection | None) -> None:
     """Before something is changed: keep what is selected and filtered by now. What was undone cannot be redone then."""
-    past = _moments("selection_past", galaxies)
+    past, future = _histories(galaxies)
     past.append(_moment(galaxies, selected))
-    del past[: -max(1, min(MOST_STEPS, MOST_BYTES * 8 // max(1, len(galaxies))))]
-    _moments("selection_future", galaxies).clear()
+    while len(past) - past.count(TAGS) > max(1, min(MOST_STEPS, MOST_BYTES * 8 // max(1, len(galaxies)))):
+        past.pop(0)
+    future.clear()
+
+
+def note_tags(galaxies: Galaxies, step: tags.Step | None) -> None:
+    """A step of tagging was made, undone or redone, by whatever button; nothing where there was none."""
+    past, future = _histories(galaxies)
+    if step is not None and step.kind in ("undo", "redo"):
+        source, target = (past, future) if step.kind == "undo" else (future, past)
+        if (last := _last(source, of_tags=True)) is not None:
+            target.append(source.pop(last))
+    elif step is not None:
+        past.append(TAGS)
+        future[:] = [moment for moment in future if moment != TAGS]
 
 
 def travel(galaxies: Galaxies, selected: Selection | None, back: bool) -> tuple[Selection | None, dict] | None:
     """One moment back or forward: what was selected then, and the filters; None where there is no such moment."""
-    past, future = (_moments(kind, galaxies) for kind in ("selection_past", "selection_future"))
+    past, future = _histories(galaxies)
     source, target = (past, future) if back else (future, past)
     now = _moment(galaxies, selected)
-    while source and source[-1].is_like(now):  # where the browser's button went back already
-        source.pop()
-    if not source:
+    while (last := _last(source)) is not None and source[last].is_like(now):  # where the browser's button went back
+        source.pop(last)
+    if last is None:
         return None
     target.append(now)
-    moment = source.pop()
+    moment = source.pop(last)
     filters = {key: list(values) for key, values in moment.filters.items()}
     if moment.bits is None:
         return None, filters
@@ -55,12 +73,30 @@ def travel(galaxies: Galaxies, selected: Selection | None, back: bool) -> tuple[
 
 
 def is_possible(galaxies: Galaxies) -> tuple[bool, bool]:
-    """Whether there is something to undo, and something to redo."""
-    return bool(_moments("selection_past", galaxies)), bool(_moments("selection_future", galaxies))
+    """Whether there is a step of selecting or filtering to undo, and one to redo."""
+    past, future = (_last(history) is not None for history in _histories(galaxies))
+    return past, future
 
 
-def _moments(kind: str, galaxies: Galaxies) -> list[Moment]:
-    return st.session_state.setdefault(kind, {}).setdefault(galaxies.name, [])
+def is_of_tags(galaxies: Galaxies, back: bool) -> bool:
+    """Whether what was done last, or undone last, was a step of tagging."""
+    return _histories(galaxies)[0 if back else 1][-1:] == [TAGS]
+
+
+def forget_last(galaxies: Galaxies, back: bool) -> None:
+    """Forget a step of tagging that turned out to be gone."""
+    _histories(galaxies)[0 if back else 1].pop()
+
+
+def _histories(galaxies: Galaxies) -> list[list]:
+    """What was done, and what was undone, each a list of moments and `TAGS`, the latest last."""
+    kinds = ("selection_past", "selection_future")
+    return [st.session_state.setdefault(kind, {}).setdefault(galaxies.name, []) for kind in kinds]
+
+
+def _last(history: list, of_tags: bool = False) -> int | None:
+    """Place of the last step of tagging, or of the last other one; None where there is none."""
+    return next((k for k in reversed(range(len(history))) if (history[k] == TAGS) == of_tags), None)
 
 
 def _moment(galaxies: Galaxies, selected: Selection | None) -> Moment:

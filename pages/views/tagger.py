@@ -7,7 +7,7 @@ import secrets
 import streamlit as st
 
 from galaxy_core import tags
-from pages.views import frame
+from pages.views import editions, frame
 
 
 def person() -> str:
@@ -25,8 +25,8 @@ def draw_who(place: str) -> None:
         if getattr(st.user, "is_logged_in", False):
             st.caption("Your tags are kept under the name you signed in with.")
             return
-        name, number = st.session_state.get("tagger_name", ""), st.session_state.get("tagger_number", 0)
-        key = f"tagger-{place}-{number}" if number else f"tagger-{place}"  # another box for another name: see `tagging`
+        box, name = f"tagger-{place}", st.session_state.get("tagger_name", "")
+        key = editions.key_showing(box, name)
         st.text_input(
             "Your name",
             name,
@@ -34,12 +34,11 @@ def draw_who(place: str) -> None:
             placeholder=person(),
             max_chars=80,
             on_change=_keep_name,
-            args=(key, number),
+            args=(box, key),
             help="Kept with every tag you set, with the time and the model. Only you can undo what you did.",
         )
 
 
-def _keep_name(key: str, number: int) -> None:
-    if number == st.session_state.get("tagger_number", 0):
+def _keep_name(box: str, key: str) -> None:
+    if editions.is_shown(box, key):
         st.session_state["tagger_name"] = st.session_state[key].strip()
-        st.session_state["tagger_number"] = number + 1

@@ -10,7 +10,7 @@ import streamlit as st
 from galaxy_core import tags
 from galaxy_core.errors import GalaxyError
 from galaxy_core.tags import Step
-from pages.views import frame, last_done, selection, words
+from pages.views import editions, frame, selection, selection_history, words
 from pages.views.readers import Galaxies
 from pages.views.tagged import (
     lost_sentence,
@@ -60,12 +60,12 @@ def draw_galaxy_tags(galaxies: Galaxies, row: int, on_change: OnChange | None = 
         options = numbered + [tag for tag in names if tag not in numbered]
         with st.container(key="tags-card", gap="small"):
             if options:
-                key = _pills_key(galaxies, row, names)
+                key = editions.key_showing(f"tags-{galaxies.name}-{row}", names)
                 st.pills(
                     "Tags",
                     options,
                     selection_mode="multi",
-                    default=None if key in st.session_state else names,
+                    default=names,
                     format_func=lambda tag: f"{numbered.index(tag) + 1} · " * (tag in numbered) + frame.plain(tag),
                     key=key,
                     help=_who_said_what(held),
@@ -73,28 +73,12 @@ def draw_galaxy_tags(galaxies: Galaxies, row: int, on_change: OnChange | None = 
                     args=(galaxies, galaxy_id, names, key, on_change),
                 )
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                number = st.session_state.get("tags_added", 0)  # another, empty box after each: see `_pills_key`
-                key = f"add-tag-{number}" if number else "add-tag"
-                about = (galaxies, galaxy_id, key, number, on_change)
+                key = editions.key_showing("add-tag", None)  # empty again after each
+                about = (galaxies, galaxy_id, key, on_change)
                 _draw_box(galaxies, names, key, "Add a tag", _add_from_box, about)
                 _draw_undo(galaxies, "card", on_change)
                 draw_who("card")
             _show_said("card")
-
-
-def _pills_key(galaxies: Galaxies, row: int, names: list[str]) -> str:
-    """The key of the buttons of a galaxy's tags: another one whenever the database says else than they show.
-
-    A browser sends what its buttons show along with every other event. Were those of the same key set to what is true
-    now, one that has not heard of it yet would seem to have been clicked, and would take a tag that was just given.
-    """
-    known = st.session_state.get("tags_pills", {"number": 0})
-    same = known.get("of") == (galaxies.name, row) and set(st.session_state.get(known["key"], ())) == set(names)
-    if not same:
-        number = known["number"] + 1
-        known = {"number": number, "of": (galaxies.name, row), "key": f"tags-{number}"}
-        st.session_state["tags_pills"] = known
-    return known["key"]
 
 
 def draw_selection_tags(galaxies: Galaxies, rows: np.ndarray | None, on_change: OnChange | None = None) -> None:
@@ -156,7 +140,7 @@ def handle_key(galaxies: Galaxies, key: str) -> str | None:
         change = tags.untag_galaxies if tag in seen else tags.tag_galaxies
         step = change(path_of(galaxies), tag, [galaxy_id], person(), model_hash(galaxies))
         seen ^= {tag}
-        last_done.note_tags(galaxies, step)
+        selection_history.note_tags(galaxies, step)
         return _sentence(step, galaxy_id) or f"“{frame.plain(tag)}” is not on {frame.plain(galaxy_id)}."
     except GalaxyError as error:
         return str(error)
@@ -168,7 +152,7 @@ def turn(galaxies: Galaxies, back: bool) -> str:
         step = (tags.undo if back else tags.redo)(path_of(galaxies), person())
     except GalaxyError as error:
         return str(error)
-    last_done.note_tags(galaxies, step)
+    selection_history.note_tags(galaxies, step)
     return _sentence(step)
 
 
@@ -253,10 +237,9 @@ def _toggle(galaxies: Galaxies, galaxy_id: str, before: list[str], key: str, on_
             _change(galaxies, verb, tag, [galaxy_id], "card", on_change)
 
 
-def _add_from_box(galaxies: Galaxies, galaxy_id: str, key: str, number: int, on_change: OnChange | None) -> None:
+def _add_from_box(galaxies: Galaxies, galaxy_id: str, key: str, on_change: OnChange | None) -> None:
     tag = st.session_state[key]
-    if tag and number == st.session_state.get("tags_added", 0):
-        st.session_state["tags_added"] = number + 1
+    if tag and editions.is_shown("add-tag", key):
         _change(galaxies, "tag", tag, [galaxy_id], "card", on_change)
 
 
@@ -274,7 +257,7 @@ def _attempt(place: str, galaxies: Galaxies, on_change: OnChange | None, act: Ca
     """Do something to tags and keep what to say about it, an error too: a callback has no place to show it."""
     try:
         step = act()
-        last_done.note_tags(galaxies, step)
+        selection_history.note_tags(galaxies, step)
         said = ("done", _sentence(step) or nothing)
     except GalaxyError as error:
         said = ("error", str(error))

@@ -12,7 +12,7 @@ import streamlit as st
 from galaxy_core import active, active_checks, tags
 from galaxy_core.errors import GalaxyError
 from galaxy_core.tags import INTERESTING, opposite_of
-from pages.views import last_done, readers, tagged, tagging
+from pages.views import readers, selection_history, tagged, tagging
 from pages.views.readers import Galaxies
 
 BATCH = 12
@@ -90,7 +90,7 @@ def answers_or_none(galaxies: Galaxies, answer: str) -> list[int]:
 def _attempt(galaxies: Galaxies, act: Callable, nothing: str = "") -> bool:
     try:
         step = act()
-        last_done.note_tags(galaxies, step)
+        selection_history.note_tags(galaxies, step)
         done = step is not None
         st.session_state["unusual_said"] = ("", "") if done else ("done" if nothing else "", nothing)
         return done

@@ -27,17 +27,22 @@ def draw_list(
     draw_check(galaxies, tag, interesting)
     with st.container(horizontal=True, vertical_alignment="bottom", key="unusual-select"):
         top = st.number_input("How many", 1, len(galaxies), min(100, len(galaxies)), key="unusual-top", width=140)
-        listed, named = order[:top], f"most unusual, top {top:,} {how}"
-        if tag != INTERESTING:
-            taught = f"{interesting.sum():,} that are and {(~interesting).sum():,} that are not"
-            named = f"most likely “{tag}”, top {top:,} by what {taught} taught"
+        listed = order[:top]
+
+        def select() -> None:
+            n = st.session_state["unusual-top"]  # typed just now, maybe
+            named = f"most unusual, top {n:,} {how}"
+            if tag != INTERESTING:
+                taught = f"{interesting.sum():,} that are and {(~interesting).sum():,} that are not"
+                named = f"most likely “{tag}”, top {n:,} by what {taught} taught"
+            select_top(galaxies, order[:n], named)
+
         st.button(
             f"Select the top {len(listed):,} on the map",
             disabled=len(listed) == 0,
             icon=":material/select_all:",
             key="unusual-select-top",
-            on_click=select_top,
-            args=(galaxies, listed, named),
+            on_click=select,
         )
         n_pages = -(-len(listed) // PER_PAGE)
         page = st.pagination(n_pages, key=f"unusual-page-{tag}-{n_pages}") if n_pages > 1 else 1

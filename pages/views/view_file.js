@@ -57,8 +57,7 @@ function askForView(map, { stamp, covers, pictures, ...part }) {
   takeDetail(map, { stamp, covers, pictures: pictures ? picturesIn(map, part) : [], note: "" });
 }
 
-/** The file has no address of its own. */
-const keepInAddress = () => undefined, placeInAddress = () => "", hiddenInAddress = () => new Set();
+const addressNow = () => VIEW.address, keepInAddress = () => undefined;
 
 function queue(group, event) {
   if (event.kind === "open") openCard(event.row);

@@ -11,8 +11,8 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core import exports, map_layers
-from pages.views import cluster_labels, filters, frame, selection, words
+from pages.views import cluster_labels, filters, frame, page_address, selection, words
 from pages.views import view_file_parts as parts
 from pages.views.colours import Colouring
 from pages.views.downloads import download_button
@@ -91,11 +91,11 @@ def draw_download(galaxies: Galaxies, label: str = "This view as one HTML file")
     """The button that saves the view; the file is made when somebody clicks.
 
     It saves what was seen when the button was drawn, so it belongs into a fragment that is drawn again after any change
-    of the maps, the selection or the open galaxy.
+    of the maps, the selection or the open galaxy; but the part of the maps on the screen is that of the click.
     """
     download_button(
         label,
-        maker(galaxies, view_of(galaxies)),
+        maker(galaxies, view_of(galaxies), page_address.left()),
         f"{galaxies.name}-view.html",
         "text/html",
         icon=":material/html:",
@@ -105,9 +105,18 @@ def draw_download(galaxies: Galaxies, label: str = "This view as one HTML file")
     )
 
 
-def maker(galaxies: Galaxies, view: View) -> Callable[[], bytes]:
-    """A function that makes the file, outside of any page."""
-    return lambda: make_view_file(galaxies, view)
+def maker(galaxies: Galaxies, view: View, address: Mapping[str, str | None] | None = None) -> Callable[[], bytes]:
+    """A function that makes the file, outside of any page.
+
+    ``address`` is kept up to date: what is on the screen of a map, and hidden there, changes without a run of the page.
+    """
+
+    def make() -> bytes:
+        now = {name: (address or view.link).get(name) for name in page_address.OF_VIEW}
+        link = {name: value for name, value in (view.link | now).items() if value}
+        return make_view_file(galaxies, replace(view, link=link))
+
+    return make
 
 
 def make_view_file(galaxies: Galaxies, view: View) -> bytes:
@@ -142,6 +151,7 @@ def make_view_file(galaxies: Galaxies, view: View) -> bytes:
     holds = {
         "total": len(galaxies),
         "open": view.open_row,
+        "address": urlencode(view.link),
         "file": f"{galaxies.name}-outlined.csv",
         "sampled": _sampled_sentence(headers),
         "pictures": {str(row): source for row, source in pictures.items() if row not in in_gallery},

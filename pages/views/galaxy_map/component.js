@@ -26,31 +26,15 @@ function askForView(map, question) {
   channel.tell("events", [...channel.asked.values()]);
 }
 
-/** Parts of the address: what is on the screen of a map, and what its legend hides; each with a mark of what it is of. */
-const IN_ADDRESS = { "map-0": ["view", "hidden"], "map-1": ["view2", "hidden2"] };
-
-/** A part of the address; nothing where it is of another map, or of other groups. */
-function partOfAddress(name, mark) {
-  const text = (name && new URLSearchParams(location.search).get(name)) || "";
-  return text.endsWith(`_${mark}`) ? text.slice(0, -mark.length - 1) : "";
-}
-
-function placeInAddress({ message }) {
-  return partOfAddress(IN_ADDRESS[message.id]?.[0], message.mark);
-}
-
-function hiddenInAddress(message) {
-  const codes = partOfAddress(IN_ADDRESS[message.id]?.[1], message.groups).split("-");
-  return new Set(codes.filter((code) => /^\d+$/.test(code) && Number(code) < message.colours.length).map(Number));
-}
+const addressNow = () => location.search;
 
 /** Show in the address what a map shows, without a step for the browser's button back. Returns what is new there, for the
     server to know it when it writes the address next; nothing where that cannot be told yet, or nothing is new. */
 function keepInAddress(map) {
-  const { id, group, mark, groups } = map.message, names = IN_ADDRESS[id];
+  const { id, group, mark, marks, colours } = map.message, names = IN_ADDRESS[id];
   if (!names || !HUB.channels.get(`${group}/view`)?.tell) return undefined;
-  const place = map.placeShown(), hidden = [...map.hidden].sort((a, b) => a - b).join("-");
-  const now = { [names[0]]: place && `${place}_${mark}`, [names[1]]: hidden && `${hidden}_${groups}` };
+  const place = map.placeShown(), hidden = [...map.hidden].map((code) => marks[code - colours.length + marks.length]);
+  const now = { [names[0]]: place && `${place}_${mark}`, [names[1]]: hidden.sort().join("-") };
   const parts = location.search.slice(1).split("&").filter(Boolean);
   const before = parts.join("&");
   for (const [name, value] of Object.entries(now)) {

@@ -26,7 +26,7 @@ from pages.views.gallery import data_address
 from pages.views.readers import Galaxies
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("data.js", "draw.js", "map.js", "detail.js", "gestures.js", "tools.js")
+SCRIPTS = ("data.js", "address.js", "draw.js", "map.js", "detail.js", "gestures.js", "tools.js")
 MAX_PICTURES = 60
 LINES_UNDER_MOUSE = 3
 

@@ -86,22 +86,27 @@ class GalaxyMap {
     this.takePlace("");
   }
 
-  /** What part of the map is on the screen, whatever the size of that: its middle as shares of the map, and how many times
-      larger than the whole map it is drawn. Nothing for the whole map. */
+  /** What part of the map is on the screen, whatever the size of that: its middle as shares of the map as it was made, and
+      how many times larger than that it is drawn. Nothing for the whole map, which may have grown since. */
   placeShown() {
-    const [x0, x1, y0, y1] = this.message.extent, { x, y, scale } = this.view;
-    const zoom = scale / this.viewOf(this.message.extent).scale, digits = 3 + Math.ceil(Math.log10(Math.max(1, zoom)));
-    const middle = [(x - x0) / (x1 - x0), (y - y0) / (y1 - y0)].map((share) => Number(share.toFixed(digits)));
-    const place = [...middle, Number(zoom.toPrecision(4))].join("_");
-    return place === "0.5_0.5_1" ? "" : place;
+    const [x0, x1, y0, y1] = this.message.home, home = this.viewOf(this.message.home).scale;
+    const placeOf = ({ x, y, scale }) => {
+      const zoom = scale / home, digits = 3 + Math.ceil(Math.log10(Math.max(1, zoom)));
+      const middle = [(x - x0) / (x1 - x0), (y - y0) / (y1 - y0)].map((share) => Number(share.toFixed(digits)));
+      return [...middle, Number(zoom.toPrecision(4))].join("_");
+    };
+    const place = placeOf(this.view);
+    return place === placeOf(this.viewOf(this.message.extent)) ? "" : place;
   }
 
   /** Show such a part; the whole map where it is none. */
   takePlace(place) {
-    const [x0, x1, y0, y1] = this.message.extent, whole = this.viewOf(this.message.extent);
+    const { home: [x0, x1, y0, y1], extent } = this.message, whole = this.viewOf(extent);
     const [x, y, zoom, ...rest] = place.split("_").map(Number);
-    const known = rest.length === 0 && [x, y].every((share) => share >= -0.5 && share <= 1.5) && zoom >= 0.4 && zoom <= MAX_ZOOM;
-    this.view = known ? { x: x0 + x * (x1 - x0), y: y0 + y * (y1 - y0), scale: zoom * whole.scale } : whole;
+    const view = { x: x0 + x * (x1 - x0), y: y0 + y * (y1 - y0), scale: zoom * this.viewOf(this.message.home).scale };
+    const near = (value, a, b) => Math.abs(value - (a + b) / 2) <= b - a, times = view.scale / whole.scale;
+    const known = rest.length === 0 && near(view.x, extent[0], extent[1]) && near(view.y, extent[2], extent[3]);
+    this.view = known && times > 0.399 && times <= MAX_ZOOM ? view : whole;
     this.changed();
   }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +33,8 @@ class MapLook:
         ``axis`` is empty where axes mean nothing; ``source`` and ``file`` go into the picture that is saved.
     dark, strong : bool
         ``strong`` for black on white or white on black, seen from the back of a room.
+    home : tuple of float
+        The ends of the map when it was made, by which links tell places on it; empty where it has not grown since.
     """
 
     map_id: str
@@ -45,6 +46,7 @@ class MapLook:
     file: str
     dark: bool
     strong: bool = False
+    home: tuple[float, ...] = ()
 
 
 def pack(header: dict, **arrays: np.ndarray) -> bytes:
@@ -170,15 +172,12 @@ def layers_message(look: MapLook, layers: Layers, colouring: Colouring, stamp: s
 
 def _pack_map(look: MapLook, drawn: Drawn, colouring: Colouring, stamp: str) -> bytes:
     n_drawn, palette = len(drawn.rows), palette_of(colouring, look.dark)
+    home = Extent(*look.home) if look.home else drawn.extent
     header = {
         "role": "map",
         "id": look.map_id,
         "group": look.group,
-        "projection": look.projection,
-        "title": look.title,
-        "axis": look.axis,
-        "source": look.source,
-        "file": look.file,
+        **{name: getattr(look, name) for name in ("projection", "title", "axis", "source", "file")},
         "place": f"{look.group}/{look.projection}",
         "grouping": colouring.title,
         "stamp": stamp,
@@ -196,19 +195,15 @@ def _pack_map(look: MapLook, drawn: Drawn, colouring: Colouring, stamp: str) -> 
         "nothing": colouring.nothing,
         "n_nothing": int(drawn.counts[-1]),
         "extent": list(vars(drawn.extent).values()),
-        "mark": mark_of(drawn.extent),
-        "groups": groups_mark(colouring),
+        "home": list(vars(home).values()),
+        "mark": mark_of(home),
+        "groups": colouring.mark,
+        "marks": colouring.marks,
     }
     points = point_arrays(drawn.x, drawn.y, drawn.rows, drawn.codes, len(palette) - 1, drawn.extent)
     if drawn.density is not None:
         header["bins"], points["density"] = list(drawn.density.shape), drawn.density.ravel()
     return pack(header, **points)
-
-
-def groups_mark(colouring: Colouring) -> str:
-    """A few letters that change when groups do; a link that hides some of them is of these groups only."""
-    known = (colouring.title, colouring.keys, *([colouring.version] if colouring.version else []))
-    return f"{zlib.crc32(repr(known).encode()):08x}"
 
 
 def point_arrays(
