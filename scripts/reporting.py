@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from galaxy_core.artifacts import root_of
+from galaxy_core.counting import count
 from galaxy_core.errors import ArtifactError, GalaxyError
 from galaxy_core.percent import percent
 from galaxy_core.sampling import fitted_words
@@ -30,17 +31,6 @@ def artifacts_folder(text: str) -> Path:
         return root_of(text)
     except GalaxyError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def count(n: int, noun: str = "galaxy", plural: str = "galaxies") -> str:
-    """A number of things.
-
-    Examples
-    --------
-    >>> count(1), count(2000)
-    ('1 galaxy', '2,000 galaxies')
-    """
-    return f"{n:,} {noun if n == 1 else plural}"
 
 
 def check_output(path: Path | None) -> None:
@@ -98,10 +88,10 @@ def print_made(result) -> None:
     for path, entries in sorted(groups.items()):
         rows, size = sum(entry["rows"] for entry in entries), sum(entry["bytes"] for entry in entries)
         print(f"{path:40} {rows:>10,} {len(entries):>6,} {size / 2**20:>7.2f} MB")
-    print(f"\n{'step':40} {'seconds':>10}")
+    print(f"\n{'step':40} {'seconds':>12}")
     for step in result.steps:
-        print(f"{step.name:40} {step.seconds:>10,.1f}{'  (made earlier, reused)' if step.reused else ''}")
-    print(f"{'total':40} {result.manifest.timings['total']:>10,.1f}\n")
+        print(f"{step.name:40} {'made earlier' if step.reused else f'{step.seconds:,.1f}':>12}")
+    print(f"{'total':40} {sum(step.seconds for step in result.steps if not step.reused):>12,.1f}\n")
 
 
 def print_headlines(manifest) -> None:

@@ -69,7 +69,7 @@ def test_every_panel_opens(open_app, tiny_root, panel):
 def test_the_browsers_button_for_back_brings_the_panel_and_the_galaxy_back(open_app, tiny_root):
     app = open_app(tiny_root, PAGE, **{"clusters-panel": "silhouettes", "galaxy": "tiny-00003"})
     app.button_group(key="clusters-panel").set_value("scores").run()
-    assert app.query_params["clusters-panel"] == "scores" and app.dataframe
+    assert app.query_params["clusters-panel"] == "scores" and app.table
     app.query_params["clusters-panel"], app.query_params["galaxy"] = "agreement", "tiny-00005"  # as the browser does
     app.run()
     assert not app.exception and app.button_group(key="clusters-panel").value == "agreement"

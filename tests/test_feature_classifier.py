@@ -23,6 +23,7 @@ from galaxy_core.recipes import moco, starting_weights
 from galaxy_core.recipes.feature_classifier import Config, evaluate, table_lines, train
 from galaxy_core.recipes.feature_classifier_labels import classes_to_learn, labels_of, own_classes
 from galaxy_core.recipes.feature_classifier_scores import predict_rows
+from galaxy_core.recipes.options import with_options
 from galaxy_core.splits import split_of
 from galaxy_core.training import FitConfig
 from galaxy_core.vote_classes import EIGHT_CLASSES
@@ -121,6 +122,14 @@ def test_nothing_to_tell_apart_is_one_sentence(catalog):
 
 
 # ---------------------------------------------------------------- training and judging
+
+
+def test_a_class_that_no_galaxy_is_of_is_not_learned(catalog):
+    names = own_classes([catalog])
+    with pytest.raises(ModelError, match=f"of class spirl; set model.class_names to some of {', '.join(names)}"):
+        classes_to_learn([catalog], "catalog", (*names[:2], "spirl"))
+    with pytest.raises(ModelError, match="has a name twice"):
+        with_options(Config(), ["model.class_names=spiral,edge_on,spiral"])
 
 
 def test_it_beats_the_largest_class(trained, catalog):
@@ -270,9 +279,9 @@ def test_the_models_page_shows_it(recipe, trained, catalog, tmp_path, monkeypatc
     app = open_app(folder.parents[1], "pages/5_Models.py")
     assert not app.exception and not app.error and not app.warning
     headings = [element.value for element in app.subheader]
-    assert {"How it learned", "Its numbers"} <= set(headings)
+    assert {"How right it is", "All its numbers", "How it learned"} <= set(headings)
     assert ("What it takes for what" in headings) == (recipe == "feature_classifier")
     shown = [element.value for element in app.dataframe]
-    column = "recall" if recipe == "feature_classifier" else "probe"
+    column = "recall" if recipe == "feature_classifier" else "held-out galaxies"
     assert any(column in table for table in shown)
     assert any(f"scripts/train.py {recipe} synthetic:240" in code.value for code in app.code)

@@ -36,6 +36,14 @@ def test_a_cell_is_clicked_and_its_galaxies_open_on_the_map(visit):
     page.get_by_role("heading", name="tiny-00007").wait_for()
 
 
+def test_no_column_of_a_table_that_wraps_is_cut(visit):
+    page = visit("/Models?model=vote_regressor", viewport={"width": 1440, "height": 900})
+    page.locator("[data-testid=stTable]").wait_for()
+    assert page.evaluate(
+        "(() => {const t = document.querySelector('[data-testid=stTable]'); return t.scrollWidth <= t.clientWidth})()"
+    )
+
+
 def test_no_panel_is_wider_than_a_phone(visit):
     page = visit("/Models?model=vote_regressor", viewport={"width": 390, "height": 844})
     page.get_by_role("heading", name="Model card").wait_for()

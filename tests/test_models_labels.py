@@ -143,11 +143,11 @@ def test_published_numbers_have_ours_with_few_labels_beside_them(open_app, tmp_p
 
     def ours() -> dict[str, tuple[str, str]]:
         app = open_app(tmp_path, PAGE)
-        table = next(element.value for element in app.dataframe if "published" in element.value)
+        table = next(element.value for element in app.table if "published" in element.value)
         assert not app.exception
         return {
             row["metric"]: (row["ours"], row["ours measured on"])
-            for row in table.to_dict("records")
+            for row in table.map(lambda text: text.replace("\\", "")).to_dict("records")
             if "labels" in row["metric"]
         }
 

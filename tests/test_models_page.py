@@ -17,7 +17,15 @@ from pages.views import models_about, models_confusion, models_figures, models_n
 
 PAGE = "pages/5_Models.py"
 SHIPPED = PROJECT / "artifacts" / "models" / "contrastive_denoiser"
-HEADINGS = ("How it learned", "Its numbers", "What it takes for what", "Reliability", "Model card")
+HEADINGS = (
+    "How right it is",
+    "What it takes for what",
+    "Reliability",
+    "All its numbers",
+    "Published numbers beside ours",
+    "How it learned",
+    "Model card",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +43,9 @@ def headings(app) -> list[str]:
 
 
 def table(app, column: str):
-    return next(element.value for element in app.dataframe if column in element.value)
+    values = [element.value for element in app.dataframe]
+    values += [element.value.map(lambda text: text.replace("\\", "")) for element in app.table]
+    return next(value for value in values if column in value)
 
 
 def charts(app) -> list[go.Figure]:
@@ -142,7 +152,7 @@ def test_a_corrupt_file_is_named_and_the_rest_is_shown(open_app, tmp_path, file,
     assert not app.exception and len(app.error) == 1
     assert file in text_of(app) and "\n" not in app.error[0].value
     assert "How it learned" in headings(app) and "Model card" in headings(app)
-    assert ("Its numbers" in headings(app)) == (file != "metrics.json")
+    assert ("All its numbers" in headings(app)) == (file != "metrics.json")
 
 
 def test_weights_that_are_damaged_or_gone(open_app, tmp_path):
@@ -218,6 +228,67 @@ def test_an_odd_configuration(open_app, tmp_path):
         assert not app.exception and not app.error
 
 
+def test_what_it_does_and_how_right_it_is_come_first(open_app, broken_root):
+    cast = vote_metrics()["votes"] | {"reading": "cast", "n_test": 59, "model": {"rmse": 0.17}}
+    write_model(broken_root, votes_as_cast=cast)
+    app = open_app(broken_root, PAGE)
+    assert [heading for heading in headings(app) if heading in HEADINGS] == list(HEADINGS), "in this order"
+    assert "what volunteers of Galaxy Zoo would answer" in app.markdown[0].value
+    facts = {metric.label: metric.value for metric in app.metric}
+    assert facts["Accuracy"] == "95.2 %" and facts["Error of a vote fraction"] == "0.170", (
+        "votes as cast, which page 3 shows"
+    )
+    assert facts["In the 90 % intervals"] == "90.0 %"
+    assert "95 %: 86.0 to 98.0; largest class alone 50.0 %" in text_of(app)
+    assert "mean training galaxy 0.300; noise floor 0.149" in text_of(app)
+    assert "Votes as cast on 59 test galaxies of synthetic:90. The network learned from none of them." in text_of(app)
+    assert app.button_group(key="models-votes").value == "votes_as_cast"
+
+
+def test_shipped_models_of_frames_have_their_numbers(open_app, tmp_path, monkeypatch):
+    if not SHIPPED.exists():
+        pytest.skip("the shipped models are not here")
+    monkeypatch.setattr(embedding, "_REPOSITORY_MODELS", SHIPPED.parent)
+    found = json.loads((SHIPPED.parent / "segmenter" / "metrics.json").read_text())["injection"]
+    app = open_app(tmp_path, PAGE, model="segmenter")
+    assert not app.exception and not app.error
+    facts = {metric.label: metric.value for metric in app.metric}
+    assert facts["Fainter found"] == f"{found['purity_0.95']['segmenter']['gain_mag']:+.2f} mag"
+    searched = table(app, "gain").set_index(["purity asked", "search"])
+    of_sep = found["purity_0.99"]["sep"]["high_snr_completeness"]
+    assert searched.loc[("99.0 %", "SExtractor's search (sep)"), "found above S/N 10"] == f"{100 * of_sep:.1f} %"
+    assert f"{found['n_injected']:,} simulated sources put into {len(found['frames'])} real frames" in text_of(app)
+    assert "unnamed catalog" not in text_of(app), "no catalog of galaxies was measured"
+    stars = json.loads((SHIPPED.parent / "star_galaxy" / "metrics.json").read_text())
+    published = table(app, "theirs measured on").set_index(["task", "metric"])["ours"]
+    ours = stars["methods"]["without labels"]["accuracy"]
+    assert published["stars or galaxies", "accuracy, without labels"] == f"{ours:.3g}", "of a model of another name"
+    app = open_app(tmp_path, PAGE, model="star_galaxy")
+    assert {metric.label: metric.value for metric in app.metric}["Accuracy"] == f"{100 * ours:.1f} %"
+    told = table(app, "AUC")
+    assert told["method"][0] == "this model, without labels" and told["objects"].tolist()[:1] == [stars["n_test"]]
+    trees = stars["methods"]["trees on the whole catalogue"]["accuracy"]
+    assert f"trees on all columns {100 * trees:.1f} %" in text_of(app)
+    assert table(app, "theirs measured on")["task"].tolist()[:3] == ["stars or galaxies"] * 3, "its own first"
+    assert "A loss below zero is that of a probability density" in text_of(app)
+
+
+def test_back_shows_the_model_before(open_app, tmp_path):
+    for name in ("a_first", "b_second", "c_third"):
+        write_model(tmp_path, name)
+    app = open_app(tmp_path, PAGE)
+    for name in ("b_second", "c_third"):
+        app.selectbox(key="models-model").set_value(name).run()
+    app.query_params["model"] = "b_second"  # as the browser's button does
+    app.run()
+    assert app.selectbox(key="models-model").value == "b_second"
+    del app.query_params["model"]
+    app.run()
+    assert app.selectbox(key="models-model").value == "a_first" and "model" not in app.query_params
+    app.selectbox(key="models-model").set_value("c_third").run()
+    assert app.query_params["model"] in ("c_third", ["c_third"])
+
+
 # ---------------------------------------------------------------- pure functions
 
 
@@ -230,9 +301,15 @@ def test_phases_best_pass_and_curves():
         "parts of the loss": [("class", False), ("class", True)],  # what is 0 all along is no curve
         "measures": [("accuracy", False)],
     }
-    assert list(how) == ["learning rate", "galaxies per second", "seconds per pass"]
-    figure = models_figures.curves_figure(learned, 4, "t", dark=True)
-    assert [trace.line.dash for trace in figure.data] == ["solid", "dash", "solid", "dash", "solid"]
+    assert list(how) == ["learning rate", "galaxies per second"]
+    figure = models_figures.curves_figure(learned, 4, "t", dark=True, n_rows=5)
+    assert [trace.line.dash for trace in figure.data[:5]] == ["solid", "dash", "solid", "dash", "solid"]
+    legend = {trace.name: trace.line.dash for trace in figure.data[5:]}
+    assert legend == {"validation": "solid", "training": "dash"} and figure.layout.showlegend
+    assert figure.layout.xaxis.dtick == 1 and figure.layout.height == 150 + 5 * models_figures.ROW_PX
+    pace = models_figures.curves_figure(how, 4, "t", dark=True, from_zero=True)
+    assert {pace.layout.yaxis.type, pace.layout.yaxis2.type} == {"linear"}, "a rate that falls to 1e-8 is nothing"
+    assert pace.layout.yaxis.rangemode == "tozero" and not pace.layout.showlegend and len(pace.data) == 2
     assert figure.layout.yaxis.type == "log" and {shape.x0 for shape in figure.layout.shapes} == {4}
     again = [*phases["heads"], *phases["heads"][:2]]
     assert len(models_numbers.phases_of(tuple(again))["heads"]) == 2, "of a phase trained anew, the last run"

@@ -137,6 +137,10 @@ def test_the_open_galaxy_goes_along(open_app, model_root):
     )
     finished(app.selectbox(key="morphology-galaxy-tiny").set_value("tiny-00007").run())
     assert app.query_params["galaxy"] == "tiny-00007", "the chosen one is the open one"
+    app.query_params["galaxy"] = "tiny-00004"  # as the browser's button for back does
+    finished(app.run())
+    assert app.selectbox(key="morphology-galaxy-tiny").value == "tiny-00004"
+    finished(app.selectbox(key="morphology-galaxy-tiny").set_value("tiny-00007").run())
     app.switch_page("pages/1_Galaxy_map.py").run()
     assert "tiny-00007" in text_of(app)
 

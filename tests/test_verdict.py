@@ -171,6 +171,16 @@ def test_a_catalog_in_which_there_can_be_no_cluster_is_not_called_a_continuum(br
     assert verdict.sentence_of(verdict.facts_of(galaxies, "hdbscan")) == said == scores.meaning(galaxies, "hdbscan")[0]
 
 
+def test_the_head_counts_a_clustering_that_is_chosen_twice_once(monkeypatch):
+    known = {"real": STABLE, "also real": STABLE, "smooth": replace(STABLE, strict=0.2, strict_low=0.19)}
+    monkeypatch.setattr(verdict, "facts_of", lambda galaxies, name: known[name])
+    assert verdict.overall(None, "real", "also real") == "Both clusterings find groups that stand apart."
+    assert verdict.overall(None, "real", "real") == "This clustering finds groups that stand apart."
+    alone = verdict.overall(None, "smooth", "smooth")
+    assert alone == "A continuum: this clustering finds no groups that stand apart."
+    assert verdict.overall(None, "real", "smooth") == ""
+
+
 # ---------------------------------------------------------------- agreement
 
 

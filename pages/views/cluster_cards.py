@@ -75,6 +75,7 @@ def choose_cluster(galaxies: Galaxies, clustering: str) -> int | None:
         required=True,
         format_func=lambda label: "unclustered" if label < 0 else figures_text(label, names),
         key=key,
+        wrap=True,
     )
 
 
@@ -117,7 +118,7 @@ def draw_name(galaxies: Galaxies, clustering: str, label: int, found: ClusterCar
             return
         on_name()
 
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="cluster-name"):
         st.text_input(
             "Name",
             name,

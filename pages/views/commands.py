@@ -9,6 +9,7 @@ from galaxy_core.artifacts import shown
 from galaxy_core.model_files import METRICS_FILE
 from galaxy_core.recipes import RECIPES
 
+TERMINAL = "Commands are for a terminal in the folder of the program, in its environment (`source .venv/bin/activate`)."
 CATALOG = "LAYOUT:PATH"
 OF_NETWORK = {
     "morphology_net": "vote_regressor",

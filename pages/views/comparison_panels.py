@@ -140,6 +140,7 @@ def draw_silhouettes(galaxies: Galaxies, clustering: str, side: str, on_select: 
         format_func=lambda key: below_text(key, len(below[key])),
         key=choice,
         on_change=chosen,
+        wrap=True,
         help="Closer to another cluster than to their own, on average. Clicking a cluster of the chart does the same.",
     )
     st.caption(frame.plain(" ".join(scores.meaning(galaxies, clustering)[1:])))

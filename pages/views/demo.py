@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from pathlib import Path
 import streamlit as st
 
 from galaxy_core import artifacts
+from pages.views import commands
 
 PROJECT = Path(__file__).resolve().parents[2]
 N_GALAXIES = 2000
@@ -31,8 +33,18 @@ class DemoRun:
 
 @st.cache_resource
 def _runs() -> dict[str, DemoRun]:
-    """The run of each artifacts folder, shared by all visitors, so that two of them do not start it twice."""
-    return {}
+    """The run of each artifacts folder, shared by all visitors, so that two of them do not start it twice.
+
+    They end with the program: what is made goes on from there when it is started again.
+    """
+    runs: dict[str, DemoRun] = {}
+    atexit.register(_end_all, runs)
+    return runs
+
+
+def _end_all(runs: dict[str, DemoRun]) -> None:
+    for run in runs.values():
+        _end(run)
 
 
 def command(root: Path) -> list[str]:
@@ -51,7 +63,7 @@ def offer(root: Path) -> None:
             " computer. It takes a few minutes, and you can stop it at any time; nothing half made is left behind."
         )
         follow(str(root))
-    st.caption("Or do it in a terminal, or with your own galaxies, and reload this page:")
+    st.caption(f"Or do it in a terminal, or with your own galaxies, and reload this page. {commands.TERMINAL}")
     st.code(shlex.join(["python", *command(root)[1:]]), language="bash")
 
 
@@ -101,7 +113,12 @@ def start(root: str, words: tuple[str, ...] = ()) -> None:
 def cancel(root: str) -> None:
     """Stop the pipeline and everything it started."""
     run = _runs().get(root)
-    if run is not None and run.process.poll() is None:
+    if run is not None:
+        _end(run)
+
+
+def _end(run: DemoRun) -> None:
+    if run.process.poll() is None:
         os.killpg(run.process.pid, signal.SIGTERM)
         run.process.wait(timeout=20)
 

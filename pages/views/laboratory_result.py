@@ -177,6 +177,7 @@ def _draw_silhouettes(galaxies: Galaxies, job: Job, on_select: Callable[[], None
         format_func=lambda key: comparison_panels.below_text(key, len(below[key])),
         key=choice,
         on_change=chosen,
+        wrap=True,
         help="Closer to another cluster than to their own, on average. Clicking a cluster of the chart does the same.",
     )
 

@@ -13,7 +13,7 @@ import streamlit as st
 from galaxy_core.label_efficiency import LabelEfficiency
 from galaxy_core.model_files import CARD_FILE, METRICS_FILE, ModelFiles, section
 from galaxy_core.published import PUBLISHED, Published
-from pages.views import frame, models_numbers
+from pages.views import frame, models_numbers, wrapped
 from pages.views.models_numbers import value_of
 
 PUBLISHED_HELP = """Others measured on other galaxies, often with another definition: read what each number was measured
@@ -26,23 +26,13 @@ def draw_published(models: dict[str, ModelFiles], labels: Mapping[str, LabelEffi
     Parameters
     ----------
     models : dict
-        Those whose numbers stand for each recipe.
+        Those whose numbers stand for each recipe, the one on show first.
     labels : mapping
         Results with few labels by the name of their file.
     """
     st.subheader("Published numbers beside ours", anchor=False, help=PUBLISHED_HELP)
     table = published_table(models, labels)
-    st.dataframe(
-        table,
-        hide_index=True,
-        height="content",
-        column_config={
-            "system": st.column_config.TextColumn("system", pinned=True),
-            "ours": st.column_config.TextColumn(
-                "ours", help="Read from metrics.json, or from results with few labels; blank where not measured."
-            ),
-        },
-    )
+    wrapped.draw_wrapped(table, "published")
     n = int((table["ours"] != "").sum())
     st.caption(
         f"Of {len(table)} numbers {n} {'has' if n == 1 else 'have'} a counterpart that was measured on a model here."
@@ -51,9 +41,13 @@ def draw_published(models: dict[str, ModelFiles], labels: Mapping[str, LabelEffi
 
 
 def published_table(models: Mapping[str, ModelFiles], labels: Mapping[str, LabelEfficiency]) -> pd.DataFrame:
-    """Published numbers with ours beside them; blank where nothing comparable was measured on these weights."""
+    """Published numbers with ours beside them; blank where nothing comparable was measured on these weights.
+
+    ``models`` are as for `draw_published`.
+    """
     rows = []
-    for one in PUBLISHED:
+    chosen = next(iter(models), "")
+    for one in sorted(PUBLISHED, key=lambda one: one.recipe != chosen):  # those of the model on show first
         metrics = metrics_for(one, models, labels)
         ours = None if metrics is None else one.ours(metrics)
         stated = one.stated or ("" if one.value is None else f"{one.value:g}")

@@ -23,11 +23,14 @@ CONFUSION_HELP = (
 Cell = tuple[int, int]
 
 
+def has_confusion(model: ModelFiles) -> bool:
+    """Whether classes were measured."""
+    return len(models_numbers.confusion_of(section(model.metrics, "classes"))[1]) > 0
+
+
 def draw_confusion(model: ModelFiles, root: Path) -> None:
-    """The confusion matrix, and the galaxies of the cell that was clicked; nothing where classes were not measured."""
+    """The confusion matrix, and the galaxies of the cell that was clicked."""
     names, counts = models_numbers.confusion_of(section(model.metrics, "classes"))
-    if not len(counts):
-        return
     st.subheader("What it takes for what", anchor=False, help=CONFUSION_HELP)
     said = [class_words(name) for name in names]
     chart, choice = f"models-confusion-{model.name}", f"models-cell-{model.name}"

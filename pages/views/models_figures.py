@@ -15,6 +15,7 @@ from pages.views.colours import category_colours, grey
 from pages.views.figures import shorten
 
 ROW_PX = 190
+FROM_ZERO = {"type": "linear", "rangemode": "tozero", "exponentformat": "e"}
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,18 @@ class Curve:
     training: bool = False
 
 
-def curves_figure(panels: dict[str, Sequence[Curve]], best: int | None, title: str, dark: bool) -> go.Figure:
+def curves_figure(
+    panels: dict[str, Sequence[Curve]],
+    best: int | None,
+    title: str,
+    dark: bool,
+    n_rows: int | None = None,
+    from_zero: bool = False,
+) -> go.Figure:
     """Curves along the passes, one panel below the other; the best pass is a dotted line through all of them.
 
-    Training is dashed, validation solid, so that neither needs its colour to be told apart. An axis is logarithmic
-    where all its values are positive.
+    Training is dashed, validation solid, so that neither needs its colour to be told apart; the legend says so. An axis
+    is logarithmic where all its values are positive.
 
     Parameters
     ----------
@@ -39,6 +47,10 @@ def curves_figure(panels: dict[str, Sequence[Curve]], best: int | None, title: s
         What the vertical axis shows, and the curves on it.
     best : int or None
         Pass with the best validation.
+    n_rows : int, optional
+        As high as a figure of so many panels, to stand beside one.
+    from_zero : bool
+        Linear axes that begin at zero, for speeds and rates: a rate that falls to nothing has no place on another.
     """
     figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.06)
     keys = list(dict.fromkeys(curve.name for curves in panels.values() for curve in curves))
@@ -47,21 +59,28 @@ def curves_figure(panels: dict[str, Sequence[Curve]], best: int | None, title: s
         for curve in curves:
             figure.add_trace(_line(curve, colours[curve.name], curve.name not in shown), row, 1)
             shown.add(curve.name)
-        figure.update_yaxes(title=unit, **axis_of(np.concatenate([curve.values for curve in curves])), row=row, col=1)
+        axis = FROM_ZERO if from_zero else axis_of(np.concatenate([curve.values for curve in curves]))
+        figure.update_yaxes(title=unit, **axis, row=row, col=1)
         if best is not None:
             figure.add_vline(x=best, line={"dash": "dot", "width": 1.5, "color": grey(dark)}, row=row, col=1)
     if best is not None:
         figure.add_annotation(
             x=best, y=1, yref="paper", yanchor="bottom", text=f"best: {best}", showarrow=False, font={"size": 11}
         )
+    both = {curve.training for curves in panels.values() for curve in curves} == {False, True}
+    for name, dash in (("validation", "solid"), ("training", "dash")) if both else ():
+        line = {"color": grey(dark), "width": 2, "dash": dash}
+        figure.add_trace(go.Scatter(x=[None], y=[None], mode="lines", name=name, line=line, hoverinfo="skip"), 1, 1)
+    n_passes = max(len(np.unique(curve.epochs)) for curves in panels.values() for curve in curves)
+    figure.update_xaxes(tickformat="d", dtick=1 if n_passes <= 10 else None)  # there is no half of a pass
     figure.update_xaxes(title="passes over the training galaxies", row=len(panels), col=1)
     figure.update_layout(
         title={"text": title},
-        height=150 + ROW_PX * len(panels),
+        height=150 + ROW_PX * (n_rows or len(panels)),
         margin=MARGIN | {"t": 64, "b": 72},
         dragmode=False,
         hovermode="x unified",
-        showlegend=any(len({curve.name for curve in curves}) > 1 for curves in panels.values()),
+        showlegend=both or any(len({curve.name for curve in curves}) > 1 for curves in panels.values()),
         legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.01, "x": 0},
     )
     return figure
@@ -85,7 +104,7 @@ def axis_of(values: np.ndarray) -> dict:
     digits = (1, 2, 5) if high - low < 1.5 else (1, 3) if high - low < 3 else (1,)
     ticks = np.outer(decades, digits).ravel()
     ticks = ticks[(ticks >= 0.99 * values.min()) & (ticks <= 1.01 * values.max())]
-    return {"type": "log", "tickvals": ticks.tolist(), "ticktext": [f"{tick:.3g}" for tick in ticks]}
+    return {"type": "log", "tickvals": ticks.tolist(), "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
 def _line(curve: Curve, colour: str, in_legend: bool) -> go.Scatter:

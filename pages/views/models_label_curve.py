@@ -20,13 +20,13 @@ from galaxy_core.label_efficiency import (
 from galaxy_core.published import CAE, PUBLISHED
 from pages.views import figures, frame, models_label_figure, words
 from pages.views.models_numbers import percent
-from pages.views.models_panels import CHOICE_PX
 from pages.views.morphology_words import class_words
 
 HELP = """Each model learned from images without labels, and is then given the classes of some training galaxies. From
 scratch: the same kind of network, which begins with nothing. Bars: 95 % interval of the mean over draws of the labels
 (Student's t); what the choice of test galaxies adds is not in it. Hollow: one draw, so there is no interval."""
 MEASURES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+CLASSES_PX = 620  # the names of all classes
 SAID = {"frozen": "frozen", "fine_tuned": "fine-tuned", "fine_tuned_unlabelled": "fine-tuned, all images"}
 
 
@@ -48,7 +48,7 @@ def draw_label_curve(root: Path) -> None:
                 list(read),
                 format_func=lambda key: choice_of(read[key]),
                 key="models-labels",
-                width=CHOICE_PX,
+                width=CLASSES_PX,
             )
         measure = st.segmented_control(
             "Measure", list(MEASURES), format_func=MEASURES.get, default="accuracy", required=True, key="models-measure"

@@ -17,7 +17,9 @@ from pages.views.models_figures import Curve
 from pages.views.morphology_words import class_words
 
 NOT_CURVES = ("phase", "epoch", "validation", "learning_rate", "seconds", "galaxies_per_second", "score")
-SPEED = {"learning_rate": "learning rate", "galaxies_per_second": "galaxies per second", "seconds": "seconds per pass"}
+SPEED = {"learning_rate": "learning rate", "galaxies_per_second": "galaxies per second"}
+VOTE_PARTS = ("votes_as_cast", "votes")  # those as they were cast first, as the page Morphology shows them
+FORMS = {"cast": " as cast", "debiased": " debiased", "challenge": " as in the challenge"}
 METHODS = {
     "noisy_input": "noisy input",
     "total_variation": "total variation",
@@ -27,7 +29,7 @@ METHODS = {
 NOISE_FLOOR = "noise floor"
 PREDICTIONS = {"model": "this model", "training_mean": "mean training galaxy", "noise_floor": NOISE_FLOOR}
 PROBES = {"linear_probe": "linear probe", "knn_probe": "15 nearest neighbours"}
-HELD_OUT = {"test": "test split", "held_out_fifth": "test and validation"}
+HELD_OUT = {"test": "test", "held_out_fifth": "test and validation"}
 
 
 def value_of(record: object, key: str) -> float:
@@ -165,17 +167,18 @@ def redrawn_table(metrics: dict) -> pd.DataFrame:
 
 
 def probe_table(metrics: dict) -> pd.DataFrame:
-    """What classes can be read off the frozen embedding."""
-    rows = []
+    """What classes can be read off the frozen embedding: one column a probe, so that all of it fits a page."""
+    columns: dict[str, dict[str, str]] = {}
     for split, where in HELD_OUT.items():
         for key, name in PROBES.items():
             if scores := section(metrics, "embedding", split, key):
-                row = {"held-out galaxies": where, "probe": name, "accuracy": percent(value_of(scores, "accuracy"))}
-                row |= {"95 %": interval(scores, "interval"), "galaxies": value_of(scores, "n_test")}
-                recall = section(scores, "recall")
-                row |= {f"found: {class_words(kind)}": percent(value_of(recall, kind)) for kind in recall}
-                rows.append(row)
-    return pd.DataFrame(rows)
+                n, recall = value_of(scores, "n_test"), section(scores, "recall")
+                column = {"accuracy": percent(value_of(scores, "accuracy")), "95 %": interval(scores, "interval")}
+                column |= {f"found: {class_words(kind)}": percent(value_of(recall, kind)) for kind in recall}
+                columns[f"{name}, {where}"] = column | {"galaxies": f"{n:,.0f}" if np.isfinite(n) else "–"}
+    rows = list(dict.fromkeys(row for column in columns.values() for row in column))
+    filled = {name: [column.get(row, "–") for row in rows] for name, column in columns.items()}
+    return pd.DataFrame({"held-out galaxies": rows} | filled) if rows else pd.DataFrame()
 
 
 def class_table(classes: dict) -> pd.DataFrame:

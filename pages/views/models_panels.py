@@ -1,4 +1,4 @@
-"""One model on the page: which one, what is wrong with its files, how it learned, its numbers, its calibration."""
+"""One model on the page: which one, what is wrong with its files, all its numbers, its calibration, how it learned."""
 
 from __future__ import annotations
 
@@ -10,25 +10,41 @@ import streamlit as st
 
 from galaxy_core.artifacts import DEFAULT_MODEL, shown
 from galaxy_core.errors import ModelError
+from galaxy_core.frame_choices import DEFAULT_SEPARATOR
 from galaxy_core.model_files import FILES, METRICS_FILE, ModelFiles, model_folders, read_model_files, section
-from pages.views import commands, figures, frame, models_figures, models_numbers, morphology_words, page_address, words
-from pages.views.models_numbers import percent, value_of
+from pages.views import (
+    commands,
+    figures,
+    frame,
+    models_figures,
+    models_numbers,
+    models_sky_numbers,
+    morphology_words,
+    page_address,
+    words,
+)
+from pages.views.models_headline import BY_CHANCE
+from pages.views.models_numbers import value_of
 
 CHOICE_PX = 340
+ASKED = {"star_galaxy_vae": DEFAULT_SEPARATOR}  # of a recipe whose model has another name
 DIGITS = "%.3f"
+COUNTED = ("galaxies", "test galaxies", "objects")
 NO_LESS = (
     "Noise floor: the error that would at least be left to a model that knew every galaxy's true shares, since other "
     "volunteers would have voted otherwise; by this model's account of how far opinions are divided."
 )
-BY_CHANCE = """By chance, up to: what 19 of 20 models that are right would stay below on as few galaxies and volunteers.
-An error below that is no sign that fractions are off."""
 CALIBRATION_HELP = """Fractions: those that the calibration error is of, wherever somebody was asked. The share within
 the intervals of those asked is of fewer, since three of four right may be chance: where ten or more were asked."""
 CURVES_HELP = """Dashed: galaxies that are learned from. Solid: validation galaxies, which choose the pass whose weights
-are kept (dotted), and are never learned from. Axes are logarithmic where all values are positive."""
+are kept (dotted), and are never learned from. Training galaxies are turned, blurred or drawn in another mix, so the two
+may lie apart from the start. Losses are on logarithmic axes where all are positive."""
+BELOW_ZERO = "A loss below zero is that of a probability density: where it lies means nothing, only how it falls."
 STRICT_HELP = """Strict numbers are measured on the galaxy's own pixels. SSIM as published counts the black sky around
 it, too, by which the noisy input itself looks restored."""
-FORMS = {"cast": " as cast", "debiased": " debiased", "challenge": " as in the challenge"}
+SEARCH_HELP = """Simulated sources put into source-free places of real frames. Gain: how much fainter the sources are of
+which half is found, beside SExtractor's search at a threshold that is as pure. False detections are counted on noise
+like that of the frames."""
 REDRAWN_HELP = """Root mean square error of pixels in [0, 1]. Principal components are the best linear code of that
 length. Explained: share of the squared error of the mean image that is gone."""
 RELIABILITY_HELP = """Each point: all fractions the model expects to be in a tenth of the range, against what volunteers
@@ -42,7 +58,10 @@ def choose_model(root: Path) -> dict[str, ModelFiles]:
         train = commands.train(DEFAULT_MODEL, root)
         raise ModelError(f"There is no model under {shown(root, 'models')}; train one with `{train}`.")
     names, asked = list(folders), st.query_params.get("model")
-    known = (st.session_state.get("models-model"), asked, st.session_state.get("model_before"), names[0])
+    picked = st.session_state.get("models-model")
+    if _went_back(asked, picked, names[0]):
+        picked = asked or names[0]
+    known = (picked, asked, st.session_state.get("model_before"), names[0])
     # a keyed widget forgets its value on another page unless it is set again
     st.session_state["models-model"] = next(name for name in known if name in folders)
     if asked and asked not in folders:
@@ -52,6 +71,13 @@ def choose_model(root: Path) -> dict[str, ModelFiles]:
     page_address.put_into_address("model", name if name != names[0] else None)
     ordered = [name, *(other for other in names if other != name)]
     return {one: _read(folders[one], _stamp_of(folders[one])) for one in ordered}
+
+
+def _went_back(asked: str | None, picked: str | None, first: str) -> bool:
+    """Whether the browser's buttons for back and forward changed the address since this page was drawn, and no pick."""
+    here, left = ("Models",), st.session_state.get("address_left", {}).get("model")
+    was_here, st.session_state["address_of"] = st.session_state.get("address_of") == here, here
+    return was_here and asked != left and picked == (left or first)
 
 
 def _stamp_of(folder: Path) -> tuple:
@@ -65,9 +91,10 @@ def _read(folder: Path, stamp: tuple) -> ModelFiles:
 
 
 def by_recipe(models: dict[str, ModelFiles]) -> dict[str, ModelFiles]:
-    """The model whose numbers stand for each recipe: the chosen one if it is of that recipe, else the recipe's own."""
+    """The model whose numbers stand for each recipe: the chosen one if it is of that recipe, else the one pages ask."""
     chosen = next(iter(models.values()))
-    return {name: model for name, model in models.items() if model.kind == name} | {chosen.kind: chosen}
+    asked = {model.kind: model for name, model in models.items() if name == ASKED.get(model.kind, model.kind)}
+    return {chosen.kind: chosen} | {kind: model for kind, model in asked.items() if kind != chosen.kind}
 
 
 def draw_state(model: ModelFiles) -> None:
@@ -111,7 +138,8 @@ def draw_training(model: ModelFiles) -> None:
     for side, panels, what in ((sides[0], learned, "learned"), (sides[1], how, "pace")):
         if panels:
             title = f"{phase}: {'loss and measures' if what == 'learned' else 'learning rate and speed'}"
-            figure = models_figures.curves_figure(panels, best, figures.shorten(title, 48), dark)
+            rows, from_zero = max(len(learned), len(how)), what == "pace"
+            figure = models_figures.curves_figure(panels, best, figures.shorten(title, 48), dark, rows, from_zero)
             config = figures.chart_config(f"{model.name}-{phase}-{what}") | {"scrollZoom": False}
             side.plotly_chart(figure, key=f"models-curves-{what}", config=config)
     st.caption(training_sentence(model, passes, best))
@@ -135,66 +163,47 @@ def training_sentence(model: ModelFiles, passes: list[dict], best: int | None) -
     measured = (
         f" Measured on {' and '.join(on)} galaxies{' of ' + ' and '.join(map(str, of)) if of else ''}." if on else ""
     )
-    return frame.plain(f"Solid: validation; dashed: training. {'; '.join(parts)}.{measured}")
+    losses = [value for row in passes for value in (value_of(row, "loss"), value_of(row.get("validation"), "loss"))]
+    below = f" {BELOW_ZERO}" if np.nanmin([*losses, np.inf]) < 0 else ""
+    return frame.plain(f"{'; '.join(parts)}.{measured}{below}")
 
 
 def draw_numbers(model: ModelFiles) -> None:
-    """Whatever of the metrics there is: denoising, probes, classes, votes."""
+    """Whatever of the metrics there is, as tables: denoising, probes, classes, votes, searches, stars and galaxies."""
     metrics = model.metrics
-    denoising, probes = models_numbers.denoising_table(metrics), models_numbers.probe_table(metrics)
-    redrawn = models_numbers.redrawn_table(metrics)
-    classes, votes = section(metrics, "classes"), section(metrics, "votes")
-    if not (len(denoising) or len(redrawn) or len(probes) or classes or votes):
+    tables = (
+        ("**Denoising**, strict numbers first", STRICT_HELP, models_numbers.denoising_table(metrics)),
+        ("**Redrawn galaxies**", REDRAWN_HELP, models_numbers.redrawn_table(metrics)),
+        ("**Classes read off the embedding**, the network frozen", None, models_numbers.probe_table(metrics)),
+        ("**Objects found in frames**", SEARCH_HELP, models_sky_numbers.detection_table(metrics)),
+        ("**Stars told from galaxies**", None, models_sky_numbers.separation_table(metrics)),
+    )
+    classes, votes = section(metrics, "classes"), any(section(metrics, part) for part in models_numbers.VOTE_PARTS)
+    if not (any(len(table) for *_, table in tables) or classes or votes):
         return
-    st.subheader("Its numbers", anchor=False)
-    n = value_of(metrics, "n_test")
-    on = models_numbers.measured_on(metrics, n, "test galaxies, or as many as a table says,")
-    st.caption(frame.plain(f"Measured on {on}; none of them was learned from."))
-    if len(denoising):
-        st.markdown("**Denoising**, strict numbers first", help=STRICT_HELP)
-        _table(denoising)
-    if len(redrawn):
-        st.markdown("**Redrawn galaxies**", help=REDRAWN_HELP)
-        _table(redrawn)
-    if len(probes):
-        st.markdown("**Classes read off the embedding**, the network frozen")
-        _table(probes)
+    st.subheader("All its numbers", anchor=False)
+    if classes or votes or any(len(table) for *_, table in tables[:3]):
+        on = models_numbers.measured_on(metrics, value_of(metrics, "n_test"), "test galaxies, or as a table says,")
+        st.caption(frame.plain(f"Measured on {on}; nothing was learned from them."))
+    for title, about, table in tables:
+        if len(table):
+            st.markdown(title, help=about)
+            _table(table)
     if classes:
-        _draw_classes(classes)
-    if votes:
-        _draw_votes(votes)
-    if as_cast := section(metrics, "votes_as_cast"):
-        _draw_votes(as_cast)
+        st.markdown("**Classes**")
+        _table(models_numbers.class_table(classes))
+        st.caption(morphology_words.WITH_A_CLASS)
+    for part in models_numbers.VOTE_PARTS:
+        if votes := section(metrics, part):
+            _draw_votes(votes)
     if meanings := section(metrics, "definitions"):
         with st.expander("What each number means"):
             known = {key.replace("_", " "): text for key, text in meanings.items() if isinstance(text, str)}
             st.markdown("\n".join(f"- **{name}**: {frame.plain(text)}" for name, text in known.items()))
 
 
-def _draw_classes(classes: dict) -> None:
-    st.markdown("**Classes**")
-    with st.container(horizontal=True, key="models-class-facts"):
-        for label, key in (("Accuracy", "accuracy"), ("Macro-F1", "macro_f1")):
-            within = models_numbers.interval(classes, f"{key}_interval")
-            st.metric(label, percent(value_of(classes, key)), help=f"95 % interval: {within} %" if within else None)
-        st.metric("Largest class alone", percent(value_of(classes, "largest_class_share")))
-        error = value_of(classes, "expected_calibration_error")
-        above = value_of(classes, "by_chance_95")
-        beside = f"by chance up to {words.number(above)}" if np.isfinite(above) else None
-        st.metric(
-            "Calibration error",
-            words.number(error),
-            beside,
-            delta_color="off",
-            delta_arrow="off",
-            help=f"Of the leading class's probability; 0 is perfect. {BY_CHANCE}",
-        )
-    _table(models_numbers.class_table(classes))
-    st.caption(morphology_words.WITH_A_CLASS)
-
-
 def _draw_votes(votes: dict) -> None:
-    form_of = FORMS.get(str(votes.get("reading")), "")
+    form_of = models_numbers.FORMS.get(str(votes.get("reading")), "")
     st.markdown(f"**Votes**{form_of}, beside the mean training galaxy as the prediction")
     n = value_of(votes, "n_test")
     table = models_numbers.votes_table(votes)
@@ -219,7 +228,7 @@ def _draw_votes(votes: dict) -> None:
 def _table(table: pd.DataFrame) -> None:
     """A table with three decimals; whole numbers as they are."""
     config = {
-        name: st.column_config.NumberColumn(format="%d" if "galaxies" in name else DIGITS)
+        name: st.column_config.NumberColumn(format="%d" if name in COUNTED else DIGITS)
         for name in table.columns
         if pd.api.types.is_float_dtype(table[name])
     }
@@ -227,16 +236,20 @@ def _table(table: pd.DataFrame) -> None:
         st.dataframe(table, column_config=config, hide_index=True, height="content")
 
 
+def reliability_of(model: ModelFiles) -> dict[str, dict[str, tuple]]:
+    """The curves of each form of votes that was measured."""
+    forms = {part: reliability_curves(section(model.metrics, part)) for part in models_numbers.VOTE_PARTS}
+    return {part: curves for part, curves in forms.items() if curves}
+
+
 def draw_reliability(model: ModelFiles) -> None:
-    """How often volunteers say what the model expects, for one question; nothing where votes were not measured."""
-    forms = {part: reliability_curves(section(model.metrics, part)) for part in ("votes", "votes_as_cast")}
-    forms = {part: curves for part, curves in forms.items() if curves}
-    if not forms:
-        return
+    """How often volunteers say what the model expects, for one question."""
+    forms = reliability_of(model)
     st.subheader("Reliability", anchor=False, help=RELIABILITY_HELP)
     part = next(iter(forms))
     if len(forms) > 1:
-        named = {one: FORMS.get(str(section(model.metrics, one).get("reading")), "").strip() for one in forms}
+        readings = {one: str(section(model.metrics, one).get("reading")) for one in forms}
+        named = {one: models_numbers.FORMS.get(reading, "").strip() for one, reading in readings.items()}
         part = st.segmented_control(
             "Votes", list(forms), format_func=named.get, default=part, required=True, key="models-votes"
         )
@@ -249,7 +262,9 @@ def draw_reliability(model: ModelFiles) -> None:
     figure = models_figures.reliability_figure(expected, observed, n, title, frame.is_dark())
     config = figures.chart_config(f"{model.name}-reliability-{key}") | {"scrollZoom": False}
     st.plotly_chart(figure, key="models-reliability", config=config)
-    known = f" Expected calibration error {words.number(error)}." if np.isfinite(error) else ""
+    chance = value_of(section(model.metrics, part, "reliability", key), "by_chance_95")
+    beside = f", by chance up to {words.number(chance)}" if np.isfinite(chance) else ""
+    known = f" Expected calibration error {words.number(error)}{beside}." if np.isfinite(error) else ""
     n_galaxies = value_of(section(model.metrics, part), "n_test")
     of = models_numbers.measured_on(model.metrics, n_galaxies, part=part)
     counted = words.count(int(n.sum()), "fraction", "fractions")

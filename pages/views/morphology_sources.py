@@ -157,6 +157,7 @@ def _extensions() -> dict[str, tuple]:
 def catalog_galaxy(root: Path, place: DeltaGenerator) -> Source:
     """The open galaxy of a catalog, or another one, which is then the open one; chosen at ``place``."""
     galaxies = readers.open_catalog(root, frame.choose_catalog(root))
+    selection.follow_address(galaxies)
     key = f"morphology-galaxy-{galaxies.name}"
     row = selection.open_row(galaxies) or 0
     st.session_state[key] = galaxies.ids[row]

@@ -156,6 +156,9 @@ def measured_sentences(metrics: dict) -> list[str]:
     'Votes: root mean square error 0.200 (the mean galaxy as the answer: 0.270; noise floor: 0.150)'
     >>> measured_sentences({"catalog": "gz2:data", "votes": {"reading": "debiased", "model": {"r2": 0.6}}})
     ['Votes, debiased: R² 0.600 on galaxies of gz2:data that were not trained on.']
+    >>> classes = {"expected_calibration_error": 0.02, "by_chance_95": 0.03, "n_test": 70}
+    >>> measured_sentences({"catalog": "gz2:data", "classes": classes})[0][:68]
+    'Class: probabilities off by 0.020 on average (by chance up to 0.030)'
     >>> measured_sentences({})
     []
     """
@@ -183,7 +186,9 @@ def _class_facts(part: dict) -> list[str]:
     if is_number(part.get("macro_f1")):
         said.append(f"macro-F1 {part['macro_f1']:.3f}")
     if is_number(part.get("expected_calibration_error")):
-        said.append(f"probabilities off by {part['expected_calibration_error']:.3f} on average")
+        chance = part.get("by_chance_95")
+        beside = f" (by chance up to {chance:.3f})" if is_number(chance) else ""
+        said.append(f"probabilities off by {part['expected_calibration_error']:.3f} on average{beside}")
     return said
 
 

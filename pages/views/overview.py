@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core import artifacts
-from pages.views import frame, page_address, readers, scores, selection, words
+from pages.views import commands, frame, page_address, readers, scores, selection, words, wrapped
 from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
 
@@ -27,7 +27,6 @@ LAYOUTS = {
     "synthetic:N": "N simulated galaxies, nothing to download",
     "star-galaxy:N": "N simulated stars and galaxies in u, g, r, i and z",
 }
-TERMINAL = "Commands are for a terminal in the folder of the program, in its environment (`source .venv/bin/activate`)."
 CITATIONS = """
 - **Galaxy Zoo 2**: Willett et al. 2013, [MNRAS 435, 2835](https://doi.org/10.1093/mnras/stt1458); debiased votes:
   Hart et al. 2016, [MNRAS 461, 3663](https://doi.org/10.1093/mnras/stw1588). Images from SDSS DR7, Abazajian et al.
@@ -84,9 +83,8 @@ def draw_numbers(galaxies: Galaxies) -> None:
     if not galaxies.clustering_names:
         return
     st.subheader("Its clusters in numbers")
-    st.dataframe(
-        pd.DataFrame([scores.score_row(galaxies, name) for name in galaxies.clustering_names]), hide_index=True
-    )
+    rows = [scores.score_row(galaxies, name) for name in galaxies.clustering_names]
+    wrapped.draw_wrapped(pd.DataFrame(rows).fillna("–"), "scores")
     splits = galaxies.catalog["split"].value_counts()
     counted = ", ".join(f"{splits.get(key, 0):,} {word}" for key, word in (("train", "training"), ("validation",) * 2))
     rule = "frame" if "split_group" in galaxies.catalog else "id"
@@ -106,13 +104,14 @@ def draw_own_data(root: Path) -> None:
     st.subheader("Bring your own galaxies")
     elsewhere = [] if root == frame.PROJECT / "artifacts" else ["--artifacts", str(artifacts.shown(root))]
     pipeline = ["python", "scripts/run_pipeline.py"]
-    st.caption(TERMINAL)
+    st.caption(commands.TERMINAL)
     st.markdown("**Half a minute's wait for real galaxies**, from Galaxy Zoo: Hubble (26 MB):")
     fetch = "python scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble"
     make = [*pipeline, "galaxy-zoo:data/gz_hubble", "--name", "gz_hubble", *elsewhere]
-    st.code(f"{fetch}\n{shlex.join(make)}", language="bash")
+    st.code(f"{fetch}\n{shlex.join(make)}", language="bash", wrap_lines=True)
     st.markdown("**A folder of your own images** (PNG, JPEG, TIFF or FITS), then choose “mine” in the sidebar:")
-    st.code(shlex.join([*pipeline, "folder:/path/to/images", "--name", "mine", *elsewhere]), language="bash")
+    own = [*pipeline, "folder:/path/to/images", "--name", "mine", *elsewhere]
+    st.code(shlex.join(own), language="bash", wrap_lines=True)
     with st.expander("Other layouts"):
         st.markdown("\n".join(f"- `{layout}`: {meaning}" for layout, meaning in LAYOUTS.items()))
 

@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.views import cluster_labels, scores, verdict, words
+from pages.views import cluster_labels, scores, verdict, words, wrapped
 from pages.views.readers import Galaxies
 
 NOT_MEASURED = "not measured"
 STRICT, FLATTERING = "strict", "flattering"
 N_QUESTIONS = 3  # of the votes, in the table of scores; the others are one step away
 ABOUT = f"""
-- **Strict silhouette**: the mean over *all* galaxies, those in no cluster counting 0, in the space that was clustered
-  and in the embedding. In brackets its **null**, and the 95 % bootstrap interval. **Flattering**: over clustered
-  galaxies alone, as often published; it rises when difficult galaxies are left out.
+- **Strict** scores count every galaxy. **Strict silhouette**: the mean over *all* galaxies, those in no cluster
+  counting 0, in the space that was clustered and in the embedding. In brackets its **null**, and the 95 % bootstrap
+  interval. **Flattering**: over clustered galaxies alone, as often published; it rises when difficult galaxies are left
+  out.
 - **Null**: what the same space and method reach on an embedding whose columns were shuffled, each on its own, so that
   no structure is left; the lowest and the highest of several shuffles. A silhouette that is no better than the highest
   comes from the method, not from the galaxies. `python scripts/cluster.py CATALOG --name CLUSTERING --null 20` shuffles
@@ -25,9 +26,9 @@ ABOUT = f"""
   unclustered galaxies out, and are in the space that was clustered: compare them only within one space.
 - **Stability**: mean adjusted Rand index over refits on the galaxies of a bootstrap sample, each once, with least sizes
   and numbers of neighbours brought to their share; a cluster is stable where its mean Jaccard similarity is at least
-  {verdict.STABLE} (Hennig 2007), and dissolves in a refit where it is below 0.5. In the **space as it is** a refit gets
-  the places that all galaxies gave it; with the **space made anew**, from the galaxies drawn, it does not, which is
-  harder. `python scripts/cluster.py CATALOG --name CLUSTERING --redraws 10` measures the latter.
+  {verdict.STABLE} (Hennig 2007), and dissolves in a refit where it is 0.5 or less. In the **space as it is** a refit
+  gets the places that all galaxies gave it; with the **space made anew**, from the galaxies drawn, it does not, which
+  is harder. `python scripts/cluster.py CATALOG --name CLUSTERING --redraws 10` measures the latter.
 - **AMI, ARI** with the classes: 0 as by chance, 1 the same; the unclustered count as one more group. **Homogeneity**:
   is each cluster of one class; **completeness**: is each class in one cluster; neither is corrected for chance, and
   many small clusters are homogeneous by themselves. **AMI with votes**: the same with the
@@ -40,15 +41,7 @@ def draw_table(galaxies: Galaxies) -> None:
     """The table of every clustering, and what its numbers mean."""
     if sentence := as_null_sentence(galaxies):
         st.warning(sentence, icon=":material/shuffle:")
-    st.dataframe(
-        score_table(galaxies),
-        column_config={
-            "score": st.column_config.TextColumn("Score", pinned=True, width=210),
-            "kind": st.column_config.TextColumn("Kind", width=80, help="Strict scores count every galaxy."),
-        },
-        hide_index=True,
-        height="content",
-    )
+    wrapped.draw_wrapped(score_table(galaxies), "all-scores")
     st.caption(measured_on(galaxies))
     with st.expander("What each score means"):
         st.markdown(ABOUT)

@@ -38,7 +38,7 @@ def draw_sweeps(galaxies: Galaxies) -> None:
             " with 2 to 20 clusters and HDBSCAN with growing least cluster sizes, and keep every score:",
             icon=":material/info:",
         )
-        st.code("\n".join(commands(galaxies)), language="bash")
+        st.code("\n".join(commands(galaxies)), language="bash", wrap_lines=True)
         return
     chosen = st.selectbox("Sweep", list(groups), format_func=lambda key: group_name(*key), key="sweep", width=420)
     points = groups[chosen]

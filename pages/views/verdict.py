@@ -38,7 +38,7 @@ class Facts:
     n_refits : int
         0 where stability was not measured.
     jaccard, dissolved : dict of int to float
-        Mean Jaccard similarity of each cluster over the refits, and in how many it dissolved (below 0.5).
+        Mean Jaccard similarity of each cluster over the refits, and in how many it dissolved (0.5 or less).
     null_embedding : tuple of float or None
         As ``null``, in the embedding.
     n_shuffles : int
@@ -247,9 +247,9 @@ def sentences(galaxies: Galaxies, first: str, second: str) -> list[str]:
 
 def overall(galaxies: Galaxies, first: str, second: str) -> str:
     """The two judgements in a few words, for the head of the verdict; empty where they say different things."""
-    said = {judge(facts_of(galaxies, name)) for name in (first, second)}
+    said, alone = {judge(facts_of(galaxies, name)) for name in (first, second)}, first == second
     if said == {CONTINUUM}:
-        return "A continuum: neither clustering finds groups that stand apart."
+        return f"A continuum: {'this' if alone else 'neither'} clustering finds {'no ' * alone}groups that stand apart."
     if said == {REAL}:
-        return "Both clusterings find groups that stand apart."
+        return f"{'This clustering finds' if alone else 'Both clusterings find'} groups that stand apart."
     return ""

@@ -6,6 +6,7 @@ import math
 import re
 
 from galaxy_core.clustering import UNCLUSTERED
+from galaxy_core.counting import count as count  # for the pages, as words.count
 from galaxy_core.galaxy_zoo import read_vote
 from galaxy_core.percent import percent
 
@@ -140,14 +141,3 @@ def share(part: float, whole: float) -> str:
     ('33.3 %', 'over 99.9 %')
     """
     return percent(part, whole)
-
-
-def count(n: int, noun: str = "galaxy", plural: str = "galaxies") -> str:
-    """A number of things.
-
-    Examples
-    --------
-    >>> count(1), count(2000)
-    ('1 galaxy', '2,000 galaxies')
-    """
-    return f"{n:,} {noun if n == 1 else plural}"

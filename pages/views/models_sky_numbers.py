@@ -1,0 +1,124 @@
+"""The numbers of models that look at frames: what a search finds, and stars told from galaxies. Pure functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from galaxy_core.model_files import section
+from pages.views import words
+from pages.views.models_numbers import decimals, interval, percent, value_of
+
+SEARCHES = {"segmenter": "this model", "sep": "SExtractor's search (sep)", "photutils": "photutils"}
+PURE = ("purity_0.95", "purity_0.99")
+OURS = "without labels"  # the network that the app asks
+BESIDE = {
+    "size and magnitude": "half-light radius and magnitude",
+    "trees on all columns": "trees on the whole catalogue",
+}
+DEPTH_HELP = """How much fainter sources are of which half is found, in magnitudes, than with SExtractor's search at a
+threshold that is as pure."""
+OVERLAP_HELP = "The area that both outlines share over that of either, median over the maps; 1 is the same outline."
+SEPARATED = {"methods": "test objects", "clipped": "8-bit stamps, their light cut off"}
+
+
+def signed(value: float) -> str:
+    """Magnitudes gained.
+
+    Examples
+    --------
+    >>> signed(0.6265), signed(float("nan"))
+    ('+0.63 mag', '–')
+    """
+    return f"{value:+.2f} mag" if np.isfinite(value) else "–"
+
+
+def _detection(metrics: dict) -> tuple[list[tuple], str]:
+    injection, outlines = section(metrics, "injection"), section(metrics, "outlines")
+    ours, sep = (section(injection, PURE[0], key) for key in ("segmenter", "sep"))
+    facts = []
+    if np.isfinite(gain := value_of(ours, "gain_mag")):
+        low, high = value_of(ours, "low"), value_of(ours, "high")
+        within = f"95 %: {low:+.2f} to {high:+.2f}; " if np.isfinite(low + high) else ""
+        facts.append(("Fainter found", signed(gain), f"{within}than by {SEARCHES['sep']}", DEPTH_HELP))
+    for label, key in (("Found above S/N 10", "high_snr_completeness"), ("Purity", "purity")):
+        if np.isfinite(value := value_of(ours, key)):
+            facts.append((label, percent(value), f"{SEARCHES['sep']} {percent(value_of(sep, key))}"))
+    overlap, of_sep = (value_of(section(outlines, key), "median_iou") for key in ("segmenter", "sep"))
+    if np.isfinite(overlap):
+        beside = f"{SEARCHES['sep']} {decimals(of_sep)}"
+        facts.append(("Overlap of outlines", decimals(overlap), beside, OVERLAP_HELP))
+    return facts, detection_measured_on(metrics)
+
+
+def detection_measured_on(metrics: dict) -> str:
+    """On what a search was measured, without a full stop."""
+    injection, maps = section(metrics, "injection"), section(metrics, "outlines", "segmenter").get("maps")
+    n, frames = value_of(injection, "n_injected"), injection.get("frames")
+    said = ["the search is measured on simulated sources put into real frames"]
+    if np.isfinite(n) and isinstance(frames, list):
+        counted = words.count(len(frames), "real frame", "real frames")
+        said = [f"the search is measured on {n:,.0f} simulated sources put into {counted}, at the sensitivity that is"]
+        said[0] += " 95 % pure"
+    if isinstance(maps, list):
+        said.append(f"outlines on {words.count(len(maps), 'vetted map', 'vetted maps')} of real galaxies")
+    return "; ".join(said)
+
+
+def _separation(metrics: dict) -> tuple[list[tuple], str]:
+    methods = section(metrics, "methods")
+    ours, facts = section(methods, OURS), []
+    shown = (
+        ("Accuracy", "accuracy", percent),
+        ("Accuracy above S/N 20", "accuracy_at_high_snr", percent),
+        ("Area under the ROC curve", "auc", decimals),
+        ("Calibration error", "expected_calibration_error", decimals),
+    )
+    for label, key, show in shown:
+        if np.isfinite(value := value_of(ours, key)):
+            others = ((name, value_of(section(methods, method), key)) for name, method in BESIDE.items())
+            beside = "; ".join(f"{name} {show(other)}" for name, other in others if np.isfinite(other))
+            facts.append((label, show(value), beside))
+    n, share = value_of(metrics, "n_test"), value_of(metrics, "galaxy_share")
+    catalog = metrics.get("catalog")
+    of = f" of {catalog}" if isinstance(catalog, str) else ""
+    mixed = f", of which {percent(share)} are galaxies" if np.isfinite(share) else ""
+    counted = f"{n:,.0f} test objects" if np.isfinite(n) else "test objects"
+    return facts, f"measured on {counted}{of}{mixed}; trees were shown the labels of the others"
+
+
+HEADLINES = (_detection, _separation)
+
+
+def detection_table(metrics: dict) -> pd.DataFrame:
+    """One row a method at each purity that was asked for; gains are over SExtractor's search at the same purity."""
+    rows = []
+    for pure in PURE:
+        for key, name in SEARCHES.items():
+            if found := section(metrics, "injection", pure, key):
+                low, high = value_of(found, "low"), value_of(found, "high")
+                gain = signed(value_of(found, "gain_mag")) if key != "sep" else "–"
+                row = {"purity asked": percent(float(pure.removeprefix("purity_"))), "search": name, "gain": gain}
+                row["95 %"] = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low + high) and key != "sep" else ""
+                row["S/N of which half is found"] = value_of(found, "depth_snr")
+                row |= {"found above S/N 10": percent(value_of(found, "high_snr_completeness"))}
+                row |= {"purity": percent(value_of(found, "purity"))}
+                rows.append(row | {"false per million px": words.number(value_of(found, "false_per_megapixel"))})
+    return pd.DataFrame(rows)
+
+
+def separation_table(metrics: dict) -> pd.DataFrame:
+    """One row a method of telling stars from galaxies, on test objects and on 8-bit stamps."""
+    rows = []
+    for part, where in SEPARATED.items():
+        scored, n = (metrics, "n_test") if part == "methods" else (section(metrics, part), "n")
+        for method, scores in sorted(section(scored, "methods").items(), key=lambda item: item[0] != OURS):
+            if isinstance(scores, dict):
+                row = {"measured on": where, "method": f"this model, {method}" if method == OURS else method}
+                row |= {"accuracy": percent(value_of(scores, "accuracy"))}
+                row |= {"95 %": interval(scores, "accuracy_interval")}
+                row |= {"above S/N 20": percent(value_of(scores, "accuracy_at_high_snr"))}
+                row |= {"AUC": value_of(scores, "auc")}
+                row |= {"calibration error": value_of(scores, "expected_calibration_error")}
+                rows.append(row | {"objects": value_of(scored, n)})
+    return pd.DataFrame(rows)
