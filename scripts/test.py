@@ -33,8 +33,11 @@ def check_browser():
 
 
 def whole_suite(n_cores):
-    """What pytest is told when nobody says what to run: files go to whichever worker is free."""
-    return ["--numprocesses", str(min(n_cores, MOST_WORKERS)), "--dist", "loadfile"]
+    """What pytest is told when nobody says what to run: files go to whichever worker is free, in their order.
+
+    By themselves those of few tests would come last, which are browsers' and long; so the short doctests do.
+    """
+    return ["--numprocesses", str(min(n_cores, MOST_WORKERS)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def main():

@@ -16,8 +16,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -75,55 +76,68 @@ def blob(i: int, size_px: int = 64) -> np.ndarray:
     return (colour[:, None, None] * light + rng.normal(0.03, 0.01, (3, size_px, size_px))).clip(0, 1).astype("float32")
 
 
-def make_catalog(root: Path, name: str = "tiny", n: int = 90, image_of=blob, **changes) -> artifacts.Manifest:
-    """Write a whole catalog of ``n`` galaxies in three classes; ``changes`` replace fields of the manifest."""
+@cache
+def picture(image_of, i: int) -> bytes:
+    """What `make_catalog` keeps of one galaxy's image."""
+    return encode_webp(image_of(i))
+
+
+@cache
+def measured(n: int) -> tuple[pd.DataFrame, dict, dict, dict]:
+    """Whatever of ``n`` galaxies in three classes depends on their number alone, once a process: it takes a while.
+
+    Their columns, what else is measured (vectors, neighbours, tables without names), and the scores by projection and
+    by clustering; not to be changed.
+    """
     rng = np.random.default_rng(n)
     kinds = np.arange(n) % 3
-    ids = np.array([f"{name}-{i:05d}" for i in range(n)], dtype=object)
     embedding = np.eye(8)[kinds] + rng.normal(0, 0.25, (n, 8))
     embedding = (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32)
     turn = np.array([[0.0, 5.0], [4.3, -2.5], [-4.3, -2.5]])[kinds]
     flat = (turn + rng.normal(0, 1.1, (n, 2))).astype(np.float32)
-    catalog = pd.DataFrame({"galaxy_id": ids, "split": [split_of(i) for i in ids]})
-    catalog["class"] = np.array(CLASSES, dtype=object)[kinds]
+    catalog = pd.DataFrame({"class": np.array(CLASSES, dtype=object)[kinds]})
     catalog["ra_deg"], catalog["dec_deg"] = rng.uniform(0, 360, n), rng.uniform(-60, 60, n)
     catalog["smooth-or-featured_smooth"] = np.where(kinds == 1, 0.9, 0.2)
     catalog["smooth-or-featured_featured"] = 1 - catalog["smooth-or-featured_smooth"]
     catalog["radius_arcsec"] = rng.uniform(1, 9, n)
-    artifacts.write_table(root, name, "catalog", catalog)
-    artifacts.write_thumbnails(root, name, ids, [encode_webp(image_of(i)) for i in range(n)])
-    artifacts.write_embedding(root, name, "toy", ids, embedding)
     index, similarity = nearest_neighbors(embedding, 12)
-    artifacts.write_neighbors(root, name, "toy", ids, index, similarity)
-    projections = {"galaxy_id": ids, "umap_x": flat[:, 0], "umap_y": flat[:, 1]}
-    projections |= {"pca_x": embedding[:, 0], "pca_y": embedding[:, 1]}
+    projections = {"umap_x": flat[:, 0], "umap_y": flat[:, 1], "pca_x": embedding[:, 0], "pca_y": embedding[:, 1]}
     trusts = {
         "umap": measure_trust(embedding, index, flat, 0),
         "pca": measure_trust(embedding, index, embedding[:, :2], 0),
     }
     projections |= {f"{projection}_trust": trust.per_galaxy for projection, trust in trusts.items()}
-    artifacts.write_table(root, name, "projections", pd.DataFrame(projections))
     anomaly = score_anomalies(embedding, similarity, 0, n_trees=20)
-    columns = ("isolation_forest", "neighbor_distance", "anomaly")
-    scored = pd.DataFrame({"galaxy_id": ids} | {column: getattr(anomaly, column) for column in columns})
-    artifacts.write_table(root, name, "anomalies", scored)
-    clusters, clusterings = {"galaxy_id": ids}, {}
+    anomalies = {column: getattr(anomaly, column) for column in ("isolation_forest", "neighbor_distance", "anomaly")}
+    clusters, scores = {}, {}
     spread = np.linalg.norm(flat - turn, axis=1)
-    for clustering, labels, space in (
-        ("hdbscan", np.where(spread > 2.2, -1, kinds), "umap_10"),
-        ("kmeans_8", (kinds * 2 + (flat[:, 0] > turn[:, 0])).astype(int), "embedding"),
+    for clustering, labels in (
+        ("hdbscan", np.where(spread > 2.2, -1, kinds)),
+        ("kmeans_8", (kinds * 2 + (flat[:, 0] > turn[:, 0])).astype(int)),
     ):
         clustered = labels >= 0
         silhouettes = np.zeros(n, np.float32)
         if n > 3:
             silhouettes[clustered] = silhouette_samples(embedding[clustered], labels[clustered])
-        scores = measure_clustering(embedding, embedding, labels, 0, catalog["class"].to_numpy())
+        scores[clustering] = measure_clustering(embedding, embedding, labels, 0, catalog["class"].to_numpy())
         clusters |= {f"{clustering}_label": labels, f"{clustering}_membership": np.where(labels < 0, 0, 1 - spread / 9)}
         clusters[f"{clustering}_silhouette"] = silhouettes
-        params = {"min_cluster_size": 15} if clustering == "hdbscan" else {"n_clusters": 8}
-        method = clustering.split("_")[0]
-        clusterings[clustering] = {"method": method, "space": space, "params": params, "scores": scores.as_dict()}
-    artifacts.write_table(root, name, "clusters", pd.DataFrame(clusters))
+    parts = {"embedding": embedding, "index": index, "similarity": similarity}
+    parts |= {"projections": projections, "anomalies": anomalies, "clusters": clusters}
+    return catalog, parts, trusts, scores
+
+
+def make_catalog(root: Path, name: str = "tiny", n: int = 90, image_of=blob, **changes) -> artifacts.Manifest:
+    """Write a whole catalog of ``n`` galaxies in three classes; ``changes`` replace fields of the manifest."""
+    columns, parts, trusts, scores = measured(n)
+    ids = np.array([f"{name}-{i:05d}" for i in range(n)], dtype=object)
+    catalog = pd.DataFrame({"galaxy_id": ids, "split": [split_of(i) for i in ids]}).join(columns)
+    artifacts.write_table(root, name, "catalog", catalog)
+    artifacts.write_thumbnails(root, name, ids, [picture(image_of, i) for i in range(n)])
+    artifacts.write_embedding(root, name, "toy", ids, parts["embedding"])
+    artifacts.write_neighbors(root, name, "toy", ids, parts["index"], parts["similarity"])
+    for table in ("projections", "anomalies", "clusters"):
+        artifacts.write_table(root, name, table, pd.DataFrame({"galaxy_id": ids} | parts[table]))
     fields = {
         "name": name,
         "source": str(n),
@@ -138,7 +152,13 @@ def make_catalog(root: Path, name: str = "tiny", n: int = 90, image_of=blob, **c
             projection: {"space": "embedding", "params": {}, "trust": trust.as_dict()}
             for projection, trust in trusts.items()
         },
-        "clusterings": clusterings,
+        "clusterings": {
+            clustering: {"method": method, "space": space, "params": params, "scores": scores[clustering].as_dict()}
+            for clustering, method, space, params in (
+                ("hdbscan", "hdbscan", "umap_10", {"min_cluster_size": 15}),
+                ("kmeans_8", "kmeans", "embedding", {"n_clusters": 8}),
+            )
+        },
     }
     return artifacts.write_manifest(root, name, artifacts.Manifest(**(fields | changes)))
 
@@ -158,6 +178,21 @@ def packages_looked_through_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def galaxies_drawn_once() -> Iterator[None]:
+    """The simulator needs longer for a hundred galaxies than a small network to learn them: many files use the first.
+
+    Each call gets a copy of its own; 600 take 120 MB.
+    """
+    from galaxy_core.catalogs import synthetic
+
+    simulate = synthetic.simulate
+    image_of = lru_cache(600)(lambda *galaxy: simulate(*galaxy).image)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "simulate", lambda *galaxy: SimpleNamespace(image=image_of(*galaxy).copy()))
         yield
 
 

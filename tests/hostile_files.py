@@ -17,11 +17,13 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from astropy.config import ConfigItem
 from astropy.io import fits
 from PIL import Image
 
@@ -206,7 +208,19 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
+def look_up_settings_once() -> None:
+    """Keep each setting of astropy until one is changed: it reads and checks several anew for each line of a header."""
+    ask, change = cache(ConfigItem.__call__), ConfigItem.set
+
+    def set_anew(item: ConfigItem, value: object) -> None:
+        ask.cache_clear()
+        change(item, value)
+
+    ConfigItem.__call__, ConfigItem.set = ask, set_anew
+
+
 def main() -> None:
+    look_up_settings_once()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES_BYTES, ADDRESSES_BYTES))
     for what, name, data in hostile_files():
         forget_peak()
