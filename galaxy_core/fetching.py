@@ -147,12 +147,20 @@ def _request(remote: RemoteFile, part: Path, progress: Progress | None, timeout_
             _lock(file, remote)
             file.truncate(have)
             _tag_file(part).write_text("" if version.startswith("W/") else version)  # weak tags allow no ranges
-            while block := response.read1(CHUNK_BYTES):
+            while block := _read(response):
                 file.write(block)
                 have += len(block)
                 if progress is not None:
                     progress(have, total)
     return total is None or have >= total
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """The next bytes; no route to the server any more, say, is a cut connection and nothing that a full disk does."""
+    try:
+        return response.read1(CHUNK_BYTES)
+    except OSError as error:
+        raise ConnectionError(error.strerror or str(error)) from error
 
 
 def _lock(file: IO[bytes], remote: RemoteFile) -> None:

@@ -65,16 +65,18 @@ class WorkQueue:
     def want(self, visitor: str, tasks: Sequence[Task], shown: Collection[str] = (), topic: str = "") -> None:
         """Say all that a visitor wants now of a topic, in order; what was wanted before and is not named is given up.
 
-        ``shown`` are the keys whose results are looked at: they are made again where they are no longer kept.
+        ``shown`` are the keys whose results are looked at: they are made again where they are no longer kept. What
+        went wrong is tried again where it was not wanted before, as by whoever loads the page anew after it.
         """
         with self._change:
             one = self._visitors.setdefault(visitor, Visitor())
+            before = {task.key for task in tasks if one.wants(task.key)}
             one.wishes[topic], one.seen = dict.fromkeys(task.key for task in tasks), self._clock()
             one.asked.update(one.wishes[topic])
             waiting = {key for key, entry in self._entries.items() if entry.state == WAITING}
             own = {key for key in waiting if one.wants(key)}
             for task in tasks:
-                if self._is_new(task.key, task.key in shown):
+                if self._is_new(task.key, task.key in shown, task.key in before):
                     self._admit(task, waiting, own)
             self._give_up()
             self._changed()
@@ -88,9 +90,11 @@ class WorkQueue:
         if not self._closing.is_set():
             self._processes.get_ready(job)
 
-    def _is_new(self, key: str, is_shown: bool) -> bool:
+    def _is_new(self, key: str, is_shown: bool, was_wanted: bool) -> bool:
         """Whether a task has to be done, or done again."""
         entry = self._entries.get(key)
+        if entry is not None and entry.state == FAILED:
+            return not was_wanted
         lost = entry is not None and entry.state == DONE and key not in self._results
         return entry is None or entry.state == STOPPED or (lost and is_shown)
 

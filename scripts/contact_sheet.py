@@ -9,8 +9,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -19,11 +18,16 @@ from galaxy_core.catalogs.display import load_display
 from galaxy_core.errors import CatalogError, GalaxyError
 from galaxy_core.images import encode_png, resize_square
 
+if TYPE_CHECKING:
+    import numpy as np
+
 GAP_PX = 6
 
 
 def block(catalog: Catalog, galaxy_class: str | None, columns: int, rows: int, size_px: int, seed: int) -> np.ndarray:
     """Random galaxies of one class as one image, float32 (3, rows * size_px, columns * size_px)."""
+    import numpy as np
+
     table = catalog.table
     found = np.arange(len(table)) if galaxy_class is None else np.flatnonzero(table["class"] == galaxy_class)
     chosen = np.random.default_rng(seed).permutation(found)[: columns * rows]
@@ -47,6 +51,8 @@ def classes_of(catalogs: list[Catalog]) -> list[str | None]:
 
 def contact_sheet(catalogs: list[Catalog], columns: int, rows: int, size_px: int, seed: int) -> np.ndarray:
     """The left half from the first catalog, the right half from the second, one band of rows a class."""
+    import numpy as np
+
     bands = []
     for galaxy_class in classes_of(catalogs):
         left, right = (block(catalog, galaxy_class, columns, rows, size_px, seed) for catalog in catalogs)

@@ -12,8 +12,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any directory
 
-from tqdm import tqdm
-
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.catalogs.releases import RELEASES, SIZES, list_files
 from galaxy_core.errors import GalaxyError
@@ -29,11 +27,17 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("name", choices=RELEASES, metavar="NAME", help="which release; see the list below")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder to put it in")
-    parser.add_argument("--size", choices=SIZES, help="tiny (about 26 MB) or full (default; up to several GB)")
+    parser.add_argument(
+        "--size",
+        choices=SIZES,
+        help="tiny, a sample (26 MB of gz_hubble), which all but gz2_original have, or full (default)",
+    )
     return parser.parse_args(arguments)
 
 
 def fetch_with_bar(remote: RemoteFile, root: Path) -> None:
+    from tqdm import tqdm
+
     with tqdm(total=remote.n_bytes, unit="B", unit_scale=True, unit_divisor=1000, desc=remote.path) as bar:
 
         def show(done: int, total: int | None) -> None:
@@ -45,6 +49,8 @@ def fetch_with_bar(remote: RemoteFile, root: Path) -> None:
 
 
 def unzip_with_bar(archive: Path, root: Path) -> None:
+    from tqdm import tqdm
+
     with tqdm(unit=" files", desc=f"unpacking {archive.name}") as bar:
 
         def show(done: int, total: int | None) -> None:

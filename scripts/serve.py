@@ -16,15 +16,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import streamlit as st
-from starlette.routing import Route
-
 from galaxy_core.addresses import is_address
+from galaxy_core.artifacts import root_of
 from galaxy_core.errors import GalaxyError
 from pages.views import background, health
 
 PROJECT = Path(__file__).resolve().parents[1]
-app = st.App(PROJECT / "app.py", routes=[Route("/health", health.answer)], lifespan=health.lifespan)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -56,6 +53,15 @@ def check_place(address: str, port: int) -> None:
         ) from error
 
 
+def place_of(address: str, port: int) -> str:
+    """Where others open the app; of all addresses of this machine, the one in its network."""
+    from streamlit.net_util import get_internal_ip
+
+    if address in ("0.0.0.0", "::"):
+        address = get_internal_ip() or "localhost"
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
 def share_heaps() -> None:
     """Let all threads share two heaps, so that what visitors who left had is given back.
 
@@ -67,6 +73,9 @@ def share_heaps() -> None:
 
 
 def main() -> int:
+    import streamlit as st
+    from starlette.routing import Route
+
     options = parse_arguments()
     try:
         check_place(options.address, options.port)
@@ -75,7 +84,7 @@ def main() -> int:
         return 1
     share_heaps()
     if not is_address(options.artifacts):
-        options.artifacts = str(Path(options.artifacts).absolute())
+        options.artifacts = str(root_of(options.artifacts).absolute())
     sys.argv[1:] = ["--artifacts", options.artifacts]  # which the pages read
     os.chdir(PROJECT)  # where Streamlit looks for .streamlit/config.toml: limits, menu and colours
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # raised again once the server has ended in order
@@ -83,9 +92,11 @@ def main() -> int:
         "server.address": options.address,
         "server.port": options.port,
         "server.headless": True,
-        "server.fileWatcherType": "none",
         "browser.gatherUsageStats": False,
+        "logger.hideWelcomeMessage": True,  # for which Streamlit asks a server of others for this machine's address
     }
+    print(f"Galaxy Atlas is at {place_of(options.address, options.port)} (Ctrl-C stops it)", flush=True)
+    app = st.App(PROJECT / "app.py", routes=[Route("/health", health.answer)], lifespan=health.lifespan)
     with suppress(KeyboardInterrupt):
         app.run(config=config)
     return 0

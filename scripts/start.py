@@ -48,7 +48,8 @@ def check_port(port):
             listener.bind((HOST, port))
             listener.listen(1)
         except OSError as error:
-            why = "is taken by another program" if error.errno == errno.EADDRINUSE else "cannot be used here"
+            taken = f"is taken by another program, or the app runs already at http://localhost:{port}"
+            why = taken if error.errno == errno.EADDRINUSE else "cannot be used here"
             other = port + 1 if 1024 <= port < 65535 else 8502
             raise SetupError(
                 f"Port {port} {why}; choose another, for example: python3 scripts/start.py --port {other}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from scripts.benchmarks import load, load_marks
 from scripts.benchmarks.load_relay import Answer
 from scripts.benchmarks.load_visitor import PLACE, Seen, Visitor
 from tests.event_loops import run_apart
+from tests.file_server import serving
 
 
 def test_marks_are_read_from_pictures_and_from_smoothed_ones():
@@ -31,6 +34,16 @@ def test_marks_are_read_from_pictures_and_from_smoothed_ones():
         assert load_marks.read_mark(buffer.getvalue()) == (visitor, turn)
         seen.add(data)
     assert len(seen) == 5
+
+
+def test_a_server_of_this_machine_is_asked_through_no_proxy(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # that of urlopen, made before
+    with serving() as server:
+        server.files["/health"] = json.dumps({"queue": {"waiting": 3, "visitors": 1}}).encode()
+        assert load._health(server)["waiting"] == 3
 
 
 def test_times_of_all_visitors_are_taken_together():

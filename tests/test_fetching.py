@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import http.client
 import os
 import signal
 import subprocess
@@ -47,6 +49,21 @@ def test_cut_connections_are_taken_up_where_they_broke(server, tmp_path):
     fetch_file(remote(server, checksum=SHA), tmp_path, wait_s=0)
     assert (tmp_path / "sub/galaxies.bin").read_bytes() == DATA
     assert server.seen == [None, "bytes=300000-", "bytes=400000-"]
+
+
+def test_a_network_that_goes_away_is_a_cut_connection_and_no_full_disk(server, tmp_path, monkeypatch):
+    whole, n_reads = http.client.HTTPResponse.read1, []
+
+    def read(response, n=-1):
+        n_reads.append(n)
+        if len(n_reads) == 2:
+            raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))  # as where the wireless network is lost
+        return whole(response, 100_000)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read1", read)
+    fetch_file(remote(server, checksum=SHA), tmp_path, wait_s=0)
+    assert (tmp_path / "sub/galaxies.bin").read_bytes() == DATA
+    assert server.seen == [None, "bytes=100000-"]
 
 
 def test_a_later_run_goes_on_and_says_so(server, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import signal
 import subprocess
@@ -68,6 +69,18 @@ def test_health_is_told_and_the_server_ends_with_0(broken_root, tmp_path, ending
         process.send_signal(ending)
         assert process.wait(background.END_S + 20) == 0
     assert "Traceback" not in log.read_text()
+    assert log.read_text().splitlines()[0] == f"Galaxy Atlas is at {address} (Ctrl-C stops it)"
+
+
+def test_where_others_open_the_app_is_told_without_asking_a_server_of_others(monkeypatch):
+    import streamlit.net_util
+
+    from scripts.serve import place_of
+
+    monkeypatch.setattr(streamlit.net_util, "get_external_ip", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(streamlit.net_util, "get_internal_ip", lambda: "192.168.1.7")
+    assert place_of("0.0.0.0", 8501) == place_of("::", 8501) == "http://192.168.1.7:8501"
+    assert place_of("127.0.0.1", 8501) == "http://127.0.0.1:8501" and place_of("::1", 80) == "http://[::1]:80"
 
 
 @pytest.mark.parametrize("port", ["0", "99999"])
@@ -126,6 +139,23 @@ def test_work_ends_with_the_program_after_the_file_it_is_at(tmp_path):
     assert len(files) < 50 and time.monotonic() - began < PATIENCE_S
 
 
+MAKING = """
+import sys
+from pages.views import demo
+
+demo.start(sys.argv[1], (sys.executable, "-c", "import time; time.sleep(600)"))
+print(demo._runs()[sys.argv[1]].process.pid)
+"""
+
+
+def test_a_map_that_a_page_has_made_ends_with_the_program(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", MAKING, str(tmp_path)], cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "two", ""])
 def test_an_impossible_number_of_jobs_is_one_sentence(text):
     with pytest.raises(GalaxyError, match="GALAXY_ATLAS_JOBS"):
@@ -141,6 +171,7 @@ def test_every_option_of_the_server_is_one_that_streamlit_knows():
     assert {"server.maxUploadSize", "server.maxMessageSize", "server.disconnectedSessionTTL"} <= set(options)
     assert set(options) <= set(config._config_options_template)
     assert options["server.disconnectedSessionTTL"] == GONE_S, "the comment there says they are the same"
+    assert options["server.fileWatcherType"] == "none", "else start.py fills its terminal on a busy machine"
 
 
 HEAPS = """

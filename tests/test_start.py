@@ -112,6 +112,7 @@ def test_a_taken_port_is_named_before_anything_is_installed(project):
         port = listener.getsockname()[1]
         sentence = one_sentence(run(project, "start.py", "--no-browser", "--port", str(port)))
     assert sentence.startswith(f"Port {port} is taken") and "--port" in sentence
+    assert f"runs already at http://localhost:{port}" in sentence
     assert not (project / ".venv").exists()
 
 
@@ -272,6 +273,14 @@ def test_an_app_that_cannot_start_is_said_so(ready):
     done = run(ready, "start.py", "--no-browser", "--port", str(free_port()))
     assert done.returncode == 1 and "ended while starting" in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_outside_the_environment_says_how_to_enter_it():
+    scripts = [path for path in (PROJECT / "scripts").glob("*.py") if "sys.path.insert" in path.read_text()]
+    assert len(scripts) > 12
+    for path in scripts:  # -I and -S: without what is installed
+        done = subprocess.run([sys.executable, "-I", "-S", str(path), "--help"], capture_output=True, text=True)
+        assert "has no package" in one_sentence(done) and "source .venv/bin/activate" in done.stderr, path
 
 
 def test_test_script_runs_the_suite_and_passes_its_result_on(ready):

@@ -74,6 +74,26 @@ def test_what_goes_wrong_is_one_sentence_and_the_next_goes_on(problem, said):
     assert queue.standing("x").state == FAILED and queue.standing("x").error == said and queue.result("x") is None
 
 
+def test_what_went_wrong_is_tried_again_by_who_comes_anew_and_by_nobody_else():
+    """Too little memory may pass; the page, loaded again, is another visitor, and the one before stays for a while."""
+    queue, log = WorkQueue(), []
+
+    def run(report):
+        log.append("x")
+        if len(log) == 1:
+            raise MemoryError
+        return Result("x")
+
+    task = Task("x", "x.png", run)
+    for _ in range(3):  # reruns of the page
+        queue.want("a", [task])
+        assert queue.wait("x", PATIENCE_S) and queue.standing("x").state == FAILED
+    queue.want("b", [task])
+    assert queue.wait("x", PATIENCE_S) and queue.result("x") == Result("x") and log == ["x", "x"]
+    queue.want("a", [task])
+    assert queue.standing("x").state == DONE and log == ["x", "x"]
+
+
 def test_a_result_without_a_size_is_a_mistake_that_is_told():
     queue = WorkQueue()
     queue.want("a", [Task("x", "x", lambda report: object())])

@@ -18,7 +18,6 @@ import json
 import os
 import tempfile
 import time
-import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
@@ -144,7 +143,7 @@ async def _watch(server: Server, samples: list) -> None:
 
 
 def _health(server: Server) -> dict:
-    with suppress(OSError), urllib.request.urlopen(f"{server.url}/health", timeout=30) as answer:
+    with suppress(OSError), stopwatch.ask(f"{server.url}/health", timeout=30) as answer:
         return json.loads(answer.read())["queue"]
     return {"waiting": 0, "visitors": -1}
 

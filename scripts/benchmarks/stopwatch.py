@@ -42,6 +42,7 @@ STOPWATCH = """([selector, text]) => {
         observer.disconnect();
     }).observe(document.body, { subtree: true, childList: true, characterData: true });
 }"""
+ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # a server of this machine: through no proxy
 IDLE = "() => !document.querySelector('[data-testid=stStatusWidget]') && !document.querySelector('[data-stale=true]')"
 
 
@@ -105,7 +106,7 @@ class Server:
         for _ in range(1200):
             if self.process.poll() is not None:
                 break
-            with suppress(OSError), urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+            with suppress(OSError), ask(f"{self.url}/_stcore/health", timeout=2):
                 return self
             time.sleep(0.05)
         self.__exit__()
