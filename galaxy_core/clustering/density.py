@@ -10,6 +10,7 @@ import numpy as np
 from galaxy_core.clustering.centres import number, whole
 from galaxy_core.clustering.placers import open_cores, open_nowhere, open_tree, tree_arrays
 from galaxy_core.clustering.result import BECAUSE, UNCLUSTERED, Fit, blocks, nowhere
+from galaxy_core.counting import count
 from galaxy_core.placer import Placer
 from galaxy_core.vectors import VectorError, check_vectors
 
@@ -87,7 +88,7 @@ def cluster_hdbscan(
     }
     # Identical vectors have no structure to find, and HDBSCAN never calls the whole catalog one cluster.
     if n_galaxies < 2 * min_cluster_size:
-        why = f"{_galaxies(n_galaxies)} cannot be parted into two clusters of at least {min_cluster_size:,}"
+        why = f"{count(n_galaxies)} cannot be parted into two clusters of at least {min_cluster_size:,}"
         return _nothing(n_galaxies, params, why)
     if (vectors == vectors[0]).all():
         return _nothing(n_galaxies, params, IDENTICAL)
@@ -103,10 +104,6 @@ def cluster_hdbscan(
 
     placer = Placer(open_tree, partial(tree_arrays, fitted)) if fitted.labels_.max() >= 0 else Placer(open_nowhere)
     return Fit(fitted.labels_, np.nan_to_num(fitted.probabilities_, nan=1.0), params, placer)
-
-
-def _galaxies(n: int) -> str:
-    return "1 galaxy" if n == 1 else f"{n:,} galaxies"
 
 
 def _least_size(n_galaxies: int, size: int | None, share: float | None) -> int:
@@ -148,7 +145,7 @@ def cluster_dbscan(vectors: np.ndarray, seed: int, *, eps: float | None = None, 
     if min_samples < 2 or (eps is not None and number(eps, "eps") <= 0):
         raise VectorError(f"DBSCAN needs min_samples of at least 2 and an eps above 0, but got {min_samples}, {eps}.")
     if n_galaxies < min_samples or (vectors == vectors[0]).all():
-        why = f"{_galaxies(n_galaxies)} {'is' if n_galaxies == 1 else 'are'} fewer than {min_samples:,} neighbours"
+        why = f"{count(n_galaxies)} {'is' if n_galaxies == 1 else 'are'} fewer than {min_samples:,} neighbours"
         why = why if n_galaxies < min_samples else IDENTICAL
         return _nothing(n_galaxies, {"eps": eps, "min_samples": min_samples}, why)
     curve = summarize_k_distances(k_distances(vectors, min_samples - 1, seed))
