@@ -87,8 +87,9 @@ def test_the_bare_loop_and_the_engine_write_the_same_files(catalog, tmp_path, mo
     settings = ImageSettings(shard_size=3, batch_size=2)
     for run in (scale._bare, scale._step):
         run(catalog, EMBEDDER, settings, tmp_path)
+    assert list((tmp_path / "kept1").rglob("states/*.parquet")), "the engine also keeps what the next run compares"
     made = [
-        {p.name + p.parent.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*.parquet"))}
+        {p.name + p.parent.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*/part-*"))}
         for folder in (tmp_path / "kept0", tmp_path / "kept1")
     ]
     assert made[0] == made[1] and len(made[0]) == 6
