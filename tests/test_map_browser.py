@@ -210,9 +210,9 @@ def test_a_note_leaves_the_style_of_the_page(visit):
         getComputedStyle(document.documentElement).getPropertyValue('--atlas-accent') !== '',
         getComputedStyle(document.documentElement).fontSize]"""
     page.wait_for_selector("img.galaxy-image")
+    page.wait_for_timeout(1_000)  # while it is being drawn a page may lose a key
+    page.locator(".atlas-paper").focus()
     for key in ("1", "2", "3"):
-        page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")  # while drawn it loses keys
-        page.locator(".atlas-paper").focus()
         page.keyboard.press(key)
         page.get_by_text(f"There is no tag with the number {key} yet").wait_for()
     page.wait_for_timeout(300)
