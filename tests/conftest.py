@@ -317,7 +317,7 @@ def settle(page) -> None:
     """Wait until the script has run and a map, where there is one, is drawn."""
     from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-    page.wait_for_selector("h1")
+    page.wait_for_selector("h1", state="attached")  # a presented page hides it
     if "map" in page.url or "Clusters" in page.url:
         try:
             page.wait_for_selector(".atlas-map[data-drawn]", state="attached")

@@ -210,7 +210,6 @@ def test_a_note_leaves_the_style_of_the_page(visit):
         getComputedStyle(document.documentElement).getPropertyValue('--atlas-accent') !== '',
         getComputedStyle(document.documentElement).fontSize]"""
     page.wait_for_selector("img.galaxy-image")
-    page.wait_for_timeout(1_000)  # while it is being drawn a page may lose a key
     page.locator(".atlas-paper").focus()
     for key in ("1", "2", "3"):
         page.keyboard.press(key)
