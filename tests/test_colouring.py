@@ -49,9 +49,9 @@ def test_numbers_are_as_precise_as_in_the_catalog(broken_root):
     assert scale["low_text"] == "≤ 2459000.5" and scale["high_text"] == "≥ 2459004.9"
 
 
-@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
 def test_dates_are_modified_julian_dates(broken_root, monkeypatch, zone):
-    dates = pd.Series(pd.date_range("2000-01-01T12:00", periods=90, freq="6h", tz=zone))
+    dates = pd.Series(pd.date_range("2000-01-01T12:00", periods=90, freq="6h", tz="UTC").tz_convert(zone))
     write_back(broken_root, "tiny", observed=dates.where(dates.index != 3))
     expected = 51544.5 + np.arange(90) / 4
     expected[3] = np.nan

@@ -179,7 +179,8 @@ def _numbers_among(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
 def _numbers(column: pd.Series) -> np.ndarray:
     """The numbers as precise as the catalog has them: in float32 a Julian date is known to six hours. Dates as MJD."""
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        column = (column - pd.Timestamp("1858-11-17", tz=column.dt.tz)) / pd.Timedelta(days=1)
+        universal = column if column.dt.tz is None else column.dt.tz_convert(None)
+        column = (universal - pd.Timestamp("1858-11-17")) / pd.Timedelta(days=1)
     return column.to_numpy(dtype=np.float32 if column.dtype == np.float32 else np.float64, na_value=np.nan)
 
 
