@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts.files import write_json
+from galaxy_core.counting import count
 from galaxy_core.engine import Engine
 from galaxy_core.frame_choices import DEFAULT_FALSE_PER_MEGAPIXEL, DEFAULT_SEPARATOR, METHODS, MOST_MAG, SUFFIXES
 from scripts.engine_options import add_engine_options, run_on_engine
@@ -118,7 +119,7 @@ def print_report(job: FrameJob, report: dict) -> None:
         print(report["error"], file=sys.stderr)
         return
     state = "up to date" if report["up_to_date"] else f"{sum(report['seconds'].values()):.1f} s"
-    objects = f"{report['n_objects']:,} {'object' if report['n_objects'] == 1 else 'objects'}"
+    objects = count(report["n_objects"], "object", "objects")
     are = "is a galaxy" if report["n_galaxies"] == 1 else "are galaxies"
     kinds = f", {report['n_galaxies']:,} of {report['n_told']:,} told {are}" if report["n_told"] else ""
     print(f"{job.sources[0]} -> {job.target('fits')}  {objects}{kinds}, {state}", flush=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from galaxy_core.artifacts.files import write_json
+from galaxy_core.counting import count
 from galaxy_core.errors import GalaxyError
 from galaxy_core.frame_choices import DEFAULT_SEPARATOR
 from scripts.reporting import artifacts_folder, check_output
@@ -98,8 +99,8 @@ def run(options: argparse.Namespace) -> int:
     for note in told.notes:
         print(note, file=sys.stderr)
     n_galaxies = int((told.p_galaxy > 0.5).sum())
-    galaxies, files = "galaxy" if n_galaxies == 1 else "galaxies", "stamp" if len(paths) == 1 else "stamps"
-    print(f"{options.out}  {n_galaxies:,} {galaxies} in {len(stamps) - n_untold:,} of {len(paths):,} {files}")
+    files = count(len(paths), "stamp", "stamps")
+    print(f"{options.out}  {count(n_galaxies)} in {len(stamps) - n_untold:,} of {files}")
     return 1 if said or bad or n_untold else 0
 
 

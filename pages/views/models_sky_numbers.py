@@ -59,7 +59,7 @@ def detection_measured_on(metrics: dict) -> str:
     if np.isfinite(n) and isinstance(frames, list):
         counted = words.count(len(frames), "real frame", "real frames")
         said = [f"the search is measured on {n:,.0f} simulated sources put into {counted}, at the sensitivity that is"]
-        said[0] += " 95 % pure"
+        said[0] += " 95 % pure on these"
     if isinstance(maps, list):
         said.append(f"outlines on {words.count(len(maps), 'vetted map', 'vetted maps')} of real galaxies")
     return "; ".join(said)
