@@ -136,9 +136,10 @@ def test_one_galaxy_is_one(tmp_path):
     ("name", "data"),
     [
         ("labels.csv.gz", b"objid,ra\n1,10.5\n2,11.5\n"),  # as browsers save what they unpack on the way
-        ("labels.csv", gzip.compress(b"objid,ra\n1,10.5\n2,11.5\n")),
+        ("labels.csv", gzip.compress(b"objid,ra\n1,10.5\n2,11.5\n", mtime=0)),
         ("labels.csv", b"sep=;\nobjid;ra\n1;10,5\n2;11,5\n"),  # as for Excel
     ],
+    ids=["unpacked under a packed name", "packed under a plain name", "of Excel"],
 )
 def test_a_table_is_told_by_what_is_in_it(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
