@@ -6,7 +6,7 @@ import io
 import math
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
@@ -15,6 +15,7 @@ from astropy.io import fits
 from galaxy_core.errors import ImageError
 from galaxy_core.fits_layout import Extension, extensions, first_image
 from galaxy_core.fits_tiles import compressed_header, tile_strips
+from galaxy_core.fits_units import stored_type, units_of
 from galaxy_core.frame_headers import SHARED_CARDS
 from galaxy_core.image_limits import check_size, inflate, reason, shown_name
 
@@ -23,7 +24,8 @@ _PRIMARY_BYTES = 2**18  # of a file, that hold its primary header
 _MAX_CARD_CHARACTERS = 5_000  # of a value continued over many cards
 _STRIP_VALUES = 4 * 10**6
 # Cards that describe how the old pixels were stored; the new ones are plain float32.
-_STORAGE_CARDS = ("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM", "ZDATASUM", "ZHECKSUM", "DATAMIN", "DATAMAX")
+_STORAGE_CARDS = ("BSCALE", "BZERO", "BLANK", "BSOFTEN", "BOFFSET", "CHECKSUM", "DATASUM", "ZDATASUM", "ZHECKSUM",
+                  "DATAMIN", "DATAMAX")  # fmt: skip
 
 
 def decode_fits(
@@ -43,8 +45,8 @@ def decode_fits(
     Returns
     -------
     pixels : ndarray of float32, shape (bands, height, width)
-        In the file's units: BSCALE, BZERO and byte order are undone, BLANK is NaN. Axes of length 1 before the last two
-        are dropped.
+        In the file's units: BSCALE, BZERO and byte order are undone, BLANK is NaN, and the stretch of the stacks of
+        Pan-STARRS is taken off. Axes of length 1 before the last two are dropped.
     header : astropy.io.fits.Header
         Without cards that cannot be read.
     bits : int
@@ -208,29 +210,6 @@ def _pixels(data: bytes, extension: Extension, name: str) -> np.ndarray:
     return pixels.reshape(extension.image_shape)
 
 
-def units_of(extension: Extension, name: str) -> Callable[[np.ndarray, np.ndarray], None]:
-    """What turns values as stored into the file's units, float32, in a second array of the same shape."""
-    cards = extension.cards
-    scale, zero = (_number(cards, key, default, name) for key, default in (("BSCALE", 1.0), ("BZERO", 0.0)))
-    blank = cards.get("ZBLANK", cards.get("BLANK")) if extension.is_compressed else cards.get("BLANK")
-
-    def to_units(raw: np.ndarray, target: np.ndarray) -> None:
-        if scale == 1 and zero == 0:
-            target[...] = raw
-        else:
-            np.copyto(target, raw.astype(np.float64) * scale + zero, casting="unsafe")
-        if raw.dtype.kind in "iu" and type(blank) is int:
-            target[raw == blank] = np.nan
-
-    return to_units
-
-
-def stored_type(extension: Extension) -> np.dtype:
-    """Type of the values of an uncompressed image as they lie in the file."""
-    bitpix = extension.cards["BITPIX"]
-    return np.dtype("u1" if bitpix == 8 else f">{'i' if bitpix > 0 else 'f'}{abs(bitpix) // 8}")
-
-
 def _plain_strips(data: bytes, extension: Extension) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
     """Values as stored, a few megapixels at a time, as views of the file's bytes."""
     shape = extension.shape
@@ -240,13 +219,6 @@ def _plain_strips(data: bytes, extension: Extension) -> Iterator[tuple[tuple[sli
         for top in range(0, shape[1], rows):
             where = (band, slice(top, min(top + rows, shape[1])))
             yield where, raw[where]
-
-
-def _number(cards: dict, keyword: str, default: float, name: str) -> float:
-    value = cards.get(keyword, default)
-    if isinstance(value, bool | str) or not math.isfinite(float(value)):
-        raise ImageError(f"{shown_name(name)} has a {keyword} that is no number, so its units are unknown; correct it.")
-    return float(value)
 
 
 def header_of(data: bytes, extension: Extension) -> tuple[fits.Header, int]:

@@ -24,7 +24,8 @@ _BITPIX = (8, 16, 32, 64, -32, -64)
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d{1,4})?", re.IGNORECASE)
 _WANTED = re.compile(
     rb"SIMPLE|XTENSION|Z?BITPIX|Z?NAXIS\d*|PCOUNT|GCOUNT|GROUPS|EXTNAME|EXTVER|ZIMAGE|ZTILE\d+|ZCMPTYPE|ZQUANTIZ|ZDITHER0"
-    rb"|ZNAME\d+|ZVAL\d+|THEAP|TFIELDS|TTYPE\d+|TFORM\d+|BSCALE|BZERO|BLANK|EXTTYPE|HDUCLAS2"
+    rb"|ZNAME\d+|ZVAL\d+|THEAP|TFIELDS|TTYPE\d+|TFORM\d+|BSCALE|BZERO|BLANK|BSOFTEN|BOFFSET"
+    rb"|EXTTYPE|HDUCLAS2"
 )
 # What maps beside an image are called, by HST, JWST, DECam, DES, LSST, MUSE, SDSS, Euclid and astropy
 _BESIDE_AN_IMAGE = re.compile(

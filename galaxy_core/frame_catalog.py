@@ -24,7 +24,7 @@ from galaxy_core.errors import ArtifactError
 from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_blends import find_blends
 from galaxy_core.frame_choices import DEFAULT_FALSE_PER_MEGAPIXEL
-from galaxy_core.frame_detectors import SKY_PX, Detector, make_detector, noise_of_frame
+from galaxy_core.frame_detectors import SKY_PX, Detector, growth_of_frame, make_detector, noise_of_frame
 from galaxy_core.frame_kinds import tell_kinds
 from galaxy_core.frame_light import Window, read_light, sum_of_bands
 from galaxy_core.frame_measures import flags_of, kron_scale, measure_band
@@ -156,7 +156,7 @@ def catalogue_frame(
     """
     config = config or FrameConfig()
     started = time.perf_counter()
-    growth, detector = _prepare(frame, config, model)
+    growth, in_apertures, detector = _prepare(frame, config, model)
     seconds = {"threshold": time.perf_counter() - started, "find": 0.0, "measure": 0.0}
     segmentation = _empty_map(frame.shape, scratch)
     cores, parts, n_objects = list(_cores(frame.shape)), [], 0
@@ -167,7 +167,7 @@ def catalogue_frame(
             if progress:
                 progress(searching * (done + share) / len(cores))
 
-        part = _search_tile(frame, core, detector, growth, segmentation, n_objects, report, seconds)
+        part = _search_tile(frame, core, detector, in_apertures, segmentation, n_objects, report, seconds)
         parts.append(part)
         n_objects += len(part)
         report(1.0)
@@ -200,15 +200,20 @@ def _with_kinds(catalog: FrameCatalog, frame: SkyFrame, cores, growth, separator
     )
 
 
-def _prepare(frame: SkyFrame, config: FrameConfig, model) -> tuple[list[float], Detector]:
-    """How noise grows over a few pixels in each band, and the detector, from the middle of the frame."""
+def _prepare(frame: SkyFrame, config: FrameConfig, model) -> tuple[list[float], list[np.ndarray], Detector]:
+    """How noise grows over a few pixels and in apertures in each band, and the detector: all of the frame's middle."""
     height, width = frame.shape
     top, left = max(height - SKY_PX, 0) // 2, max(width - SKY_PX, 0) // 2
     window = Window(top, min(top + SKY_PX, height), left, min(left + SKY_PX, width))
     lights = [read_light(band, window) for band in frame.bands]
     growth = [noise_correlation(light.light / light.noise) for light in lights]
+    in_apertures = [
+        growth_of_frame(light.light / light.noise, light.unusable, more)
+        for light, more in zip(lights, growth, strict=True)
+    ]
     noise = noise_of_frame(*sum_of_bands(lights), config.seed)
-    return growth, make_detector(config.method, noise, config.false_per_megapixel, model, config.deblend_contrast)
+    detector = make_detector(config.method, noise, config.false_per_megapixel, model, config.deblend_contrast)
+    return growth, in_apertures, detector
 
 
 def _search_tile(frame, core: Window, detector, growth, segmentation, n_before: int, report, seconds) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from galaxy_core.errors import ModelError
 from galaxy_core.frame_choices import DEFAULT_FALSE_PER_MEGAPIXEL, METHODS
+from galaxy_core.frame_noise import APERTURE_SIDES_PX, aperture_growth
 from galaxy_core.frame_segments import MAPS_CONTRAST, SEP_CONTRAST, Found, find_in_maps, find_with_sep
 from galaxy_core.injection import DEFAULT_FWHM_PX, noise_like, source_free
 from galaxy_core.tiles import Progress
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SKY_PX, NOISE_PX = 384, 720  # window whose sky is looked at, and side of the noise made from it
-MIN_FREE_PX = 2000  # with less sky the noise is taken for white
+MIN_FREE_PX, LEAST_SIDE_PX = 2000, 32  # with less sky the noise is taken for white
 PEAK_PX, TAIL_PEAKS = 7, 100
 COUNTED = 20.0  # false detections that are counted; fewer are read off the tail
 THRESHOLDS = tuple(np.geomspace(0.5, 6.0, 32))
@@ -107,11 +108,23 @@ def noise_of_frame(signal: np.ndarray, unusable: np.ndarray, seed: int, side_px:
     """
     rng = np.random.default_rng([seed, 21])
     shape = (side_px, side_px)
-    if min(signal.shape) >= 32 and not unusable.all():
-        free = source_free(np.where(unusable, np.nan, signal), 1.0, DEFAULT_FWHM_PX)
-        if free.sum() >= MIN_FREE_PX:
-            return noise_like(np.where(unusable, 0, signal), free, shape, rng)
+    free = _free_sky(signal, unusable)
+    if free.sum() >= MIN_FREE_PX:
+        return noise_like(np.where(unusable, 0, signal), free, shape, rng)
     return rng.standard_normal(shape).astype(np.float32)
+
+
+def growth_of_frame(signal: np.ndarray, unusable: np.ndarray, otherwise: float) -> np.ndarray:
+    """What `galaxy_core.frame_noise.aperture_growth` finds in the sky of a part of a frame; ``otherwise`` without."""
+    found = aperture_growth(signal, _free_sky(signal, unusable))
+    return np.full(len(APERTURE_SIDES_PX), otherwise) if found is None else found
+
+
+def _free_sky(signal: np.ndarray, unusable: np.ndarray) -> np.ndarray:
+    """Pixels of no source and no gap; none in frames too small to tell."""
+    if min(signal.shape) < LEAST_SIDE_PX or unusable.all():
+        return np.zeros(signal.shape, dtype=bool)
+    return source_free(np.where(unusable, np.nan, signal), 1.0, DEFAULT_FWHM_PX)
 
 
 def peaks_of(detection: np.ndarray) -> np.ndarray:

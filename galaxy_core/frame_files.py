@@ -20,8 +20,9 @@ from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.denoiser_calls import says_how_sure, weights_sha256
 from galaxy_core.denoising import band_names, denoise_band, part_of
 from galaxy_core.errors import ImageError
-from galaxy_core.fits_images import encode_header, find_extension, header_of, stored_type, units_of
+from galaxy_core.fits_images import encode_header, find_extension, header_of
 from galaxy_core.fits_layout import BLOCK, Extension
+from galaxy_core.fits_units import stored_type, units_of
 from galaxy_core.frame_survey import Rows, survey_frame
 from galaxy_core.image_limits import reason
 from galaxy_core.noise import check_noise, mean_noise, told_noise

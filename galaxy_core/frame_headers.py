@@ -175,14 +175,16 @@ def flux_unit(said: str) -> str:
     """
     from astropy import units
 
-    try:
-        unit = units.Unit(said)
-        if {"pix", "sr", "arcsec", "beam"}.intersection(base.name for base in unit.bases):
-            unit *= units.pix  # each pixel has so much of it
-        unit.to_string("vounit")
-        return unit.to_string("fits")
-    except (ValueError, TypeError):
-        return ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy looks for names like an unknown one, and warns of those
+        try:
+            unit = units.Unit(said)
+            if {"pix", "sr", "arcsec", "beam"}.intersection(base.name for base in unit.bases):
+                unit *= units.pix  # each pixel has so much of it
+            unit.to_string("vounit")
+            return unit.to_string("fits")
+        except (ValueError, TypeError):
+            return ""
 
 
 def _unit(header) -> str:

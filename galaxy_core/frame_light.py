@@ -66,7 +66,9 @@ def read_light(band: Band, window: Window) -> BandLight:
     saturated &= ~unusable
     light = values - survey.sky(window.top, window.bottom)[:, columns]
     light[unusable] = 0
-    return BandLight(light, noise_map(light, unusable, survey.sigma, survey.scatter), unusable, saturated)
+    # of pixels as they are, where whole numbers are known as such; the sky has no part in differences over a few pixels
+    noise = noise_map(np.where(unusable, 0, values), unusable, survey.sigma, survey.scatter)
+    return BandLight(light, noise, unusable, saturated)
 
 
 def noise_map(light: np.ndarray, unusable: np.ndarray, sigma: float, reference: float = math.nan) -> np.ndarray:

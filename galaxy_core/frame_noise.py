@@ -1,4 +1,4 @@
-"""How noisy the cells of a frame are, from differences of pixels a few apart."""
+"""How noisy the cells of a frame are, from differences of pixels a few apart, and how noise adds up in apertures."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
+from galaxy_core.box_filters import box_sum
 from galaxy_core.linear_denoising import NOISE_SPACING_PX, SKY_MESH_PX
 from galaxy_core.noise import MAD_TO_SIGMA
 
 LEAST_USABLE = 0.25  # of the pixels of a cell, for its noise to be measured
+APERTURE_SIDES_PX, LEAST_APERTURES = (3, 5, 9, 17), 50  # squares of blank sky, and so many side by side to measure one
 
 
 def cell_edges(side: int) -> np.ndarray:
@@ -42,9 +44,19 @@ def noise_cells(light: np.ndarray, unusable: np.ndarray) -> np.ndarray | None:
     return ndimage.median_filter(cells, size=3, mode="nearest")
 
 
+def between_counts(cell: np.ndarray) -> np.ndarray:
+    """Values as they are; whole numbers spread evenly over their steps, else medians could be no other numbers.
+
+    Where the noise is a count or two, sky and scatter of whole numbers were off by up to half of that.
+    """
+    if not (cell == np.rint(cell)).all():
+        return cell
+    return cell + np.random.default_rng(0).uniform(-0.5, 0.5, cell.shape).astype(np.float32)
+
+
 def _scatter(light: np.ndarray, unusable: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> float:
     """Noise of one cell, from every second row; NaN with too few usable pixels."""
-    cell = light[rows[0] : rows[1] : 2, columns[0] : columns[1]]
+    cell = between_counts(light[rows[0] : rows[1] : 2, columns[0] : columns[1]])
     hidden = unusable[rows[0] : rows[1] : 2, columns[0] : columns[1]]
     difference = cell[:, NOISE_SPACING_PX:] - cell[:, :-NOISE_SPACING_PX]
     if hidden.any():
@@ -53,3 +65,31 @@ def _scatter(light: np.ndarray, unusable: np.ndarray, rows: tuple[int, int], col
             return float("nan")
         difference = difference[usable]
     return MAD_TO_SIGMA / np.sqrt(2) * float(np.median(np.abs(difference)))
+
+
+def aperture_growth(signal: np.ndarray, free: np.ndarray) -> np.ndarray | None:
+    """Scatter of light summed over blank apertures, beside that of white noise of one a pixel.
+
+    Neighbouring pixels share noise where frames are drizzled, resampled or blurred, and faint light that nobody detects
+    is shared, too, so sums over n pixels scatter by more than the root of n. How much is read off the sky itself, as
+    for deep fields (Labbe et al. 2003, AJ 125, 1107; Gawiser et al. 2006, ApJS 162, 1).
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (height, width)
+        Finite light over the sky in units of a pixel's noise.
+    free : ndarray of bool, same shape
+        Pixels of no source and no gap.
+
+    Returns
+    -------
+    ndarray of float64, shape (len(APERTURE_SIDES_PX),), or None
+        For squares of each side; where fewer than 50 fit, that of the next smaller ones. None where no side can tell.
+    """
+    found = []
+    for side in APERTURE_SIDES_PX:
+        sums = box_sum(np.where(free, signal, 0), side)[box_sum(free.astype(np.float32), side) == side**2]
+        if sums.size < LEAST_APERTURES * side**2:
+            break
+        found.append(MAD_TO_SIGMA * float(np.median(np.abs(sums - np.median(sums)))) / side)
+    return np.array(found + found[-1:] * (len(APERTURE_SIDES_PX) - len(found))) if found else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from galaxy_core.frame_noise import cell_edges, noise_cells
+from galaxy_core.frame_noise import between_counts, cell_edges, noise_cells
 from galaxy_core.linear_denoising import MIN_MESH_SIDE_PX, linear_noise_sigma
 from galaxy_core.noise import MAD_TO_SIGMA, estimate_sky
 
@@ -217,7 +217,7 @@ def _read_cells(
         if meshed:
             level[index] = _cell_levels(np.where(unusable, 0, strip), unusable, edges[1])
         elif not unusable.all():
-            level[index] = estimate_sky(strip[~unusable]).level
+            level[index] = estimate_sky(between_counts(strip[~unusable])).level
     return level, (lowest, highest, at_highest)
 
 
@@ -226,7 +226,8 @@ def _cell_levels(strip: np.ndarray, unusable: np.ndarray, edges: np.ndarray) -> 
 
     levels = []
     for left, right in pairwise(edges):
-        cell, hidden = np.ascontiguousarray(strip[:, left:right]), np.ascontiguousarray(unusable[:, left:right])
+        cell = np.ascontiguousarray(between_counts(strip[:, left:right]))
+        hidden = np.ascontiguousarray(unusable[:, left:right])
         if hidden.mean() > 0.5:
             levels.append(np.nan)
             continue

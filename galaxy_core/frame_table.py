@@ -40,7 +40,7 @@ COLUMNS: dict[str, ColumnMeaning] = {
     ),
     "ra_deg": ColumnMeaning("deg", "pos.eq.ra;meta.main", "right ascension; none without coordinates of the frame"),
     "dec_deg": ColumnMeaning("deg", "pos.eq.dec;meta.main", "declination; none without coordinates of the frame"),
-    "flux": ColumnMeaning("", "phot.flux", "light in 2.5 Kron radii over the sky, in units of the frame"),
+    "flux": ColumnMeaning("", "phot.flux", "light over the sky in 2.5 Kron radii, or 3.5 half axes, in frame units"),
     "flux_err": ColumnMeaning("", "stat.error;phot.flux", "one sigma of flux, correlated noise included"),
     "snr": ColumnMeaning("", "stat.snr;phot.flux", "flux over its error"),
     "magnitude": ColumnMeaning("mag", "phot.mag", "of flux; none without a zero point"),

@@ -48,6 +48,13 @@ def test_fits_scaling_blank_and_nan():
     want = 100 + 0.5 * raw
     want[raw == 7] = np.nan
     np.testing.assert_array_equal(got, want)
+    # stacks of Pan-STARRS: magnitudes of an inverse hyperbolic sine, and no more so once they are written again
+    magnitudes = 2.5 / np.log(10) * np.arcsinh((FLUX - 3.0) / (2 * 0.4))
+    stack = fits.PrimaryHDU(magnitudes.astype(np.float32), fits.Header({"BSOFTEN": 0.4, "BOFFSET": 3.0}))
+    linear = decode_image(saved_fits(stack), "x")
+    np.testing.assert_allclose(linear.pixels[0], FLUX, rtol=1e-5, atol=1e-5)
+    again = decode_image(encode_fits(linear.pixels, linear.header, []), "x")
+    np.testing.assert_array_equal(again.pixels, linear.pixels)
     holes = FLUX.copy()
     holes[3, 4] = np.nan
     np.testing.assert_array_equal(decode_image(saved_fits(fits.PrimaryHDU(holes)), "x").pixels[0], holes)

@@ -53,13 +53,24 @@ def test_objects_come_back_with_their_place_light_and_size(tmp_path):
     assert np.isnan(catalog.objects["p_galaxy"]).all()
 
 
-def test_errors_are_the_scatter_of_the_flux_from_one_noise_to_the_next(tmp_path):
-    fluxes, errors = [], []
-    for seed in range(8):
-        row, _ = nearest(catalogue(write(tmp_path / "a.fits", scene(seed=seed))), *PLACES[0])
-        fluxes.append(row["flux"])
-        errors.append(row["flux_err"])
-    assert 0.5 < np.std(fluxes, ddof=1) / np.mean(errors) < 2.0
+@pytest.mark.parametrize("width", [0.0, 1.3])
+def test_errors_are_the_scatter_of_faint_fluxes_also_where_pixels_share_noise(width):
+    """And no aperture shrinks to what noise takes for the middle of a faint source."""
+    shape, rng = (350, 350), np.random.default_rng(0)
+    noise = rng.normal(0, 1, shape)
+    noise = ndimage.gaussian_filter(noise, width) if width else noise
+    pixels = 100 + 3 * noise / noise.std()
+    places = [(x, y) for x in range(25, 350, 33) for y in range(25, 350, 33)]
+    flux = 1500 if width else 500  # about 14 times the noise
+    for x, y in places:
+        pixels += gaussian(shape, x, y, flux, 2.0)
+    with open_sky_frame([AstroImage(pixels[None].astype(np.float32), True, None, "FITS", "a.fits", 32)]) as frame:
+        catalog = catalogue_frame(frame, SEP)
+    rows = [nearest(catalog, x, y)[0] for x, y in places]
+    found, errors = (np.array([row[name] for row in rows]) for name in ("flux", "flux_err"))
+    low, middle, high = np.percentile((found - flux) / errors, [16, 50, 84])
+    assert 0.8 < (high - low) / 2 < 1.3 and abs(middle) < 0.6
+    assert found.min() > 0.7 * flux and 10 < np.median(found / errors) < 20
 
 
 @pytest.mark.parametrize("unit", [1e-30, 1e25])
@@ -151,6 +162,10 @@ def test_neighbours_are_parted_and_flagged(tmp_path):
     assert one["number"] != two["number"]
     assert one["flags"] & BLENDED and two["flags"] & BLENDED
     assert one["flux"] == pytest.approx(20_000, rel=0.12)
+    pixels[0, 0] = np.nan  # far from all of them: changes none
+    gapped = catalogue(write(tmp_path / "a.fits", pixels)).objects
+    np.testing.assert_allclose(gapped["flux"], catalog.objects["flux"], rtol=2e-3)
+    np.testing.assert_allclose(gapped["flux_err"], catalog.objects["flux_err"], rtol=2e-3)
 
 
 def test_what_is_saturated_cut_off_or_beside_a_gap_is_flagged(tmp_path):

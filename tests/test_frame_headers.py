@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import warnings
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from galaxy_core.errors import ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
 from galaxy_core.frame_filters import by_wavelength
-from galaxy_core.frame_headers import celestial_of, gain_of, zero_point_of
+from galaxy_core.frame_headers import celestial_of, flux_unit, gain_of, zero_point_of
 from galaxy_core.images import read_image
 from pages.views.sky_work import shown_bands
 
@@ -220,3 +221,9 @@ def test_a_band_named_like_an_error_leaves_errors_alone(tmp_path):
 
 def test_examples():
     assert doctest.testmod(module).failed == 0
+
+
+def test_a_unit_that_no_standard_knows_is_left_out_without_a_word():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert flux_unit("nanomaggy") == ""

@@ -47,6 +47,16 @@ def test_a_sky_of_single_photons_is_all_observed(mean, step):
     assert np.isnan(survey_frame(lambda top, bottom: photons[top:bottom].astype(np.float32), photons.shape).blank)
 
 
+@pytest.mark.parametrize("side", [200, 400])
+def test_whole_numbers_have_the_sky_and_the_noise_of_what_was_rounded(side):
+    """Medians of counts are counts: the sky was off by 0.7 of this noise, and the noise map by a factor of 2."""
+    counts = np.rint(np.random.default_rng(0).normal(100.4, 1.5, (side, side))).astype(np.float32)
+    with open_sky_frame([AstroImage(counts[None], True, None, "FITS", "a.fits", 16)]) as frame:
+        light = read_light(frame.bands[0], Window(0, side, 0, side))
+    assert np.abs(frame.bands[0].survey.sky(0, side) - 100.4).max() < 0.3
+    assert light.noise.min() > 1.35 and light.noise.max() < 1.65
+
+
 def test_a_quiet_middle_does_not_flood_the_rest():
     """The threshold is set on the middle of the frame, and holds for all of it."""
     pixels = np.random.default_rng(0).normal(0, 1, (800, 800)).astype(np.float32)
