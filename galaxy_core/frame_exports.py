@@ -44,8 +44,8 @@ def provenance_of(catalog: FrameCatalog) -> dict[str, str | int | float]:
         "bands": ", ".join(catalog.band_names),
         "flux_of": catalog.band_names[0],
         "flux_unit": ", ".join(f"{name} {catalog.units.get(name) or 'not stated'}" for name in catalog.band_names),
-        "calibrated": "yes" if catalog.calibrated else "no: a picture, its light is stretched",
-        "zero_points": " ".join(f"{value:g}" for value in catalog.config.zero_points or ()) or "of the headers",
+        "light": "linear" if catalog.calibrated else "stretched, of a picture: fluxes are not calibrated",
+        "zero_points": _said_zero_points(catalog),
         "method": catalog.config.method,
         "false_per_megapixel": catalog.config.false_per_megapixel,
         "threshold": catalog.threshold,
@@ -55,6 +55,18 @@ def provenance_of(catalog: FrameCatalog) -> dict[str, str | int | float]:
         "pixel_origin": "0 is the centre of the first pixel",
         "software": "Galaxy Atlas",
     }
+
+
+def zero_points_of(catalog: FrameCatalog) -> dict[str, float]:
+    """Magnitude of a flux of one in each band, as the magnitudes have it; NaN where none was known, or of no object."""
+    made = {}
+    for band in catalog.band_names:
+        of = f"_{band}" if len(catalog.band_names) > 1 else ""
+        magnitude, flux = (catalog.objects[f"{column}{of}"].to_numpy() for column in ("magnitude", "flux"))
+        known = np.isfinite(magnitude)
+        zero_points = magnitude[known] + 2.5 * np.log10(flux[known])
+        made[band] = round(float(np.median(zero_points)), 6) + 0.0 if known.any() else float("nan")
+    return made
 
 
 def seeing_words(name: str, band: BandSeeing) -> str:
@@ -232,6 +244,12 @@ def write_catalog(catalog: FrameCatalog, path: str | Path, form: str = "fits") -
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
     return Path(path)
+
+
+def _said_zero_points(catalog: FrameCatalog) -> str:
+    by = "given" if catalog.config.zero_points else "by its header"
+    said = {name: f"{value:.7g} mag {by}" for name, value in zero_points_of(catalog).items() if np.isfinite(value)}
+    return ", ".join(f"{name} {said.get(name, 'not known')}" for name in catalog.band_names)
 
 
 def _ascii(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxy_core.artifacts.files import is_full, sha256_of_file, write_json
+from galaxy_core.denoise_jobs import find_jobs
 from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.embedding import find_model
 from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards, tell_of_share
@@ -21,7 +22,7 @@ from galaxy_core.errors import ArtifactError, GalaxyError, ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
 from galaxy_core.frame_choices import DEFAULT_SEPARATOR, SUFFIXES
-from galaxy_core.frame_exports import write_catalog, write_segmentation
+from galaxy_core.frame_exports import write_catalog, write_segmentation, zero_points_of
 from galaxy_core.frame_measures import FLAG_NAMES
 from galaxy_core.saved_images import stem_of
 from galaxy_core.star_galaxy import has_model, load_separator
@@ -30,7 +31,7 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 7  # raised when the same frames, model and options are to give another result
+RULES = 8  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 
@@ -84,6 +85,30 @@ class Networks:
         }
 
 
+def find_frames(inputs: Sequence[str], out: Path, together: bool = False) -> tuple[list[FrameJob], dict[str, str]]:
+    """Frames named, matched or contained by ``inputs``, and a sentence for each input that gives none.
+
+    Results keep their place within a folder; see `galaxy_core.denoise_jobs.find_jobs`. What an earlier run wrote among
+    its frames is searched only if it is named itself. ``together``: all are bands of one frame, in the order given,
+    those of a folder or pattern by name.
+
+    Raises
+    ------
+    ImageError
+        An input that gives none of the bands of one frame.
+    """
+    found, problems = find_jobs(list(inputs), out)
+    if together and problems:
+        raise ImageError(next(iter(problems.values())))
+    jobs: dict[str, FrameJob] = {}
+    for one in found:
+        jobs.setdefault(os.path.realpath(one.source), FrameJob((one.source,), one.target.parent))
+    made = {os.path.realpath(job.out / name) for job in jobs.values() for name in job.made()}
+    made -= set(map(os.path.realpath, inputs))
+    kept = [job for source, job in jobs.items() if source not in made]
+    return [FrameJob(tuple(job.sources[0] for job in kept), out)] if together and kept else kept, problems
+
+
 def check_targets(jobs: Sequence[FrameJob], forms: Sequence[str]) -> None:
     """Look before any work at what it would replace.
 
@@ -97,7 +122,7 @@ def check_targets(jobs: Sequence[FrameJob], forms: Sequence[str]) -> None:
     seen: dict[str, FrameJob] = {}
     sources = {os.path.realpath(source) for job in jobs for source in job.sources}
     for job in jobs:
-        other = seen.setdefault(job.stem.casefold(), job)
+        other = seen.setdefault(str(job.ledger).casefold(), job)
         if other is not job:
             raise ImageError(
                 f"{job.sources[0]} and {other.sources[0]} would both be written as {job.stem}; rename one of the two."
@@ -231,6 +256,7 @@ def report_of(catalog: FrameCatalog) -> dict:
         "shape": list(catalog.shape),
         "bands": list(catalog.band_names),
         "calibrated": catalog.calibrated,
+        "zero_points": {name: value if np.isfinite(value) else None for name, value in zero_points_of(catalog).items()},
         "n_objects": len(catalog.objects),
         "n_flagged": {said: int(np.sum((flags & bit) > 0)) for bit, said in FLAG_NAMES.items()},
         "method": catalog.config.method,

@@ -1,11 +1,12 @@
 """Find the objects of survey frames: a catalogue and a segmentation map for each, as the page Frame makes them.
 
-    python scripts/detect.py field.fits night2/*.fits --out catalogues/ --json report.json
+    python scripts/detect.py field.fits night2/ --out catalogues/ --json report.json
     python scripts/detect.py r.fits g.fits i.fits --bands --out catalogues/
 
-FRAME is a FITS image of any size (plain, gzipped or tile-compressed; planes of a cube are bands) or a colour picture,
-which is marked as uncalibrated. With --bands all of them are bands of one field on the same pixels. Writes
-<stem>_catalog.fits and <stem>_segmentation.fits. Stars are told from galaxies (p_galaxy) where the frame shows its
+IN is a file, a folder (with its subfolders, which are kept below DIR) or a pattern such as "night2/**/*.fits": FITS
+images of any size (plain, gzipped or tile-compressed; planes of a cube are bands) or colour pictures, which are marked
+as uncalibrated. With --bands all of them are bands of one field on the same pixels. Writes <stem>_catalog.fits and
+<stem>_segmentation.fits for each. Stars are told from galaxies (p_galaxy) where the frame shows its
 seeing, or --psf-fwhm gives it; flags say of which objects it could not be told. A frame that cannot be read is named in
 one sentence, the others go on, and the exit code is 1. A second run makes only what is missing or out of date.
 """
@@ -37,7 +38,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     summary, _, rest = __doc__.partition("\n\n")
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=summary, epilog=rest, formatter_class=style)
-    parser.add_argument("frames", metavar="FRAME", nargs="+", type=Path, help="FITS frames or pictures")
+    parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders or patterns of FITS frames or pictures")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write counts, thresholds and timing here")
     parser.add_argument("--bands", action="store_true", help="the frames are aligned bands of one field")
@@ -84,14 +85,15 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     from tqdm import tqdm
 
     from galaxy_core.frame_catalog import FrameConfig
-    from galaxy_core.frame_jobs import FrameJob, check_targets, detect_jobs, load_networks
+    from galaxy_core.frame_jobs import check_targets, detect_jobs, find_frames, load_networks
 
-    groups = [tuple(options.frames)] if options.bands else [(path,) for path in options.frames]
-    jobs = [FrameJob(group, options.out) for group in groups]
+    jobs, problems = find_frames(options.inputs, options.out, options.bands)
     forms = ["fits", *(form for form in options.formats if form != "fits")]
     check_targets(jobs, forms)
-    for path in (jobs[0].target("segmentation"), options.json):
+    for path in (*{job.out: job.target("segmentation") for job in jobs}.values(), options.json):
         check_output(path)
+    for problem in problems.values():
+        print(problem, file=sys.stderr)
     segmenter = options.model if options.method == "segmenter" else None
     separator = None if options.separator == "none" else options.separator
     load = partial(load_networks, segmenter, separator, engine.path(options.artifacts), options.device)
@@ -107,7 +109,8 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
         for number, report in detect_jobs(jobs, config, load, forms, options.hdu, engine, show):
             entries[number] = report
             print_report(jobs[number], report)
-    frames = [entries[number] for number in sorted(entries)]
+    frames = [{"input": [text], "error": problem} for text, problem in problems.items()]
+    frames += [entries[number] for number in sorted(entries)]
     if options.json:
         write_json(options.json, {"frames": frames})
     return 1 if any("error" in entry for entry in frames) else 0

@@ -4,7 +4,8 @@
     python scripts/separate.py "night2/**/*.fits" --psf-fwhm 3.4 --out galaxies.csv --galaxy-share 0.3
 
 IN is a file, a folder (with its subfolders) or a pattern: FITS of 1 to 5 bands in linear units, or pictures. A row a
-stamp: file, p_galaxy. No label was used, unless --supervised asks for the network that was shown some. Noise is
+stamp: file, p_galaxy. Where several extensions of a file hold images, each is a stamp, such as stamps.fits[3], but for
+weights, errors and flags. No label was used, unless --supervised asks for the network that was shown some. Noise is
 taken from each stamp, and the seeing from the stamps of each folder together: give --psf-fwhm if it is known, or where
 there are few. Stamps of one band whose bright pixels are cut off, as in 8-bit pictures, go another way ("clipped
 profile"): without labels, and compared with the other stamps of their frame, which --frames, their names or their
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
     for note in told.notes:
         print(note, file=sys.stderr)
     n_galaxies = int((told.p_galaxy > 0.5).sum())
-    files = count(len(paths), "stamp", "stamps")
+    files = count(len(stamps) + len(bad), "stamp", "stamps")
     print(f"{options.out}  {count(n_galaxies)} in {len(stamps) - n_untold:,} of {files}")
     return 1 if said or bad or n_untold else 0
 

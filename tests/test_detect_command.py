@@ -55,7 +55,7 @@ def command(tmp_path, artifacts, monkeypatch):
     """Exit code and report of ``scripts/detect.py``, run in this process."""
 
     def run(*arguments):
-        line = ["detect.py", *map(str, arguments), "--out", str(tmp_path / "out"), "--artifacts", str(artifacts)]
+        line = ["detect.py", "--out", str(tmp_path / "out"), *map(str, arguments), "--artifacts", str(artifacts)]
         monkeypatch.setattr(sys, "argv", [*line, "--json", str(tmp_path / "report.json")])
         try:
             code = runpy.run_path(str(ROOT / "scripts" / "detect.py"), run_name="script")["main"]()
@@ -131,6 +131,25 @@ def test_a_bad_frame_is_named_and_the_others_go_on(command, tmp_path, capsys):
     assert (tmp_path / "out" / "good_catalog.fits").exists() and not list((tmp_path / "out").glob("bad_*"))
 
 
+def test_folders_and_patterns_are_searched_for_frames(command, tmp_path, capsys):
+    """Frames of one name keep their folders apart, and results that lie among frames are none."""
+    nights = [tmp_path / "nights" / night for night in ("one", "two")]
+    for seed, night in enumerate(nights):
+        night.mkdir(parents=True)
+        write(night / "field.fits", scene(seed=seed))
+    code, reports = command(tmp_path / "nights", tmp_path / "nothing*.fits", "--method", "sep")
+    assert code == 1 and "nothing*.fits holds no image" in reports[0]["error"] and len(reports) == 3
+    assert {path.parent.name for path in (tmp_path / "out").rglob("*_catalog.fits")} == {"one", "two"}
+    code, reports = command(tmp_path / "nights" / "**" / "*.fits", "--method", "sep")
+    assert code == 0 and [report["up_to_date"] for report in reports] == [True, True]
+    for up_to_date in (False, True):
+        code, (report,) = command(nights[0], "--method", "sep", "--out", nights[0])
+        assert code == 0 and report["up_to_date"] == up_to_date
+    capsys.readouterr()
+    assert command(nights[0] / "field.fits", tmp_path / "g*.fits", "--bands", "--method", "sep")[0] == 1
+    assert "g*.fits holds no image" in capsys.readouterr().err
+
+
 def test_a_full_disk_ends_the_run_in_one_sentence_and_what_was_made_stays(command, tmp_path, monkeypatch, capsys):
     frames = [write(tmp_path / f"{name}.fits", scene()) for name in "abc"]
     written = frame_jobs.write_segmentation
@@ -180,7 +199,8 @@ def test_bands_of_one_field_make_one_catalogue(command, tmp_path):
     told = Table.read(tmp_path / "out" / "r_catalog.fits")
     np.testing.assert_allclose(told["magnitude_r"], -2.5 * np.log10(plain["flux_r"]), atol=1e-4)
     np.testing.assert_allclose(told["magnitude_g"], 25.5 - 2.5 * np.log10(plain["flux_g"]), atol=1e-4)
-    assert "zero_points: 0 25.5" in told.meta["HISTORY"]
+    assert "zero_points: r 0 mag given, g 25.5 mag given" in told.meta["HISTORY"]
+    assert report["zero_points"] == {"r": 0, "g": 25.5}
     code, (report,) = command(one, two, "--bands", "--method", "sep", "--zero-point", "25", "26", "27")
     assert code == 1 and "3 zero points are given for 2 bands (r, g)" in report["error"]
     short = write(tmp_path / "short.fits", scene()[:50])

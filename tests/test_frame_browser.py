@@ -42,6 +42,25 @@ CLIPPED = """() => {
     }
     return painted;
 }"""
+# How far the line around an object stands out from a sky of each grey, as the contrast of WCAG 2: of few, and of many.
+OUTLINED = """() => [1, 3000].map((n) => ['#000000', '#808080', '#ffffff'].map((sky) => {
+    const {objects} = document.querySelector('.iv').viewer;
+    const canvas = new OffscreenCanvas(200, 200), context = canvas.getContext('2d');
+    context.fillStyle = sky;
+    context.fillRect(0, 0, 200, 200);
+    const one = {obj_x: [99.5], obj_y: [99.5], obj_a: [40], obj_b: [40], obj_theta: [0], obj_row: [0], obj_code: [0]};
+    const like = Object.create(objects, {
+        message: {value: {...one, palette: [objects.message.palette.at(-1)]}},
+        marks: {value: null},
+        onScreen: {value: () => new Array(n).fill(0)},
+        viewer: {value: {flip: false, scaleOf: () => 1, toPanel: (panel, x, y) => [x, y]}},
+    });
+    like.drawObjects({canvas}, context, 1);
+    const {data} = context.getImageData(0, 100, 200, 1), parts = [0.2126, 0.7152, 0.0722];
+    const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    const light = (i) => parts.reduce((sum, part, k) => sum + part * linear(data[4 * i + k] / 255), 0.05);
+    return Math.max(...Array.from({length: 100}, (_, i) => Math.max(light(i) / light(100), light(100) / light(i))));
+}))"""
 # Until then the diagrams may be drawn anew, which ends a lasso, and what lies above the image may push it down.
 DRAWN_WITH = """(name) => {
     const charts = [...document.querySelectorAll('.st-key-sky-below .js-plotly-plot')];
@@ -87,6 +106,8 @@ def test_click_card_lasso_box_and_sensitivity(visit):
     page.get_by_text("Radial profile").first.wait_for()
     page.locator(".st-key-sky-side .model-view").wait_for()
     assert page.evaluate(CLIPPED) == [0, 0], "no ellipse is drawn beyond the frame"
+    few, many = page.evaluate(OUTLINED)
+    assert min(few) > 4.5 and few[-1] > 15 and min(many) > 3, "outlines are seen on any background"
     x, y = page.evaluate(PLACE, row)
     page.mouse.move(x + 2, y + 2)
     page.wait_for_function("document.querySelector('.iv-values').innerText.includes('RA 187.')")

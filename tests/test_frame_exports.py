@@ -92,7 +92,9 @@ def test_csv_and_parquet_read_back(catalog):
     table = pq.read_table(io.BytesIO(WRITERS["parquet"](catalog)))
     assert same(table.to_pandas(), catalog)
     assert table.schema.field("flux").metadata[b"ucd"] == b"phot.flux"
-    assert json.loads(table.schema.metadata[b"provenance"])["bands"] == "r, g"
+    about = json.loads(table.schema.metadata[b"provenance"])
+    assert about["bands"] == "r, g" and about["light"] == "linear"
+    assert about["zero_points"] == "r 25 mag by its header, g not known"
 
 
 def test_regions_are_ellipses_counted_from_one(catalog):

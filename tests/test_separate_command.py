@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -95,10 +96,29 @@ def test_bad_files_are_named_and_the_others_go_on(command, night, capsys):
     write(night / "six.fits", np.ones((6, 40, 40), np.float32))
     assert command("night", "nowhere") == 1
     said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 5 and said[-1].startswith("The seeing of 1 of the stamps was taken for 3.3 pixels")
+    assert len(said) == 6 and said[-1].startswith("The seeing of 1 of the stamps was taken for 3.3 pixels")
+    assert re.match(r"Seeing measured on the narrower stamps, as on stars: 3\.\d\d px \(FWHM\)", said[-2])
     for name in ("broken.fits", "empty.fits", "six.fits", "nowhere"):
         assert any(name in line for line in said)
     assert len(pd.read_csv("out.csv")) == 15
+
+
+@pytest.mark.parametrize("name", ["stamps.fits", "stamps.fits.gz"])
+def test_every_extension_with_an_image_is_a_stamp(tmp_path, name):
+    """But for weights, errors and flags; one that is damaged is named, and the others are read."""
+    hdus = fits.HDUList([fits.PrimaryHDU()])
+    hdus += [fits.ImageHDU(light(3.3, i)[0], name=kind) for i, kind in enumerate(("A", "B", "ERR"))]
+    hdus += [fits.CompImageHDU(light(6.5, 3)[0], name="C"), fits.ImageHDU(np.full((40, 40), np.nan, np.float32))]
+    hdus.writeto(tmp_path / name)
+    stamps, problems = read_stamps([tmp_path / name])
+    assert [path.name for path in stamps.paths] == [f"{name}[1]", f"{name}[2]", f"{name}[4]"]
+    assert len(problems) == 1 and f"{name}[5] has no finite pixel" in problems[0]
+    assert stamps.widths[2] > 1.5 * stamps.widths[0]
+    if not name.endswith(".gz"):
+        with (tmp_path / name).open("ab") as file:
+            file.write(b"XTENSION= 'IMAGE   '".ljust(80) + b"BITPIX  =                    7".ljust(2800))
+        stamps, problems = read_stamps([tmp_path / name])
+        assert len(stamps) == 3 and len(problems) == 2 and "damaged FITS file" in problems[1]
 
 
 def test_what_is_asked_wrongly_is_one_sentence_and_no_file(command, night, monkeypatch, capsys):

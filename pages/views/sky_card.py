@@ -53,7 +53,7 @@ def main_facts(work: SkyWork, row: pd.Series) -> dict[str, str]:
     """Measures of an object in words, with units and errors; where there are several bands, those of the first."""
     first, scale = (1 if work.catalog.calibrated else 0), pixel_scale_of(work.frame)
     band = work.in_band
-    facts = {"x, y": f"{row['x'] + first:.2f}, {row['y'] + first:.2f} px"}
+    facts = {f"x, y, first pixel {first}": f"{row['x'] + first:.2f}, {row['y'] + first:.2f} px"}
     if np.isfinite(row["ra_deg"]):
         facts["RA, Dec"] = f"{row['ra_deg']:.5f}°, {row['dec_deg']:+.5f}°"
     if np.isfinite(row["magnitude"]):

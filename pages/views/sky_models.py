@@ -109,6 +109,9 @@ def _denoised(key: str, number: int, folder: Path, changed: int, _work: SkyWork,
 
 
 def _draw_morphology(work: SkyWork, row: pd.Series, root: Path) -> None:
+    if row["p_galaxy"] < 0.5:
+        st.caption("More likely a star than a galaxy, so no kind of galaxy is told.")
+        return
     model = morphology_work.open_model(morphology_work.model_names(root)[0], root)
     with st.spinner("Looking at its kind …", show_time=False):
         told = _told(work.key, int(row["number"]), str(model.folder), model.changed, model, work, row)

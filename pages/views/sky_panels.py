@@ -171,7 +171,7 @@ def draw_diagrams(work: SkyWork, selected: np.ndarray, opened: int | None) -> No
     """Size against magnitude, and colours where there are bands for them; a lasso or box selects on the image, too."""
     objects, names = work.catalog.objects, work.catalog.band_names
     scale = pixel_scale_of(work.frame)
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns(2, gap="medium") if len(names) > 1 else (st.container(), st.container())
     with left:
         band = names[0] if len(names) > 1 else None
         magnitude, size = sky_figures.magnitude_axis(objects, band), sky_figures.size_axis(objects, scale, band)
@@ -239,8 +239,10 @@ def draw_downloads(work: SkyWork) -> None:
             key="sky-get-segmentation",
             help="FITS of 32-bit integers with the frame's coordinates: 0 is sky, else the object's number.",
         )
+    origin = " Their x and y begin at 0, those of this page and of DS9 at 1." if catalog.calibrated else ""
     st.caption(
-        "Units, UCDs and what each column means are in the files. `scripts/detect.py` writes the same in batches."
+        "Units, UCDs and what each column means are in the tables, and which zero points were used."
+        f"{origin} `scripts/detect.py` writes the same in batches."
     )
 
 

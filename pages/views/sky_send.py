@@ -23,7 +23,7 @@ from pages.views.sky_work import SkyWork
 
 TOPIC = "sky-send"
 MAP_PAGE = "pages/1_Galaxy_map.py"
-ALL, SELECTED = "Galaxies of the frame", "The selected ones"
+ALL, SELECTED = "All galaxies", "Selected ones"
 FEWEST = 5  # of which the pipeline makes a map
 HELP = """A stamp is cut around each object, eight half-light radii wide, in the frame's bands and units. The stamps and
 their table are a folder in the layout `fits-stamps`, which the pipeline reads: it embeds them, makes maps, clusters and

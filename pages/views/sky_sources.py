@@ -1,4 +1,5 @@
-"""Frames on the Frame page: files that are dropped in or lie in the artifacts folder; each one field or a band."""
+"""Frames on the Frame page: files that are dropped in or lie in the artifacts folder, each one field or a band; or an
+example."""
 
 from __future__ import annotations
 
@@ -18,12 +19,14 @@ from pages.views import denoise_files
 from pages.views.denoise_sources import FILE_TYPES
 
 PAGE = "sky"
-UPLOAD, FOLDER = "Your frames", "Frames in the artifacts folder"
+UPLOAD, FOLDER, EXAMPLE = "Your frames", "Frames in the artifacts folder", "Example"
 MAX_UPLOAD_MB = 500  # 10,000 x 10,000 pixels of 32 bits are 400 MB
 MAX_KEPT_BYTES = 4 * 2**30  # of uploads on disk; the oldest go first
 COPY_BYTES = 2**22
 BANDS_HELP = """Aligned bands of one field, on the same pixels: they are searched together, and objects have colours.
 Otherwise each file is a frame of its own."""
+EXAMPLE_WORDS = """A simulated field, as the SDSS would see it in g, r and i: 380 stars and galaxies of magnitude 18 to
+22 in r, and 14 galaxies large enough to show their shape."""
 HDU_HELP = "Number or EXTNAME of the extension to read. Left empty: the first image of the sky."
 
 
@@ -43,11 +46,18 @@ class SkyItem:
 def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
     """The frames to search, as many as were chosen; how they are read is asked for in ``choices``."""
     there = frames_in(root)
-    source = UPLOAD
-    if there:
-        source = st.segmented_control(
-            "Frame", [UPLOAD, FOLDER], default=UPLOAD, required=True, key="sky-source", label_visibility="collapsed"
-        )
+    source = st.segmented_control(
+        "Frame",
+        [UPLOAD, *([FOLDER] if there else []), EXAMPLE],
+        default=UPLOAD,
+        required=True,
+        key="sky-source",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    if source == EXAMPLE:
+        st.caption(EXAMPLE_WORDS)
+        return items_of(_example()[1], together=True)
     files = _from_folder(there) if source == FOLDER else _uploads()
     if not files:
         return []
@@ -79,6 +89,15 @@ def frames_in(root: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if path.suffix.lower().lstrip(".") in FILE_TYPES)
     except OSError:
         return []
+
+
+@st.cache_resource(show_spinner="Simulating a field of the sky")
+def _example() -> tuple[tempfile.TemporaryDirectory, list[tuple[str, Path]]]:
+    """The example's folder, which is gone when the app ends, and digest and place of its files; the same for all."""
+    from galaxy_core.simulator.example_frame import write_example_frame
+
+    folder = tempfile.TemporaryDirectory(prefix="galaxy-atlas-example-", ignore_cleanup_errors=True)
+    return folder, [(hashlib.sha1(path.read_bytes()).hexdigest(), path) for path in write_example_frame(folder.name)]
 
 
 def _from_folder(there: list[Path]) -> list[tuple[str, Path]]:

@@ -77,7 +77,8 @@ class SkyObjects {
 
   drawObjects(panel, context, ratio) {
     const { message, viewer } = this, here = this.onScreen(panel);
-    const any = Boolean(this.marks?.bits?.length), least = (here.length > MANY ? 2 : 4) * ratio;
+    const any = Boolean(this.marks?.bits?.length), many = here.length > MANY, least = (many ? 2 : 4) * ratio;
+    const lines = many ? this.layerOf(panel) : context;
     const groups = new Map();
     for (const i of here) {
       const chosen = any && this.isSelected(message.obj_row[i]), key = chosen ? -1 : message.obj_code[i];
@@ -85,28 +86,40 @@ class SkyObjects {
       groups.get(key).push(i);
     }
     for (const [key, members] of [...groups].sort(([a], [b]) => (a === -1) - (b === -1))) {
-      const width = (key === -1 ? 2.2 : here.length > MANY ? 0.9 : 1.3) * ratio;
-      context.globalAlpha = key === -1 ? 1 : any ? 0.35 : 0.9;
-      context.beginPath();
-      for (const i of members) this.ellipse(context, panel, i, least);
-      if (here.length <= MANY) this.stroke(context, "#000000a0", width + 2 * ratio); // else lost on a bright star
-      this.stroke(context, key === -1 ? "#ffd166" : message.palette[key], width);
+      const width = (key === -1 ? 2.4 : many ? 1 : 1.5) * ratio;
+      lines.globalAlpha = key === -1 || !any ? 1 : 0.4;
+      const paths = members.map((i) => this.ellipse(panel, i, least));
+      this.strokeCased(lines, key === -1 ? "#ffd166" : message.palette[key], width, ratio, paths);
     }
+    if (many) context.drawImage(lines.canvas, 0, 0);
     context.globalAlpha = 1;
   }
 
-  stroke(context, colour, width) {
-    context.strokeStyle = colour;
-    context.lineWidth = width;
-    context.stroke();
+  /** An empty canvas as large as a panel that browsers paint without the graphics card: so thousands of lines are fast. */
+  layerOf({ canvas: { width, height } }) {
+    this.layer ??= document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    Object.assign(this.layer.canvas, { width, height });
+    return this.layer;
   }
 
-  ellipse(context, panel, i, least) {
+  /**
+   * Light lines, each between two dark ones, so that they are seen on the sky and on the white of a star. Paths are
+   * drawn one by one: thousands of ellipses in one path take browsers seconds.
+   */
+  strokeCased(context, colour, width, ratio, paths) {
+    for (const [paint, wide] of [["#05070d", width + 2.8 * ratio], [colour, width]]) {
+      context.strokeStyle = paint;
+      context.lineWidth = wide;
+      for (const path of paths) context.stroke(path);
+    }
+  }
+
+  ellipse(panel, i, least) {
     const { message, viewer } = this, scale = viewer.scaleOf(panel), [x, y] = viewer.toPanel(panel, message.obj_x[i] + 0.5, message.obj_y[i] + 0.5);
     const major = Math.max(message.obj_a[i] * scale, least), minor = Math.max(message.obj_b[i] * scale, least);
-    const angle = (viewer.flip ? -1 : 1) * message.obj_theta[i];
-    context.moveTo(x + major * Math.cos(angle), y + major * Math.sin(angle));
-    context.ellipse(x, y, major, minor, angle, 0, 2 * Math.PI);
+    const path = new Path2D();
+    path.ellipse(x, y, major, minor, (viewer.flip ? -1 : 1) * message.obj_theta[i], 0, 2 * Math.PI);
+    return path;
   }
 
   drawOpened(panel, context, ratio) {
@@ -114,16 +127,14 @@ class SkyObjects {
     if (!opened) return;
     const { viewer } = this, [x, y] = viewer.toPanel(panel, opened.x + 0.5, opened.y + 0.5);
     const radius = Math.max(opened.a * viewer.scaleOf(panel), 6 * ratio) + 5 * ratio, arm = 9 * ratio;
-    for (const [colour, width] of [["#000000a0", 5], ["#f2b04a", 2.4]]) {
-      context.beginPath();
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-        context.moveTo(x + dx * radius, y + dy * radius);
-        context.lineTo(x + dx * (radius + arm), y + dy * (radius + arm));
-      }
-      context.moveTo(x + radius, y);
-      context.arc(x, y, radius, 0, 2 * Math.PI);
-      this.stroke(context, colour, width * ratio);
+    const mark = new Path2D();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      mark.moveTo(x + dx * radius, y + dy * radius);
+      mark.lineTo(x + dx * (radius + arm), y + dy * (radius + arm));
     }
+    mark.moveTo(x + radius, y);
+    mark.arc(x, y, radius, 0, 2 * Math.PI);
+    this.strokeCased(context, "#f2b04a", 2.4 * ratio, ratio, [mark]);
   }
 
   drawGrid(panel, context, ratio) {
@@ -178,10 +189,10 @@ class SkyObjects {
 
   drawBox(panel, context, ratio) {
     const [a, b] = this.box.map((place) => this.viewer.toPanel(panel, ...place));
-    context.strokeStyle = "#ffd166";
-    context.lineWidth = 1.6 * ratio;
+    const outline = new Path2D();
+    outline.rect(Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(b[0] - a[0]), Math.abs(b[1] - a[1]));
     context.setLineDash([6 * ratio, 4 * ratio]);
-    context.strokeRect(Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(b[0] - a[0]), Math.abs(b[1] - a[1]));
+    this.strokeCased(context, "#ffd166", 1.6 * ratio, ratio, [outline]);
     context.setLineDash([]);
   }
 
@@ -253,7 +264,7 @@ class SkyObjects {
       return one;
     };
     const ring = `<i style="border-color:${message.palette[message.palette.length - 1]}"></i>`;
-    const parts = [button("objects", `${message.total} objects`, this.shown.objects, "Show or hide the objects", message.known ? "" : ring)];
+    const parts = [button("objects", `${message.total.toLocaleString("en")} objects`, this.shown.objects, "Show or hide the objects", message.known ? "" : ring)];
     if (message.known) {
       const scale = document.createElement("span");
       scale.className = "sky-scale";
@@ -263,7 +274,7 @@ class SkyObjects {
     }
     if (message.grid.length) parts.push(button("grid", "sky grid", this.shown.grid, "Show or hide the grid of the sky"));
     parts.push(button("box", "select a box", this.boxing, "Draw a box around objects; or hold Shift and drag"));
-    if (chosen) parts.push(button("clear", `${chosen} selected ×`, true, "Forget the selection", '<i style="border-color:#ffd166"></i>'));
+    if (chosen) parts.push(button("clear", `${chosen.toLocaleString("en")} selected ×`, true, "Forget the selection", '<i style="border-color:#ffd166"></i>'));
     legend.replaceChildren(...parts);
     this.viewer.root.dataset.boxing = this.boxing;
   }
