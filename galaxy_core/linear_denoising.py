@@ -22,10 +22,17 @@ from scipy import ndimage
 
 from galaxy_core.box_filters import box_maximum
 from galaxy_core.bright_windows import Passed, Run, boxes_around, grown, run_where
-from galaxy_core.correlated_noise import blank_sky, broad_mean, noise_correlation, noise_left, smooth_step
-from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise, estimate_sky
+from galaxy_core.correlated_noise import NOISE_SPACING_PX as NOISE_SPACING_PX
+from galaxy_core.correlated_noise import (
+    blank_sky,
+    broad_mean,
+    differences_noise,
+    noise_correlation,
+    noise_left,
+    smooth_step,
+)
+from galaxy_core.noise import PUBLISHED_SIGMA, estimate_sky
 
-NOISE_SPACING_PX = 3  # sees the noise of drizzled frames; galaxies are smooth over it
 SKY_MESH_PX = 64
 MIN_MESH_SIDE_PX = 256  # smaller frames have one sky level: a mesh would swallow the galaxy
 PEDESTAL = 0.02  # where the sky of linear frames is put: the typical sky of the stamps trained on
@@ -50,7 +57,7 @@ GAUSSIAN_REACH = 4  # widths after which a Gaussian ends
 
 def linear_noise_sigma(band: np.ndarray) -> float:
     """Noise of a linear band in its units: differences of pixels a few apart, at most the sky's scatter."""
-    return min(estimate_noise(band, NOISE_SPACING_PX), estimate_sky(band).sigma)
+    return min(differences_noise(band), estimate_sky(band).sigma)
 
 
 def sky_map(band: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ A network trained on pairs of views spreads galaxies as evenly as it can (Wang &
 of single galaxies hide where there are more of them. Averaging over neighbours removes these differences: one step of
 mean shift with every galaxy moved (Fukunaga & Hostetler 1975, IEEE Trans. Inf. Theory 21, 32; "blurring", Cheng 1995,
 IEEE Trans. Pattern Anal. Mach. Intell. 17, 790). It sharpens clusters, and would sharpen accidents: what it does to
-shuffled features (`galaxy_core.stability.measure_null`) belongs beside every clustering of it.
+data without groups (`galaxy_core.stability.measure_null`) belongs beside every clustering of it.
 """
 
 from __future__ import annotations

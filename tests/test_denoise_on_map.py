@@ -6,7 +6,6 @@ import io
 import textwrap
 from pathlib import Path
 
-import conftest
 import numpy as np
 import pytest
 from conftest import PATIENCE_MS, PROJECT, blob, make_catalog, serve, settle
@@ -193,7 +192,7 @@ def test_in_a_browser(root, chromium, tmp_path, monkeypatch):
         page(frame.open_page("On the map"), np.load({str(app / "pixels.npy")!r}))
     """
     (app / "app.py").write_text(textwrap.dedent(body))
-    monkeypatch.setattr(conftest, "PROJECT", app)  # where the server finds its app.py
+    monkeypatch.setattr("tests.browsers.PROJECT", app)  # where the server finds its app.py
     with serve(root, tmp_path / "log") as address:
         context = chromium.new_context(viewport={"width": 1440, "height": 900})
         context.set_default_timeout(PATIENCE_MS)

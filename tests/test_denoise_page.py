@@ -173,6 +173,14 @@ def test_bad_upload_is_one_sentence_and_the_page_goes_on(open_app, model_root, d
     assert upload(app, ("photo.png", png_bytes())) and not app.error
 
 
+def test_what_is_no_image_is_told_without_waiting_for_a_process(model_root):
+    from pages.views.denoise_work import Options, denoise_task, upload_item
+
+    files = {b"": False, b"Dear astronomer": False, b"PK\3\4": False, png_bytes(): True, fits_bytes(): True}
+    for data, waits in files.items():
+        assert denoise_task(upload_item("digest", "a.png", data), Options(), model_root).apart == waits
+
+
 def test_a_given_noise_is_used_and_stays_with_its_file(open_app, model_root):
     app = open_app(model_root, PAGE)
     upload(app, ("photo.png", png_bytes()), ("other.png", png_bytes(2)))

@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage
 
 from galaxy_core import linear_denoising as linear
-from galaxy_core.correlated_noise import CORRELATION_MAX, noise_correlation
+from galaxy_core.correlated_noise import CORRELATION_MAX, NOISE_SPACING_PX, differences_noise, noise_correlation
 from galaxy_core.linear_denoising import correct_in_sigmas, linear_noise_sigma, sky_map
-from galaxy_core.noise import PUBLISHED_SIGMA
+from galaxy_core.noise import PUBLISHED_SIGMA, estimate_noise
 
 
 def noise(shape=(128, 128), width=0.0, seed=0):
@@ -179,8 +179,18 @@ def test_noise_given_back_is_the_norm_of_the_smoothing():
 
 def test_noise_of_a_frame_is_measured_with_and_without_correlation():
     assert linear_noise_sigma(5 * noise((300, 300)) + 1000) == pytest.approx(5, rel=0.03)
-    assert linear_noise_sigma(5 * noise((300, 300), 0.7) + 1000) == pytest.approx(5, rel=0.05)
     assert linear_noise_sigma(np.full((40, 40), 3.0)) == 0
+    for width, part in ((0.7, 1), (1.0, 1), (1.3, 1), (1.6, 0.96), (2.0, 0.87)):
+        assert linear_noise_sigma(5 * noise((300, 300), width) + 1000) == pytest.approx(5 * part, rel=0.05), width
+
+
+def test_only_noise_that_pixels_share_is_measured_over_more_of_them():
+    """To the last digit: white noise, small stamps, light alone, and a galaxy whose light differs over six pixels."""
+    galaxy = star((64, 64), 32, 32, 500.0, 9.0)
+    white, small = [noise((64, 64)), noise((64, 64), 0.5)], [noise((63, 70), 1.3), noise((2, 5), 1.3)]
+    for band in (*white, *small, galaxy, white[0] + galaxy):
+        assert differences_noise(band) == estimate_noise(band, NOISE_SPACING_PX)
+    assert differences_noise(noise((64, 64), 1.3) + galaxy) < 1.1 < estimate_noise(galaxy, 6)
 
 
 def test_sky_follows_a_slope_in_frames_and_is_one_number_in_stamps():

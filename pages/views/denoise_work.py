@@ -21,6 +21,8 @@ from galaxy_core.before_after import Measured, Reference, make_reference, measur
 from galaxy_core.denoising import DenoiseResult, denoise_image
 from galaxy_core.embedding import find_model
 from galaxy_core.images import AstroImage, decode_image
+from galaxy_core.picture_layout import PNG_START
+from galaxy_core.tiff_layout import TIFF_STARTS
 from galaxy_core.tiles import blend_tiles
 from galaxy_core.work_tasks import Report, Task
 
@@ -29,16 +31,21 @@ SEED = 0
 WHOLE_PX = 2**21  # a classical method works on images up to this many pixels at once, on larger ones in tiles
 DENOISED = 0.9  # of the work, when measuring begins
 ADAPTING = 0.8  # of the work, when denoising with an adapted model begins
+STARTS = (b"SIMPLE  =", b"\x1f\x8b", PNG_START, b"\xff\xd8\xff", b"RIFF", *TIFF_STARTS)  # of files that may be images
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image to denoise; ``digest`` says which, and stays the same as long as its pixels do."""
+    """One image to denoise; ``digest`` says which, and stays the same as long as its pixels do.
+
+    ``is_image`` is False for a file that surely is none.
+    """
 
     digest: str
     name: str
     read: Callable[[int | None], AstroImage] = field(repr=False)
     data: bytes = field(default=b"", repr=False)
+    is_image: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,8 @@ def denoise_task(item: Item, options: Options, root: Path) -> Task:
     weights = find_model(MODEL, root) / "weights.safetensors"
     stamp = weights.stat().st_mtime_ns
     key = _key(item.digest, item.name, [options.hdu, options.noise, options.added], str(weights), stamp)
-    return Task(key, item.name, partial(_denoise, item, options, weights, stamp), apart=True)
+    # what is no image is told at once: a process takes seconds to start, and more to have the model
+    return Task(key, item.name, partial(_denoise, item, options, weights, stamp), apart=item.is_image)
 
 
 def first_job(root: Path) -> Callable[[Report], None]:
@@ -269,7 +277,7 @@ def as_result(work: Work, version: Version, title: str) -> DenoiseResult:
 
 def upload_item(digest: str, name: str, data: bytes) -> Item:
     """An uploaded file."""
-    return Item(digest, name, partial(_read_upload, data, name), data)
+    return Item(digest, name, partial(_read_upload, data, name), data, data.startswith(STARTS))
 
 
 def _read_upload(data: bytes, name: str, hdu: int | None) -> AstroImage:
