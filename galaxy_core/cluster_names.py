@@ -4,8 +4,9 @@
 
     <root>/<name>.clusters.json     {"version": 1, "names": {clustering: {digest: {"name", "label", "size"}}}}
 
-A name belongs to the galaxies of a cluster, not to its number: it is kept under a digest of their ids. When a
-clustering is made again and comes out the same, its names are there again; a cluster of other galaxies has none.
+A name belongs to the galaxies of a cluster, not to its number: it is kept under a digest of their ids, whatever the
+order of the catalog. When a clustering is made again and comes out the same, its names are there again; a cluster of
+other galaxies has none.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,20 +40,26 @@ def names_path(root: str | Path, name: str) -> Path:
 
 
 def digest_of(ids: np.ndarray) -> str:
-    """A short name of a set of galaxies, from their ids in the order of the catalog.
+    """A short name of a set of galaxies, from their ids in any order.
 
     Examples
     --------
-    >>> digest_of(np.array(["a", "b"])) == digest_of(np.array(["ab"]))
-    False
+    >>> digest_of(np.array(["a", "b"])) == digest_of(np.array(["b", "a"])) != digest_of(np.array(["ab"]))
+    True
     """
+    return _digest_in_order(sorted(str(galaxy_id) for galaxy_id in ids))
+
+
+def _digest_in_order(ids: Sequence) -> str:
+    """The same of ids as they come: what files of earlier versions hold, in the order of their catalog."""
     text = "\0".join(str(galaxy_id) for galaxy_id in ids)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
 
 
-def digests_of(ids: np.ndarray, labels: np.ndarray) -> dict[int, str]:
-    """The digest of every cluster of a clustering; unclustered galaxies are none."""
-    return {int(label): digest_of(ids[labels == label]) for label in np.unique(labels[labels >= 0])}
+def digests_of(ids: np.ndarray, labels: np.ndarray) -> dict[int, tuple[str, str]]:
+    """The digest of every cluster of a clustering, and that of earlier versions; unclustered galaxies are none."""
+    members = {int(label): ids[labels == label] for label in np.unique(labels[labels >= 0])}
+    return {label: (digest_of(own), _digest_in_order(own)) for label, own in members.items()}
 
 
 def read_names(root: str | Path, name: str) -> dict[str, dict[str, dict]]:
@@ -80,10 +88,13 @@ def read_names(root: str | Path, name: str) -> dict[str, dict[str, dict]]:
     return names
 
 
-def names_of(stored: dict[str, dict[str, dict]], clustering: str, digests: dict[int, str]) -> dict[int, str]:
+def names_of(
+    stored: dict[str, dict[str, dict]], clustering: str, digests: dict[int, tuple[str, str]]
+) -> dict[int, str]:
     """Names of the clusters of one clustering, by label; clusters without one are left out."""
     known = stored.get(clustering, {})
-    return {label: known[digest]["name"] for label, digest in digests.items() if digest in known}
+    found = {label: [known[digest] for digest in both if digest in known] for label, both in digests.items()}
+    return {label: entries[0]["name"] for label, entries in found.items() if entries}
 
 
 def name_cluster(root: str | Path, name: str, clustering: str, label: int, ids: np.ndarray, text: str) -> str:
@@ -92,7 +103,7 @@ def name_cluster(root: str | Path, name: str, clustering: str, label: int, ids: 
     Parameters
     ----------
     ids : array of str
-        All galaxies of the cluster, in the order of the catalog.
+        All galaxies of the cluster, in the order of the catalog: a name of an earlier version gives way.
     text : str
         White space is made single; at most `MAX_LETTERS` are kept.
 
@@ -105,9 +116,9 @@ def name_cluster(root: str | Path, name: str, clustering: str, label: int, ids: 
     with _writing:
         stored = read_names(root, name)
         names = stored.setdefault(clustering, {})
+        for digest in (digest_of(ids), _digest_in_order(ids)):
+            names.pop(digest, None)
         if text:
             names[digest_of(ids)] = {"name": text, "label": int(label), "size": len(ids)}
-        else:
-            names.pop(digest_of(ids), None)
         write_json(names_path(root, name), {"version": VERSION, "names": {c: n for c, n in stored.items() if n}})
     return text

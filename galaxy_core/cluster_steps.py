@@ -6,8 +6,8 @@ settings are a dictionary::
     {"method", "space", "params"?, "seed"?, "stability"?, "redraws"?, "null"?}
 
 ``stability`` is the number of refits on bootstrap samples in the space as it is (0 for none), ``redraws`` that of
-refits for which the space is made anew from each sample, ``null`` that of shuffled embeddings on which the same is
-tried (``true``, as older catalogs have it, is one).
+refits for which the space is made anew from each sample, ``null`` that of draws of each kind of data without groups on
+which the same is tried (``true``, as older catalogs have it, is one).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from galaxy_core.placer import PlaceOthers
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import EMBEDDING
 from galaxy_core.splits import TRAIN
-from galaxy_core.stability import DRAWN
+from galaxy_core.stability import DRAWN, WITHOUT_GROUPS
 from galaxy_core.steps import Embedded, classes_of, make_part, plain, vectors_file
 from galaxy_core.vectors import VectorError
 
@@ -69,6 +69,7 @@ def make_clusters(
             galaxies.fingerprint,
             {"seed": config.seed, **settings},
             *([DRAWN] if settings.get("stability") or settings.get("redraws") else []),
+            *([WITHOUT_GROUPS] if settings.get("null") else []),
             *([list(galaxies.answer_columns)] if galaxies.answer_columns else []),
             *galaxies.sampled,
         )
@@ -84,12 +85,12 @@ def make_clusters(
         why = f"its space {space} separates known classes, and this catalog has none"
         result["notes"].append(f"The clustering {name} was left out: {why}.")
     published = {} if step.done else _published(staging, made_of)
-    shuffled: dict = {}
+    nulls: dict = {}
     for done, name in enumerate(names if not step.done else ()):
         progress("clusters", done, len(names))
         settings = {"seed": config.seed, **chosen[name]}
         about = made[settings["space"]].result if settings["space"] in made else {}
-        trials = Trials(galaxies.of_sample(), settings, config.seed, shuffled, progress)
+        trials = Trials(galaxies.of_sample(), settings, config.seed, nulls, progress)
         parts, in_file = staging.work / step.name, settings["space"] == EMBEDDING
         source = vectors_file(staging, galaxies.model) if in_file else None
         place = placing(parts, name, source, progress, engine)

@@ -1,4 +1,4 @@
-"""What a clustering of the pipeline is put to: refits on bootstrap samples, the space made anew, and shuffled data.
+"""What a clustering of the pipeline is put to: refits on bootstrap samples, the space made anew, and the null.
 
 `galaxy_core.stability` has the tests themselves; here is how a clustering with its settings is refitted for them.
 """
@@ -14,7 +14,15 @@ from galaxy_core import clustering, spaces
 from galaxy_core.image_steps import Progress
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.splits import TRAIN
-from galaxy_core.stability import Fit, measure_null, measure_stability, refit_of, seed_after, summarise_null
+from galaxy_core.stability import (
+    NULL_REFERENCE,
+    Fit,
+    draws_of,
+    measure_null,
+    measure_stability,
+    refit_of,
+    summarise_null,
+)
 from galaxy_core.steps import Embedded, classes_of
 
 REFIT_STARTS = 1
@@ -32,8 +40,8 @@ class Trials:
         As in `galaxy_core.cluster_steps`, with its seed.
     space_seed : int
         Of the space that was clustered.
-    shuffled : dict
-        Spaces made of shuffled data, by space and seed: several clusterings in one space need it once.
+    nulls : dict
+        Spaces made of data without groups, by space and seed: several clusterings in one space need it once.
     progress : callable
         ``progress("redraws", done, total)`` while the space is made anew.
     """
@@ -41,7 +49,7 @@ class Trials:
     galaxies: Embedded
     settings: dict
     space_seed: int
-    shuffled: dict = field(default_factory=dict)
+    nulls: dict = field(default_factory=dict)
     progress: Progress = lambda step, done, total: None
 
     def measure(self, fitted: clustering.Clustering, fitted_on: np.ndarray) -> dict:
@@ -67,8 +75,8 @@ class Trials:
             rows = np.arange(len(fitted.labels), dtype=np.float32)[:, None]  # whole numbers up to 2**24 are exact
             found = measure_stability(self._redraw(refit, n_redraws), rows, fitted.labels, seed, n_redraws)
             measured["stability_redrawn"] = {**found, **about}
-        if n_shuffles := int(self.settings.get("null", 0)):
-            measured["null"] = self._measure_null(params, seed, n_shuffles)
+        if n_draws := int(self.settings.get("null", 0)):
+            measured["null"] = self._measure_null(params, seed, n_draws)
         return measured
 
     def _again(self, fitted: clustering.Clustering) -> dict:
@@ -76,20 +84,21 @@ class Trials:
         asked = self.settings.get("params", {})
         return {name: value for name, value in fitted.params.items() if name != "eps" or asked.get(name) is not None}
 
-    def _measure_null(self, params: dict, seed: int, n_shuffles: int) -> dict:
-        """`measure_null`, each shuffle with the strict silhouette of what is found in the shuffled embedding itself."""
+    def _measure_null(self, params: dict, seed: int, n_draws: int) -> dict:
+        """`measure_null`, each draw with the strict silhouette of what is found in the drawn embedding itself."""
         inside: dict[int, float] = {}
 
         def fit(embedding: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-            vectors = self._shuffled(embedding, seed)
+            vectors = self._null_space(embedding, seed)
             labels = clustering.fit_clustering(self.settings["method"], vectors, seed, **params).labels
             if self.settings["space"] != spaces.EMBEDDING:
-                inside[seed] = float(measure_silhouettes(embedding, labels, seed).values.mean(dtype=np.float64))
+                values = measure_silhouettes(embedding, labels, seed, NULL_REFERENCE).values
+                inside[seed] = float(values.mean(dtype=np.float64))
             return vectors, labels
 
-        each = measure_null(fit, self.galaxies.vectors, seed, n_shuffles)["each"]
-        for k, found in enumerate(each):
-            found["strict_embedding"] = inside.get(seed_after(seed, k), found["strict"])
+        each = measure_null(fit, self.galaxies.vectors, seed, n_draws)["each"]
+        for found, (_, draw_seed) in zip(each, draws_of(seed, n_draws), strict=True):
+            found["strict_embedding"] = inside.get(draw_seed, found["strict"])
         return summarise_null(each)
 
     def _redraw(self, refit: Fit, n_redraws: int) -> Fit:
@@ -110,13 +119,13 @@ class Trials:
 
         return fit
 
-    def _shuffled(self, embedding: np.ndarray, seed: int) -> np.ndarray:
-        """The space of a shuffled embedding."""
+    def _null_space(self, embedding: np.ndarray, seed: int) -> np.ndarray:
+        """The space of a draw of the null."""
         space = self.settings["space"]
-        if (space, seed) not in self.shuffled:
+        if (space, seed) not in self.nulls:
             made = spaces.fit_space(space, embedding, self.space_seed, *classes_and_mask(self.galaxies.table))
-            self.shuffled[space, seed] = made.vectors
-        return self.shuffled[space, seed]
+            self.nulls[space, seed] = made.vectors
+        return self.nulls[space, seed]
 
 
 def classes_and_mask(table: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray]:

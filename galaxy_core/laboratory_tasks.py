@@ -97,7 +97,7 @@ class Job:
     stage, fraction : str, float
         What is being done, and how much of it all is.
     rows : list of dict
-        Fits of a sweep so far, in the order of its values; of a null its shuffles.
+        Fits of a sweep so far, in the order of its values; of a null its draws.
     trial : Trial or None
     error : str
         Why it failed, a sentence.

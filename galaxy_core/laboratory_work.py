@@ -27,15 +27,15 @@ from galaxy_core.comparison import measure_clustering, score_silhouettes
 from galaxy_core.errors import ArtifactError, GalaxyError
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import EMBEDDING
-from galaxy_core.stability import seed_after, shuffle_once
+from galaxy_core.stability import draw_once, draws_of
 from galaxy_core.steps import plain
 from galaxy_core.sweeps import N_REFERENCE, sweep
 from galaxy_core.vectors import VectorError
 
 Report = Callable[[dict], None]
 
-LIVE_SHUFFLES = 5
-"""Shuffles that a live result is compared with; what was made of them is shown where somebody stops before."""
+LIVE_DRAWS = 3
+"""Draws of each kind of null for a live result; what was made of them is shown where somebody stops before."""
 
 MOST_CLUSTERS = 60
 """More clusters are not scored: silhouettes take a sum of distances for each galaxy and cluster."""
@@ -101,7 +101,7 @@ def run_task(task: dict, report: Report, folder: Path) -> None:
         report({"result": None})
         return
     if task["kind"] == "null":
-        _shuffle(settings, vectors, embedding, table.iloc[rows], seed, share, report)
+        _measure_null(settings, vectors, embedding, table.iloc[rows], seed, share, report)
         report({"result": None})
         return
     report({"stage": "Clustering", "fraction": 0.4})
@@ -217,20 +217,22 @@ def _sweep(task: dict, vectors: np.ndarray, classes, seed: int, share: float, re
             report({"row": plain(row | said)})
 
 
-def _shuffle(settings: dict, vectors, embedding: np.ndarray, table, seed: int, share: float, report: Report) -> None:
-    """Cluster one shuffle of the same galaxies after the other, each in a space of its own; a row for each."""
+def _measure_null(settings: dict, vectors, embedding: np.ndarray, table, seed: int, share: float, report: Report):
+    """Cluster one draw of the null after the other, each in a space of its own; a row for each. Kinds take turns."""
     method, space = settings["method"], settings["space"]
     params = at_share(method, settings["params"], share, vectors.shape[1])
 
-    def fit(shuffled: np.ndarray, shuffle_seed: int) -> tuple[np.ndarray, np.ndarray]:
-        made = shuffled
+    def fit(drawn: np.ndarray, draw_seed: int) -> tuple[np.ndarray, np.ndarray]:
+        made = drawn
         if space != EMBEDDING:
-            made = spaces.fit_space(space, shuffled, seed, *classes_and_mask(table)).vectors
-        return made, clustering.fit_clustering(method, made, shuffle_seed, **params).labels
+            made = spaces.fit_space(space, drawn, seed, *classes_and_mask(table)).vectors
+        return made, clustering.fit_clustering(method, made, draw_seed, **params).labels
 
-    for k in range(LIVE_SHUFFLES):
-        report({"stage": f"Clustering shuffled data {k + 1} of {LIVE_SHUFFLES}", "fraction": k / LIVE_SHUFFLES})
-        report({"row": plain(shuffle_once(fit, embedding, seed_after(seed, k), N_REFERENCE))})
+    draws = draws_of(seed, LIVE_DRAWS)
+    draws = [draw for k in range(LIVE_DRAWS) for draw in draws[k::LIVE_DRAWS]]
+    for k, draw in enumerate(draws):
+        report({"stage": f"Clustering data without groups, {k + 1} of {len(draws)}", "fraction": k / len(draws)})
+        report({"row": plain(draw_once(fit, embedding, *draw))})
 
 
 def _change_artifacts(task: dict, report: Report) -> None:

@@ -10,7 +10,7 @@ from galaxy_core.anomaly import N_TREES
 from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, Manifest
 from galaxy_core.clustering.centres import check_seed
 from galaxy_core.embedding import ImageSettings
-from galaxy_core.stability import N_REFITS, N_SHUFFLES
+from galaxy_core.stability import N_DRAWS, N_REFITS
 
 FLAT = "umap_2_of_pca_16"
 """Two dimensions to cluster in: galaxies packed as tightly as UMAP can, which a map for the eye does not do."""
@@ -26,10 +26,11 @@ def _default_projections() -> dict:
 def _default_clusterings() -> dict:
     """HDBSCAN and k-means, each where it is at home and, to be compared with one another, in one flat space.
 
-    Each is tried on shuffled data, too. Spaces are not redrawn by default: that makes each of them ten times more.
+    Each is tried on data without groups, too. Spaces are not redrawn by default: that makes each of them ten times
+    more.
     """
     leaf = {"min_cluster_share": 0.02, "min_samples": 50, "cluster_selection_method": "leaf"}
-    tried = {"stability": N_REFITS, "null": N_SHUFFLES}
+    tried = {"stability": N_REFITS, "null": N_DRAWS}
     return {
         "hdbscan": {"method": "hdbscan", "space": "umap_10", "params": {}, **tried},
         "kmeans_8": {"method": "kmeans", "space": "embedding", "params": {"n_clusters": 8}, **tried},

@@ -25,9 +25,9 @@ from galaxy_core.vectors import VectorError, check_length, check_vectors, has_cl
 FEWEST_FOR_NEIGHBORHOODS = 4
 """UMAP and t-SNE arrange neighbourhoods; three galaxies have none, so their first principal components are used."""
 
-COMPARED_BY_UMAP, MOST_COMPARED = 4_096, 100_000
-"""From the first number of galaxies on UMAP searches for neighbours with trees and chance; up to the second it is told
-those that comparing all with all finds, in a quarter of the time where vectors are long. Fewer it compares itself."""
+MOST_COMPARED = 100_000
+"""Up to so many galaxies UMAP is told the neighbours that comparing all with all finds, in less than half of the time
+that it takes itself. More it searches for with trees and chance."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def fit_umap(
         "init": "spectral" if len(vectors) > n_components + 2 else "random",
     }
     known = {}
-    if COMPARED_BY_UMAP <= len(vectors) <= MOST_COMPARED:
+    if len(vectors) <= MOST_COMPARED:
         known = {"precomputed_knn": nearest_of_each(vectors, params["n_neighbors"])}
     fitted = import_umap().UMAP(**params, **known, n_components=n_components, random_state=seed, n_jobs=1)
     with warnings.catch_warnings():

@@ -11,8 +11,8 @@ import sys
 import tempfile
 from types import ModuleType
 
-KEPT = (("umap.umap_", "smooth_knn_dist"), ("umap.utils", "fast_knn_indices"))
-"""Functions that take most of the time: most of what the first map in a process waits for.
+KEPT = (("umap.umap_", "smooth_knn_dist"),)
+"""Functions that take most of the time to compile: what the first map in a process waits for.
 
 Others are called with several types of numbers. Numba numbers what it keeps, so of two processes that keep one type
 each at the same moment, one could later be given the other's.

@@ -97,7 +97,7 @@ def draw_view(galaxies):
 
 def draw_verdict(galaxies, left, right):
     """Three sentences on what the two clusterings are worth."""
-    st.subheader("What it means")
+    st.subheader("What it means", help=verdict.HELP)
     if head := verdict.overall(galaxies, left, right):
         st.markdown(f"**{head}**")
     for sentence in verdict.sentences(galaxies, left, right):

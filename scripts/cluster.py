@@ -36,7 +36,7 @@ from galaxy_core.artifacts import DEFAULT_ROOT, check_name
 from galaxy_core.clustering.centres import LARGEST_SEED
 from galaxy_core.engine import Engine
 from galaxy_core.errors import ArtifactError, GalaxyError
-from galaxy_core.stability import N_SHUFFLES
+from galaxy_core.stability import N_DRAWS
 from scripts.engine_options import add_engine_options, engine_of
 from scripts.reporting import (
     Bars,
@@ -79,10 +79,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--null",
         type=int,
         nargs="?",
-        const=N_SHUFFLES,
+        const=N_DRAWS,
         default=0,
         metavar="N",
-        help="try the same N times on an embedding whose features are shuffled (%(const)s)",
+        help="try the same on N draws of each kind of data without groups: shuffled, an even cloud (%(const)s)",
     )
     add("--sweep", metavar="KEY=VALUES", help="one fit a value: 2..20, 100..500:50 (in steps) or 50,100,200")
     add("--remove", action="store_true", help="drop the clustering --name instead")
@@ -102,9 +102,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error("--seed, --stability, --redraws, --null and --fit-limit cannot be negative")
     if max([0, *options.seed]) > LARGEST_SEED:
         parser.error(f"--seed takes numbers up to {LARGEST_SEED:,}")
-    not_swept = options.stability or options.redraws or options.null or options.remove
+    not_swept = options.name or options.stability or options.redraws or options.null or options.remove
     if options.sweep and ("=" not in options.sweep or not_swept):
-        parser.error("--sweep takes KEY=VALUES, and none of --stability, --redraws, --null and --remove")
+        parser.error("--sweep takes KEY=VALUES, and none of --name, --stability, --redraws, --null and --remove")
     if options.sweep and options.fit_limit is not None:
         parser.error("--sweep fits on as many galaxies as the catalog's clusterings do, and takes no --fit-limit")
     options.params = parse_settings(parser, options.param, "--param")

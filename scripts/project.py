@@ -52,8 +52,12 @@ def main() -> int:
         return replace(config, projections=projections, **given)
 
     try:
+        from galaxy_core.clustering import check_params
         from galaxy_core.pipeline import rerun_steps
+        from galaxy_core.projection import METHODS as FITS
 
+        if options.projection:
+            check_params(FITS, options.projection, options.params, "map")  # not after all other maps are made
         with engine_of(options) as engine, Bars() as bars:
             asked = [options.projection] if options.projection else []
             result = rerun_steps(options.artifacts, options.name, change, bars.progress, asked, engine)

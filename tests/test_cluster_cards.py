@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
 from galaxy_core import cluster_cards, cluster_enrichment, cluster_names
+from galaxy_core.artifacts import write_json
 from galaxy_core.errors import ArtifactError
 from galaxy_core.images import encode_png
 
@@ -206,6 +209,19 @@ def test_a_name_belongs_to_the_galaxies_not_to_the_number(tmp_path):
     assert cluster_names.names_of(cluster_names.read_names(tmp_path, "a"), "kmeans", digests) == {}
     cluster_names.name_cluster(tmp_path, "a", "hdbscan", 1, ids[labels == 1], " ")
     assert cluster_names.read_names(tmp_path, "a") == {}
+
+
+def test_a_name_stays_when_the_catalog_is_sorted_anew_and_that_of_an_earlier_version_is_known(tmp_path):
+    ids, labels, order = np.array(["b", "a", "c"]), np.array([0, 0, 1]), np.array([2, 1, 0])
+    cluster_names.name_cluster(tmp_path, "a", "k", 0, ids[labels == 0], "edge on")
+    for digests in (cluster_names.digests_of(ids, labels), cluster_names.digests_of(ids[order], labels[order])):
+        assert cluster_names.names_of(cluster_names.read_names(tmp_path, "a"), "k", digests) == {0: "edge on"}
+    earlier = hashlib.blake2b(b"b\0a", digest_size=10).hexdigest()  # in the order of the catalog
+    stored = {"k": {earlier: {"name": "disks", "label": 0, "size": 2}}}
+    assert cluster_names.names_of(stored, "k", cluster_names.digests_of(ids, labels)) == {0: "disks"}
+    write_json(cluster_names.names_path(tmp_path, "a"), {"version": 1, "names": stored})
+    cluster_names.name_cluster(tmp_path, "a", "k", 0, ids[labels == 0], "edge on")
+    assert earlier not in cluster_names.read_names(tmp_path, "a")["k"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from galaxy_core import agreement, artifacts
 from galaxy_core.pipeline import rerun_steps
 from scripts import cluster
+from scripts.reporting import print_headlines
 from tests.pipeline_child import run
 from tests.pipeline_runs import hashes, write_images
 
@@ -98,6 +100,21 @@ def test_what_was_there_is_taken_over_not_made_again(root, call, monkeypatch):
         np.testing.assert_array_equal(before[column], after[column])
 
 
+def test_where_nothing_is_told_apart_no_silhouette_is_printed(root, call, capsys):
+    code, out, error = call(root, "--method", "kmeans", "--param", "n_clusters=1")
+    assert code == 0, error
+    assert "kmeans_1: a single cluster of 100 % of all galaxies, so nothing to tell apart, in embedding" in out
+    code, out, error = call(root, "--method", "hdbscan", "--sweep", "min_cluster_size=31..32")
+    assert code == 0, error
+    assert "No value of min_cluster_size gives two clusters or more, so there is no silhouette." in out
+    assert "0.000" not in out
+    none = {"scores": {"n_clusters": 0, "coverage": 0.0}, "space": "pca_2"}
+    manifest = SimpleNamespace(name="n", n_galaxies=9, model="m", clusterings={"h": none}, projections={}, report=[])
+    manifest.config = {"steps": {"neighbors": {"result": {"class_agreement": None}}}}
+    print_headlines(manifest)
+    assert "h: no cluster found in pca_2\n" in capsys.readouterr().out
+
+
 def test_several_seeds_are_several_clusterings(root, call):
     assert call(root, "--method", "kmeans", "--name", "km", "--param", "n_init=1", "--seed", "3", "4", "5")[0] == 0
     stored = artifacts.read_manifest(root, "sample").clusterings
@@ -129,10 +146,10 @@ def test_stability_and_the_null_are_measured_where_asked_and_told(root, call):
     assert scores["stability"]["ari"] > 0.9  # three classes of different colours
     assert scores["null"]["n_clusters"] == 3 and scores["null"]["strict"] < scores["fitted_space"]["strict"] / 2
     assert "4 refits on bootstrap samples agree with it by an ARI of" in out
-    assert "on shuffled features it finds 3 clusters" in out and "the highest of 3 shuffles" in out
-    assert len(scores["null"]["each"]) == 3
+    assert "on data without groups it finds 3 clusters" in out and "the highest of 4 draws" in out
+    assert len(scores["null"]["each"]) == 4
     assert call(root, "--name", "kmeans_3_pca_3", "--null", "5")[0] == 0  # more often
-    assert len(artifacts.read_manifest(root, "sample").clusterings["kmeans_3_pca_3"]["scores"]["null"]["each"]) == 5
+    assert len(artifacts.read_manifest(root, "sample").clusterings["kmeans_3_pca_3"]["scores"]["null"]["each"]) == 10
     assert "stability" not in artifacts.read_manifest(root, "sample").clusterings["kmeans_3"]["scores"]
 
 
@@ -277,7 +294,8 @@ def test_one_galaxy(tmp_path, call):
         (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--null"], "--redraws, --null and --remove"),
         (["--name", "kmeans_3", "--sweep", "n_clusters=2..4", "--remove"], "--redraws, --null and --remove"),
         (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--fit-limit", "9"], "takes no --fit-limit"),
-        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--redraws"], "none of --stability, --redraws"),
+        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--redraws"], "none of --name, --stability, --redraws"),
+        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--name", "mine"], "none of --name, --stability"),
         (["--method", "kmeans", "--redraws", "-2"], "cannot be negative"),
         (["--method", "kmeans", "--param", "n_clusters"], "--param takes KEY=VALUE"),
         (["--method", "magic"], "invalid choice"),

@@ -1,4 +1,4 @@
-"""How the pipeline refits a clustering for its tests: each galaxy once in a new space, shuffled spaces made once."""
+"""How the pipeline refits a clustering for its tests: each galaxy once in a new space, those of the null made once."""
 
 from __future__ import annotations
 
@@ -41,26 +41,27 @@ def test_nothing_is_measured_that_was_not_asked_for(galaxies):
 def test_the_null_is_measured_in_the_space_and_in_the_embedding(galaxies):
     trials, fitted, vectors = trials_of(galaxies, null=True)
     null = trials.measure(fitted, vectors)["null"]
-    shuffled = np.random.default_rng(3).permuted(galaxies.vectors, axis=0)
-    flat = spaces.fit_space("pca_2", shuffled, 0).vectors
-    labels = fit_clustering("kmeans", flat, 3, n_clusters=2).labels
-    assert null["strict"] == pytest.approx(measure_silhouettes(flat, labels, 3).values.mean(dtype=float))
-    inside = measure_silhouettes(shuffled, labels, 3).values.mean(dtype=float)
-    assert null["strict_embedding"] == pytest.approx(inside) and inside < null["strict"]
+    for found, (kind, seed) in zip(null["each"], stability.draws_of(3, 1), strict=True):
+        drawn = stability.data_without_groups(galaxies.vectors, kind, seed)
+        flat = spaces.fit_space("pca_2", drawn, 0).vectors
+        labels = fit_clustering("kmeans", flat, seed, n_clusters=2).labels
+        assert found["strict"] == pytest.approx(measure_silhouettes(flat, labels, seed).values.mean(dtype=float))
+        inside = measure_silhouettes(drawn, labels, seed).values.mean(dtype=float)
+        assert found["strict_embedding"] == pytest.approx(inside) and inside < found["strict"]
     trials, fitted, vectors = trials_of(galaxies, "embedding", null=True)
     null = trials.measure(fitted, vectors)["null"]
     assert null["strict_embedding"] == null["strict"]
 
 
-def test_every_shuffle_of_a_null_is_kept_and_the_highest_stands_for_them(galaxies):
-    trials, fitted, vectors = trials_of(galaxies, null=4)
+def test_every_draw_of_a_null_is_kept_and_the_highest_stands_for_them(galaxies):
+    trials, fitted, vectors = trials_of(galaxies, null=3)
     null = trials.measure(fitted, vectors)["null"]
     each = null.pop("each")
-    assert len({one["strict"] for one in each}) == 4 and null == max(each, key=lambda one: one["strict"])
-    for k, one in enumerate(each):  # each with its own silhouette in the shuffled embedding
+    assert len({one["strict"] for one in each}) == 6 and null == max(each, key=lambda one: one["strict"])
+    for k in range(3):  # each with its own silhouette in the embedding that was drawn
         alone, fitted, vectors = trials_of(galaxies, null=1)
         alone = Trials(galaxies, alone.settings | {"seed": 3 + k}, 0)
-        assert alone.measure(fitted, vectors)["null"]["each"] == [one]
+        assert alone.measure(fitted, vectors)["null"]["each"] == each[k::3]
 
 
 def test_a_null_without_clusters_is_nothing_in_both_spaces(galaxies):
@@ -70,7 +71,7 @@ def test_a_null_without_clusters_is_nothing_in_both_spaces(galaxies):
     assert null["n_clusters"] == 0 and null["strict"] == null["strict_embedding"] == 0
 
 
-def test_clusterings_of_one_space_share_its_shuffled_one(galaxies, monkeypatch):
+def test_clusterings_of_one_space_share_those_of_the_null(galaxies, monkeypatch):
     made, fit_space, shared = [], spaces.fit_space, {}
     monkeypatch.setattr(spaces, "fit_space", lambda name, *a: made.append(name) or fit_space(name, *a))
     found = []
@@ -78,7 +79,7 @@ def test_clusterings_of_one_space_share_its_shuffled_one(galaxies, monkeypatch):
         trials, fitted, vectors = trials_of(galaxies, params={"n_clusters": k}, null=True)
         made.clear() if k == 2 else None
         found.append(Trials(galaxies, trials.settings, 0, shared).measure(fitted, vectors)["null"]["n_clusters"])
-    assert found == [2, 3] and len(shared) == 1 and len(made) == 2  # the shuffled one, and the space of the second
+    assert found == [2, 3] and len(shared) == 2 and len(made) == 3  # those of the null, and the space of the second
 
 
 def test_a_redrawn_space_is_made_of_each_galaxy_once_and_told(galaxies, monkeypatch):
@@ -121,7 +122,7 @@ def test_a_cluster_that_only_one_drawing_shows_does_not_come_back(galaxies, monk
 
 
 def test_a_sample_is_tried_with_its_share_of_the_parameters(galaxies, monkeypatch):
-    """Of a catalog four times as large: refits and shuffled data are looked at with what the fit was made with."""
+    """Of a catalog four times as large: refits and the null are looked at with what the fit was made with."""
     asked = {"min_cluster_size": 40, "min_samples": 20}
     settings = {"method": "hdbscan", "space": "pca_2", "params": asked, "seed": 3}
     settings |= {"stability": 1, "redraws": 1, "null": True}
@@ -129,7 +130,7 @@ def test_a_sample_is_tried_with_its_share_of_the_parameters(galaxies, monkeypatc
     fitted = fit_clustering("hdbscan", vectors, 3, min_cluster_size=10, min_samples=5)
     seen = watch_fits(monkeypatch)
     found = Trials(galaxies, settings, 0).measure(fitted, vectors)
-    assert [n for n, _ in seen][::2] == [seen[1][0], N] and 0.5 * N < seen[0][0] < 0.75 * N
+    assert [n for n, _ in seen] == [seen[0][0]] * 2 + [N] * 2 and 0.5 * N < seen[0][0] < 0.75 * N
     for n, params in seen:
         share = n / N
         assert params["min_cluster_size"] == round(10 * share) and params["min_samples"] == max(4, round(5 * share))
@@ -143,7 +144,7 @@ def test_what_was_read_from_the_galaxies_is_read_again(galaxies, monkeypatch, as
     )
     seen = watch_fits(monkeypatch)
     found = trials.measure(fitted, vectors)
-    assert len(seen) == 3 and fitted.params["eps"] > 0
+    assert len(seen) == 4 and fitted.params["eps"] > 0
     for n, params in seen:
         if asked.get("eps"):  # as many within it as that share of the galaxies has
             assert params["eps"] == 2.5 and params["min_samples"] == max(4, round(8 * n / N))

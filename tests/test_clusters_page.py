@@ -105,7 +105,12 @@ def test_odd_clusterings(open_app, broken_root, labels):
     app = open_app(broken_root, PAGE)
     assert not app.exception and not app.error
     said = {0: "one continuum", 1: "a single cluster", 90: "finds 90 clusters"}
-    assert said[len(set(labels.tolist()) - {-1})] in text_of(app)
+    n_clusters = len(set(labels.tolist()) - {-1})
+    assert said[n_clusters] in text_of(app)
+    assert ("fewer than two." in text_of(app)) == (n_clusters < 2), "where there is no silhouette, none is shown"
+    assert (scores.score_row(readers.open_catalog(broken_root, "tiny"), "hdbscan")["silhouette, strict"] == "–") == (
+        n_clusters < 2
+    )
     draw_every_panel(app)
 
 
@@ -301,6 +306,8 @@ def test_a_stored_sweep_is_drawn(open_app, tiny_root, monkeypatch):
     figure = agreement_figures.curve_figure(points, "k", {"strict": "strict"}, "t", ["#fff"], False)
     assert [len(trace.x) for trace in figure.data] == [12, 6]  # every fit, and the mean of each k
     assert "end of the sweep" in sweep_panels.best_sentence(points[points["value"] <= 4], "n_clusters")
+    nothing = sweep_panels.best_sentence(points.assign(n_clusters=1, strict=0.0), "eps")
+    assert nothing == "No value of eps gives two clusters or more, so there is no silhouette."
 
 
 def test_the_commands_that_make_a_sweep_are_those_of_the_script(tiny_root):

@@ -13,7 +13,7 @@ import pytest
 from conftest import make_catalog
 from sklearn.metrics import davies_bouldin_score, silhouette_samples
 
-from galaxy_core import artifacts, clustering, laboratory, laboratory_limits, laboratory_work, spaces
+from galaxy_core import artifacts, clustering, laboratory, laboratory_limits, laboratory_work, spaces, stability
 from galaxy_core.errors import ArtifactError, GalaxyError
 from galaxy_core.laboratory import CANCELLED, DONE, FAILED, Task
 from galaxy_core.work_queue import GONE_S, WorkQueue
@@ -58,15 +58,15 @@ def with_embedding(root: Path, vectors: np.ndarray) -> None:
 # ---------------------------------------------------------------- what is computed
 
 
-def test_shuffled_data_are_clustered_at_the_same_settings(tiny_root, work):
+def test_data_without_groups_are_clustered_at_the_same_settings(tiny_root, work):
     reports, trial = work(tiny_root, KMEANS | {"space": "pca_3"}, "null")
     rows = [report["row"] for report in reports if "row" in report]
-    assert trial is None and len(rows) == laboratory_work.LIVE_SHUFFLES
+    assert trial is None and len(rows) == 2 * laboratory_work.LIVE_DRAWS
     embedding, seed = artifacts.read_embedding(tiny_root, "tiny", "toy")[1], 0
-    for k, row in enumerate(rows[:2]):
-        shuffled = np.random.default_rng(seed + k).permuted(embedding, axis=0)
-        flat = spaces.fit_space("pca_3", shuffled, seed).vectors
-        labels = clustering.fit_clustering("kmeans", flat, seed + k, n_clusters=3, n_init=2).labels
+    shuffled, even = stability.draws_of(seed, laboratory_work.LIVE_DRAWS)[::3]
+    for row, (kind, draw_seed) in zip(rows, (shuffled, even), strict=False):  # in turns: either is soon there
+        flat = spaces.fit_space("pca_3", stability.data_without_groups(embedding, kind, draw_seed), seed).vectors
+        labels = clustering.fit_clustering("kmeans", flat, draw_seed, n_clusters=3, n_init=2).labels
         assert row["strict"] == pytest.approx(silhouette_samples(flat, labels).mean(), abs=1e-6)
     assert len({row["strict"] for row in rows}) == len(rows) and {row["n_clusters"] for row in rows} == {3}
 

@@ -111,22 +111,22 @@ def test_a_sweep_is_drawn_and_what_failed_is_said(open_app, tiny_root, at_once):
     assert "k = 95 was left out" in text and len(app.get("plotly_chart")) >= 2
 
 
-def test_a_result_is_compared_with_shuffled_data(open_app, tiny_root, at_once):
+def test_a_result_is_compared_with_data_without_groups(open_app, tiny_root, at_once):
     app = open_app(tiny_root, PAGE, **{"clusters-panel": "Laboratory"})
     app.selectbox(key="lab-method").set_value("kmeans").run()
     app.button(key="lab-start-cluster").click().run()
     finish(app)
-    assert "In shuffled data" not in text_of(app)
+    assert "In data without groups" not in text_of(app)
     app.button(key="lab-start-null").click().run()
     finish(app)
-    said = next(line for line in text_of(app).splitlines() if "In shuffled data" in line)
+    said = next(line for line in text_of(app).splitlines() if "In data without groups" in line)
     (memory,) = app.session_state["laboratory"].values()
     reached = [row["strict"] for row in memory["null-shown"].rows]
-    assert f"{min(reached):.3f} to {max(reached):.3f} (5 shuffles; 8 clusters)" in said
+    assert f"{min(reached):.3f} to {max(reached):.3f} (6 draws; 8 clusters)" in said
     app.number_input(key="lab-k").set_value(4).run()  # another result, of which nothing is known
     app.button(key="lab-start-cluster").click().run()
     finish(app)
-    assert "In shuffled data" not in text_of(app) and app.button(key="lab-start-null")
+    assert "In data without groups" not in text_of(app) and app.button(key="lab-start-null")
 
 
 def test_saved_and_deleted_on_the_page(open_app, made, tmp_path, at_once):  # noqa: F811

@@ -60,7 +60,7 @@ def test_what_numba_keeps_of_umap_is_called_with_numbers_of_one_type():
     assert [len(function.signatures) for function in functions] == [1] * len(KEPT)
 
 
-def test_umap_is_told_the_exact_neighbours_unless_there_are_few_or_very_many(monkeypatch):
+def test_umap_is_told_the_exact_neighbours_unless_there_are_very_many(monkeypatch):
     told = []
 
     class Watched:
@@ -71,14 +71,13 @@ def test_umap_is_told_the_exact_neighbours_unless_there_are_few_or_very_many(mon
             return vectors[:, :2]
 
     monkeypatch.setattr("galaxy_core.projection.import_umap", lambda: SimpleNamespace(UMAP=Watched))
-    monkeypatch.setattr("galaxy_core.projection.COMPARED_BY_UMAP", 60)
     monkeypatch.setattr("galaxy_core.projection.MOST_COMPARED", 80)
     vectors = groups()[0]
     vectors[5] = vectors[2]  # a duplicate is at no distance at all
-    for n_galaxies in (59, 60, 80, 81):
+    for n_galaxies in (60, 80, 81):
         fit_projection("umap", vectors[:n_galaxies], seed=1, n_neighbors=6)
-    assert ["precomputed_knn" in params for params in told] == [False, True, True, False]
-    index, distances = told[1]["precomputed_knn"]
+    assert ["precomputed_knn" in params for params in told] == [True, True, False]
+    index, distances = told[0]["precomputed_knn"]
     apart = np.linalg.norm(vectors[:60, None].astype(float) - vectors[None, :60], axis=2)
     assert (index[:, 0] == np.arange(60)).all() and index.dtype == np.int32  # itself, also before its duplicate
     assert index[5, 1] == 2 and distances[5, 1] == 0

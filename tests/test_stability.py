@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import adjusted_rand_score
+from scipy.stats import kstest, uniform
+from sklearn.metrics import adjusted_rand_score, silhouette_samples
 
 from galaxy_core.clustering import fit_clustering
-from galaxy_core.stability import best_jaccard, measure_null, measure_stability, refit_of
+from galaxy_core.stability import best_jaccard, data_without_groups, measure_null, measure_stability, refit_of
 from galaxy_core.vectors import VectorError
 
 
@@ -191,23 +192,56 @@ def test_a_refit_that_fails_found_nothing():
     assert stability["dissolved"] == {"0": 3, "1": 3, "2": 3}
     null = measure_null(fit, vectors, seed=0)
     nothing = {"n_clusters": 0, "coverage": 0.0, "strict": 0.0, "largest_share": 0.0}
-    assert null == {**nothing, "each": [nothing] * 3}
+    assert null["each"] == [{"kind": kind, **nothing} for kind in ("shuffled", "shuffled", "even", "even")]
+    assert null["strict"] == 0 and null["n_clusters"] == 0
 
 
-def test_the_null_keeps_every_feature_and_breaks_their_relations():
+def test_one_half_of_the_null_keeps_every_feature_and_breaks_their_relations():
     along = np.linspace(0, 1, 500)
     embedding = np.column_stack([along, along, -along])
     seen = []
 
-    def fit(shuffled, seed):
-        seen.append(shuffled)
-        return shuffled, np.zeros(len(shuffled), dtype=int)
+    def fit(drawn, seed):
+        seen.append(drawn)
+        return drawn, np.zeros(len(drawn), dtype=int)
 
     null = measure_null(fit, embedding, seed=0)
     np.testing.assert_allclose(np.sort(seen[0], axis=0), np.sort(embedding, axis=0), atol=1e-6)
     assert np.abs(np.corrcoef(seen[0].T) - np.eye(3)).max() < 0.2
     one = {"n_clusters": 1, "coverage": 1.0, "strict": 0.0, "largest_share": 1.0}
-    assert null == {**one, "each": [one] * 3} and not np.array_equal(seen[0], seen[1])
+    assert null["each"][:2] == [{"kind": "shuffled", **one}] * 2 and not np.array_equal(seen[0], seen[1])
+
+
+def test_the_other_half_is_even_and_as_long_in_each_direction():
+    rng = np.random.default_rng(1)
+    embedding = (rng.normal(size=(4000, 3)) * [5, 1, 0]) @ np.linalg.qr(rng.normal(size=(3, 3)))[0] + 7
+    cloud = data_without_groups(embedding.astype(np.float32), "even", seed=0)
+    assert cloud.dtype == np.float32 and cloud.shape == embedding.shape
+    np.testing.assert_allclose(cloud.mean(axis=0), embedding.mean(axis=0), atol=0.3)
+    np.testing.assert_allclose(np.cov(cloud.T), np.cov(embedding.T), atol=0.6)
+    along = (cloud - embedding.mean(axis=0)) @ np.linalg.svd(embedding - embedding.mean(axis=0))[2].T
+    assert kstest(along[:, 0], uniform(-np.sqrt(75), 2 * np.sqrt(75)).cdf).pvalue > 1e-3
+    assert np.abs(along[:, 2]).max() < 1e-4  # flat stays flat
+    assert np.ptp(data_without_groups(np.full((5, 3), 2.0, np.float32), "even", 0)) == 0
+
+
+@pytest.mark.parametrize(("apart", "surpassed"), [(0, False), (6, True)])
+def test_the_halves_of_one_long_cloud_are_no_groups_and_two_clouds_are(apart, surpassed):
+    """Halves of a long cloud come back in every refit, and shuffled features, which no cloud is long in, part worse."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    long = rng.normal(size=(600, 8)) * [1, *[0.05] * 7]
+    long[:300, 0] += apart
+
+    def fit(vectors, seed):
+        return vectors, fit_clustering("kmeans", vectors, seed, n_clusters=2).labels
+
+    vectors, labels = fit((long @ axes).astype(np.float32), 0)
+    strict = silhouette_samples(vectors, labels).mean()
+    null = measure_null(fit, vectors, seed=0)
+    assert min(measure_stability(kmeans(2), vectors, labels, seed=0)["jaccard"].values()) > 0.9 and strict > 0.5
+    assert strict > 1.5 * max(one["strict"] for one in null["each"] if one["kind"] == "shuffled")
+    assert (strict > null["strict"]) == surpassed
 
 
 def test_the_null_finds_no_islands_where_the_catalog_has_them():
@@ -219,11 +253,13 @@ def test_the_null_finds_no_islands_where_the_catalog_has_them():
 
     assert fit(embedding, 0)[1].max() == 2
     null = measure_null(fit, embedding, seed=0)
-    assert null["n_clusters"] < 3 and null["strict"] < 0.3
+    assert max(one["n_clusters"] for one in null["each"][:2]) < 3
+    assert null["strict"] < 0.6 < 0.9 < silhouette_samples(*fit(embedding, 0)).mean()
     assert null == measure_null(fit, embedding, seed=0)
-    each = measure_null(fit, embedding, seed=0, n_shuffles=5)["each"]
-    assert len(each) == 5 and each[:3] == null["each"] and null["strict"] == max(one["strict"] for one in null["each"])
-    assert each[2] == measure_null(fit, embedding, seed=2, n_shuffles=1)["each"][0]
+    each = measure_null(fit, embedding, seed=0, n_draws=3)["each"]
+    assert len(each) == 6 and each[:2] + each[3:5] == null["each"]
+    assert null["strict"] == max(one["strict"] for one in null["each"])
+    assert [each[2], each[5]] == measure_null(fit, embedding, seed=2, n_draws=1)["each"]
 
 
 def test_bad_input_is_one_sentence():

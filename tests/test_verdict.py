@@ -21,7 +21,7 @@ STABLE = Facts(
     strict=0.6,
     strict_low=0.58,
     null=(0.08, 0.1),
-    n_shuffles=3,
+    n_draws=3,
     n_refits=10,
     jaccard=dict.fromkeys(range(5), 0.9),
     dissolved=dict.fromkeys(range(5), 0),
@@ -33,7 +33,7 @@ def test_one_cluster_that_dissolves():
     said = verdict.sentence_of(facts)
     assert "finds 5 clusters holding 90 % of the galaxies" in said
     assert "4 of 5 are stable and cluster 3 dissolves in 7 of 10 refits" in said
-    assert "is 0.400 (null 0.080 to 0.100 in 3 shuffles):" in said and "some of these groups" in said
+    assert "is 0.400 (null 0.080 to 0.100 in 3 draws):" in said and "some of these groups" in said
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_one_cluster_that_dissolves():
         ({}, verdict.REAL),
         ({"strict": 0.4, "strict_low": 0.39}, verdict.WEAK),
         ({"jaccard": dict.fromkeys(range(5), 0.8) | {4: 0.5}}, verdict.WEAK),
-        ({"null": (0.2, 0.59)}, verdict.CONTINUUM),  # one of the shuffles does as well, within the interval
+        ({"null": (0.2, 0.59)}, verdict.CONTINUUM),  # one of the draws does as well, within the interval
         ({"null": (0.2, 0.57)}, verdict.REAL),
         ({"jaccard": dict.fromkeys(range(5), 0.6)}, verdict.CONTINUUM),
         ({"strict": 0.2, "strict_low": 0.19}, verdict.CONTINUUM),
@@ -64,18 +64,18 @@ def test_judgement(changes, judged):
 
 def test_a_space_that_pulls_groups_apart_is_not_trusted_alone():
     said = verdict.sentence_of(replace(STABLE, strict_embedding=0.05, jaccard={}, dissolved={}, n_refits=0))
-    assert "is 0.600 (null 0.080 to 0.100 in 3 shuffles), in the embedding itself 0.050: " in said
+    assert "is 0.600 (null 0.080 to 0.100 in 3 draws), in the embedding itself 0.050: " in said
     assert "stand apart there; whether they would come" in said
     said = verdict.sentence_of(replace(STABLE, strict_embedding=0.05, null_embedding=(0.01, 0.02)))
     assert "in the embedding itself 0.050 (null 0.010 to 0.020): these are" in said
 
 
 def test_a_silhouette_no_better_than_its_null_cannot_be_missed():
-    as_null = replace(STABLE, strict=0.41, strict_low=0.4, null=(0.64, 0.64), n_shuffles=1)
+    as_null = replace(STABLE, strict=0.41, strict_low=0.4, null=(0.64, 0.64), n_draws=1)
     said = verdict.sentence_of(as_null)
-    assert "is 0.410 (null 0.640 in 1 shuffle): the same method finds as much structure in shuffled data" in said
+    assert "is 0.410 (null 0.640 in 1 draw): the same method finds as much structure in data without groups" in said
     assert "continuum" in said
-    assert "shuffled" not in verdict.sentence_of(STABLE)
+    assert "without groups" not in verdict.sentence_of(STABLE)
     assert scores.beside_null(0.41, (0.64, 0.64), [0.4, 0.42]) == "0.410 (null 0.640; 0.400 to 0.420)"
 
 
@@ -125,7 +125,7 @@ def test_facts_are_those_of_the_manifest(broken_root):
     assert (facts.n_redraws, facts.jaccard_redrawn, facts.null_embedding) == (4, {0: 0.8, 1: 0.2}, (-0.02, -0.02))
     assert table["stability, space as it is", ""] == "0.900 (1 of 3 stable)"
     assert table["stability, space made anew", ""] == "0.300 (1 of 3 stable)"
-    assert table["null: on shuffled data", "strict"] == "0.010 (1 shuffle; 1 cluster, 10 % covered)"
+    assert table["null: on data without groups", "strict"] == "0.010 (1 draw; 1 cluster, 10 % covered)"
     assert "(null 0.010; " in table["silhouette, fitted space", "strict"]
     assert table["AMI with votes: Is it smooth?", "strict"] == "0.250 (of 80)"
     assert table["AMI with votes: q3 (hubble)", "strict"] == "0.300 (of 33)"
@@ -136,11 +136,11 @@ def test_facts_are_those_of_the_manifest(broken_root):
         and votes["HDBSCAN"].iloc[-1] == "0.000 (of 30)"
         and set(votes["k-means (8)"]) == {"not measured"}
     )
-    assert "Space made anew: 4 refits. Null: 1 shuffle." in score_table.measured_on(galaxies)
+    assert "Space made anew: 4 refits. Null: 1 draw." in score_table.measured_on(galaxies)
     assert score_table.cluster_table(galaxies)["mean Jaccard, space made anew"].tolist()[:2] == ["0.800", "0.200"]
     assert table["silhouette, fitted space", "strict"] != table["silhouette, fitted space", "flattering"]
     of_kmeans = score_table.score_table(galaxies).set_index(["score", "kind"])["k-means (8)"]
-    for row in (("stability, space as it is", ""), ("null: on shuffled data", "strict")):
+    for row in (("stability, space as it is", ""), ("null: on data without groups", "strict")):
         assert of_kmeans[row] == "not measured"
     assert "(null not measured; " in of_kmeans["silhouette, fitted space", "strict"]
     assert of_kmeans["stability, space made anew", ""] == "not made anew: the embedding itself"
@@ -153,8 +153,8 @@ def test_facts_are_those_of_the_manifest(broken_root):
     recorded["null"]["each"] = [{"strict": 0.3, "n_clusters": 1, "coverage": 0.1}, {"strict": 1.0, "n_clusters": 3}]
     artifacts.write_manifest(broken_root, "tiny", manifest)
     sentence = score_table.as_null_sentence(readers.open_catalog(broken_root, "tiny"))
-    assert "as much structure in shuffled data:** HDBSCAN " in sentence and "(null 0.300 to 1.000)" in sentence
-    assert score_table.null_text(recorded["null"]) == "0.300 to 1.000 (2 shuffles; 1 to 3 clusters, 10 % covered)"
+    assert "as much structure in data without groups:** HDBSCAN " in sentence and "(null 0.300 to 1.000)" in sentence
+    assert score_table.null_text(recorded["null"]) == "0.300 to 1.000 (2 draws; 1 to 3 clusters, 10 % covered)"
 
 
 def test_a_catalog_in_which_there_can_be_no_cluster_is_not_called_a_continuum(broken_root):

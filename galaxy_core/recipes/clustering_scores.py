@@ -18,7 +18,7 @@ from galaxy_core.comparison import measure_clustering
 from galaxy_core.errors import CatalogError
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import fit_space
-from galaxy_core.stability import N_REFITS, N_SHUFFLES, Fit, measure_null, measure_stability, refit_of
+from galaxy_core.stability import N_DRAWS, N_REFITS, Fit, measure_null, measure_stability, refit_of
 from galaxy_core.steps import classes_of
 
 CROWDS = "umap_2_of_smoothed_32"
@@ -34,8 +34,9 @@ DEFINITIONS = {
     "stability": "mean Jaccard coefficient of a cluster with its best match in 10 refits on bootstrap samples, each "
     "galaxy drawn counted once (Hennig 2007), the space staying as it is; the least of all clusters is shown",
     "redrawn": "the same with the space made anew from each bootstrap sample, which is harder",
-    "null": "the same space and method on the embedding with every feature shuffled on its own; of "
-    f"{N_SHUFFLES} shuffles the one that reached the highest strict silhouette, and each of them",
+    "null": "the same space and method where there are no groups: on the embedding with every feature shuffled on its "
+    "own, and on one even cloud of its mean and covariance (Tibshirani, Walther & Hastie 2001); of "
+    f"{N_DRAWS} draws of each the one that reached the highest strict silhouette, and each of them",
     "eligible": f"at least {LEAST_CLUSTERS} clusters, none under {LEAST_SHARE:.0%} of the galaxies, coverage of at "
     f"least {LEAST_COVERAGE:.0%}, every cluster's stability at least {LEAST_STABILITY}",
     "chosen hdbscan": "the eligible HDBSCAN clustering of the highest strict silhouette; of all, if none is eligible",
@@ -114,7 +115,7 @@ def score_clusterings(
     embedding : array, shape (n_galaxies, n_features)
     classes : array of str or None, shape (n_galaxies,)
     seed : int
-        Of spaces, methods, samples and shuffling.
+        Of spaces, methods, samples and nulls.
     n_refits : int
         Bootstrap refits of every candidate, in its space.
     n_redraws : int
@@ -130,14 +131,14 @@ def score_clusterings(
     if len(embedding) < n_most:  # not after all the others were made
         raise CatalogError(f"{len(embedding)} galaxies are too few for {n_most} clusters; name a larger catalog.")
     spaces: dict[str, np.ndarray] = {}
-    shuffled: dict[tuple[str, int], np.ndarray] = {}
+    nulls: dict[tuple[str, int], np.ndarray] = {}
     made: dict[str, dict] = {}
     report = report or (lambda *_: None)
     for done, (name, candidate) in enumerate(candidates.items()):
         report("clusterings", done, len(candidates))
         if candidate.space not in spaces:
             spaces[candidate.space] = fit_space(candidate.space, embedding, seed).vectors
-        made[name] = measure_candidate(candidate, embedding, spaces[candidate.space], shuffled, classes, seed, n_refits)
+        made[name] = measure_candidate(candidate, embedding, spaces[candidate.space], nulls, classes, seed, n_refits)
     report("clusterings", len(candidates), len(candidates))
     drawn: dict[tuple[str, int], np.ndarray] = {}
     eligible = [name for name in made if made[name]["eligible"]] if n_redraws else []
@@ -163,12 +164,12 @@ def measure_candidate(
     candidate: Candidate,
     embedding: np.ndarray,
     vectors: np.ndarray,
-    shuffled: dict[tuple[str, int], np.ndarray],
+    nulls: dict[tuple[str, int], np.ndarray],
     classes: np.ndarray | None,
     seed: int,
     n_refits: int,
 ) -> dict:
-    """One clustering with all its scores; ``shuffled`` keeps the null's spaces for the next."""
+    """One clustering with all its scores; ``nulls`` keeps the null's spaces for the next."""
     fitted = fit_clustering(candidate.method, vectors, seed, **candidate.params)
     silhouettes = measure_silhouettes(vectors, fitted.labels, seed)
     measured = measure_clustering(vectors, embedding, fitted.labels, seed, classes, silhouettes, candidate.method)
@@ -177,9 +178,9 @@ def measure_candidate(
 
     def cluster_nothing(nothing: np.ndarray, null_seed: int) -> tuple[np.ndarray, np.ndarray]:
         key = candidate.space, null_seed
-        if key not in shuffled:
-            shuffled[key] = fit_space(candidate.space, nothing, null_seed).vectors
-        return shuffled[key], cluster(shuffled[key], null_seed)
+        if key not in nulls:
+            nulls[key] = fit_space(candidate.space, nothing, null_seed).vectors
+        return nulls[key], cluster(nulls[key], null_seed)
 
     scores = measured.as_dict()
     scores["stability"] = measure_stability(cluster, vectors, fitted.labels, seed, n_refits)

@@ -97,8 +97,8 @@ def sentences(scores: dict) -> list[str]:
         row = scores["clusterings"][name]
         strict, null = row["scores"]["fitted_space"]["strict"], row["scores"]["null"]
         said.append(
-            f"{name}: strict silhouette {strict:.3f}; of shuffled features up to {null['strict']:.3f} in "
-            f"{len(null['each'])} shuffles, with {null['n_clusters']} clusters. "
+            f"{name}: strict silhouette {strict:.3f}; where there are no groups up to {null['strict']:.3f} in "
+            f"{len(null['each'])} draws of the null, with {null['n_clusters']} clusters. "
             + ("So its silhouette is no sign of populations. " if null["strict"] >= strict else "")
             + ("No clustering was eligible: this is the least bad. " if not row["eligible"] else "")
             + (redrawn_sentence(row["redrawn"]) if "redrawn" in row else "")

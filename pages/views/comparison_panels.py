@@ -88,8 +88,11 @@ def draw_scores(galaxies: Galaxies, clustering: str, side: str) -> None:
             help="Over clustered galaxies only: it rises when difficult galaxies are left out. For comparison.",
         )
     recorded = scores.recorded_scores(galaxies, clustering)
-    interval = (recorded.get("fitted_space") or {}).get("strict_interval")
     text = f"Measured on {words.count(len(galaxies))} in {row['fitted in']}"
+    if len(scores.sizes_of(galaxies.labels(clustering))) < 2:
+        st.caption(f"{text}. A silhouette compares clusters, and there are fewer than two.")
+        return
+    interval = (recorded.get("fitted_space") or {}).get("strict_interval")
     if interval:
         text += f", strict {scores.score_text(interval[0])} to {scores.score_text(interval[1])}"
     inside = (recorded.get("embedding") or {}).get("strict")
@@ -134,15 +137,16 @@ def draw_silhouettes(galaxies: Galaxies, clustering: str, side: str, on_select: 
     figure = presenting.for_the_room(figure)
     st.plotly_chart(figure, key=chart, config=config, on_select=clicked, selection_mode="points")
     below = below_of(silhouettes, labels)
-    st.segmented_control(
-        "Galaxies below zero, in",
-        list(below),
-        format_func=lambda key: below_text(key, len(below[key])),
-        key=choice,
-        on_change=chosen,
-        wrap=True,
-        help="Closer to another cluster than to their own, on average. Clicking a cluster of the chart does the same.",
-    )
+    if below:
+        st.segmented_control(
+            "Galaxies below zero, in",
+            list(below),
+            format_func=lambda key: below_text(key, len(below[key])),
+            key=choice,
+            on_change=chosen,
+            wrap=True,
+            help="Closer to another cluster than to their own, on average. A click on a cluster above does the same.",
+        )
     st.caption(frame.plain(" ".join(scores.meaning(galaxies, clustering)[1:])))
 
 

@@ -74,7 +74,7 @@ def draw_laboratory(galaxies: Galaxies, projection: str | None, on_change: Calla
 
 
 def _draw_null(galaxies: Galaxies, shown: Job, on_change: Callable[[], None]) -> None:
-    """What shuffled data give at the settings of the result that is shown, or the button that asks for it."""
+    """What data without groups give at the settings of the result that is shown, or the button that asks for it."""
     if shown.trial.n_clusters < 2:
         return  # nothing that could be compared
     running, null = _settle(galaxies, "null")

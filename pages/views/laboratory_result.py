@@ -30,7 +30,7 @@ def draw_result(
 ) -> None:
     """Everything about one clustering; ``on_select`` is called in the callback after galaxies were selected.
 
-    ``draw_null`` draws what shuffled data give at the same settings.
+    ``draw_null`` draws what data without groups give at the same settings.
     """
     trial = job.trial
     st.markdown(f"**{title_of(job)}**")
@@ -113,8 +113,12 @@ def _draw_scores(trial: Trial) -> None:
     with st.container(horizontal=True, key="scores-laboratory"):
         st.metric("Clusters", measured["n_clusters"])
         st.metric("Coverage", words.share(measured["coverage"], 1), help="Share of the galaxies that have a cluster.")
-        st.metric("Silhouette, strict", scores.score_text(fitted["strict"]), help=scores.STRICT_HELP)
+        strict = fitted["strict"] if trial.n_clusters > 1 else None
+        st.metric("Silhouette, strict", scores.score_text(strict), help=scores.STRICT_HELP)
         st.metric("flattering", scores.score_text(fitted["clustered"]), help="Over clustered galaxies alone.")
+    if trial.n_clusters < 2:
+        st.caption(sizes_text(measured["sizes"], len(trial.labels)))
+        return
     low, high = (scores.score_text(end) for end in fitted["strict_interval"])
     said = [f"Strict {low} to {high} (95 %), in the embedding {scores.score_text(inside['strict'])}."]
     said += [f"DBCV {score_table.dbcv_text(measured)}."] if measured["dbcv"] is not None else []
@@ -171,15 +175,16 @@ def _draw_silhouettes(galaxies: Galaxies, job: Job, on_select: Callable[[], None
             chosen()
 
     st.plotly_chart(figure, key=chart, config=config, on_select=clicked, selection_mode="points")
-    st.segmented_control(
-        "Select the galaxies below zero, in",
-        list(below),
-        format_func=lambda key: comparison_panels.below_text(key, len(below[key])),
-        key=choice,
-        on_change=chosen,
-        wrap=True,
-        help="Closer to another cluster than to their own, on average. Clicking a cluster of the chart does the same.",
-    )
+    if below:
+        st.segmented_control(
+            "Select the galaxies below zero, in",
+            list(below),
+            format_func=lambda key: comparison_panels.below_text(key, len(below[key])),
+            key=choice,
+            on_change=chosen,
+            wrap=True,
+            help="Closer to another cluster than to their own, on average. A click on a cluster above does the same.",
+        )
 
 
 def k_distance_figure(curve: dict, eps: float, dark: bool) -> go.Figure:
@@ -228,9 +233,9 @@ def comparison_table(galaxies: Galaxies, job: Job) -> pd.DataFrame:
             "fitted in": words.space_of(trial.about["space"]),
             "clusters": str(measured["n_clusters"]),
             "coverage": words.share(measured["coverage"], 1),
-            "silhouette, strict": scores.score_text(fitted["strict"]),
+            "silhouette, strict": scores.score_text(fitted["strict"] if trial.n_clusters > 1 else None),
             "flattering": scores.score_text(fitted["clustered"]),
-            "strict, in the embedding": scores.score_text(inside["strict"]),
+            "strict, in the embedding": scores.score_text(inside["strict"] if trial.n_clusters > 1 else None),
             "Davies-Bouldin": words.number(measured["davies_bouldin"]),
             "Calinski-Harabasz": words.number(measured["calinski_harabasz"]),
             "DBCV": scores.score_text(measured["dbcv"]),

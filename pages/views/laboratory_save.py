@@ -10,7 +10,7 @@ from galaxy_core import laboratory_work
 from galaxy_core.errors import ArtifactError
 from galaxy_core.laboratory import CANCELLED, FAILED, Job
 from galaxy_core.pipeline_config import PipelineConfig
-from galaxy_core.stability import N_REFITS, N_SHUFFLES
+from galaxy_core.stability import N_DRAWS, N_REFITS
 from pages.views import frame, words
 from pages.views.readers import Galaxies
 
@@ -51,13 +51,13 @@ def draw_save(galaxies: Galaxies, shown: Job | None, change: Change) -> None:
         )
         problem = _problem_of(galaxies, name)
         null = st.checkbox(
-            f"Compare with shuffled data ({N_SHUFFLES} shuffles)",
+            f"Compare with data without groups ({2 * N_DRAWS} draws)",
             key="lab-null",
             help="Without it, and without stability, the verdict cannot say whether the clusters are more than chance."
-            " The space is laid out anew for each shuffle.",
+            " The space is laid out anew for each draw.",
         )
         settings = task.settings | ({"stability": N_REFITS} if stability else {})
-        settings |= {"null": N_SHUFFLES} if null else {}
+        settings |= {"null": N_DRAWS} if null else {}
         st.button("Save", icon=":material/save:", key="lab-save", disabled=bool(problem), on_click=change,
                   args=(galaxies, "save", name, settings))  # fmt: skip
     if problem:

@@ -17,10 +17,11 @@ ABOUT = f"""
   counting 0, in the space that was clustered and in the embedding. In brackets its **null**, and the 95 % bootstrap
   interval. **Flattering**: over clustered galaxies alone, as often published; it rises when difficult galaxies are left
   out.
-- **Null**: what the same space and method reach on an embedding whose columns were shuffled, each on its own, so that
-  no structure is left; the lowest and the highest of several shuffles. A silhouette that is no better than the highest
-  comes from the method, not from the galaxies. `python scripts/cluster.py CATALOG --name CLUSTERING --null 20` shuffles
-  more often.
+- **Null**: what the same space and method reach on data without groups; the lowest and the highest of several draws.
+  One kind has every column of the embedding shuffled on its own, so that no two are related; the other is one even
+  cloud, as long in each direction as the embedding, since any method can halve what is long (Tibshirani, Walther &
+  Hastie 2001). A silhouette that is no better than the highest says nothing about the galaxies.
+  `python scripts/cluster.py CATALOG --name CLUSTERING --null 20` draws more often.
 - **DBCV** (Moulavi et al. 2014) asks whether dense regions are separated, −1 to 1, unclustered galaxies counting 0; for
   methods that go by density. **Calinski-Harabasz** (more is better) and **Davies-Bouldin** (less is better) leave the
   unclustered galaxies out, and are in the space that was clustered: compare them only within one space.
@@ -59,12 +60,12 @@ def draw_table(galaxies: Galaxies) -> None:
 def as_null_sentence(galaxies: Galaxies) -> str:
     """Which clusterings are no better than their null, as Markdown; empty where none is."""
     facts = [verdict.facts_of(galaxies, name) for name in galaxies.clustering_names]
-    found = [f"{f.name} {scores.beside_null(f.strict, f.null)}" for f in facts if f.n_clusters and f.is_as_null]
+    found = [f"{f.name} {scores.beside_null(f.strict, f.null)}" for f in facts if f.n_clusters > 1 and f.is_as_null]
     if not found:
         return ""
     return (
-        f"**The same method finds as much structure in shuffled data:** {', '.join(found)}. Such a strict silhouette"
-        " says nothing about the galaxies."
+        f"**The same method finds as much structure in data without groups:** {', '.join(found)}. Such a strict"
+        " silhouette says nothing about the galaxies."
     )
 
 
@@ -93,7 +94,7 @@ def _scores_of(galaxies: Galaxies, clustering: str) -> list[tuple[tuple[str, str
         (("silhouette, fitted space", FLATTERING), row["silhouette, flattering"]),
         (("silhouette, embedding", STRICT), row["strict, in the embedding"] if inside else NOT_MEASURED),
         (("silhouette, embedding", FLATTERING), _text(inside.get("clustered"))),
-        (("null: on shuffled data", STRICT), null_text(null)),
+        (("null: on data without groups", STRICT), null_text(null)),
         (("stability, space as it is", ""), stability_text(galaxies, clustering)),
         (("stability, space made anew", ""), redrawn_text(galaxies, clustering)),
         (("DBCV", STRICT), dbcv_text(recorded)),
@@ -157,12 +158,12 @@ def parameters_of(galaxies: Galaxies, clustering: str) -> str:
 
 
 def null_text(null: dict) -> str:
-    """What the method finds in shuffled data.
+    """What the method finds in data without groups.
 
     Examples
     --------
     >>> null_text({}), null_text({"strict": 0.02, "n_clusters": 3, "coverage": 0.5})
-    ('not measured', '0.020 (1 shuffle; 3 clusters, 50 % covered)')
+    ('not measured', '0.020 (1 draw; 3 clusters, 50 % covered)')
     """
     if (reached := scores.null_range(null)) is None:
         return NOT_MEASURED
@@ -174,8 +175,8 @@ def null_text(null: dict) -> str:
     if covered := [one["coverage"] for one in each if one.get("coverage") is not None]:
         low, high = (words.share(share, 1) for share in (min(covered), max(covered)))
         more.append(f"{high if low == high else f'{low} to {high}'} covered")
-    shuffles = words.count(len(each), "shuffle", "shuffles")
-    return f"{scores.null_text(reached).removeprefix('null ')} ({'; '.join([shuffles, ', '.join(more)])})"
+    draws = words.count(len(each), "draw", "draws")
+    return f"{scores.null_text(reached).removeprefix('null ')} ({'; '.join([draws, ', '.join(more)])})"
 
 
 def dbcv_text(recorded: dict) -> str:
@@ -216,7 +217,7 @@ def measured_on(galaxies: Galaxies) -> str:
     facts = [verdict.facts_of(galaxies, name) for name in galaxies.clustering_names]
     refits = counts_text("Stability, space as it is", {f.n_refits for f in facts})
     refits += counts_text("Space made anew", {f.n_redraws for f in facts})
-    refits += counts_text("Null", {f.n_shuffles for f in facts}, "shuffle", "shuffles")
+    refits += counts_text("Null", {f.n_draws for f in facts}, "draw", "draws")
     samples = {
         fitted["n_reference"]
         for name in galaxies.clustering_names

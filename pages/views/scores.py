@@ -14,7 +14,7 @@ from pages.views.readers import Galaxies
 STRICT_HELP = (
     "The strict silhouette is the mean over all galaxies, those in no cluster counting 0; the flattering one leaves"
     " these out, as is often published. In brackets the null, the lowest and highest that the same method reaches on"
-    " shuffled data, and the 95 % bootstrap interval. A strict number no better than its null says nothing."
+    " data without groups, and the 95 % bootstrap interval. A strict number no better than its null says nothing."
 )
 
 NO_CROWD = "at this setting the galaxies form one continuum"
@@ -40,17 +40,20 @@ def score_row(galaxies: Galaxies, clustering: str) -> dict[str, str]:
     n_clusters = len(np.unique(labels[labels >= 0]))
     fitted, embedding = recorded.get("fitted_space") or {}, recorded.get("embedding") or {}
     null = recorded.get("null") or {}
+    parted = n_clusters > 1  # else there is nothing to tell apart, and no silhouette
     row = {
         "clustering": words.name_of(clustering),
         "fitted in": words.space_of(str(about.get("space", ""))),
         "clusters": str(n_clusters),
         "coverage": words.share(int((labels >= 0).sum()), len(labels)),
         "silhouette, strict": beside_null(
-            strict_mean(galaxies, clustering), null_range(null), fitted.get("strict_interval")
+            strict_mean(galaxies, clustering) if parted else None, null_range(null), fitted.get("strict_interval")
         ),
         "silhouette, flattering": score_text(flattering_mean(galaxies, clustering)),
         "strict, in the embedding": beside_null(
-            embedding.get("strict"), null_range(null, "strict_embedding"), embedding.get("strict_interval")
+            embedding.get("strict") if parted else None,
+            null_range(null, "strict_embedding"),
+            embedding.get("strict_interval"),
         ),
     }
     if recorded.get("ami") is not None:
@@ -94,7 +97,7 @@ def interval_text(value: float | None, interval: list[float] | None) -> str:
 
 
 def null_range(null: dict, key: str = "strict") -> tuple[float, float] | None:
-    """The lowest and the highest that shuffles reached; None where none was tried. Older catalogs have one shuffle.
+    """The lowest and the highest of all draws; None where none was tried. Older catalogs have one.
 
     Examples
     --------
@@ -107,18 +110,18 @@ def null_range(null: dict, key: str = "strict") -> tuple[float, float] | None:
     return (min(found), max(found)) if found else None
 
 
-def null_text(null: tuple[float, float] | None, n_shuffles: int = 0) -> str:
-    """What shuffles reached, in words, and how many these were where that is told.
+def null_text(null: tuple[float, float] | None, n_draws: int = 0) -> str:
+    """What data without groups reached, in words, and how often these were drawn where that is told.
 
     Examples
     --------
     >>> null_text((0.61, 0.64), 3), null_text((0.64, 0.64)), null_text(None)
-    ('null 0.610 to 0.640 in 3 shuffles', 'null 0.640', 'null not measured')
+    ('null 0.610 to 0.640 in 3 draws', 'null 0.640', 'null not measured')
     """
     if null is None:
         return "null not measured"
     low, high = map(score_text, null)
-    tried = f" in {words.count(n_shuffles, 'shuffle', 'shuffles')}" if n_shuffles else ""
+    tried = f" in {words.count(n_draws, 'draw', 'draws')}" if n_draws else ""
     return f"null {high if low == high else f'{low} to {high}'}{tried}"
 
 
@@ -126,9 +129,9 @@ def beside_null(
     value: float | None,
     null: tuple[float, float] | None,
     interval: list[float] | None = None,
-    n_shuffles: int = 0,
+    n_draws: int = 0,
 ) -> str:
-    """A strict silhouette, never without the lowest and highest that the same method reaches on shuffled data.
+    """A strict silhouette, never without the lowest and highest that the same method reaches on data without groups.
 
     Examples
     --------
@@ -137,7 +140,7 @@ def beside_null(
     """
     if value is None:
         return "–"
-    more = [null_text(null, n_shuffles)]
+    more = [null_text(null, n_draws)]
     more += [f"{score_text(interval[0])} to {score_text(interval[1])}"] if interval else []
     return f"{score_text(value)} ({'; '.join(more)})"
 
@@ -233,5 +236,5 @@ def in_bands(strict: float) -> str:
     band = "strong" if strict > 0.7 else "reasonable" if strict > 0.5 else "weak" if strict > 0.25 else "no substantial"
     return (
         f"{score_text(strict)}, is {band} structure in the bands of Kaufman & Rousseeuw (1990), which know this number"
-        " alone: not whether the clusters come back in refits, nor what shuffled data give."
+        " alone: not whether the clusters come back in refits, nor how high their null is."
     )

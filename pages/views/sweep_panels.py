@@ -98,12 +98,13 @@ def charts_of(points: pd.DataFrame, parameter: str) -> list[tuple[str, dict[str,
 
 
 def best_sentence(points: pd.DataFrame, parameter: str) -> str:
-    """Where the strict silhouette is highest, the mean over seeds."""
-    mean = points.groupby("value")["strict"].mean().dropna()
+    """Where the strict silhouette is highest, the mean over seeds, among the fits that found clusters to tell apart."""
+    name, values = PARAMETERS.get(parameter, words.column_name(parameter)), points["value"]
+    mean = points[points["n_clusters"] > 1].groupby("value")["strict"].mean().dropna()
     if not len(mean):
-        return ""
-    name, best = PARAMETERS.get(parameter, words.column_name(parameter)), float(mean.idxmax())
-    at_end = " (at an end of the sweep: a wider one may find more)" if best in (mean.index[0], mean.index[-1]) else ""
+        return f"No value of {name} gives two clusters or more, so there is no silhouette."
+    best = float(mean.idxmax())
+    at_end = " (at an end of the sweep: a wider one may find more)" if best in (values.min(), values.max()) else ""
     return f"The strict silhouette is highest, {mean.max():.3f}, at {name} = {words.number(best)}{at_end}."
 
 

@@ -19,6 +19,13 @@ NO_STRUCTURE = 0.25
 
 REASONABLE = 0.5
 
+HELP = (
+    "**Stable**: the cluster comes back when about two thirds of the galaxies, drawn at random, are clustered anew;"
+    " otherwise it dissolves. **Silhouette**: how much nearer galaxies lie to their own cluster than to the next, 1 far"
+    " nearer, 0 no nearer. **Null**: the silhouette that the same method reaches on data made without groups; one that"
+    " is no higher says nothing. **Adjusted Rand index**: 1 where two clusterings group galaxies alike, 0 as by chance."
+)
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -32,7 +39,7 @@ class Facts:
     strict, strict_low : float
         Strict silhouette in the fitted space, and the lower end of its interval.
     null : tuple of float or None
-        The lowest and highest that the same method reaches on shuffled data; None where that was not measured.
+        The lowest and highest that the same method reaches on data without groups; None where that was not measured.
     strict_embedding : float or None
         The same clusters in the embedding, where they were fitted in another space.
     n_refits : int
@@ -41,8 +48,8 @@ class Facts:
         Mean Jaccard similarity of each cluster over the refits, and in how many it dissolved (0.5 or less).
     null_embedding : tuple of float or None
         As ``null``, in the embedding.
-    n_shuffles : int
-        How often data were shuffled for these; 0 where they are not told.
+    n_draws : int
+        How often data were drawn for these; 0 where that is not told.
     n_redraws, jaccard_redrawn, dissolved_redrawn : int, dict of int to float
         The same as of the refits, where the space was made anew for each of them.
     names : dict of int to str
@@ -64,7 +71,7 @@ class Facts:
     jaccard: dict[int, float] = field(default_factory=dict)
     dissolved: dict[int, float] = field(default_factory=dict)
     null_embedding: tuple[float, float] | None = None
-    n_shuffles: int = 0
+    n_draws: int = 0
     n_redraws: int = 0
     jaccard_redrawn: dict[int, float] = field(default_factory=dict)
     dissolved_redrawn: dict[int, float] = field(default_factory=dict)
@@ -94,7 +101,7 @@ class Facts:
 
     @property
     def is_as_null(self) -> bool:
-        """Whether shuffled data do as well, within the interval: those of the shuffles that did best."""
+        """Whether data without groups do as well, within the interval: the draw that did best."""
         return self.null is not None and self.strict_low <= self.null[1]
 
 
@@ -116,7 +123,7 @@ def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
         strict=strict,
         strict_low=float(interval[0]) if interval else strict,
         null=scores.null_range(null),
-        n_shuffles=len(null.get("each") or [null]) if null else 0,
+        n_draws=len(null.get("each") or [null]) if null else 0,
         strict_embedding=None if space == "embedding" else inside,
         n_refits=int(stability.get("n_refits") or 0),
         jaccard=_by_label(stability.get("jaccard")),
@@ -137,7 +144,7 @@ def _by_label(values: dict | None) -> dict[int, float]:
 def judge(facts: Facts) -> str:
     """One of `REAL`, `WEAK`, `CONTINUUM`, `UNTESTED`, `NOTHING`.
 
-    A continuum is what there is when the same method does as well on shuffled data, when fewer than half of the
+    A continuum is what there is when the same method does as well on data without groups, when fewer than half of the
     clusters come back in refits (in the space as it is and, where that was tried, in one made anew), or when the
     silhouette shows no substantial structure.
     """
@@ -169,12 +176,14 @@ def sentence_of(facts: Facts) -> str:
     if facts.n_clusters == 1:
         return f"{facts.name} finds a single cluster, of {covered} of the galaxies: there is nothing to separate."
     text = f"{facts.name} finds {found} holding {covered} of the galaxies; {stability_text(facts)};"
-    beside = scores.beside_null(facts.strict, facts.null, n_shuffles=facts.n_shuffles)
+    beside = scores.beside_null(facts.strict, facts.null, n_draws=facts.n_draws)
     text += f" the strict silhouette in {facts.space} is {beside}"
     if facts.strict_embedding is not None:
         text += f", in the embedding itself {scores.score_text(facts.strict_embedding)}"
         text += "" if facts.null_embedding is None else f" ({scores.null_text(facts.null_embedding)})"
-    as_null = " the same method finds as much structure in shuffled data (the null), so" if facts.is_as_null else ""
+    as_null = (
+        " the same method finds as much structure in data without groups (the null), so" if facts.is_as_null else ""
+    )
     return f"{text}:{as_null} {meaning_of(facts)}."
 
 
@@ -183,7 +192,7 @@ def meaning_of(facts: Facts) -> str:
     judged = judge(facts)
     if judged == UNTESTED:
         apart = "groups that stand apart there" if facts.strict > REASONABLE else "groups that run into one another"
-        missing = "what shuffled data would give" if facts.is_tested else "whether they would come back"
+        missing = "what data without groups would give" if facts.is_tested else "whether they would come back"
         return f"{apart}; {missing} is not measured"
     return SOME if judged == WEAK and facts.n_lasting < facts.n_clusters else MEANING[judged]
 
