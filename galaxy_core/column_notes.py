@@ -6,6 +6,8 @@ versions lack.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = "columns"
 UNIT, DESCRIPTION = "unit", "description"
 TYPE = "type"  # of a column as its file has it, since ids are read as text
-OWN_NAME, OWN_TYPE = "own_name", "own_type"  # of ``galaxy_id``, as the table of its owner has them
+OWN_NAME, OWN_TYPE = "own_name", "own_type"  # of ``galaxy_id``, as the table of its owner has them; see `gapped_types`
 KEPT = (UNIT, DESCRIPTION, OWN_NAME, OWN_TYPE)
 WHOLE = ("int16", "int32", "int64")
 
@@ -85,34 +87,58 @@ def own_id(ids: pd.Series, notes: Notes) -> dict[str, str]:
     return {OWN_NAME: str(ids.name), OWN_TYPE: fitting[0] if plain and fitting else "text"}
 
 
-def with_own_id(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with the column of ids also under its owner's name and in its owner's type, behind ``galaxy_id``.
+def gapped_types(table: pd.DataFrame, notes: Notes) -> dict[str, str]:
+    """Own types of columns of whole numbers that are floats here because there are gaps.
 
-    Where the owner's name is ``galaxy_id``, in any case, that column is the only one.
+    Longer ones than floats hold are text, and stay text in exports: many programs read Parquet and CSV through floats.
     """
-    notes = notes_of(frame)
-    own = notes.get("galaxy_id", {})
-    if "galaxy_id" not in frame or OWN_NAME not in own:
-        return frame
-    ids = frame["galaxy_id"]
-    if own[OWN_TYPE] in WHOLE:
-        ids = pd.Series(np.array(list(map(int, ids.tolist())), dtype=own[OWN_TYPE]), index=frame.index)
-    wide = frame.drop(columns=_replaced(own[OWN_NAME]), errors="ignore")
-    wide.insert(int("galaxy_id" in wide), own[OWN_NAME], ids)
-    return set_notes(wide, notes)
+    kinds = {name: notes.get(name, {}).get(TYPE, "") for name in table if table[name].dtype.kind == "f"}
+    whole = {name: kind for name, kind in kinds.items() if re.fullmatch(r"u?int\d+", kind)}
+    return {name: kind if kind in WHOLE else "int64" for name, kind in whole.items()}
+
+
+def with_own_id(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table as its owner has it: whole numbers as such, and ids also under the owner's name and in that type.
+
+    These are behind ``galaxy_id``, and the only ones where the owner's name is ``galaxy_id``, in any case.
+    """
+    notes, whole = notes_of(frame), {}
+    for name, kind in _whole_columns(frame, notes):
+        whole[name] = pd.Series(pd.arrays.ArrowExtensionArray(_whole(frame[name], kind)), frame.index)
+    ids, own = whole.pop("galaxy_id", frame.get("galaxy_id")), notes.get("galaxy_id", {}).get(OWN_NAME)
+    frame = frame.copy(deep=False)
+    for name, values in whole.items():
+        frame[name] = values
+    if ids is not None and own is not None:
+        frame = frame.drop(columns=_replaced(own), errors="ignore")
+        frame.insert(int("galaxy_id" in frame), own, ids)
+    return set_notes(frame, notes)
 
 
 def with_own_ids(table: pa.Table) -> pa.Table:
     """`with_own_id` of an Arrow table."""
+    notes = notes_in(table.schema)
+    whole = {name: _whole(table[name].to_pandas(), kind) for name, kind in _whole_columns(table.column_names, notes)}
+    ids, own = whole.pop("galaxy_id", table["galaxy_id"]), notes.get("galaxy_id", {}).get(OWN_NAME)
+    for name, values in whole.items():
+        field = table.schema.field(name)
+        table = table.set_column(table.column_names.index(name), field.with_type(values.type), values)
+    if own is None:
+        return table
+    others = [column for column in table.column_names if column not in _replaced(own)]
+    return table.select(others).add_column(int("galaxy_id" in others), own, ids)
+
+
+def _whole_columns(names: Iterable[str], notes: Notes) -> list[tuple[str, str]]:
+    """Columns that the owner of the table has as whole numbers, and their types."""
+    kinds = ((name, notes.get(name, {}).get(OWN_TYPE)) for name in names)
+    return [(name, kind) for name, kind in kinds if kind in WHOLE]
+
+
+def _whole(values: pd.Series, kind: str) -> pa.Array:
     import pyarrow as pa
 
-    own = notes_in(table.schema).get("galaxy_id", {})
-    if OWN_NAME not in own:
-        return table
-    ids, name = table["galaxy_id"], own[OWN_NAME]
-    ids = ids.cast(pa.type_for_alias(own[OWN_TYPE])) if own[OWN_TYPE] in WHOLE else ids
-    others = [column for column in table.column_names if column not in _replaced(name)]
-    return table.select(others).add_column(int("galaxy_id" in others), name, ids)
+    return pa.array(values, from_pandas=True).cast(kind)
 
 
 def _replaced(own_name: str) -> list[str]:

@@ -97,14 +97,15 @@ def find_model(model: str | Path, root: str | Path, recipe: str | None = None) -
     ``recipe`` is the one that trains such models, where that is known.
     """
     fetch_models(root, str(model))
-    candidates = [Path(root) / "models" / model, _REPOSITORY_MODELS / model, Path(model)]
-    for folder in candidates:
+    parents = (Path(root) / "models", _REPOSITORY_MODELS)
+    for folder in (*(parent / model for parent in parents), Path(model)):
         if (folder / "weights.safetensors").is_file():
             return folder
+    there = sorted({path.parent.name for parent in parents for path in parent.glob("*/weights.safetensors")})
     recipe = recipe or (str(model) if str(model) in RECIPES else DEFAULT_MODEL)
     raise ModelError(
-        f"There is no model {str(model)!r} under {Path(root) / 'models'}; train one with"
-        f" `python scripts/train.py {recipe} LAYOUT:SOURCE`, or name one with --model."
+        f"There is no model {str(model)!r} under {parents[0]} (there are {', '.join(there) or 'none'}); name"
+        f" another with --model, or train one with `python scripts/train.py {recipe} LAYOUT:SOURCE`."
     )
 
 

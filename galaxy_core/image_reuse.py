@@ -28,9 +28,9 @@ from galaxy_core.catalogs.parts import CatalogPart, states_of
 from galaxy_core.errors import GalaxyError
 
 CHUNK = 2048
-FEW_PIECES = 8
+FEW_SHARDS = 8
 WORTH_OPENING = 16
-"""Rows for which a published shard is read where a shard needs more than `FEW_PIECES` of them: embedding 16 images
+"""Rows for which a published shard is read where a shard needs more than `FEW_SHARDS` of them: embedding 16 images
 takes longer. So a large catalog in quite another order costs no more than one that is new."""
 UNKNOWN = -1
 
@@ -61,52 +61,73 @@ def image_states(catalog: Catalog, *made_by: object) -> np.ndarray | None:
 
 
 @dataclass(frozen=True)
-class Pieces:
-    """Shards that are there, one behind the other, of which rows can be taken.
+class StoredShards:
+    """Shards that are there, as one long table, and which of its rows each galaxy of a catalog has.
 
     Attributes
     ----------
-    paths : list of list of Path
-        Files of each: its embedding, and its thumbnails where they are wanted.
-    ends : int64 array, shape (n_shards,)
-        Rows up to the end of each.
+    files : list of list of Path
+        Of each shard: its embedding, and its thumbnails where they are wanted; none where it is not to be read.
+    edges : int64 array, shape (n_shards + 1,)
+        Rows before each shard, and of all.
+    rows : int64 array, shape (n_galaxies,)
+        Row of each galaxy; `UNKNOWN` where there is none.
     """
 
-    paths: list[list[Path]] = field(repr=False)
-    ends: np.ndarray
-
-    def of(self, rows: np.ndarray) -> np.ndarray:
-        """The shard that each row is in."""
-        return np.searchsorted(self.ends, rows, side="right")
+    files: list[list[Path]] = field(repr=False)
+    edges: np.ndarray
+    rows: np.ndarray
 
     def whole(self, rows: np.ndarray) -> list[Path] | None:
         """Files of the shard whose rows these are, all and in order; None where there is no such shard."""
-        number = int(self.of(rows[:1])[0]) if len(rows) else len(self.ends)
-        start = self.ends[number - 1] if number else 0
-        alike = number < len(self.ends) and np.array_equal(rows, np.arange(start, self.ends[number]))
-        return self.paths[number] if alike else None
+        numbers = np.unique(_shard_of(rows, self.edges))
+        if len(numbers) != 1:
+            return None
+        alike = np.array_equal(rows, np.arange(self.edges[numbers[0]], self.edges[numbers[0] + 1]))
+        return self.files[numbers[0]] if alike else None
 
     def take(self, rows: np.ndarray, read: Callable[[Path], pa.Table]) -> list[pa.Table]:
         """A table of these rows for each kind of file."""
-        numbers, inverse = np.unique(self.of(rows), return_inverse=True)
-        starts = self.ends[numbers] - np.diff(self.ends, prepend=0)[numbers]
-        some = next(number for number, paths in enumerate(self.paths) if paths)
         if not len(rows):  # no image of a shard can be decoded: tables of no rows
-            return [read(path).slice(0, 0) for path in self.paths[some]]
+            return [read(path).slice(0, 0) for path in next(filter(None, self.files))]
+        numbers, inverse = np.unique(_shard_of(rows, self.edges), return_inverse=True)
         taken = []
-        for kind in range(len(self.paths[some])):
-            tables = [read(self.paths[number][kind]) for number in numbers]
-            first = np.cumsum([0, *(len(table) for table in tables[:-1])])
-            taken.append(pa.concat_tables(tables).take(first[inverse] + rows - starts[inverse]))
+        for paths in zip(*(self.files[number] for number in numbers), strict=True):
+            tables = [read(path) for path in paths]
+            first = np.cumsum([0, *map(len, tables)])
+            taken.append(pa.concat_tables(tables).take(first[inverse] + rows - self.edges[numbers[inverse]]))
         return taken
+
+    def with_new(self, new: Sequence[tuple[CatalogPart, list[Path]]], new_rows: np.ndarray) -> StoredShards:
+        """The same with shards of new images behind; `UNKNOWN` are then galaxies whose image cannot be decoded.
+
+        Parameters
+        ----------
+        new : sequence of tuple
+            Each shard, of a catalog of the new images alone, and its files.
+        new_rows : int64 array, shape (n_new,)
+            Row of each new image in the catalog.
+        """
+        files, edges, rows = [*self.files], [*self.edges], self.rows.copy()
+        for part, paths in new:
+            ids = part.ids(np.arange(part.start, part.stop))
+            kept = np.isin(ids.astype(str), _ids_in(paths[0]).astype(str))
+            rows[new_rows[part.start : part.stop][kept]] = edges[-1] + np.arange(kept.sum())
+            files.append(paths)
+            edges.append(edges[-1] + kept.sum())
+        return StoredShards(files, np.array(edges, dtype=np.int64), rows)
+
+
+def _shard_of(rows: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    return np.searchsorted(edges, rows, side="right") - 1
 
 
 def find_published(
     staging: Staging, model: str, files_of: Callable[[int], list[str]], states: np.ndarray | None, shard_size: int
-) -> tuple[Pieces, np.ndarray] | None:
-    """Published shards, and the row in them of each galaxy whose image is the same, `UNKNOWN` for others.
+) -> StoredShards | None:
+    """Published shards, and the rows in them of galaxies whose image is the same; None where there are none.
 
-    Every checksum of what is named is compared; None where nothing can be taken over.
+    Every checksum of what is named is compared: what is damaged or out of reach is made again.
 
     Parameters
     ----------
@@ -122,19 +143,19 @@ def find_published(
     names: list[list[str]] = []
     while all(file in files for file in files_of(len(names))):
         names.append(files_of(len(names)))
-    ends = np.cumsum([files[name]["rows"] for name, *_ in names], dtype=np.int64)
+    edges = np.cumsum([0, *(files[name]["rows"] for name, *_ in names)], dtype=np.int64)
     before = _states_in(recorded)
-    if not len(ends) or ends[-1] != len(before):
+    if not len(before) or edges[-1] != len(before):
         return None
-    pieces = Pieces([[] for _ in names], ends)
-    known = _worth_taking(_find(states, before), pieces, shard_size)
-    needed = np.unique(pieces.of(known[known != UNKNOWN]))
-    for number in needed:
-        found = [_sound_file(staging, name) for name in names[number]]
-        pieces.paths[number].extend(path for path in found if path)
-        if None in found:  # what is damaged or out of reach is made again
-            known[pieces.of(known) == number] = UNKNOWN
-    return (pieces, known) if (known != UNKNOWN).any() else None
+    rows = _worth_taking(_find(states, before), edges, shard_size)
+    paths: list[list[Path]] = [[] for _ in names]
+    for number in np.unique(_shard_of(rows[rows != UNKNOWN], edges)):
+        sound = [_sound_file(staging, name) for name in names[number]]
+        if None in sound:
+            rows[_shard_of(rows, edges) == number] = UNKNOWN
+        else:
+            paths[number] = sound
+    return StoredShards(paths, edges, rows) if (rows != UNKNOWN).any() else None
 
 
 def _states_in(path: Path) -> np.ndarray:
@@ -151,15 +172,14 @@ def _find(states: np.ndarray, before: np.ndarray) -> np.ndarray:
     return np.where((before[rows] == states).all(axis=1), rows, UNKNOWN)
 
 
-def _worth_taking(known: np.ndarray, pieces: Pieces, shard_size: int) -> np.ndarray:
+def _worth_taking(rows: np.ndarray, edges: np.ndarray, shard_size: int) -> np.ndarray:
     """Without rows for which a shard would be read that has hardly any other of the same shard to be."""
-    for start in range(0, len(known), shard_size):
-        part = known[start : start + shard_size]
-        numbers, counts = np.unique(pieces.of(part[part != UNKNOWN]), return_counts=True)
-        if len(numbers) > FEW_PIECES:
-            few = numbers[counts < WORTH_OPENING]
-            part[(part != UNKNOWN) & np.isin(pieces.of(part), few)] = UNKNOWN
-    return known
+    for start in range(0, len(rows), shard_size):
+        part = rows[start : start + shard_size]
+        numbers, counts = np.unique(_shard_of(part[part != UNKNOWN], edges), return_counts=True)
+        if len(numbers) > FEW_SHARDS:
+            part[np.isin(_shard_of(part, edges), numbers[counts < WORTH_OPENING])] = UNKNOWN
+    return rows
 
 
 def _sound_file(staging: Staging, relative: str) -> Path | None:
@@ -187,45 +207,23 @@ def drop_new(staging: Staging) -> None:
     shutil.rmtree(staging.work / "new", ignore_errors=True)
 
 
-def with_new(
-    pieces: Pieces, known: np.ndarray, new: Sequence[tuple[CatalogPart, list[Path]]], new_rows: np.ndarray
-) -> tuple[Pieces, np.ndarray]:
-    """`find_published` with the shards of new images behind them; `UNKNOWN` are images that cannot be decoded."""
-    paths, ends, known = list(pieces.paths), [*pieces.ends], known.copy()
-    for part, files in new:
-        ids = part.ids(np.arange(part.start, part.stop))
-        kept = np.isin(ids.astype(str), _ids_in(files[0]).astype(str))
-        known[new_rows[part.start : part.stop][kept]] = ends[-1] + np.arange(kept.sum())
-        paths.append(files)
-        ends.append(ends[-1] + kept.sum())
-    return Pieces(paths, np.array(ends, dtype=np.int64)), known
-
-
 def put_together(
     staging: Staging,
     model: str,
     parts: Iterator[CatalogPart],
     files_of: Callable[[int], list[str]],
-    pieces: Pieces,
-    known: np.ndarray,
+    stored: StoredShards,
 ) -> None:
-    """Write shards of a catalog, or link those that are published as they are.
-
-    Parameters
-    ----------
-    known : int64 array, shape (n_galaxies,)
-        Row in ``pieces`` of each galaxy; those `UNKNOWN` are left out.
-    """
-    read = lru_cache(maxsize=2 * FEW_PIECES)(_read)
+    """Write shards of a catalog without galaxies that are `UNKNOWN`, or link those that are there as they are."""
+    read = lru_cache(maxsize=2 * FEW_SHARDS)(_read)
     for part in parts:
-        rows = np.arange(part.start, part.stop)
-        rows = rows[known[rows] != UNKNOWN]
-        ids, there = part.ids(rows), pieces.whole(known[rows])
+        rows = part.start + np.flatnonzero(stored.rows[part.start : part.stop] != UNKNOWN)
+        ids, there = part.ids(rows), stored.whole(stored.rows[rows])
         if there and np.array_equal(_ids_in(there[0]), ids):
             for source, target in zip(there, files_of(part.number), strict=True):
                 link(source, staging.folder / target)
             continue
-        vectors, *images = pieces.take(known[rows], read)
+        vectors, *images = stored.take(stored.rows[rows], read)
         for table in images:
             artifacts.write_thumbnails(staging.root, staging.name, ids, table["image"].to_pylist(), part.number)
         matrix = artifacts.matrix_of(vectors["embedding"])

@@ -26,13 +26,12 @@ from galaxy_core.engine import Engine, Shard, Tell, check_whole, map_shards
 from galaxy_core.errors import CatalogError, GalaxyError, StorageError
 from galaxy_core.image_reuse import (
     UNKNOWN,
-    Pieces,
+    StoredShards,
     drop_new,
     find_published,
     folder_of_new,
     image_states,
     put_together,
-    with_new,
 )
 from galaxy_core.places import Place, place_of
 from galaxy_core.splits import split_of
@@ -186,10 +185,10 @@ def make_images(
     threads = engine.threads if engine else None
     work = ImageWork(embedder, settings, staging.root.absolute(), staging.name, thumbnails, threads)
     states = image_states(catalog, PIPELINE_VERSION, embedder.fingerprint, asdict(settings), thumbnails)
-    reuse = find_published(staging, model, work.files, states, settings.shard_size)
+    stored = find_published(staging, model, work.files, states, settings.shard_size)
     step.seconds += time.perf_counter() - started
-    if reuse:
-        _take_over(staging, step, work, catalog, reuse, progress, engine)
+    if stored:
+        _take_over(staging, step, work, catalog, stored, progress, engine)
     else:
         _embed(staging, step, work, catalog, lambda done: progress(name, done, total), engine)
     started = time.perf_counter()
@@ -236,13 +235,12 @@ def _take_over(
     step: Step,
     work: ImageWork,
     catalog: Catalog,
-    reuse: tuple[Pieces, np.ndarray],
+    stored: StoredShards,
     progress: Progress,
     engine: Engine | None,
 ) -> None:
     """Embed what is new, in shards of its own, and put the catalog's together of these and what is published."""
-    pieces, known = reuse
-    new_rows, total, settings = np.flatnonzero(known == UNKNOWN), len(catalog), work.settings
+    new_rows, total, settings = np.flatnonzero(stored.rows == UNKNOWN), len(catalog), work.settings
     new, shards = work, []
     if len(new_rows):
         root, name = folder_of_new(staging, step.fingerprint, new_rows)
@@ -254,7 +252,7 @@ def _take_over(
         progress(step.name, total, total)
     started = time.perf_counter()
     missing = shards_of(catalog, settings, work.missing(catalog))
-    put_together(staging, work.embedder.name, missing, work.files, *with_new(pieces, known, shards, new_rows))
+    put_together(staging, work.embedder.name, missing, work.files, stored.with_new(shards, new_rows))
     step.seconds += time.perf_counter() - started
 
 

@@ -99,6 +99,9 @@ def print_headlines(manifest) -> None:
     print(f"{manifest.name}: {count(manifest.n_galaxies)}, embedding by {manifest.model}")
     for name, clustering in manifest.clusterings.items():
         scores = clustering["scores"]
+        if scores["n_clusters"] < 2:
+            print(f"{name}: {without_groups(scores)} in {clustering['space']}")
+            continue
         fitted, embedded = scores["fitted_space"], scores["embedding"]
         low, high = fitted["strict_interval"]
         print(
@@ -116,6 +119,13 @@ def print_headlines(manifest) -> None:
         print(f"note: {sentence}")
 
 
+def without_groups(scores: dict) -> str:
+    """What a clustering found that has no silhouette."""
+    if not scores["n_clusters"]:
+        return "no cluster found"
+    return f"a single cluster of {percent(scores['coverage'])} of all galaxies, so nothing to tell apart,"
+
+
 def tests_of(scores: dict) -> str:
     """Stability and the null of a clustering as the end of a sentence; empty where not measured."""
     words = ""
@@ -130,9 +140,9 @@ def tests_of(scores: dict) -> str:
     if null:
         tried = len(null.get("each", [null]))
         found = count(null["n_clusters"], "cluster", "clusters")
-        words += f"; on shuffled features it finds {found} with {percent(null['coverage'])} of"
+        words += f"; on data without groups it finds {found} with {percent(null['coverage'])} of"
         words += f" all galaxies and a strict silhouette of {null['strict']:.3f}"
-        words += f", the highest of {tried} shuffles" if tried > 1 else ", in one shuffle"
+        words += f", the highest of {tried} draws" if tried > 1 else ", in one draw"
     return words
 
 
@@ -142,12 +152,17 @@ def print_sweep(fits, notes: list[str]) -> None:
     print(f"\n{method} in {space}: strict silhouette over all galaxies, with its 95 % interval")
     print(f"{parameter:>24} {'seed':>6} {'clusters':>9} {'coverage':>12} {'strict':>8} {'interval':>16} {'AMI':>7}")
     for fit in fits.itertuples():
-        interval = f"{fit.strict_low:.3f} to {fit.strict_high:.3f}"
-        ami = f"{fit.ami:7.3f}" if fit.ami == fit.ami else f"{'-':>7}"
-        numbers = f"{fit.n_clusters:>9} {percent(fit.coverage):>12} {fit.strict:>8.3f} {interval:>16} {ami}"
+        parted = fit.n_clusters > 1  # else there is nothing to tell apart, and no silhouette
+        strict = f"{fit.strict:.3f}" if parted else "-"
+        interval = f"{fit.strict_low:.3f} to {fit.strict_high:.3f}" if parted else "-"
+        ami = f"{fit.ami:.3f}" if parted and fit.ami == fit.ami else "-"
+        numbers = f"{fit.n_clusters:>9} {percent(fit.coverage):>12} {strict:>8} {interval:>16} {ami:>7}"
         print(f"{fit.value:>24g} {fit.seed:>6} {numbers}")
-    means = fits.groupby("value")["strict"].mean()
-    print(f"The strict silhouette is highest, {means.max():.3f}, at {parameter} = {means.idxmax():g}.")
+    means = fits[fits["n_clusters"] > 1].groupby("value")["strict"].mean()
+    if len(means):
+        print(f"The strict silhouette is highest, {means.max():.3f}, at {parameter} = {means.idxmax():g}.")
+    else:
+        print(f"No value of {parameter} gives two clusters or more, so there is no silhouette.")
     for sentence in notes:
         print(f"note: {sentence}")
 

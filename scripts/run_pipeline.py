@@ -13,14 +13,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, DEFAULT_MODEL, DEFAULT_ROOT, check_name
+from galaxy_core.artifacts import DEFAULT_FIT_LIMIT, DEFAULT_MODEL, DEFAULT_ROOT
 from galaxy_core.engine import Engine
-from galaxy_core.errors import GalaxyError
-from scripts.engine_options import add_engine_options, engine_of
+from scripts.engine_options import add_engine_options, run_on_engine
 from scripts.reporting import Bars, add_fit_limit, artifacts_folder, count, peak_memory_gib, print_headlines, print_made
 
 
@@ -58,10 +58,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def run(options: argparse.Namespace, engine: Engine) -> None:
+def run(options: argparse.Namespace, engine: Engine) -> int:
     started = time.perf_counter()
-    from galaxy_core.artifacts import check_writable, send_model
+    from galaxy_core.artifacts import check_free, check_writable, send_model
 
+    check_free(options.artifacts, options.name)
     check_writable(options.artifacts)
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.embedding import find_model, load_embedder
@@ -101,6 +102,7 @@ def run(options: argparse.Namespace, engine: Engine) -> None:
     seconds = time.perf_counter() - started
     print(f"This run took {seconds:,.1f} s and {peak_memory_gib():.2f} GiB of memory at its peak.")
     print(f"{'Already complete, unchanged' if result.unchanged else 'Written'}: {result.folder}")
+    return 0
 
 
 def print_moving(n: int) -> None:
@@ -123,17 +125,7 @@ def print_kept(manifest) -> None:
 
 def main() -> int:
     options = parse()
-    try:
-        check_name(options.name)
-        with engine_of(options) as engine:
-            run(options, engine)
-    except GalaxyError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped; the same command goes on from here.", file=sys.stderr)
-        return 130
-    return 0
+    return run_on_engine(options, partial(run, options))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 from galaxy_core.catalogs import LAYOUTS, read_catalog
 from galaxy_core.catalogs.answers import read_answers
 from galaxy_core.catalogs.image_files import list_images
+from galaxy_core.column_notes import notes_of
 from galaxy_core.errors import CatalogError, ImageError
 from tests.catalog_files import OBJID, counts, png, put, value_of
 
@@ -156,18 +157,19 @@ def test_file_column_and_frames(tmp_path):
     assert catalog.split_keys.tolist() == ["f1", "f1_a"]  # a stamp of no known frame goes by itself
 
 
-def test_latin1_labels_and_symlinks(tmp_path):
+def test_old_windows_labels_and_symlinks(tmp_path):
     target = put(tmp_path / "elsewhere/x.png", png(9))
     folder = tmp_path / "catalog"
     folder.mkdir()
     (folder / "x.png").symlink_to(target)
     (folder / "loop").symlink_to(folder)
     (folder / "itself").symlink_to("itself")
-    (folder / "labels.csv").write_bytes("id,note\nx,étoile\n".encode("latin-1"))
+    (folder / "labels.csv").write_bytes("id;“Größe”;note\n;arcsec;\nx;2,5;“étoile” – Š €\n".encode("cp1252"))
     catalog = read_catalog(f"folder:{folder}")
     assert value_of(catalog, 0) == 9
-    assert catalog.table["note"][0] == "étoile"
-    assert "Latin-1" in " ".join(catalog.report.notes)
+    assert catalog.table[["“Größe”", "note"]].to_numpy().tolist() == [[2.5, "“étoile” – Š €"]]
+    assert notes_of(catalog.table)["“Größe”"] == {"unit": "arcsec"}
+    assert catalog.report.notes == ("labels.csv is not UTF-8 and was read as Windows-1252",)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "colour,shape\nred,round\n", "id,label\n7,x\n", 'id,label\n"1,x\n'])
@@ -205,11 +207,11 @@ def test_a_comma_at_the_end_of_lines_shifts_no_column(tmp_path):
     assert catalog.report.notes == ("1 line of labels.csv has too many fields and was left out",)
 
 
-def test_lines_with_too_many_fields_are_counted_once_in_latin1(tmp_path):
+def test_lines_with_too_many_fields_are_counted_once_in_old_windows_labels(tmp_path):
     put(tmp_path / "1.png", png(1))
     put(tmp_path / "labels.csv", "id,note\n1,étoile\n2,a,b\n".encode("latin-1"))
     notes = read_catalog(f"folder:{tmp_path}").report.notes
-    assert notes[1:] == ("1 line of labels.csv has too many fields and was left out",) and "Latin-1" in notes[0]
+    assert notes[1:] == ("1 line of labels.csv has too many fields and was left out",) and "Windows" in notes[0]
 
 
 def test_fields_without_a_name_are_not_cut_off_in_silence(tmp_path, recwarn):

@@ -30,7 +30,7 @@ def test_kaggle(tmp_path):
     put(tmp_path / "images_test_rev1/100018.jpg", png(18))
     put(
         tmp_path / "training_solutions_rev1.csv",
-        "GalaxyID,Class1.1,Class1.2,Class11.6\n100023,0.25,0.5,1.5\n100008,0.5,junk,0\n555,1,1,1\n",
+        "galaxyid,Class1.1,class1.2,CLASS11.6\n100023,0.25,0.5,1.5\n100008,0.5,junk,0\n555,1,1,1\n",
     )
     catalog = read_catalog(f"kaggle:{tmp_path}")
     assert counts(catalog) == (1, 0, 0, 0)

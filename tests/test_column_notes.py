@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 
 from galaxy_core import artifacts
 from galaxy_core.artifacts import Manifest, open_columns
@@ -23,6 +23,8 @@ from galaxy_core.image_steps import limit_catalog, make_catalog_table
 from tests.catalog_files import png, put
 
 IDS = 1237648720693755918 + np.arange(6)  # as of SDSS DR8, of 19 digits
+UNKNOWN = np.arange(6) == 4
+N = MaskedColumn(np.arange(6, dtype=np.int16), mask=UNKNOWN)  # whole numbers with a gap
 SOURCES = {"fits": "fits", "vot": "votable", "ecsv": "ascii.ecsv", "parquet": "parquet", "csv": "ascii.csv"}
 
 
@@ -51,7 +53,8 @@ def read_export(path: Path, fmt: str) -> Table:
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_exports_join_back_to_the_table(tmp_path, kind):
-    root = store(tmp_path / "artifacts", write_source(tmp_path / "images", kind, n=np.arange(6, dtype=np.int16)))
+    source = write_source(tmp_path / "images", kind, n=N, long=MaskedColumn(IDS, mask=UNKNOWN))
+    root = store(tmp_path / "artifacts", source)
     again = artifacts.read_table(root, "mine", "catalog")
     artifacts.write_table(root, "mine", "catalog", again)  # as when maps are made again
     artifacts.write_manifest(root, "mine", artifacts.read_manifest(root, "mine"))
@@ -61,6 +64,12 @@ def test_exports_join_back_to_the_table(tmp_path, kind):
         found = read_export(path, fmt)
         assert n == 4 and found["objid"].dtype.str[1:] == "i8" and set(found["objid"]) <= set(IDS)
         assert [str(name) for name in found["objid"]] == list(map(str, found["galaxy_id"].astype(str)))
+        assert set(found["long"].tolist()) <= {*IDS, *map(str, IDS), None, ""}  # to the last digit
+        if fmt == "parquet":  # which astropy reads as floats where there are gaps
+            found["n"] = Table.from_pandas(pd.read_parquet(path, dtype_backend="numpy_nullable"))["n"]
+        n, rows = found["n"], np.searchsorted(IDS, found["objid"])
+        assert n.dtype.str[1:] == ("i8" if "csv" in (fmt, kind) else "i2")
+        assert n.mask.tolist() == UNKNOWN[rows].tolist() and (n == rows)[~n.mask].all()
         if fmt != "csv" and kind != "csv":
             assert str(found["g"].unit) == "mag" and str(found["ra_deg"].unit) == "deg"
             about = found.meta["TCOMM6"] if fmt == "fits" else found["g"].description
@@ -96,8 +105,9 @@ def test_ids_called_as_here_are_one_column_of_their_own_type(tmp_path, own, fmt)
 
 
 def test_hats_has_them_too(tmp_path):
-    root = store(tmp_path / "artifacts", write_source(tmp_path / "images", "fits"))
+    root = store(tmp_path / "artifacts", write_source(tmp_path / "images", "fits", n=N))
     (table,) = map(with_own_ids, stream_columns(root, "mine"))
+    assert str(table.schema.field("n").type) == "int16" and table["n"].null_count == 1
     assert table.column_names[:2] == ["galaxy_id", "objid"] and str(table.schema.field("objid").type) == "int64"
     assert notes_in(table.schema)["g"] == {"unit": "mag", "description": "model magnitude"}
 

@@ -130,7 +130,7 @@ def test_number_of_shards():
 
 
 def test_a_model_that_is_not_there(tmp_path):
-    with pytest.raises(ModelError, match=r"no model 'nowhere'.*train\.py contrastive_denoiser LAYOUT"):
+    with pytest.raises(ModelError, match=r"no model 'nowhere'.* vote_regressor\); .*train\.py contrastive_denoiser"):
         find_model("nowhere", tmp_path)
     with pytest.raises(ModelError, match=r"no model 'cae'.*train\.py cae LAYOUT"):  # which no other recipe makes
         find_model("cae", tmp_path)

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from galaxy_core import artifacts
+from galaxy_core.artifacts.staging import open_staging
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.embedding import Embedder
 from galaxy_core.errors import ModelError
@@ -115,6 +116,10 @@ def test_the_command_finds_the_model_and_says_what_moves(made, monkeypatch, caps
 
     monkeypatch.setattr(sys, "argv", words)
     grow(images, "200")
+    with open_staging(root, "sample"):
+        assert command.main() == 1  # and nothing is read, embedded or advised before
+    told = capsys.readouterr()
+    assert told.err.startswith("Another run is making the catalog sample now") and not told.out
     assert command.main() == 0
     assert "the places of 11 galaxies on them change" in capsys.readouterr().out
     assert artifacts.list_embeddings(root, "sample") == ["means", "other"]

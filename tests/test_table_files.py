@@ -30,13 +30,15 @@ def with_images(root: Path) -> str:
     return f"folder:{root}"
 
 
-def test_text_in_a_fits_table_may_be_latin_1(tmp_path):
-    names = np.array(["Galaxie n° 1".encode("latin-1"), b"plain"])
-    columns = [fits.Column("objid", "J", array=[1, 2]), fits.Column("remark", "12A", array=names)]
+def test_old_text_and_undefined_logicals_of_a_fits_table(tmp_path):
+    names = np.array(["“Galaxie” n° 1".encode("cp1252"), b"plain"])
+    columns = [fits.Column("objid", "J", array=[1, 2]), fits.Column("remark", "14A", array=names)]
+    columns.append(fits.Column("barred", "L", array=np.array([b"F", b"\0"])))
     fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "labels.fits")
     catalog = read_catalog(with_images(tmp_path))
-    assert catalog.table["remark"].tolist() == ["Galaxie n° 1", "plain"]
-    assert catalog.report.notes == ("labels.fits is not UTF-8 and was read as Latin-1",)
+    assert catalog.table["remark"].tolist() == ["“Galaxie” n° 1", "plain"]
+    assert catalog.table["barred"].tolist() == [False, None]
+    assert catalog.report.notes == ("labels.fits is not UTF-8 and was read as Windows-1252",)
 
 
 @pytest.mark.parametrize("kind", ["fits", "vot", "ecsv"])

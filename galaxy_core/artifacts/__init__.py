@@ -64,6 +64,7 @@ _NAMES = {
         "thumbnails_file",
     ),
     "sending": ("check_writable", "send_model"),
+    "staging": ("check_free",),
     "sweeps": ("append_sweep", "read_sweeps", "sweep_source"),
     "vectors": ("StoredVectors", "open_vectors"),
     "writing": (

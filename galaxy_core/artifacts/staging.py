@@ -13,12 +13,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy_core.artifacts import remote, schemas, sending
 from galaxy_core.artifacts.files import sha256_of_file, sync_folder, write_json
+from galaxy_core.artifacts.locks import hold_lock
 from galaxy_core.artifacts.reading import read_manifest
 from galaxy_core.artifacts.roots import address_of, shown
 from galaxy_core.errors import ArtifactError
@@ -87,7 +88,7 @@ def open_staging(root: str | Path, name: str) -> Iterator[Staging]:
         raise ArtifactError(
             f"Cannot make the folder {staging_root} ({error.strerror}); choose another with --artifacts."
         ) from error
-    with hold_lock(staging_root / f"{name}.lock", f"making the catalog {name}"):
+    with _alone(root, name):
         _recover(root, name)
         _refuse_stranger(root, name)
         for temporary in (staging_root / name).rglob("*.tmp"):
@@ -99,6 +100,21 @@ def open_staging(root: str | Path, name: str) -> Iterator[Staging]:
         yield Staging(staging_root, name, root / name, manifest)
     with suppress(OSError):
         staging_root.rmdir()
+
+
+def check_free(root: str | Path, name: str) -> None:
+    """Raise `ArtifactError` where another process is making the catalog: before the work, not in the midst of it."""
+    if _lock_file(Path(root), name).exists():
+        with _alone(Path(root), name):
+            pass
+
+
+def _alone(root: Path, name: str) -> AbstractContextManager[None]:
+    return hold_lock(_lock_file(root, name), f"making the catalog {name}")
+
+
+def _lock_file(root: Path, name: str) -> Path:
+    return root / schemas.STAGING / f"{schemas.check_name(name)}.lock"
 
 
 def begin_step(staging: Staging, name: str, fingerprint: str, patterns: tuple[str, ...]) -> Step:
@@ -263,36 +279,3 @@ def _recover(root: Path, name: str) -> None:
         shutil.rmtree(aside, ignore_errors=True)
     with suppress(OSError):
         (root / schemas.PREVIOUS).rmdir()
-
-
-@contextmanager
-def hold_lock(path: Path, doing: str, option: str = "--name") -> Iterator[None]:
-    """Hold a lock file, or say who does and which option avoids them. The system drops it when the process dies."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system: one user, one run
-        yield
-        return
-    while True:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = open(path, "w")  # noqa: SIM115 - held open as long as the lock
-        except OSError as error:  # of another user, in a folder that is shared
-            raise ArtifactError(
-                f"Cannot write {path} ({error.strerror}); get the right to write there, or choose another --artifacts."
-            ) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.close()
-            raise ArtifactError(f"Another run is {doing} now; wait for it, or choose another {option}.") from None
-        except OSError:  # a file system without locks, as Lustre may be mounted
-            break
-        if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
-            break
-        handle.close()  # the file was deleted by the run that held it before: try the new one
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        handle.close()

@@ -12,10 +12,11 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from galaxy_core.catalogs.tables import FILE_COLUMNS, ID_COLUMNS, TEXT_COLUMNS, find_column, strip_names
-from galaxy_core.column_notes import UNIT, set_notes
+from galaxy_core.column_notes import TYPE, UNIT, set_notes
 from galaxy_core.counting import count
 from galaxy_core.errors import CatalogError
 from galaxy_core.places import Place
@@ -28,13 +29,15 @@ RULE = r"[-,;|+:\s]+"
 FRACTION = re.compile(r'(?:^|;)[\s"]*[-+]?\d+([.,])\d+[\s"]*(?=;|$)')
 UNITS = r"deg(rees?)?|rad|h(our(angle)?)?|arc(sec|min)|mag|dex|px|pix(els?)?|[kMG]?pc|km.{1,5}s.{0,5}|[num]?Jy|nmgy|yr"
 MOST_LOOKED_AT = 20
-WHOLE = r"\s*[-+]?\d+\s*"
+OLD_ENCODING = "cp1252"
+MOST_EXACT = 2**53  # whole numbers beyond are rounded where a column with gaps becomes one of floats
 
 
 def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Read a CSV file, plain or gzipped, with ids, file names and classes as text; `csv_form` says what passes as one.
 
-    A column of whole numbers that floats would round, because it has gaps, is text as well.
+    A column of whole numbers that floats would round, because it has gaps, is text as well. Other whole numbers with
+    gaps are floats, and `galaxy_core.column_notes` of the table has their type.
 
     Parameters
     ----------
@@ -61,18 +64,15 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
             header = load(nrows=0, encoding_errors="replace").columns
             text = {column: str for column in header if _is_text(column)}
             options = {"dtype": text, "low_memory": False, "usecols": keep, "on_bad_lines": "warn"}
+            options["dtype_backend"] = "numpy_nullable"  # whole numbers stay whole where there are gaps
             try:
                 table = load(**options)
             except UnicodeDecodeError:
                 caught.clear()  # the lines that were left out will be told of once more
-                options["encoding"] = "latin-1"
-                table = load(**options)
-                notes.append(f"{path.name} is not UTF-8 and was read as Latin-1")
+                form |= {"encoding": OLD_ENCODING, "encoding_errors": "replace"}
+                header, table = load(nrows=0).columns, load(**options)
+                notes.append(f"{path.name} is not UTF-8 and was read as Windows-1252")
             said = [str(warning.message) for warning in caught]
-            if rounded := _rounded(table):
-                again = load(**options | {"dtype": text | dict.fromkeys(rounded, str)})[rounded]
-                whole = [name for name in rounded if again[name].dropna().astype(str).str.fullmatch(WHOLE).all()]
-                table[whole] = again[whole]
     except (OSError, EOFError, ValueError, zlib.error, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise CatalogError(f"Cannot read {path} as a table ({reason}); check that the file is complete.") from error
@@ -81,6 +81,8 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
             f"The lines of {path} have more fields than its first line has names; name every column, and put text with "
             "commas in quotes."
         )
+    gapped = {name.strip(): {TYPE: "int64"} for name in table if _has_gaps(table[name])}
+    table = pd.DataFrame({name: _as_numpy(table[name]) for name in table}, index=table.index)
     if form["sep"] == "|":  # there may be one before the first and behind the last column
         table = table[[name for name in table if not name.startswith("Unnamed: ")]]
         table = table.apply(lambda column: column.str.strip() if column.dtype == "str" else column)
@@ -90,6 +92,7 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
         notes.append(f"{told} too many fields and {'was' if skipped == 1 else 'were'} left out")
     table = strip_names(table)
     of_columns = {name.strip(): {UNIT: unit} for name, unit in zip(header, units, strict=False) if unit}
+    of_columns = {name: of_columns.get(name, {}) | gapped.get(name, {}) for name in of_columns | gapped}
     return set_notes(table, of_columns), notes
 
 
@@ -182,10 +185,20 @@ def _names_a_galaxy(names: Sequence[str]) -> bool:
     return find_column(names, (*ID_COLUMNS, *FILE_COLUMNS)) is not None
 
 
-def _rounded(table: pd.DataFrame) -> list[str]:
-    """Columns of floats among which are some that stand for several whole numbers."""
-    most = table.select_dtypes("float64").abs().max()
-    return most.index[most >= 2**53].tolist()
+def _has_gaps(column: pd.Series) -> bool:
+    return column.dtype == "Int64" and column.hasnans and not column.isna().all()
+
+
+def _as_numpy(column: pd.Series) -> pd.Series:
+    """A column of nullable values as readers take it; `read_csv` says what becomes of gaps."""
+    kind = column.dtype
+    if isinstance(kind, pd.StringDtype):
+        return column.astype("str")
+    if kind == "boolean" and column.hasnans:
+        return column.astype(object).where(column.notna(), np.nan)
+    if _has_gaps(column) and max(-int(column.min()), int(column.max())) > MOST_EXACT:
+        return column.astype("str")
+    return column.astype("float64" if column.hasnans else getattr(kind, "numpy_dtype", kind))
 
 
 def _is_text(column: str) -> bool:

@@ -23,7 +23,7 @@ from galaxy_core.catalogs.tables import (
 from galaxy_core.errors import CatalogError
 
 IMAGES, SOLUTIONS = "images_training_rev1", "training_solutions_rev1.csv"
-ANSWER = re.compile(r"Class\d+\.\d+")
+ANSWER = re.compile(r"class(\d+\.\d+)", re.IGNORECASE)  # databases change the case of names
 
 
 def read(root: Path | str) -> Catalog:
@@ -48,7 +48,8 @@ def read(root: Path | str) -> Catalog:
             )
     table, notes = read_csv(solutions)
     id_column = find_column(table.columns, ID_COLUMNS)
-    answers = tuple(column for column in table.columns if ANSWER.fullmatch(column))
+    spelled = {column: ANSWER.sub(r"Class\1", column) for column in table.columns if ANSWER.fullmatch(column)}
+    table, answers = table.rename(columns=spelled), tuple(spelled.values())
     if id_column is None or not answers:
         raise CatalogError(f"{solutions} lacks the GalaxyID or the Class columns; fetch the file again.")
     table, more_notes = clean_answers(table, answers, "fraction")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_core.catalogs.csv_tables import read_csv
+from galaxy_core.catalogs.csv_tables import OLD_ENCODING, read_csv
 from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, degrees_in
 from galaxy_core.catalogs.tables import find_column, strip_names
 from galaxy_core.column_notes import DESCRIPTION, UNIT, Notes, noted, notes_of
@@ -99,14 +99,13 @@ def _read_astropy(path: Path | Place):
     """The first table of a FITS, VOTable, ECSV or IPAC file, as astropy has it."""
     from astropy.table import Table
 
-    forms = {".vot": {"format": "votable", "use_names_over_ids": True}, ".ecsv": {"format": "ascii.ecsv"}}
-    forms[".tbl"] = {"format": "ascii.ipac"}
+    forms = {".vot": {"format": "votable", "use_names_over_ids": True}, ".tbl": {"format": "ascii.ipac"}}
+    ecsv = {"format": "ascii.ecsv"}  # also in a file called .csv
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units that no standard knows, and of more tables in the file
         try:
-            data = path.read_bytes()
-            form = {"format": "fits", "hdu": _table_in(data)} if path.suffix == ".fits" else forms.get(path.suffix)
-            return Table.read(io.BytesIO(data), **(form or forms[".ecsv"]))
+            data = io.BytesIO(path.read_bytes())
+            return _read_fits(data) if path.suffix == ".fits" else Table.read(data, **forms.get(path.suffix, ecsv))
         except GalaxyError:
             raise
         except Exception as error:  # of these calls alone: each of astropy's readers raises its own
@@ -126,17 +125,17 @@ def _flatten(table, name: str):
         try:
             table.convert_bytestring_to_unicode()
         except UnicodeDecodeError:
-            _decode(table, "latin-1")
-            notes.append(f"{name} is not UTF-8 and was read as Latin-1")
+            _decode(table)
+            notes.append(f"{name} is not UTF-8 and was read as Windows-1252")
         part = pa.Table.from_pandas(table.to_pandas(index=False), preserve_index=False)
     return noted(part, said), more, notes
 
 
-def _decode(table, encoding: str) -> None:
+def _decode(table) -> None:
     """Columns of bytes as text."""
     for name in [name for name in table.colnames if table[name].dtype.kind == "S"]:
         column = table[name]
-        table[name] = type(column)(np.strings.decode(column, encoding))
+        table[name] = type(column)(np.strings.decode(column, OLD_ENCODING, "replace"))
 
 
 def _notes_of(table) -> Notes:
@@ -148,13 +147,21 @@ def _notes_of(table) -> Notes:
     return said
 
 
-def _table_in(data: bytes) -> int | None:
-    """Number of the first table of a FITS file that is of objects; SExtractor puts headers of images before it."""
+def _read_fits(file: io.BytesIO):
+    """The first table that is of objects (SExtractor puts headers of images before it); undefined logicals are null."""
     from astropy.io import fits
+    from astropy.table import MaskedColumn, Table
 
-    with fits.open(io.BytesIO(data)) as hdus:
-        tables = [k for k, hdu in enumerate(hdus) if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
-        return next((k for k in tables if hdus[k].name != "LDAC_IMHEAD"), None)
+    with fits.open(file, logical_as_bytes=True) as hdus:  # or what is undefined would be False
+        tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+        if not tables:
+            raise ValueError("there is none in it")
+        chosen = next((hdu for hdu in tables if hdu.name != "LDAC_IMHEAD"), tables[0])
+        table = Table.read(chosen, format="fits")
+        for name in [column.name for column in chosen.columns if column.format in ("L", "1L")]:
+            letters = np.asarray(table[name])
+            table[name] = MaskedColumn(letters == b"T", mask=letters == b"")
+    return table
 
 
 def _to_degrees(table: pd.DataFrame) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 from galaxy_core.catalogs.catalog import ReadReport
 from galaxy_core.catalogs.missing import without_sentinels
 from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, below_zero, degrees_of
-from galaxy_core.column_notes import notes_of, own_id, set_notes
+from galaxy_core.column_notes import OWN_TYPE, gapped_types, notes_of, own_id, set_notes
 from galaxy_core.counting import count
 from galaxy_core.errors import CatalogError
 from galaxy_core.places import Place, place_of
@@ -105,6 +105,8 @@ def select_rows(
     said = notes_of(table)
     own = own_id(ids[keep].astype("str"), said)
     said = {name: of_it for name, of_it in said.items() if name in kept and name not in ITS_OWN_COLUMNS}
+    for name, kind in gapped_types(kept, said).items():
+        said[name] = said[name] | {OWN_TYPE: kind}
     return set_notes(kept.reset_index(drop=True), said | ({"galaxy_id": own} if own else {})), chosen, report
 
 
