@@ -13,7 +13,7 @@ from scipy.ndimage import rotate
 
 from galaxy_core.images import resize_square
 from galaxy_core.occlusion import sky_of
-from galaxy_core.vote_tree import to_cumulative
+from galaxy_core.vote_forms import FROM_KAGGLE, TO_KAGGLE, cumulative_from_conditional
 
 ANGLES_DEG = (15, 30, 45, 60, 75)
 EXACT = ("0°", "90°", "180°", "270°", "mirrored", "mirrored 90°", "mirrored 180°", "mirrored 270°")
@@ -32,7 +32,7 @@ class Turned:
     class_probabilities : ndarray of float32, shape (n_views, n_classes)
         No columns if the model learned no classes.
     cumulative : ndarray of float64, shape (n_views, 37), or None
-        Expected shares of all volunteers; None if the model learned no votes.
+        Expected shares of all volunteers, as of `of_all_volunteers`; None if the model learned no votes.
     """
 
     names: tuple[str, ...]
@@ -84,11 +84,19 @@ def classify_turned(stamp: np.ndarray, model, square: np.ndarray | None = None) 
     """What ``model`` says of each view of a galaxy; parameters as in `turn_views`, and a model of `load_classifier`."""
     names, stamps = turn_views(stamp, square)
     probabilities, conditional = single_views(stamps, model)
-    return Turned(names, stamps, probabilities, None if conditional is None else to_cumulative(conditional))
+    return Turned(names, stamps, probabilities, None if conditional is None else of_all_volunteers(conditional))
+
+
+def of_all_volunteers(conditional: np.ndarray) -> np.ndarray:
+    """Shares of all volunteers, float64 (n, 37) in Kaggle's order, of shares of those who would be asked.
+
+    Unlike in the challenge's table, who sees a star or an artifact is not asked for anything odd.
+    """
+    return cumulative_from_conditional(conditional[:, FROM_KAGGLE])[:, TO_KAGGLE]
 
 
 def predict_scores(images: np.ndarray, model) -> np.ndarray:
-    """Class probabilities, then the 37 expected shares of all volunteers, as `classify_images` gives them.
+    """Class probabilities as `classify_images` gives them, then the 37 shares of `of_all_volunteers`.
 
     Without intervals, which take longer than the network. Float64 (n, n_classes + 37); without the columns of what the
     model did not learn.
@@ -102,7 +110,7 @@ def predict_scores(images: np.ndarray, model) -> np.ndarray:
         concentrations, probabilities = model.predict(torch.from_numpy(np.ascontiguousarray(images)).to(device))
     parts = [] if probabilities is None else [probabilities.double().cpu().numpy()]
     if concentrations is not None:
-        parts.append(to_cumulative(conditional_shares(concentrations).double().cpu().numpy()))
+        parts.append(of_all_volunteers(conditional_shares(concentrations).double().cpu().numpy()))
     return np.concatenate(parts, axis=1)
 
 

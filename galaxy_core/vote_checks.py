@@ -16,6 +16,7 @@ MOST_VOTES = 1e9  # of a galaxy; what is infinite counts as more
 # How far sums may be off: the challenge rounds to 1e-6 or finer; Hart et al. each share to 1e-3, seven in a question.
 TOLERANCE = {"kaggle": 1.5e-6, "conditional": 4e-3, "debiased": 1e-6, "count": 0.5}
 N_NAMED = 3
+_OF_ONE = {"come": "comes", "have": "has", "lack": "lacks"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ class VoteProblem:
     def sentence(self) -> str:
         """How many rows, what is wrong with them, and the first by name."""
         n, named = len(self.rows), ", ".join(self.ids[:N_NAMED]) + (", ..." if len(self.ids) > N_NAMED else "")
-        return f"{n:,} {'galaxy' if n == 1 else 'galaxies'} {self.text} and cannot be used: {named}."
+        verb, _, rest = self.text.partition(" ")
+        what = f"galaxy {_OF_ONE.get(verb, verb)}" if n == 1 else f"galaxies {verb}"
+        return f"{n:,} {what} {rest} and cannot be used: {named}."
 
 
 @dataclass(frozen=True)

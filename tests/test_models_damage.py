@@ -79,6 +79,7 @@ def test_the_command_that_measures_can_be_run_as_it_stands(open_app, tmp_path, n
 def test_commands_name_a_recipe_or_leave_it_to_the_reader(tmp_path):
     assert " RECIPE LAYOUT:PATH " in commands.measure("my model", tmp_path)
     assert " cae LAYOUT:PATH " in commands.measure("autoencoder", tmp_path)
+    assert " segmenter --frames FRAMES --model " in commands.measure("segmenter", tmp_path)
     assert commands.train("cae", tmp_path / "a b").endswith(f" cae LAYOUT:PATH --artifacts '{tmp_path}/a b'")
 
 

@@ -259,15 +259,22 @@ def test_shipped_models_of_frames_have_their_numbers(open_app, tmp_path, monkeyp
     assert searched.loc[("99.0 %", "SExtractor's search (sep)"), "found above S/N 10"] == f"{100 * of_sep:.1f} %"
     assert f"{found['n_injected']:,} simulated sources put into {len(found['frames'])} real frames" in text_of(app)
     assert "unnamed catalog" not in text_of(app), "no catalog of galaxies was measured"
+    assert table(app, "theirs measured on")["task"][0] == "segmentation", "its own first, if without a counterpart"
     stars = json.loads((SHIPPED.parent / "star_galaxy" / "metrics.json").read_text())
     published = table(app, "theirs measured on").set_index(["task", "metric"])["ours"]
     ours = stars["methods"]["without labels"]["accuracy"]
     assert published["stars or galaxies", "accuracy, without labels"] == f"{ours:.3g}", "of a model of another name"
     app = open_app(tmp_path, PAGE, model="star_galaxy")
+    fresh = stars["fresh"]
+    ours = fresh["methods"]["without labels"]["accuracy"]
     assert {metric.label: metric.value for metric in app.metric}["Accuracy"] == f"{100 * ours:.1f} %"
+    assert f"measured on {fresh['n_test']:,} test objects" in text_of(app).lower()
+    assert "and nothing was decided on them" in text_of(app)
     told = table(app, "AUC")
-    assert told["method"][0] == "this model, without labels" and told["objects"].tolist()[:1] == [stars["n_test"]]
-    trees = stars["methods"]["trees on the whole catalogue"]["accuracy"]
+    assert told["method"][0] == "this model, without labels" and told["objects"][0] == fresh["n_test"]
+    views = told.loc[told["objects"] == stars["n_test"], "measured on"].unique().tolist()
+    assert views == ["test objects, in view when some settings were decided"]
+    trees = fresh["methods"]["trees on the whole catalogue"]["accuracy"]
     assert f"trees on all columns {100 * trees:.1f} %" in text_of(app)
     assert table(app, "theirs measured on")["task"].tolist()[:3] == ["stars or galaxies"] * 3, "its own first"
     assert "A loss below zero is that of a probability density" in text_of(app)
@@ -375,6 +382,15 @@ def test_commands_name_every_run():
     assert models_about.commands_of(begun) == ["python scripts/train.py r --start-from artifacts/models/moco"]
     del begun["started_from"]["folder"]  # a network's name is no folder
     assert models_about.commands_of(begun) == ["python scripts/train.py r --start-from MODEL"]
+
+
+def test_why_losses_of_votes_lie_apart_is_said_where_they_do():
+    about = {"n_train": 100, "n_train_with_votes": 5, "training": {"vote_repeats": 6, "taught_by": ""}}
+    assert "in training these come 6 times as often" in models_about.apart_sentence(about)
+    taught = about | {"training": {"vote_repeats": 6, "taught_by": "vote_regressor"}}
+    assert "in training another model tells the votes of all others, too" in models_about.apart_sentence(taught)
+    for alike in ({"training": {"vote_repeats": 1}}, {"n_train_with_votes": 100}, {"n_train": None}, {"training": 3}):
+        assert models_about.apart_sentence(about | alike) == ""
 
 
 def test_models_here_come_before_those_shipped(tmp_path, monkeypatch):

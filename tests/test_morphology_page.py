@@ -261,6 +261,9 @@ def test_measured_on_these_weights_or_not_said(open_app, model_root):
         (folder / "metrics.json").write_text(other)
         app.run()
         assert not app.exception and "It was not measured yet" in text_of(app)
+    votes = {"coverage_90": {"conditional": {"all": 0.891}}}
+    said = "the 90 % intervals held 89 % of the fractions where 10 or more were asked"
+    assert said in morphology_words.measured_sentences({"votes": votes})[0]
     votes = {"model": {"rmse": 0.2}, "training_mean": 3, "noise_floor": [], "coverage_90": {"conditional": 1}}
     (folder / "metrics.json").write_text(json.dumps({"weights_sha256": weights, "votes": votes}))
     app.run()

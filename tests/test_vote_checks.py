@@ -59,6 +59,8 @@ def test_each_harm_is_named_once_with_its_galaxy(form):
     assert found["duplicate"].rows.tolist() == [7] and found["duplicate"].ids == ("g0",)
     assert np.flatnonzero(report.usable).tolist() == [0, 4, 6]
     assert found["range"].sentence.startswith("2 galaxies have ") and found["range"].sentence.endswith(": g2, g5.")
+    assert found["missing"].sentence == "1 galaxy lacks a number for an answer and cannot be used: g1."
+    assert found["duplicate"].sentence.startswith("1 galaxy comes again under the same id and ")
 
 
 def test_a_number_of_votes_is_finite():

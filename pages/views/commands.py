@@ -11,6 +11,7 @@ from galaxy_core.recipes import RECIPES
 
 TERMINAL = "Commands are for a terminal in the folder of the program, in its environment (`source .venv/bin/activate`)."
 CATALOG = "LAYOUT:PATH"
+FRAMES = ("--frames", "FRAMES")
 OF_NETWORK = {
     "morphology_net": "vote_regressor",
     "morphology_ensemble": "vote_regressor",
@@ -33,5 +34,6 @@ def measure(kind: str, folder: Path) -> str:
     "python scripts/evaluate.py vote_regressor LAYOUT:PATH --model 'my models/m' --json 'my models/m/metrics.json'"
     """
     recipe = OF_NETWORK.get(kind, kind)
-    words = ["python", "scripts/evaluate.py", recipe if recipe in RECIPES else "RECIPE", CATALOG]
+    on = FRAMES if recipe == "segmenter" else (CATALOG,)
+    words = ["python", "scripts/evaluate.py", recipe if recipe in RECIPES else "RECIPE", *on]
     return shlex.join([*words, "--model", str(folder), "--json", str(folder / METRICS_FILE)])

@@ -1,4 +1,4 @@
-"""A model's card, what it was made from, its files to take home; and what others published beside our numbers."""
+"""A model's card, what it was made from and how long; its files to take home; others' published numbers beside ours."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ import streamlit as st
 from galaxy_core.label_efficiency import LabelEfficiency
 from galaxy_core.model_files import CARD_FILE, METRICS_FILE, ModelFiles, section
 from galaxy_core.published import PUBLISHED, Published
-from pages.views import frame, models_numbers, wrapped
+from pages.views import frame, models_numbers, words, wrapped
 from pages.views.models_numbers import value_of
 
 PUBLISHED_HELP = """Others measured on other galaxies, often with another definition: read what each number was measured
 on before comparing. Ours is blank where nothing comparable was measured on these weights."""
+
+OF_VOTES = "Losses of votes are sums over the galaxies with votes, divided by all:"
+BELOW_ZERO = "A loss below zero is that of a probability density: where it lies means nothing, only how it falls."
 
 
 def draw_published(models: dict[str, ModelFiles], labels: Mapping[str, LabelEfficiency]) -> None:
@@ -69,6 +72,49 @@ def metrics_for(one: Published, models: Mapping[str, ModelFiles], labels: Mappin
         return asdict(labels[one.results]) if one.results in labels else None
     model = models.get(one.recipe)
     return model.metrics if model is not None and model.measured == "these" else None
+
+
+def training_sentence(model: ModelFiles, passes: list[dict], best: int | None) -> str:
+    """How long a phase was, which pass was kept, and on which galaxies it was measured."""
+    about = section(model.config, "about")
+    seconds = np.array([value_of(row, "seconds") for row in passes])
+    parts = [words.count(len(passes), "pass", "passes")]
+    if np.isfinite(seconds).any():
+        total = np.nansum(seconds)
+        parts[0] += f" in {words.number(total / 60)} minutes" if total >= 120 else f" in {words.number(total)} seconds"
+    parts += [f"validation was best after pass {best}"] if best is not None else []
+    on = [
+        f"{value_of(about, key):,.0f} {word}"
+        for key, word in (("n_train", "training"), ("n_validation", "validation"))
+        if np.isfinite(value_of(about, key))
+    ]
+    of = about.get("catalogs") if isinstance(about.get("catalogs"), list) else []
+    measured = (
+        f" Measured on {' and '.join(on)} galaxies{' of ' + ' and '.join(map(str, of)) if of else ''}." if on else ""
+    )
+    losses = [value for row in passes for value in (value_of(row, "loss"), value_of(row.get("validation"), "loss"))]
+    below = f" {BELOW_ZERO}" if np.nanmin([*losses, np.inf]) < 0 else ""
+    return frame.plain(f"{'; '.join(parts)}.{measured}{apart_sentence(about)}{below}")
+
+
+def apart_sentence(about: dict) -> str:
+    """Why losses of votes are larger in training than in validation; empty where they should be alike.
+
+    Examples
+    --------
+    >>> apart_sentence({"n_train": 10, "n_train_with_votes": 2, "training": {"vote_repeats": 3}})[-74:]
+    ' in training these come 3 times as often, so the dashed curves lie higher.'
+    >>> apart_sentence({"n_train": 10, "n_train_with_votes": 10, "training": {"vote_repeats": 3}})
+    ''
+    """
+    training, votes = section(about, "training"), value_of(about, "n_train_with_votes")
+    if not 0 < votes < value_of(about, "n_train"):
+        return ""
+    often = value_of(training, "vote_repeats")
+    why = f"these come {often:.0f} times as often" if often > 1 else ""
+    if training.get("taught_by"):
+        why = "another model tells the votes of all others, too"
+    return f" {OF_VOTES} in training {why}, so the dashed curves lie higher." if why else ""
 
 
 def draw_card(model: ModelFiles) -> None:

@@ -16,6 +16,7 @@ from pages.views import (
     commands,
     figures,
     frame,
+    models_about,
     models_figures,
     models_numbers,
     models_sky_numbers,
@@ -39,7 +40,6 @@ the intervals of those asked is of fewer, since three of four right may be chanc
 CURVES_HELP = """Dashed: galaxies that are learned from. Solid: validation galaxies, which choose the pass whose weights
 are kept (dotted), and are never learned from. Training galaxies are turned, blurred or drawn in another mix, so the two
 may lie apart from the start. Losses are on logarithmic axes where all are positive."""
-BELOW_ZERO = "A loss below zero is that of a probability density: where it lies means nothing, only how it falls."
 STRICT_HELP = """Strict numbers are measured on the galaxy's own pixels. SSIM as published counts the black sky around
 it, too, by which the noisy input itself looks restored."""
 SEARCH_HELP = """Simulated sources put into source-free places of real frames. Gain: how much fainter the sources are of
@@ -142,30 +142,7 @@ def draw_training(model: ModelFiles) -> None:
             figure = models_figures.curves_figure(panels, best, figures.shorten(title, 48), dark, rows, from_zero)
             config = figures.chart_config(f"{model.name}-{phase}-{what}") | {"scrollZoom": False}
             side.plotly_chart(figure, key=f"models-curves-{what}", config=config)
-    st.caption(training_sentence(model, passes, best))
-
-
-def training_sentence(model: ModelFiles, passes: list[dict], best: int | None) -> str:
-    """How long a phase was, which pass was kept, and on which galaxies it was measured."""
-    about = section(model.config, "about")
-    seconds = np.array([value_of(row, "seconds") for row in passes])
-    parts = [words.count(len(passes), "pass", "passes")]
-    if np.isfinite(seconds).any():
-        total = np.nansum(seconds)
-        parts[0] += f" in {words.number(total / 60)} minutes" if total >= 120 else f" in {words.number(total)} seconds"
-    parts += [f"validation was best after pass {best}"] if best is not None else []
-    on = [
-        f"{value_of(about, key):,.0f} {word}"
-        for key, word in (("n_train", "training"), ("n_validation", "validation"))
-        if np.isfinite(value_of(about, key))
-    ]
-    of = about.get("catalogs") if isinstance(about.get("catalogs"), list) else []
-    measured = (
-        f" Measured on {' and '.join(on)} galaxies{' of ' + ' and '.join(map(str, of)) if of else ''}." if on else ""
-    )
-    losses = [value for row in passes for value in (value_of(row, "loss"), value_of(row.get("validation"), "loss"))]
-    below = f" {BELOW_ZERO}" if np.nanmin([*losses, np.inf]) < 0 else ""
-    return frame.plain(f"{'; '.join(parts)}.{measured}{below}")
+    st.caption(models_about.training_sentence(model, passes, best))
 
 
 def draw_numbers(model: ModelFiles) -> None:

@@ -12,6 +12,7 @@ from galaxy_core.published_lookups import is_number
 from galaxy_core.trees import GZ2
 from galaxy_core.turning import EXACT, Turned
 from galaxy_core.vote_forms import FROM_KAGGLE, TO_KAGGLE, asked_shares, cumulative_from_conditional
+from galaxy_core.vote_intervals import LEAST_ASKED
 from galaxy_core.vote_labels import N_VOLUNTEERS
 from pages.views import words
 from pages.views.question_tree import percent
@@ -203,7 +204,9 @@ def _vote_facts(part: dict) -> list[str]:
         said.append(f"R² {model['r2']:.3f}")
     held = section(part, "coverage_90", "conditional").get("all")
     if is_number(held):
-        said.append(f"the 90 % intervals held {100 * held:.0f} % of the fractions")
+        said.append(
+            f"the 90 % intervals held {100 * held:.0f} % of the fractions where {LEAST_ASKED} or more were asked"
+        )
     return said
 
 
