@@ -103,6 +103,7 @@ def test_the_map_page_without_something(open_app, tmp_path, state, panel):
         assert app.error
     said = " ".join(str(element.value) for kind in (app.markdown, app.subheader, app.info) for element in kind)
     assert "odd" in said  # the card of the galaxy is there all the same
+    assert state is not three_columns or "trust in these maps" not in said, "there is no map"
 
 
 @pytest.mark.parametrize("panel", PANELS)
@@ -111,6 +112,7 @@ def test_one_two_and_three_galaxies_in_every_panel(open_app, tmp_path, n, panel)
     make_catalog(tmp_path, NAME, n)
     app = open_app(tmp_path, MAP, catalog=NAME, galaxy=f"{NAME}-00000", panel=panel)
     assert not app.exception and not app.error
+    assert not any("the 0 nearest" in caption.value for caption in app.caption)
 
 
 def test_names_in_any_script_and_very_long(open_app, tmp_path):

@@ -122,7 +122,7 @@ def test_lasso_selects_what_lies_inside(visit, root):
     found = places(root)
     page.click('[data-tool="lasso"]')
     centre = np.median(found[np.arange(90) % 3 == 0], axis=0)
-    ring = [centre + 2.5 * np.array([np.cos(t), np.sin(t)]) for t in np.linspace(0, 2 * np.pi, 30)]
+    ring = [centre + 2.5 * np.array([np.cos(t), np.sin(t)]) for t in np.linspace(0, 2 * np.pi, 30)[:-1]]
     to_page = f"""(points) => {{ const map = {MAP}, box = map.paper.getBoundingClientRect();
         return points.map(([x, y]) => {{
             const [px, py] = map.toPaper(x, y);
@@ -133,6 +133,9 @@ def test_lasso_selects_what_lies_inside(visit, root):
     inside = int((np.linalg.norm(found - centre, axis=1) < 2.5).sum())
     page.wait_for_function(f"() => {MAP}.chosen")
     assert abs(n_marked(page) - inside) <= 2 and inside > 15
+    drawn = page.evaluate(f"{MAP}.outlines[0]")
+    off = np.hypot(drawn["x"] - ring[0][0], drawn["y"] - ring[0][1]).min()
+    assert off < 0.1, "it begins where the mouse was pressed, not where it had moved to"
     assert "selected=" in page.url
 
 
@@ -251,6 +254,14 @@ def test_the_address_holds_what_is_on_the_map_without_a_step_back_for_each_turn_
     page.go_back()
     page.wait_for_function(f"{MAP}.view.scale > 3 * {MAP}.viewOf({MAP}.message.extent).scale")
     assert np.allclose(page.evaluate(VIEW), seen, rtol=2e-3)
+    page.get_by_role("combobox", name="Catalog").click()
+    page.get_by_role("option", name="other").click()
+    page.wait_for_function(f"{MAP}.message.group === 'other'")
+    assert page.evaluate(f"{MAP}.hidden.size") == 0
+    page.wait_for_url("**Galaxy_map?catalog=other")
+    page.go_back()
+    page.wait_for_function(f"{MAP}.message.group === 'tiny'")
+    assert page.evaluate(f"[...{MAP}.hidden]") == [hidden] and np.allclose(page.evaluate(VIEW), seen, rtol=2e-3)
 
 
 def test_a_view_of_a_map_that_was_made_again_is_the_whole_map(visit):

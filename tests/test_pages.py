@@ -297,7 +297,7 @@ def test_not_all_is_never_said_to_be_all(tiny, monkeypatch):
     labels[7] = 0
     assert scores.score_row(tiny, "hdbscan")["coverage"] == "100 %"
     null = {"strict": 0.1, "n_clusters": 1, "coverage": 1999 / 2000}
-    assert score_table.null_text(null) == "0.100 (1 shuffle; 1 cluster, over 99.9 % covered)"
+    assert score_table.null_text(null) == "0.100 (1 draw; 1 cluster, over 99.9 % covered)"
     for part in range(2001):
         assert (percent(part, 2000) == "100 %") == (part == 2000) and (percent(part, 2000) == "0 %") == (part == 0)
 

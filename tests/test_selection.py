@@ -137,13 +137,24 @@ def test_what_passes_the_filters_is_selected_and_its_link_holds_the_filters(open
         assert not lost.exception and not lost.session_state["selections"].get("tiny")
 
 
-def test_whole_numbers_are_filtered_as_they_are(broken_root):
-    """Plates and ids have neighbours that float32, or a limit rounded to six digits, takes for one another."""
-    write_back(broken_root, "tiny", plate=np.arange(90) + 2**25, gap=pd.array([None, *range(89)], dtype="Int64"))
+def test_whole_numbers_are_filtered_as_they_are(open_app, broken_root):
+    """Plates and ids have neighbours that floats, or a limit rounded to six digits, take for one another."""
+    first = 587722984435351614  # an objID of the SDSS
+    objid, gap = first + np.arange(90), pd.array([None, *range(89)], dtype="Int64")
+    write_back(broken_root, "tiny", plate=np.arange(90) + 2**25, gap=gap, objid=objid, other=pd.array(objid, "Int64"))
     galaxies = readers.open_catalog(broken_root, "tiny")
     assert np.flatnonzero(filters.passes(galaxies, "plate", [2**25 + 3, 2**25 + 4])).tolist() == [3, 4]
-    assert filters.passes(galaxies, "plate", filters._everything(galaxies, "plate")).all()
+    for column in ("plate", "objid"):
+        assert filters.passes(galaxies, column, filters.everything_of(galaxies, column)).all()
     assert np.flatnonzero(filters.passes(galaxies, "gap", [0, 2])).tolist() == [1, 2, 3]
+    assert np.flatnonzero(filters.passes(galaxies, "other", [first + 3, first + 4])).tolist() == [3, 4]
+    app = open_app(broken_root, MAP, catalog="tiny", filters=outlines.to_link({"objid": [first, first + 5]}))
+    app.text_input(key="filter-tiny-objid-from").set_value(f"{first + 4:,}").run()
+    app.text_input(key="filter-tiny-objid-from-1").set_value("many").run()  # which is no limit: it stays what it was
+    assert not app.exception and "2 of 90 galaxies pass" in text_of(app)
+    assert app.text_input(key="filter-tiny-objid-from-2").value == str(first + 4)
+    told = f"objid: {first + 4} to {first + 5}; jd: 2459001.25 to 3.5"
+    assert filters.describe(galaxies, app.session_state["filters"]["tiny"] | {"jd": [2459001.25, 3.5]}) == told
 
 
 def test_limits_are_as_exact_as_the_catalog(broken_root):
@@ -191,6 +202,21 @@ def test_back_and_forward_show_what_the_address_says(open_app, tiny_root, tiny):
     app.query_params["panel"] = "about"
     app.run()
     assert not app.exception and "galaxy" not in app.session_state and app.session_state["panel"] == "about"
+
+
+def test_back_after_another_catalog_is_that_catalog_as_it_was(open_app, broken_root):
+    make_catalog(broken_root, "other")
+    picked = outlines.to_link([["n", "picked", ["tiny-00003", "tiny-00005"]]])
+    app = open_app(broken_root, MAP, catalog="tiny", galaxy="tiny-00004", selected=picked)
+    before = dict(app.query_params)
+    app.selectbox(key="catalog").set_value("other").run()
+    assert dict(app.query_params) == {"catalog": "other"}
+    app.session_state["galaxy"] = "other-00001"
+    for name, value in before.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception and app.selectbox(key="catalog").value == "tiny" and selected(app) == [3, 5]
+    assert app.session_state["galaxy"] == "tiny-00004" and dict(app.query_params) == before
 
 
 def test_what_was_open_is_open_after_another_page_and_in_the_address(open_app, tiny_root, tiny):

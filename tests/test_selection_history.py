@@ -35,7 +35,7 @@ def do(tiny, kind: str, **event) -> set[str]:
 
 def test_every_kind_of_step_is_undone_and_redone(tiny):
     def add_filter() -> None:
-        filters._change(tiny, "class", ["spiral"])
+        filters.change(tiny, "class", ["spiral"])
         filters.keep_of(tiny)
 
     def subtract_filter() -> None:
@@ -103,7 +103,7 @@ def test_the_key_undoes_what_was_done_last_be_it_a_tag(tiny, tmp_path, monkeypat
 
 def test_what_is_drawn_again_follows_what_was_undone(tiny):
     do(tiny, "outline", projection="umap", mode="new", **BOX)
-    filters._change(tiny, "class", ["spiral"])
+    filters.change(tiny, "class", ["spiral"])
     assert do(tiny, "undo") == {map_events.SELECTION, map_events.FILTERS}
     assert do(tiny, "undo") == {map_events.SELECTION} and selection.selected_rows(tiny) is None
 

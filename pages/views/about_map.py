@@ -19,6 +19,9 @@ the card never come from a map."""
 
 def draw_about(galaxies: Galaxies) -> None:
     """What each projection was fitted on, where that is not everyone; a row of numbers for each, and what they mean."""
+    if not galaxies.projection_names:
+        st.info("There is no map of this catalog.", icon=":material/map:")
+        return
     if said := fitted_sentence(galaxies):
         st.caption(said)
     rows, measured = [], {}
@@ -40,6 +43,9 @@ def draw_about(galaxies: Galaxies) -> None:
             " adds it and leaves the rest as it is.",
             icon=":material/info:",
         )
+        return
+    if not measured["k"]:
+        st.info("So few galaxies have no neighbours that a map could keep or lose.", icon=":material/info:")
         return
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     st.caption(

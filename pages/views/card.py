@@ -198,12 +198,12 @@ def text_of(value: object) -> str:
     Examples
     --------
     >>> text_of(1.23456), text_of(None), text_of("SDSS"), text_of(True)
-    ('1.23', '–', 'SDSS', 'yes')
+    ('1.23456', '–', 'SDSS', 'yes')
     """
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | int | np.number):
-        return words.number(float(value)) if abs(float(value)) < 1e7 or isinstance(value, float) else str(value)
+        return words.in_full(float(value)) if abs(float(value)) < 1e7 or isinstance(value, float) else str(value)
     return "–" if value is None or value is pd.NA or value is pd.NaT else str(value)
 
 

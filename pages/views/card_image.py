@@ -137,7 +137,8 @@ def picture_html(galaxy_id: str, picture: Picture, arcsec_per_px: float | None) 
     bar = ""
     if arcsec_per_px and picture.pixels_each:
         length, text = scale_bar(arcsec_per_px * picture.pixels_each * picture.side_px / width, width)
-        bar = f'<div class="scale-bar" style="width:{length:.1f}px">{text}</div>'
+        share = 100 * length / width  # of the picture, which may be drawn smaller or larger than it is here
+        bar = f'<div class="scale-bar" style="width:{share:.2f}%">{text}</div>'
     return f'<div class="card-picture">{image_html(galaxy_id, picture.data, width, width)}{bar}</div>'
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from pandas.api.types import is_integer_dtype
 
-from pages.views import clustering_marks, editions, frame, outlines, page_address, selection, tagged, words
+from pages.views import clustering_marks, outlines, page_address, selection, tagged
 from pages.views.colouring import TAGS, colour_by, colour_choices
 from pages.views.readers import Galaxies
-from pages.views.selection_steps import MODES, Step
+from pages.views.selection_steps import Step
 
 Filters = dict[str, list]
 """Column -> two limits, least and largest, for numbers; for groups, what `Colouring.keys` calls them."""
 
-VERBS = {"new": "Select", "add": "Add", "subtract": "Subtract", "intersect": "Keep only"}
 DIGITS = 9
 """Of a limit, where it is typed and where it is told: a Julian date needs so many."""
+EXACT = 2**53
+"""Whole numbers below it are told apart by float64, and by browsers."""
 
 
 def filters_of(galaxies: Galaxies) -> Filters:
@@ -92,6 +94,8 @@ def passes(galaxies: Galaxies, key: str, values: list) -> np.ndarray:
         return _has_tag(galaxies, values)
     colouring = colour_by(galaxies, key)
     if colouring.values is not None:
+        if (exact := beyond_floats(galaxies, key)) is not None:
+            return exact.between(*values).fillna(False).to_numpy(bool)
         with np.errstate(invalid="ignore", over="ignore"):
             low, high = np.asarray(values, dtype=colouring.values.dtype)  # 0.1 in float32 is not the 0.1 of the limit
             return (colouring.values >= low) & (colouring.values <= high)
@@ -107,9 +111,16 @@ def _has_tag(galaxies: Galaxies, values: list) -> np.ndarray:
     return passed
 
 
-def _is_whole(galaxies: Galaxies, key: str) -> bool:
+def is_whole(galaxies: Galaxies, key: str) -> bool:
     """Whether a column of the catalog holds whole numbers."""
     return key in galaxies.catalog and is_integer_dtype(galaxies.catalog[key].dtype)
+
+
+def beyond_floats(galaxies: Galaxies, key: str) -> pd.Series | None:
+    """A column of whole numbers so large that floats take two neighbours for one, as ids of surveys are."""
+    if not is_whole(galaxies, key) or not (np.abs(colour_by(galaxies, key).values) >= EXACT).any():
+        return None
+    return galaxies.catalog[key]
 
 
 def describe(galaxies: Galaxies, asked: Filters | None = None) -> str:
@@ -126,6 +137,8 @@ def describe(galaxies: Galaxies, asked: Filters | None = None) -> str:
 
 
 def _limit_text(value: float) -> str:
+    if isinstance(value, int) and abs(value) >= EXACT:
+        return str(value)  # an id
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e20 else f"{value:.{DIGITS}g}"
 
 
@@ -135,141 +148,24 @@ def group_names(galaxies: Galaxies, key: str) -> dict[str, str]:
     return dict(zip(colouring.keys, colouring.names, strict=True))
 
 
-def draw_filters(galaxies: Galaxies, on_change) -> None:
-    """A button that opens the filters; ``on_change`` is called in the callback of each change."""
-    asked, choices = filters_of(galaxies), colour_choices(galaxies)
-    keep = keep_of(galaxies)
-    label = f"Filters ({len(asked)})" if asked else "Filters"
-    with st.popover(label, icon=":material/filter_alt:", width="stretch"):
-        widget = f"filter-new-{galaxies.name}-{len(asked)}"  # empty again after each choice
-
-        def added() -> None:
-            if st.session_state[widget] is not None:
-                _change(galaxies, st.session_state[widget], _everything(galaxies, st.session_state[widget]))
-                on_change()
-
-        st.selectbox(
-            "Filter by",
-            [key for key in choices if key not in asked],
-            index=None,
-            format_func=choices.get,
-            key=widget,
-            placeholder="add a column",
-            on_change=added,
-        )
-        for key in list(asked):
-            _draw_filter(galaxies, key, choices.get(key, key), on_change)
-        if keep is None:
-            st.caption("Every galaxy is shown. Filters hide the others, here and in every selection.")
-        else:
-            st.caption(
-                f"{int(keep.sum()):,} of {words.count(len(galaxies))} pass"
-                + (" all filters." if len(asked) > 1 else " the filter.")
-            )
-            _draw_select(galaxies, keep, on_change)
-
-
-def _draw_select(galaxies: Galaxies, keep: np.ndarray, on_change) -> None:
-    """A button that selects the galaxies that pass; and what it does to a selection, where there is one."""
-    mode, box, n_pass = "new", f"filter-mode-{galaxies.name}", int(keep.sum())
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if selection.selected_rows(galaxies) is not None:
-            mode = st.selectbox(
-                "What this does to the selection",
-                list(MODES),
-                format_func=str.capitalize,
-                key=box,
-                label_visibility="collapsed",
-                width=130,
-            )
-
-        def select() -> None:
-            mode = st.session_state.get(box, "new")  # chosen just now, maybe
-            selection.add_step(galaxies, *step_of(galaxies, filters_of(galaxies), mode))
-            if mode == "subtract":  # nothing that is left passes them
-                drop_all(galaxies)
-            on_change()
-
-        label = f"{VERBS[mode]} these {n_pass:,}" if n_pass != 1 else f"{VERBS[mode]} this one"
-        why = "For pictures, differences, tags and a table. They stay selected when the filters change."
-        if mode == "subtract":
-            label += " and drop the filters"
-            why = "Nothing that stays selected passes the filters: they would hide all of it. Undo is above the map."
-        st.button(
-            label,
-            icon=":material/select_all:",
-            disabled=n_pass == 0,
-            key=f"filter-select-{galaxies.name}",
-            on_click=select,
-            width="stretch",
-            help=why,
-        )
-
-
 def step_of(galaxies: Galaxies, asked: Filters, mode: str) -> tuple[Step, np.ndarray]:
     """What passes some filters as a step of a selection, whose link holds these and not the galaxies; and its rows."""
     rows = np.flatnonzero(passes_all(galaxies, asked)).astype(np.int32)
     return Step(mode, f"what passes {describe(galaxies, asked)}", filters=dict(asked)), rows
 
 
-def _everything(galaxies: Galaxies, key: str) -> list:
+def everything_of(galaxies: Galaxies, key: str) -> list:
     """A filter that lets everything through, to begin with."""
     colouring = colour_by(galaxies, key)
     if colouring.values is None:
         return [*colouring.keys, *([colouring.nothing] if (colouring.codes < 0).any() else [])]
+    if (exact := beyond_floats(galaxies, key)) is not None:
+        return [int(exact.min()), int(exact.max())]
     known = colouring.values[np.isfinite(colouring.values)]
     return [float(known.min()), float(known.max())] if len(known) else [0.0, 0.0]
 
 
-def _draw_filter(galaxies: Galaxies, key: str, name: str, on_change) -> None:
-    """One filter: its column, limits or groups, how many galaxies it leaves, and a way to drop it."""
-    values, widget = filters_of(galaxies)[key], f"filter-{galaxies.name}-{key}"
-    n_left = int(passes(galaxies, key, values).sum())
-    head, drop = st.columns([6, 1], vertical_alignment="center")
-    head.markdown(f"**{frame.plain(name)}**: {words.count(n_left)} pass")
-
-    def changed(new: list | None) -> None:
-        if key in filters_of(galaxies):  # and not dropped meanwhile: see `editions`
-            _change(galaxies, key, new)
-            on_change()
-
-    about = {"icon": ":material/close:", "help": "Remove this filter"}
-    drop.button("", key=f"{widget}-drop", on_click=lambda: changed(None), **about)
-    everything = _everything(galaxies, key)
-    if any(isinstance(value, str) for value in everything):
-        called = group_names(galaxies, key)
-        chosen = [value for value in values if value in everything]
-        box = editions.key_showing(widget, chosen)
-        st.multiselect(
-            name,
-            everything,
-            chosen,
-            format_func=lambda value: called.get(value, value),
-            key=box,
-            label_visibility="collapsed",
-            on_change=lambda: editions.is_shown(widget, box) and changed(list(st.session_state[box])),
-        )
-        return
-    step, is_whole = (everything[1] - everything[0]) / 100 or 1.0, _is_whole(galaxies, key)
-    for place, (column, word) in enumerate(zip(st.columns(2), ("from", "to"), strict=True)):
-        box = editions.key_showing(f"{widget}-{word}", float(values[place]))
-
-        def limited(place=place, box=box, name=f"{widget}-{word}") -> None:
-            if editions.is_shown(name, box):
-                now = filters_of(galaxies).get(key, values)
-                changed([*now[:place], st.session_state[box], *now[place + 1 :]])
-
-        column.number_input(
-            word,
-            value=float(values[place]),
-            step=float(max(1, round(step))) if is_whole else step,
-            format="%.0f" if is_whole else f"%.{DIGITS}g",
-            key=box,
-            on_change=limited,
-        )
-
-
-def _change(galaxies: Galaxies, key: str, values: list | None) -> None:
+def change(galaxies: Galaxies, key: str, values: list | None) -> None:
     """Set a filter, or drop it; and write all of them into the address."""
     asked = filters_of(galaxies)
     selection.remember(galaxies)

@@ -134,7 +134,10 @@ def choose_catalog(root: Path) -> str:
     asked = links.key_of(asked, {name: name for name in names}, asked)
     if asked and asked not in names:
         st.warning(plain(f"There is no catalog “{asked}” here; this is “{names[0]}”."), icon=":material/link_off:")
-    known = [st.session_state.get("catalog"), asked, st.session_state.get("catalog_before"), names[0]]
+    picked = st.session_state.get("catalog")
+    known = [picked, asked, st.session_state.get("catalog_before"), names[0]]
+    if page_address.went_to_catalog(picked):
+        known.insert(0, asked)
     # a keyed widget forgets its value on another page unless it is set again
     st.session_state["catalog"] = next(name for name in known if name in names)
     with st.sidebar:
@@ -146,8 +149,7 @@ def choose_catalog(root: Path) -> str:
             help="Which set of galaxies every page shows; the overview tells how to add your own.",
         )
     st.session_state["catalog_before"] = name
-    if st.query_params.get("catalog") != name:
-        st.query_params["catalog"] = name
+    page_address.put_into_address("catalog", name)
     return name
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core import tags
-from pages.views import filters, frame, links, page_address, presenting, similarity_colour, tagged, words
+from pages.views import filter_boxes, filters, frame, links, page_address, presenting, similarity_colour, tagged, words
 from pages.views.colouring import TAGS, colour_by, colour_choices
 from pages.views.colours import PALETTES, Colouring, with_scale
 from pages.views.galaxy_map import component
@@ -54,7 +54,7 @@ def draw_maps(galaxies: Galaxies, on_change: Callable[[], None], on_look: Callab
     with options:
         scale, other = _draw_view_options(galaxies, colouring, projection, on_change, on_look)
     with sieve:
-        filters.draw_filters(galaxies, on_change)
+        filter_boxes.draw_filters(galaxies, on_change)
     colouring = with_scale(colouring, *scale)
     keep = filters.keep_of(galaxies)
     recipe = (colour, scale, colouring.names, filters.filters_of(galaxies), _tag_versions(galaxies, colour))

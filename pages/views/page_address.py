@@ -23,24 +23,37 @@ def left() -> dict[str, str | None]:
     return st.session_state.setdefault("address_left", {})
 
 
+def went_to_catalog(picked: str | None) -> bool:
+    """Whether the browser's buttons for back and forward brought another catalog here, and none was picked."""
+    before, now = left().get("catalog"), st.query_params.get("catalog")
+    return None not in (before, now) and now != before and picked in (None, before)
+
+
 def changed_parts(here: tuple) -> list[str]:
     """At the start of a page: which parts the browser's buttons for back and forward have changed since it was drawn.
 
     Everything else that changes the address does so by `put_into_address`, which remembers what it left. ``here`` is
-    the page and its catalog: in another one nothing has changed.
+    the page and its catalog: on another page nothing has changed. In another catalog what the address lacks has not,
+    for it may have been too long for one; the open galaxy is that of all catalogs.
     """
     state = st.session_state
+    before, state["address_of"] = state.get("address_of", ()), here
     now = {name: st.query_params.get(name) for name in (*OF_CATALOG, *PANELS)}
-    changed = [name for name in now if now[name] != left().get(name)] if state.get("address_of") == here else []
-    state["address_of"] = here
+    changed = [name for name in now if now[name] != left().get(name)] if before[:1] == here[:1] else []
     left().update(now)
-    return changed
+    return [name for name in changed if before == here or name == "galaxy" or now[name] is not None]
 
 
 def forget_link() -> None:
-    """Take out of the address what belongs to the catalog that was just left."""
+    """After another catalog was chosen: it is in the address, and not what belongs to the one before.
+
+    All at once, for each change would be a step of its own for the browser's button back.
+    """
+    chosen, gone = st.session_state.get("catalog"), [name for name in OF_CATALOG if name in st.query_params]
+    st.query_params.update(dict.fromkeys(gone, ()) | ({"catalog": chosen} if chosen else {}))
     for parameter in OF_CATALOG:
         put_into_address(parameter, None)
+    put_into_address("catalog", st.query_params.get("catalog"))
     st.session_state.pop("link_problems", None)
 
 

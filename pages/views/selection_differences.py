@@ -119,7 +119,7 @@ def sentence(item: Difference, names: dict[str, str]) -> tuple[str, str]:
         shares = f"{words.share(item.selected, 1)}, of the rest {words.share(item.rest, 1)}"
         return f"{name}:", f" {how if item.is_different else 'no difference'}, {shares}; {delta}"
     how = "larger" if item.effect > 0 else "smaller"
-    medians = f"median {words.number(item.selected)}, of the rest {words.number(item.rest)}"
+    medians = "median {}, of the rest {}".format(*words.ends(item.selected, item.rest))
     # Where most values are the same the two medians are, too, and would only puzzle.
     medians = f"; {medians}" if item.selected != item.rest else ""
     return f"{name}:", f" {how if item.is_different else 'no difference'}, {delta}{medians}"

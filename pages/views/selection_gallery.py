@@ -64,7 +64,7 @@ def draw_gallery(galaxies: Galaxies, rows: np.ndarray, on_open: OnOpen) -> None:
         if n_pages > 1:
             page = st.pagination(n_pages, key=f"pictures-page-{digest}-{order}-{direction}")
     shown = slice((page - 1) * PER_PAGE, page * PER_PAGE)
-    captions = [caption_of(value, order) for value in values[shown]]
+    captions = captions_of(values, order, shown)
     where = where_of(shown.start, len(ordered[shown]), len(ordered))
     st.caption(f"{frame.plain(order_help(galaxies, order, choices))} {where}")
     pictures(galaxies, ordered[shown], captions, "selection", on_open)
@@ -178,12 +178,21 @@ def digest_of(rows: np.ndarray) -> str:
     return hashlib.blake2b(np.ascontiguousarray(rows).tobytes(), digest_size=8).hexdigest()
 
 
-def caption_of(value: float, order: str) -> str:
-    """What is written below a picture."""
+def captions_of(values: np.ndarray, order: str, shown: slice) -> list[str]:
+    """What is written below the pictures shown, with as many digits as tell the values of the selection apart.
+
+    Examples
+    --------
+    >>> captions_of(np.array([59000.517, 59001.2, np.nan]), "mjd", slice(0, 2))
+    ['59,000.52', '59,001.20']
+    """
     if order == AS_LISTED:
-        return ""
-    is_cosine = order == TYPICAL or order.startswith(LIKE)
-    return f"{value:.3f}" if is_cosine and np.isfinite(value) else words.number(value)
+        return [""] * len(values[shown])
+    if order == TYPICAL or order.startswith(LIKE):
+        return [f"{value:.3f}" if np.isfinite(value) else words.number(value) for value in values[shown]]
+    known = values[np.isfinite(values)]
+    digits = words.digits_between(known.min(), known.max()) if len(known) else 3
+    return [words.number(value, digits) for value in values[shown]]
 
 
 def order_help(galaxies: Galaxies, order: str, choices: dict[str, str]) -> str:

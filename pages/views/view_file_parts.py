@@ -14,7 +14,7 @@ from pages.views.colours import Colouring
 from pages.views.gallery import data_address, image_html
 from pages.views.readers import Galaxies
 from pages.views.selection_differences import differences, how_compared, largest_groups, table_html, with_nothing
-from pages.views.selection_gallery import AS_LISTED, TYPICAL, caption_of, has_embedding, order_help, ordered_rows
+from pages.views.selection_gallery import AS_LISTED, TYPICAL, captions_of, has_embedding, order_help, ordered_rows
 
 N_PICTURES = 200  # of the selection
 N_AT_ONCE = 60  # of these before the rest is unfolded
@@ -188,7 +188,7 @@ def gallery_rows(galaxies: Galaxies, selected: np.ndarray | None) -> tuple[np.nd
         return np.empty(0, dtype=np.int32), [], ""
     order = TYPICAL if has_embedding(galaxies) else AS_LISTED
     rows, values = ordered_rows(galaxies, selected, order, True)
-    captions = [caption_of(value, order) for value in values[:N_PICTURES]]
+    captions = captions_of(values, order, slice(N_PICTURES))
     n_shown = min(len(rows), N_PICTURES)
     which = f"{words.count(n_shown)} of {len(rows):,}" if n_shown < len(rows) else f"All {words.count(n_shown)}"
     how = ", the most typical first" if order == TYPICAL else ""

@@ -127,9 +127,33 @@ def ends(low: float, high: float) -> tuple[str, str]:
     >>> ends(0.5, 8.96), ends(2459000.6, 2459004.95), ends(5.0, 5.0)
     (('0.500', '8.96'), ('2459000.6', '2459005'), ('5', '5'))
     """
-    shared = max(1.0, max(abs(low), abs(high)) / abs(high - low)) if low != high else 1.0
-    digits = 3 + math.floor(math.log10(shared))
+    digits = digits_between(low, high)
     return number(low, digits), number(high, digits)
+
+
+def digits_between(low: float, high: float) -> int:
+    """Significant digits that tell numbers of a range apart: three of the range itself.
+
+    Examples
+    --------
+    >>> digits_between(0, 9), digits_between(59000.5, 59001.1)
+    (3, 7)
+    """
+    shared = max(1.0, max(abs(low), abs(high)) / abs(high - low)) if low != high else 1.0
+    return 3 + math.floor(math.log10(shared))
+
+
+def in_full(value: float) -> str:
+    """A number as a catalog gives it: six significant digits, and three decimals of what is larger.
+
+    Examples
+    --------
+    >>> [in_full(value) for value in (21.3456789, 59000.517, 1000.0001, 26093.0, 1.23e-17, float("nan"))]
+    ['21.3457', '59,000.517', '1,000', '26,093', '1.23e-17', '–']
+    """
+    if not math.isfinite(value) or (float(value).is_integer() and abs(value) < 1e15):
+        return number(value)
+    return f"{value:,.3f}".rstrip("0").rstrip(".") if 1e3 <= abs(value) < 1e12 else f"{value:.6g}"
 
 
 def share(part: float, whole: float) -> str:

@@ -98,12 +98,11 @@ function pinch(map, [a, b], [c, d]) {
 
 /** The outline drawn so far, in the units of the map. */
 function outlineOf(map, start, here) {
-  const [x, y] = map.toMap(...here);
+  const [x, y] = map.toMap(...here), [x0, y0] = map.toMap(...start.at);
   if (start.tool === "box") {
-    const [x0, y0] = map.toMap(...start.at);
     return { kind: "box", x: [x0, x, x, x0], y: [y0, y0, y, y] };
   }
-  const drawn = map.drawing || { kind: "lasso", x: [], y: [] };
+  const drawn = map.drawing || { kind: "lasso", x: [x0], y: [y0] };
   drawn.x.push(x);
   drawn.y.push(y);
   return drawn;

@@ -33,7 +33,7 @@ class GalaxyMap {
     HUB.maps.set(message.id, this);
     const sameMap = this.message && this.message.place === message.place && this.message.mark === message.mark;
     if (sameMap && this.message.stamp === message.stamp) return;
-    if (!this.message) this.hidden = hiddenInAddress(message);
+    if (this.message?.group !== message.group) this.hidden = hiddenInAddress(message); // another catalog, too
     else if (this.message.grouping !== message.grouping) this.hidden.clear();
     else if (this.message.groups !== message.groups) this.hidden = hiddenByName(this.hidden, this.message, message);
     this.message = message;

@@ -65,9 +65,9 @@ function drawLegend(map) {
   const { legend, scale, colours, nothing, n_nothing: without } = map.message, box = map.find(".atlas-legend");
   const rest = without ? [{ name: nothing, count: without, code: colours.length - 1 }] : [];
   const entries = [...(scale ? [] : legend.map((entry, code) => ({ ...entry, code }))), ...rest];
-  const bar = scale ? `<span class="atlas-scale"><span>${escapeText(scale.label)}</span><span>${scale.low_text}</span>
+  const bar = scale ? `<span class="atlas-scale"><span>${escapeText(scale.label)}</span><span class="atlas-ends"><span>${scale.low_text}</span>
     <i style="background:linear-gradient(to right, ${colours.slice(0, -1).filter((_, k) => k % 16 === 0).join(",")})"></i>
-    <span>${scale.high_text}${scale.log ? " (log)" : ""}</span></span>` : "";
+    <span>${scale.high_text}${scale.log ? " (log)" : ""}</span></span></span>` : "";
   box.innerHTML = bar + entries.map(({ name, count, code }) => `<button type="button" data-code="${code}"
     title="${escapeText(name)}: ${count.toLocaleString("en")} galaxies; click to hide or show"><i style="background:${colours[code]}"></i>${escapeText(name)}</button>`).join("");
   const paintHidden = () => box.querySelectorAll("button").forEach((b) => b.classList.toggle("off", map.hidden.has(Number(b.dataset.code))));
