@@ -154,7 +154,7 @@ def install(listed, python):
     # --no-user: a configuration that installs for the user, as clusters have it, is refused in an environment
     options = ["--disable-pip-version-check", "--no-input", "--no-user", "--progress-bar=off", *cpu_wheels()]
     command = [str(python), "-m", "pip", "install", *options, "-r", str(listed)]
-    began = time.time()
+    began = time.monotonic()
     lines = []
     running = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
@@ -162,7 +162,7 @@ def install(listed, python):
     try:
         for line in running.stdout:
             lines.append(line.strip())
-            show_progress(line.strip(), time.time() - began)
+            show_progress(line.strip(), time.monotonic() - began)
     except BaseException:
         running.terminate()
         running.wait()
@@ -170,7 +170,7 @@ def install(listed, python):
     show_progress("", 0)
     if running.wait() != 0:
         raise SetupError(explain_pip(lines, listed.name))
-    say(f"Installed in {time.time() - began:.0f} s.")
+    say(f"Installed in {time.monotonic() - began:.0f} s.")
 
 
 def cpu_wheels():

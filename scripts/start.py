@@ -75,8 +75,8 @@ def wait_until_it_answers(app, port):
     """Return when the app answers; stop if it ends or stays silent."""
     health = f"http://{HOST}:{port}/_stcore/health"
     ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # never through a proxy
-    began = time.time()
-    while time.time() - began < SECONDS_TO_ANSWER:
+    began = time.monotonic()
+    while time.monotonic() - began < SECONDS_TO_ANSWER:
         if app.poll() is not None:
             raise SetupError(f"The app ended while starting (exit code {app.returncode}); the lines above say why.")
         try:

@@ -52,6 +52,7 @@ def main():
         arguments = whole_suite(n_cores)
         # workers whose libraries take all cores each would wait for one another
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, n_cores // MOST_WORKERS)))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests' many processes would each compile all modules anew
     return subprocess.call([str(python), "-m", "pytest", *arguments], cwd=str(PROJECT))
 
 

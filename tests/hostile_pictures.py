@@ -23,15 +23,24 @@ def png_size(width: int, height: int, bits: int = 8, colour: int = 0, interlaced
     return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced))
 
 
-def png(*chunks: bytes, size: bytes | None = None, rows: bytes = ROWS) -> bytes:
+def png(*chunks: bytes, size: bytes | None = None, packed: bytes = zlib.compress(ROWS)) -> bytes:
     """A PNG of 50 x 40 grey pixels with chunks between its header and its pixels."""
-    parts = (size or png_size(50, 40), *chunks, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    parts = (size or png_size(50, 40), *chunks, chunk(b"IDAT", packed), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def packed_zeros(n_bytes: int, wbits: int = 15) -> bytes:
-    pack = zlib.compressobj(9, wbits=wbits, strategy=zlib.Z_RLE)
-    return b"".join(pack.compress(bytes(10**7)) for _ in range(n_bytes // 10**7)) + pack.flush()
+def packed_zeros(n_bytes: int, as_gzip: bool = False) -> bytes:
+    """A zlib stream of zeros, of one piece again and again: a gigabyte takes seconds to pack."""
+
+    def piece(n: int) -> bytes:
+        pack = zlib.compressobj(9, wbits=-15)
+        return pack.compress(bytes(n)) + pack.flush(zlib.Z_FULL_FLUSH)
+
+    whole, rest = divmod(n_bytes, 10**6)
+    body = piece(10**6) * whole + piece(rest) + b"\x03\0"
+    if as_gzip:
+        return b"\x1f\x8b\x08" + bytes(6) + b"\x03" + body + struct.pack("<II", zlib.crc32(bytes(n_bytes)), n_bytes)
+    return b"\x78\xda" + body + struct.pack(">I", (n_bytes % 65521) << 16 | 1)  # Adler's checksum of zeros
 
 
 def jpeg(**options: object) -> bytes:
@@ -83,10 +92,10 @@ def _png() -> Iterator[tuple[str, bytes]]:
         yield f"png of {width} x {height}", png(size=png_size(width, height))
     for bits, colour in ((3, 0), (16, 3), (1, 2), (0, 0), (64, 6), (8, 5), (8, 3), (4, 4)):
         yield f"png of {bits} bits and colour {colour}", png(size=png_size(50, 40, bits, colour))
-    yield "png bomb behind a small size", png(rows=bytes(3 * 10**8))
-    yield "png of 63 megapixels of zeros", png(size=png_size(7900, 7900), rows=bytes(7901 * 7900))
+    yield "png bomb behind a small size", png(packed=packed_zeros(3 * 10**8))
+    yield "png of 63 megapixels of zeros", png(size=png_size(7900, 7900), packed=packed_zeros(7901 * 7900))
     yield "png of 63 megapixels without them", png(size=png_size(7900, 7900, 16, 6))
-    yield "png interlaced of 60 megapixels, cut", png(size=png_size(7700, 7700, 16, 2, 1), rows=bytes(10**6))
+    yield "png interlaced of 60 megapixels, cut", png(size=png_size(7700, 7700, 16, 2, 1), packed=packed_zeros(10**6))
     bomb = packed_zeros(10**9)
     yield "png bomb of text", png(chunk(b"zTXt", b"Comment\0\0" + bomb))
     yield "png bomb of unicode text", png(chunk(b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0" + bomb))

@@ -18,5 +18,5 @@ def small_shards(monkeypatch):
 def engines():
     """Engines by their number of workers; 0 for this process."""
     pytest.importorskip("distributed", reason="Dask is not installed: pip install -r scripts/requirements-cluster.txt")
-    with open_engine(workers=1) as one, open_engine(workers=2) as two:
-        yield {0: None, 1: one, 2: two}
+    with open_engine(workers=2) as two:
+        yield {0: None, 2: two}

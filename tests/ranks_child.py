@@ -1,9 +1,10 @@
 """What `torchrun` starts in the tests of many ranks: tiny trainings of every recipe, whose weights are kept unrounded.
 
-``ranks_child.py OUT [--recipes R ...] [--epochs N] [--rounded] [--own-views R ...] [--kill RANK STEP]``; recipes with
-their own views are trained after the others, into ``OUT/own``. Arithmetic is in float64 unless ``--rounded``: a sum
-over two ranks has other roundings than one over one, which AdamW's first steps (the sign of a gradient) make large; in
-float64 what is left of them after 20 steps is far below any mistake.
+``ranks_child.py OUT [--recipes R ...] [--epochs N] [--rounded] [--own-views R ...] [--alone] [--kill RANK STEP]``;
+recipes with their own views are trained after the others, into ``OUT/own``, and at last, with ``--alone``, each recipe
+by one rank as if there were no other, into ``OUT/alone``. Arithmetic is in float64 unless ``--rounded``: a sum over two
+ranks has other roundings than one over one, which AdamW's first steps (the sign of a gradient) make large; in float64
+what is left of them after 12 steps is far below any mistake.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partialmethod
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -71,7 +75,15 @@ def tiny(recipe: str, epochs: int):
 def catalog_of(source: str):
     """The galaxies of a recipe, each drawn once for all recipes."""
     made = read_catalog(source)
-    return replace(made, load_image=cache(made.load_image))
+    return replace(made, load_image=cache(blob if source.startswith("synthetic") else made.load_image))
+
+
+def blob(i: int) -> np.ndarray:
+    """A round galaxy of a width and colour of its own, with noise, (3, 64, 64): the simulator needs far longer."""
+    rng = np.random.default_rng(i)
+    y, x = np.mgrid[:64, :64] - 31.5
+    light = rng.uniform(0.4, 1, (3, 1, 1)) * np.exp(-(x**2 + y**2) / (2 * rng.uniform(4, 12) ** 2))
+    return (light + rng.normal(0.05, 0.02, light.shape)).clip(0, 1).astype(np.float32)
 
 
 def compute_in(dtype: torch.dtype) -> None:
@@ -85,9 +97,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
     parser.add_argument("--recipes", nargs="*", default=list(RECIPES))
-    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rounded", action="store_true")
     parser.add_argument("--own-views", nargs="*", default=[])
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--kill", nargs=2, type=int, default=(-1, -1))
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -98,6 +111,19 @@ def main() -> None:
         ranks._RANKS.set(replace(ranks.ranks(), own_views=True))
         for recipe in options.own_views:
             train(recipe, options.out / "own" / recipe, options)
+        if options.alone:
+            here = ranks.ranks()
+            with as_one_process():  # a process of its own would need longer to begin than to train
+                for recipe in options.recipes[here.rank :: here.count]:
+                    train(recipe, options.out / "alone" / recipe, options)
+
+
+@contextmanager
+def as_one_process() -> Iterator[None]:
+    """This rank as `joined_ranks` leaves a process that nobody else was started with."""
+    token = ranks._RANKS.set(ranks.ALONE)
+    yield
+    ranks._RANKS.reset(token)
 
 
 def train(recipe: str, folder: Path, options: argparse.Namespace) -> None:

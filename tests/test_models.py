@@ -1,6 +1,5 @@
 """The network's promises, and a checkpoint that rebuilds its own model or says why it cannot."""
 
-import dataclasses
 import json
 import math
 
@@ -10,9 +9,6 @@ import torch
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, resolve_device, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from galaxy_core.models.denoising_unet import ResidualConv, UpConv, blocks_of, pixels_of
-from galaxy_core.models.uncertainty_net import UncertaintyNet, interval_loss
-from galaxy_core.noise import PUBLISHED_SIGMA
 
 SMALL = ContrastiveDenoiserConfig(
     denoiser_widths=(8, 8, 8),
@@ -136,51 +132,6 @@ def test_devices():
         resolve_device("abacus")
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_an_up_convolution_is_that_of_torch(dtype):
-    torch.manual_seed(0)
-    up = UpConv(6, 5).to(dtype)
-    x = torch.randn(3, 6, 4, 7, dtype=dtype, requires_grad=True)
-    wanted = torch.nn.functional.conv_transpose2d(x.float(), up.weight.float(), up.bias.float(), stride=2)
-    tolerance = 1e-5 if dtype == torch.float32 else 0.02
-    torch.testing.assert_close(up(x).float(), wanted, rtol=tolerance, atol=tolerance)
-    weights = torch.randn(wanted.shape)
-    for made, theirs in zip(
-        torch.autograd.grad((up(x).float() * weights).sum(), [x, *up.parameters()]),
-        torch.autograd.grad((wanted * weights).sum(), [x, *up.parameters()]),
-        strict=True,
-    ):
-        torch.testing.assert_close(made.float(), theirs.float(), rtol=tolerance, atol=20 * tolerance)
-    assert ("Convolution" in str(up(x).grad_fn)) == (dtype == torch.float32)  # in bf16 its gradient is slow
-
-
-@pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
-def test_blocks_of_pixels_are_those_of_torch_and_come_back(order):
-    images = torch.rand(2, 3, 4, 6).contiguous(memory_format=order).requires_grad_()
-    blocks = blocks_of(images)
-    assert torch.equal(blocks, torch.nn.functional.pixel_unshuffle(images, 2))
-    assert torch.equal(pixels_of(blocks), images)
-    assert torch.equal(pixels_of(blocks.contiguous(memory_format=order)), images)
-    (slope,) = torch.autograd.grad((pixels_of(blocks) ** 2).sum(), images)
-    torch.testing.assert_close(slope, 2 * images)
-
-
-def test_a_residual_convolution_keeps_what_it_is_given():
-    torch.manual_seed(0)
-    block, x = ResidualConv(4), torch.randn(2, 4, 5, 5, requires_grad=True)
-    given = x.detach().clone()
-    wanted = x + block.second(torch.relu(block.first(x)))
-    parts = [x, *block.parameters()]
-    slopes = zip(
-        torch.autograd.grad(block(x).square().sum(), parts),
-        torch.autograd.grad(wanted.square().sum(), parts),
-        strict=True,
-    )
-    for made, theirs in slopes:
-        torch.testing.assert_close(made, theirs)
-    assert torch.equal(x, given) and torch.equal(block(x), wanted)
-
-
 def test_the_noise_estimator_pools_means_and_deviations_and_flat_images_have_a_gradient(model):
     net, pooled = model.noise_estimator, []
     net.head.register_forward_pre_hook(lambda _, arguments: pooled.append(arguments[0]))
@@ -235,79 +186,3 @@ def test_features_are_the_means_of_the_last_two_stages(model):
         last = model.encoder.stages[2](middle)
         by_hand = torch.cat([middle.mean(dim=(2, 3)), last.mean(dim=(2, 3))], dim=1)
         torch.testing.assert_close(model.encoder.features(images), by_hand)
-
-
-def with_uncertainty(seed: int = 0) -> ContrastiveDenoiser:
-    torch.manual_seed(seed)
-    model = ContrastiveDenoiser(dataclasses.replace(SMALL, uncertainty_widths=(8, 8))).eval()
-    torch.nn.init.normal_(model.uncertainty_net.out.weight, std=0.05)
-    return model
-
-
-def test_a_model_without_uncertainty_says_so(model, tmp_path):
-    folder = save_model(tmp_path / "m", model)
-    record = json.loads((folder / "config.json").read_text())
-    del record["config"]["uncertainty_widths"]  # as in checkpoints written before there was any
-    (folder / "config.json").write_text(json.dumps(record))
-    loaded = load_model(folder)
-    assert loaded.uncertainty is None and loaded.interval_factors is None
-    assert not any("uncertainty" in key for key in loaded.state_dict())
-
-
-def test_uncertainty_survives_saving(tmp_path):
-    model = with_uncertainty()
-    model.uncertainty_net.calibration.copy_(torch.tensor([0.9, 1.1, 1.3]))
-    model.uncertainty_net.interval_factors.copy_(torch.tensor([1.02, 1.9]))
-    loaded = load_model(save_model(tmp_path / "m", model))
-    images, sigma = torch.rand(2, 3, 20, 20), torch.tensor([0.03, 0.1])
-    assert loaded.interval_factors == pytest.approx((1.02, 1.9))
-    told = (images, images * 0.9, sigma)
-    torch.testing.assert_close(loaded.uncertainty(*told), model.uncertainty(*told), rtol=1e-2, atol=0)
-
-
-def test_weights_without_the_uncertainty_their_configuration_names_do_not_fit(model, tmp_path):
-    folder = save_model(tmp_path / "m", model)
-    record = json.loads((folder / "config.json").read_text())
-    record["config"]["uncertainty_widths"] = [8, 8]
-    (folder / "config.json").write_text(json.dumps(record))
-    with pytest.raises(ModelError, match="do not fit"):
-        load_model(folder)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 3), (16, 16), (33, 50)])
-def test_standard_deviations_of_any_size_are_positive(shape):
-    images = torch.rand(2, 3, *shape) * 4 - 2
-    std = with_uncertainty().uncertainty(images, images / 2, torch.tensor([1e-4, 1.0]))
-    assert std.shape == images.shape and torch.isfinite(std).all() and (std > 0).all()
-
-
-def test_an_untrained_uncertainty_is_a_share_of_the_noise():
-    net = UncertaintyNet((4, 4))
-    images = torch.rand(2, 3, 8, 8)
-    std = net(images, images, torch.tensor([0.05, 0.1]))
-    torch.testing.assert_close(std[0], torch.full((3, 8, 8), 0.2 * 0.05))
-    torch.testing.assert_close(std[1], torch.full((3, 8, 8), 0.2 * 0.1))
-
-
-def test_calibration_is_interpolated_between_levels_and_constant_beyond():
-    net = UncertaintyNet((4, 4))
-    net.calibration.copy_(torch.tensor([1.0, 2.0, 4.0]))
-    levels = torch.tensor([0.1, 0.5, math.sqrt(0.5), 1.0, math.sqrt(2), 2.0, 9.0])
-    found = net.calibration_at(levels * PUBLISHED_SIGMA)
-    torch.testing.assert_close(found, torch.tensor([1.0, 1.0, 1.5, 2.0, 3.0, 4.0, 4.0]), rtol=1e-5, atol=0)
-
-
-def test_interval_loss_by_hand():
-    error, log_scale = torch.tensor([0.5, -0.1]), torch.tensor([math.log(0.2)] * 2)
-    wide = [0.68 * math.log(0.5 / 0.2), -0.32 * math.log(0.1 / 0.2)]
-    wider = [0.95 * math.log(0.5 / 0.392), -0.05 * math.log(0.1 / 0.392)]
-    expected = torch.tensor([a + b for a, b in zip(wide, wider, strict=True)])
-    torch.testing.assert_close(interval_loss(error, log_scale), expected)
-
-
-def test_interval_loss_is_least_at_the_true_scale():
-    generator = torch.Generator().manual_seed(0)
-    error = 0.03 * torch.randn(100_000, generator=generator)
-    scales = torch.linspace(0.02, 0.04, 41)
-    losses = [float(interval_loss(error, scale.log().expand_as(error)).mean()) for scale in scales]
-    assert float(scales[int(torch.tensor(losses).argmin())]) == pytest.approx(0.03, abs=0.001)

@@ -156,19 +156,20 @@ def test_a_clustering_that_needs_classes_is_left_out_while_there_are_none(galaxy
     assert "by_class" in again.clusterings and not any("was left out" in note for note in again.report)
 
 
-def test_stability_that_was_measured_by_another_rule_is_measured_anew_and_nothing_else(
-    galaxy_folder, pipeline_root, tmp_path, monkeypatch
+@pytest.mark.parametrize(("what", "rule"), [("stability", "DRAWN"), ("null", "WITHOUT_GROUPS")])
+def test_what_was_measured_by_another_rule_is_measured_anew_and_nothing_else(
+    galaxy_folder, pipeline_root, tmp_path, monkeypatch, what, rule
 ):
     shutil.copytree(pipeline_root, tmp_path, dirs_exist_ok=True)
-    tried = {**CONFIG.clusterings["kmeans_2"], "stability": 2}
+    tried = {**CONFIG.clusterings["kmeans_2"], what: 2}
     with monkeypatch.context() as patch:
-        patch.setattr(cluster_steps, "DRAWN", "repeats too")
+        patch.setattr(cluster_steps, rule, "as it was")
         add_clusterings(tmp_path, "sample", {"kmeans_2": tried})
     made, cluster = [], cluster_steps._cluster
     monkeypatch.setattr(cluster_steps, "_cluster", lambda *a, **k: made.append(a[2].settings) or cluster(*a, **k))
     result = run(galaxy_folder, tmp_path)
     assert {step.name for step in result.steps if not step.reused} == {"clusters"}
-    assert [settings.get("stability") for settings in made] == [2]  # the other clustering is taken over
+    assert [settings.get(what) for settings in made] == [2]  # the other clustering is taken over
     assert run(galaxy_folder, tmp_path).unchanged
 
 

@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 CHILD, CHECKS = PROJECT / "tests" / "ranks_child.py", PROJECT / "tests" / "ranks_checks.py"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 OWN_VIEWS = ("moco", "segmenter", "star_galaxy_vae")
-EPOCHS = 7
+EPOCHS = 4
 ROUNDED = {"star_galaxy_vae": 1e-3, "segmenter": 1e-3}  # float32 throughout; the others compute in float64
 
 
@@ -43,13 +43,25 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "whole.safetensors")
 
 
+def as_distances_see(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors whose principal axes (k, d) are replaced by the squared lengths they give, (d, d).
+
+    The sign of a principal axis is arbitrary, and so are all axes among those of no spread: rounding chooses them.
+    """
+    seen = dict(tensors)
+    for key in [key for key in seen if key.endswith("axes")]:
+        gains = seen.get(key.replace("axes", "gains"), torch.ones(len(seen[key])))
+        scaled = seen[key].double() / gains[:, None]
+        seen[key] = scaled.T @ scaled
+    return seen
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory) -> dict[int, Path]:
-    """What one rank and what two trained, by their number: every recipe, 21 steps of batches of 15."""
-    folders = {count: tmp_path_factory.mktemp(f"ranks{count}") for count in (1, 2)}
-    python(CHILD, folders[1])
-    python(*TORCHRUN, CHILD, folders[2], "--own-views", *OWN_VIEWS)
-    return folders
+    """What one rank and what two trained, by their number: every recipe, 12 steps of batches of 15."""
+    folder = tmp_path_factory.mktemp("ranks")
+    python(*TORCHRUN, CHILD, folder, "--own-views", *OWN_VIEWS, "--alone")
+    return {1: folder / "alone", 2: folder}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -63,16 +75,16 @@ def test_two_ranks_reproduce_one(both, recipe):
         assert other["loss"] == pytest.approx(line["loss"], rel=tolerance, abs=1e-9)
         assert other["validation"]["score"] == pytest.approx(line["validation"]["score"], rel=tolerance)
         assert other["ranks"] == 2 and not other["own_views"] and "ranks" not in line
-    reference = weights(one)
-    for key, value in weights(two).items():
+    reference = as_distances_see(weights(one))
+    for key, value in as_distances_see(weights(two)).items():
         scale = max(float(reference[key].abs().double().max()), 1e-3) if value.numel() else 1.0
         torch.testing.assert_close(value.double() / scale, reference[key].double() / scale, rtol=0, atol=tolerance)
     assert not (two / ".state").exists()
 
 
 def test_a_killed_rank_resumes_from_the_last_checkpoint(both, tmp_path):
-    """SIGKILL of the second rank in the fourth epoch; torchrun starts both again and nothing is lost or doubled."""
-    command = [*TORCHRUN, "--max-restarts", "2", CHILD, tmp_path, "--recipes", "cae", "--kill", "1", "11"]
+    """SIGKILL of the second rank in the third epoch; torchrun starts both again and nothing is lost or doubled."""
+    command = [*TORCHRUN, "--max-restarts", "2", CHILD, tmp_path, "--recipes", "cae", "--kill", "1", "8"]
     done = python(*command)
     assert (tmp_path / "cae" / "killed").exists() and "exitcode: -9" in done.stderr
     whole, resumed = weights(both[2] / "cae"), weights(tmp_path / "cae")
@@ -90,9 +102,8 @@ def test_own_views_train_as_well_and_not_the_same(both, recipe):
     assert best[1] == pytest.approx(best[0], rel=0.25)
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_the_parts_hold_on_every_rank(tmp_path, count):
-    python(*TORCHRUN[:-1], count, CHECKS, tmp_path, count)
+def test_the_parts_hold_on_every_rank(tmp_path):
+    python(*TORCHRUN[:-1], 3, CHECKS, tmp_path, 3)  # of two, every recipe tells
 
 
 def test_the_command_has_one_writer(tmp_path):

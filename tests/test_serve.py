@@ -67,7 +67,7 @@ def test_health_is_told_and_the_server_ends_with_0(broken_root, tmp_path, ending
         status, found = health_of(address)
         assert (status, found["status"]) == (503, "down") and "tiny" in found["problems"][0]
         process.send_signal(ending)
-        assert process.wait(background.END_S + 20) == 0
+        assert process.wait(background.END_S + PATIENCE_S) == 0
     assert "Traceback" not in log.read_text()
     assert log.read_text().splitlines()[0] == f"Galaxy Atlas is at {address} (Ctrl-C stops it)"
 

@@ -1,86 +1,24 @@
-"""The two commands of a fresh machine: what they prepare, what they leave alone, and what they say when they cannot."""
+"""The two commands of a fresh machine: what they start, how they end, and what they say when they cannot."""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import free_port
 
-PROJECT = Path(__file__).parents[1]
-OFFLINE = {  # pip finds an index that answers nothing
-    "PIP_CONFIG_FILE": os.devnull,
-    "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
-    "PIP_EXTRA_INDEX_URL": "",
-    "PIP_FIND_LINKS": "",
-    "PIP_RETRIES": "0",
-    "PIP_USER": "1",  # as on clusters
-}
-APP = "import streamlit as st\nst.title('A small app')\n"
-STUB_PIPELINE = """import pathlib, sys
-demo = pathlib.Path("artifacts/demo")
-demo.mkdir(parents=True)
-(demo / "manifest.json").write_text(" ".join(sys.argv[1:]))
-"""
-
-
-@pytest.fixture
-def environment():
-    """scripts/environment.py, loaded afresh so that a test may change it."""
-    spec = importlib.util.spec_from_file_location("environment_under_test", PROJECT / "scripts" / "environment.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def project(tmp_path):
-    """A bare project: the three scripts and an empty list of requirements."""
-    (tmp_path / "scripts").mkdir()
-    for name in ("environment.py", "start.py", "test.py"):
-        shutil.copy(PROJECT / "scripts" / name, tmp_path / "scripts")
-    (tmp_path / "scripts" / "run_pipeline.py").write_text(STUB_PIPELINE)
-    (tmp_path / "requirements.txt").write_text("# nothing\n")
-    (tmp_path / "scripts" / "requirements-cluster.txt").write_text("# nothing more\n")
-    (tmp_path / "app.py").write_text(APP)
-    return tmp_path
-
-
-@pytest.fixture
-def ready(project, environment):
-    """A project whose environment counts as installed: its Python is the one running this test."""
-    python = environment.environment_python(project)
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    for name in (environment.REQUIREMENTS, environment.CLUSTER_REQUIREMENTS):
-        digest = environment.hashlib.sha256((project / name).read_bytes()).hexdigest()
-        (project / ".venv" / Path(name).with_suffix(".sha256").name).write_text(digest)
-    (project / "artifacts" / "demo").mkdir(parents=True)
-    (project / "artifacts" / "demo" / "manifest.json").write_text("{}")
-    return project
-
-
-def run(project: Path, script: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess:
-    """Run a script of ``project`` to its end."""
-    command = [sys.executable, str(project / "scripts" / script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **environ})
-
-
-def one_sentence(done: subprocess.CompletedProcess) -> str:
-    """What a failed command said, which must be a single line without a traceback."""
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    return done.stderr.strip()
+from tests.fresh_machine import PROJECT, one_sentence, run
 
 
 @pytest.mark.parametrize("name", ["environment.py", "start.py", "test.py"])
@@ -122,121 +60,6 @@ def test_an_impossible_port_is_a_usage_error(project, port):
     assert done.returncode == 2 and "from 1 to 65535" in done.stderr
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a folder that not even root can write to")
-def test_a_read_only_folder_is_one_sentence(environment, monkeypatch, project):
-    with pytest.raises(environment.SetupError, match=r"/proc cannot be written to .*copy Galaxy Atlas"):
-        environment.check_writable(Path("/proc"))
-    monkeypatch.setattr(
-        environment.Path, "mkdir", lambda path: (_ for _ in ()).throw(OSError(30, "Read-only file system"))
-    )
-    with pytest.raises(environment.SetupError, match="Read-only file system"):
-        environment.prepare(project)
-    assert not (project / ".venv").exists()
-
-
-def test_no_network_for_pip_is_one_sentence_and_not_taken_for_done(project, environment):
-    (project / "requirements.txt").write_text("tqdm==4.70.1\n")
-    done = run(project, "start.py", "--no-browser", "--port", str(free_port()), **OFFLINE)
-    assert "could not reach the package index" in one_sentence(done)
-    assert not (project / ".venv" / "requirements.sha256").exists()
-
-
-def test_pip_runs_only_when_the_requirements_changed(project, environment, monkeypatch):
-    monkeypatch.setattr(environment, "cpu_wheels", list)
-    installed = []
-    monkeypatch.setattr(environment, "install", lambda listed, python: installed.append(str(python)))
-    python = environment.prepare_packages(project)
-    assert installed == [str(python)] and subprocess.run([python, "-c", "pass"]).returncode == 0
-    with monkeypatch.context() as quiet:
-        quiet.setattr(environment, "create_environment", lambda *_: pytest.fail("a second start made it again"))
-        assert environment.prepare_packages(project) == python
-    assert len(installed) == 1
-
-    (project / "requirements.txt").write_text("# another line\n")
-    environment.prepare_packages(project)
-    assert len(installed) == 2
-
-    python.unlink()  # the Python it was made with is gone
-    environment.prepare_packages(project)
-    assert len(installed) == 3 and python.exists()
-
-    (packages,) = (project / ".venv").glob("lib/python*")
-    packages.rename(packages.with_name("python3.0"))  # the system's Python, to which it leads, became a newer version
-    environment.prepare_packages(project)
-    assert len(installed) == 4 and environment.has_pip(python)
-
-
-def test_packages_for_a_cluster_are_installed_for_the_tests_alone(project, environment, monkeypatch):
-    monkeypatch.setattr(environment, "cpu_wheels", list)
-    monkeypatch.setattr(environment, "prepare_demo", lambda project, python: None)
-    installed = []
-    monkeypatch.setattr(environment, "install", lambda listed, python: installed.append(listed.name))
-    environment.prepare(project)
-    assert installed == ["requirements.txt"]
-    environment.prepare(project, (environment.REQUIREMENTS, environment.CLUSTER_REQUIREMENTS))
-    environment.prepare(project)
-    assert installed == ["requirements.txt", "requirements-cluster.txt"]
-
-
-def test_an_interrupted_installation_is_done_again(ready, environment, monkeypatch):
-    def interrupted(listed, python):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(environment, "has_pip", lambda python: True)
-    (ready / "requirements.txt").write_text("# changed\n")
-    monkeypatch.setattr(environment, "install", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        environment.prepare_packages(ready)
-    (ready / "requirements.txt").write_text("# nothing\n")  # back to what the stamp was of
-    calls = []
-    monkeypatch.setattr(environment, "install", lambda *_: calls.append(1))
-    environment.prepare_packages(ready)
-    assert calls == [1]
-
-
-@pytest.mark.parametrize(
-    ("lines", "sentence"),
-    [
-        (["Collecting torch", "ERROR: [Errno 28] No space left on device"], "disk is full"),
-        (["ERROR: No matching distribution found for torch==9.9"], "No matching distribution found for torch==9.9"),
-        (
-            ["WARNING: Retrying after NewConnectionError: ...", "ERROR: No matching distribution"],
-            "connect to the network",
-        ),
-        (
-            ["Downloading pillow.whl", "ERROR: Could not find a version (from versions: none)", "ERROR: No torch==9.9"],
-            "not made for this version of Python on this machine (ERROR: No torch==9.9); remove",
-        ),
-        (["ERROR: Could not find a version (from versions: none)"], "connect to the network"),
-        ([], "pip gave no reason"),
-    ],
-)
-def test_reasons_of_pip_are_one_sentence(environment, lines, sentence):
-    said = environment.explain_pip(lines)
-    assert sentence in said and "\n" not in said and said.endswith(".")
-
-
-def test_cpu_wheels_are_asked_for_only_where_they_answer(environment, monkeypatch):
-    monkeypatch.setattr(environment.sys, "platform", "linux")
-    monkeypatch.setattr(environment.os.path, "exists", lambda path: False)
-    monkeypatch.setattr(environment.shutil, "which", lambda name: None)
-    monkeypatch.setattr(environment, "CPU_WHEELS", f"http://127.0.0.1:{free_port()}")
-    assert environment.cpu_wheels() == []
-    monkeypatch.setattr(environment.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
-    monkeypatch.setattr(environment.urllib.request, "urlopen", lambda *_, **__: pytest.fail("asked"))
-    assert environment.cpu_wheels() == []
-
-
-def test_the_demo_is_made_once(ready, environment):
-    python = environment.environment_python(ready)
-    environment.prepare_demo(ready, python)
-    manifest = ready / "artifacts" / "demo" / "manifest.json"
-    assert manifest.read_text() == "{}"
-    shutil.rmtree(ready / "artifacts")
-    environment.prepare_demo(ready, python)
-    assert manifest.read_text() == "synthetic:2000 --name demo"
-
-
 def test_a_demo_that_fails_is_one_sentence(ready):
     shutil.rmtree(ready / "artifacts")
     (ready / "scripts" / "run_pipeline.py").write_text("raise SystemExit(1)\n")
@@ -266,6 +89,18 @@ def test_start_serves_the_page_and_stops_cleanly(ready, ending):
         started.kill()
     with socket.socket() as client:
         assert client.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_clock_that_is_set_while_the_app_starts_ends_nothing(monkeypatch):
+    monkeypatch.syspath_prepend(PROJECT / "scripts")
+    spec = importlib.util.spec_from_file_location("start_under_test", PROJECT / "scripts" / "start.py")
+    start = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(start)
+    hours, ends = itertools.count(0, 3600), iter([None, 3])
+    clock = SimpleNamespace(time=lambda: next(hours), monotonic=time.monotonic, sleep=time.sleep)
+    monkeypatch.setattr(start, "time", clock)
+    with pytest.raises(start.SetupError, match="ended while starting"):
+        start.wait_until_it_answers(SimpleNamespace(poll=lambda: next(ends), returncode=3), free_port())
 
 
 def test_an_app_that_cannot_start_is_said_so(ready):
@@ -301,9 +136,11 @@ def test_continuous_integration_without_a_browser_fails(ready, tmp_path_factory)
 def test_the_whole_suite_is_shared_among_workers_and_a_part_is_not(ready):
     (ready / "tests").mkdir()
     (ready / "tests" / "test_one.py").write_text(
-        "import os\n\ndef test_one():\n    assert 'PYTEST_XDIST_WORKER' in os.environ\n"
+        "import os, sys\n\ndef test_one():\n"
+        "    assert 'PYTEST_XDIST_WORKER' in os.environ and not sys.dont_write_bytecode\n"
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environ["PYTHONDONTWRITEBYTECODE"] = "1"  # as images of containers set it
     command = [sys.executable, "scripts/test.py"]
     assert subprocess.run(command, cwd=ready, capture_output=True, env=environ).returncode == 0
     assert subprocess.run([*command, "tests"], cwd=ready, capture_output=True, env=environ).returncode == 1

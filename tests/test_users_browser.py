@@ -23,7 +23,7 @@ from tests.event_loops import run_apart
 
 pytestmark = pytest.mark.browser
 
-USERS, PATIENCE_S = 3, 120
+USERS, PATIENCE_S = 2, 120
 
 
 @pytest.fixture(scope="module")

@@ -15,19 +15,17 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 
 from galaxy_core.errors import ModelError
+from scripts.benchmarks.train_phases import find_phases, naive_ways, trained_phases
 
 WAYS = ("training", "bare step", "naive loop")
 CLOCKS = {"processor": time.process_time, "wall": time.perf_counter}
@@ -113,13 +111,6 @@ def check_names(recipes: Sequence[str], options: argparse.Namespace) -> None:
             )
 
 
-def trained_phases(module, config) -> list[str]:
-    """Names of the phases of a recipe that are trained with `galaxy_core.training.fit`."""
-    from galaxy_core.training import FitConfig
-
-    return [name for name in module.PHASES if isinstance(getattr(config, name, None), FitConfig)]
-
-
 def multiplies_bf16(device: str) -> bool | None:
     """Whether the hardware multiplies bf16 itself; None if torch does not say."""
     import torch
@@ -128,66 +119,6 @@ def multiplies_bf16(device: str) -> bool | None:
         return torch.cuda.is_bf16_supported()
     test = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public, so it may go
     return bool(test()) if test else None
-
-
-class _EnoughError(Exception):
-    """Ends a recipe's training once all of its phases are known."""
-
-
-@contextmanager
-def naive_ways() -> Iterator[None]:
-    """Recipes and networks that say bf16 and channels_last get float32 and the usual order of memory."""
-    import torch
-
-    autocast = torch.autocast
-
-    def never(kind: str, *_, **__):
-        return autocast(kind.split(":")[0], enabled=False)
-
-    with patch.object(torch, "autocast", never), patch.object(torch, "channels_last", torch.contiguous_format):
-        yield
-
-
-def find_phases(recipe: str, catalogs: list, folder: Path, options: argparse.Namespace, device: str) -> dict:
-    """By name of its phases, the one a recipe trains and the same of a naive network.
-
-    Any recipe will do that trains with `fit`: its own `train` runs up to that, and what it would have trained is kept.
-    """
-    from galaxy_core import training
-    from galaxy_core.recipes import find_recipe
-    from galaxy_core.recipes.options import with_options
-
-    module = find_recipe(recipe).module()
-    known = [item.split("=")[0].split(".")[0] for item in options.set]
-    own = [item for item, name in zip(options.set, known, strict=True) if hasattr(module.Config(), name)]
-    config = with_options(module.Config(), own)
-    names = trained_phases(module, config)
-
-    def collect() -> dict:
-        found: dict[str, training.Phase] = {}
-
-        def note(phase: training.Phase, *_, **__) -> None:
-            size = options.batch_size or phase.config.batch_size
-            found[phase.name] = replace(phase, config=replace(phase.config, batch_size=size))
-            if phase.name == names[-1]:
-                raise _EnoughError
-
-        users = [m for m in list(sys.modules.values()) if getattr(m, "fit", None) is training.fit and m is not training]
-        try:
-            for user in users:
-                user.fit = note
-            module.train(catalogs, folder, config, device)
-        except _EnoughError:
-            pass
-        finally:
-            for user in users:
-                user.fit = training.fit
-        return found
-
-    fast = collect()
-    with naive_ways():
-        slow = collect()
-    return {name: (phase, slow[name]) for name, phase in fast.items()}
 
 
 def measure_phase(phase, naive, folder: Path, options: argparse.Namespace) -> dict:
