@@ -220,12 +220,20 @@ def _by_bands(stamps: FileStamps, chosen: np.ndarray) -> Iterator[tuple[np.ndarr
 
 
 def _seeing_notes(stamps: FileStamps, chosen: np.ndarray) -> list[str]:
-    """Of how many stamps the seeing was not measured in their own folder, and what it was taken from."""
+    """The seeing that was measured; of how many stamps not in their own folder, and what it was taken from."""
     few = f"fewer than {LEAST_OBJECTS} well-lit stamps of as many bands; give --psf-fwhm."
     others = f"from other folders, as their own have {few}"
     typical = f"for {TYPICAL_FWHM_PX:g} pixels, as there are {few}"
-    counts = {others: 0, typical: 0}
+    counts, seeing = {others: 0, typical: 0}, []
     for _, widths, folders in _by_bands(stamps, chosen):
         measured = (np.isfinite(widths).sum(axis=0) >= LEAST_OBJECTS).all()
-        counts[others if measured else typical] += int((~seeing_is_own(widths, folders)).sum())
-    return [f"The seeing of {n:,} of the stamps was taken {how}" for how, n in counts.items() if n]
+        own = seeing_is_own(widths, folders)
+        counts[others if measured else typical] += int((~own).sum())
+        seeing += seeing_of_frames(widths, folders)[own].ravel().tolist()
+    notes = [f"The seeing of {n:,} of the stamps was taken {how}" for how, n in counts.items() if n]
+    if seeing:  # of galaxies alone it is far too wide, and then the narrower ones count as stars
+        said = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (min(seeing), max(seeing))))
+        notes.insert(
+            0, f"Seeing measured on the narrower stamps, as on stars: {said} px (FWHM); give --psf-fwhm if known."
+        )
+    return notes
