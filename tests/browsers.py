@@ -20,21 +20,12 @@ from pathlib import Path
 
 import pytest
 
+from scripts.benchmarks import stopwatch
 from scripts.benchmarks.map_browser import STANDS_STILL
 from scripts.benchmarks.stopwatch import NoBrowserError, find_chromium
 
 PROJECT = Path(__file__).resolve().parents[1]
-FLAGS = [
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-gpu-compositing",  # an emulated GPU takes half as long again to put a page together
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-]
+FLAGS = [*stopwatch.FLAGS, "--disable-gpu-compositing"]  # an emulated GPU takes half as long again for each page
 PATIENCE_MS = 120_000
 
 

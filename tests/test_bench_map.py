@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import make_catalog
 
 from galaxy_core import artifacts
+from galaxy_core.column_notes import OWN_NAME, OWN_TYPE, UNIT, noted, notes_in
 from galaxy_core.errors import ArtifactError, GalaxyError
+from scripts.benchmarks import many_galaxies, map_browser, stopwatch
 from scripts.benchmarks import map as bench
-from scripts.benchmarks import map_browser, stopwatch
 from scripts.benchmarks.many_galaxies import resample, write_many
 
 
@@ -81,12 +84,19 @@ def test_a_sample_has_neighbours_within_it(many):
 
 def test_ids_stay_different_whatever_they_are():
     chosen = resample(["a", "a~1", "a~~1", "星"], 11)
-    import pyarrow as pa
-
     ids = chosen.ids(pa.array(["a", "a~1", "a~~1", "星"]), slice(0, 11)).to_pylist()
     assert len(set(ids)) == 11 and ids[:4] == ["a", "a~1", "a~~1", "星"]
     with pytest.raises(ArtifactError):
         resample([], 3)
+
+
+def test_copies_have_no_ids_of_the_owners(tmp_path):
+    table, said = pa.table({"galaxy_id": ["7"], "radius": [1.0]}), {"radius": {UNIT: "arcsec"}}
+    source = noted(table, said | {"galaxy_id": {OWN_NAME: "objid", OWN_TYPE: "int64"}})
+    chosen, ids = resample(["7"], 2), pa.array(["7"])
+    many_galaxies._stream(tmp_path / "many.parquet", source, ids, chosen, lambda chunk, here: chunk)
+    made = pq.read_table(tmp_path / "many.parquet")
+    assert notes_in(made.schema) == said and made["galaxy_id"].to_pylist() == ["7", "7~1"]
 
 
 def test_one_galaxy_many_times_and_without_embedding(tmp_path):

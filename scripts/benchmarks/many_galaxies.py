@@ -157,7 +157,9 @@ def _stream(
 ) -> None:
     """Write a table of the new galaxies chunk by chunk; ``change`` is applied to each."""
     part = part or slice(0, len(chosen.rows))
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, table.schema.remove_metadata()) as writer:
+    ids_field, *others = table.schema  # copies have no ids of the owner's, whatever these were
+    schema = pa.schema([ids_field.remove_metadata(), *others])
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         for start in range(part.start, part.stop, CHUNK):
             here = slice(start, min(start + CHUNK, part.stop))
             chunk = table.replace_schema_metadata(None).take(pa.array(chosen.rows[here]))
