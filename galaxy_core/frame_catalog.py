@@ -105,6 +105,8 @@ class FrameCatalog:
         Of the model that did so; empty where none was asked.
     units : dict of str to str
         Of the light, by band, as headers say it; empty where they do not.
+    zero_points : dict of str to float
+        Magnitude of a flux of one, by band, as given or as headers say; NaN where neither does.
     """
 
     name: str
@@ -122,6 +124,7 @@ class FrameCatalog:
     seeing: dict[str, BandSeeing] = field(default_factory=dict)
     separator_sha256: str = ""
     units: dict[str, str] = field(default_factory=dict)
+    zero_points: dict[str, float] = field(default_factory=dict)
 
 
 def catalogue_frame(
@@ -175,9 +178,12 @@ def catalogue_frame(
     names = tuple(band.name for band in frame.bands)
     shared = (names, frame.calibrated, config, detector.threshold, weights_sha256(model) if model is not None else "")
     notes = frame.notes if n_objects else (*frame.notes, "No object passes the threshold.")
-    units = {band.name: band.unit for band in frame.bands}
+    of_bands = {
+        "units": {band.name: band.unit for band in frame.bands},
+        "zero_points": {band.name: band.zero_point_mag for band in frame.bands},
+    }
     of_frame = (frame.name, objects, segmentation, frame.shape, frame.header)
-    catalog = FrameCatalog(*of_frame, *shared, seconds, notes, units=units)
+    catalog = FrameCatalog(*of_frame, *shared, seconds, notes, **of_bands)
     if separator is None:
         return catalog
     return _with_kinds(catalog, frame, cores, growth, separator, progress)

@@ -57,18 +57,6 @@ def provenance_of(catalog: FrameCatalog) -> dict[str, str | int | float]:
     }
 
 
-def zero_points_of(catalog: FrameCatalog) -> dict[str, float]:
-    """Magnitude of a flux of one in each band, as the magnitudes have it; NaN where none was known, or of no object."""
-    made = {}
-    for band in catalog.band_names:
-        of = f"_{band}" if len(catalog.band_names) > 1 else ""
-        magnitude, flux = (catalog.objects[f"{column}{of}"].to_numpy() for column in ("magnitude", "flux"))
-        known = np.isfinite(magnitude)
-        zero_points = magnitude[known] + 2.5 * np.log10(flux[known])
-        made[band] = round(float(np.median(zero_points)), 6) + 0.0 if known.any() else float("nan")
-    return made
-
-
 def seeing_words(name: str, band: BandSeeing) -> str:
     """The seeing of a band in words.
 
@@ -248,7 +236,7 @@ def write_catalog(catalog: FrameCatalog, path: str | Path, form: str = "fits") -
 
 def _said_zero_points(catalog: FrameCatalog) -> str:
     by = "given" if catalog.config.zero_points else "by its header"
-    said = {name: f"{value:.7g} mag {by}" for name, value in zero_points_of(catalog).items() if np.isfinite(value)}
+    said = {name: f"{value:.7g} mag {by}" for name, value in catalog.zero_points.items() if np.isfinite(value)}
     return ", ".join(f"{name} {said.get(name, 'not known')}" for name in catalog.band_names)
 
 

@@ -22,7 +22,7 @@ from galaxy_core.errors import ArtifactError, GalaxyError, ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
 from galaxy_core.frame_choices import DEFAULT_SEPARATOR, SUFFIXES
-from galaxy_core.frame_exports import write_catalog, write_segmentation, zero_points_of
+from galaxy_core.frame_exports import write_catalog, write_segmentation
 from galaxy_core.frame_measures import FLAG_NAMES
 from galaxy_core.saved_images import stem_of
 from galaxy_core.star_galaxy import has_model, load_separator
@@ -256,7 +256,7 @@ def report_of(catalog: FrameCatalog) -> dict:
         "shape": list(catalog.shape),
         "bands": list(catalog.band_names),
         "calibrated": catalog.calibrated,
-        "zero_points": {name: value if np.isfinite(value) else None for name, value in zero_points_of(catalog).items()},
+        "zero_points": {name: value if np.isfinite(value) else None for name, value in catalog.zero_points.items()},
         "n_objects": len(catalog.objects),
         "n_flagged": {said: int(np.sum((flags & bit) > 0)) for bit, said in FLAG_NAMES.items()},
         "method": catalog.config.method,

@@ -8,7 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 from galaxy_core.box_filters import box_sum
-from galaxy_core.linear_denoising import NOISE_SPACING_PX, SKY_MESH_PX
+from galaxy_core.correlated_noise import NOISE_SPACING_PX
+from galaxy_core.linear_denoising import SKY_MESH_PX
 from galaxy_core.noise import MAD_TO_SIGMA
 
 LEAST_USABLE = 0.25  # of the pixels of a cell, for its noise to be measured

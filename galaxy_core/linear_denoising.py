@@ -22,7 +22,6 @@ from scipy import ndimage
 
 from galaxy_core.box_filters import box_maximum
 from galaxy_core.bright_windows import Passed, Run, boxes_around, grown, run_where
-from galaxy_core.correlated_noise import NOISE_SPACING_PX as NOISE_SPACING_PX
 from galaxy_core.correlated_noise import (
     blank_sky,
     broad_mean,
