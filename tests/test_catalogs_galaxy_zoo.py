@@ -17,6 +17,7 @@ from astropy.io import fits
 
 from galaxy_core.catalogs import parquet_images as parquet_images_module
 from galaxy_core.catalogs import read_catalog
+from galaxy_core.catalogs.kaggle import SOLUTIONS
 from galaxy_core.errors import CatalogError
 from galaxy_core.stretch import to_display
 from tests.catalog_files import OBJID, counts, png, put, value_of
@@ -41,6 +42,7 @@ def test_kaggle(tmp_path):
     np.testing.assert_array_equal(catalog.table["Class1.2"], [0.5, np.nan])
     np.testing.assert_array_equal(catalog.table["Class11.6"], [np.nan, 0])  # no fraction is above 1
     assert "2 galaxies have answers without a usable number" in catalog.report.notes
+    assert any(note.startswith(f"{SOLUTIONS} lacks 34 of the 37 answers (Class1.3, ") for note in catalog.report.notes)
 
 
 def test_kaggle_without_solutions_says_which_file(tmp_path):

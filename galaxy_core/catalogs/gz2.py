@@ -10,9 +10,10 @@ import pandas as pd
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.csv_tables import read_csv
 from galaxy_core.catalogs.image_files import GALAXY_ZOO_FIELD, FileImages, find_images, list_images
-from galaxy_core.catalogs.tables import clean_answers, clean_text, folder_of, select_rows
+from galaxy_core.catalogs.tables import clean_answers, clean_text, folder_of, missing_answers, select_rows
 from galaxy_core.errors import CatalogError
 from galaxy_core.places import Place
+from galaxy_core.vote_forms import hart_columns
 
 VOTES, MAPPING = ("gz2_hart16.csv", "gz2_hart16.csv.gz"), ("gz2_filename_mapping.csv",)
 METADATA = ("dr7objid", "ra", "dec", "sample", "gz2_class", "total_classifications", "total_votes")
@@ -53,6 +54,7 @@ def read(root: Path | str) -> Catalog:
             f"{votes_file} lacks dr7objid or the answer columns (t01_..._debiased); fetch the file again."
         )
     answers = tuple(column for column in table.columns if column.endswith(suffix))
+    notes += missing_answers(votes_file.name, hart_columns(suffix.removeprefix("_")), answers)
     table, more_notes = clean_answers(table, [c for c in table.columns if c.endswith(ANSWER_SUFFIXES)], "fraction")
     if "gz2_class" in table:
         table["class"] = coarse_class(table["gz2_class"])

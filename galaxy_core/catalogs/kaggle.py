@@ -18,9 +18,11 @@ from galaxy_core.catalogs.tables import (
     clean_text,
     find_column,
     folder_of,
+    missing_answers,
     select_rows,
 )
 from galaxy_core.errors import CatalogError
+from galaxy_core.vote_forms import KAGGLE_COLUMNS
 
 IMAGES, SOLUTIONS = "images_training_rev1", "training_solutions_rev1.csv"
 ANSWER = re.compile(r"class(\d+\.\d+)", re.IGNORECASE)  # databases change the case of names
@@ -52,6 +54,7 @@ def read(root: Path | str) -> Catalog:
     table, answers = table.rename(columns=spelled), tuple(spelled.values())
     if id_column is None or not answers:
         raise CatalogError(f"{solutions} lacks the GalaxyID or the Class columns; fetch the file again.")
+    notes += missing_answers(solutions.name, KAGGLE_COLUMNS, answers)
     table, more_notes = clean_answers(table, answers, "fraction")
     ids = clean_text(table[id_column])
     names = list_images(image_folder)

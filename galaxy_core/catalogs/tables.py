@@ -173,6 +173,20 @@ def clean_answers(table: pd.DataFrame, columns: Sequence[str], kind: str) -> tup
     return table, [told] if n_gaps else []
 
 
+def missing_answers(source: str, wanted: Sequence[str], there: Sequence[str]) -> list[str]:
+    """What a table of votes lacks of the answers of its release, as a note where it lacks any.
+
+    Examples
+    --------
+    >>> missing_answers("votes.csv", ("Class1.1", "Class1.2", "Class1.3"), ("Class1.1", "Class1.3"))
+    ['votes.csv lacks 1 of the 3 answers (Class1.2): how many gave these is not known']
+    """
+    lacking = [column for column in wanted if column not in there]
+    named = ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")
+    told = f"{source} lacks {len(lacking)} of the {len(wanted)} answers ({named}): how many gave these is not known"
+    return [told] if lacking else []
+
+
 def constant_scale(table: pd.DataFrame) -> float | None:
     """Pixel scale in arcseconds if the table has a ``pixel_scale_arcsec`` column with one positive value."""
     if "pixel_scale_arcsec" not in table:

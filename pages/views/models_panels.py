@@ -126,7 +126,7 @@ def draw_training(model: ModelFiles) -> None:
     if not phases:
         return
     st.subheader("How it learned", anchor=False, help=CURVES_HELP)
-    phase = next(iter(phases))
+    phase = max(phases, key=lambda name: np.nansum([value_of(row, "seconds") for row in phases[name]]))
     if len(phases) > 1:
         phase = st.segmented_control(
             "Phase", list(phases), default=phase, required=True, key=f"models-phase-{model.name}"
