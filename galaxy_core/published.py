@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from galaxy_core.published_lookups import Lookup, at, four_class_accuracy, of_form, with_labels
+from galaxy_core.published_lookups import Lookup, at, at_fresh, four_class_accuracy, of_form, with_labels
 
 CONTRASTIVE = "Contrastive denoiser (students)"
 CLUSTERING = "ResNet34 clusters (students)"
@@ -116,8 +116,8 @@ PUBLISHED = (
         0.889,
         "88.9 %",
         SEPARATOR,
-        at("methods", "without labels", "accuracy"),
-        at("n_test"),
+        at_fresh("methods", "without labels", "accuracy"),
+        at_fresh("n_test"),
         "Ours on simulated ugriz stamps to r = 22; both were given the share of galaxies.",
         "simulated test objects",
     ),
@@ -129,8 +129,8 @@ PUBLISHED = (
         0.92,
         "over 0.92, true labels included",
         SEPARATOR,
-        at("methods", "without labels", "auc"),
-        at("n_test"),
+        at_fresh("methods", "without labels", "auc"),
+        at_fresh("n_test"),
         "Ours without labels.",
         "simulated test objects",
     ),
@@ -142,8 +142,8 @@ PUBLISHED = (
         0.95,
         "about 95 %",
         SEPARATOR,
-        at("methods", "supervised", "accuracy"),
-        at("n_test"),
+        at_fresh("methods", "supervised", "accuracy"),
+        at_fresh("n_test"),
         "Ours on simulated ugriz stamps to r = 22.",
         "simulated test objects",
     ),

@@ -40,6 +40,21 @@ def at(*keys: str) -> Lookup:
     return look_up
 
 
+def at_fresh(*keys: str) -> Lookup:
+    """`at` among the scores on objects that nothing was decided on; where there are none, among those on test objects.
+
+    Examples
+    --------
+    >>> at_fresh("n_test")({"n_test": 2, "fresh": {"n_test": 9}}), at_fresh("n_test")({"n_test": 2})
+    (9.0, 2.0)
+    """
+
+    def look_up(metrics: dict) -> float | None:
+        return at(*keys)(section(metrics, "fresh") or metrics)
+
+    return look_up
+
+
 def with_labels(model: str, way: str, share: float) -> Lookup:
     """Looks up the mean accuracy of a model that was given a share of the labels, in results with few labels.
 
