@@ -220,10 +220,15 @@ def test_a_visitor_who_left_is_dropped_with_all_that_was_kept():
 def test_work_that_cannot_report_is_told_to_stop_and_what_stays_is_finished():
     now, here, told = [0.0], {"a": True}, threading.Event()
     queue = WorkQueue(Limits(running=2), is_here=lambda visitor: here[visitor], clock=lambda: now[0])
-    go, started = threading.Event(), threading.Event()
-    silent = Task("silent", "silent", lambda report: told.wait(PATIENCE_S) and None, stop=told.set)
+    go, started, begun = threading.Event(), threading.Event(), threading.Event()
+
+    def work(report):
+        begun.set()
+        told.wait(PATIENCE_S)
+
+    silent = Task("silent", "silent", work, stop=told.set)
     queue.want("a", [silent, replace(held("save", go, started), stays=True)])
-    assert started.wait(PATIENCE_S)
+    assert started.wait(PATIENCE_S) and begun.wait(PATIENCE_S)
     here["a"], now[0] = False, GONE_S + 1
     queue.sweep()
     assert told.is_set() and queue.wait("silent", PATIENCE_S)
