@@ -21,7 +21,7 @@ from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.morphology_items import Item, catalog_items, read_stamp
 from galaxy_core.vote_classes import EIGHT_CLASSES, eight_class_shares
 from galaxy_core.vote_forms import FROM_KAGGLE
-from galaxy_core.vote_intervals import Shares, conditional_intervals, cumulative_intervals
+from galaxy_core.vote_intervals import Shares, conditional_intervals, cumulative_intervals, expected_asked
 from galaxy_core.vote_tree import CONDITIONAL_COLUMNS, CUMULATIVE_COLUMNS
 
 DEFAULT_CLASSIFIER = "vote_regressor"
@@ -41,8 +41,8 @@ class Morphology:
     concentrations : ndarray of float32, shape (n, 37), or None
         Of the Dirichlet distribution of each question; None, as the next two, if the model learned no votes.
     cumulative, conditional : Shares or None
-        Expected fractions with 90 % intervals: of all volunteers (columns ``Class1.1`` to ``Class11.6``), and of those
-        who would be asked the question.
+        Expected fractions, and the 90 % intervals of what forty volunteers would say: of all of them (columns
+        ``Class1.1`` to ``Class11.6``), and of those who would be asked the question.
     novelty : ndarray of float32, shape (n,), or None
         How far the image's features lie from those of training galaxies, 1 at the threshold beyond which few galaxies
         of the same surveys lie; None where the model cannot tell. See `galaxy_core.models.novelty`.
@@ -170,12 +170,12 @@ def classify_images(images: np.ndarray, model, galaxy_ids: Sequence[str]) -> Mor
     """
     import torch
 
-    from galaxy_core.models.morphology import net_config
+    from galaxy_core.models.morphology import net_config, read_votes
 
     config = net_config(model)
     device = next(model.parameters()).device
     with torch.inference_mode():
-        concentrations, probabilities, novelty = model.tell(torch.from_numpy(np.ascontiguousarray(images)).to(device))
+        forms, probabilities, novelty = model.tell_forms(torch.from_numpy(np.ascontiguousarray(images)).to(device))
     made = {
         "galaxy_ids": np.asarray(galaxy_ids, dtype=object),
         "class_names": config.class_names,
@@ -183,10 +183,12 @@ def classify_images(images: np.ndarray, model, galaxy_ids: Sequence[str]) -> Mor
     }
     if probabilities is not None:
         made["class_probabilities"] = probabilities.cpu().numpy()
-    if concentrations is not None:
-        alpha = concentrations.cpu().numpy()
+    if forms:
+        alpha = read_votes(forms, model.reading).cpu().numpy()
+        # debiasing moves shares, not people: who is asked follows from the votes as they are cast
+        asked = expected_asked(forms["cast"].cpu().numpy())
         made |= {"concentrations": alpha, "cumulative": cumulative_intervals(alpha)}
-        made |= {"conditional": conditional_intervals(alpha), "votes": model.reading}
+        made |= {"conditional": conditional_intervals(alpha, asked), "votes": model.reading}
     if novelty is not None:
         made["novelty"] = novelty.cpu().numpy()
         made["out_of_distribution"] = made["novelty"] > 1

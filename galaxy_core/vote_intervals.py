@@ -1,9 +1,15 @@
-"""Intervals of vote fractions from Dirichlet concentrations, and how well they and the fractions keep their word.
+"""What volunteers would answer, as intervals from Dirichlet concentrations; and how well these keep their word.
 
-The share of an answer is Beta distributed, ``Beta(alpha, A - alpha)`` with A the sum over its question. Multiplied down
-the tree it is a product of independent ones; the Beta with the mean and the variance of that product stands for it.
-Since some forty volunteers look at a galaxy, an outer bound within half a vote of 0 or 1 is 0 or 1, and no interval is
-narrower there than half a vote: shares of exactly 0 are common, and no continuous distribution would ever hold them.
+A question's shares are Dirichlet distributed, and the votes of the n volunteers who are asked are drawn from them: the
+fraction who give an answer has the mean m of its share and, for a strength A, the sum of the question's concentrations,
+the variance m (1 - m) (A + n) / (n (A + 1)) of the Dirichlet-multinomial (Mosimann 1962, Biometrika 49, 65). The Beta
+distribution with that mean and variance stands for it. Few are asked what lies far down the tree, so little can be said
+of what they answer, however well the share is known; of a single one, only that it is 0 or 1.
+
+Multiplied down the tree a share is a product of independent ones, and all `N_VOLUNTEERS` are asked: the Beta with the
+mean and the variance of that product takes the place of the first. Since a vote is a vote, an outer bound within half a
+vote of 0 or 1 is 0 or 1, and no interval is narrower there than half a vote: fractions of exactly 0 are common, and no
+continuous distribution would ever hold them.
 """
 
 from __future__ import annotations
@@ -20,7 +26,8 @@ COVERAGE = 0.9
 HALF_VOTE = 0.5 / N_VOLUNTEERS
 FACTOR_RANGE = 30.0
 N_BINS = 10
-LEAST_ASKED = 10  # volunteers; the share of fewer says little about how wide an interval should be
+LEAST_ASKED = 10  # volunteers; the answers of fewer say little about how well a share is known
+LEAST_STRENGTH = 1e-3  # below it a Beta distribution is all but 0 or 1
 
 
 @dataclass(frozen=True)
@@ -51,17 +58,32 @@ class Reliability:
     expected_calibration_error: float
 
 
-def conditional_intervals(concentrations: np.ndarray, coverage: float = COVERAGE) -> Shares:
-    """Shares of those asked, with central intervals, of concentrations (n, 37)."""
+def conditional_intervals(concentrations: np.ndarray, asked: np.ndarray, coverage: float = COVERAGE) -> Shares:
+    """Fractions of those asked, with the central intervals of what they would say.
+
+    Parameters
+    ----------
+    concentrations : ndarray, shape (n, 37)
+    asked : ndarray, shape (n, 11)
+        How many are asked each question; see `expected_asked`.
+    """
     alpha = np.asarray(concentrations, dtype=np.float64)
     strength = question_sums(alpha)[..., QUESTION_OF]
-    return _beta_shares(alpha, strength - alpha, coverage)
+    return _voted(alpha / strength, strength, asked[..., QUESTION_OF], coverage)
 
 
-def cumulative_intervals(concentrations: np.ndarray, coverage: float = COVERAGE) -> Shares:
-    """Shares of all volunteers, with central intervals, of concentrations (n, 37)."""
+def cumulative_intervals(
+    concentrations: np.ndarray, n_volunteers: float = N_VOLUNTEERS, coverage: float = COVERAGE
+) -> Shares:
+    """Fractions of all ``n_volunteers``, with central intervals of what they would say, of concentrations (n, 37)."""
     mean, variance = cumulative_moments(concentrations)
-    return _beta_shares(*_beta_of(mean, variance), coverage, mean)
+    return _voted(mean, _strength_of(mean, variance), n_volunteers, coverage)
+
+
+def expected_asked(concentrations: np.ndarray, n_volunteers: float = N_VOLUNTEERS) -> np.ndarray:
+    """How many of ``n_volunteers`` would be asked each question, float64 (n, 11), of concentrations as cast."""
+    mean, _ = cumulative_moments(concentrations)
+    return n_volunteers * np.where(PARENT >= 0, mean[..., np.maximum(PARENT, 0)], 1.0)
 
 
 def cumulative_moments(concentrations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,28 +117,31 @@ def answered_share(
     .. [1] R. E. Hart et al., "Galaxy Zoo: comparing the demographics of spiral arm number and a new method for
        correcting redshift bias", MNRAS 461, 3663 (2016).
     """
-    alpha, beta = _beta_of(*cumulative_moments(concentrations if as_cast is None else as_cast))
+    mean, variance = cumulative_moments(concentrations if as_cast is None else as_cast)
+    total, mean = _strength_of(mean, variance), np.clip(mean, 1e-9, 1 - 1e-9)
+    alpha, beta = mean * total, (1 - mean) * total
     nobody = np.exp(betaln(alpha, beta + n_volunteers) - betaln(alpha, beta))  # E[(1 - share)^n]
     chance = np.where(PARENT < 0, 1.0, 1 - nobody[..., np.maximum(PARENT, 0)])
     strength = question_sums(np.asarray(concentrations, dtype=np.float64))
     return concentrations / strength[..., QUESTION_OF] * chance[..., QUESTION_OF]
 
 
-def _beta_of(mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters of the Beta distribution with these moments."""
-    mean = np.clip(mean, 1e-9, 1 - 1e-9)
-    total = np.maximum(mean * (1 - mean) / np.maximum(variance, 1e-15) - 1, 1e-3)
-    return mean * total, (1 - mean) * total
+def _strength_of(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Sum of the parameters of the Beta distribution with these moments."""
+    return np.maximum(mean * (1 - mean) / np.maximum(variance, 1e-15) - 1, LEAST_STRENGTH)
 
 
-def _beta_shares(alpha, beta, coverage: float, expected: np.ndarray | None = None) -> Shares:
-    tail = (1 - coverage) / 2
-    low, high = betaincinv(alpha, beta, tail), betaincinv(alpha, beta, 1 - tail)
+def _voted(mean: np.ndarray, strength: np.ndarray, asked: np.ndarray | float, coverage: float) -> Shares:
+    """Intervals of the fractions that ``asked`` volunteers would give, of shares with this mean and strength."""
+    asked = np.maximum(asked, 1)
+    # as wide as what is drawn: m (1 - m) / (S + 1) = m (1 - m) (A + n) / (n (A + 1))
+    of_votes = np.maximum(strength * (asked - 1) / (asked + strength), LEAST_STRENGTH)
+    inside, tail = np.clip(mean, 1e-9, 1 - 1e-9), (1 - coverage) / 2
+    low, high = (betaincinv(inside * of_votes, (1 - inside) * of_votes, edge) for edge in (tail, 1 - tail))
     low = np.where(low < HALF_VOTE, 0.0, np.minimum(low, 1 - HALF_VOTE))
     high = np.where(high > 1 - HALF_VOTE, 1.0, np.maximum(high, HALF_VOTE))
-    expected = alpha / (alpha + beta) if expected is None else expected
     # the mean of a very skewed distribution lies beyond its central interval
-    return Shares(expected, np.minimum(low, expected), np.maximum(high, expected))
+    return Shares(mean, np.minimum(low, mean), np.maximum(high, mean))
 
 
 def held_share(shares: Shares, observed: np.ndarray) -> float:
@@ -132,18 +157,25 @@ def asked_enough(conditional: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def fit_strength_factors(
-    concentrations: np.ndarray, conditional: np.ndarray, coverage: float = COVERAGE, borrowed: float = 10.0
+    concentrations: np.ndarray,
+    asked: np.ndarray,
+    conditional: np.ndarray,
+    coverage: float = COVERAGE,
+    borrowed: float = 10.0,
 ) -> np.ndarray:
     """What to multiply each question's strength by, so that intervals hold ``coverage`` of the observed fractions.
 
-    Found by bisection on the logarithm of the factor, within a factor of `FACTOR_RANGE` either way. Questions of which
-    few galaxies tell are drawn towards the others: the logarithm is a mean, weighted by the number of galaxies, with
-    that of the factor that suits all questions together.
+    Never above 1: galaxies that a training was stopped by flatter it, so they may make intervals wider, not narrower.
+    Found by bisection on the logarithm of the factor, down to 1 / `FACTOR_RANGE`. Questions of which few galaxies tell
+    are drawn towards the others: the logarithm is a mean, weighted by the number of galaxies, with that of the factor
+    that suits all questions together.
 
     Parameters
     ----------
     concentrations : ndarray, shape (n, 37)
         For galaxies nothing was learned from.
+    asked : ndarray, shape (n, 11)
+        How many are asked each question; see `expected_asked`.
     conditional : ndarray, shape (n, 37)
         Observed fractions; NaN where not known or hardly anybody was asked.
     borrowed : float
@@ -154,26 +186,32 @@ def fit_strength_factors(
     ndarray of float64, shape (11,)
     """
     alpha = np.asarray(concentrations, dtype=np.float64)
-    beta = question_sums(alpha)[:, QUESTION_OF] - alpha
-    known = np.isfinite(conditional)
+    strength = question_sums(alpha)[:, QUESTION_OF]
+    mean, asked, known = alpha / strength, asked[:, QUESTION_OF], np.isfinite(conditional)
     if not known.any():
         return np.ones(len(SLICES))
-    whole = _log_factor(alpha[known], beta[known], conditional[known], coverage)
+    whole = _log_factor(mean[known], strength[known], asked[known], conditional[known], coverage)
     factors = np.full(len(SLICES), whole)
     for q, part in enumerate(SLICES):
         rows = known[:, part].all(axis=1)
         if rows.any():
-            own = _log_factor(alpha[rows, part], beta[rows, part], conditional[rows, part], coverage)
+            own = _log_factor(*(x[rows, part] for x in (mean, strength, asked, conditional)), coverage)
             factors[q] = (rows.sum() * own + borrowed * whole) / (rows.sum() + borrowed)
     return np.exp(factors)
 
 
-def _log_factor(alpha: np.ndarray, beta: np.ndarray, observed: np.ndarray, coverage: float) -> float:
-    low, high = -np.log(FACTOR_RANGE), np.log(FACTOR_RANGE)
-    for _ in range(14):  # to half a percent
+def _log_factor(
+    mean: np.ndarray, strength: np.ndarray, asked: np.ndarray, observed: np.ndarray, coverage: float
+) -> float:
+    def holds(log_factor: float) -> bool:
+        return held_share(_voted(mean, strength * np.exp(log_factor), asked, coverage), observed) >= coverage
+
+    low, high = -np.log(FACTOR_RANGE), 0.0
+    if holds(high):
+        return high
+    for _ in range(13):  # to half a percent
         middle = (low + high) / 2
-        held = held_share(_beta_shares(alpha * np.exp(middle), beta * np.exp(middle), coverage), observed)
-        low, high = (middle, high) if held > coverage else (low, middle)
+        low, high = (middle, high) if holds(middle) else (low, middle)
     return (low + high) / 2
 
 

@@ -9,10 +9,10 @@ IN is a file, a folder (with its subfolders), a pattern, or a catalog LAYOUT:PAT
 probability_<class>; probability_of_8_<class>, the eight classes that votes make, with stars and artifacts for the rest;
 Class1.1 to Class11.6, the expected vote fractions as shares of all volunteers ("anything odd?" as though all were asked
 it, as in the challenge's table); <question>_<answer>_fraction, as shares of those who would be asked; the 90 % interval
-of each of these 74, _low and _high, which holds where ten or more volunteers are asked; novelty, how unlike the
-galaxies the model learned from, and out_of_distribution, where it is above 1 (train.py --phases novelty adds these two
-to a model that lacks them). An image that cannot be read is named in one sentence, the others go on, and the exit code
-is 1.
+of each of these 74, _low and _high, is of what forty volunteers would say, or as many of them as are asked; novelty,
+how unlike the galaxies the model learned from, and out_of_distribution, where it is above 1 (train.py --phases novelty
+adds these two to a model that lacks them). An image that cannot be read is named in one sentence, the others go on, and
+the exit code is 1.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import beta as beta_distribution
 
 from galaxy_core.vote_intervals import (
     FACTOR_RANGE,
@@ -12,11 +13,20 @@ from galaxy_core.vote_intervals import (
     conditional_intervals,
     cumulative_intervals,
     cumulative_moments,
+    expected_asked,
     fit_strength_factors,
     held_share,
     measure_reliability,
 )
-from galaxy_core.vote_tree import PARENT, QUESTION_OF, SLICES, to_cumulative
+from galaxy_core.vote_tree import (
+    ORDER,
+    PARENT,
+    QUESTION_KEYS,
+    QUESTION_OF,
+    SLICES,
+    question_sums,
+    to_cumulative,
+)
 
 
 def draw(alpha: np.ndarray, rng) -> np.ndarray:
@@ -38,67 +48,138 @@ def test_moments_down_the_tree_are_those_of_draws(alpha):
     np.testing.assert_allclose(np.sqrt(variance[0]), draws.std(axis=0), rtol=0.05, atol=1e-3)
 
 
-@pytest.mark.parametrize("intervals", [conditional_intervals, cumulative_intervals])
-def test_intervals_hold_nine_of_ten_draws(alpha, intervals):
+def vote(shares: np.ndarray, asked: np.ndarray, rng) -> np.ndarray:
+    """Conditional fractions of as many votes as were ``asked``, (n, 11), for shares (n, 37); NaN where nobody was."""
+    parts = []
+    for q, part in enumerate(SLICES):
+        n, p = asked[:, q], shares[:, part]
+        with np.errstate(invalid="ignore"):
+            parts.append(rng.multinomial(n, p / p.sum(axis=1, keepdims=True)) / n[:, None])
+    return np.concatenate(parts, axis=1)
+
+
+def vote_down_the_tree(shares: np.ndarray, n_volunteers: int, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Votes of volunteers who are led from question to question: fractions of those asked, and of all."""
+    n, counts = len(shares), np.zeros(shares.shape)
+    for q in ORDER:
+        asked = np.full(n, n_volunteers) if PARENT[q] < 0 else counts[:, PARENT[q]].astype(int)
+        p = shares[:, SLICES[q]]
+        counts[:, SLICES[q]] = rng.multinomial(asked, p / p.sum(axis=1, keepdims=True))
+    sums = np.stack([counts[:, part].sum(axis=1) for part in SLICES], axis=1)[:, QUESTION_OF]
+    with np.errstate(invalid="ignore"):
+        return counts / sums, counts / n_volunteers
+
+
+@pytest.mark.parametrize("strength", [0.2, 1.0, 10.0])
+def test_intervals_hold_nine_of_ten_answers_of_forty_volunteers(strength):
+    """Whether shares are well known or hardly, and however few of the forty are asked."""
     rng = np.random.default_rng(0)
-    many = np.repeat(alpha, 8000, axis=0)
-    draws = draw(many, rng)
-    draws = to_cumulative(draws) if intervals is cumulative_intervals else draws
-    shares = intervals(many)
-    inside = ((draws >= shares.low) & (draws <= shares.high)).mean(axis=0)
-    assert inside.min() > 0.87 and inside.mean() == pytest.approx(0.92, abs=0.03)  # bounds near 0 are set to 0
-    assert (shares.low <= shares.high).all() and shares.low.min() >= 0 and shares.high.max() <= 1
+    many = (rng.gamma(2, 4, (4000, 37)) + 0.3) * strength
+    of_asked, of_all = vote_down_the_tree(draw(many, rng), 40, rng)
+    asked = expected_asked(many)
+    shares = conditional_intervals(many, asked)
+    assert 0.88 < held_share(shares, of_asked) < 0.96, "discrete, so at least as many as are to be held"
+    few = np.where(asked[:, QUESTION_OF] < 10, of_asked, np.nan)
+    assert 0.87 < held_share(shares, few) < 0.97
+    whole = cumulative_intervals(many)
+    assert 0.88 < held_share(whole, of_all) < 0.97
+    for some in (shares, whole):
+        assert (some.low <= some.high).all() and some.low.min() >= 0 and some.high.max() <= 1
+    without = conditional_intervals(many, np.full_like(asked, 1e9))  # of shares, not of votes
+    assert held_share(without, few) < 0.85
+
+
+def test_intervals_are_as_wide_as_votes_scatter():
+    rng = np.random.default_rng(0)
+    alpha = np.repeat(rng.gamma(2, 4, (1, 37)) + 2, 40_000, axis=0)
+    for n in (2, 7, 40):
+        asked = np.full((len(alpha), 11), n)
+        votes = vote(draw(alpha, rng), asked, rng)
+        strength = question_sums(alpha[:1])[:, QUESTION_OF]
+        mean = alpha[:1] / strength
+        naive = mean * (1 - mean) * (strength + n) / (n * (strength + 1))  # Mosimann 1962
+        np.testing.assert_allclose(votes.var(axis=0), naive[0], rtol=0.05)
+        shares = conditional_intervals(alpha[:1], asked[:1])
+        bounds = [
+            beta_distribution(*(m * (mean * (1 - mean) / naive - 1) for m in (mean, 1 - mean))).ppf(edge)[0]
+            for edge in (0.05, 0.95)
+        ]
+        np.testing.assert_allclose(shares.low[0], np.where(bounds[0] < HALF_VOTE, 0, bounds[0]), atol=1e-9)
+        np.testing.assert_allclose(shares.high[0], np.where(bounds[1] > 1 - HALF_VOTE, 1, bounds[1]), atol=1e-9)
+
+
+def test_of_one_volunteer_or_none_nothing_is_said_but_of_many_the_share_itself(alpha):
+    one, none = (conditional_intervals(alpha, np.full((1, 11), n)) for n in (1.0, 0.2))
+    doubtful = (one.expected > 0.06) & (one.expected < 0.94)
+    assert (one.low[doubtful] == 0).all() and (one.high[doubtful] == 1).all()
+    np.testing.assert_array_equal(one.high, none.high)
+    of_share = beta_distribution(alpha, question_sums(alpha)[:, QUESTION_OF] - alpha)
+    many = conditional_intervals(alpha, np.full((1, 11), 1e9))
+    np.testing.assert_allclose(many.high, of_share.ppf(0.95).clip(HALF_VOTE), atol=1e-5)
+
+
+def test_who_is_asked_by_hand():
+    alpha = np.ones((1, 37))
+    alpha[0, :3] = (6, 3, 1)
+    alpha[0, 3:5] = (1, 3)
+    asked = expected_asked(alpha)[0]
+    assert asked[0] == 40 and asked[QUESTION_KEYS.index("something-odd")] == 40
+    assert asked[QUESTION_KEYS.index("how-rounded")] == pytest.approx(24)
+    assert asked[QUESTION_KEYS.index("disk-edge-on")] == pytest.approx(12)
+    assert asked[QUESTION_KEYS.index("bar")] == pytest.approx(9)
 
 
 def test_what_nobody_says_has_zero_in_its_interval():
     alpha = np.full((1, 37), 1e-3)
     for part in SLICES:
         alpha[0, part.start] = 50.0
-    shares = conditional_intervals(alpha)
+    shares = conditional_intervals(alpha, np.full((1, 11), 40))
     first = np.isin(np.arange(37), [part.start for part in SLICES])
     assert (shares.low[0, ~first] == 0).all() and (shares.high[0, ~first] <= HALF_VOTE).all()
     assert (shares.high[0, first] == 1).all()
 
 
-@pytest.mark.parametrize("intervals", [conditional_intervals, cumulative_intervals])
-def test_an_interval_holds_what_is_expected_and_the_answers_yes_and_no_are_alike(intervals):
+@pytest.mark.parametrize("asked", [0, 3, 40, 1e6])
+def test_an_interval_holds_what_is_expected_and_the_answers_yes_and_no_are_alike(asked):
     """Of a very skewed distribution the mean lies beyond the central interval; what one gains the other loses."""
     alpha = np.ones((4, 37))
     bar = SLICES[2]
     alpha[:, bar] = [(0.02, 1.2), (1.2, 0.02), (0.001, 40), (40, 0.001)]
-    shares = intervals(alpha)
-    assert (shares.low <= shares.expected).all() and (shares.expected <= shares.high).all()
-    if intervals is conditional_intervals:
-        np.testing.assert_allclose(shares.low[:, bar.start], 1 - shares.high[:, bar.start + 1], atol=1e-12)
-        np.testing.assert_allclose(shares.high[:, bar.start], 1 - shares.low[:, bar.start + 1], atol=1e-12)
-        assert shares.low[3, bar.start] == 1 - HALF_VOTE and shares.high[3, bar.start] == 1
+    shares = conditional_intervals(alpha, np.full((4, 11), asked))
+    for some in (shares, cumulative_intervals(alpha)):
+        assert (some.low <= some.expected).all() and (some.expected <= some.high).all()
+    np.testing.assert_allclose(shares.low[:, bar.start], 1 - shares.high[:, bar.start + 1], atol=1e-9)
+    np.testing.assert_allclose(shares.high[:, bar.start], 1 - shares.low[:, bar.start + 1], atol=1e-9)
+    assert shares.low[3, bar.start] == 1 - HALF_VOTE and shares.high[3, bar.start] == 1
 
 
-def test_factors_repair_strengths_that_are_wrong():
+def test_factors_repair_strengths_that_are_too_high_and_leave_the_others():
     rng = np.random.default_rng(0)
     truth = rng.gamma(3, 3, (400, 37)) + 0.5
-    observed = draw(truth, rng)
-    for wrong in (4.0, 0.25):
-        factors = fit_strength_factors(truth * wrong, observed)
-        held = held_share(conditional_intervals(truth * wrong * factors[QUESTION_OF]), observed)
-        assert held == pytest.approx(0.9, abs=0.015)
-        np.testing.assert_allclose(factors * wrong, 1, atol=0.5)
-    assert held_share(conditional_intervals(truth * 4), observed) < 0.7
+    asked = np.full((400, 11), 1000)  # so many that no share of few votes is rounded
+    observed = vote(draw(truth, rng), asked, rng)
+    factors = fit_strength_factors(truth * 4, asked, observed)
+    assert held_share(conditional_intervals(truth * 4, asked), observed) < 0.7
+    held = held_share(conditional_intervals(truth * 4 * factors[QUESTION_OF], asked), observed)
+    assert held == pytest.approx(0.9, abs=0.015)
+    np.testing.assert_allclose(factors * 4, 1, atol=0.5)
+    np.testing.assert_array_equal(fit_strength_factors(truth / 4, asked, observed), 1)
 
 
 def test_questions_with_few_galaxies_borrow_a_factor():
     rng = np.random.default_rng(0)
     truth = rng.gamma(3, 3, (200, 37)) + 0.5
-    observed = draw(truth, rng)
+    asked = np.full((200, 11), 1000)
+    observed = vote(draw(truth, rng), asked, rng)
     observed[5:, SLICES[10]] = np.nan
     observed[:5, SLICES[10]] = 0  # as if it were hopeless
     observed[:, SLICES[9]] = np.nan
-    factors = fit_strength_factors(truth, observed)
-    assert 1 / FACTOR_RANGE < factors[10] < 0.8 and factors[:9].min() > 0.8
-    assert factors[9] == pytest.approx(fit_strength_factors(truth, observed, borrowed=1e9)[0], rel=1e-3)
-    np.testing.assert_array_equal(fit_strength_factors(truth, np.full_like(observed, np.nan)), 1)
-    certain = fit_strength_factors(truth, np.where(np.isfinite(observed), truth * 0 + 2.0, np.nan))  # never held
-    assert certain.min() >= 0.99 / FACTOR_RANGE
+    factors = fit_strength_factors(truth * 2, asked, observed)
+    assert 1 / FACTOR_RANGE < factors[10] < 0.4 and factors[:9].min() > 0.4
+    assert factors[9] == pytest.approx(fit_strength_factors(truth * 2, asked, observed, borrowed=1e9)[0], rel=1e-3)
+    np.testing.assert_array_equal(fit_strength_factors(truth, asked, np.full_like(observed, np.nan)), 1)
+    never = fit_strength_factors(truth, asked, np.where(np.isfinite(observed), 2.0, np.nan))  # never held
+    assert never.min() >= 0.99 / FACTOR_RANGE
 
 
 def test_answers_that_nobody_gives_are_expected_as_zero():

@@ -51,10 +51,11 @@ DEFINITIONS = {
     "bins of the expected fraction; the error is the mean absolute gap, weighted by numbers",
     "by_chance": "the same error if each galaxy's votes or class were drawn as predicted, the mean of 200 draws; "
     "by_chance_95: what one draw in twenty exceeds. A smaller error is no sign of a miscalibrated model",
-    "coverage": "share of observed fractions within their 90 % interval: central, of the Beta distribution of a share "
-    "in the question's Dirichlet (cumulative: of the Beta with the moments of the product), whose strength was set on "
-    "validation galaxies; bounds within half a vote of 40 are 0 or 1. Conditional: where "
-    f"{LEAST_ASKED} or more were asked",
+    "coverage": "share of observed fractions within their 90 % interval: central, of the Beta distribution with the "
+    "mean and the variance that the answers of those asked would have, as many of 40 as the votes as cast lead one to "
+    "expect (cumulative: of all 40); bounds within half a vote are 0 or 1. Validation galaxies may have made "
+    "intervals wider, not narrower. coverage_90_asked_enough: of conditional fractions where "
+    f"{LEAST_ASKED} or more were asked. interval_width: their mean",
 }
 
 

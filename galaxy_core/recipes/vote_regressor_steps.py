@@ -12,10 +12,10 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from galaxy_core.augment import random_dihedral, random_view
-from galaxy_core.models.morphology import MorphologyNet, set_reading
+from galaxy_core.models.morphology import MorphologyNet
 from galaxy_core.models.vote_outputs import conditional_shares, cumulative_shares
 from galaxy_core.stamps import Stamps, colours, few_at_a_time
-from galaxy_core.vote_intervals import asked_enough, fit_strength_factors
+from galaxy_core.vote_intervals import asked_enough, expected_asked, fit_strength_factors
 from galaxy_core.vote_labels import Labels
 from galaxy_core.vote_losses import class_loss, dirichlet_multinomial_loss, fraction_loss
 from galaxy_core.vote_tree import N_ANSWERS, N_QUESTIONS, QUESTION_OF
@@ -200,16 +200,17 @@ def set_strengths(
     model: MorphologyNet, stamps: Stamps, labels: dict[str, Labels], rows: np.ndarray, device: str
 ) -> None:
     """Set what the model multiplies strengths by on held-out galaxies with votes; see `fit_strength_factors`."""
-    kept = model.reading
+    made: dict[str, list[np.ndarray]] = {form: [] for form in model.factors()}
+    rows = rows[np.any([labels[form].has_votes[rows] for form in made], axis=0)]
+    with torch.inference_mode():
+        for start in range(0, len(rows), BATCH):
+            images = stamps.batch(rows[start : start + BATCH])[0].to(device)
+            for form, concentrations in model.tell_forms(shrink(images, model.config.input_px))[0].items():
+                made[form].append(concentrations.cpu().numpy())
     for form, factors in model.factors().items():
-        some, made = rows[labels[form].has_votes[rows]], []
-        set_reading(model, form)
-        with torch.inference_mode():
-            for start in range(0, len(some), BATCH):
-                images = stamps.batch(some[start : start + BATCH])[0].to(device)
-                made.append(model.predict(shrink(images, model.config.input_px))[0].cpu().numpy())
-        if made:
-            observed = asked_enough(labels[form].conditional[some], labels[form].counts[some])
-            learned = np.concatenate(made) / factors.cpu().numpy()[QUESTION_OF]
-            factors.copy_(torch.from_numpy(fit_strength_factors(learned, observed)))
-    set_reading(model, kept)
+        known = labels[form].has_votes[rows]
+        if made[form] and known.any():
+            observed = asked_enough(labels[form].conditional[rows[known]], labels[form].counts[rows[known]])
+            asked = expected_asked(np.concatenate(made["cast"])[known])
+            learned = np.concatenate(made[form])[known] / factors.cpu().numpy()[QUESTION_OF]
+            factors.copy_(torch.from_numpy(fit_strength_factors(learned, asked, observed)))

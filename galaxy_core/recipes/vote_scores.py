@@ -107,7 +107,6 @@ def score_votes(
     cumulative = bool(labels.cumulative_release[rows[0]])
     expected = released_form(told, labels, as_cast)
     conditional, counts = labels.conditional[rows].astype(np.float64), labels.counts[rows]
-    asked = asked_enough(conditional, counts)
     curves = {
         key: measure_reliability(told.conditional.expected[:, part], conditional[:, part])
         for key, part in zip(QUESTION_KEYS, SLICES, strict=True)
@@ -133,8 +132,13 @@ def score_votes(
             for key, curve in curves.items()
         },
         "coverage_90": {
-            "conditional": coverages(told.conditional, asked),
+            "conditional": coverages(told.conditional, conditional),
             "cumulative": coverages(told.cumulative, labels.cumulative[rows]),
+        },
+        "coverage_90_asked_enough": held_share(told.conditional, asked_enough(conditional, counts)),
+        "interval_width": {
+            "conditional": mean_width(told.conditional, conditional),
+            "cumulative": mean_width(told.cumulative, labels.cumulative[rows]),
         },
         **noise_floors(told, released, conditional, counts, bool(labels.counted[rows].all()) and not cumulative, seed),
         "rmse_by_column": dict(zip(CUMULATIVE_COLUMNS, column_rmse(expected, released), strict=True)),
@@ -212,6 +216,12 @@ def coverages(shares: Shares, observed: np.ndarray) -> dict:
         cut = Shares(*(getattr(shares, name)[:, part] for name in ("expected", "low", "high")))
         scores[key] = held_share(cut, observed[:, part])
     return scores
+
+
+def mean_width(shares: Shares, observed: np.ndarray) -> float:
+    """Mean width of the intervals whose observed fractions are known; NaN without one."""
+    known = np.isfinite(observed)
+    return float((shares.high - shares.low)[known].mean()) if known.any() else float("nan")
 
 
 def without_nan(value):
