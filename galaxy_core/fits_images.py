@@ -12,6 +12,7 @@ from contextlib import suppress
 import numpy as np
 from astropy.io import fits
 
+from galaxy_core.counting import count
 from galaxy_core.errors import ImageError
 from galaxy_core.fits_layout import Extension, extensions, first_image
 from galaxy_core.fits_tiles import compressed_header, tile_strips
@@ -74,12 +75,22 @@ def decode_fits(
     if not np.isfinite(pixels).any():
         raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be shown or denoised.")
     notes = [f"Damaged cards of the header that were left out: {n_dropped}."] if n_dropped else []
-    if hdu is None and chosen.index > 0:
-        label = f" ({shown_name(chosen.name, 40)})" if chosen.name else ""
-        first = next(extension for extension in extensions(data, name) if extension.image_shape)
-        passed = "" if first.index == chosen.index else " and no weights, errors or flags"
-        notes.insert(0, f"Extension {chosen.index}{label} is shown, the first that holds an image{passed}.")
+    if hdu is None:
+        notes = [*which_image(data, name, chosen), *notes]
     return pixels, header, abs(chosen.cards.get("ZBITPIX", chosen.cards["BITPIX"])), tuple(notes)
+
+
+def which_image(data: bytes, name: str, chosen: Extension) -> list[str]:
+    """A note on what was taken where nothing was asked for; none where it is the one image, and the primary one."""
+    found = _images(data, name)
+    further = sum(not one.is_beside_an_image for one in found) - 1
+    if chosen.index == 0 and further < 1:
+        return []
+    label = f" ({shown_name(chosen.name, 40)})" if chosen.name else ""
+    passed = "" if found[0].index == chosen.index else " and no weights, errors or flags"
+    are = count(further, "more is left out unless you ask for its", "more are left out unless you ask for their")
+    others = f"; {are} extension" if further > 0 else ""
+    return [f"Extension {chosen.index}{label} is shown, the first that holds an image{passed}{others}."]
 
 
 def list_images(data: bytes, name: str) -> list[tuple[int, str, tuple[int, int, int]]]:
@@ -95,17 +106,22 @@ def list_images(data: bytes, name: str) -> list[tuple[int, str, tuple[int, int, 
     ImageError
         The first header is damaged. Damage behind an image only ends the list.
     """
-    found = []
+    found = _images(_unpacked(data, name), name)
+    read = next((extension for extension in found if not extension.is_beside_an_image), None)
+    found.sort(key=lambda extension: extension is not read)
+    return [(extension.index, extension.name, extension.image_shape) for extension in found]
+
+
+def _images(data: bytes, name: str) -> list[Extension]:
+    found: list[Extension] = []
     try:
-        for extension in extensions(_unpacked(data, name), name):
+        for extension in extensions(data, name):
             if extension.image_shape:
                 found.append(extension)
     except ImageError:
         if not found:
             raise
-    read = next((extension for extension in found if not extension.is_beside_an_image), None)
-    found.sort(key=lambda extension: extension is not read)
-    return [(extension.index, extension.name, extension.image_shape) for extension in found]
+    return found
 
 
 def encode_fits(pixels: np.ndarray, header: fits.Header | None, history: list[str]) -> bytes:

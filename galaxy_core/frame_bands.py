@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxy_core.errors import ImageError
+from galaxy_core.frame_choices import WEIGHT_KINDS
 from galaxy_core.frame_files import open_frame
 from galaxy_core.frame_filters import short_name
 from galaxy_core.frame_headers import celestial_of, filter_of, gain_of, unit_of, zero_point_of
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
+from galaxy_core.frame_weights import WeightMap, at_level, kind_of, measured_only, noise_of
 from galaxy_core.images import AstroImage, read_image
 from galaxy_core.saved_images import stem_of
 
@@ -56,6 +58,8 @@ class Band:
         Electrons of one unit of flux; 0 where the header does not say, and then errors hold no shot noise of sources.
     unit : str
         As the header says it; empty where it does not.
+    noise : callable, optional
+        Rows of the noise of its pixels by a map, as ``rows``, NaN where nothing was measured. Absent, it is measured.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Band:
     zero_point_mag: float = float("nan")
     gain_electrons: float = 0.0
     unit: str = ""
+    noise: Rows | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,9 @@ def open_sky_frame(
     hdu: int | str | None = None,
     name: str | None = None,
     zero_points: Sequence[float] | None = None,
+    weights: Sequence[WeightMap] = (),
+    weight_kind: str | None = None,
+    saturated_from: float | None = None,
 ) -> Iterator[SkyFrame]:
     """A frame whose bands are all the planes of ``sources``, open for reading while the context lasts.
 
@@ -115,12 +123,18 @@ def open_sky_frame(
         Absent, the stem of the first file.
     zero_points : sequence of float, optional
         Magnitude of a flux of one: of all bands, or of each in its order; in place of what headers say.
+    weights : sequence of galaxy_core.frame_weights.WeightMap
+        Of each source in its order, with as many planes.
+    weight_kind : {"weight", "rms", "variance"}, optional
+        What they hold; absent, what their names say.
+    saturated_from : float, optional
+        Value from which pixels of all bands are saturated; in place of what headers and pixels say.
 
     Raises
     ------
     ImageError
-        Unreadable, of unlike shapes, at other places on the sky, a band without noise, or zero points of a picture or
-        of another number of bands.
+        Unreadable, of unlike shapes, at other places on the sky, a band without noise, zero points of a picture or
+        of another number of bands, or weights that are all 0.
     """
     with ExitStack() as stack:
         planes, labels, notes, linear = [], [], [], []
@@ -137,7 +151,9 @@ def open_sky_frame(
         notes += chain.from_iterable(not_usable)
         _check_places(wcs, planes[0][1], [plane[3] for plane in planes])
         names = _distinct(labels)
-        bands = tuple(_make_band(*plane, band) for plane, band in zip(planes, names, strict=True))
+        noise = _noise_maps(weights, weight_kind, planes, stack, notes) if weights else [None] * len(planes)
+        each = zip(planes, names, noise, strict=True)
+        bands = tuple(_make_band(*plane, band, by_map, saturated_from) for plane, band, by_map in each)
         if zero_points:
             pictures = [plane[3] for plane in planes if not plane[4]]
             bands = _with_zero_points(bands, zero_points, list(dict.fromkeys(pictures)))
@@ -153,7 +169,7 @@ def _open(source, hdu, stack: ExitStack) -> tuple:
     if frame is not None:
         file = stack.enter_context(frame.path.open("rb"))
         rows = [frame.rows(file, band) for band in range(frame.shape[0])]
-        return rows, frame.shape, frame.header, frame.path.name, True, []
+        return rows, frame.shape, frame.header, frame.path.name, True, frame.notes
     image = source if isinstance(source, AstroImage) else read_image(source, hdu)
 
     def part(band: int, top: int, bottom: int) -> np.ndarray:
@@ -163,13 +179,30 @@ def _open(source, hdu, stack: ExitStack) -> tuple:
     return rows, image.pixels.shape, image.header, image.name, image.linear, list(image.notes)
 
 
-def _make_band(rows: Rows, shape: tuple[int, int], header, label: str, linear: bool, name: str) -> Band:
+def _noise_maps(weights: Sequence[WeightMap], kind: str | None, planes: list, stack: ExitStack, notes: list):
+    """Noise by a map up to a factor, of each plane."""
+    found = []
+    for path, hdu in weights:
+        rows, shape, *_ = _open(path, hdu, stack)
+        holds = kind or kind_of(hdu or path.name)
+        found += [(noise_of(read, holds), shape[1:]) for read in rows]
+        told = f"extension {hdu} of {path.name}" if hdu else path.name
+        notes.append(f"How the noise changes over the frame is taken from {told}, which holds {WEIGHT_KINDS[holds]}.")
+    if [shape for _, shape in found] != [plane[1] for plane in planes]:
+        raise ImageError("Weight maps must be as many and as large as the bands of their frames; give one for each.")
+    return [rows for rows, _ in found]
+
+
+def _make_band(
+    rows: Rows, shape: tuple[int, int], header, label: str, linear: bool, name: str, noise: Rows | None, saturated_from
+) -> Band:
     if min(shape) < LEAST_PX:
         raise ImageError(
             f"{label} is {shape[1]:,} x {shape[0]:,} pixels; a frame to be searched takes {LEAST_PX} rows and columns"
             " or more."
         )
-    survey = survey_frame(rows, shape, header)
+    rows = rows if noise is None else measured_only(rows, noise)
+    survey = survey_frame(rows, shape, header, saturated_from)
     if not survey.any_finite:
         raise ImageError(f"{label} has no finite pixel in its band {name}; nothing can be found in it.")
     if survey.sigma <= 0:
@@ -179,9 +212,11 @@ def _make_band(rows: Rows, shape: tuple[int, int], header, label: str, linear: b
                 " told from the sky; give a frame with some sky."
             )
         survey = FrameSurvey(**{**vars(survey), "sigma": ROUNDING_8_BIT})
+    if noise is not None:
+        noise = at_level(noise, rows, survey)
     if not linear:
-        return Band(name, rows, survey)
-    return Band(name, rows, survey, zero_point_of(header), gain_of(header), unit_of(header))
+        return Band(name, rows, survey, noise=noise)
+    return Band(name, rows, survey, zero_point_of(header), gain_of(header), unit_of(header), noise)
 
 
 def _with_zero_points(bands: tuple[Band, ...], zero_points: Sequence[float], pictures: list[str]) -> tuple[Band, ...]:
@@ -239,14 +274,16 @@ def _check_places(wcs: Sequence[WCS | None], shape: tuple[int, int], labels: lis
     known = [(index, one) for index, one in enumerate(wcs) if one is not None]
     if len(known) < 2:
         return
+    from astropy.wcs.utils import pixel_to_skycoord, skycoord_to_pixel
+
     # from corner to corner, and between, as the corners of a map of all the sky are none of it
     across, down = np.meshgrid(*(np.linspace(0, side - 1, PLACES) for side in shape[::-1]))
     places = np.column_stack([across.ravel(), down.ravel()])
     first, reference = known[0]
     for index, other in known[1:]:
-        world = np.asarray(other.wcs_pix2world(places, 0))
-        on_sky = np.isfinite(world).all(axis=1)
-        back = np.asarray(reference.wcs_world2pix(world[on_sky], 0))
+        world = pixel_to_skycoord(*places.T, other, mode="wcs").icrs
+        on_sky = np.isfinite(world.ra.deg) & np.isfinite(world.dec.deg)
+        back = np.column_stack(skycoord_to_pixel(world[on_sky], reference, mode="wcs"))
         offset = np.nan_to_num(np.abs(back - places[on_sky]), nan=np.inf).max(initial=0)
         if not offset <= MAX_OFFSET_PX:
             apart = f"up to {offset:.1f} pixels" if np.isfinite(offset) else "far"

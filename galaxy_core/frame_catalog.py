@@ -23,7 +23,7 @@ from galaxy_core.denoiser_calls import weights_sha256
 from galaxy_core.errors import ArtifactError
 from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_blends import find_blends
-from galaxy_core.frame_choices import DEFAULT_FALSE_PER_MEGAPIXEL
+from galaxy_core.frame_choices import FrameConfig
 from galaxy_core.frame_detectors import SKY_PX, Detector, growth_of_frame, make_detector, noise_of_frame
 from galaxy_core.frame_kinds import tell_kinds
 from galaxy_core.frame_light import Window, read_light, sum_of_bands
@@ -40,37 +40,6 @@ if TYPE_CHECKING:
 TILE_PX, MARGIN_PX = 3072, 256
 SEARCHED = 0.7  # of the work, where stars are told from galaxies, too
 TAKEN = 0.5  # of an object's pixels in others already painted: it is the same object, seen from the next tile
-
-
-@dataclass(frozen=True)
-class FrameConfig:
-    """How a frame is searched.
-
-    Attributes
-    ----------
-    method : {"segmenter", "sep"}
-    false_per_megapixel : float
-        The sensitivity: detections of noise alone that are accepted in a million pixels.
-    deblend_contrast : float or None
-        Share of light that makes a part of an island an object of its own (sep: of the island's, segmenter: of its
-        neighbour's); None: the method's.
-    seed : int
-        Of the noise that the threshold is set on.
-    psf_fwhm_px : float or None
-        Seeing that stars are told from galaxies with, in all bands; None: measured on the frame.
-    galaxy_share : float or None
-        Proportion of galaxies to expect; None: as the model learned it.
-    zero_points : tuple of float, or None
-        What the frame is to be opened with; see `galaxy_core.frame_bands.open_sky_frame`.
-    """
-
-    method: str = "segmenter"
-    false_per_megapixel: float = DEFAULT_FALSE_PER_MEGAPIXEL
-    deblend_contrast: float | None = None
-    seed: int = 0
-    psf_fwhm_px: float | None = None
-    galaxy_share: float | None = None
-    zero_points: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,10 +147,8 @@ def catalogue_frame(
     names = tuple(band.name for band in frame.bands)
     shared = (names, frame.calibrated, config, detector.threshold, weights_sha256(model) if model is not None else "")
     notes = frame.notes if n_objects else (*frame.notes, "No object passes the threshold.")
-    of_bands = {
-        "units": {band.name: band.unit for band in frame.bands},
-        "zero_points": {band.name: band.zero_point_mag for band in frame.bands},
-    }
+    of_bands = {"units": {band.name: band.unit for band in frame.bands}}
+    of_bands["zero_points"] = {band.name: band.zero_point_mag for band in frame.bands}
     of_frame = (frame.name, objects, segmentation, frame.shape, frame.header)
     catalog = FrameCatalog(*of_frame, *shared, seconds, notes, **of_bands)
     if separator is None:
@@ -246,7 +213,8 @@ def _search_tile(frame, core: Window, detector, growth, segmentation, n_before: 
         for light, band, more in zip(lights, frame.bands, growth, strict=True)
     ]
     flags = flags_of(found, numbers, scale, lights, at_edge)
-    place = place_on_sky(frame.wcs, found.x + window.left, found.y + window.top, found.theta)
+    axes = found.major, found.minor, found.theta
+    place = place_on_sky(frame.wcs, found.x + window.left, found.y + window.top, *axes)
     shared = blends_on_sky(frame.wcs, blends, window.left, window.top)
     names = [band.name for band in frame.bands]
     table = table_of(found, place, shared, dict(zip(names, measures, strict=True)), flags, n_pixels, n_before)

@@ -7,7 +7,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.frame_catalog import FrameCatalog
 from galaxy_core.frame_headers import flux_unit
+from galaxy_core.frame_measures import FLAG_NAMES
 from galaxy_core.frame_seeing import BandSeeing
 from galaxy_core.frame_table import ColumnMeaning, meaning_of
 from galaxy_core.image_limits import shown_name
@@ -53,6 +54,7 @@ def provenance_of(catalog: FrameCatalog) -> dict[str, str | int | float]:
         "separator_sha256": catalog.separator_sha256,
         "seeing": ", ".join(seeing_words(name, band) for name, band in catalog.seeing.items()) or "not measured",
         "pixel_origin": "0 is the centre of the first pixel",
+        "notes": " ".join(catalog.notes) or "none",
         "software": "Galaxy Atlas",
     }
 
@@ -232,6 +234,30 @@ def write_catalog(catalog: FrameCatalog, path: str | Path, form: str = "fits") -
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
     return Path(path)
+
+
+def report_of(catalog: FrameCatalog) -> dict:
+    """The numbers of a catalogue that fit in a report."""
+    flags, p_galaxy = catalog.objects["flags"].to_numpy(), catalog.objects["p_galaxy"].to_numpy()
+    told = np.isfinite(p_galaxy)
+    return {
+        "frame": catalog.name,
+        "shape": list(catalog.shape),
+        "bands": list(catalog.band_names),
+        "calibrated": catalog.calibrated,
+        "zero_points": {name: value if np.isfinite(value) else None for name, value in catalog.zero_points.items()},
+        "n_objects": len(catalog.objects),
+        "n_flagged": {said: int(np.sum((flags & bit) > 0)) for bit, said in FLAG_NAMES.items()},
+        "method": catalog.config.method,
+        "false_per_megapixel": catalog.config.false_per_megapixel,
+        "n_told": int(told.sum()),
+        "n_stars": int((p_galaxy[told] < 0.5).sum()),
+        "n_galaxies": int((p_galaxy[told] >= 0.5).sum()),
+        "seeing": {name: asdict(band) for name, band in catalog.seeing.items()},
+        "threshold": catalog.threshold if np.isfinite(catalog.threshold) else None,
+        "seconds": {name: round(value, 3) for name, value in catalog.seconds.items()},
+        "notes": list(catalog.notes),
+    }
 
 
 def _said_zero_points(catalog: FrameCatalog) -> str:

@@ -20,7 +20,7 @@ from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.denoiser_calls import says_how_sure, weights_sha256
 from galaxy_core.denoising import band_names, denoise_band, part_of
 from galaxy_core.errors import ImageError
-from galaxy_core.fits_images import encode_header, find_extension, header_of
+from galaxy_core.fits_images import encode_header, find_extension, header_of, which_image
 from galaxy_core.fits_layout import BLOCK, Extension
 from galaxy_core.fits_units import stored_type, units_of
 from galaxy_core.frame_survey import Rows, survey_frame
@@ -47,12 +47,14 @@ class FrameFile:
     header : astropy.io.fits.Header
     shape : tuple of int
         Bands, height and width.
+    notes : tuple of str
     """
 
     path: Path
     extension: Extension = field(repr=False)
     header: fits.Header = field(repr=False)
     shape: tuple[int, int, int]
+    notes: tuple[str, ...] = ()
 
     def rows(self, file: BinaryIO, band: int) -> Rows:
         """Rows of one band, from and up to, float32 (rows, width) in the file's units, read when they are asked for."""
@@ -127,7 +129,8 @@ def open_frame(path: str | Path, hdu: int | str | None = None) -> FrameFile | No
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of cards that break a rule and are kept
                 header, _ = header_of(data, extension)
-            return FrameFile(path, extension, header, extension.image_shape)
+            notes = which_image(data, path.name, extension) if hdu is None else ()
+            return FrameFile(path, extension, header, extension.image_shape, tuple(notes))
     except ImageError:
         raise
     except OSError as error:

@@ -14,20 +14,22 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 # PHOTZP first: where both are, as in the IGAPS, MAGZPT is the night's, and without the exposure.
-ZERO_POINT_CARDS = ("PHOTZP", "MAGZERO", "MAGZP", "ZEROPT", "ZEROPOIN", "MAG0", "ZP")
+ZERO_POINT_CARDS = ("PHOTZP", "MAGZERO", "MAGZP", "ZEROPT", "ZEROPOIN", "MAG0")
+LAST_ZERO_POINT = ("ZP",)  # mosaics of the DAWN JWST Archive keep that from before they were put into janskys
 # Of the Cambridge Astronomy Survey Unit (INT, UKIDSS, VISTA): of one count a second at unit airmass, and its error.
 NIGHT_CARDS = ("MAGZPT", "MAGZRR", "EXTINCT", "AIRMASS", "EXP_TIME")
+PAN_STARRS_CARDS = ("FPA.ZP",)  # of one count a second; pixels are counts of the whole exposure
 FLUX_CARDS = ("FLUXMAG0", "PHOTFLAM", "PHOTPLAM", "PIXAR_SR")
 GAIN_CARDS = ("EGAIN", "GAIN", "CCDGAIN")  # GAIN of amateur cameras is a setting, and EGAIN the electrons of a count
 # Drizzled rates say EXPTIME 1, for the pixels' second, and TEXPTIME for the light collected.
 COLLECTING_CARDS = ("TEXPTIME", "EXPTIME", "EXPOSURE")
 FILTER_CARDS = ("FILTER", "FILTER1", "FILTER2")  # the last two of cameras with two wheels, as Hubble's ACS
 # What an extension leaves to the primary header of its file, as those of Hubble and of the NOIRLab do.
-SHARED_CARDS = (*FILTER_CARDS, "SATURATE", *FLUX_CARDS, *ZERO_POINT_CARDS, *NIGHT_CARDS, *GAIN_CARDS, *COLLECTING_CARDS)
-# AB magnitude of one of each unit of flux (1 Jy: Oke and Gunn 1983, ApJ 266, 713), of which each pixel has its own.
-UNIT_MAGNITUDES = {"Jy": 8.9, "mJy": 16.4, "uJy": 23.9, "microJy": 23.9, "µJy": 23.9, "nJy": 31.4}
-UNIT_MAGNITUDES |= dict.fromkeys(("nanomaggy", "nanomaggies", "nmgy", "nMgy"), 22.5)
-BRIGHTNESS_MAGNITUDES = {"MJy/sr": -6.1, "Jy/sr": 8.9}  # times the area of a pixel
+SHARED_CARDS = (*FILTER_CARDS, "SATURATE", *FLUX_CARDS, *ZERO_POINT_CARDS, *LAST_ZERO_POINT, *NIGHT_CARDS,
+                *PAN_STARRS_CARDS, *GAIN_CARDS, *COLLECTING_CARDS)  # fmt: skip
+JANSKY_MAGNITUDE = 8.9  # AB, of 1 Jy (Oke and Gunn 1983, ApJ 266, 713)
+# Units that astropy does not know, in magnitudes.
+UNIT_MAGNITUDES = {"microJy": 23.9} | dict.fromkeys(("nanomaggy", "nanomaggies", "nmgy", "nMgy"), 22.5)
 A_PIXEL = re.compile(r"\s*(/|per)\s*pix(els?)?$|\s*pix(els?)?(\^|\*\*)?-1$", re.IGNORECASE)
 CALIBRATED = re.compile(r"jy|jansky|mgy|magg|(?<![a-z])(mag|erg|w(att)?\b)")
 A_SECOND = re.compile(r"(/|\bper)\s*s(ec(onds?)?)?\b|\bs(ec)?\s*(\^|\*\*)?\s*\(?-1")
@@ -41,10 +43,11 @@ def zero_point_of(header: fits.Header | None) -> float:
     """Magnitude of a flux of one by a frame's header; NaN where it does not say.
 
     A zero point as such (MAGZERO, PHOTZP, ...), MAGZPT, which with an error of its own (MAGZRR) is that of one count a
-    second, or FLUXMAG0, the flux of magnitude 0; or PHOTFLAM and PHOTPLAM of the Hubble Space Telescope, which
-    give the AB zero point ``-2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408`` (Sirianni et al. 2005, PASP 117, 1049)
-    of light a second; ``2.5 log10(EXPTIME)`` is added where BUNIT names electrons or counts of the whole exposure. Else
-    that of BUNIT itself, where it is nanomaggies or janskys, or janskys a steradian of pixels whose area is known.
+    second, as is FPA.ZP of Pan-STARRS, or FLUXMAG0, the flux of magnitude 0; or the AB magnitude of BUNIT itself, where
+    it is nanomaggies or janskys, or janskys a steradian of pixels whose area is known; or ZP; or PHOTFLAM and PHOTPLAM
+    of the Hubble Space Telescope, which give the AB zero point ``-2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408``
+    (Sirianni et al. 2005, PASP 117, 1049) of light a second; ``2.5 log10(EXPTIME)`` is added where BUNIT names
+    electrons or counts of the whole exposure.
 
     Examples
     --------
@@ -53,17 +56,17 @@ def zero_point_of(header: fits.Header | None) -> float:
     >>> round(zero_point_of({"BUNIT": "MJy/sr", "PIXAR_SR": 2.15e-14}), 2)  # JWST, 0.03 arcsec
     28.07
     """
-    for said in (_number(header, ZERO_POINT_CARDS), _night_zero_point(header)):
-        if said is not None and 5 < said < 50:
+    for said in (_number(header, ZERO_POINT_CARDS), _night_zero_point(header), _pan_starrs_zero_point(header)):
+        if _believable(said):
             return said
     bright = _number(header, ("FLUXMAG0",))
     if bright:
         return float(2.5 * np.log10(bright))
-    unit = A_PIXEL.sub("", unit_of(header))
-    if unit in UNIT_MAGNITUDES:
-        return UNIT_MAGNITUDES[unit]
-    if unit in BRIGHTNESS_MAGNITUDES:
-        return float(BRIGHTNESS_MAGNITUDES[unit] - 2.5 * np.log10(_pixel_steradians(header)))
+    of_unit = _magnitude_of_unit(header)
+    if of_unit is not None:
+        return of_unit
+    if _believable(last := _number(header, LAST_ZERO_POINT)):
+        return last
     flam, plam = _number(header, ("PHOTFLAM",)), _number(header, ("PHOTPLAM",))
     if not flam or not plam or CALIBRATED.search(_unit(header)):
         return float("nan")
@@ -109,7 +112,7 @@ def _usable(header: fits.Header) -> WCS | None:
     from astropy.wcs.utils import pixel_to_skycoord
 
     try:
-        wcs = WCS(header, naxis=2)
+        wcs = WCS(_named_tpv(header), naxis=2)
         if wcs.wcs.radesys.strip().upper() == "J2000":  # no name of the standard, and widely written for FK5
             wcs.wcs.radesys = "FK5"
         # the reference pixel lies on the sky, as the first one of a map of all of it does not
@@ -117,6 +120,21 @@ def _usable(header: fits.Header) -> WCS | None:
         return wcs if wcs.has_celestial and np.isfinite(reference.icrs.ra.deg) else None
     except Exception:  # astropy and wcslib raise nearly anything on a damaged header; pixels are good without it
         return None
+
+
+def _named_tpv(header: fits.Header) -> fits.Header:
+    """The header with the distortions of SCAMP called by their name, TPV: it writes them under TAN.
+
+    astropy knows them by coefficients from PVi_5 on. Those of lower orders are known by PVi_1 of both axes, as TAN has
+    no parameter on its latitude (Calabretta and Greisen 2002, A&A 395, 1077, table 13).
+    """
+    said = [str(header.get(f"CTYPE{axis}", "")).strip() for axis in (1, 2)]
+    if not all(one.endswith("-TAN") and header.get(f"PV{axis}_1") for axis, one in enumerate(said, start=1)):
+        return header
+    header = header.copy()
+    for axis, one in enumerate(said, start=1):
+        header[f"CTYPE{axis}"] = one[:-3] + "TPV"
+    return header
 
 
 def _without_lookup_tables(header: fits.Header) -> fits.Header:
@@ -135,6 +153,44 @@ def _night_zero_point(header: fits.Header | None) -> float | None:
         return None
     extinction, airmass = _number(header, ("EXTINCT",)), _number(header, ("AIRMASS",))
     return said + 2.5 * float(np.log10(seconds)) - ((airmass - 1) * extinction if extinction and airmass else 0.0)
+
+
+def _pan_starrs_zero_point(header: fits.Header | None) -> float | None:
+    """FPA.ZP, of the exposure, as its warps and stacks have it (Waters et al. 2020, ApJS 251, 4)."""
+    said, seconds = _number(header, PAN_STARRS_CARDS), _number(header, ("EXPTIME",))
+    return None if said is None or seconds is None else said + 2.5 * float(np.log10(seconds))
+
+
+def _believable(said: float | None) -> bool:
+    return said is not None and 5 < said < 50
+
+
+def _magnitude_of_unit(header: fits.Header | None) -> float | None:
+    """AB magnitude of one of BUNIT in a pixel; NaN if only the area of the pixel lacks, None where it is no such unit.
+
+    Examples
+    --------
+    >>> _magnitude_of_unit({"BUNIT": "nJy"}), _magnitude_of_unit({"BUNIT": "10.0*nanoJansky"})  # the latter: DJA
+    (31.4, 28.9)
+    """
+    from astropy import units
+
+    said = A_PIXEL.sub("", unit_of(header))
+    if said in UNIT_MAGNITUDES:
+        return UNIT_MAGNITUDES[said]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            unit = units.Unit(said)
+        except (ValueError, TypeError):
+            return None
+    if unit.is_equivalent(units.Jy):
+        janskys = unit.to(units.Jy)
+    elif unit.is_equivalent(units.Jy / units.sr):
+        janskys = unit.to(units.Jy / units.sr) * _pixel_steradians(header)
+    else:
+        return None
+    return round(JANSKY_MAGNITUDE - 2.5 * float(np.log10(janskys)), 6)
 
 
 def _pixel_steradians(header: fits.Header) -> float:

@@ -6,12 +6,11 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from galaxy_core.artifacts.files import is_full, sha256_of_file, write_json
 from galaxy_core.denoise_jobs import find_jobs
@@ -20,10 +19,10 @@ from galaxy_core.embedding import find_model
 from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards, tell_of_share
 from galaxy_core.errors import ArtifactError, GalaxyError, ImageError
 from galaxy_core.frame_bands import open_sky_frame
-from galaxy_core.frame_catalog import FrameCatalog, FrameConfig, catalogue_frame
+from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
 from galaxy_core.frame_choices import DEFAULT_SEPARATOR, SUFFIXES
-from galaxy_core.frame_exports import write_catalog, write_segmentation
-from galaxy_core.frame_measures import FLAG_NAMES
+from galaxy_core.frame_exports import report_of, write_catalog, write_segmentation
+from galaxy_core.frame_weights import WeightMap, match_weights
 from galaxy_core.saved_images import stem_of
 from galaxy_core.star_galaxy import has_model, load_separator
 from galaxy_core.tiles import Progress
@@ -31,16 +30,17 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 8  # raised when the same frames, model and options are to give another result
+RULES = 9  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 
 @dataclass(frozen=True)
 class FrameJob:
-    """Files whose planes are the bands of one field, and where its results go."""
+    """Files whose planes are the bands of one field, where its results go, and a map of the noise of each file."""
 
     sources: tuple[Path, ...]
     out: Path
+    weights: tuple[WeightMap, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -61,6 +61,11 @@ class FrameJob:
     def targets(self, forms: Sequence[str]) -> list[Path]:
         """Where all results go, the catalogue's forms first."""
         return [self.target(what) for what in (*forms, "segmentation")]
+
+    def at(self, path_of: Callable[[Path], Path]) -> FrameJob:
+        """The same where another machine has it."""
+        maps = tuple((path_of(path), hdu) for path, hdu in self.weights)
+        return FrameJob(tuple(map(path_of, self.sources)), path_of(self.out), maps)
 
     def made(self) -> list[str]:
         """Names in ``out`` that the ledger has as results, of the last run or of earlier ones."""
@@ -85,17 +90,19 @@ class Networks:
         }
 
 
-def find_frames(inputs: Sequence[str], out: Path, together: bool = False) -> tuple[list[FrameJob], dict[str, str]]:
+def find_frames(
+    inputs: Sequence[str], out: Path, together: bool = False, weights: Sequence[str] = ()
+) -> tuple[list[FrameJob], dict[str, str]]:
     """Frames named, matched or contained by ``inputs``, and a sentence for each input that gives none.
 
     Results keep their place within a folder; see `galaxy_core.denoise_jobs.find_jobs`. What an earlier run wrote among
     its frames is searched only if it is named itself. ``together``: all are bands of one frame, in the order given,
-    those of a folder or pattern by name.
+    those of a folder or pattern by name. ``weights``: see `galaxy_core.frame_weights.match_weights`.
 
     Raises
     ------
     ImageError
-        An input that gives none of the bands of one frame.
+        An input that gives none of the bands of one frame; maps of another number.
     """
     found, problems = find_jobs(list(inputs), out)
     if together and problems:
@@ -106,7 +113,12 @@ def find_frames(inputs: Sequence[str], out: Path, together: bool = False) -> tup
     made = {os.path.realpath(job.out / name) for job in jobs.values() for name in job.made()}
     made -= set(map(os.path.realpath, inputs))
     kept = [job for source, job in jobs.items() if source not in made]
-    return [FrameJob(tuple(job.sources[0] for job in kept), out)] if together and kept else kept, problems
+    maps = match_weights(weights, [job.sources[0] for job in kept])
+    kept = [replace(job, weights=maps[job.sources[0]]) for job in kept if job.sources[0] in maps]
+    if together and kept:
+        sources, of_each = zip(*((job.sources[0], job.weights) for job in kept), strict=True)
+        kept = [FrameJob(sources, out, tuple(chain.from_iterable(of_each)))]
+    return kept, problems
 
 
 def check_targets(jobs: Sequence[FrameJob], forms: Sequence[str]) -> None:
@@ -170,12 +182,14 @@ def detect_job(
     wanted = {"rules": RULES, "forms": sorted(forms), "hdu": hdu, "config": asdict(config)}
     wanted |= networks.made_with()
     wanted["sources"] = [[os.path.realpath(path), _sha256(path)] for path in job.sources]
+    wanted["weights"] = [[os.path.realpath(path), hdu, _sha256(path)] for path, hdu in job.weights]
     kept = _finished(job, wanted)
     if kept is not None:
         return {**kept, "up_to_date": True}
     scratch = job.out / f".{job.stem}.detect.npy"
+    given = config.zero_points, job.weights, config.weight_kind, config.saturated_from
     try:
-        with open_sky_frame(job.sources, hdu, job.stem, config.zero_points) as frame:
+        with open_sky_frame(job.sources, hdu, job.stem, *given) as frame:
             large = frame.shape[0] * frame.shape[1] > IN_MEMORY_PX
             both = networks.segmenter, progress, networks.separator
             catalog = catalogue_frame(frame, config, *both, scratch if large else None)
@@ -221,7 +235,7 @@ def detect_jobs(
         Nothing more can be written: the disk is full or read-only. What was made stays.
     """
     networks = load()
-    there = [FrameJob(tuple(map(engine.path, job.sources)), engine.path(job.out)) for job in jobs]
+    there = [job.at(engine.path) for job in jobs]
     shards = (
         Shard(f"{jobs[number].sources[0]}", (number, job, config, forms, hdu)) for number, job in enumerate(there)
     )
@@ -245,30 +259,6 @@ def detect_one(networks: Networks, task: tuple, tell: Tell) -> dict:
         if is_full(error):  # so no other frame's results could be written
             raise
         return {"error": " ".join(str(error).split()) or f"{job.sources[0]} does not fit in memory."}
-
-
-def report_of(catalog: FrameCatalog) -> dict:
-    """The numbers of a catalogue that fit in a report."""
-    flags, p_galaxy = catalog.objects["flags"].to_numpy(), catalog.objects["p_galaxy"].to_numpy()
-    told = np.isfinite(p_galaxy)
-    return {
-        "frame": catalog.name,
-        "shape": list(catalog.shape),
-        "bands": list(catalog.band_names),
-        "calibrated": catalog.calibrated,
-        "zero_points": {name: value if np.isfinite(value) else None for name, value in catalog.zero_points.items()},
-        "n_objects": len(catalog.objects),
-        "n_flagged": {said: int(np.sum((flags & bit) > 0)) for bit, said in FLAG_NAMES.items()},
-        "method": catalog.config.method,
-        "false_per_megapixel": catalog.config.false_per_megapixel,
-        "n_told": int(told.sum()),
-        "n_stars": int((p_galaxy[told] < 0.5).sum()),
-        "n_galaxies": int((p_galaxy[told] >= 0.5).sum()),
-        "seeing": {name: asdict(band) for name, band in catalog.seeing.items()},
-        "threshold": catalog.threshold if np.isfinite(catalog.threshold) else None,
-        "seconds": {name: round(value, 3) for name, value in catalog.seconds.items()},
-        "notes": list(catalog.notes),
-    }
 
 
 def _finished(job: FrameJob, wanted: dict) -> dict | None:

@@ -66,6 +66,9 @@ def read_light(band: Band, window: Window) -> BandLight:
     saturated &= ~unusable
     light = values - survey.sky(window.top, window.bottom)[:, columns]
     light[unusable] = 0
+    if band.noise is not None:
+        noise = band.noise(window.top, window.bottom)[:, columns]
+        return BandLight(light, np.where(np.isfinite(noise), noise, np.float32(survey.sigma)), unusable, saturated)
     # of pixels as they are, where whole numbers are known as such; the sky has no part in differences over a few pixels
     noise = noise_map(np.where(unusable, 0, values), unusable, survey.sigma, survey.scatter)
     return BandLight(light, noise, unusable, saturated)

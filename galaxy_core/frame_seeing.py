@@ -15,7 +15,7 @@ import numpy as np
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_cutouts import Cutouts
 from galaxy_core.noise import MAD_TO_SIGMA
-from galaxy_core.star_galaxy_stamps import SIZE_PX, object_widths
+from galaxy_core.star_galaxy_stamps import SIZE_PX, WIDTHS_PX, object_widths
 
 WINDOW = 0.08  # of the logarithm of the size: stars of a frame differ less
 CROWD = 0.35  # of the densest crowd of sizes: a narrower crowd of at least this share is the stars'
@@ -26,7 +26,9 @@ STARS_FOR_TERMS = {0: 0, 2: 20, 5: 50}  # least stars for a seeing that changes 
 SLOPES = np.linspace(0.1, 0.8, 29)  # of ln size with ln S/N
 CROWD_GAIN, LEAST_TO_GROW = 1.5, 40  # of the crowd that such a slope makes, over that without, and at least
 BETA_RANGE = (1.6, 8.0)
-NO_STARS = "Too few of its objects are point sources of one size, so its seeing is not known; give it."
+NO_STARS = (
+    "Too few of its objects are point sources of one size, so its seeing is not known; give it (Seeing, or --psf-fwhm)."
+)
 NOT_LINEAR = "Its stars are the larger the brighter they are, as on a photographic plate, so it has no one seeing."
 
 
@@ -87,6 +89,7 @@ def measure_seeing(stamps: Cutouts, band: int, x: np.ndarray, y: np.ndarray, snr
     size = np.log(object_widths(stamps.pixels[:, band]))
     known = np.isfinite(size) & np.isfinite(snr) & (snr > 0)
     rows = np.flatnonzero(known)
+    rows = rows[without_cosmic_rays(size[rows])]
     size, x, y = size[rows], x[rows], y[rows]
     centre = narrowest_crowd(size)
     if centre is None:
@@ -99,6 +102,19 @@ def measure_seeing(stamps: Cutouts, band: int, x: np.ndarray, y: np.ndarray, snr
     beta, shear, ratio = stacked_shape(stamps.pixels[rows[stars], band], fwhm)
     scatter = MAD_TO_SIGMA * float(np.median(np.abs(residual)))
     return BandSeeing(float(np.exp(level)) * ratio, tuple(field.tolist()), beta, *shear, scatter, int(stars.sum()))
+
+
+def without_cosmic_rays(size: np.ndarray) -> np.ndarray:
+    """Places of sizes (natural logarithms) among which the narrowest crowd is the stars', int64.
+
+    Cosmic rays and hot pixels crowd, too, at the narrowest size that is looked for. They are left out where a wider
+    crowd holds more, which galaxies alone do not make; seeing as narrow as that has none.
+    """
+    narrowest = size <= np.log(WIDTHS_PX[0]) + 1e-6
+    centre = narrowest_crowd(size[~narrowest]) if narrowest.any() else None
+    if centre is None or (np.abs(size[~narrowest] - centre) < WINDOW).sum() <= narrowest.sum():
+        return np.arange(len(size))
+    return np.flatnonzero(~narrowest)
 
 
 def _over_the_field(size: np.ndarray, terms: np.ndarray, centre: float) -> tuple[float, np.ndarray, np.ndarray]:

@@ -78,7 +78,9 @@ class FrameSurvey:
         return ~np.isfinite(values) | (values == np.float32(self.blank)) | (values >= np.float32(self.saturated_from))
 
 
-def survey_frame(rows: Rows, shape: tuple[int, int], header: fits.Header | None = None) -> FrameSurvey:
+def survey_frame(
+    rows: Rows, shape: tuple[int, int], header: fits.Header | None = None, saturated_from: float | None = None
+) -> FrameSurvey:
     """Read one band once, strip by strip, and say what its tiles need to know.
 
     The noise of a frame of more than ``WHOLE_PX`` pixels is the median over 25 windows spread evenly over it, each
@@ -93,6 +95,8 @@ def survey_frame(rows: Rows, shape: tuple[int, int], header: fits.Header | None 
     header : astropy.io.fits.Header, optional
         Where it says from what value on pixels are saturated (SATURATE, MAXLIN, ...), that is believed if it lies well
         above the sky. Without it, four or more pixels at exactly the highest value are saturated.
+    saturated_from : float, optional
+        In place of both.
     """
     windows = _windows(rows, shape)
     blank = _blank_value(windows)
@@ -106,9 +110,16 @@ def survey_frame(rows: Rows, shape: tuple[int, int], header: fits.Header | None 
     if one_value:
         sigma = 0.0
     level = _mended(level)
-    limit = _saturated_from(header, float(np.median(level)), sigma, highest, at_highest)
+    limit = saturated_from
+    if limit is None:
+        limit = _saturated_from(header, float(np.median(level)), sigma, highest, at_highest)
     weights = [_spline_weights(edge) for edge in edges]
     return FrameSurvey(tuple(shape), sigma, scatter, limit, blank, any_finite, level, *weights, one_value)
+
+
+def noise_level(rows: Rows, shape: tuple[int, int]) -> float:
+    """Noise of a band without a sky, as `survey_frame` measures it; 0 where there is none."""
+    return _noise(_windows(rows, shape), False)[0]
 
 
 def _windows(rows: Rows, shape: tuple[int, int]) -> list[np.ndarray]:

@@ -43,13 +43,13 @@ COLUMNS: dict[str, ColumnMeaning] = {
     "flux": ColumnMeaning("", "phot.flux", "light over the sky in 2.5 Kron radii, or 3.5 half axes, in frame units"),
     "flux_err": ColumnMeaning("", "stat.error;phot.flux", "one sigma of flux, correlated noise included"),
     "snr": ColumnMeaning("", "stat.snr;phot.flux", "flux over its error"),
-    "magnitude": ColumnMeaning("mag", "phot.mag", "of flux; none without a zero point"),
+    "magnitude": ColumnMeaning("mag", "phot.mag", "of flux; none without a zero point, or where flux is not above 0"),
     "magnitude_err": ColumnMeaning("mag", "stat.error;phot.mag", "one sigma of the magnitude"),
     "half_light_radius": ColumnMeaning("pix", "phys.angSize;src", "of the circle that holds half of flux"),
     "ellipticity": ColumnMeaning("", "src.ellipticity", "1 - axis ratio of the second moments above the isophote"),
     "semi_major": ColumnMeaning("pix", "phys.angSize.smajAxis;src", "dispersion along the major axis"),
     "theta_deg": ColumnMeaning("deg", "pos.posAng;instr.det", "major axis, from x towards y, -90 to 90"),
-    "position_angle_deg": ColumnMeaning("deg", "pos.posAng", "major axis, from north to east, 0 to 180"),
+    "position_angle_deg": ColumnMeaning("deg", "pos.posAng", "major axis on the sky, from north to east, 0 to 180"),
     "detection": ColumnMeaning("", "stat.snr", "highest value of the detection map in the object"),
     "n_pixels": ColumnMeaning("", "phys.area;instr.pixel", "pixels of the object in the segmentation map"),
     "blend_size": ColumnMeaning("", "meta.number", "objects within one isophote of 1.5 sigma; 1: alone"),
@@ -62,7 +62,7 @@ COLUMNS: dict[str, ColumnMeaning] = {
         "", "meta.code.qual", "sum of: " + ", ".join(f"{bit} {said}" for bit, said in FLAG_NAMES.items())
     ),
 }
-STEP_PX = 0.05  # along the major axis, to see which way it points on the sky: short, for places beside a pole
+STEP_PX = 0.05  # along the axes, to see which way they point on the sky: short, for places beside a pole
 OF_A_BAND = ("flux", "flux_err", "snr", "magnitude", "magnitude_err", "half_light_radius")
 
 
@@ -78,15 +78,28 @@ class Place:
     position_angle_deg: np.ndarray
 
 
-def place_on_sky(wcs: WCS | None, x: np.ndarray, y: np.ndarray, theta: np.ndarray) -> Place:
-    """Positions and angles of objects by a frame's coordinates; those on the sky are NaN without."""
+def place_on_sky(
+    wcs: WCS | None, x: np.ndarray, y: np.ndarray, major: np.ndarray, minor: np.ndarray, theta: np.ndarray
+) -> Place:
+    """Positions and angles of objects by a frame's coordinates; those on the sky are NaN without.
+
+    The major axis on the sky is that of the ellipse there: where pixels are not square or the axes of the frame are not
+    at right angles, the major axis in pixels becomes another line than the sky's.
+    """
     nothing = np.full(len(x), np.nan)
     if wcs is None or len(x) == 0:
         return Place(x, y, nothing, nothing, np.degrees(theta), nothing)
     ra, dec = _world(wcs, x, y)
-    ra_there, dec_there = _world(wcs, x + STEP_PX * np.cos(theta), y + STEP_PX * np.sin(theta))
-    east = (ra_there - ra + 180) % 360 - 180
-    angle = np.degrees(np.arctan2(east * np.cos(np.radians(dec)), dec_there - dec)) % 180
+
+    def on_sky(angle: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far east and north a half axis reaches."""
+        ra_there, dec_there = _world(wcs, x + STEP_PX * np.cos(angle), y + STEP_PX * np.sin(angle))
+        east = ((ra_there - ra + 180) % 360 - 180) * np.cos(np.radians(dec))
+        return length * east, length * (dec_there - dec)
+
+    (east, north), (east_2, north_2) = on_sky(theta, major), on_sky(theta + np.pi / 2, minor)
+    tilt, difference = east * north + east_2 * north_2, north**2 + north_2**2 - east**2 - east_2**2
+    angle = np.degrees(np.arctan2(2 * tilt, difference) / 2) % 180
     return Place(x, y, ra % 360, dec, np.degrees(theta), angle)
 
 

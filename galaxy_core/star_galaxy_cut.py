@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from galaxy_core.counting import count
 from galaxy_core.images import AstroImage
 from galaxy_core.star_galaxy_clipped import LEAST_STAMPS, MOST_TERMS, fit_clipped, frame_excess, unlabelled_probability
 from galaxy_core.star_galaxy_stamps import as_bands
@@ -151,15 +152,16 @@ def _unit(values: np.ndarray) -> np.float32:
 
 def _cannot(side: int, n_beside: int, n_cut: int) -> str | None:
     """Why stamps of this side, so many of these frames, cannot be fitted; None if they can."""
+    stamps = count(n_cut, "stamp", "stamps")
     if side < LEAST_PX:
         return (
-            f"The bright pixels of {n_cut:,} stamps of {side} pixels are cut off, and such are told from stamps of"
+            f"The bright pixels of {stamps} of {side} pixels are cut off, and such are told from stamps of"
             f" {LEAST_PX} pixels or more; cut larger ones, or give linear FITS with whole tops."
         )
     if n_beside < LEAST_STAMPS:
         return (
-            f"The bright pixels of {n_cut:,} stamps are cut off, and {n_beside:,} are too few to know how wide stars"
-            f" are there; give {LEAST_STAMPS} stamps or more of their frames, or linear FITS with whole tops."
+            f"The bright pixels of {stamps} are cut off, and {count(n_beside, 'is', 'are')} too few to know how wide"
+            f" stars are there; give {LEAST_STAMPS} stamps or more of their frames, or linear FITS with whole tops."
         )
     return None
 
@@ -167,9 +169,10 @@ def _cannot(side: int, n_beside: int, n_cut: int) -> str | None:
 def _said(frames: np.ndarray, n_told: int, n_cut: int) -> list[str]:
     """How stamps of these frames were told, and which frames have too few to be compared with themselves."""
     names, sizes = np.unique(frames, return_counts=True)
+    stamps, of_frames = count(n_cut, "stamp", "stamps"), count(len(names), "frame", "frames")
     said = [
-        f"The bright pixels of {n_cut:,} stamps are cut off: {n_told:,} were told by a profile fitted to what is left,"
-        f" compared with the {len(frames):,} stamps of {len(names):,} frame{'s' if len(names) > 1 else ''}."
+        f"The bright pixels of {stamps} are cut off: {n_told:,} were told by a profile fitted to what is left,"
+        f" compared with the {len(frames):,} stamps of {of_frames}."
     ]
     few = sizes < LEAST_STAMPS
     if few.any():

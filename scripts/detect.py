@@ -24,7 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from galaxy_core.artifacts.files import write_json
 from galaxy_core.counting import count
 from galaxy_core.engine import Engine
-from galaxy_core.frame_choices import DEFAULT_FALSE_PER_MEGAPIXEL, DEFAULT_SEPARATOR, METHODS, MOST_MAG, SUFFIXES
+from galaxy_core.frame_choices import (
+    DEFAULT_FALSE_PER_MEGAPIXEL,
+    DEFAULT_SEPARATOR,
+    METHODS,
+    MOST_MAG,
+    SUFFIXES,
+    WEIGHT_KINDS,
+)
 from scripts.engine_options import add_engine_options, run_on_engine
 from scripts.reporting import artifacts_folder, check_output
 
@@ -52,6 +59,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     zero_help = "magnitude of a flux of one: of all bands, or of each in its order (default: what headers say)"
     parser.add_argument("--zero-point", type=float, nargs="+", metavar="MAG", help=zero_help)
+    weights_help = "maps of the sky's noise: a file for each frame, an extension (WHT) or an ending (.weight.fits)"
+    parser.add_argument("--weights", nargs="+", default=[], metavar="MAP", help=weights_help)
+    kind_help = "what they hold: weights are inverse variances (default: as their names say)"
+    parser.add_argument("--weight-type", choices=tuple(WEIGHT_KINDS), help=kind_help)
+    saturated_help = "value from which pixels are saturated (default: what headers say, or what the pixels show)"
+    parser.add_argument("--saturated-from", type=float, metavar="LEVEL", help=saturated_help)
     parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise that the threshold is set on (%(default)s)")
     parser.add_argument("--model", default="segmenter", help="name of a model under ARTIFACTS/models")
@@ -87,7 +100,7 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     from galaxy_core.frame_catalog import FrameConfig
     from galaxy_core.frame_jobs import check_targets, detect_jobs, find_frames, load_networks
 
-    jobs, problems = find_frames(options.inputs, options.out, options.bands)
+    jobs, problems = find_frames(options.inputs, options.out, options.bands, options.weights)
     forms = ["fits", *(form for form in options.formats if form != "fits")]
     check_targets(jobs, forms)
     for path in (*{job.out: job.target("segmentation") for job in jobs}.values(), options.json):
@@ -97,7 +110,8 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     segmenter = options.model if options.method == "segmenter" else None
     separator = None if options.separator == "none" else options.separator
     load = partial(load_networks, segmenter, separator, engine.path(options.artifacts), options.device)
-    told = {"psf_fwhm_px": options.psf_fwhm, "galaxy_share": options.galaxy_share}
+    told = {"psf_fwhm_px": options.psf_fwhm, "galaxy_share": options.galaxy_share, "weight_kind": options.weight_type}
+    told["saturated_from"] = options.saturated_from
     told["zero_points"] = tuple(options.zero_point) if options.zero_point else None
     config = FrameConfig(options.method, options.sensitivity, seed=options.seed, **told)
     entries = {}

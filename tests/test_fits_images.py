@@ -157,7 +157,8 @@ def test_images_are_listed_and_chosen(pack):
     assert list_images(data, "x") == [(2, "SCI", (1, 12, 17)), (3, "ERR", (2, 12, 17)), (4, "PACKED", (1, 12, 17))]
     first = decode_image(data, "x")
     np.testing.assert_array_equal(first.pixels[0], FLUX)
-    assert first.notes == ("Extension 2 (SCI) is shown, the first that holds an image.",)
+    left_out = "; 1 more is left out unless you ask for its extension."
+    assert first.notes == (f"Extension 2 (SCI) is shown, the first that holds an image{left_out}",)
     for hdu in (3, "3", "ERR", "err "):
         chosen = decode_image(data, "x", hdu)
         np.testing.assert_array_equal(chosen.pixels, np.stack([FLUX, -FLUX]))

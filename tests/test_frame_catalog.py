@@ -110,8 +110,29 @@ def test_angles_hold_beside_a_pole_and_in_coarse_maps(scale):
     x, y, theta = np.array([30.0, -14.0, 9.0]), np.array([4.0, 20.0, -40.0]), np.array([0.3, 1.2, -1.0])
     here, there = (pixel_to_skycoord(x + s * np.cos(theta), y + s * np.sin(theta), wcs) for s in (-0.01, 0.01))
     true = here.position_angle(there).deg
-    away = (place_on_sky(wcs, x, y, theta).position_angle_deg - true + 90) % 180 - 90
+    needle = np.ones(3), np.full(3, 0.01), theta  # pixels of coarse maps are not square, which turns wide ellipses
+    away = (place_on_sky(wcs, x, y, *needle).position_angle_deg - true + 90) % 180 - 90
     assert np.abs(away).max() < 0.2
+
+
+@pytest.mark.parametrize("turned", [0, 25])
+def test_angles_are_of_the_ellipse_on_the_sky_where_pixels_are_not_square(turned):
+    from astropy.wcs import WCS
+
+    cosine, sine = np.cos(np.radians(turned)), np.sin(np.radians(turned))
+    east_north = np.array([[-0.2 * cosine, 0.4 * sine], [0.2 * sine, 0.4 * cosine]])  # arcsec of a pixel right and up
+    cards = {f"CD{i + 1}_{j + 1}": east_north[i, j] / 3600 for i in (0, 1) for j in (0, 1)}
+    head = header(**cards)
+    del head["CDELT*"]
+    for true in (20.0, 70.0, 110.0, 160.0):
+        long = np.array([np.sin(np.radians(true)), np.cos(np.radians(true))])
+        on_sky = 4 * np.outer(long, long) + np.eye(2)  # dispersions of 2.2 and 1
+        back = np.linalg.inv(east_north)
+        variances, axes = np.linalg.eigh(back @ on_sky @ back.T)
+        theta = np.arctan2(axes[1, 1], axes[0, 1])
+        minor, major = (np.array([value]) for value in np.sqrt(variances))
+        place = place_on_sky(WCS(head), np.array([70.0]), np.array([80.0]), major, minor, np.array([theta]))
+        assert place.position_angle_deg[0] == pytest.approx(true, abs=0.05)
 
 
 def test_a_frame_without_coordinates_has_none_on_the_sky(tmp_path):

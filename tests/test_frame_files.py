@@ -88,6 +88,15 @@ def test_what_cannot_be_read_in_strips_is_left_to_the_readers(tmp_path):
     assert [open_frame(tmp_path / name) for name in ("a.fits.gz", "b.fits", "c.png")] == [None] * 3
 
 
+def test_images_that_are_left_out_of_a_mosaic_are_told(tmp_path):
+    mosaic = [fits.ImageHDU(np.zeros((9, 9)), name=f"CCD{number}") for number in (1, 2, 3)]
+    path = tmp_path / "a.fits"
+    fits.HDUList([fits.PrimaryHDU(), *mosaic, fits.ImageHDU(np.zeros((9, 9)), name="WHT")]).writeto(path)
+    assert "; 2 more are left out" in open_frame(path).notes[0] and open_frame(path, 2).notes == ()
+    fits.writeto(tmp_path / "b.fits", np.zeros((9, 9)))
+    assert open_frame(tmp_path / "b.fits").notes == ()
+
+
 def test_bad_frames_are_one_sentence_and_leave_nothing(tmp_path):
     _, noisy = frame(shape=(300, 300))
     fits.writeto(tmp_path / "cut.fits", noisy)

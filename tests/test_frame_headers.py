@@ -79,11 +79,13 @@ def test_bands_of_hubble_and_webb_are_known_by_their_filters(tmp_path):
 
 @pytest.mark.parametrize(
     ("unit", "magnitude"),
-    [("nanomaggy", 22.5), ("nJy", 31.4), ("uJy/pix", 23.9), ("mJy", 16.4), ("Jy pixel-1", 8.9), ("Jy", 8.9)],
-)
+    [("nanomaggy", 22.5), ("nJy", 31.4), ("uJy/pix", 23.9), ("mJy", 16.4), ("Jy pixel-1", 8.9), ("Jy", 8.9),
+     ("10.0*nanoJansky", 28.9), ("W/m^2/Hz", -56.1)],
+)  # fmt: skip
 def test_units_of_flux_are_zero_points(unit, magnitude):
     assert zero_point_of(fits.Header({"BUNIT": unit})) == magnitude
     assert zero_point_of(fits.Header({"BUNIT": unit, "MAGZERO": 25.0})) == 25
+    assert zero_point_of(fits.Header({"BUNIT": unit, "ZP": 28.0})) == magnitude, "of the mosaic before it had that unit"
 
 
 @pytest.mark.parametrize("unit", ["MJy/sr", "Jy/beam", "adu", "", "nanomaggy/arcsec^2", "MJY"])
@@ -114,6 +116,9 @@ def test_the_zero_point_of_a_night_is_brought_to_the_exposure_and_the_airmass():
 
 def test_other_ways_to_say_it():
     assert zero_point_of(fits.Header({"FLUXMAG0": 63095734448.0194})) == pytest.approx(27)  # HSC
+    assert zero_point_of(fits.Header({"BUNIT": "adu", "ZP": 26.5})) == 26.5
+    stack = fits.Header([("HIERARCH FPA.ZP", 25.0), ("EXPTIME", 1000.0)])  # Pan-STARRS
+    assert zero_point_of(stack) == pytest.approx(32.5) and np.isnan(zero_point_of(stack[:1]))
     flam = {"PHOTFLAM": 7.8e-20, "PHOTPLAM": 8045.0}
     assert np.isnan(zero_point_of(fits.Header({"BUNIT": "erg/s/cm2/A", **flam}))), "of a count, and here is none"
 
@@ -184,6 +189,24 @@ def test_maps_of_all_the_sky_have_coordinates_though_their_first_pixel_is_none_o
         pass
 
 
+def test_bands_in_other_systems_of_coordinates_lie_where_they_lie(tmp_path):
+    """Galactic longitudes are no right ascensions, and FK4's are not those of ICRS."""
+    plain = write(tmp_path / "r.fits", scene(), header())
+    wcs = WCS(header())
+    here, east, north = (wcs.pixel_to_world(*place).galactic for place in ((74, 79), (75, 79), (74, 80)))
+    plane = WCS({"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN", "CRVAL1": here.l.deg, "CRVAL2": here.b.deg})
+    columns = np.column_stack([plane.wcs_world2pix([[one.l.deg, one.b.deg]], 0)[0] for one in (here, east, north)])
+    steps = columns[:, 1:] - columns[:, :1]
+    cards = {f"CD{i + 1}_{j + 1}": steps[i, j] for i in (0, 1) for j in (0, 1)}
+    galactic = fits.Header({**plane.to_header(), **cards, "CRPIX1": 75.0, "CRPIX2": 80.0})
+    del galactic["PC*"], galactic["CDELT*"]
+    with open_sky_frame([plain, write(tmp_path / "i.fits", scene(), galactic)]) as frame:
+        assert len(frame.bands) == 2
+    old = write(tmp_path / "z.fits", scene(), header(RADESYS="FK4", EQUINOX=1950.0))
+    with pytest.raises(ImageError, match="align the bands first"), open_sky_frame([plain, old]):
+        pass
+
+
 def test_a_frame_without_coordinates_needs_no_note():
     assert celestial_of(None) == celestial_of(header(with_wcs=False)) == (None, [])
     assert celestial_of(fits.Header({"CTYPE1": "", "CTYPE2": "LINEAR"})) == (None, [])
@@ -196,6 +219,20 @@ def test_j2000_is_fk5(tmp_path):
             places.append(catalogue_frame(frame, FrameConfig("sep")).objects[["ra_deg", "dec_deg"]])
     assert np.isfinite(places[0]).all(axis=None)
     np.testing.assert_array_equal(*places)
+
+
+def test_distortions_of_scamp_are_read_under_the_name_tan_too():
+    """Also where all are of the second order or less, which astropy takes for parameters of TAN."""
+    terms = {"PV1_0": 1e-4, "PV1_1": 1.001, "PV1_2": 2e-3, "PV1_4": 0.02, "PV2_1": 0.999, "PV2_4": -0.03}
+    named = {"CTYPE1": "RA---TPV", "CTYPE2": "DEC--TPV"}
+    corners = [[0.0, 0.0], [149.0, 159.0]]
+    wcs, notes = celestial_of(header(**terms))
+    true = WCS(header(**terms, **named)).all_pix2world(corners, 0)
+    np.testing.assert_allclose(wcs.all_pix2world(corners, 0), true, rtol=1e-12)
+    for cards in ({"PV1_1": 0.0, "PV1_2": 90.0}, {"PV1_1": 0.0, "PV2_1": 0.0}):  # of the standard, and of nothing
+        plain = celestial_of(header(**cards))[0]
+        np.testing.assert_allclose(plain.all_pix2world(corners, 0), WCS(header()).all_pix2world(corners, 0), rtol=1e-12)
+    assert notes == []
 
 
 def test_coordinates_with_tables_in_other_extensions_are_used_without_them():

@@ -22,12 +22,14 @@ from galaxy_core.frame_seeing import (
     grows_with_brightness,
     narrowest_crowd,
     stacked_shape,
+    without_cosmic_rays,
 )
 from galaxy_core.recipes.star_galaxy_frames import image_of
 from galaxy_core.simulator.light import make_frame, moffat, sersic
 from galaxy_core.simulator.star_galaxy_frame import simulate_frame
 from galaxy_core.simulator.star_galaxy_population import BANDS
 from galaxy_core.star_galaxy import load_separator
+from galaxy_core.star_galaxy_stamps import WIDTHS_PX
 
 MODELS = Path(__file__).resolve().parents[1] / "artifacts"
 SEP = FrameConfig("sep", false_per_megapixel=5.0)
@@ -160,6 +162,17 @@ def test_the_narrowest_crowd_is_the_stars_among_many_galaxies():
     assert narrowest_crowd(np.array([1.0, 1.4, 1.9, 2.5])) is None and narrowest_crowd(np.empty(0)) is None
     assert narrowest_crowd(np.full(5, 0.7)) == 0.7  # duplicates
     assert narrowest_crowd(np.linspace(0.5, 1.5, 60)) is None, "galaxies of all sizes are no locus"
+
+
+def test_cosmic_rays_are_not_the_stars_where_there_are_more_stars():
+    """They are all as narrow as is looked for; stars of undersampled frames are, too, and stay."""
+    rng = np.random.default_rng(0)
+    rays, stars = np.full(28, np.log(WIDTHS_PX[0])), np.log(4.0) + rng.normal(0, 0.02, 65)
+    galaxies = np.log(rng.uniform(4.5, 14.0, 50))
+    kept = without_cosmic_rays(np.concatenate([rays, stars, galaxies]))
+    np.testing.assert_array_equal(kept, np.arange(28, 143))
+    assert len(without_cosmic_rays(np.concatenate([rays, galaxies]))) == 78
+    assert len(without_cosmic_rays(np.concatenate([rays, stars[:10], galaxies]))) == 88
 
 
 def test_wings_and_direction_of_the_seeing_come_from_the_stars():

@@ -31,6 +31,15 @@ def test_the_highest_value_that_the_header_states_is_no_limit(tmp_path):
     assert nearest(catalog, *PLACES[0])[0]["flags"] & SATURATED
 
 
+def test_a_level_that_is_given_stands_for_what_the_header_and_the_pixels_say(tmp_path):
+    """As where a flat field has spread the tops of stars, and no card says where they end."""
+    path = write(tmp_path / "a.fits", scene(), header(SATURATE=1e4))
+    with open_sky_frame([path], saturated_from=float(scene().max()) - 50) as frame:
+        catalog = catalogue_frame(frame, SEP)
+    flagged = catalog.objects["flags"].to_numpy() & SATURATED > 0
+    assert flagged.sum() == 1 and flagged[catalog.objects["flux"].argmax()]
+
+
 @pytest.mark.parametrize("kind", [np.int16, np.float32])
 def test_the_border_of_a_registered_stack_is_no_sky(tmp_path, kind):
     pixels = np.zeros((300, 320), dtype=kind)

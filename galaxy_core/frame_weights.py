@@ -1,0 +1,101 @@
+"""Maps of weights, errors or variances beside a frame: which pixels were measured, and how the noise changes.
+
+As with SExtractor's WEIGHT_TYPE a map is of weights (inverse variances), of rms or of variances, of the sky's noise
+without that of sources, and pixels without a weight are none. The map says how the noise changes from pixel to pixel;
+its level is measured on the frame, of all three kinds, as weights are known but for a factor (https://astromatic.github
+.io/sextractor/Weighting.html), and errors of resampled frames are often those from before pixels shared their noise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_core.errors import ImageError
+from galaxy_core.frame_choices import WEIGHT_KINDS
+from galaxy_core.frame_survey import FrameSurvey, Rows, noise_level
+from galaxy_core.saved_images import stem_of
+
+# Words of the names of files and extensions; all others are of weights, as WHT, WGT, IVAR and INVVAR.
+RMS = re.compile(r"rms|err|errors?|sigma|std|stddev|unc|uncert|uncertainty", re.IGNORECASE)
+VARIANCE = re.compile(r"var|variance|stat", re.IGNORECASE)
+INFINITE_VARIANCE = 1e30  # from here on SExtractor takes a pixel for none
+
+WeightMap = tuple[Path, str | None]  # a file and its extension; None: the first with an image
+
+
+def kind_of(name: str) -> str:
+    """What a map holds, by the last word of its name that says so.
+
+    Examples
+    --------
+    >>> kind_of("a.weight.fits"), kind_of("xdf_f160w_rms.fits"), kind_of("VARIANCE"), kind_of("IVAR"), kind_of("ERR")
+    ('weight', 'rms', 'variance', 'weight', 'rms')
+    """
+    for word in reversed(re.split(r"[^A-Za-z]+", name)):
+        if RMS.fullmatch(word) or VARIANCE.fullmatch(word):
+            return "rms" if RMS.fullmatch(word) else "variance"
+    return "weight"
+
+
+def match_weights(named: Sequence[str], sources: Sequence[Path]) -> dict[Path, tuple[WeightMap, ...]]:
+    """Frames that are no maps themselves, each with its map, or with none.
+
+    Parameters
+    ----------
+    named : sequence of str
+        A file for each frame in its order; or one name for all: the ending of files beside them (``.weight.fits``), or
+        an extension of their own files (``WHT``, ``2``). Frames that end so are themselves maps, and have none.
+
+    Raises
+    ------
+    ImageError
+        Files of another number than the frames.
+    """
+    if not named:
+        return dict.fromkeys(sources, ())
+    if len(named) == 1 and named[0].startswith((".", "_")):
+        ending = named[0]
+        frames = [path for path in sources if not path.name.endswith(ending)]
+        return {path: ((path.with_name(stem_of(path.name) + ending), None),) for path in frames}
+    if len(named) == 1 and not Path(named[0]).exists() and "." not in named[0]:
+        return {path: ((path, named[0]),) for path in sources}
+    if len(named) != len(sources):
+        raise ImageError(
+            f"{len(named)} weight maps are given for {len(sources)} frames; give one for each, an extension of all"
+            " (WHT) or the ending of files beside them (.weight.fits)."
+        )
+    return {path: ((Path(name), None),) for path, name in zip(sources, named, strict=True)}
+
+
+def noise_of(rows: Rows, kind: str) -> Rows:
+    """Noise of pixels up to a factor, from the rows of a map: float32, NaN where nothing was measured."""
+    if kind not in WEIGHT_KINDS:
+        raise ImageError(f"A weight map holds {', '.join(WEIGHT_KINDS)}, not {kind}; choose one of these.")
+
+    def read(top: int, bottom: int) -> np.ndarray:
+        said = np.asarray(rows(top, bottom), dtype=np.float64)
+        with np.errstate(all="ignore"):
+            variance = 1 / said if kind == "weight" else said if kind == "variance" else said * np.abs(said)
+            measured = (said > 0) & (variance < INFINITE_VARIANCE)
+            return np.where(measured, np.sqrt(variance), np.nan).astype(np.float32)
+
+    return read
+
+
+def measured_only(rows: Rows, noise: Rows) -> Rows:
+    """Rows of a frame with NaN where its noise is."""
+    return lambda top, bottom: np.where(np.isnan(noise(top, bottom)), np.float32(np.nan), rows(top, bottom))
+
+
+def at_level(noise: Rows, rows: Rows, survey: FrameSurvey) -> Rows:
+    """Noise by a map, times the factor that makes it the noise that the frame has."""
+
+    def in_noise(top: int, bottom: int) -> np.ndarray:
+        return (rows(top, bottom) - survey.sky(top, bottom)) / noise(top, bottom)
+
+    factor = np.float32(noise_level(in_noise, survey.shape))
+    return lambda top, bottom: factor * noise(top, bottom)
