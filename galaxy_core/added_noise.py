@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from galaxy_core.frame_survey import survey_frame
 from galaxy_core.images import AstroImage, as_counts
-from galaxy_core.linear_denoising import linear_noise_sigma
 from galaxy_core.noise import PUBLISHED_SIGMA, add_published_noise
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def describe_noise(kind: str, level: float, seed: int, linear: bool) -> str:
 
 
 def _noisy_band(band: np.ndarray, kind: str, level: float, rng: np.random.Generator) -> np.ndarray:
-    sigma = linear_noise_sigma(band) or 1.0
+    sigma = survey_frame(lambda top, bottom: band[top:bottom], band.shape).sigma or 1.0
     return band + np.float32(level * sigma) * _unit_noise(band.shape, kind, rng)
 
 

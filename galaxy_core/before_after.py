@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from galaxy_core.detection import Sources, detect, match
+from galaxy_core.detection import Sources, aperture_flux, detect, match
 from galaxy_core.evaluation import measure_restoration
-from galaxy_core.linear_denoising import sky_map
+from galaxy_core.frame_survey import survey_frame
 from galaxy_core.masks import LUMINANCE_WEIGHTS, foreground, luminance
 from galaxy_core.noise import estimate_sky
 
@@ -33,7 +33,7 @@ class Reference:
     Attributes
     ----------
     light : ndarray of float32, shape (height, width)
-        Grey input.
+        Grey input; NaN where it was never observed.
     sky : ndarray of float32, shape (height, width), or float
         Level that is subtracted from every version before fluxes are summed: the sky of the input for linear frames.
         For display images that of the image ``galaxy_of`` names: noise clipped at black has raised the sky of the
@@ -129,12 +129,14 @@ def make_reference(
         Of one band of ``image``; the root mean square over linear bands.
     linear : bool
     """
-    light = _grey(image, linear)
+    light, sky = _grey(image, linear), 0.0
     sigma = float(noise_sigma) * _share_of_noise(image, linear)
     grey_clean = None if clean is None else _grey(clean, linear)
     galaxy = None if linear else foreground(denoised if clean is None else clean)
     galaxy = galaxy if galaxy is not None and galaxy.any() else None
-    sky = sky_map(light) if linear else 0.0
+    if linear:
+        sky, observed = _survey(image)
+        light[~observed] = np.nan
     sources = _detect(light, sigma, sky if linear else estimate_sky(light).level)
     apertures = np.clip(APERTURE_RADII * np.nan_to_num(sources.radius_px), *APERTURE_PX).astype(np.float32)
     sky_pixels = np.isfinite(light) & ~_covered(light.shape, sources, 1.5 * apertures)
@@ -165,6 +167,8 @@ def measure_version(reference: Reference, pixels: np.ndarray) -> Measured:
     pixels : ndarray, shape (bands, height, width)
     """
     light = _grey(pixels, reference.linear)
+    if reference.linear:
+        light[~np.isfinite(reference.light)] = np.nan
     flat = light - np.float32(reference.sky)
     values = flat[reference.sky_pixels & np.isfinite(flat)]
     sky = reference.sky if reference.linear else _level(light, reference.sky_pixels)
@@ -176,7 +180,7 @@ def measure_version(reference: Reference, pixels: np.ndarray) -> Measured:
     return Measured(
         sky_noise=estimate_sky(values).sigma if values.size >= MIN_SKY_PX else np.nan,
         galaxy_flux=np.nan if galaxy is None else float(np.nansum(flat[galaxy], dtype=np.float64)),
-        fluxes=_aperture_fluxes(flat, reference.sources, reference.apertures),
+        fluxes=aperture_flux(flat, reference.sources.x, reference.sources.y, reference.apertures),
         radius_px=_median(found.radius_px[here]),
         ellipticity=_median(found.ellipticity[here]),
         radius_change=_median(ratio - 1),
@@ -201,11 +205,12 @@ def _against_clean(reference: Reference, light: np.ndarray, found: Sources) -> d
     if clean is None:
         return {}
     difference = light - clean
+    known = difference[np.isfinite(difference)]
     measured = {
         "invented": len(found.x) - len(match(found, reference.clean_sources)[0]),
-        "error": float(np.sqrt(np.nanmean(np.square(difference, dtype=np.float64)))),
+        "error": float(np.sqrt(np.mean(np.square(known, dtype=np.float64)))) if known.size else np.nan,
     }
-    if galaxy is None or min(clean.shape) < 11 or not np.isfinite(difference).all():
+    if galaxy is None or min(clean.shape) < 11 or known.size < difference.size:
         return measured
     score = measure_restoration(clean.astype(np.float64), np.clip(light, 0, 1).astype(np.float64), galaxy)
     return measured | {
@@ -214,6 +219,16 @@ def _against_clean(reference: Reference, light: np.ndarray, found: Sources) -> d
         "galaxy_psnr_db": score.foreground_psnr_db,
         "flux_bias": score.flux_error,
     }
+
+
+def _survey(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sky of the mean of linear bands, as their denoising has it, and which pixels were observed in all of them."""
+    sky, observed = np.zeros(image.shape[1:], np.float32), np.ones(image.shape[1:], bool)
+    for band in np.asarray(image, dtype=np.float32):
+        survey = survey_frame(lambda top, bottom, band=band: band[top:bottom], band.shape)
+        sky += survey.sky(0, len(band)) / np.float32(len(image))
+        observed &= band != np.float32(survey.blank)
+    return sky, observed
 
 
 def _grey(pixels: np.ndarray, linear: bool) -> np.ndarray:
@@ -252,16 +267,6 @@ def _covered(shape: tuple[int, int], sources: Sources, radii: np.ndarray) -> np.
         inside = (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
         covered[top : top + len(rows), left : left + len(columns)] |= inside
     return covered
-
-
-def _aperture_fluxes(flat: np.ndarray, sources: Sources, radii: np.ndarray) -> np.ndarray:
-    if len(sources.x) == 0:
-        return np.zeros(0)
-    import sep
-
-    bad = ~np.isfinite(flat)
-    values = np.ascontiguousarray(np.where(bad, 0, flat), dtype=np.float32)
-    return sep.sum_circle(values, sources.x, sources.y, radii, mask=bad, subpix=5)[0]
 
 
 def _places(sources: Sources, index: np.ndarray) -> np.ndarray:

@@ -116,9 +116,10 @@ def _source_lines(line: Callable, before: Measured, n_sources: int, limit: str) 
 
 
 def _truth_lines(line: Callable, reference: Reference, unit: str, scale: float) -> list[Line]:
+    own = ", whose own noise counts as error" if reference.linear else ""
     lines = [
         line("Not in the clean image", "detections without a partner there", lambda m: _count(m.invented)),
-        line(f"Error [{unit}]", "root mean square against the clean image", lambda m: _digits(m.error * scale)),
+        line(f"Error [{unit}]", f"root mean square against the clean image{own}", lambda m: _digits(m.error * scale)),
     ]
     if reference.linear or reference.galaxy is None:
         return lines

@@ -55,8 +55,8 @@ class DenoiseResult:
     seconds : float
         Wall time.
     uncertainty : ndarray of float32, shape (bands, height, width), or None
-        One standard deviation of the denoised pixel, in the units of ``image``, NaN where that is NaN. None where it
-        was not asked for, or the model does not say.
+        One standard deviation of the denoised pixel, in the units of ``image``, NaN where that is NaN or was never
+        observed. None where it was not asked for, or the model does not say.
     weights_sha256 : str
         Of the model's file; empty where it is not known.
     bands : tuple of str
@@ -209,7 +209,8 @@ def denoise_band(
     def keep(top: int, bottom: int, original: np.ndarray, blended: np.ndarray) -> None:
         band = original[0]
         denoised = np.where(survey.untouched(band), band, band + blended[0])
-        write(top, bottom, denoised, np.where(np.isnan(band), band, blended[1]) if sure else None)
+        nothing = np.isnan(band) | (band == np.float32(survey.blank))
+        write(top, bottom, denoised, np.where(nothing, np.float32(np.nan), blended[1]) if sure else None)
 
     blend_tiles(read, survey.shape, work, keep, report, *tile_workers(), TOGETHER)
     return float(sigma)

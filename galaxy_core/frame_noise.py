@@ -10,7 +10,7 @@ from scipy import ndimage
 from galaxy_core.box_filters import box_sum
 from galaxy_core.correlated_noise import NOISE_SPACING_PX
 from galaxy_core.linear_denoising import SKY_MESH_PX
-from galaxy_core.noise import MAD_TO_SIGMA
+from galaxy_core.noise import MAD_TO_SIGMA, between_counts
 
 LEAST_USABLE = 0.25  # of the pixels of a cell, for its noise to be measured
 APERTURE_SIDES_PX, LEAST_APERTURES = (3, 5, 9, 17), 50  # squares of blank sky, and so many side by side to measure one
@@ -43,16 +43,6 @@ def noise_cells(light: np.ndarray, unusable: np.ndarray) -> np.ndarray | None:
         return None
     cells = np.where(known, cells, np.median(cells[known]))
     return ndimage.median_filter(cells, size=3, mode="nearest")
-
-
-def between_counts(cell: np.ndarray) -> np.ndarray:
-    """Values as they are; whole numbers spread evenly over their steps, else medians could be no other numbers.
-
-    Where the noise is a count or two, sky and scatter of whole numbers were off by up to half of that.
-    """
-    if not (cell == np.rint(cell)).all():
-        return cell
-    return cell + np.random.default_rng(0).uniform(-0.5, 0.5, cell.shape).astype(np.float32)
 
 
 def _scatter(light: np.ndarray, unusable: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> float:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from galaxy_core.frame_noise import between_counts, cell_edges, noise_cells
+from galaxy_core.frame_noise import cell_edges, noise_cells
 from galaxy_core.linear_denoising import MIN_MESH_SIDE_PX, linear_noise_sigma
-from galaxy_core.noise import MAD_TO_SIGMA, estimate_sky
+from galaxy_core.noise import MAD_TO_SIGMA, between_counts, estimate_sky
 
 if TYPE_CHECKING:
     from astropy.io import fits

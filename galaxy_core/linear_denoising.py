@@ -30,9 +30,10 @@ from galaxy_core.correlated_noise import (
     noise_left,
     smooth_step,
 )
-from galaxy_core.noise import PUBLISHED_SIGMA, estimate_sky
+from galaxy_core.noise import PUBLISHED_SIGMA, STEP_VARIANCE, between_counts, estimate_sky
 
 SKY_MESH_PX = 64
+FEW_COUNTS = 20.0  # of noise in whole numbers, up to which it matters that medians fall on them
 MIN_MESH_SIDE_PX = 256  # smaller frames have one sky level: a mesh would swallow the galaxy
 PEDESTAL = 0.02  # where the sky of linear frames is put: the typical sky of the stamps trained on
 # Brightness, in sigma of the noise, over which the deeper (white at 16) and the shallower (at 32) pass fade out,
@@ -55,8 +56,15 @@ GAUSSIAN_REACH = 4  # widths after which a Gaussian ends
 
 
 def linear_noise_sigma(band: np.ndarray) -> float:
-    """Noise of a linear band in its units: differences of pixels a few apart, at most the sky's scatter."""
-    return min(differences_noise(band), estimate_sky(band).sigma)
+    """Noise of a linear band in its units: differences of pixels a few apart, at most the sky's scatter.
+
+    Of whole numbers most of which are one, as a sky of single photons, it is 0.
+    """
+    sigma = min(differences_noise(band), estimate_sky(band).sigma)
+    if not 0 < sigma < FEW_COUNTS or (spread := between_counts(band)) is band:
+        return sigma
+    variance = min(differences_noise(spread), estimate_sky(spread).sigma) ** 2 - STEP_VARIANCE
+    return float(np.sqrt(max(variance, sigma**2)))  # less, where many pixels are cut off at one value
 
 
 def sky_map(band: np.ndarray) -> np.ndarray:

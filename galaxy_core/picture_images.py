@@ -130,7 +130,7 @@ def _load(picture: Picture, file_format: str, name: str) -> tuple[np.ndarray, bo
     notes = ()
     if picture.bits == 16 and loaded.info.pop("transparency", None) is not None:  # 8 bits of it would hit other colours
         notes = ("The colour that the file declares transparent is shown as it is.",)
-    elif loaded.mode in _TRANSPARENT or "transparency" in loaded.info:
+    elif "transparency" in loaded.info or (loaded.mode in _TRANSPARENT and loaded.getextrema()[-1][0] < 255):
         notes = ("Transparent pixels are shown on black.",)
     linear = loaded.mode in ("F", "I") or loaded.mode in ("I;16S", "I;16BS", "I;32S")
     first = _strip(loaded, low, 0, 1)

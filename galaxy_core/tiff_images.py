@@ -12,7 +12,7 @@ from galaxy_core.tiff_layout import TiffPage
 
 _UNCOMPRESSED_OR_ZIP = (1, 8, 32946)  # of TIFF's compressions, what needs no further library
 _PACKINGS = {1, 2, 3, 4, 5, 7, 8, 32946, 32773, 50000}  # none, fax, LZW, JPEG, deflate, PackBits, Zstandard
-_BLACK_IS_HIGH, _PALETTE, _RGB, _CMYK = 0, 3, 2, 5  # photometric interpretations
+_BLACK_IS_HIGH, _RGB, _CMYK = 0, 2, 5  # photometric interpretations
 _BELONGS_TO_ALPHA, _ALPHA = 1, 2  # of an extra sample: colours already multiplied by it, or not yet
 
 

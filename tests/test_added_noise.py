@@ -42,6 +42,7 @@ def test_only_correlated_noise_is_correlated():
 def test_a_linear_frame_gets_a_multiple_of_its_own_noise_and_keeps_its_gaps(kind):
     pixels = np.random.default_rng(0).normal(1000, 4, (1, 300, 300)).astype(np.float32)
     pixels[0, :5] = np.nan
+    pixels[0, :, 100:] = 0  # most of the frame was never observed
     noisy = add_noise(AstroImage(pixels, True, None, "FITS", "a.fits"), kind, 3.0, 0)
     assert np.nanstd(noisy.pixels - pixels) == pytest.approx(12, rel=0.05)
     assert np.array_equal(np.isnan(noisy.pixels), np.isnan(pixels)) and noisy.linear

@@ -119,6 +119,14 @@ def test_small_and_flat_images_have_nothing_to_measure(shape, linear):
         assert len(line.cells) == 2
 
 
+def test_what_was_never_observed_is_no_sky():
+    image = noisy_field()
+    image[0, :, 165:] = 0
+    _, before, after = measured(image, np.where(image == 0, image, field()))
+    assert before.sky_noise == pytest.approx(5, rel=0.03) and after.sky_noise < 0.25
+    assert before.n_detected == len(PLACES) == after.n_detected and len(after.gained) == 0
+
+
 def test_no_noise_and_gaps():
     image = noisy_field()
     image[0, :20] = np.nan

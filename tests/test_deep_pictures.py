@@ -127,6 +127,8 @@ def test_half_transparent_pixels_are_half_as_bright(file_format):
     image = decode_image(data, "x")
     np.testing.assert_allclose(image.pixels, np.moveaxis(COLOUR / 255 * alpha[..., None] / 255, -1, 0), atol=1e-6)
     assert image.notes == ("Transparent pixels are shown on black.",)
+    opaque = saved(Image.fromarray(np.dstack([COLOUR, np.full_like(alpha, 255)])), file_format)
+    assert decode_image(opaque, "x").notes == (), "no pixel of it is transparent"
     grey = Image.merge("LA", [Image.fromarray(COLOUR[..., 0]), Image.fromarray(alpha)])
     pixels = decode_image(saved(grey, "PNG"), "x").pixels
     np.testing.assert_allclose(pixels[0], COLOUR[..., 0] / 255 * alpha / 255, atol=1e-6)

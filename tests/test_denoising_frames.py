@@ -145,6 +145,17 @@ def test_noise_of_a_linear_band_in_its_units():
     assert linear_noise_sigma(noisy.astype(np.float32)) == pytest.approx(7.0, rel=0.03)
 
 
+@pytest.mark.parametrize("counts", [1.0, 2.0, 3.0, 100.0])
+def test_noise_of_few_counts_is_no_multiple_of_their_steps(counts):
+    """A median of whole numbers is one, so that of single photons was told a quarter too small."""
+    band = np.random.default_rng(0).poisson(counts, (300, 300)).astype(np.float32)
+    band[:40, :40] = np.nan
+    assert linear_noise_sigma(band) == pytest.approx(counts**0.5, rel=0.08)
+    band = np.rint(np.random.default_rng(0).normal(100, 5, (300, 300))).astype(np.float32)
+    band[:, :60] = 0
+    assert linear_noise_sigma(band) == pytest.approx(5, rel=0.08), "zeros are no noise"
+
+
 SHIPPED = ROOT / "artifacts" / "models" / "contrastive_denoiser"
 REAL_FRAME = ROOT.parent / "shared" / "data" / "frames" / "sep_emmi" / "image.fits"
 

@@ -99,8 +99,9 @@ def test_areas_never_observed_neither_count_nor_change():
     rng = np.random.default_rng(0)
     noisy = rng.normal(0, 5, (1040, 1030)).astype(np.float32)
     noisy[:, 500:], noisy[900:] = 0, 0
-    result = denoise_image(linear(noisy[None]), Smooth())
+    result = denoise_image(linear(noisy[None]), Sure(), uncertainty=True)
     assert result.noise_sigma == pytest.approx(5, rel=0.03)
+    assert np.array_equal(np.isnan(result.uncertainty[0]), noisy == 0), "nobody knows what lies there"
     assert not result.denoised[0][noisy == 0].any() and result.denoised[0, 100:800, 100:400].std() < 2
 
 
