@@ -25,9 +25,6 @@ from galaxy_core.stability import (
 )
 from galaxy_core.steps import Embedded, classes_of
 
-REFIT_STARTS = 1
-"""k-means and mixtures start so often in a refit: a bootstrap sample asks for one more fit, not for the best of ten."""
-
 
 @dataclass(frozen=True)
 class Trials:
@@ -65,9 +62,8 @@ class Trials:
         measured: dict = {}
         method, space, seed = self.settings["method"], self.settings["space"], self.settings["seed"]
         params = self._again(fitted)
-        refit_params = {**params, **({"n_init": REFIT_STARTS} if "n_init" in params else {})}
-        refit = refit_of(method, refit_params, len(fitted.labels))
-        about = {"space": space, "params": refit_params}
+        refit = refit_of(method, params, len(fitted.labels))
+        about = {"space": space, "params": params}
         if n_refits := self.settings.get("stability", 0):
             found = measure_stability(refit, fitted_on, fitted.labels, seed, n_refits)
             measured["stability"] = {**found, **about}

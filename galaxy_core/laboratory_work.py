@@ -237,7 +237,7 @@ def _measure_null(settings: dict, vectors, embedding: np.ndarray, table, seed: i
 
 def _change_artifacts(task: dict, report: Report) -> None:
     """Keep a clustering among the artifacts, or drop one."""
-    from galaxy_core.pipeline import add_clusterings, remove_clustering
+    from galaxy_core.pipeline import remove_clustering, rerun_steps
 
     root, name, chosen = Path(task["root"]), task["catalog"], task["name"]
     if "images" not in artifacts.read_manifest(root, name).config.get("steps", {}):
@@ -252,8 +252,12 @@ def _change_artifacts(task: dict, report: Report) -> None:
     if task["kind"] == "remove":
         remove_clustering(root, name, chosen, progress)
         return
-    check_new_name(artifacts.read_manifest(root, name), chosen)
-    add_clusterings(root, name, {chosen: task["settings"]}, progress)
+
+    def add(config):  # called while nobody else may change the catalog: another app may have saved this name meanwhile
+        check_new_name(artifacts.read_manifest(root, name), chosen)
+        return config.with_clusterings({chosen: task["settings"]})
+
+    rerun_steps(root, name, add, progress, {chosen})
 
 
 def check_new_name(manifest: artifacts.Manifest, name: str) -> str:

@@ -29,13 +29,16 @@ NULL_REFERENCE = 5_000
 """Galaxies that silhouettes of a null are measured to, at most: of 26,093 that is off by 0.0003, and a quarter of the
 time of all that they are measured to elsewhere."""
 
-WITHOUT_GROUPS = "shuffled and even"
+SAME_LENGTH = 1e-3
+"""Vectors whose lengths differ by no more than this share are on a sphere."""
+
+WITHOUT_GROUPS = "shuffled and even, on the sphere of the embedding"
 """What a null is drawn from. Part of what tells measured nulls from others: another rule measures anew."""
 
 DISSOLVED = 0.5
 """A cluster whose best match overlaps it by no more than this has dissolved (Hennig 2007; ``<=`` in ``fpc``, too)."""
 
-DRAWN = "each drawn galaxy once, dissolved at a half"
+DRAWN = "each drawn galaxy once, by the same method, dissolved at a half"
 """How refits are made and judged. Part of what tells measured stabilities from others: another rule measures anew."""
 
 Fit = Callable[[np.ndarray, int], np.ndarray]
@@ -237,7 +240,8 @@ def data_without_groups(embedding: np.ndarray, kind: str, seed: int) -> np.ndarr
         long cloud groups, as no shuffled data are long. "even": of the same mean and covariance, even within a box
         along the principal axes, the reference of the gap statistic (Tibshirani, Walther & Hastie 2001, J. R. Stat.
         Soc. B 63, 411: on a line no log-concave distribution is parted better), with standard deviations in place of
-        ranges, which outliers set.
+        ranges, which outliers set. Both are put on the sphere where all vectors are of one length: clouds that leave it
+        part 0.05 worse in a UMAP of ten dimensions (4,096 galaxies).
     seed : int
 
     Returns
@@ -246,12 +250,20 @@ def data_without_groups(embedding: np.ndarray, kind: str, seed: int) -> np.ndarr
     """
     rng = np.random.default_rng(seed)
     if kind == SHUFFLED:
-        return rng.permuted(embedding, axis=0)
+        return _on_sphere_of(embedding, rng.permuted(embedding, axis=0))
     centred = embedding - embedding.mean(axis=0, dtype=np.float64)
     variances, axes = np.linalg.eigh(centred.T @ centred / len(embedding))
     half_lengths = np.sqrt(3 * np.maximum(variances, 0))
     places = (2 * rng.random(embedding.shape, dtype=np.float32) - 1) * half_lengths.astype(np.float32)
-    return places @ axes.T.astype(np.float32) + embedding.mean(axis=0)
+    return _on_sphere_of(embedding, places @ axes.T.astype(np.float32) + embedding.mean(axis=0))
+
+
+def _on_sphere_of(embedding: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """What was drawn, with vectors of the embedding's length where that has one."""
+    lengths = np.linalg.norm(embedding, axis=1)
+    own = np.linalg.norm(drawn, axis=1, keepdims=True)
+    is_sphere = np.ptp(lengths) <= SAME_LENGTH * lengths.max() and own.min() > 0
+    return drawn * (lengths.mean() / own) if is_sphere else drawn
 
 
 def seed_after(seed: int, k: int) -> int:

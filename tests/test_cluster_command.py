@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from galaxy_core import agreement, artifacts
-from galaxy_core.pipeline import rerun_steps
 from scripts import cluster
 from scripts.reporting import print_headlines
 from tests.pipeline_child import run
@@ -173,9 +172,7 @@ def test_redraws_make_the_space_anew_and_are_stored_like_stability(root, call, m
 
 
 def test_redraws_of_a_space_that_knows_the_classes(root, call):
-    words = ("--method", "kmeans", "--space", "lda_2", "--param", "n_clusters=3", "--redraws", "2")
-    code, _, error = call(root, *words)
-    assert code == 0, error
+    assert call(root, "--method", "kmeans", "--space", "lda_2", "--param", "n_clusters=3", "--redraws", "2")[0] == 0
     redrawn = artifacts.read_manifest(root, "sample").clusterings["kmeans_3_lda_2"]["scores"]["stability_redrawn"]
     assert redrawn["ari"] > 0.5
 
@@ -282,47 +279,6 @@ def test_one_galaxy(tmp_path, call):
         assert code == 1 and "Traceback" not in error
         assert "galax" in sentence(error) and sentence(error).endswith(".")
     assert hashes(tmp_path / "root/sample") == before
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ([], "--method is needed"),
-        (["--remove"], "--remove needs --name"),
-        (["--method", "kmeans", "--seed", "-1"], "cannot be negative"),
-        (["--method", "kmeans", "--seed", "4294967296"], "--seed takes numbers up to 4,294,967,295"),
-        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--null"], "--redraws, --null and --remove"),
-        (["--name", "kmeans_3", "--sweep", "n_clusters=2..4", "--remove"], "--redraws, --null and --remove"),
-        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--fit-limit", "9"], "takes no --fit-limit"),
-        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--redraws"], "none of --name, --stability, --redraws"),
-        (["--method", "kmeans", "--sweep", "n_clusters=2..4", "--name", "mine"], "none of --name, --stability"),
-        (["--method", "kmeans", "--redraws", "-2"], "cannot be negative"),
-        (["--method", "kmeans", "--param", "n_clusters"], "--param takes KEY=VALUE"),
-        (["--method", "magic"], "invalid choice"),
-    ],
-)
-def test_wrong_usage(root, call, words, expected):
-    code, _, error = call(root, *words)
-    assert code == 2 and expected in error
-
-
-def test_help_names_every_method_and_its_parameters(capsys):
-    from galaxy_core.clustering import METHODS, parameters_of
-
-    with pytest.raises(SystemExit):
-        cluster.parse(["--help"])
-    said = capsys.readouterr().out
-    assert tuple(METHODS) == cluster.METHODS
-    assert all(name in said for method in METHODS for name in (method, *parameters_of(METHODS[method])))
-
-
-def test_an_added_clustering_and_a_sweep_survive_reruns_of_other_steps(root, call):
-    assert call(root, "--method", "kmeans", "--sweep", "n_clusters=2..4")[0] == 0
-    assert call(root, "--method", "kmeans", "--param", "n_clusters=5")[0] == 0
-    rerun_steps(root, "sample", lambda config: config)
-    assert "kmeans_5" in artifacts.read_manifest(root, "sample").clusterings
-    assert artifacts.read_sweeps(root, "sample")["value"].tolist() == [2, 3, 4]
-    assert artifacts.verify(root, "sample") == []
 
 
 def test_the_benchmark_compares_like_with_like(made, capsys):

@@ -223,6 +223,11 @@ def test_the_other_half_is_even_and_as_long_in_each_direction():
     assert kstest(along[:, 0], uniform(-np.sqrt(75), 2 * np.sqrt(75)).cdf).pvalue > 1e-3
     assert np.abs(along[:, 2]).max() < 1e-4  # flat stays flat
     assert np.ptp(data_without_groups(np.full((5, 3), 2.0, np.float32), "even", 0)) == 0
+    unit = (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32)
+    for kind in ("even", "shuffled"):  # of an embedding on a sphere both stay there
+        drawn = data_without_groups(unit, kind, seed=0)
+        assert drawn.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("apart", "surpassed"), [(0, False), (6, True)])

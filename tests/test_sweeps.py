@@ -106,6 +106,15 @@ def test_sweeps_over_one_thing_do_not_answer_for_another(root):
     pd.testing.assert_frame_equal(artifacts.read_sweeps(root, "sample"), fits)
 
 
+def test_a_sweep_and_an_added_clustering_survive_reruns_of_other_steps(root):
+    run_sweep(root, "sample", KMEANS, "n_clusters", [2, 3, 4])
+    add_clusterings(root, "sample", {"kmeans_5": {**KMEANS, "params": {"n_clusters": 5}}})
+    rerun_steps(root, "sample", lambda config: config)
+    assert "kmeans_5" in artifacts.read_manifest(root, "sample").clusterings
+    assert artifacts.read_sweeps(root, "sample")["value"].tolist() == [2, 3, 4]
+    assert artifacts.verify(root, "sample") == []
+
+
 def test_sweeps_of_another_embedding_are_not_read_and_go_with_the_next(root):
     run_sweep(root, "sample", KMEANS, "n_clusters", [2, 3])
     manifest = artifacts.read_manifest(root, "sample")

@@ -35,7 +35,7 @@ DEFINITIONS = {
     "galaxy drawn counted once (Hennig 2007), the space staying as it is; the least of all clusters is shown",
     "redrawn": "the same with the space made anew from each bootstrap sample, which is harder",
     "null": "the same space and method where there are no groups: on the embedding with every feature shuffled on its "
-    "own, and on one even cloud of its mean and covariance (Tibshirani, Walther & Hastie 2001); of "
+    "own, and on one even cloud of its mean and covariance (Tibshirani, Walther & Hastie 2001), both on its sphere; of "
     f"{N_DRAWS} draws of each the one that reached the highest strict silhouette, and each of them",
     "eligible": f"at least {LEAST_CLUSTERS} clusters, none under {LEAST_SHARE:.0%} of the galaxies, coverage of at "
     f"least {LEAST_COVERAGE:.0%}, every cluster's stability at least {LEAST_STABILITY}",

@@ -50,7 +50,7 @@ def _stored(galaxies: Galaxies) -> tuple[dict, str]:
     return galaxies.memory["cluster names"][1:]
 
 
-def _digests(galaxies: Galaxies, clustering: str) -> dict[int, str]:
+def _digests(galaxies: Galaxies, clustering: str) -> dict[int, tuple[str, str]]:
     if ("digests", clustering) not in galaxies.memory:
         found = cluster_names.digests_of(galaxies.ids, galaxies.labels(clustering))
         galaxies.memory["digests", clustering] = found

@@ -30,6 +30,11 @@ ABOUT = f"""
   {verdict.STABLE} (Hennig 2007), and dissolves in a refit where it is 0.5 or less. In the **space as it is** a refit
   gets the places that all galaxies gave it; with the **space made anew**, from the galaxies drawn, it does not, which
   is harder. `python scripts/cluster.py CATALOG --name CLUSTERING --redraws 10` measures the latter.
+- **Gap** (with the sizes of every cluster): the share of its galaxies, or of the next cluster's where that is less,
+  that lie denser in the embedding, nearer to their neighbours, than the way between the two. A cut through a continuum
+  has about 0, crowds far from one another have 1. Below {verdict.GAP} around most clusters the verdict is a continuum,
+  however high the silhouette is; for groups that stand apart it asks for {verdict.WIDE_GAP}. What goes by density, such
+  as HDBSCAN, leaves the sparse galaxies out, which widens gaps.
 - **AMI, ARI** with the classes: 0 as by chance, 1 the same; the unclustered count as one more group. **Homogeneity**:
   is each cluster of one class; **completeness**: is each class in one cluster; neither is corrected for chance, and
   many small clusters are homogeneous by themselves. **AMI with votes**: the same with the
@@ -277,6 +282,7 @@ def cluster_table(galaxies: Galaxies) -> pd.DataFrame:
                     "mean Jaccard": _text(jaccard),
                     "dissolved": NOT_MEASURED if dissolved is None else f"{dissolved:.0f} of {facts.n_refits}",
                     "mean Jaccard, space made anew": _text(facts.jaccard_redrawn.get(label)),
+                    "gap": _text(facts.gaps.get(label)),
                 }
             )
     return pd.DataFrame(lines)
