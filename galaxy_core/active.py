@@ -160,9 +160,7 @@ def choose_batch(
     """
     scores = rank_galaxies(space, anomaly, rows, interesting)
     rows, interesting = last_answers(rows, interesting, space.usable)
-    is_open = space.usable.copy()
-    is_open[rows] = False
-    open_rows = np.flatnonzero(is_open)
+    open_rows = np.setdiff1d(np.flatnonzero(space.usable), rows)
     order = open_rows[np.argsort(-scores[open_rows], kind="stable")]
     if len(rows) == 0 or interesting.any():
         return order[:size].astype(np.int32), scores

@@ -9,6 +9,7 @@ the galaxies it was fitted on at first. On a UMAP and a t-SNE the new go where g
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from galaxy_core.errors import ArtifactError
 from galaxy_core.map_layers import extent_of
 from galaxy_core.map_placement import LinearMap, apply_linear_map, fit_linear_map
 from galaxy_core.placer import Fitted, PlaceOthers, Placer, fill_in, openers_of
-from galaxy_core.placing import open_beside, open_tsne, saved_trees
+from galaxy_core.placing import grow_trees, open_beside, open_tsne
 from galaxy_core.principal import Transform
 from galaxy_core.sampling import draw_sample
 
@@ -140,6 +141,17 @@ class KeptMaps:
         manifest = self.staging.manifest
         made, before = published_maps(manifest)["result"]["projections"], manifest.config["projections"]
         return {name: about for name, about in made.items() if before.get(name) == self.settings.get(name)}
+
+    def are_made_of(self, *made_of: object) -> bool:
+        """Whether the published maps are of just this, and can be read."""
+        with suppress(ArtifactError):
+            published = published_maps(self.staging.manifest).get("fingerprint")
+            return published == fingerprint_of(*made_of) and len(self.table) == len(self.ids)
+        return False
+
+    def as_it_is(self, name: str) -> tuple[dict, dict]:
+        """Coordinates on a published map of the same galaxies; what the manifest says of it."""
+        return {"coordinates": self._coordinates(name)}, self.made[name]
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -277,18 +289,6 @@ def keep_settings(config, manifest: artifacts.Manifest):
 def open_linear(weights: np.ndarray, offset: np.ndarray) -> Transform:
     """Places by a linear map."""
     return partial(apply_linear_map, LinearMap(weights, offset))
-
-
-def grow_trees(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """Search trees over vectors, as bytes: as many as openTSNE grows when it fits."""
-    from openTSNE.dependencies.annoy import AnnoyIndex
-
-    index = AnnoyIndex(vectors.shape[1], "euclidean")
-    index.set_seed(seed % 2**31)
-    for row, vector in enumerate(vectors):
-        index.add_item(row, vector)
-    index.build(50, n_jobs=1)
-    return saved_trees(index)
 
 
 OPENERS = projection.OPENERS | openers_of(open_linear)

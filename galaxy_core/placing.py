@@ -106,6 +106,18 @@ def open_tsne(
     return transform
 
 
+def grow_trees(vectors: np.ndarray, seed: int) -> np.ndarray:
+    """Search trees over vectors, as bytes: as many as openTSNE grows when it fits."""
+    from openTSNE.dependencies.annoy import AnnoyIndex
+
+    index = AnnoyIndex(vectors.shape[1], "euclidean")
+    index.set_seed(seed % 2**31)
+    for row, vector in enumerate(vectors):
+        index.add_item(row, vector)
+    index.build(50, n_jobs=1)
+    return saved_trees(index)
+
+
 def saved_trees(index) -> np.ndarray:
     """An Annoy index as bytes."""
     with tempfile.TemporaryDirectory() as folder:

@@ -114,11 +114,11 @@ def make_projections(
     """Every projection of the config; its record's result is ``{"projections": {...}, "notes": [...]}``.
 
     One that cannot be made is left out with a note, unless its name is in ``asked``. Galaxies that are not fitted on
-    are placed by ``engine``. With ``keep`` those that are published and asked for as they were are kept
-    (`galaxy_core.map_keeping`), and ``kept`` in the result is the fingerprint of the step that they are of.
+    are placed by ``engine``. Those that are published, of the same galaxies and asked for as they were, are taken over.
+    With ``keep`` these are kept, too, where galaxies have come or gone (`galaxy_core.map_keeping`), and ``kept`` in the
+    result is the fingerprint of the step that they are of.
     """
-    made_of = (PIPELINE_VERSION, galaxies.fingerprint, galaxies.model, config.seed, config.projections)
-    made_of, kept = (*made_of, *galaxies.sampled), ""
+    made_of, kept = _made_of(galaxies, config, config.projections), ""
     inputs = fingerprint_of(*made_of)
     if keep:
         inputs, kept = inputs_keeping(staging.manifest, *made_of)
@@ -132,6 +132,10 @@ def make_projections(
             _project(galaxies, classes, config, name, place_others)  # says why there is none
     progress("projections", len(config.projections), len(config.projections))
     return step
+
+
+def _made_of(galaxies: Embedded, config, settings: dict | None) -> tuple:
+    return (PIPELINE_VERSION, galaxies.fingerprint, galaxies.model, config.seed, settings, *galaxies.sampled)
 
 
 def _make_maps(
@@ -151,7 +155,9 @@ def _make_maps(
     result: dict = {"projections": {}, "notes": []} | ({"kept": kept} if kept else {})
     if kept:
         maps.check()
-    stay, may_be = maps.made if kept else (), classes is not None
+    published = staging.manifest.config.get("projections") if staging.manifest else None
+    stay = maps.made if kept or maps.are_made_of(*_made_of(galaxies, config, published)) else ()
+    may_be = classes is not None
     names = [n for n, p in config.projections.items() if p["method"] != "lda" or may_be or n in asked or n in stay]
     parts, source = staging.work / step.name, vectors_file(staging, galaxies.model)
     for done, name in enumerate(names):
@@ -159,7 +165,7 @@ def _make_maps(
         place = placing(parts, name, source, progress, engine)
         make = partial(_project, galaxies, classes, config, name, place)
         if name in stay:
-            make = partial(maps.place, name, place)
+            make = partial(maps.place, name, place) if kept else partial(maps.as_it_is, name)
         try:
             arrays, info = make_part(staging, step, name, make)
         except VectorError as error:

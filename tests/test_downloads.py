@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from unittest.mock import Mock
 
 import pytest
+import streamlit as st
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
+from galaxy_core.errors import GalaxyError
 from pages.views import downloads
 
+VISITOR = Mock()
 NAME, MIME = "ngc 1365 é.fits", "application/fits"
 PATIENCE_S = 60
 
@@ -20,7 +24,7 @@ def server(monkeypatch):
     """The files of a server that runs, and their manager."""
     storage = MemoryMediaFileStorage("/media")
     manager = MediaFileManager(storage)
-    runtime = type("Server", (), {"media_file_mgr": manager})
+    runtime = type("Server", (), {"media_file_mgr": manager, "get_app_session": lambda session: VISITOR})
     monkeypatch.setattr(
         downloads, "Runtime", type("Runtime", (), {"exists": lambda: True, "instance": lambda: runtime})
     )
@@ -81,6 +85,26 @@ def test_an_error_of_the_maker_keeps_nothing(server):
     with pytest.raises(MediaFileStorageError, match="no such result"):
         click(manager, downloads.kept(fail, NAME, MIME))
     assert not manager._file_metadata
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [(GalaxyError("The catalog is gone; make it again."), "The catalog is gone; make it again."), (OSError(28), "log")],
+)
+def test_why_a_file_cannot_be_made_is_said_once_below_its_button(server, monkeypatch, error, sentence):
+    _, manager = server
+    button, said, VISITOR.request_rerun = Mock(), [], Mock()
+    monkeypatch.setattr(st, "session_state", {})
+    monkeypatch.setattr(st, "download_button", button)
+    monkeypatch.setattr(downloads, "get_script_run_ctx", lambda: Mock(session_id="of a visitor"))
+    monkeypatch.setattr(downloads.frame, "show_problem", said.append)
+    for times in (1, 2, 3):
+        downloads.download_button("CSV", Mock(side_effect=error), NAME, MIME)
+        if times == 1:
+            with pytest.raises(MediaFileStorageError):
+                click(manager, button.call_args.args[1])
+            VISITOR.request_rerun.assert_called_once_with(None)
+    assert len(said) == 1 and sentence in said[0]
 
 
 def test_without_a_server_the_bytes_are_the_makers():

@@ -1,4 +1,4 @@
-"""The map in a real Chromium: click, hover, outline, keys, pictures, links, two maps, presenting."""
+"""The map in a real Chromium: click, hover, outline, keys, pictures, two maps, presenting."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from conftest import make_catalog, settle
 from PIL import Image
 
 from galaxy_core import artifacts
-from pages.views import readers
-from pages.views.colouring import colour_by
 from tests.map_in_browser import (
     MAP,
     corners,
@@ -139,24 +137,6 @@ def test_lasso_selects_what_lies_inside(visit, root):
     assert "selected=" in page.url
 
 
-def test_a_link_shows_the_same_in_another_browser(visit, root):
-    page = visit("/Galaxy_map?catalog=other")
-    page.click('[data-tool="box"]')
-    drag(page, corners(page, right=0.6))
-    page.wait_for_function(f"() => {MAP}.chosen")
-    page.click('[data-tool="pan"]')
-    row = lonely_row(root, "other")
-    page.mouse.click(*page.evaluate(f"{MAP}.pixelOf({row})"))
-    page.get_by_role("heading", name=f"other-{row:05d}").wait_for()
-    page.wait_for_url(f"**galaxy=other-{row:05d}**")
-    assert "catalog=other" in page.url
-    other = visit("/" + page.url.split("/", 3)[3])
-    other.get_by_role("heading", name=f"other-{row:05d}").wait_for()
-    other.wait_for_function(f"() => {MAP}.chosen")
-    assert n_marked(other) == n_marked(page) > 0
-    assert other.evaluate(f"{MAP}.openRow") == row
-
-
 def test_wheel_zooms_drag_moves_and_double_click_shows_all(visit, root):
     page = visit("/Galaxy_map?catalog=tiny")
     row = lonely_row(root)
@@ -206,7 +186,7 @@ def test_keys_go_to_the_next_galaxy_and_tag_it(visit, root):
     page.get_by_role("heading", name="other-00003").wait_for()
 
 
-def test_a_note_leaves_the_style_of_the_page(visit):
+def test_a_presentation_hides_everything_else_and_a_note_leaves_its_style(visit):
     page = visit("/Galaxy_map?catalog=tiny&galaxy=tiny-00004&present=true")
     styled = """() => [getComputedStyle(document.querySelector('.st-key-map-page')).display,
         getComputedStyle(document.querySelector('img.galaxy-image')).imageRendering,
@@ -219,66 +199,9 @@ def test_a_note_leaves_the_style_of_the_page(visit):
         page.get_by_text(f"There is no tag with the number {key} yet").wait_for()
     page.wait_for_timeout(300)
     assert page.evaluate(styled) == ["grid", "pixelated", True, "19px"]
-
-
-VIEW = f"[{MAP}.view.x, {MAP}.view.y, {MAP}.view.scale / {MAP}.viewOf({MAP}.message.extent).scale]"
-
-
-def test_the_address_holds_what_is_on_the_map_without_a_step_back_for_each_turn_of_the_wheel(visit, root):
-    page = visit("/Galaxy_map?catalog=tiny")
-    steps, row = page.evaluate("history.length"), lonely_row(root)
-    assert "view=" not in page.url
-    page.mouse.move(*page.evaluate(f"{MAP}.pixelOf({row})"))
-    for _ in range(4):
-        page.mouse.wheel(0, -120)
-        page.wait_for_timeout(400)
-    group = page.evaluate(f"{MAP}.points.codes[{MAP}.points.rows.indexOf({row})]")
-    hidden = (group + 1) % 3
-    page.click(f'.atlas-legend [data-code="{hidden}"]')
-    page.wait_for_url("**hidden=*")
-    page.wait_for_url("**view=*")
-    page.wait_for_timeout(500)
-    assert page.evaluate("history.length") == steps
-    page.mouse.click(*page.evaluate(f"{MAP}.pixelOf({row})"))
-    page.get_by_role("heading", name=f"tiny-{row:05d}").wait_for()
-    page.wait_for_url("**galaxy=tiny*")
-    seen = page.evaluate(VIEW)
-    assert "view=" in page.url and "hidden=" in page.url and seen[2] > 3
-    for size in ((1440, 900), (700, 1000)):
-        other = visit("/" + page.url.split("/", 3)[3], viewport=dict(zip(("width", "height"), size, strict=True)))
-        assert np.allclose(other.evaluate(VIEW), seen, rtol=2e-3)
-        assert other.evaluate(f"[...{MAP}.hidden]") == [hidden]
-        assert other.locator(".atlas-legend button.off").count() == 1
-    page.mouse.dblclick(*corners(page)[0])
-    page.wait_for_function("!location.search.includes('view=')")
-    page.go_back()
-    page.wait_for_function(f"{MAP}.view.scale > 3 * {MAP}.viewOf({MAP}.message.extent).scale")
-    assert np.allclose(page.evaluate(VIEW), seen, rtol=2e-3)
-    page.get_by_role("combobox", name="Catalog").click()
-    page.get_by_role("option", name="other").click()
-    page.wait_for_function(f"{MAP}.message.group === 'other'")
-    assert page.evaluate(f"{MAP}.hidden.size") == 0
-    page.wait_for_url("**Galaxy_map?catalog=other")
-    page.go_back()
-    page.wait_for_function(f"{MAP}.message.group === 'tiny'")
-    assert page.evaluate(f"[...{MAP}.hidden]") == [hidden] and np.allclose(page.evaluate(VIEW), seen, rtol=2e-3)
-
-
-def test_a_view_of_a_map_that_was_made_again_is_the_whole_map(visit):
-    page = visit("/Galaxy_map?catalog=tiny&view=0.2_0.3_9_00000000&hidden=1_00000000")
-    page.wait_for_function("!location.search.includes('view=') && !location.search.includes('hidden=')")
-    assert page.evaluate(VIEW)[2] == 1 and page.evaluate(f"{MAP}.hidden.size") == 0
-    page.get_by_text("Groups that this link hides are not here any more").wait_for()
-
-
-def test_a_link_hides_groups_by_their_names_and_older_links_by_their_places(visit, root):
-    by_class = colour_by(readers.open_catalog(root, "tiny"), "class")
-    marks = by_class.marks
-    for hidden, codes in ((f"{marks[2]}-{marks[0]}", {0, 2}), (f"1_{by_class.mark}", {1})):
-        page = visit(f"/Galaxy_map?catalog=tiny&hidden={hidden}")
-        assert set(page.evaluate(f"[...{MAP}.hidden]")) == codes and not page.get_by_text("this link").count()
-        written = "-".join(sorted(marks[code] for code in codes))
-        page.wait_for_function("(text) => location.search.endsWith('hidden=' + text)", arg=written)
+    assert not page.locator("[data-testid=stSidebar]").is_visible()
+    page.get_by_role("button", name="Leave the presentation").click()
+    page.locator("[data-testid=stSidebar]").wait_for()
 
 
 def test_two_maps_share_the_open_galaxy_and_the_selection(visit, root):
@@ -320,14 +243,6 @@ def test_the_map_is_saved_as_png(visit):
     image = Image.open(Path(download.value.path()))
     assert download.value.suggested_filename == "tiny-umap.png"
     assert image.format == "PNG" and image.width == 2000 and len(image.convert("RGB").getcolors(2**24)) > 20
-
-
-def test_presentation_hides_everything_else(visit):
-    page = visit("/Galaxy_map?catalog=tiny&galaxy=tiny-00004&present=true")
-    page.get_by_role("heading", name="tiny-00004").wait_for()
-    assert not page.locator("[data-testid=stSidebar]").is_visible()
-    page.get_by_role("button", name="Leave the presentation").click()
-    page.locator("[data-testid=stSidebar]").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -140,6 +140,26 @@ def test_a_window_of_another_size_and_back_shows_the_same(page):
         assert resized(600, 500) == pytest.approx(before)
 
 
+def test_the_middle_of_a_crowd_is_told_from_its_edge_and_a_lone_point_is_whole(page):
+    far, turn = np.sqrt(-2 * np.log(1 - (np.arange(20_000) + 0.5) / 20_000)), 2.399963 * np.arange(20_000)
+    x, y = (far * np.cos(turn)).astype(np.float32), (far * np.sin(turn)).astype(np.float32)  # a Gaussian, evenly filled
+    crowd = payload.map_message(LOOK, x, y, Colouring("class", np.zeros(20_000, np.int32), ("one",)), None, "crowd")
+    page.evaluate("(map) => setMap(map)", list(crowd))
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    opacity = """([rows, zoom]) => {
+        const map = window.galaxyAtlas.maps.get('map-0'), { sheet, points, colours, background } = map;
+        map.view = { x: 0, y: 0, scale: zoom * map.viewOf(map.message.extent).scale };
+        map.paint(sheet, map.ratio);
+        return rows.map((row) => {
+            const i = points.rows.indexOf(row), [px, py] = map.toPaper(points.x[i], points.y[i]).map(Math.round);
+            return (sheet.pixels[4 * (py * sheet.width + px)] - background[0]) / (colours[0][0] - background[0]);
+        });
+    }"""
+    inner, outer = page.evaluate(opacity, [[50, 19_990], 1])
+    assert inner > 0.97 and 0.5 < outer < 0.75
+    assert page.evaluate(opacity, [[0, 1, 2], 40]) == pytest.approx([1, 1, 1], abs=0.1)
+
+
 def test_no_frame_without_a_picture_stays_after_a_click(page):
     page.evaluate("() => { call('map', 0); call('marks', 1); call('hover', 2); }")
     click(page)
@@ -246,6 +266,23 @@ def test_a_place_in_a_link_is_the_same_on_a_map_that_has_grown(page, tiny_root):
             assert page.evaluate(show, nonsense) == [whole["x"], whole["y"], whole["scale"]], nonsense
         assert page.evaluate(f"{the_map}.placeShown()") == ""
     assert seen[0] == pytest.approx(seen[1])
+
+
+def test_the_map_is_moved_by_keys_and_groups_say_whether_they_are_shown(page):
+    page.evaluate("() => { call('map', 0); call('marks', 1); }")
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    at = "window.galaxyAtlas.maps.get('map-0').pixelOf(7)"
+    before, told = page.evaluate(at), page.evaluate("window.told.length")
+    page.locator(".atlas-paper").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(f"Shift+{key}")
+    now = page.evaluate(at)
+    assert before[0] - now[0] == pytest.approx(2 * (before[1] - now[1])) and now[0] < before[0] - 50
+    assert page.evaluate("window.told.length") == told, "no other galaxy is opened"
+    group = page.locator(".atlas-legend button").first
+    assert group.get_attribute("aria-pressed") == "true"
+    group.press("Enter")
+    assert group.get_attribute("aria-pressed") == "false"
 
 
 def test_keys_are_the_same_with_caps_lock(page):

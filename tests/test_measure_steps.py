@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from galaxy_core import artifacts
+from galaxy_core import artifacts, projection
 from galaxy_core.anomaly import score_anomalies
 from galaxy_core.errors import ArtifactError
 from galaxy_core.map_trust import measure_trust
@@ -110,10 +110,19 @@ def test_a_catalog_made_before_gets_them_and_keeps_the_rest(images, made, root):
     assert all(path.stat().st_ino == inode for path, inode in before.items() if path.name != "catalog.parquet")
 
 
-def test_a_map_drawn_again_is_measured_again_and_the_scores_are_kept(root):
-    """The anomaly scores do not depend on maps."""
-    added = {"method": "pca"}
+@pytest.mark.parametrize("harmed", [False, True])
+def test_a_map_drawn_again_is_measured_again_and_the_scores_are_kept(root, monkeypatch, harmed):
+    """The anomaly scores depend on no map, nor do the other maps, which are drawn again only if they are harmed."""
+    added, fits, fit_lda = {"method": "pca"}, [], projection.METHODS["lda"]
+    monkeypatch.setitem(projection.METHODS, "lda", lambda *of, **params: fits.append(1) or fit_lda(*of, **params))
+    before = artifacts.read_table(root, "sample", "projections")
+    if harmed:
+        path = root / "sample" / "projections.parquet"
+        path.write_bytes(path.read_bytes()[:-9])
     result = rerun_steps(root, "sample", lambda c: replace(c, projections={**c.projections, "second": added}))
+    assert len(fits) == harmed
+    now = artifacts.read_table(root, "sample", "projections")
+    assert all(now[name].equals(before[name]) for name in before if name.endswith(("_x", "_y")))
     assert {step.name for step in result.steps if not step.reused} == {"projections", "trust"}
     assert result.manifest.projections["second"]["trust"] == result.manifest.projections["pca"]["trust"]
     again = rerun_steps(root, "sample", lambda config: config)

@@ -16,10 +16,9 @@ import pytest
 from galaxy_core import clustering, placer
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.image_steps import silent
-from galaxy_core.map_keeping import grow_trees
 from galaxy_core.place_steps import placing, read_fit, remove_parts
 from galaxy_core.placer import NOBODY, Fitted, Placer, fill_in, openers_of, place_others, rows_to_place
-from galaxy_core.placing import open_beside, open_tsne, place_beside
+from galaxy_core.placing import grow_trees, open_beside, open_tsne, place_beside
 from galaxy_core.projection import fit_projection
 from galaxy_core.spaces import fit_space
 from galaxy_core.vectors import VectorError

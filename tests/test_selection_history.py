@@ -99,6 +99,9 @@ def test_the_key_undoes_what_was_done_last_be_it_a_tag(tiny, tmp_path, monkeypat
     assert do(tiny, "undo") == {map_events.SELECTION} and state()[0] == n, "no number of tags forgets a selection"
     selection.select_rows(tiny, np.array([5]))
     assert do(tiny, "redo", **key) == set(), "nothing is left to redo"
+    do(tiny, "key", key="1")
+    selection.remember(tiny)  # before a step that the browser's button took back
+    assert do(tiny, "undo", **key) == {map_events.TAGS} and state()[0] == 1, "not what was selected before the tag"
 
 
 def test_what_is_drawn_again_follows_what_was_undone(tiny):

@@ -13,13 +13,36 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.runtime import Runtime
 from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from galaxy_core.errors import GalaxyError
+from pages.views import frame
 
 KEPT_S = 60.0
 
 
 def download_button(label: str, make: Callable[[], bytes | str], file_name: str, mime: str, **options) -> None:
-    """A button whose file is made by ``make``, outside of any page, when it is clicked; the page is not run again."""
-    st.download_button(label, kept(make, file_name, mime), file_name, mime, on_click="ignore", **options)
+    """A button whose file is made by ``make``, outside of any page, when it is clicked.
+
+    The page is run again only where the file cannot be made, to say why below the button.
+    """
+    failed, name = st.session_state.setdefault("downloads_failed", {}), options.get("key", label)
+    context = get_script_run_ctx()
+
+    def tried() -> bytes | str:
+        try:
+            return make()
+        except Exception as error:
+            known = isinstance(error, GalaxyError)
+            failed[name] = str(error) if known else "This file could not be made; the log of the server says why."
+            session = context and Runtime.exists() and Runtime.instance().get_app_session(context.session_id)
+            if session:
+                session.request_rerun(session._client_state)  # of the page that is open, as the watcher of files does
+            raise
+
+    st.download_button(label, kept(tried, file_name, mime), file_name, mime, on_click="ignore", **options)
+    if name in failed:
+        frame.show_problem(failed.pop(name))
 
 
 def kept(make: Callable[[], bytes | str], file_name: str, mime: str, seconds: float = KEPT_S) -> Callable[[], bytes]:

@@ -64,7 +64,7 @@ def travel(galaxies: Galaxies, back: bool) -> set[str]:
 
 def turn_last(galaxies: Galaxies, back: bool) -> set[str]:
     """Undo what this visitor did last, a step of selecting, filtering or tagging, or redo it; what is different now."""
-    while selection_history.is_of_tags(galaxies, back):
+    while selection_history.is_of_tags(galaxies, selection.selected(galaxies), back):
         if said := tagging.turn(galaxies, back):
             st.toast(said)
             return {TAGS}

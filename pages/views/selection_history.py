@@ -78,9 +78,12 @@ def is_possible(galaxies: Galaxies) -> tuple[bool, bool]:
     return past, future
 
 
-def is_of_tags(galaxies: Galaxies, back: bool) -> bool:
-    """Whether what was done last, or undone last, was a step of tagging."""
-    return _histories(galaxies)[0 if back else 1][-1:] == [TAGS]
+def is_of_tags(galaxies: Galaxies, selected: Selection | None, back: bool) -> bool:
+    """Whether what was done last, or undone last, was a step of tagging; moments that are as now are forgotten."""
+    history, now = _histories(galaxies)[0 if back else 1], _moment(galaxies, selected)
+    while history and history[-1] != TAGS and history[-1].is_like(now):
+        history.pop()
+    return history[-1:] == [TAGS]
 
 
 def forget_last(galaxies: Galaxies, back: bool) -> None:

@@ -1,6 +1,7 @@
 /* Mouse, fingers and keys on a map. */
 
 const CLICK_PX = 4, HIT_PX = 9, HOVER_MS = 90;
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }; // with Shift, a tenth of the paper
 const KEYS_FOR_SERVER = new Set(["ArrowLeft", "ArrowRight", "u", ..."123456789"]);
 
 function listen(map) {
@@ -148,7 +149,8 @@ function onKey(map, event) {
     p: () => setTool(map, "pan"), b: () => setTool(map, "box"), l: () => setTool(map, "lasso"),
     Escape: () => (map.chosen ? queue(map.message.group, { kind: "clear" }) : setTool(map, "pan")),
   };
-  if (actions[key]) actions[key]();
+  if (event.shiftKey && MOVES[key]) map.moveBy(...MOVES[key]);
+  else if (actions[key]) actions[key]();
   else if (KEYS_FOR_SERVER.has(key)) queue(map.message.group, { kind: "key", key });
   else return;
   event.preventDefault();

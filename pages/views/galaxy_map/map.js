@@ -47,7 +47,7 @@ class GalaxyMap {
     this.root.style.setProperty("--atlas-mark", message.accent);
     this.find(".atlas-title").textContent = message.title;
     this.find(".atlas-title").title = message.title;
-    this.paper.setAttribute("aria-label", `${message.title}. Arrow keys open the next galaxy, plus and minus zoom.`);
+    this.paper.setAttribute("aria-label", `${message.title}. Arrow keys open the next galaxy, with Shift they move the map; plus and minus zoom.`);
     for (const [side, text] of [["x", message.axis && `${message.axis} 1`], ["y", message.axis && `${message.axis} 2`]]) {
       this.find(`.atlas-axis.${side}`).textContent = text || "";
     }
@@ -122,6 +122,12 @@ class GalaxyMap {
     const whole = this.viewOf(this.message.extent).scale, [x, y] = this.toMap(px, py);
     const scale = Math.max(whole * 0.4, Math.min(whole * MAX_ZOOM, this.view.scale * factor));
     this.view = { scale, x: x - (px - this.sheet.width / 2) / scale, y: y + (py - this.sheet.height / 2) / scale };
+    this.changed();
+  }
+
+  moveBy(dx, dy) {
+    const step = Math.min(this.sheet.width, this.sheet.height) / 10 / this.view.scale;
+    this.view = { ...this.view, x: this.view.x + dx * step, y: this.view.y + dy * step };
     this.changed();
   }
 
@@ -202,9 +208,10 @@ class GalaxyMap {
     const room = Math.max(0.6, Math.min(1.3, Math.sqrt(sheet.width * sheet.height) / (640 * ratio)));
     const size = Math.min(12, (detailed ? message.detail_size : message.size) * Math.min(3, zoom ** 0.25) * room) * ratio;
     const chosen = this.chosen && this.chosenOf(points);
-    if (!chosen) return paintPoints(sheet, points, view, makeStamp(size, message.opacity), colours, hidden, null, 0);
-    paintPoints(sheet, points, view, makeStamp(size, 0.1), colours, hidden, chosen, 0);
-    paintPoints(sheet, points, view, makeStamp(size + 0.5 * ratio, 0.95), colours, hidden, chosen, 1);
+    const paint = (diameter, ...rest) => paintPoints(sheet, points, view, makeStamp(diameter), colours, hidden, ...rest);
+    if (!chosen) return paint(size, null, 0, [message.opacity, 1]);
+    paint(size, chosen, 0, [0.08, 0.3]);
+    paint(size + 0.5 * ratio, chosen, 1, [0.5, 1]);
   }
 
   /** For each point whether it is selected. */

@@ -185,7 +185,8 @@ def _pack_map(look: MapLook, drawn: Drawn, colouring: Colouring, stamp: str) -> 
         "sampled": drawn.density is not None,
         "size": marker_size(n_drawn) * (1.4 if look.strong else 1.0),
         "detail_size": 3.0,
-        "opacity": 0.9 if n_drawn < 60_000 else 0.75,
+        # of a point alone among crowds: a colour that stands for a number must be read, and a projector shows little
+        "opacity": 0.75 if colouring.values is not None else 0.6 if look.strong else 0.4,
         "background": BACKGROUNDS[look.dark, look.strong],
         "ink": INKS[look.dark, look.strong],
         "accent": ACCENTS[look.dark],

@@ -70,7 +70,8 @@ function drawLegend(map) {
     <span>${scale.high_text}${scale.log ? " (log)" : ""}</span></span></span>` : "";
   box.innerHTML = bar + entries.map(({ name, count, code }) => `<button type="button" data-code="${code}"
     title="${escapeText(name)}: ${count.toLocaleString("en")} galaxies; click to hide or show"><i style="background:${colours[code]}"></i>${escapeText(name)}</button>`).join("");
-  const paintHidden = () => box.querySelectorAll("button").forEach((b) => b.classList.toggle("off", map.hidden.has(Number(b.dataset.code))));
+  const paintHidden = () => box.querySelectorAll("button").forEach((b) =>
+    b.setAttribute("aria-pressed", String(!b.classList.toggle("off", map.hidden.has(Number(b.dataset.code))))));
   box.onclick = (event) => {
     const button = event.target.closest("button");
     if (!button) return;
