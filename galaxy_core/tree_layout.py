@@ -63,7 +63,10 @@ class Branch:
 
 @dataclass(frozen=True)
 class Trunk:
-    """A stretch of a lane, from row to row, with the share of all volunteers who came that far on it."""
+    """A stretch of a lane, from row to row, with the share of all volunteers who came that far on it, as far as known.
+
+    Releases leave out questions in the middle of a tree: ways through these add nothing; None if there is no other.
+    """
 
     leads_to: str
     start_row: float
@@ -188,8 +191,8 @@ def _trunks(branches: tuple[Branch, ...]) -> tuple[Trunk, ...]:
         joining = sorted((b for b in branches if b.leads_to == target), key=lambda branch: branch.start_row)
         for place, branch in enumerate(joining):
             end = joining[place + 1].start_row if place + 1 < len(joining) else branch.end_row
-            shares = [b.share for b in joining[: place + 1]]
-            total = None if None in shares else sum(shares)
+            known = [b.share for b in joining[: place + 1] if b.share is not None]
+            total = sum(known) if known else None
             leading = any(b.leading for b in joining[: place + 1])
             trunks.append(Trunk(target, branch.start_row, end, branch.lane, total, leading))
     return tuple(trunks)

@@ -30,6 +30,7 @@ from galaxy_core.vote_tree import (
 
 N_VOLUNTEERS = 40  # who look at a galaxy, where a release does not say: Galaxy Zoo 2 asked 36 to 52
 TREE_TOLERANCE = 0.05  # the answers of a question may add up to so much more or less than they should
+N_NAMED = 3  # of the galaxies a sentence is about
 _ARTIFACT = COLUMN_OF["smooth-or-featured", "artifact"]
 _AFTER_ODD = [QUESTION_KEYS.index(key) for key in ("something-odd", "odd-feature")]
 _DEBIASED, _AS_GIVEN = "_debiased", "_weighted_fraction"
@@ -99,7 +100,8 @@ def read_labels(
         cumulative_release = True
     else:
         debiased = any(column.endswith(_DEBIASED) for column in columns)
-        conditional, cumulative, notes = _fractions(released, cumulative_release, debiased)
+        conditional, cumulative, broken = _fractions(released, cumulative_release, debiased)
+        notes = _told_broken(catalog.galaxy_ids[broken])
         counts = _pseudo_counts(catalog, conditional, cumulative)
     # shares of votes as cast, of a known number of volunteers, are numbers of votes
     counted = catalog.answer_kind == "count" or (as_cast and "total_classifications" in catalog.table)
@@ -190,8 +192,8 @@ def _answers(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, b
     return values, cumulative
 
 
-def _fractions(released: np.ndarray, is_cumulative: bool, debiased: bool) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Both forms of released fractions; a question whose answers break the tree is not known."""
+def _fractions(released: np.ndarray, is_cumulative: bool, debiased: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Both forms of released fractions, without questions whose answers break the tree; and which galaxies have one."""
     values = np.where((released >= 0) & (released <= 1), released, np.nan)
     sums = question_sums(values)
     if is_cumulative:
@@ -206,10 +208,14 @@ def _fractions(released: np.ndarray, is_cumulative: bool, debiased: bool) -> tup
     else:
         conditional = np.where(question_sums(values)[:, QUESTION_OF] > 0, values, np.nan)
         cumulative = to_cumulative(to_conditional(conditional))
-    n_broken = int(broken.any(axis=1).sum())
-    told = count(n_broken, "galaxy has", "galaxies have")
-    notes = [f"{told} answers that break the question tree; those questions were left out"]
-    return conditional, cumulative, notes if n_broken else []
+    return conditional, cumulative, broken.any(axis=1)
+
+
+def _told_broken(ids: np.ndarray) -> list[str]:
+    """A sentence on galaxies whose answers break the tree, the first of them by name; none where there is none."""
+    named = ", ".join(map(str, ids[:N_NAMED])) + (", ..." if len(ids) > N_NAMED else "")
+    told = f"{count(len(ids), 'galaxy has', 'galaxies have')} answers that break the question tree ({named})"
+    return [f"{told}; those questions were left out"] if len(ids) else []
 
 
 def _pseudo_counts(catalog: Catalog, conditional: np.ndarray, cumulative: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def work_on(tasks: list[Task], place: int, model: Model) -> tuple[Seen | None, T
     seen, pixels = queue.result(task.key), None
     if seen is not None:
         pixels = morphology_work.pixels_task(task.key, seen, model)
-        denoise_files.work_on(tasks, [task, pixels], PAGE)
+        morphology_work.want_pixels_last(pixels, task, tasks)
     denoise_files.follow(
         tasks,
         [task],

@@ -1,4 +1,4 @@
-"""A model's folder with all its files and no network, for tests of the page that shows them."""
+"""A model's folder with all its files and no network, for tests of the page that shows them; and what that says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import hashlib
 import json
 from pathlib import Path
 
+import plotly.graph_objects as go
+
+PAGE = "pages/5_Models.py"
 NAMES = ["round_smooth", "cigar_smooth", "spiral"]
 CONFUSION = [[20, 0, 2], [0, 9, 0], [1, 0, 30]]
 
@@ -81,3 +84,22 @@ def write_model(root: Path, name: str = "vote_regressor", **metrics) -> Path:
     (folder / "history.jsonl").write_text("\n".join(history_lines()) + "\n")
     (folder / "card.md").write_text("# vote_regressor\n\nWhat volunteers would say.\n")
     return folder
+
+
+def text_of(app) -> str:
+    kinds = (app.markdown, app.caption, app.info, app.error, app.subheader, app.warning, app.code)
+    return " ".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
+
+
+def headings(app) -> list[str]:
+    return [element.value for element in app.subheader]
+
+
+def table(app, column: str):
+    values = [element.value for element in app.dataframe]
+    values += [element.value.map(lambda text: text.replace("\\", "")) for element in app.table]
+    return next(value for value in values if column in value)
+
+
+def charts(app) -> list[go.Figure]:
+    return [go.Figure(json.loads(element.proto.spec)) for element in app.get("plotly_chart")]

@@ -1,16 +1,16 @@
-"""The Models page with numbers that are none in its files, and the commands and sentences it then shows."""
+"""The Models page with files that are missing, broken, cut, of other weights, or hold numbers that are none."""
 
 from __future__ import annotations
 
 import json
+from shlex import quote
 
 import pytest
-from models_stand_ins import vote_metrics, write_model
+from models_stand_ins import PAGE, charts, headings, history_lines, table, text_of, vote_metrics, write_model
 
 from galaxy_core import embedding
 from galaxy_core.published_lookups import four_class_accuracy
-from pages.views import commands, models_numbers, models_panels
-from tests.test_models_page import PAGE, table, text_of
+from pages.views import commands, models_numbers, models_panels, readers
 
 HUGE = 10**400  # JSON has it, no float does
 
@@ -89,3 +89,85 @@ def test_without_a_model_or_results_folders_with_spaces_are_quoted(open_app, tmp
     write_model(tmp_path / "my root")
     app = open_app(tmp_path / "my root", PAGE)
     assert f"--json '{tmp_path}/my root/models/few_labels.json'`" in text_of(app)
+
+
+def test_without_a_model_one_sentence_with_the_command(open_app, tmp_path):
+    app = open_app(tmp_path, PAGE)
+    assert not app.exception and len(app.error) == 1
+    command = f"python scripts/train.py contrastive_denoiser LAYOUT:PATH --artifacts {quote(str(tmp_path))}"
+    assert command in app.error[0].value
+
+
+@pytest.mark.parametrize("file", ["config.json", "metrics.json"])
+@pytest.mark.parametrize("content", ["{", "[]", '"text"', "\ufeff", "[" * 5000, b"\xff\xfe\x00"])
+def test_a_corrupt_file_is_named_and_the_rest_is_shown(open_app, tmp_path, file, content):
+    folder = write_model(tmp_path)
+    (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    app = open_app(tmp_path, PAGE)
+    assert not app.exception and len(app.error) == 1
+    assert file in text_of(app) and "\n" not in app.error[0].value
+    assert "How it learned" in headings(app) and "Model card" in headings(app)
+    assert ("All its numbers" in headings(app)) == (file != "metrics.json")
+
+
+def test_weights_that_are_damaged_or_gone(open_app, tmp_path):
+    folder = write_model(tmp_path)
+    (folder / "weights.safetensors").write_bytes(b"other")
+    app = open_app(tmp_path, PAGE)
+    assert len(app.error) == 1 and "weights.safetensors is damaged" in text_of(app)
+    for file in ("weights.safetensors", "card.md", "history.jsonl", "metrics.json"):
+        (folder / file).unlink()
+        app.run()
+        assert not app.exception and not app.error and file in text_of(app)
+    assert "scripts/evaluate.py vote_regressor" in app.info[0].value
+    (folder / "config.json").unlink()
+    app.run()
+    assert not app.exception and len(app.error) == 1, "then there is no model"
+
+
+def test_a_history_cut_in_the_middle_of_a_line(open_app, tmp_path):
+    folder = write_model(tmp_path)
+    lines = history_lines()
+    (folder / "history.jsonl").write_text("\n".join(lines)[:-40])
+    app = open_app(tmp_path, PAGE)
+    assert len(app.error) == 1 and "history.jsonl ends in the middle of line 12" in text_of(app)
+    app.button_group(key="models-phase-vote_regressor").set_value("whole").run()
+    assert "5 passes in 12.5 seconds" in text_of(app)
+    (folder / "history.jsonl").write_text("\n".join([lines[0], "{", "3", *lines[1:]]) + "\n")
+    app.run()
+    assert len(app.error) == 1 and "2 lines, the first is line 2" in app.error[0].value and len(charts(app)) >= 2
+
+
+def test_metrics_of_other_weights_are_flagged_and_not_ours(open_app, tmp_path):
+    folder = write_model(tmp_path, weights_sha256="0" * 64)
+    app = open_app(tmp_path, PAGE)
+    numbers, card = app.warning
+    assert (
+        "measured on other weights" in numbers.value.replace("\\", "")
+        and "This card was written of other weights" in card.value
+    )
+    assert readers.model_card(tmp_path, "vote_regressor") == ""
+    assert set(table(app, "theirs measured on")["ours"]) == {""}
+    metrics = vote_metrics()
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    app.run()
+    assert len(app.warning) == 1 and "does not say on which weights" in app.warning[0].value.replace("\\", "")
+    assert readers.model_card(tmp_path, "vote_regressor") == (folder / "card.md").read_text() != ""
+
+
+@pytest.mark.parametrize("odd", [3, [], "x", None, {"a": [1]}, {"form": 3, "model": [], "reliability": {"bar": 3}}])
+def test_metrics_of_another_form_leave_panels_out(open_app, tmp_path, odd):
+    write_model(
+        tmp_path, classes=odd, votes=odd, denoising=odd, embedding=odd, definitions=odd, n_test="many", catalog=7
+    )
+    app = open_app(tmp_path, PAGE)
+    assert not app.exception and not app.error and "Reliability" not in headings(app)
+    assert set(table(app, "theirs measured on")["ours"]) == {""}
+
+
+def test_an_odd_configuration(open_app, tmp_path):
+    folder = write_model(tmp_path)
+    for odd in ({"about": {"catalogs": 3, "then": 4, "recipe": [], "training": "x"}, "model": None}, {"about": []}):
+        (folder / "config.json").write_text(json.dumps(odd))
+        app = open_app(tmp_path, PAGE)
+        assert not app.exception and not app.error

@@ -1,11 +1,10 @@
-"""The Morphology page: uploads good and bad, a galaxy of the catalog, the example; a model present, absent, corrupt."""
+"""The Morphology page: uploads good and bad, a galaxy of the catalog, the example, the nearest, rows to take home."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-import json
 import re
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
@@ -22,7 +21,7 @@ from galaxy_core.models import save_model
 from galaxy_core.turning import turn_views
 from galaxy_core.vote_forms import TO_KAGGLE
 from galaxy_core.work_tasks import DONE, RUNNING, Standing, Task
-from pages.views import denoise_work, morphology_panels, morphology_words, morphology_work
+from pages.views import background, denoise_work, morphology_panels, morphology_words, morphology_work
 from pages.views.question_tree import percent
 from tests.morphology_uploads import (
     NAMES,
@@ -71,7 +70,7 @@ def test_an_upload_is_classified_as_the_command_does(open_app, model_root):
     assert shown == [percent(share) for share in conditional], "in the order of the tree"
     assert len([e for e in svg.iter() if e.get("class") == "interval"]) == 37
     text = text_of(app)
-    assert "Of 40 volunteers, about" in text and "over the 13 views" in text
+    assert "Of 40 volunteers, about" in text and "13 views" in text
     assert "nothing covered" in text or "No patch of 4 x 4 px" in text
     assert "Trained on 1,234 galaxies of gz2:gz2 and folder:x_y (1,200 with votes)." in text
     assert "It was not measured yet" in text and f"It knows these {len(NAMES)} classes and no other" in text
@@ -79,10 +78,19 @@ def test_an_upload_is_classified_as_the_command_does(open_app, model_root):
     assert labels == ["Download the row (CSV)", "Save the drawing", "Save the picture (PNG)"]
 
 
-def test_many_files_with_a_bad_one_and_names_in_any_script(open_app, model_root):
+def test_many_files_with_a_bad_one_and_names_in_any_script(open_app, model_root, monkeypatch):
+    wanted, queue = [], background.queue()
+    want = queue.want
+
+    def noted(visitor, tasks, *options, **more):
+        wanted.append(list(dict.fromkeys(task.key for task in tasks)))
+        want(visitor, tasks, *options, **more)
+
+    monkeypatch.setattr(queue, "want", noted)
     app = open_app(model_root, PAGE)
     files = [("Галактика <b>δ.png", png_bytes(1)), ("broken.png", b"Dear astronomer"), ("frame.fits", fits_bytes(40))]
     upload(app, *files, ("frame.png", png_bytes(2)))
+    assert wanted[-1][:-1] == wanted[-2], "the kinds of all files, then the pixels of the first"
     said = [button.label.replace("\\", "") for button in app.button if (button.key or "").startswith("morphology-file")]
     assert len(said) == 4 and "not an image" in said[1] and said[0].startswith("**Галактика")
     assert all(re.search(r"· [a-z, -]+, \d+ %$", said[number]) for number in (0, 2, 3)), said
@@ -174,100 +182,6 @@ def test_example_and_no_catalog(open_app, tmp_path):
     assert app.button_group(key="morphology-source").options == ["Your images", "Example"]
     choose(app, "Example")
     assert not app.error and app.subheader and "Nearest labelled galaxies" not in text_of(app)
-
-
-def test_without_a_model_the_command_that_trains_one(open_app, broken_root):
-    app = open_app(broken_root, PAGE)
-    assert not app.exception and len(app.error) == 1 and not app.get("file_uploader")
-    (error,) = app.error
-    assert "python scripts/train.py vote_regressor" in error.value and "\n" not in error.value
-    assert "--start-from artifacts/models/contrastive_denoiser" in error.value
-
-
-@pytest.mark.parametrize("file", ["weights.safetensors", "config.json"])
-def test_a_corrupt_model_is_one_sentence(open_app, model_root, file):
-    path = model_root / "models" / "vote_regressor" / file
-    path.write_bytes(path.read_bytes()[:-10])
-    app = open_app(model_root, PAGE)
-    assert not app.exception and not app.error, "nothing is asked of it yet"
-    app.get("file_uploader")[0].set_value([("a.png", png_bytes(), "image/png"), ("b.png", png_bytes(2), "")]).run()
-    assert not app.exception and len(app.error) == 1 and file in text_of(app) and "\n" not in app.error[0].value
-    save_model(model_root / "models" / "vote_regressor", small_net())
-    assert finished(app.run()).subheader and not app.error, "a model that is mended is found"
-
-
-@pytest.mark.parametrize(("missing", "kept"), [("class_names", "Of 40 volunteers"), ("votes", "What changes")])
-def test_a_model_of_votes_or_of_classes_alone(open_app, tmp_path, missing, kept):
-    changes = {"class_names": ()} if missing == "class_names" else {"votes": False}
-    save_model(tmp_path / "models" / "other", small_net(**changes))
-    app = choose(open_app(tmp_path, PAGE), "Example")
-    assert not app.error and kept in text_of(app)
-    assert ("question-tree" in html_of(app)) == (missing == "class_names")
-    assert ("edge-on disk, no bulge" in html_of(app)) == (missing == "class_names")
-
-
-def test_several_models_are_a_choice(open_app, model_root):
-    save_model(model_root / "models" / "second", small_net(1))
-    (model_root / "models" / "broken").mkdir()
-    (model_root / "models" / "broken" / "config.json").write_text("{")
-    app = choose(open_app(model_root, PAGE), "Example")
-    before = app.subheader[0].value
-    assert app.selectbox(key="morphology-model").options == ["vote_regressor", "second"]
-    finished(app.selectbox(key="morphology-model").set_value("second").run())
-    assert not app.error and app.subheader[0].value != before
-
-
-def test_a_model_without_weights_is_not_offered(open_app, tmp_path):
-    for name in ("another", "good"):
-        save_model(tmp_path / "models" / name, small_net())
-    (tmp_path / "models" / "another" / "weights.safetensors").unlink()
-    app = choose(open_app(tmp_path, PAGE), "Example")
-    assert not app.error and app.subheader and "morphology-model" not in {box.key for box in app.selectbox}
-
-
-def test_files_nested_too_deep_and_numbers_too_large_are_as_good_as_missing(open_app, model_root):
-    folder = model_root / "models" / "vote_regressor"
-    (model_root / "models" / "deep").mkdir()
-    (model_root / "models" / "deep" / "config.json").write_text("[" * 100_000)
-    weights = json.loads((folder / "config.json").read_text())["weights_sha256"]
-    metrics = {"weights_sha256": weights, "n_test": 10**400, "classes": {"accuracy": 10**400, "macro_f1": 0.5}}
-    app = choose(open_app(model_root, PAGE), "Example")
-    for written, said in (
-        ("[" * 100_000, "It was not measured yet"),
-        (json.dumps(metrics), "Class: macro-F1 0.500 on gal"),
-    ):
-        (folder / "metrics.json").write_text(written)
-        app.run()
-        assert not app.exception and said in text_of(app)
-
-
-def test_the_command_that_measures_can_be_run_as_it_stands(open_app, tmp_path):
-    save_model(tmp_path / "my root" / "models" / "other", small_net())
-    app = choose(open_app(tmp_path / "my root", PAGE), "Example")
-    folder = tmp_path / "my root" / "models" / "other"
-    command = f"scripts/evaluate.py vote_regressor LAYOUT:PATH --model '{folder}' --json '{folder}/metrics.json'`"
-    assert command in text_of(app)
-
-
-def test_measured_on_these_weights_or_not_said(open_app, model_root):
-    folder = model_root / "models" / "vote_regressor"
-    weights = json.loads((folder / "config.json").read_text())["weights_sha256"]
-    metrics = {"catalog": "gz2:gz2", "n_test": 70, "classes": {"accuracy": 0.951, "accuracy_interval": [0.9, 0.97]}}
-    (folder / "metrics.json").write_text(json.dumps(metrics | {"weights_sha256": weights}))
-    app = choose(open_app(model_root, PAGE), "Example")
-    said = "Class: 95.1 % right (90.0 to 97.0) on 70 galaxies of gz2:gz2 that were not trained on."
-    assert said in text_of(app)
-    for other in (json.dumps(metrics | {"weights_sha256": "0" * 64}), "[]", "{", '{"classes": [], "votes": 3}'):
-        (folder / "metrics.json").write_text(other)
-        app.run()
-        assert not app.exception and "It was not measured yet" in text_of(app)
-    votes = {"coverage_90": {"conditional": {"all": 0.891}}}
-    said = "the 90 % intervals held 89 % of the fractions where 10 or more were asked"
-    assert said in morphology_words.measured_sentences({"votes": votes})[0]
-    votes = {"model": {"rmse": 0.2}, "training_mean": 3, "noise_floor": [], "coverage_90": {"conditional": 1}}
-    (folder / "metrics.json").write_text(json.dumps({"weights_sha256": weights, "votes": votes}))
-    app.run()
-    assert not app.exception and "Votes: root mean square error 0.200 on galaxies of" in text_of(app)
 
 
 def test_nearest_labelled_galaxies_are_found(open_app, model_root):

@@ -14,7 +14,9 @@ from conftest import make_catalog
 from galaxy_core import artifacts
 from galaxy_core.morphology import classify_images
 from galaxy_core.morphology_table import encode_morphologies, write_morphologies
+from galaxy_core.occlusion import Occlusion
 from galaxy_core.trees import GZ2
+from galaxy_core.turning import Turned
 from galaxy_core.vote_forms import FROM_KAGGLE, TO_KAGGLE
 from galaxy_core.vote_intervals import Shares
 from pages.views import morphology_nearest, morphology_pixels, morphology_words, readers
@@ -97,6 +99,19 @@ def test_a_class_and_votes_that_disagree_are_told_so(name, smooth, disagree):
         conditional=Shares(shares, shares, shares),
     )
     assert ("disagree" in morphology_words.disagreement_sentence(told)) == disagree
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.947, "is 95 % in all 13"), (0.91, "runs from 91 % to 95 % over the 13")])
+def test_a_range_has_two_ends_or_is_none(low, said):
+    shares = np.linspace(low, 0.954, 13)[:, None]
+    turned = Turned(("a view",) * 13, np.zeros((13, 3, 1, 1), "f4"), shares, np.repeat(shares, 37, axis=1))
+    sentence = morphology_words.turning_sentence(turned, ("spiral",), 0)
+    assert f"“spiral” {said} views" in sentence
+    assert f"smooth”: {'95 %' if low > 0.94 else '91 % to 95 %'} of all volunteers, standard" in sentence
+    made = Occlusion(np.array([0.946]), np.full((1, 1, 1), 0.9535), np.zeros(1, int), np.zeros(1, int), 8, (8, 8))
+    assert morphology_pixels.sentence_of(made, 0, "spiral") == (
+        "No patch of 8 x 8 px changes “spiral” by a percentage point."
+    )
 
 
 def test_colours_diverge_from_zero():

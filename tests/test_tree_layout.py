@@ -90,6 +90,13 @@ def test_an_empty_tree_says_nothing_and_an_unknown_branch_is_no_zero():
     assert [branch.share for branch in layout.branches][:2] == [0.75, 0.25] and layout.branches[2].share is None
 
 
+def test_what_a_release_leaves_out_takes_no_width_from_what_is_known():
+    conditional = np.full(TREES["candels"].n_answers, np.nan)
+    conditional[:6] = 0.6, 0.3, 0.1, 0.25, 0.75, 0.0
+    trunks = [trunk for trunk in lay_out_tree(TREES["candels"], conditional).trunks if trunk.leads_to == "merging"]
+    assert trunks[-1].share == pytest.approx(0.6), "of those who found it smooth, beside clumps that are not known"
+
+
 def test_given_numbers_of_those_asked_and_intervals_are_kept():
     counts = count_walks(GZ2, 2, N, 5)
     conditional, n_asked = fractions_from_counts(counts)

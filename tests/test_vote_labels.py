@@ -72,7 +72,11 @@ def test_answers_that_break_the_tree_are_left_out_and_told(synthetic):
     table.loc[0, "bar_yes_fraction"] = table.loc[0, "bar_no_fraction"] = 0.9
     labels, notes = read_labels(dataclasses.replace(synthetic, table=table))
     assert np.isnan(labels.conditional[0, SLICES[2]]).all() and np.isfinite(labels.conditional[0, SLICES[0]]).all()
-    assert notes == ["1 galaxy has answers that break the question tree; those questions were left out"]
+    name = synthetic.galaxy_ids[0]
+    assert notes == [f"1 galaxy has answers that break the question tree ({name}); those questions were left out"]
+    table.loc[1:4, "bar_yes_fraction"] = table.loc[1:4, "bar_no_fraction"] = 0.9
+    _, (note,) = read_labels(dataclasses.replace(synthetic, table=table))
+    assert note.startswith(f"5 galaxies have answers that break the question tree ({name}, ") and ", ...); " in note
 
 
 def test_who_saw_an_artifact_was_not_asked_whether_anything_is_odd(synthetic):

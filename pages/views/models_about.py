@@ -13,13 +13,15 @@ import streamlit as st
 from galaxy_core.label_efficiency import LabelEfficiency
 from galaxy_core.model_files import CARD_FILE, METRICS_FILE, ModelFiles, section
 from galaxy_core.published import PUBLISHED, Published
-from pages.views import frame, models_numbers, words, wrapped
+from pages.views import commands, frame, models_numbers, words, wrapped
 from pages.views.models_numbers import value_of
 
 PUBLISHED_HELP = """Others measured on other galaxies, often with another definition: read what each number was measured
 on before comparing. Ours is blank where nothing comparable was measured on these weights."""
 
 OF_VOTES = "Losses of votes are sums over the galaxies with votes, divided by all:"
+MEASURED_IN = {"votes": "votes", "stars or galaxies": "fresh"}  # parts of the metrics with a catalog of their own
+LEARNED_FROM = {"segmenter": "scenes", "star_galaxy_vae": "objects"}  # all others learn from galaxies
 BELOW_ZERO = "A loss below zero is that of a probability density: where it lies means nothing, only how it falls."
 
 
@@ -56,7 +58,7 @@ def published_table(models: Mapping[str, ModelFiles], labels: Mapping[str, Label
         stated = one.stated or ("" if one.value is None else f"{one.value:g}")
         where = ""
         if ours is not None:
-            part = "votes" if one.task == "votes" else ""
+            part = MEASURED_IN.get(one.task, "")
             where = models_numbers.measured_on(metrics, one.n_ours(metrics), one.what, part=part)
         rows.append(
             {"system": one.system, "task": one.task, "metric": one.metric, "published": stated}
@@ -90,11 +92,18 @@ def training_sentence(model: ModelFiles, passes: list[dict], best: int | None) -
     ]
     of = about.get("catalogs") if isinstance(about.get("catalogs"), list) else []
     measured = (
-        f" Measured on {' and '.join(on)} galaxies{' of ' + ' and '.join(map(str, of)) if of else ''}." if on else ""
+        f" Measured on {' and '.join(on)} {learned_from(model)}{' of ' + ' and '.join(map(str, of)) if of else ''}."
+        if on
+        else ""
     )
     losses = [value for row in passes for value in (value_of(row, "loss"), value_of(row.get("validation"), "loss"))]
     below = f" {BELOW_ZERO}" if np.nanmin([*losses, np.inf]) < 0 else ""
     return frame.plain(f"{'; '.join(parts)}.{measured}{apart_sentence(about)}{below}")
+
+
+def learned_from(model: ModelFiles) -> str:
+    """What the images are of that a model learned from."""
+    return LEARNED_FROM.get(commands.OF_NETWORK.get(model.kind, model.kind), "galaxies")
 
 
 def apart_sentence(about: dict) -> str:
@@ -136,8 +145,8 @@ def draw_about(model: ModelFiles) -> None:
     about = section(model.config, "about")
     st.subheader("Where it comes from", anchor=False)
     st.markdown("\n".join(f"- **{name}**: {text}" for name, text in facts_of(model).items()))
-    if commands := commands_of(about):
-        st.code("\n".join(commands), language="bash", wrap_lines=True)
+    if started := commands_of(about):
+        st.code("\n".join(started), language="bash", wrap_lines=True)
         st.caption("As it was started; settings other than the defaults are below.")
     if about or section(model.config, "config"):
         with st.expander("All settings"):
@@ -171,7 +180,7 @@ def facts_of(model: ModelFiles) -> dict[str, str]:
     counted["n_train_with_class"] = "with a class"
     known = [(value_of(about, key), word) for key, word in counted.items()]
     if listed := ", ".join(f"{n:,.0f} {word}" for n, word in known if np.isfinite(n)):
-        facts["Galaxies"] = listed
+        facts[learned_from(model).capitalize()] = listed
     seed = value_of(section(about, "training"), "seed")
     if np.isfinite(seed):
         facts["Seed"] = f"{seed:.0f}"
@@ -186,7 +195,7 @@ def facts_of(model: ModelFiles) -> dict[str, str]:
 def commands_of(about: dict) -> list[str]:
     """The commands that train such a model: the first run, and those that went on from it."""
     runs = [about, *(about.get("then") if isinstance(about.get("then"), list) else [])]
-    commands = []
+    started = []
     for number, run in enumerate(runs):
         recipe, catalogs = section(run).get("recipe"), section(run).get("catalogs")
         if not isinstance(recipe, str) or not isinstance(catalogs, list):
@@ -194,10 +203,10 @@ def commands_of(about: dict) -> list[str]:
         words = ["python", "scripts/train.py", recipe, *map(str, catalogs)]
         if number and isinstance(run.get("phases"), list):
             words += ["--phases", *map(str, run["phases"]), "--start-from", "MODEL"]
-        elif started := section(run, "started_from"):
-            folder = started.get("folder")  # not kept before, but for the name of the network, which is no folder
+        elif begun := section(run, "started_from"):
+            folder = begun.get("folder")  # not kept before, but for the name of the network, which is no folder
             words += ["--start-from", f"artifacts/models/{folder}" if isinstance(folder, str) else "MODEL"]
         seed = value_of(section(run, "training"), "seed")
         words += ["--seed", f"{seed:.0f}"] if np.isfinite(seed) else []
-        commands.append(shlex.join(words))
-    return commands
+        started.append(shlex.join(words))
+    return started

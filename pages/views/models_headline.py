@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core.model_files import ModelFiles, section
-from galaxy_core.vote_intervals import LEAST_ASKED
 from pages.views import commands, frame, models_numbers, models_sky_numbers
 from pages.views.models_numbers import decimals, percent, value_of
 
@@ -35,8 +34,8 @@ PROBE_HELP = """Classes of test galaxies, told by a logistic regression on the n
 fitted on training galaxies. The network itself is frozen and saw no class."""
 RMSE_HELP = """Root mean square error of a vote fraction, 0 to 1, over all questions. Noise floor: what would be left to
 a model that knew every galaxy's true shares, since other volunteers would have voted otherwise."""
-INTERVAL_HELP = f"""Share of the fractions of those asked, where {LEAST_ASKED} or more were, that lie in the model's
-90 % intervals: 90 % would be right. What fewer say scatters more."""
+INTERVAL_HELP = """Share of the fractions of those asked that lie in the model's 90 % intervals of what they would say:
+90 % would be right. The fewer are asked, the wider the intervals."""
 EXPLAINED_HELP = "Share of the squared error of the mean image that is gone when a galaxy is drawn from its code."
 
 

@@ -35,8 +35,8 @@ NO_LESS = (
     "Noise floor: the error that would at least be left to a model that knew every galaxy's true shares, since other "
     "volunteers would have voted otherwise; by this model's account of how far opinions are divided."
 )
-CALIBRATION_HELP = """Fractions: those that the calibration error is of, wherever somebody was asked. The share within
-the intervals of those asked is of fewer, since three of four right may be chance: where ten or more were asked."""
+CALIBRATION_HELP = """Fractions: all that the calibration error and the intervals are of, wherever somebody was asked.
+The intervals are of what those asked say: where only a few are, they are wide."""
 CURVES_HELP = """Dashed: galaxies that are learned from. Solid: validation galaxies, which choose the pass whose weights
 are kept (dotted), and are never learned from. Training galaxies are turned, blurred or drawn in another mix, so the two
 may lie apart from the start. Losses are on logarithmic axes where all are positive."""

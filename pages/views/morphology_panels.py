@@ -14,7 +14,6 @@ from galaxy_core.morphology_table import encode_morphologies
 from galaxy_core.tree_layout import lay_out_tree
 from galaxy_core.turning import EXACT
 from galaxy_core.vote_classes import EIGHT_CLASSES, eight_class_shares
-from galaxy_core.vote_intervals import LEAST_ASKED
 from galaxy_core.work_tasks import RUNNING, WAITING, Task
 from pages.views import background, commands, frame, morphology_words, morphology_work
 from pages.views.denoise_files import POLL_S
@@ -29,9 +28,9 @@ CLASS_HELP = "The mean over eight turned and mirrored views. The probabilities a
 EIGHT_HELP = (
     "Share of volunteers whose answers would lead to each of eight classes; the rest sees a star or an artifact."
 )
-VOLUNTEERS_HELP = "In brackets: the interval that is to hold 90 % of what volunteers really said."
-TREE_HELP = f"""Expected shares of those who would be asked, with 90 % intervals. The wider a branch, the more take it.
-Intervals hold where {LEAST_ASKED} or more volunteers are asked: what fewer say scatters more."""
+VOLUNTEERS_HELP = "In brackets: the interval that is to hold what they really say, nine times in ten."
+TREE_HELP = f"""Expected shares of those who would be asked, and the interval that is to hold 90 % of what they would
+say: the fewer of {morphology_words.N_VOLUNTEERS} are asked, the wider. The wider a branch, the more take it."""
 TURN_HELP = f"""A galaxy has no up and no handedness that matters here, so all views should agree. What is said above is
 the mean over the first {len(EXACT)}, which only turn pixels by 90° and mirror them. The other angles are interpolated,
 and their corners filled with sky."""

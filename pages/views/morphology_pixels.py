@@ -20,7 +20,7 @@ from pages.views.question_tree import percent
 from pages.views.words import number
 
 POLL_S = 0.7
-LEAST = 0.005  # a change that is smaller is none to speak of, and is not blown up to full colour
+LEAST = 0.01  # a change that is smaller may be none in whole percent, and is not blown up to full colour
 FOR, AGAINST = (0.95, 0.60, 0.15), (0.20, 0.55, 0.95)
 ZERO = {"dark": (0.10, 0.12, 0.18), "light": (0.95, 0.95, 0.96)}
 OVER = 0.8  # of the colour that is strongest, over the image
@@ -95,7 +95,7 @@ def sentence_of(made: Occlusion, k: int, name: str) -> str:
     (row, column), covered = made.most_telling(k)
     size = f"{made.patch_px} x {made.patch_px} px"
     if abs(covered - made.whole[k]) < LEAST:
-        return f"No patch of {size} changes “{name}” by more than {100 * LEAST:g} percentage points."
+        return f"No patch of {size} changes “{name}” by a percentage point."
     return (
         f"“{name}”: {percent(float(made.whole[k]))} with nothing covered; covering {size} around x = {column}, "
         f"y = {row} changes it most, to {percent(covered)}."

@@ -32,11 +32,8 @@ from pages.views.readers import Galaxies
 
 CHOICE_PX = 340
 READINGS = {"cast": "As volunteers cast them", "debiased": "Debiased for distance", "challenge": "As in the challenge"}
-READINGS_HELP = (
-    """Distance hides features: faint arms and bars look smooth. Galaxy Zoo 2 states votes as they were cast
+READINGS_HELP = """Distance hides features: faint arms and bars look smooth. Galaxy Zoo 2 states votes as they were cast
 and debiased, as if all galaxies were near. The table of the Kaggle challenge lies between: the mean of both."""
-    ""
-)
 PARTS = {0.0: "Automatic", 1.0: "All of it", **{share / 100: f"Central {share} %" for share in range(80, 10, -10)}}
 PART_HELP = """The model knows galaxies that fill a good part of their picture: where yours is small in the middle of a
 wide one, take a smaller part. Automatic: all of it; of the 424 px images of Galaxy Zoo the central 256 px."""

@@ -12,7 +12,6 @@ from galaxy_core.published_lookups import is_number
 from galaxy_core.trees import GZ2
 from galaxy_core.turning import EXACT, Turned
 from galaxy_core.vote_forms import FROM_KAGGLE, TO_KAGGLE, asked_shares, cumulative_from_conditional
-from galaxy_core.vote_intervals import LEAST_ASKED
 from galaxy_core.vote_labels import N_VOLUNTEERS
 from pages.views import words
 from pages.views.question_tree import percent
@@ -125,9 +124,11 @@ def turning_sentence(turned: Turned, names: tuple[str, ...], leading: int | None
     parts = []
     if leading is not None:
         low, high, spread = turned.spread(turned.class_probabilities[:, leading])
+        low, high, n = percent(low), percent(high), len(turned.names)
+        runs = f"is {low} in all {n} views" if low == high else f"runs from {low} to {high} over the {n} views"
         parts.append(
-            f"The probability of “{class_words(names[leading])}” runs from {percent(low)} to {percent(high)} over the"
-            f" {len(turned.names)} views; its standard deviation over the {len(EXACT)} exact ones is {spread:.3f}."
+            f"The probability of “{class_words(names[leading])}” {runs}; its standard deviation over the {len(EXACT)}"
+            f" exact ones is {spread:.3f}."
         )
         n_other = int((turned.class_probabilities.argmax(axis=1) != leading).sum())
         parts.append(
@@ -138,9 +139,11 @@ def turning_sentence(turned: Turned, names: tuple[str, ...], leading: int | None
     moved = turned.most_moved()
     if moved is not None:
         low, high, spread = turned.spread(turned.cumulative[:, moved])
+        low, high = percent(low), percent(high)
+        runs = low if low == high else f"{low} to {high}"
         parts.append(
-            f"The answer that moves most is “{answer_words(moved)}”: {percent(low)} to {percent(high)} of all"
-            f" volunteers, standard deviation {spread:.3f}."
+            f"The answer that moves most is “{answer_words(moved)}”: {runs} of all volunteers, standard deviation"
+            f" {spread:.3f}."
         )
     return " ".join(parts)
 
@@ -204,9 +207,7 @@ def _vote_facts(part: dict) -> list[str]:
         said.append(f"R² {model['r2']:.3f}")
     held = section(part, "coverage_90", "conditional").get("all")
     if is_number(held):
-        said.append(
-            f"the 90 % intervals held {100 * held:.0f} % of the fractions where {LEAST_ASKED} or more were asked"
-        )
+        said.append(f"the 90 % intervals held {100 * held:.0f} % of what those asked said")
     return said
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import streamlit as st
 
 from galaxy_core.artifacts import fetch_models
 from galaxy_core.catalogs.display import display_part
@@ -19,7 +21,7 @@ from galaxy_core.morphology_items import read_stamp
 from galaxy_core.occlusion import Occlusion, occlude
 from galaxy_core.turning import DETAIL, Turned, classify_turned, predict_scores
 from galaxy_core.work_tasks import Report, Task
-from pages.views import commands, denoise_work, loaded_models, upload_search
+from pages.views import background, commands, denoise_work, loaded_models, upload_search
 from pages.views.denoise_work import Item
 
 PAGE = "morphology"
@@ -131,6 +133,13 @@ def seen_task(item: Item, galaxy_id: str, hdu: int | None, fraction: float | Non
 def pixels_task(seen_key: str, seen: Seen, model: Model) -> Task:
     """The task of covering one patch of an image after the other."""
     return Task(_key("pixels", seen_key), seen.name, lambda report: _cover(seen, model, report))
+
+
+def want_pixels_last(pixels: Task, task: Task, tasks: Sequence[Task]) -> None:
+    """Ask for all ``tasks``, first for the one that is looked at, and last for its ``pixels``, which take longest."""
+    stopped = st.session_state[f"{PAGE}-stopped"]
+    wanted = [one for one in (task, *tasks, pixels) if one.key not in stopped]
+    background.queue().want(background.visitor(), wanted, {task.key, pixels.key}, topic=PAGE)
 
 
 def _key(*parts: object) -> str:
