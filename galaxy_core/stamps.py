@@ -126,7 +126,8 @@ def make_stamps(
     if not readable.any():
         path.unlink()  # the images may be there the next time
         raise CatalogError(f"None of the {len(galaxy_ids):,} images of {sources} could be read; check the image files.")
-    stamps = Stamps(pixels, galaxy_ids, splits, readable, shapes)
+    lost = f"Left out as their images could not be read: {(~readable).sum():,} of {len(readable):,} galaxies."
+    stamps = Stamps(pixels, galaxy_ids, splits, readable, shapes, () if readable.all() else (lost,))
     return stamps if len(catalogs) < 2 else _without_twins(stamps, catalogs, folder / f"held-twins-{key}.npy")
 
 
@@ -138,10 +139,12 @@ def _without_twins(stamps: Stamps, catalogs: Sequence[Catalog], path: Path) -> S
             np.save(file, np.array([-1]) if found is None else found)
     twins = np.load(path)
     if twins.tolist() == [-1]:
-        return replace(stamps, notes=("Galaxies in two catalogs under two ids were not looked for among so many.",))
+        unsought = "Galaxies in two catalogs under two ids were not looked for among so many."
+        return replace(stamps, notes=(*stamps.notes, unsought))
     counts = {split: int((stamps.splits[twins] == split).sum()) for split in LEFT_OUT}
     stamps.splits[twins] = TWIN
-    return replace(stamps, notes=tuple(f"{n:,} {LEFT_OUT[split]}" for split, n in counts.items() if n))
+    told = (f"{n:,} {LEFT_OUT[split]}" for split, n in counts.items() if n)
+    return replace(stamps, notes=(*stamps.notes, *told))
 
 
 def _decode_all(catalogs: Sequence[Catalog], size_px: int, path: Path, report) -> np.ndarray:

@@ -16,13 +16,15 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core lives beside scripts/
 
 from galaxy_core.artifacts import check_name, fetch_models, send_model
 from galaxy_core.errors import GalaxyError, ModelError, StorageError
-from galaxy_core.model_files import WEIGHTS_FILE
+from galaxy_core.model_files import WEIGHTS_FILE, read_model_files, section
 from scripts.reporting import artifacts_folder
 
 
@@ -110,8 +112,6 @@ def free_name(recipe: str, artifacts: Path) -> str:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from galaxy_core.catalogs import read_catalog
     from galaxy_core.models import resolve_device
     from galaxy_core.ranks import as_first_says, is_first, joined_ranks
@@ -123,19 +123,6 @@ def run(arguments: argparse.Namespace) -> None:
     name = None if arguments.name is None else check_name(arguments.name, "model")
     device = resolve_device(arguments.device)
     catalogs = [read_catalog(spec) for spec in arguments.catalogs]
-    bars: dict[str, tqdm] = {}
-
-    def report(phase: str, step: int, n_steps: int, losses: dict[str, float]) -> None:
-        if phase not in bars:
-            bars[phase] = tqdm(total=n_steps, initial=step - 1, desc=phase, unit="step", smoothing=0.05)
-        bars[phase].update()
-        bars[phase].set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
-
-    def report_decoding(done: int, total: int) -> None:
-        if "decode" not in bars:
-            bars["decode"] = tqdm(total=total, desc="decode", unit="galaxy")
-        bars["decode"].update()
-
     started = time.perf_counter()
     with joined_ranks(device, arguments.own_views):
         name = name or as_first_says(free_name(recipe, arguments.artifacts))  # a shared folder may look older elsewhere
@@ -145,22 +132,65 @@ def run(arguments: argparse.Namespace) -> None:
                 print(f"{spec}: " + "; ".join(catalog.report.sentences()))
             if arguments.name is None and name != recipe:
                 print(f"There is a model {recipe} already, which stays; --name {recipe} would replace it: {folder}")
-        with one_training(folder):
+        with one_training(folder), phase_bars() as show:
+
+            def show_decoding(done: int, total: int) -> None:
+                show("decode", done, total, {}, "galaxy")
+
             module.train(
                 catalogs,
                 folder,
                 config,
                 device,
-                report if is_first() else None,
-                report_decoding if is_first() else None,
+                show if is_first() else None,
+                show_decoding if is_first() else None,
                 arguments.phases or module.PHASES,
                 arguments.start_from,
             )
-        for bar in bars.values():
-            bar.close()
         if is_first():
             send_model(arguments.artifacts, folder)
+            for line in what_was_learned(folder, config, arguments.phases or module.PHASES):
+                print(line)
             print(f"{folder}  trained in {(time.perf_counter() - started) / 60:.1f} min")
+
+
+@contextmanager
+def phase_bars() -> Iterator[Callable[..., None]]:
+    """A function that shows how far a phase is; its bar ends with it, so that its rate is that of the phase alone."""
+    from tqdm import tqdm
+
+    bar: tqdm | None = None
+    seconds = 0.1 if sys.stderr.isatty() else 10  # between lines of a log
+
+    def show(phase: str, done: int, total: int, losses: dict[str, float], unit: str = "step") -> None:
+        nonlocal bar
+        if bar is None or bar.desc != phase:
+            if bar is not None:
+                bar.close()
+            bar = tqdm(total=total, initial=done - 1, desc=phase, unit=unit, smoothing=0.05, mininterval=seconds)
+        bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def what_was_learned(folder: Path, config, phases: Collection[str]) -> list[str]:
+    """A line on each phase that was trained, and what the model's record notes of its galaxies."""
+    model = read_model_files(folder)
+    about, lines = section(model.config, "about"), []
+    about = about.get("then", [about])[-1]  # of this training, where it went on with a model
+    for phase in phases:
+        scores = [row["validation"]["score"] for row in model.history if row["phase"] == phase]
+        if scores:
+            lines.append(
+                f"{phase}: {len(scores)} of {getattr(config, phase).epochs} passes; kept is pass"
+                f" {scores.index(min(scores)) + 1}, whose loss on validation galaxies is least ({min(scores):.4g})"
+            )
+    return [*lines, *(f"note: {sentence}" for sentence in about.get("notes", []))]
 
 
 def main() -> int:

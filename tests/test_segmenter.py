@@ -183,6 +183,8 @@ def test_training_says_what_it_cannot_use(tmp_path):
         recipe.train([read_catalog("synthetic:5")], tmp_path, TINY)
     with pytest.raises(ModelError, match="choose one of none, simulated"):
         recipe.train([read_catalog("synthetic:16")], tmp_path, replace(TINY, supervision="dreams"))
+    with pytest.raises(ModelError, match="no such phases as polish; its one is segment"):
+        recipe.train([read_catalog("synthetic:16")], tmp_path, TINY, phases=["polish"])
 
 
 def test_thresholds_let_through_what_was_asked():

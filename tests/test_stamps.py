@@ -65,6 +65,7 @@ def test_unreadable_images_are_never_learned_from(catalog, tmp_path):
 
     stamps = make_stamps([dataclasses.replace(catalog, load_image=load)], 32, tmp_path)
     assert list(np.flatnonzero(~stamps.readable)) == [2, 7]
+    assert stamps.notes == ("Left out as their images could not be read: 2 of 12 galaxies.",)
     assert not {2, 7} & {row for split in ("train", "validation", "test") for row in stamps.rows(split)}
 
 

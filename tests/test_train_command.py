@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 
@@ -105,6 +106,31 @@ def test_a_model_that_is_there_is_replaced_only_by_name(arguments_of, tmp_path, 
     (tmp_path / "models" / "moco_v3" / ".state" / "contrast.safetensors").touch()  # killed in its last moment
     assert train.free_name("moco", tmp_path) == "moco_v3"
     assert go(learn, "--name", "moco")[1] == {"moco": "third", "moco_v2": "second", "moco_v3": "third"}
+
+
+def test_a_bar_ends_with_its_phase_and_the_end_says_what_was_learned(arguments_of, tmp_path, monkeypatch, capsys):
+    """A bar that stays open counts the time of later phases too, and errors are said on its line."""
+
+    def learn(catalogs, folder, config, device, report, report_decoding, *_):
+        for done in (1, 2):
+            report_decoding(done, 2)
+        report("contrast", 1, 60, {"loss": 0.5})
+        if folder.name == "bad":
+            raise ModelError("No.")
+        folder.mkdir(parents=True)
+        rows = [{"phase": "contrast", "epoch": n, "validation": {"score": s}} for n, s in enumerate([3.0, 0.25, 2.0])]
+        (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (folder / "config.json").write_text(json.dumps({"about": {"notes": ["Two were left out."]}}))
+
+    monkeypatch.setattr(moco, "train", learn)
+    for name, code in (("bad", 1), ("good", 0)):
+        arguments_of("moco", "synthetic:4", "--artifacts", tmp_path, "--name", name, "--device", "cpu")
+        assert train.main() == code
+        out, err = capsys.readouterr()
+        assert "2/2" in err and "decode" not in err.partition("contrast: ")[2]
+        assert err.endswith("\nNo.\n") == (name == "bad")
+    assert "contrast: 3 of 20 passes; kept is pass 2, whose loss on validation galaxies is least (0.25)\n" in out
+    assert "\nnote: Two were left out.\n" in out
 
 
 def test_a_model_is_trained_by_one_at_a_time(arguments_of, tmp_path, monkeypatch, capsys):

@@ -15,17 +15,8 @@ from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
-from galaxy_core.models.resnet import ResNetConfig
-from galaxy_core.models.segmenter import SegmenterConfig
 from galaxy_core.recipes import find_recipe
-from galaxy_core.recipes.options import with_options
 from galaxy_core.recipes.vote_regressor import Config, evaluate, table_lines, train
-from galaxy_core.recipes.vote_regressor_scores import (
-    confused_galaxies,
-    confusion_matrix,
-    macro_f1,
-    score_classes,
-)
 from galaxy_core.recipes.vote_regressor_start import labels_by_form, starting_model
 from galaxy_core.recipes.vote_regressor_steps import (
     Lessons,
@@ -35,7 +26,6 @@ from galaxy_core.recipes.vote_regressor_steps import (
     shrink,
     training_views,
 )
-from galaxy_core.recipes.vote_scores import vote_errors
 from galaxy_core.splits import split_of
 from galaxy_core.stamps import colours, make_stamps
 from galaxy_core.training import FitConfig
@@ -147,7 +137,10 @@ def test_a_morphology_net_is_no_beginning_of_a_denoiser(catalogs, trained, tmp_p
 def test_only_what_has_labels_is_learned(catalogs, tmp_path):
     votes, _ = labels_by_form(catalogs[:1], SMALL)
     assert set(starting_model(SMALL, votes, None).heads) == {"votes"}
-    classes, _ = labels_by_form(catalogs[1:], SMALL)
+    classes, notes = labels_by_form(catalogs[1:], SMALL)
+    assert not any("No galaxy" in note for note in notes)
+    more = dataclasses.replace(SMALL, model=dataclasses.replace(SMALL.model, class_names=("sprial", *NAMES, "ring")))
+    assert "No galaxy of these catalogs is of class sprial, ring" in labels_by_form(catalogs[1:], more)[1][-1]
     assert set(starting_model(SMALL, classes, None).heads) == {"classes"}
     model = train(catalogs[1:], tmp_path / "m", BRIEF)
     assert model.config.votes is False
@@ -240,103 +233,11 @@ def test_heads_alone_are_trained_on_a_model_that_exists(catalogs, tmp_path, phas
     assert not (tmp_path / "m").exists()
 
 
-def test_configuration_as_text():
-    config = with_options(Config(), ["whole.epochs=3", "model.class_names=a, b", "balance=0", "model.votes=False"])
-    assert config.whole.epochs == 3 and config.model.class_names == ("a", "b") and config.balance == 0.0
-    assert config.model.votes is False and config.heads == Config().heads
-    assert with_options(Config(), ["model.encoder_widths=8,16"]).model.encoder_widths == (8, 16)
-    for wrong in ("epochs=3", "whole=3", "whole.epochs=many", "whole.epochs", "balance.x=1", "model.votes=perhaps"):
-        with pytest.raises(ModelError):
-            with_options(Config(), [wrong])
-
-
-@pytest.mark.parametrize(
-    "option",
-    [
-        "seed=-1",
-        "seed=4294967296",
-        "whole.epochs=0",
-        "whole.batch_size=-4",
-        "whole.learning_rate=-1",
-        "whole.gradient_clip=inf",
-        "balance=nan",
-        "model.input_px=0",
-        "model.encoder_widths=8,0",
-        "n_validation_max=0",
-        "balance=50",
-        "label_smoothing=5",
-        "exact_share=2",
-        "model.dropout=1.5",
-        "views.noise_probability=2",
-        "views.scale_min=0",
-    ],
-)
-def test_numbers_out_of_range_are_one_sentence(option):
-    with pytest.raises(ModelError, match=f"'{option}' is out of range"):
-        with_options(Config(), [option])
-
-
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_share_that_cannot_be_flagged_is_said_before_the_training(catalogs, tmp_path, share):
     with pytest.raises(ModelError, match="set flagged_share between 0 and 1"):
         train(catalogs, tmp_path / "m", dataclasses.replace(BRIEF, flagged_share=share))
     assert not (tmp_path / "m").exists()
-
-
-def test_zero_is_taken_where_it_means_none():
-    none = ["seed=0", "balance=0", "class_weight=0", "plateau_epochs=0", "whole.warmup_steps=0", "whole.weight_decay=0"]
-    config = with_options(Config(), [*none, "classes_beside_votes=false"])
-    assert config.plateau_epochs == config.whole.warmup_steps == 0 and not config.classes_beside_votes
-    assert with_options(ResNetConfig(projection_size=8), ["projection_size=0"]).projection_size == 0
-    assert with_options(SegmenterConfig(), ["filters=0"]).filters == 0
-
-
-def test_scores_by_hand():
-    truth, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 0])
-    confusion = confusion_matrix(truth, predicted, 4)
-    assert confusion[:3, :3].tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
-    assert macro_f1(confusion) == pytest.approx(np.mean([2 / 3, 0.8, 0.0]))  # nobody is of the fourth class
-    scores = score_classes(np.eye(4)[predicted], truth, ("a", "b", "c", "d"), 0)
-    assert scores["accuracy"] == pytest.approx(4 / 6) and scores["recall"]["b"] == 1 and scores["recall"]["d"] == 0
-    low, high = scores["macro_f1_interval"]
-    assert low < scores["macro_f1"] < high
-    rng = np.random.default_rng(0)
-    observed = rng.random((50, 37))
-    observed[0, 3] = np.nan
-    expected = np.full_like(observed, np.nanmean(observed))
-    errors = vote_errors(expected, observed, 0)
-    assert errors["rmse"] == pytest.approx(np.sqrt(np.nanmean((expected - observed) ** 2)))
-    assert errors["r2"] == pytest.approx(0, abs=1e-9) and errors["r2_by_column"] < 0
-    assert vote_errors(observed, observed, 0)["r2"] == 1
-
-
-def test_confused_galaxies_are_those_of_the_confusion_matrix():
-    rng = np.random.default_rng(0)
-    truth, probabilities = rng.integers(0, 4, 400), rng.dirichlet(np.ones(4), 400).astype(np.float32)
-    names, ids = ("a", "b", "c", "d"), np.array([f"galaxy-{i}" for i in range(400)])
-    found = confused_galaxies(probabilities, truth, names, ids, n_max=400)
-    confusion = confusion_matrix(truth, probabilities.argmax(axis=1), 4)
-    by_cell = {(names.index(cell["truth"]), names.index(cell["predicted"])): cell["galaxy_ids"] for cell in found}
-    assert {cell: len(them) for cell, them in by_cell.items()} == {
-        (i, j): confusion[i, j] for i in range(4) for j in range(4) if i != j and confusion[i, j]
-    }
-    for (true, said), them in by_cell.items():
-        rows = [int(galaxy_id.removeprefix("galaxy-")) for galaxy_id in them]
-        assert set(truth[rows]) == {true} and set(probabilities[rows].argmax(axis=1)) == {said}
-        assert (np.diff(probabilities[rows].max(axis=1)) <= 0).all(), "the surest mistake first"
-    few = confused_galaxies(probabilities, truth, names, ids, n_max=3)
-    assert [cell["galaxy_ids"] for cell in few] == [cell["galaxy_ids"][:3] for cell in found]
-    assert confused_galaxies(np.eye(4)[truth], truth, names, ids) == [], "no mistake, no cell"
-    assert json.loads(json.dumps(few)) == few
-
-
-def test_macro_f1_is_that_of_scikit_learn():
-    from sklearn.metrics import f1_score
-
-    rng = np.random.default_rng(0)
-    truth, predicted = rng.integers(0, 5, 300), rng.integers(0, 5, 300)
-    ours = macro_f1(confusion_matrix(truth, predicted, 5))
-    assert ours == pytest.approx(f1_score(truth, predicted, average="macro"))
 
 
 @pytest.mark.parametrize(("side", "size"), [(16, 8), (16, 4), (16, 16), (18, 8), (12, 4), (7, 3)])

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from galaxy_core.errors import ModelError
 from galaxy_core.models.denoising_unet import DenoisingUNet, NoiseEstimator
 from galaxy_core.models.uncertainty_net import UncertaintyNet
 
@@ -37,6 +38,14 @@ class ContrastiveDenoiserConfig:
     contrast_size: int = 64
     uncertainty_widths: tuple[int, ...] = ()  # two widths; none: the model does not say how sure it is
     denoiser_fine_blocks: int = 0  # so many more blocks on either side at the finest scale
+
+
+def check_input_px(size_px: int, name: str) -> None:
+    """Raise `ModelError` where an encoder cannot take stamps of this size, which it reads in blocks of 2 x 2 pixels."""
+    if size_px % 2:
+        raise ModelError(
+            f"Stamps of {size_px} px have no whole blocks of 2 x 2 pixels; set model.{name} to an even number."
+        )
 
 
 class ResidualBlock(nn.Module):
@@ -71,6 +80,11 @@ class GalaxyEncoder(nn.Module):
     def __init__(self, config: ContrastiveDenoiserConfig) -> None:
         super().__init__()
         widths = config.encoder_widths
+        if not 0 < len(widths) == len(config.encoder_blocks):
+            raise ModelError(
+                f"An encoder of widths {widths} with {config.encoder_blocks} blocks cannot be made; set"
+                " model.encoder_widths and model.encoder_blocks to as many numbers."
+            )
         self.stem = nn.Sequential(
             nn.Conv2d(12, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
         )
@@ -138,6 +152,7 @@ class ContrastiveDenoiser(nn.Module):
 
     def __init__(self, config: ContrastiveDenoiserConfig) -> None:
         super().__init__()
+        check_input_px(config.embedding_input_px, "embedding_input_px")
         self.config = config
         self.denoiser = DenoisingUNet(config.denoiser_widths, config.denoiser_blocks, config.denoiser_fine_blocks)
         self.noise_estimator = NoiseEstimator()

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from galaxy_core.errors import ModelError
+
 
 class ResidualConv(nn.Module):
     """Two 3x3 convolutions around a skip, without normalisation: a denoiser must keep absolute flux."""
@@ -60,6 +62,8 @@ class DenoisingUNet(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], blocks: int, fine_blocks: int = 0) -> None:
         super().__init__()
+        if len(widths) < 2:
+            raise ModelError(f"A denoiser has two widths or more; set model.denoiser_widths to as many, not {widths}.")
 
         def stage(width: int) -> nn.Sequential:
             return nn.Sequential(*(ResidualConv(width) for _ in range(blocks)))

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from galaxy_core.errors import ModelError
-from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig, GalaxyEncoder
+from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig, GalaxyEncoder, check_input_px
 from galaxy_core.models.dihedral import view_features
 from galaxy_core.models.novelty import NoveltyGauge
 from galaxy_core.models.vote_outputs import combine_concentrations, concentrations_of
@@ -107,6 +107,7 @@ class MorphologyNet(MorphologyTeller):
 
     def __init__(self, config: MorphologyConfig) -> None:
         super().__init__()
+        check_input_px(config.input_px, "input_px")
         self.config = config
         self.encoder = GalaxyEncoder(
             ContrastiveDenoiserConfig(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from galaxy_core.errors import ModelError
 from galaxy_core.models.denoising_unet import ResidualConv, UpConv, blocks_of, pixels_of
 from galaxy_core.noise import PUBLISHED_SIGMA
 
@@ -39,6 +40,10 @@ class UncertaintyNet(nn.Module):
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
+        if len(widths) != 2:
+            raise ModelError(
+                f"The uncertainty network has two widths; set model.uncertainty_widths to two, not {widths}."
+            )
         narrow, wide = widths
         self.stem = nn.Conv2d(25, narrow, 3, padding=1)
         self.first = ResidualConv(narrow)

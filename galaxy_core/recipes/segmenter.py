@@ -91,6 +91,8 @@ def train(
         Another catalog, too few scenes, or a kind of supervision that does not exist.
     """
     config, folder = config or Config(), Path(folder)
+    if set(phases) != set(PHASES):
+        raise ModelError(f"A segmenter has no such phases as {', '.join(phases) or 'none'}; its one is {PHASES[0]}.")
     n_scenes = _number_of_scenes(catalogs, config)
     state_folder, history_path = state_of(folder)
     torch.manual_seed(config.seed)

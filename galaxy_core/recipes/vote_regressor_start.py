@@ -35,6 +35,9 @@ def labels_by_form(catalogs: Sequence[Catalog], config: Config) -> tuple[dict[st
             f"No galaxy of these catalogs has votes or one of the classes {', '.join(config.model.class_names)};"
             " give a catalog with either, or name its classes in the configuration (model.class_names)."
         )
+    seen = set(labels.classes.tolist()) - {-1}
+    if unseen := [name for number, name in enumerate(config.model.class_names) if seen and number not in seen]:
+        notes.append(f"No galaxy of these catalogs is of class {', '.join(unseen)}; the model will hardly tell it.")
     forms = {"cast": labels}
     if any(map(has_both_forms, catalogs)):
         forms["debiased"] = join_labels([read_labels(catalog, form="debiased")[0] for catalog in catalogs])
