@@ -9,6 +9,7 @@ with frame.panel():
     frame.show_problems(galaxies.problems)
     overview.draw_headline(galaxies)
     overview.draw_samples(galaxies)
+    overview.draw_pages()
     overview.draw_numbers(galaxies)
 overview.draw_own_data(artifacts_root)
 overview.draw_links()

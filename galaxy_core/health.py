@@ -16,7 +16,9 @@ OK, DEGRADED, DOWN = "ok", "degraded", "down"
 def check(root: Path, queue: WorkQueue) -> dict:
     """The state of the app as plain values, for JSON.
 
-    Models are not loaded: their weights are compared with their checksum, once for each time they are written.
+    Models are not loaded: their weights are compared with their checksum, once for each time they are written. Of
+    catalogs in a folder, the manifest is read, and files that it names are there and as long as it says; what they
+    hold is checked by whoever reads them.
 
     Parameters
     ----------
@@ -63,8 +65,25 @@ def _readable_catalogs(root: Path) -> tuple[list[str], list[str]]:
         return [], [f"The artifacts folder {root} cannot be read: {error.strerror}."]
     for name in found:
         try:
-            artifacts.read_manifest(root, name)
-            names.append(name)
-        except GalaxyError as error:
+            manifest = artifacts.read_manifest(root, name)
+            damaged = _damaged_files(root, manifest)
+        except (GalaxyError, OSError) as error:
             problems.append(str(error))
+            continue
+        if damaged:
+            more = f" (1 of {len(damaged):,} such files)" if len(damaged) > 1 else ""
+            mend = artifacts.mend_command(root, name, manifest)
+            place = artifacts.shown(root, name, damaged[0])
+            problems.append(f"{place} is missing or damaged{more}; make it again with `{mend}`.")
+        if artifacts.table_file("catalog") not in damaged:
+            names.append(name)
     return names, problems
+
+
+def _damaged_files(root: Path, manifest: artifacts.Manifest) -> list[str]:
+    """Files of a catalog in a folder that are not there, or not as long as its manifest says."""
+    if artifacts.address_of(root) is not None:
+        return []
+    folder = artifacts.catalog_folder(root, manifest.name)
+    sizes = {path: (folder / path).stat().st_size if (folder / path).is_file() else None for path in manifest.files}
+    return sorted(path for path, size in sizes.items() if size != manifest.files[path]["bytes"])

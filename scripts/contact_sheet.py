@@ -6,17 +6,18 @@ python scripts/contact_sheet.py synthetic:2000 folder:../shared/data/gz_clean5 -
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from galaxy_core.artifacts import atomic_path
 from galaxy_core.catalogs import Catalog, read_catalog
 from galaxy_core.catalogs.display import load_display
 from galaxy_core.errors import CatalogError, GalaxyError
 from galaxy_core.images import encode_png, resize_square
+from scripts.reporting import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,13 +75,14 @@ def main() -> None:
     if min(options.columns, options.rows, options.size) < 1 or options.seed < 0:
         parser.error("--columns, --rows and --size must be at least 1, --seed at least 0")
     try:
+        check_output(options.out)
         catalogs = [read_catalog(spec) for spec in (options.left, options.right)]
         sheet = contact_sheet(catalogs, options.columns, options.rows, options.size, options.seed)
-        temporary = options.out.with_name(f".{options.out.name}.{os.getpid()}")
-        temporary.write_bytes(encode_png(sheet))
-        temporary.replace(options.out)
-    except (GalaxyError, OSError) as error:
-        sys.exit(f"contact_sheet: {error}")
+        with atomic_path(options.out) as temporary:
+            temporary.write_bytes(encode_png(sheet))
+    except GalaxyError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("\nStopped; nothing was written.", file=sys.stderr)
         sys.exit(130)

@@ -31,6 +31,7 @@ NO_NETWORK = (
     "timed out",
 )
 NO_VERSION = "(from versions: none)"  # pip met no index at all, or one without the package for this machine
+NO_WHEEL = "failed building wheel for"  # none is ready made, and no compiler or one that cannot
 
 
 class SetupError(Exception):
@@ -209,7 +210,7 @@ def explain_pip(lines, name=REQUIREMENTS):
     if "no space left" in said:
         return "The disk is full, so the packages are not installed; free about 3 GB and start again."
     errors = [line for line in lines if line.startswith("ERROR:")] or lines[-1:] or ["pip gave no reason"]
-    if has_no_version:
+    if has_no_version or NO_WHEEL in said:
         return (
             "{} names a package that is not made for this version of Python on this machine ({}); remove the folder "
             ".venv and start with another Python, such as python{}.{}.".format(

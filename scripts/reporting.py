@@ -37,6 +37,8 @@ def check_output(path: Path | None) -> None:
     """Raise `ArtifactError`, before hours of work, where no file can be written that is named for its result."""
     if path is None:
         return
+    if path.is_dir():
+        raise ArtifactError(f"Cannot write {path}: it is a folder; name a file in it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
@@ -114,7 +116,9 @@ def print_headlines(manifest) -> None:
     print_trust(manifest)
     agreement = manifest.config["steps"]["neighbors"]["result"]["class_agreement"]
     if agreement is not None:
-        print(f"neighbours: {agreement:.1%} of the 12 nearest share the galaxy's class, over all galaxies with one")
+        print(
+            f"neighbours: {percent(agreement)} of the 12 nearest share the galaxy's class, over all galaxies with one"
+        )
     for sentence in manifest.report[1:]:
         print(f"note: {sentence}")
 
@@ -181,7 +185,7 @@ def print_trust(manifest) -> None:
             low, high = trust[f"{kind}_interval"]
             measured.append(f"{kind} {trust[kind]:.3f} [{low:.3f}, {high:.3f}]")
         print(
-            f"{name}: keeps {trust['preservation']:.1%} of the {trust['k']} nearest, over all galaxies;"
+            f"{name}: keeps {percent(trust['preservation'])} of the {trust['k']} nearest, over all galaxies;"
             f" {', '.join(measured)}, over {trust['n_queries']:,} of {trust['n_galaxies']:,} galaxies"
         )
 

@@ -1,4 +1,4 @@
-"""Start Galaxy Atlas on any machine with Python 3.11: environment, packages and demo on the first start, then the app.
+"""Start Galaxy Atlas with Python 3.11 or newer: environment, packages and demo on the first start, then the app.
 
 Example: python3 scripts/start.py --port 8502
 """
@@ -122,6 +122,7 @@ def main():
         code = app.wait()
         raise SetupError(f"The app ended by itself (exit code {code}); the lines above say why.")
     except KeyboardInterrupt:
+        stop(app)
         say("\nStopped.")
         return 0
     finally:

@@ -1,4 +1,4 @@
-"""Run the whole test suite on any machine with Python 3.11: environment, packages and demo first, then pytest.
+"""Run the whole test suite with Python 3.11 or newer: environment, packages and demo first, then pytest.
 
 Whatever follows is passed on to pytest, and then one process runs it; the whole suite is shared among a few.
 Example: python3 scripts/test.py tests/test_images.py -x

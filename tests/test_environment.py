@@ -111,6 +111,10 @@ def test_an_interrupted_installation_is_done_again(ready, environment, monkeypat
             ["Downloading pillow.whl", "ERROR: Could not find a version (from versions: none)", "ERROR: No torch==9.9"],
             "not made for this version of Python on this machine (ERROR: No torch==9.9); remove",
         ),
+        (
+            ["ERROR: Failed building wheel for sep", "ERROR: Could not build wheels"],
+            "start with another Python, such as",
+        ),
         (["ERROR: Could not find a version (from versions: none)"], "connect to the network"),
         ([], "pip gave no reason"),
     ],

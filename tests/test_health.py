@@ -44,6 +44,17 @@ def test_one_broken_catalog_degrades_and_no_readable_one_is_down(broken_root, mo
     assert check(broken_root, WorkQueue())["status"] == DOWN
 
 
+def test_files_that_are_missing_or_cut_short_degrade_and_without_the_catalog_it_is_down(broken_root, models):
+    clusters, catalog = (broken_root / "tiny" / artifacts.table_file(table) for table in ("clusters", "catalog"))
+    clusters.write_bytes(clusters.read_bytes()[:-9])
+    found = check(broken_root, WorkQueue())
+    assert found["status"] == DEGRADED and found["catalogs"] == ["tiny"]
+    assert str(clusters) in found["problems"][0] and "run_pipeline.py synthetic:90 --name tiny" in found["problems"][0]
+    catalog.unlink()
+    found = check(broken_root, WorkQueue())
+    assert found["status"] == DOWN and f"{catalog} is missing or damaged (1 of 2 such files)" in found["problems"][0]
+
+
 def test_damaged_weights_degrade(tiny_root, tmp_path, models):
     from galaxy_core.models import save_model
     from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig

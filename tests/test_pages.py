@@ -54,11 +54,13 @@ def test_overview_says_what_is_loaded_and_how_to_bring_more(open_app, tiny_root)
     same = (
         "follows from its id alone, so no model learns from a test galaxy, except where another catalog shows the same"
     )
-    for words in ("90 galaxies", "toy", "2 rows have no image", "synthetic:90", "2026-01-01", "MNRAS", same):
+    for words in ("90 simulated galaxies", "toy", "2 rows have no image", "synthetic:90", "2026-01-01", "MNRAS", same):
         assert words in text, words
     assert "scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble" in text
     assert f"--artifacts {quote(str(tiny_root))}" in text
     assert {metric.label: metric.value for metric in app.metric}["Galaxies"] == "90"
+    shown = {link.proto.label.strip("*") for link in app.main.get("page_link")}
+    assert shown == {label for label in frame.ICONS if label not in ("Overview", "Galaxy map")}  # with a button for it
     table = app.table[0].value.map(lambda text: text.replace("\\", "")).set_index("clustering")
     assert table.loc["HDBSCAN", "clusters"] == "3" and table.loc["k-means (8)", "coverage"] == "100 %"
 

@@ -51,7 +51,8 @@ def test_images_that_cannot_be_decoded_are_left_out_and_named(pipeline_root):
     manifest = artifacts.read_manifest(pipeline_root, "sample")
     table = artifacts.read_table(pipeline_root, "sample", "catalog")
     assert not {"105", "116", "140"} & set(table["galaxy_id"])
-    assert any(s.startswith("3 images could not be decoded") and "105, 116, 140" in s for s in manifest.report)
+    (said,) = [sentence for sentence in manifest.report if sentence.startswith("3 images that cannot be decoded")]
+    assert "(105, 116, 140); of the first: 105.png" in said and not said.endswith(".")
 
 
 def test_split_is_that_of_the_rule(pipeline_root):
@@ -73,7 +74,7 @@ def test_a_rerun_of_a_complete_run_changes_nothing(galaxy_folder, pipeline_root)
 
 def test_no_image_can_be_decoded(tmp_path):
     images = write_images(tmp_path / "images", 3, broken=(0, 1, 2))
-    with pytest.raises(CatalogError, match=r"None of the 3 images"):
+    with pytest.raises(CatalogError, match=r"None of the 3 images of .* can be decoded\. Of the first: .*100\.png"):
         run(images, tmp_path / "root")
     assert artifacts.list_catalogs(tmp_path / "root") == []
 
@@ -184,7 +185,9 @@ def test_cluster_and_project_scripts(pipeline_root, tmp_path):
     assert artifacts.read_manifest(tmp_path, "sample").clusterings["kmeans_4"]["params"]["n_clusters"] == 4
     done = call("project.py", "sample", "--seed", "7", "--artifacts", str(tmp_path))
     assert done.returncode == 0 and "2 maps of 38 galaxies" in done.stdout
-    assert re.search(r"pca: keeps [\d.]+% of the 12 nearest, over all galaxies; trustworthiness 0\.\d+ \[", done.stdout)
+    assert re.search(
+        r"pca: keeps [\d.]+ % of the 12 nearest, over all galaxies; trustworthiness 0\.\d+ \[", done.stdout
+    )
     assert artifacts.read_manifest(tmp_path, "sample").seed == 7
     done = call("project.py", "nowhere", "--artifacts", str(tmp_path))
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "is missing; make it again with" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -180,3 +181,12 @@ def test_contact_sheet_puts_the_catalogs_side_by_side():
     assert sheet.shape == (3, len(CLASSES) * 32, 2 * 2 * 32 + GAP_PX)
     assert sheet[:, :, :64].std() > 0.02
     assert sheet[:, :, -64:].std() > 0.02
+
+
+def test_contact_sheet_that_cannot_be_written_is_one_sentence_before_catalogs_are_read(tmp_path, monkeypatch, capsys):
+    from scripts import contact_sheet
+
+    monkeypatch.setattr(sys, "argv", ["contact_sheet.py", "synthetic:9", "folder:nowhere", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit, match="1"):
+        contact_sheet.main()
+    assert capsys.readouterr().err == f"Cannot write {tmp_path}: it is a folder; name a file in it.\n"

@@ -84,7 +84,7 @@ def test_start_serves_the_page_and_stops_cleanly(ready, ending):
             assert b"<html" in answer.read()
         started.send_signal(ending)
         assert started.wait(timeout=60) == 0
-        assert "Stopped." in started.stdout.read()
+        assert started.stdout.read().endswith("\nStopped.\n")  # said when it is true
     finally:
         started.kill()
     with socket.socket() as client:

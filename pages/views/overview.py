@@ -15,7 +15,15 @@ from pages.views.gallery import gallery
 from pages.views.readers import Galaxies
 
 N_SAMPLES = 26
-MAP_PAGE, CLUSTERS_PAGE = "pages/1_Galaxy_map.py", "pages/2_Clusters.py"
+MAP_PAGE = "pages/1_Galaxy_map.py"
+OTHER_PAGES = {
+    "pages/2_Clusters.py": "Which galaxies form groups, and whether the groups are real.",
+    "pages/3_Morphology.py": "An image in; its class and the votes of Galaxy Zoo out.",
+    "pages/4_Denoise.py": "An image without its noise, and what was taken out.",
+    "pages/5_Models.py": "What each model does, and how often it is right.",
+    "pages/6_Frame.py": "A survey frame in; a catalogue of its objects out.",
+}
+SIMULATED = ("synthetic", "star-galaxy")  # layouts
 LAYOUTS = {
     "folder:PATH": "a folder of images: flat, in one subfolder for each class, or with a table `labels` beside them"
     " (.csv, .ecsv, .fits, .vot, .parquet or .tbl)",
@@ -44,9 +52,11 @@ CITATIONS = """
 def draw_headline(galaxies: Galaxies) -> None:
     """What is loaded: how many galaxies, from where, seen by which model, when."""
     manifest = galaxies.manifest
+    kind = "simulated " if manifest.layout in SIMULATED else ""
+    counted = words.count(len(galaxies), f"{kind}galaxy", f"{kind}galaxies")
     st.markdown(
-        f"**{words.count(len(galaxies))}** of **{frame.plain(galaxies.name)}** on one map: galaxies that look alike lie"
-        " close together. Click one to see it, its neighbours and its clusters."
+        f"**{counted}** of **{frame.plain(galaxies.name)}** on one map: galaxies that look alike lie close together."
+        " Click one to see it, its neighbours and its clusters."
     )
     with st.container(horizontal=True, key="facts-row"):
         st.metric("Galaxies", f"{len(galaxies):,}")
@@ -56,11 +66,8 @@ def draw_headline(galaxies: Galaxies) -> None:
             )
         st.metric("Maps", len(galaxies.projection_names), help=", ".join(map(words.name_of, galaxies.projection_names)))
         st.metric("Clusterings", len(galaxies.clustering_names), help="Groups found without looking at any class.")
-    with st.container(horizontal=True):
-        if st.button("Open the galaxy map", type="primary", icon=":material/scatter_plot:"):
-            st.switch_page(MAP_PAGE, query_params=page_address.open_address())
-        if st.button("Compare the clusters", icon=":material/bubble_chart:"):
-            st.switch_page(CLUSTERS_PAGE, query_params=page_address.open_address())
+    if st.button("Open the galaxy map", type="primary", icon=frame.ICONS["Galaxy map"]):
+        st.switch_page(MAP_PAGE, query_params=page_address.open_address())
     source = f"{manifest.layout}:{manifest.source}" if manifest.layout else manifest.source
     lines = [f"Read from `{source}`, described by the model `{manifest.model}`, made {when(manifest.created)}."]
     lines += [f"{sentence.rstrip('.')}." for sentence in manifest.report]
@@ -76,6 +83,17 @@ def draw_samples(galaxies: Galaxies) -> None:
         if clicked is not None:
             selection.open_galaxy(galaxies, clicked)
             st.switch_page(MAP_PAGE, query_params=page_address.open_address())
+
+
+def draw_pages() -> None:
+    """A link to each of the other pages, with what it is for."""
+    st.subheader("What else you can do")
+    columns = st.columns(len(OTHER_PAGES))
+    for column, (page, purpose) in zip(columns, OTHER_PAGES.items(), strict=True):
+        label = frame.page_label(Path(page).name)
+        with column:
+            st.page_link(page, label=f"**{label}**", icon=frame.ICONS[label], query_params=page_address.carried())
+            st.caption(purpose)
 
 
 def draw_numbers(galaxies: Galaxies) -> None:
