@@ -21,7 +21,7 @@ UNIT, DESCRIPTION = "unit", "description"
 TYPE = "type"  # of a column as its file has it, since ids are read as text
 OWN_NAME, OWN_TYPE = "own_name", "own_type"  # of ``galaxy_id``, as the table of its owner has them; see `gapped_types`
 KEPT = (UNIT, DESCRIPTION, OWN_NAME, OWN_TYPE)
-WHOLE = ("int16", "int32", "int64")
+WHOLE = ("uint8", "int16", "int32", "int64")  # that all formats of exports hold
 
 Notes = dict[str, dict[str, str]]
 """For each column that has some, what is said of it."""

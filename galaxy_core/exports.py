@@ -18,7 +18,7 @@ import pandas as pd
 from galaxy_core import table_formats
 from galaxy_core.artifacts import schemas
 from galaxy_core.artifacts.files import cached_sha256
-from galaxy_core.column_notes import DESCRIPTION, UNIT, notes_of, set_notes, with_own_id
+from galaxy_core.column_notes import DESCRIPTION, UNIT, WHOLE, notes_of, set_notes, with_own_id
 from galaxy_core.errors import ExportError
 from galaxy_core.table_formats import Column
 
@@ -61,7 +61,7 @@ def export_selection(frame: pd.DataFrame, provenance: Mapping[str, object], fmt:
     """
     if fmt not in WRITERS:
         raise ValueError(f"no format {fmt!r}; there are {', '.join(WRITERS)}")
-    names = [str(name) for name in frame.columns]
+    names = [one_line(name) for name in frame.columns]
     if len(set(names)) < len(names):
         raise ExportError(
             "The table repeats a column name; rename the columns of the catalog and run the pipeline again."
@@ -70,13 +70,13 @@ def export_selection(frame: pd.DataFrame, provenance: Mapping[str, object], fmt:
     columns = []
     for place, name in enumerate(map(str, frame.columns)):
         unit, description = (one_line(notes.get(name, {}).get(key, "")) for key in (UNIT, DESCRIPTION))
-        columns.append(replace(as_column(name, frame.iloc[:, place]), own_unit=unit, description=description))
+        columns.append(replace(as_column(one_line(name), frame.iloc[:, place]), own_unit=unit, description=description))
     written = {str(k): value if isinstance(value, int) else one_line(value) for k, value in provenance.items()}
     return WRITERS[fmt](columns, written)
 
 
 def as_column(name: str, values: pd.Series) -> Column:
-    """A column of any type as numbers, yes or no, or text; what but a float is missing is masked."""
+    """A column of any type as numbers, yes or no, times (in UTC) or text; what but a float is missing is masked."""
     if values.dtype == object:
         values = values.convert_dtypes(convert_string=False)
     elif isinstance(values.dtype, pd.CategoricalDtype):
@@ -87,16 +87,17 @@ def as_column(name: str, values: pd.Series) -> Column:
         return Column(name, values.to_numpy(dtype=bool, na_value=False), mask)
     if kind.is_integer_dtype(values.dtype):
         numbers = values.to_numpy(dtype=getattr(values.dtype, "numpy_dtype", values.dtype), na_value=0)
-        if numbers.dtype.name in ("int16", "int32", "int64"):
-            return Column(name, numbers, mask)
-        if not len(numbers) or numbers.max() <= np.iinfo(np.int64).max:  # uint64 may not fit
-            return Column(name, numbers.astype(np.int64), mask)
+        fitting = next((whole for whole in WHOLE if np.can_cast(numbers.dtype, whole)), None)
+        if fitting or not len(numbers) or numbers.max() <= np.iinfo(np.int64).max:  # uint64 may not fit
+            return Column(name, numbers.astype(fitting or np.int64, copy=False), mask)
     elif kind.is_float_dtype(values.dtype):
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        return Column(name, numbers if values.dtype.itemsize > 4 else numbers.astype(np.float32), None)
+        return Column(name, numbers if values.dtype.itemsize > 4 else numbers.astype(np.float32))
     elif kind.is_datetime64_any_dtype(values.dtype):
-        values = values.map(lambda moment: moment.isoformat(), na_action="ignore")
-    return Column(name, as_text(values, missing), None)
+        moments = values.dt.tz_convert(None) if values.dt.tz else values
+        texts = as_text(moments.map(lambda moment: moment.isoformat(), na_action="ignore"), missing)
+        return Column(name, texts, moments=moments.to_numpy())
+    return Column(name, as_text(values, missing))
 
 
 def as_text(values: pd.Series, missing: np.ndarray) -> np.ndarray:

@@ -111,7 +111,7 @@ class StoredShards:
         files, edges, rows = [*self.files], [*self.edges], self.rows.copy()
         for part, paths in new:
             ids = part.ids(np.arange(part.start, part.stop))
-            kept = np.isin(ids.astype(str), _ids_in(paths[0]).astype(str))
+            kept = np.isin(ids.astype(str), ids_in(paths[0]).astype(str))
             rows[new_rows[part.start : part.stop][kept]] = edges[-1] + np.arange(kept.sum())
             files.append(paths)
             edges.append(edges[-1] + kept.sum())
@@ -219,7 +219,7 @@ def put_together(
     for part in parts:
         rows = part.start + np.flatnonzero(stored.rows[part.start : part.stop] != UNKNOWN)
         ids, there = part.ids(rows), stored.whole(stored.rows[rows])
-        if there and np.array_equal(_ids_in(there[0]), ids):
+        if there and np.array_equal(ids_in(there[0]), ids):
             for source, target in zip(there, files_of(part.number), strict=True):
                 link(source, staging.folder / target)
             continue
@@ -234,5 +234,6 @@ def _read(path: Path) -> pa.Table:
     return pq.read_table(path, use_threads=False).combine_chunks()
 
 
-def _ids_in(path: Path) -> np.ndarray:
+def ids_in(path: Path) -> np.ndarray:
+    """Ids of the galaxies of a shard, in its order."""
     return pq.read_table(path, columns=["galaxy_id"], use_threads=False)["galaxy_id"].to_numpy()

@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 from galaxy_core import artifacts
 from galaxy_core.artifacts.staging import Staging, Step, begin_step, fingerprint_of, finish_step, save_step
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.display import load_display
 from galaxy_core.catalogs.parts import CatalogPart, ids_and_images, take_images
+from galaxy_core.counting import count
 from galaxy_core.embedding import Embedder, ImageSettings, embed_shards, n_shards, shards_of
 from galaxy_core.engine import Engine, Shard, Tell, check_whole, map_shards
 from galaxy_core.errors import CatalogError, GalaxyError, StorageError
@@ -30,6 +32,7 @@ from galaxy_core.image_reuse import (
     drop_new,
     find_published,
     folder_of_new,
+    ids_in,
     image_states,
     put_together,
 )
@@ -110,7 +113,8 @@ def selection_notes(catalog: Catalog, limit: int, result: dict) -> list[str]:
         notes.append(f"{limit:,} of them were drawn at random (--limit)")
     if left_out:
         named = ", ".join(left_out[:_MAX_IDS_NAMED]) + (", ..." if len(left_out) > _MAX_IDS_NAMED else "")
-        notes.append(f"{len(left_out):,} images could not be decoded and their galaxies were left out ({named})")
+        told = count(len(left_out), "image that cannot be decoded was", "images that cannot be decoded were")
+        notes.append(f"{told} left out ({named}); of the first: {_problem(catalog, left_out[0]).rstrip('.')}")
     return notes
 
 
@@ -194,9 +198,8 @@ def make_images(
     started = time.perf_counter()
     left_out = [galaxy_id for part in shards_of(catalog, settings) for galaxy_id in _left_out(staging, model, part)]
     if len(left_out) == total:
-        raise CatalogError(
-            f"None of the {total:,} images of {catalog.layout}:{catalog.source} can be decoded; check a few by eye."
-        )
+        source, problem = f"{catalog.layout}:{catalog.source}", _problem(catalog, left_out[0])
+        raise CatalogError(f"None of the {total:,} images of {source} can be decoded. Of the first: {problem}")
     if states is not None:
         keep = ~catalog.table["galaxy_id"].isin(left_out).to_numpy()
         artifacts.write_states(staging.root, staging.name, model, catalog.galaxy_ids[keep], states[keep])
@@ -207,12 +210,7 @@ def make_images(
 
 
 def _embed(
-    staging: Staging,
-    step: Step,
-    work: ImageWork,
-    catalog: Catalog,
-    progress: Callable[[int], None],
-    engine: Engine | None,
+    staging: Staging, step: Step, work: ImageWork, catalog: Catalog, progress: Tell, engine: Engine | None
 ) -> None:
     """Make the shards of a catalog that are not there; ``progress`` is told how many of its galaxies are."""
     started, missing = time.perf_counter(), work.missing(catalog)
@@ -263,18 +261,24 @@ def _same(work: ImageWork) -> ImageWork:
 
 def _left_out(staging: Staging, model: str, part: CatalogPart) -> list[str]:
     """Galaxies of a shard that its file lacks."""
-    path = staging.folder / artifacts.embedding_file(model, part.number)
-    kept = set(pq.read_table(path, columns=["galaxy_id"], use_threads=False)["galaxy_id"].to_pylist())
+    kept = set(ids_in(staging.folder / artifacts.embedding_file(model, part.number)))
     ids = part.ids(np.arange(part.start, part.stop))
     return [str(galaxy_id) for galaxy_id in ids if galaxy_id not in kept]
+
+
+def _problem(catalog: Catalog, galaxy_id: str) -> str:
+    """Why the image of a galaxy cannot be decoded."""
+    try:
+        load_display(catalog, catalog.galaxy_ids.tolist().index(galaxy_id))
+    except (GalaxyError, OSError, ValueError) as error:
+        return str(error)
+    return "it can be decoded now; run this again."
 
 
 def ids_in_parts(staging: Staging, model: str) -> list[str]:
     """Ids of the galaxies embedded so far, in the order of the catalog."""
     paths = sorted((staging.folder / "embedding" / model).glob("part-*.parquet"))
-    return [
-        galaxy_id for path in paths for galaxy_id in pq.read_table(path, columns=["galaxy_id"])["galaxy_id"].to_pylist()
-    ]
+    return [galaxy_id for path in paths for galaxy_id in ids_in(path)]
 
 
 def read_staged_embedding(staging: Staging, model: str) -> np.ndarray:

@@ -120,13 +120,6 @@ def encode_png(image: np.ndarray) -> bytes:
     return _encode(as_counts(image), "PNG", compress_level=6)
 
 
-def encode_png16(image: np.ndarray) -> bytes:
-    """16-bit grey PNG of a display image in [0, 1], shape (1, height, width)."""
-    if image.shape[0] != 1:
-        raise ImageError(f"A 16-bit PNG is written for grey images only, and this has {image.shape[0]} bands.")
-    return _encode(as_counts(image, 65535), "PNG", compress_level=6)
-
-
 def encode_webp(image: np.ndarray, quality: int = 90) -> bytes:
     """8-bit WebP of a display image in [0, 1], shape (1 or 3, height, width); same input, same bytes."""
     return _encode(as_counts(image), "WEBP", quality=quality, method=4)

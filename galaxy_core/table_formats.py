@@ -11,7 +11,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,8 @@ UCDS = {
 }
 # Of the columns of clusterings; a membership is no likelihood, and a probability by one method alone.
 UCD_ENDINGS = {"_label": "meta.code.member", "_membership": "stat.value"}
-VOTABLE_TYPES = {"b": "boolean", "i2": "short", "i4": "int", "i8": "long", "f4": "float", "f8": "double"}
+VOTABLE_TYPES = {"b": "boolean", "u1": "unsignedByte", "i2": "short", "i4": "int", "i8": "long"}
+VOTABLE_TYPES |= {"f4": "float", "f8": "double"}
 FITS_MAX_COLUMNS = 999
 FITS_MAX_NAME = 60
 # Keywords of FITS have eight characters.
@@ -58,11 +59,13 @@ class Column:
     ----------
     name : str
     values : array, shape (n,)
-        bool, int16, int32, int64, float32, float64, or object where each value is a str.
+        bool, uint8, int16, int32, int64, float32, float64, or object where each value is a str.
     mask : bool array, shape (n,), or None
         True where there is no value; a missing float is NaN and missing text is empty instead.
     own_unit, description : str
         As the table says that the column is from.
+    moments : datetime64 array, shape (n,), or None
+        What ``values`` are in ISO 8601, where that is a time in UTC.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Column:
     mask: np.ndarray | None = None
     own_unit: str = ""
     description: str = ""
+    moments: np.ndarray | None = None
 
     @property
     def is_text(self) -> bool:
@@ -79,30 +83,26 @@ class Column:
     @property
     def unit(self) -> str | None:
         """Its own, or else what the end of the name says."""
-        if self.own_unit and self.values.dtype.kind in "fi":
+        if self.own_unit and self.values.dtype.kind in "fiu":
             return self.own_unit
         return UNITS.get(self.name.rpartition("_")[2]) if self.values.dtype.kind == "f" else None
 
 
 def csv_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]) -> bytes:
     """Comment lines, names, rows; text is in quotes, so that an id that begins with ``#`` is no comment."""
-    arrays = []
-    for column in columns:
-        array = arrow_array(column)
-        if column.values.dtype.kind == "f":
-            array = pa.array(column.values, mask=np.isnan(column.values))
-        arrays.append(array)
     out = io.BytesIO()
     out.write("".join(f"# {key}: {value}\n" for key, value in provenance.items()).encode("utf-8"))
+    arrays = [arrow_array(column, nan_is_null=True) for column in columns]
     table = pa.table(arrays, names=[column.name for column in columns])
     pyarrow.csv.write_csv(table, out, pyarrow.csv.WriteOptions(quoting_style="needed"))
     return out.getvalue()
 
 
 def parquet_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]) -> bytes:
-    """Provenance as key-value metadata, and units as astropy keeps them."""
+    """Provenance as key-value metadata, units as astropy keeps them, and times as times."""
     from astropy.table.meta import get_yaml_from_table
 
+    columns = [column if column.moments is None else replace(column, values=column.moments) for column in columns]
     header = empty_table(columns)
     header.meta.update(provenance)
     metadata = {key: str(value) for key, value in provenance.items()} | {
@@ -128,20 +128,17 @@ def ucd_of(name: str) -> str | None:
     return UCDS.get(name.lower()) or next((ucd for ending, ucd in UCD_ENDINGS.items() if name.endswith(ending)), None)
 
 
-def arrow_array(column: Column) -> pa.Array:
+def arrow_array(column: Column, nan_is_null: bool = False) -> pa.Array:
     """A column for pyarrow."""
-    return pa.array(column.values, type=pa.string() if column.is_text else None, mask=column.mask)
+    kind = pa.string() if column.is_text else None
+    return pa.array(column.values, type=kind, mask=column.mask, from_pandas=nan_is_null)
 
 
 def votable_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]) -> bytes:
     """VOTable 1.4 in BINARY2, its header by astropy; positions are marked as such and in ICRS."""
     from astropy.io.votable import from_table, tree
 
-    fields, kinds = [], []
-    for column in columns:
-        kind, values = votable_values(column)
-        kinds.append(kind)
-        fields.append(values)
+    kinds, fields = zip(*map(votable_values, columns), strict=True)
     ids = votable_ids([column.name for column in columns])
     header = io.BytesIO()
     with warnings.catch_warnings():
@@ -152,6 +149,7 @@ def votable_bytes(columns: Sequence[Column], provenance: Mapping[str, str | int]
             field.name, field.datatype, field.ucd = column.name, kind, ucd_of(column.name)
             width = values.dtype.itemsize // (2 if kind == "unicodeChar" else 1)
             field.arraysize = str(width) if column.is_text else None
+            field.xtype = None if column.moments is None else "timestamp"
             if column.name in ("ra_deg", "dec_deg"):
                 field.ref = "icrs"
         file.coordinate_systems.append(tree.CooSys(ID="icrs", system="ICRS"))
@@ -198,7 +196,7 @@ def votable_values(column: Column) -> tuple[str, np.ndarray]:
 
 def binary2_rows(columns: Sequence[Column], fields: Sequence[np.ndarray]) -> bytes:
     """Rows of BINARY2: a bit for each field that is null, the first one highest, then the values."""
-    n, flags = len(fields[0]) if fields else 0, np.zeros((len(fields[0]) if fields else 0, len(fields)), dtype=bool)
+    n, flags = len(fields[0]), np.zeros((len(fields[0]), len(fields)), dtype=bool)
     for place, column in enumerate(columns):
         if column.mask is not None:
             flags[:, place] = column.mask
@@ -245,9 +243,9 @@ def fits_column(column: Column, name: str):
         return fits.Column(name=name, format=f"{width}A", array=np.array(encoded, dtype=f"S{width}"))
     if values.dtype.kind == "b" and mask is None:
         return fits.Column(name=name, format="L", array=values)
-    if values.dtype.kind == "b":
+    if mask is not None and values.dtype.itemsize == 1:  # astropy reads an undefined logical as False
         values = values.astype(np.int16)
-    code = {"i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}[values.dtype.str[1:]]
+    code = {"u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}[values.dtype.str[1:]]
     null = None if mask is None else int(np.iinfo(values.dtype).min)
     values = values if mask is None else np.where(mask, values.dtype.type(null), values)
     unit = column.unit if column.unit and column.unit.isascii() else None

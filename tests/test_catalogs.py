@@ -172,6 +172,20 @@ def test_old_windows_labels_and_symlinks(tmp_path):
     assert catalog.report.notes == ("labels.csv is not UTF-8 and was read as Windows-1252",)
 
 
+def test_files_of_images_that_are_not_read_are_counted(tmp_path):
+    for name in ("g.gif", "a/h.GIF", "more.tar.gz", "README.md", ".hidden.gif"):
+        put(tmp_path / name, "no image")
+    said = "3 files of other kinds were not read (2 .gif, 1 .gz); unpack archives, and save other images as PNG"
+    for layout in ("folder", "fits-stamps"):
+        with pytest.raises(CatalogError) as caught:
+            read_catalog(f"{layout}:{tmp_path}")
+        assert said in str(caught.value)
+    put(tmp_path / "1.png", png(1))
+    assert read_catalog(f"folder:{tmp_path}").report.notes[0].startswith(said)
+    put(tmp_path / "labels.csv", "id\n1\n")
+    assert read_catalog(f"folder:{tmp_path}").report.notes[0].startswith(said)
+
+
 @pytest.mark.parametrize("text", ["", "\n", "colour,shape\nred,round\n", "id,label\n7,x\n", 'id,label\n"1,x\n'])
 def test_unusable_labels_are_one_sentence(tmp_path, text):
     put(tmp_path / "1.png", png(1))

@@ -9,6 +9,7 @@ import torch
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model, resolve_device, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
+from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 
 SMALL = ContrastiveDenoiserConfig(
     denoiser_widths=(8, 8, 8),
@@ -123,6 +124,28 @@ def test_weights_of_another_size_do_not_fit(model, tmp_path):
     (folder / "config.json").write_text(json.dumps(record))
     with pytest.raises(ModelError, match="do not fit"):
         load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"encoder_widths": (8, 16)},
+        {"encoder_blocks": ()},
+        {"embedding_input_px": 33},
+        {"denoiser_widths": (8,)},
+        {"uncertainty_widths": (8, 8, 8)},
+    ],
+)
+def test_sizes_of_no_network_are_one_sentence(sizes):
+    (name,) = sizes
+    with pytest.raises(ModelError, match=rf"(set|and) model\.{name}"):
+        ContrastiveDenoiser(ContrastiveDenoiserConfig(**sizes))
+    if name == "embedding_input_px":
+        with pytest.raises(ModelError, match=r"set model\.input_px to an even number"):
+            MorphologyNet(MorphologyConfig(input_px=33))
+    elif name.startswith("encoder"):
+        with pytest.raises(ModelError, match="An encoder of widths"):
+            MorphologyNet(MorphologyConfig(**sizes))
 
 
 def test_devices():

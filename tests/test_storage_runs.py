@@ -12,10 +12,11 @@ import pytest
 
 from galaxy_core import artifacts
 from galaxy_core.artifacts import remote, sending
-from galaxy_core.embedding import find_model
+from galaxy_core.catalogs import read_catalog
+from galaxy_core.embedding import Embedder, find_model
 from galaxy_core.errors import ArtifactError, ModelError
-from galaxy_core.pipeline import add_clusterings
-from tests.pipeline_child import run
+from galaxy_core.pipeline import add_clusterings, run_pipeline
+from tests.pipeline_child import CONFIG, means, run
 from tests.pipeline_runs import write_images
 from tests.s3_store import forget_connections
 
@@ -100,6 +101,22 @@ def test_an_equal_run_sends_nothing(address, images, sent, store):
 
 def test_an_equal_run_on_another_machine_sends_nothing(address, images, elsewhere, sent):
     assert run(images, artifacts.root_of(address)).unchanged and sent == []
+
+
+def test_images_in_a_store_are_taken_over_while_they_are_the_same(images, store, tmp_path):
+    address, seen = store.put(images, "images"), []
+
+    def embed() -> int:
+        seen.clear()
+        embedder = Embedder("means", "1", 16, 12, lambda some: seen.append(len(some)) or means(some))
+        run_pipeline(read_catalog(f"folder:{address}"), embedder, tmp_path, "sample", CONFIG)
+        return sum(seen)
+
+    assert embed() == 38
+    other, labels = (images / "images/100.png").read_bytes(), (images / "labels.csv").read_text()
+    for key, body in (("images/102.png", other), ("images/200.png", other), ("labels.csv", labels + "200,a\n")):
+        store.client.put_object(Bucket=store.bucket, Key=f"images/{key}", Body=body)
+    assert embed() == 2
 
 
 def test_killed_before_the_manifest_the_old_state_is_whole_and_the_next_run_goes_on(

@@ -118,7 +118,10 @@ def test_coordinates_that_lead_to_no_place_on_the_sky_are_left_out(tmp_path):
 def test_a_table_in_latex_is_named_with_what_to_do(tmp_path):
     (tmp_path / "labels.tex").write_text(r"\begin{deluxetable}{cc}")
     (said,) = read_catalog(with_images(tmp_path)).report.notes
-    assert said.startswith("labels.tex was not read: only") and said.endswith("; TOPCAT or astropy makes one of others")
+    assert said.startswith("labels.tex was not read: only")
+    assert said.endswith("; TOPCAT, astropy or a spreadsheet makes one of others")
+    (tmp_path / "labels.tex").rename(tmp_path / "labels.xlsx")
+    assert read_catalog(with_images(tmp_path)).report.notes[0].startswith("labels.xlsx was not read: only")
 
 
 def test_one_galaxy_is_one(tmp_path):
@@ -128,8 +131,8 @@ def test_one_galaxy_is_one(tmp_path):
     said = read_catalog(f"folder:{tmp_path}").report.sentences()
     assert said[:3] == [
         "1 galaxy from 2 rows",
-        "1 row has no image and was left out",
-        "1 image has no row in the table and was left out",
+        "1 row has no image and was left out (3)",
+        "1 image has no row in the table and was left out (2.png)",
     ]
     assert said[3] == "1 galaxy has no usable ra_deg (degrees, 0 to 360)"
 
@@ -152,3 +155,29 @@ def test_positions_are_known_with_their_unit_behind_the_name():
     table, _ = standard_columns(pd.DataFrame({"RA (deg)": [10.5], "Dec [J2000]": ["-00:30:00"], "ra_err (deg)": 1.0}))
     assert table.loc[0, ["ra_deg", "dec_deg", "ra_err (deg)"]].tolist() == [10.5, -0.5, 1.0]
     assert "ra_deg" not in standard_columns(pd.DataFrame({"RA (rad)": [1.5], "Dec (rad)": [0.5]}))[0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (",id,x\n4,1,0.5\n", ()),  # pandas' own row numbers
+        (",id,x,\nb,1,0.5,\n", ("1 column of labels.csv has no name and was left out",)),
+    ],
+    ids=["numbers", "text"],
+)
+def test_a_column_without_a_name_is_no_property(tmp_path, labels, told):
+    put(tmp_path / "1.png", png(1))
+    put(tmp_path / "labels.csv", labels)
+    catalog = read_catalog(f"folder:{tmp_path}")
+    assert catalog.table.columns.tolist() == ["galaxy_id", "x"] and catalog.report.notes == told
+    (tmp_path / "labels.csv").unlink()
+    pd.DataFrame({"id": ["0", "1"], "x": [0.0, 0.5]})[1:].to_parquet(tmp_path / "labels.parquet")
+    assert read_catalog(f"folder:{tmp_path}").table.to_numpy().tolist() == [["1", 0.5]]
+
+
+def test_a_spreadsheet_called_csv_is_one_sentence_without_its_bytes(tmp_path):
+    put(tmp_path / "1.png", png(1))
+    put(tmp_path / "labels.csv", b"PK\x03\x04\x14\x00\x06\x00" + bytes(64))
+    with pytest.raises(CatalogError, match=r"labels\.csv as a table: it is no text; save it as CSV") as caught:
+        read_catalog(f"folder:{tmp_path}")
+    assert str(caught.value).isprintable()

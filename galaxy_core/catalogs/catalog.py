@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,11 +10,17 @@ import pandas as pd
 
 from galaxy_core.counting import count
 from galaxy_core.errors import CatalogError
+from galaxy_core.image_limits import shown_name
+
+MOST_NAMED, LONGEST_NAME = 3, 40  # of rows and images that were left out
 
 
 @dataclass(frozen=True)
 class ReadReport:
-    """What a reader met: counts of the rows and images it could not use, so nothing is dropped in silence."""
+    """What a reader met: counts of the rows and images it could not use, so nothing is dropped in silence.
+
+    ``named`` has, by count, how some of these are called: ids of rows, and files of images.
+    """
 
     n_rows: int
     n_galaxies: int
@@ -23,20 +29,23 @@ class ReadReport:
     n_duplicate_rows: int = 0
     n_null_rows: int = 0
     notes: tuple[str, ...] = ()
+    named: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def sentences(self) -> list[str]:
         """The report as sentences a person reads; counts of zero are left out."""
         counts = (
-            (self.n_rows_without_image, "row has", "rows have", "no image and {} left out"),
-            (self.n_images_without_row, "image has", "images have", "no row in the table and {} left out"),
-            (self.n_duplicate_rows, "row repeats", "rows repeat", "a galaxy_id; the first of each was kept"),
-            (self.n_null_rows, "row has", "rows have", "no galaxy_id or nothing but nulls and {} left out"),
+            ("n_rows_without_image", "row has", "rows have", "no image and {} left out"),
+            ("n_images_without_row", "image has", "images have", "no row in the table and {} left out"),
+            ("n_duplicate_rows", "row repeats", "rows repeat", "a galaxy_id; the first of each was kept"),
+            ("n_null_rows", "row has", "rows have", "no galaxy_id or nothing but nulls and {} left out"),
         )
-        first = f"{count(self.n_galaxies)} from {count(self.n_rows, 'row', 'rows')}"
-        more = (
-            f"{count(n, one, many)} {rest.format('was' if n == 1 else 'were')}" for n, one, many, rest in counts if n
-        )
-        return [first, *more, *self.notes]
+        told = [f"{count(self.n_galaxies)} from {count(self.n_rows, 'row', 'rows')}"]
+        for which, one, many, rest in counts:
+            if n := getattr(self, which):
+                names = [shown_name(name, LONGEST_NAME) for name in self.named.get(which, ())]
+                shown = f" ({', '.join(names) + (', ...' if n > len(names) else '')})" if names else ""
+                told.append(f"{count(n, one, many)} {rest.format('was' if n == 1 else 'were')}{shown}")
+        return [*told, *self.notes]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ GZIP = b"\x1f\x8b"
 BEFORE = ("#", "+-", "sep=")  # of lines before the names; the last tells Excel what fields are apart by
 SPACES = r"\s+"
 RULE = r"[-,;|+:\s]+"
+NAMELESS = r"Unnamed: \d+(\.\d+)?"  # as pandas calls columns without a name, such as its own row numbers
 FRACTION = re.compile(r'(?:^|;)[\s"]*[-+]?\d+([.,])\d+[\s"]*(?=;|$)')
 UNITS = r"deg(rees?)?|rad|h(our(angle)?)?|arc(sec|min)|mag|dex|px|pix(els?)?|[kMG]?pc|km.{1,5}s.{0,5}|[num]?Jy|nmgy|yr"
 MOST_LOOKED_AT = 20
@@ -83,9 +84,13 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
         )
     gapped = {name.strip(): {TYPE: "int64"} for name in table if _has_gaps(table[name])}
     table = pd.DataFrame({name: _as_numpy(table[name]) for name in table}, index=table.index)
-    if form["sep"] == "|":  # there may be one before the first and behind the last column
-        table = table[[name for name in table if not name.startswith("Unnamed: ")]]
+    if form["sep"] == "|":
         table = table.apply(lambda column: column.str.strip() if column.dtype == "str" else column)
+    nameless = [name for name in table if re.fullmatch(NAMELESS, name)]
+    if lost := sum(table[name].notna().any() and table[name].dtype.kind != "i" for name in nameless):  # not row numbers
+        told = count(lost, f"column of {path.name} has", f"columns of {path.name} have")
+        notes.append(f"{told} no name and {'was' if lost == 1 else 'were'} left out")
+    table = table.drop(columns=nameless)
     skipped = sum(message.count("Skipping line") for message in said)
     if skipped:
         told = count(skipped, f"line of {path.name} has", f"lines of {path.name} have")
@@ -122,6 +127,8 @@ def _written(path: Path | Place, data: bytes | None) -> tuple[dict, list[str]]:
     wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     lines = re.split(r"\r\n?|\n", head.decode("utf-16" if wide else "utf-8-sig", "replace"))
     first = next((k for k, line in enumerate(lines) if line.strip() and not line.startswith(BEFORE)), 0)
+    if re.search(r"[\0-\x08\x0e-\x1f]", lines[first]):
+        raise CatalogError(f"Cannot read {path} as a table: it is no text; save it as CSV (UTF-8) where it was made.")
     separator, names = _names_in(lines[first])
     more: dict = {}
     if first and not _names_a_galaxy(names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,9 @@ from galaxy_core.catalogs.image_files import (
     FileImages,
     find_named_images,
     image_ids,
-    list_images,
+    list_with_unread,
+    listed_states,
+    on_web,
     read_stored,
     state_of,
     without_suffix,
@@ -80,12 +83,16 @@ class ExtensionImages:
         return ExtensionImages(folder, [self.stamps[row] for row in rows])
 
     def states(self, rows: Sequence[int]) -> list[str] | None:
-        """Each stamp's place in its file, with the size and time of that; None in a store."""
-        if not isinstance(self.folder, Path):
+        """Each stamp's place in its file, and what `state_of` tells of that; None on the web."""
+        if on_web(self.folder):
             return None
         stamps = [self.stamps[row] for row in rows]
-        state = {file: state_of(self.folder / file) for file in {stamp.file for stamp in stamps}}
+        state = {file: state_of(self.folder, file, self._listed) for file in {stamp.file for stamp in stamps}}
         return [f"{stamp.file} {stamp.start} {stamp.n_bytes} {state[stamp.file]}" for stamp in stamps]
+
+    @cached_property
+    def _listed(self) -> dict[str, str]:
+        return listed_states(self.folder)
 
 
 def read(root: Path | str) -> Catalog:
@@ -106,13 +113,14 @@ def read(root: Path | str) -> Catalog:
     Catalog
         ``linear`` is True; images are in the units of the files.
     """
-    folder, names = _files_of(root)
+    folder, names, unread = _files_of(root)
     if not names:
-        raise CatalogError(f"No FITS file in {folder}; stamps are read from .fits, .fits.gz and .fits.fz files.")
+        wanted = "stamps are read from .fits, .fits.gz and .fits.fz files"
+        raise CatalogError("; ".join([f"No FITS file in {folder}", *unread, wanted]) + ".")
     catalog_file = find_table(folder, TABLES, names[0] if len(names) == 1 else "")
     names = [name for name in names if catalog_file is None or name != catalog_file.name]
     table, notes = read_table(catalog_file) if catalog_file else (None, unread_tables(folder, TABLES[0]))
-    columns = [] if table is None else table.columns
+    columns, notes = [] if table is None else table.columns, [*unread, *notes]
     of_files = None if table is None else find_named_images(table, FILE_COLUMNS, names)
     if find_column(columns, HDU_COLUMNS) or (len(names) == 1 and of_files is None):
         table, report, load_image = _from_extensions(folder, table, names, notes)
@@ -130,13 +138,13 @@ def read(root: Path | str) -> Catalog:
     )
 
 
-def _files_of(root: Path | str) -> tuple[Path | Place, list[str]]:
-    """The folder and the FITS files in it that hold stamps."""
+def _files_of(root: Path | str) -> tuple[Path | Place, list[str], list[str]]:
+    """The folder, the FITS files in it that hold stamps, and a sentence on images that are not read."""
     place = place_of(root)
     if place.name.lower().endswith(FITS_SUFFIXES) and place.is_file():
-        return place.parent, [place.name]
+        return place.parent, [place.name], []
     folder = folder_of(root, "fits-stamps")
-    return folder, list_images(folder, FITS_SUFFIXES)
+    return folder, *list_with_unread(folder, FITS_SUFFIXES)
 
 
 def _from_files(table: pd.DataFrame | None, names: list[str], notes: list[str]):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from galaxy_core.catalogs.tables import clean_text, find_column
+from galaxy_core.counting import count
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.image_limits import MAX_BYTES, shown_name
 from galaxy_core.images import AstroImage, decode_image, read_image
@@ -24,6 +26,8 @@ FITS_SUFFIXES = (".fits.gz", ".fits.fz", ".fit.gz", ".fits", ".fit", ".fts")
 GALAXY_ZOO_PX = 424
 GALAXY_ZOO_FIELD = 256 / GALAXY_ZOO_PX
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", *FITS_SUFFIXES)
+OTHER_SUFFIXES = (".gif", ".bmp", ".heic", ".heif", ".avif", ".jp2", ".npy", ".npz", ".h5", ".hdf5", ".asdf")
+PACKED_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".bz2", ".xz", ".z")
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,33 @@ class FileImages:
         return FileImages(folder, [self.names[row] for row in rows], self.linear)
 
     def states(self, rows: Sequence[int]) -> list[str] | None:
-        """Name, size and time of each file; None in a store, which is asked for all at once and not file by file."""
-        if not isinstance(self.folder, Path):
+        """Name of each file and what `state_of` tells of it; None on the web."""
+        if on_web(self.folder):
             return None
-        return [f"{self.linear} {self.names[row]} {state_of(self.folder / self.names[row])}" for row in rows]
+        names = [self.names[row] for row in rows]
+        return [f"{self.linear} {name} {state_of(self.folder, name, self._listed)}" for name in names]
+
+    @cached_property
+    def _listed(self) -> dict[str, str]:
+        return listed_states(self.folder)
 
 
-def state_of(path: Path) -> str:
-    """A text that changes when a file does."""
+def on_web(folder: Path | Place) -> bool:
+    """Whether files lie on a web server, which does not always tell that one has changed."""
+    return not isinstance(folder, Path) and folder.address.startswith("http")
+
+
+def listed_states(folder: Path | Place) -> dict[str, str]:
+    """`Place.states` of a store, which is asked for all files at once; none on a disk."""
+    return {} if isinstance(folder, Path) else folder.states()
+
+
+def state_of(folder: Path | Place, name: str, listed: Mapping[str, str]) -> str:
+    """A text that changes when a file does: its size and time, or what the store says of it."""
+    if not isinstance(folder, Path):
+        return listed.get(name, "missing")
     try:
-        status = os.stat(path)
+        status = os.stat(folder / name)
     except OSError:
         return "missing"
     return f"{status.st_size} {status.st_mtime_ns}"
@@ -107,8 +128,9 @@ def without_suffix(name: str) -> str:
     ('a/NGC 1300.b', '587722981746540704')
     """
     lower = name.lower()
-    suffix = next((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), "")
-    return name[: len(name) - len(suffix)]
+    if not lower.endswith(IMAGE_SUFFIXES):
+        return name
+    return name[: -len(next(suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)))]
 
 
 def list_images(folder: Path | Place, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[str]:
@@ -139,6 +161,18 @@ def list_images(folder: Path | Place, suffixes: Sequence[str] = IMAGE_SUFFIXES) 
         except OSError as error:
             raise CatalogError(f"Cannot list {folder / relative}: {error.strerror}; check its permissions.") from error
     return sorted(found)
+
+
+def list_with_unread(folder: Path | Place, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> tuple[list[str], list[str]]:
+    """`list_images`, and a sentence on files of images that are of no kind that is read; none where there are none."""
+    listed = list_images(folder, (*suffixes, *OTHER_SUFFIXES, *PACKED_SUFFIXES))
+    names = [name for name in listed if name.lower().endswith(tuple(suffixes))]
+    kinds = Counter(f".{name.lower().rpartition('.')[2]}" for name in set(listed).difference(names))
+    if not kinds:
+        return names, []
+    told = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
+    said = f"{count(kinds.total(), 'file of another kind was', 'files of other kinds were')} not read ({told})"
+    return names, [f"{said}; unpack archives, and save other images as PNG, TIFF or FITS"]
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -211,10 +245,10 @@ def find_images(keys: pd.Series, names: Sequence[str]) -> pd.Series:
             return key
         if key in by_path:
             return by_path[key]
-        base, stem = _base(key), without_suffix(key)
-        if base == key or shared.isdisjoint((base, _base(stem))):
-            return by_name.get(base) or by_stem.get(base) or by_stem.get(_base(stem))
-        for end, shorter in zip(_ends(key), _ends(stem), strict=False):
+        base = _base(key)
+        if base == key or shared.isdisjoint((base, without_suffix(base))):
+            return by_name.get(base) or by_stem.get(base) or by_stem.get(without_suffix(base))
+        for end, shorter in zip(_ends(key), _ends(without_suffix(key)), strict=False):
             found = by_end.get(end) or by_stem_end.get(end) or by_stem_end.get(shorter)
             if found is not None:
                 return found[0] if found[1] or end == key else None

@@ -13,7 +13,7 @@ from galaxy_core.catalogs.image_files import (
     FileImages,
     find_named_images,
     image_ids,
-    list_images,
+    list_with_unread,
     readable,
 )
 from galaxy_core.catalogs.table_files import find_table, read_table, unread_tables
@@ -55,13 +55,14 @@ def read(root: Path | str) -> Catalog:
     """
     folder = folder_of(root, "folder")
     labels = find_table(folder, ("labels",))
-    names = [name for name in list_images(folder) if labels is None or name != labels.name]
+    names, unread = list_with_unread(folder)
+    names = [name for name in names if labels is None or name != labels.name]
     if not names:
-        raise CatalogError(
-            f"No image in {folder}; put JPEG, PNG, TIFF, WebP or FITS files there, in subfolders if you like."
-        )
-    unread = [] if labels else unread_tables(folder, "labels")
-    table, images, report = _from_labels(labels, names) if labels else _from_files(names, unread)
+        wanted = "put JPEG, PNG, TIFF, WebP or FITS files there, in subfolders if you like"
+        raise CatalogError("; ".join([f"No image in {folder}", *unread, wanted]) + ".")
+    if labels is None:
+        unread += unread_tables(folder, "labels")
+    table, images, report = _from_labels(labels, names, unread) if labels else _from_files(names, unread)
     linear = _mostly_linear(FileImages(folder, images))
     return Catalog(
         table=table,
@@ -87,7 +88,7 @@ def _mostly_linear(images: FileImages) -> bool:
     return False
 
 
-def _from_labels(labels: Path | Place, names: list[str]):
+def _from_labels(labels: Path | Place, names: list[str], unread: list[str]):
     table, notes = read_table(labels)
     id_column = find_column(table.columns, ID_COLUMNS)
     file_column = find_column(table.columns, FILE_COLUMNS)
@@ -105,7 +106,7 @@ def _from_labels(labels: Path | Place, names: list[str]):
     else:
         named = dict(zip(names, image_ids(names), strict=True))
         ids = images.map(named, na_action="ignore").fillna(clean_text(table[file_column]))
-    return select_rows(table, ids, images, names, notes)
+    return select_rows(table, ids, images, names, [*unread, *notes])
 
 
 def _from_files(names: list[str], notes: list[str]):

@@ -15,6 +15,7 @@ from galaxy_core.column_notes import TYPE, Notes, noted, notes_by_astropy, notes
 from galaxy_core.places import Place, ranged
 
 COUNTED = "__row__"
+ROW_NUMBERS = "__index_level_"  # columns that pandas adds
 MASK = ".mask"  # where astropy says which values of the column of that name are missing
 MOST_EXACT = 2**53  # whole numbers beyond are rounded where a column with gaps becomes one of floats
 
@@ -31,7 +32,7 @@ def _schema_of(file: pq.ParquetFile) -> pa.Schema:
     for place, column in enumerate(schema):
         if _is_bytes(column.type) and _holds_text(metadata, leaves[column.name]):
             schema = schema.set(place, column.with_type(pa.string()))
-    return schema
+    return pa.schema([column for column in schema if not column.name.startswith(ROW_NUMBERS)], schema.metadata)
 
 
 def read_flat(path: Path | Place) -> pa.Table:

@@ -20,7 +20,8 @@ from galaxy_core.places import Place
 
 CSV = (".csv", ".csv.gz")
 ENDINGS = (*CSV, ".ecsv", ".fits", ".vot", ".parquet", ".tbl")
-OTHER_ENDINGS = (".votable", ".xml", ".tsv", ".tex", ".dat", ".mrt")  # of tables that nobody reads here
+# of tables that nobody reads here
+OTHER_ENDINGS = (".votable", ".xml", ".tsv", ".tex", ".dat", ".mrt", ".xlsx", ".xls", ".ods")
 ECSV_HEAD = b"# %ECSV"
 MOST_NAMED = 5
 
@@ -39,7 +40,7 @@ def unread_tables(folder: Path | Place, stem: str) -> list[str]:
     forms = f"{', '.join(ENDINGS[1:-1])} or {ENDINGS[-1]}"
     told = f"{_named(found)} not read: only a table called {stem}{ENDINGS[0]}, {forms} is"
     other = any(name.lower().endswith(OTHER_ENDINGS) for name in found)
-    return [told + "; TOPCAT or astropy makes one of others" * other] if found else []
+    return [told + "; TOPCAT, astropy or a spreadsheet makes one of others" * other] if found else []
 
 
 def _named(names: Sequence[str]) -> str:

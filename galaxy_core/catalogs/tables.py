@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from galaxy_core.catalogs.catalog import ReadReport
+from galaxy_core.catalogs.catalog import MOST_NAMED, ReadReport
 from galaxy_core.catalogs.missing import without_sentinels
 from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, below_zero, degrees_of
 from galaxy_core.column_notes import OWN_TYPE, gapped_types, notes_of, own_id, set_notes
@@ -93,13 +93,20 @@ def select_rows(
     kept.insert(0, "galaxy_id", ids[keep].astype("str"))
     if "split_group" in kept:  # a stamp of no known frame goes by itself
         kept["split_group"] = kept["split_group"].fillna(kept["galaxy_id"])
+    alone, left = ids[has_id & ~has_image], sorted(set(names).difference(images.dropna()))
+    repeats = ids[repeated]
     report = ReadReport(
         n_rows=len(table),
         n_galaxies=int(keep.sum()),
-        n_rows_without_image=int((has_id & ~has_image).sum()),
-        n_images_without_row=len(set(names) - set(images.dropna())),
-        n_duplicate_rows=int(repeated.sum()),
+        n_rows_without_image=len(alone),
+        n_images_without_row=len(left),
+        n_duplicate_rows=len(repeats),
         n_null_rows=int((~has_id).sum()),
+        named={
+            "n_rows_without_image": alone.astype("str").tolist()[:MOST_NAMED],
+            "n_images_without_row": list(map(str, left[:MOST_NAMED])),
+            "n_duplicate_rows": repeats.astype("str").tolist()[:MOST_NAMED],
+        },
         notes=(*notes, *more_notes, *missing, *_rounded_ids(ids)),
     )
     said = notes_of(table)
