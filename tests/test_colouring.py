@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,6 +134,12 @@ def test_everything_of_a_catalog_can_be_a_colour(tiny):
         by = colouring.colour_by(tiny, key)
         assert (by.codes is None) != (by.values is None), key
         assert len(by.codes if by.values is None else by.values) == 90
+
+
+def test_a_map_begins_with_a_clustering_that_found_something(tiny):
+    made = {name: {"scores": {"n_clusters": 0 if name == "hdbscan" else 8}} for name in tiny.clustering_names}
+    unclustered = replace(tiny, manifest=replace(tiny.manifest, clusterings=made))
+    assert list(colouring.colour_choices(unclustered))[:3] == ["class", "kmeans_8_label", "hdbscan_label"]
 
 
 def test_limits_are_robust_unless_the_whole_range_is_asked_for():

@@ -26,7 +26,7 @@ def colour_choices(galaxies: Galaxies) -> dict[str, str]:
     choices = {}
     if _has_class(galaxies):
         choices["class"] = "Class"
-    for name in galaxies.clustering_names:
+    for name in sorted(galaxies.clustering_names, key=partial(_found_nothing, galaxies)):
         choices[f"{name}_label"] = f"Cluster, {words.name_of(name)}"
     if galaxies.has_anomaly:
         choices["anomaly"] = "Anomaly: how unusual"
@@ -39,6 +39,11 @@ def colour_choices(galaxies: Galaxies) -> dict[str, str]:
     for name in galaxies.clustering_names:
         choices[f"{name}_membership"] = f"Membership, {words.name_of(name)}"
     return choices | {key: name for key, name in _catalog_columns(galaxies).items() if key not in choices}
+
+
+def _found_nothing(galaxies: Galaxies, clustering: str) -> bool:
+    """Whether a clustering has no cluster, so that a map by it is all of one grey."""
+    return galaxies.manifest.clusterings.get(clustering, {}).get("scores", {}).get("n_clusters") == 0
 
 
 def _has_class(galaxies: Galaxies) -> bool:
