@@ -30,7 +30,7 @@ PRESENT_HELP = "For a meeting: no menus, large type. Drag the line between befor
 def choose_items(root: Path) -> tuple[list[Item], Options, int]:
     """What to denoise, how the one that is looked at is taken, and which that is."""
     sources = [UPLOAD, CATALOG, EXAMPLE] if artifacts.list_catalogs(root) else [UPLOAD, EXAMPLE]
-    source = st.segmented_control("Image", sources, default=sources[0], required=True, label_visibility="collapsed")
+    source = denoise_sources.choose_source(sources, UPLOAD, "denoise-source")
     if source == UPLOAD:
         items = denoise_sources.uploads()
         if not items:

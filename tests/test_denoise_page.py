@@ -249,8 +249,10 @@ def test_galaxy_of_the_catalog_with_noise(open_app, model_root):
     assert "Error" not in metrics(app)
 
 
-def test_example(open_app, model_root):
-    app = choose(open_app(model_root, PAGE), "Example")
+def test_an_example_is_offered_where_no_image_is_chosen(open_app, model_root):
+    app = open_app(model_root, PAGE)
+    app = finished(next(button for button in app.button if "See an example" in button.label).click().run())
+    assert app.get("button_group")[0].value == "Example" and not app.warning
     assert not app.error and downloads(app)[0] == "example_denoised.png"
 
 

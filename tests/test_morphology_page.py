@@ -180,7 +180,7 @@ def test_example_and_no_catalog(open_app, tmp_path):
     save_model(tmp_path / "models" / "vote_regressor", small_net())
     app = open_app(tmp_path, PAGE)
     assert app.button_group(key="morphology-source").options == ["Your images", "Example"]
-    choose(app, "Example")
+    finished(next(button for button in app.button if "See an example" in button.label).click().run())
     assert not app.error and app.subheader and "Nearest labelled galaxies" not in text_of(app)
 
 

@@ -25,6 +25,24 @@ resampled frame: the denoiser leaves more of that, and its uncertainty is the wi
 Gaussian, in multiples of its own sky noise."""
 
 
+def choose_source(sources: list[str], first: str, key: str, **options) -> str:
+    """Where images come from, ``first`` where nothing else was chosen."""
+    if st.session_state.get(key) not in sources:
+        st.session_state[key] = first
+    return st.segmented_control("Image", sources, required=True, key=key, label_visibility="collapsed", **options)
+
+
+def offer_example(key: str) -> None:
+    """Below an upload box that holds nothing: a button that leads to the example."""
+    st.button(
+        "None at hand? See an example",
+        icon=":material/lightbulb:",
+        on_click=st.session_state.update,
+        args=({key: EXAMPLE},),
+        type="tertiary",
+    )
+
+
 def uploads(page: str = "denoise") -> list[Item]:
     """Files that were dropped in on a page; they stay while other pages are visited."""
     upload, kept, shown = f"{page}-upload", f"{page}-kept", f"{page}-kept-shown"
@@ -42,6 +60,8 @@ def uploads(page: str = "denoise") -> list[Item]:
     elif st.session_state.get(kept):
         st.session_state[shown] = True
         st.button("Put these files away", icon=":material/close:", on_click=_forget, args=(kept,), type="tertiary")
+    if not st.session_state.get(kept):
+        offer_example(f"{page}-source")
     return st.session_state.get(kept, [])
 
 

@@ -85,12 +85,8 @@ def choose_model(root: Path) -> Model:
 def choose_sources(root: Path) -> tuple[list[Source], float | None]:
     """What to classify, and which central part of it is looked at (None: as is usual)."""
     sources = [UPLOAD, CATALOG, EXAMPLE] if artifacts.list_catalogs(root) else [UPLOAD, EXAMPLE]
-    if "morphology-source" not in st.session_state:  # an open galaxy goes along from page to page
-        follows = CATALOG in sources and page_address.open_address()
-        st.session_state["morphology-source"] = CATALOG if follows else UPLOAD
-    source = st.segmented_control(
-        "Image", sources, required=True, key="morphology-source", label_visibility="collapsed"
-    )
+    follows = CATALOG in sources and page_address.open_address()  # an open galaxy goes along from page to page
+    source = denoise_sources.choose_source(sources, CATALOG if follows else UPLOAD, "morphology-source")
     if source == UPLOAD:
         items = denoise_sources.uploads(PAGE)
         return _named(items), _choose_part() if items else None

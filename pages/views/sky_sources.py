@@ -15,11 +15,11 @@ from streamlit.delta_generator import DeltaGenerator
 from galaxy_core.errors import ImageError
 from galaxy_core.image_limits import safe_name
 from galaxy_core.saved_images import stem_of
-from pages.views import denoise_files
-from pages.views.denoise_sources import FILE_TYPES
+from pages.views import denoise_files, denoise_sources
+from pages.views.denoise_sources import EXAMPLE, FILE_TYPES
 
 PAGE = "sky"
-UPLOAD, FOLDER, EXAMPLE = "Your frames", "Frames in the artifacts folder", "Example"
+UPLOAD, FOLDER = "Your frames", "Frames in the artifacts folder"
 MAX_UPLOAD_MB = 500  # 10,000 x 10,000 pixels of 32 bits are 400 MB
 MAX_KEPT_BYTES = 4 * 2**30  # of uploads on disk; the oldest go first
 COPY_BYTES = 2**22
@@ -46,19 +46,14 @@ class SkyItem:
 def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
     """The frames to search, as many as were chosen; how they are read is asked for in ``choices``."""
     there = frames_in(root)
-    source = st.segmented_control(
-        "Frame",
-        [UPLOAD, *([FOLDER] if there else []), EXAMPLE],
-        default=UPLOAD,
-        required=True,
-        key="sky-source",
-        persist_state="session",
-        label_visibility="collapsed",
-    )
+    sources = [UPLOAD, *([FOLDER] if there else []), EXAMPLE]
+    source = denoise_sources.choose_source(sources, UPLOAD, "sky-source", persist_state="session")
     if source == EXAMPLE:
         st.caption(EXAMPLE_WORDS)
         return items_of(_example()[1], together=True)
     files = _from_folder(there) if source == FOLDER else _uploads()
+    if not files and source == UPLOAD:
+        denoise_sources.offer_example("sky-source")
     if not files:
         return []
     with choices:
