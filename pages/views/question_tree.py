@@ -12,6 +12,7 @@ from pages.views import frame
 
 # In pixels, for a phone of 390; the drawing scales from there.
 TEXT, ROW, LANE, MARGIN, TURN = 344, 19, 15, 14, 7
+SEAM = 1.0  # by which stretches of a lane overlap: where edges only meet, the ground shows between them
 WIDEST, BAR, VALUE = 12.0, 78, 46  # of a branch all volunteers took; of a bar; of the number behind it
 ALL = 1 - 1e-6  # shares that add up to all may miss it by rounding
 INK = {
@@ -87,12 +88,13 @@ def _y(row: float) -> float:
 def _line(line: Branch | Trunk, layout: TreeLayout, left: float, ink: dict[str, str]) -> str:
     """A branch from its answer into the lane, or a stretch of the lane; the last stretch turns to its question."""
     x, start, end = left - 6 - LANE * (line.lane + 0.5), _y(line.start_row), _y(line.end_row)
+    begin = start + TURN - SEAM
     if isinstance(line, Branch):
         path = f"M{left - 3:.1f} {start:.1f}H{x + TURN:.1f}Q{x:.1f} {start:.1f} {x:.1f} {start + TURN:.1f}"
     elif any(question.key == line.leads_to and question.row == line.end_row for question in layout.questions):
-        path = f"M{x:.1f} {start + TURN:.1f}V{end - TURN:.1f}Q{x:.1f} {end:.1f} {x + TURN:.1f} {end:.1f}H{left - 3:.1f}"
+        path = f"M{x:.1f} {begin:.1f}V{end - TURN:.1f}Q{x:.1f} {end:.1f} {x + TURN:.1f} {end:.1f}H{left - 3:.1f}"
     else:
-        path = f"M{x:.1f} {start + TURN:.1f}V{end + TURN:.1f}"
+        path = f"M{x:.1f} {begin:.1f}V{end + TURN:.1f}"
     share, name = line.share, "branch" if isinstance(line, Branch) else "trunk"
     width = 1.2 if share is None else max(WIDEST * min(share, 1.0), 0.8)
     dashes = "" if share is None or share > 0 else ' stroke-dasharray="1 3"'
