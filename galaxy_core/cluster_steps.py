@@ -100,7 +100,7 @@ def make_clusters(
         arrays, info = make_part(staging, step, name, cluster)
         remove_parts(parts, name)
         columns |= {f"{name}_{key}": arrays[key] for key in COLUMNS}
-        result["notes"] += [f"The clustering {name}: {note}" for note in info["notes"]]
+        result["notes"] += [_told(name, info["method"], note) for note in info["notes"]]
         result["clusterings"][name] = info
     if not step.done:
         artifacts.write_table(staging.root, staging.name, "clusters", pd.DataFrame(columns))
@@ -179,6 +179,18 @@ def votes_of(galaxies: Embedded, space: str) -> dict[str, np.ndarray]:
         name: np.where(left_out, np.nan, column.to_numpy(dtype=np.float64, na_value=np.nan))
         for name, column in columns.items()
     }
+
+
+def _told(name: str, method: str, note: str) -> str:
+    """What a method notes, as a sentence on the clustering that it made.
+
+    Examples
+    --------
+    >>> _told("hdbscan", "hdbscan", "hdbscan found no cluster"), _told("k", "kmeans", "two galaxies alone")
+    ('The clustering hdbscan found no cluster', 'The clustering k: two galaxies alone')
+    """
+    own = note.removeprefix(f"{method} ")
+    return f"The clustering {name}: {note}" if own == note else f"The clustering {name} {own}"
 
 
 def _published(staging: Staging, made_of: dict) -> dict[str, tuple[dict, dict]]:

@@ -26,7 +26,6 @@ from pages.views.question_tree import percent
 from tests.morphology_uploads import (
     NAMES,
     PAGE,
-    choose,
     expected,
     finished,
     fits_bytes,

@@ -107,12 +107,13 @@ def test_the_parts_hold_on_every_rank(tmp_path):
 
 
 def test_the_command_has_one_writer(tmp_path):
-    """Two ranks, and one line each of what was read and of what was made; the folder is one that loads."""
+    """Two ranks, and one line each of what was read, learned and made; the folder is one that loads."""
     small = ["model.widths=4,4", "model.code_size=4", "model.input_px=16"]
     command = ["scripts/train.py", "cae", "synthetic:60", "--artifacts", tmp_path, "--batch-size", "16"]
     done = python(*TORCHRUN, *command, "--epochs", "1", "--device", "cpu", "--set", *small)
     assert [line.split(":")[0].split("  ")[0] for line in done.stdout.splitlines()] == [
         "synthetic",
+        "redraw",
         str(tmp_path / "models" / "cae"),
     ]
     begun = [done.stderr.count(f"{name}:   0%") for name in ("decode", "redraw")]
