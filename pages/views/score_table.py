@@ -32,9 +32,9 @@ ABOUT = f"""
   is harder. `python scripts/cluster.py CATALOG --name CLUSTERING --redraws 10` measures the latter.
 - **Gap** (with the sizes of every cluster): the share of its galaxies, or of the next cluster's where that is less,
   that lie denser in the embedding, nearer to their neighbours, than the way between the two. A cut through a continuum
-  has about 0, crowds far from one another have 1. Below {verdict.GAP} around most clusters the verdict is a continuum,
-  however high the silhouette is; for groups that stand apart it asks for {verdict.WIDE_GAP}. What goes by density, such
-  as HDBSCAN, leaves the sparse galaxies out, which widens gaps.
+  has about 0, crowds far from one another have 1, and a few galaxies between two crowds narrow it. However high the
+  silhouette is, groups that stand apart need {verdict.WIDE_GAP}; below {verdict.GAP} around most clusters the verdict
+  says that no gap parts them. What goes by density, such as HDBSCAN, leaves the sparse galaxies out, which widens gaps.
 - **AMI, ARI** with the classes: 0 as by chance, 1 the same; the unclustered count as one more group. **Homogeneity**:
   is each cluster of one class; **completeness**: is each class in one cluster; neither is corrected for chance, and
   many small clusters are homogeneous by themselves. **AMI with votes**: the same with the

@@ -30,8 +30,8 @@ HELP = (
     " otherwise it dissolves. **Silhouette**: how much nearer galaxies lie to their own cluster than to the next, 1 far"
     " nearer, 0 no nearer. **Null**: the silhouette that the same method reaches on data made without groups; one that"
     " is no higher says nothing. **Gap**: between two clusters, in the embedding, galaxies lie sparser than in either;"
-    " where there is none, a continuum was cut up. **Adjusted Rand index**: 1 where two clusterings group galaxies"
-    " alike, 0 as by chance."
+    " where there is none, groups run into one another, or a continuum was cut up. **Adjusted Rand index**: 1 where two"
+    " clusterings group galaxies alike, 0 as by chance."
 )
 
 
@@ -117,7 +117,7 @@ class Facts:
 
     @property
     def is_cut(self) -> bool:
-        """Whether there is no gap between most of the clusters, so that what they part is a continuum."""
+        """Whether there is no gap between most of the clusters, so that they may part a continuum."""
         return bool(self.gaps) and sum(gap >= GAP for gap in self.gaps.values()) < len(self.gaps) / 2
 
 
@@ -171,14 +171,15 @@ def judge(facts: Facts) -> str:
     """One of `REAL`, `WEAK`, `CONTINUUM`, `UNTESTED`, `NOTHING`.
 
     A continuum is what there is when the same method does as well on data without groups, when fewer than half of the
-    clusters come back in refits (in the space as it is and, where that was tried, in one made anew), when the
-    silhouette shows no substantial structure, or when there is no gap around most of the clusters: a bent continuum
-    is parted better than any even cloud, and its parts come back.
+    clusters come back in refits (in the space as it is and, where that was tried, in one made anew), or when the
+    silhouette shows no substantial structure. Separate groups also have a wide gap around each: a bent continuum is
+    parted better than any even cloud, and its parts come back. No gap alone is no continuum, as a few galaxies between
+    two groups are a way from one to the other.
     """
     if facts.n_clusters < 2:
         return NOTHING
     unstable = facts.is_tested and facts.n_lasting < facts.n_clusters / 2
-    if unstable or facts.is_as_null or facts.is_cut or not facts.strict > NO_STRUCTURE:
+    if unstable or facts.is_as_null or not facts.strict > NO_STRUCTURE:
         return CONTINUUM
     if not facts.is_tested or facts.null is None or not facts.gaps:
         return UNTESTED
@@ -209,12 +210,12 @@ def sentence_of(facts: Facts) -> str:
     if facts.strict_embedding is not None:
         text += f", in the embedding itself {scores.score_text(facts.strict_embedding)}"
         text += "" if facts.null_embedding is None else f" ({scores.null_text(facts.null_embedding)})"
-    why = ""
-    if facts.is_as_null:
-        why = " the same method finds as much structure in data without groups (the null), so"
-    elif facts.is_cut:
-        why = f" in the embedding no gap parts {'the two' if facts.n_clusters == 2 else 'most of them'}, so"
-    return f"{text}:{why} {meaning_of(facts)}."
+    as_null = (
+        " the same method finds as much structure in data without groups (the null), so" if facts.is_as_null else ""
+    )
+    parted = "the two" if facts.n_clusters == 2 else "most of them"
+    cut = f"; in the embedding no gap parts {parted}" if facts.is_cut and not facts.is_as_null else ""
+    return f"{text}:{as_null} {meaning_of(facts)}{cut}."
 
 
 def meaning_of(facts: Facts) -> str:
