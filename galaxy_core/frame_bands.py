@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxy_core.errors import ImageError
+from galaxy_core.frame_alignment import check_places, check_shapes
 from galaxy_core.frame_choices import WEIGHT_KINDS
 from galaxy_core.frame_files import open_frame
 from galaxy_core.frame_filters import short_name
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 ROUNDING_8_BIT = 1 / 255 / np.sqrt(12)  # noise of a picture whose sky is all black
 LEAST_PX = 3  # a side, for noise to be measured
-MAX_OFFSET_PX = 0.5  # between bands that say where they lie
-PLACES = 5  # along each side, at which that is looked at
 PICTURE_BANDS = ("red", "green", "blue")
 LONGEST_NAME = 24  # of a band: it stands in the names of columns
 
@@ -133,7 +132,7 @@ def open_sky_frame(
     Raises
     ------
     ImageError
-        Unreadable, of unlike shapes, at other places on the sky, a band without noise, zero points of a picture or
+        Unreadable, of unlike shapes, at other places on the sky, no band with noise, zero points of a picture or
         of another number of bands, or weights that are all 0.
     """
     with ExitStack() as stack:
@@ -146,17 +145,16 @@ def open_sky_frame(
             headers.append(header)
             linear.append(is_linear)
             notes += said
-        _check_shapes(planes)
+        check_shapes(planes)
         wcs, not_usable = zip(*map(celestial_of, headers), strict=True)
         notes += chain.from_iterable(not_usable)
-        _check_places(wcs, planes[0][1], [plane[3] for plane in planes])
+        check_places(wcs, planes[0][1], [plane[3] for plane in planes])
         names = _distinct(labels)
         noise = _noise_maps(weights, weight_kind, planes, stack, notes) if weights else [None] * len(planes)
-        each = zip(planes, names, noise, strict=True)
-        bands = tuple(_make_band(*plane, band, by_map, saturated_from) for plane, band, by_map in each)
+        bands = _make_bands(planes, names, noise, saturated_from, notes)
         if zero_points:
             pictures = [plane[3] for plane in planes if not plane[4]]
-            bands = _with_zero_points(bands, zero_points, list(dict.fromkeys(pictures)))
+            bands = _with_zero_points(bands, zero_points, names, list(dict.fromkeys(pictures)))
         if not all(linear):
             notes.append("A picture has no linear light: positions and shapes hold, fluxes are not calibrated.")
         stem = stem_of(planes[0][3]) if name is None else name
@@ -193,6 +191,25 @@ def _noise_maps(weights: Sequence[WeightMap], kind: str | None, planes: list, st
     return [rows for rows, _ in found]
 
 
+class _BlankBandError(ImageError):
+    """A band in which nothing was measured."""
+
+
+def _make_bands(planes: list, names: list[str], noise: list, saturated_from, notes: list) -> tuple[Band, ...]:
+    """The bands, but for blank ones where there are others, as a cube has them that was not observed in all."""
+    bands, blank = [], []
+    for plane, name, by_map in zip(planes, names, noise, strict=True):
+        try:
+            bands.append(_make_band(*plane, name, by_map, saturated_from))
+        except _BlankBandError as error:
+            blank.append(error)
+            said = "shows no noise of the sky (not observed, one value, or saturated all over) and is left out"
+            notes.append(f"The band {name} of {plane[3]} {said}.")
+    if not bands:
+        raise blank[0]
+    return tuple(bands)
+
+
 def _make_band(
     rows: Rows, shape: tuple[int, int], header, label: str, linear: bool, name: str, noise: Rows | None, saturated_from
 ) -> Band:
@@ -204,12 +221,15 @@ def _make_band(
     rows = rows if noise is None else measured_only(rows, noise)
     survey = survey_frame(rows, shape, header, saturated_from)
     if not survey.any_finite:
-        raise ImageError(f"{label} has no finite pixel in its band {name}; nothing can be found in it.")
+        with_weight = "" if noise is None else " with a weight"
+        raise _BlankBandError(
+            f"{label} has no finite pixel{with_weight} in its band {name}; nothing can be found in it."
+        )
     if survey.sigma <= 0:
         if linear:
-            raise ImageError(
-                f"{label} has no noise in its band {name} (one value, or saturated all over), so nothing in it can be"
-                " told from the sky; give a frame with some sky."
+            raise _BlankBandError(
+                f"{label} has no noise in its band {name} (one value, hardly a photon in a pixel, or saturated all"
+                " over), so nothing in it can be told from the sky; give a frame with some sky."
             )
         survey = FrameSurvey(**{**vars(survey), "sigma": ROUNDING_8_BIT})
     if noise is not None:
@@ -219,19 +239,22 @@ def _make_band(
     return Band(name, rows, survey, zero_point_of(header), gain_of(header), unit_of(header), noise)
 
 
-def _with_zero_points(bands: tuple[Band, ...], zero_points: Sequence[float], pictures: list[str]) -> tuple[Band, ...]:
+def _with_zero_points(
+    bands: tuple[Band, ...], zero_points: Sequence[float], names: list[str], pictures: list[str]
+) -> tuple[Band, ...]:
     if pictures:
         raise ImageError(
             f"{', '.join(pictures)}: a picture has no linear light, so no zero point belongs to it; leave out one or"
             " the other."
         )
-    if len(zero_points) not in (1, len(bands)):
-        names = ", ".join(band.name for band in bands)
+    if len(zero_points) not in (1, len(names)):
         raise ImageError(
-            f"{len(zero_points)} zero points are given for {len(bands)} bands ({names}); give one for all, or one each."
+            f"{len(zero_points)} zero points are given for {len(names)} bands ({', '.join(names)}); give one for all,"
+            " or one each."
         )
-    each = zero_points if len(zero_points) > 1 else [*zero_points] * len(bands)
-    return tuple(replace(band, zero_point_mag=float(value)) for band, value in zip(bands, each, strict=True))
+    each = zero_points if len(zero_points) > 1 else [*zero_points] * len(names)
+    by_name = dict(zip(names, each, strict=True))
+    return tuple(replace(band, zero_point_mag=float(by_name[band.name])) for band in bands)
 
 
 def _band_labels(header, label: str, n_bands: int, linear: bool) -> list[str]:
@@ -255,38 +278,3 @@ def _distinct(labels: list[str]) -> list[str]:
             name = f"{label}_{number}"
         names.append(name)
     return names
-
-
-def _check_shapes(planes: list) -> None:
-    if not planes:
-        raise ImageError("There is no frame to look at; name at least one.")
-    (height, width), first = planes[0][1], planes[0][3]
-    for _, shape, _, label, _ in planes[1:]:
-        if shape != (height, width):
-            raise ImageError(
-                f"{label} is {shape[1]} x {shape[0]} pixels and {first} {width} x {height}; bands of one field must lie"
-                " on the same pixels, so resample one of them first."
-            )
-
-
-def _check_places(wcs: Sequence[WCS | None], shape: tuple[int, int], labels: list[str]) -> None:
-    """`ImageError` if two bands that say where they lie do not lie at the same place."""
-    known = [(index, one) for index, one in enumerate(wcs) if one is not None]
-    if len(known) < 2:
-        return
-    from astropy.wcs.utils import pixel_to_skycoord, skycoord_to_pixel
-
-    # from corner to corner, and between, as the corners of a map of all the sky are none of it
-    across, down = np.meshgrid(*(np.linspace(0, side - 1, PLACES) for side in shape[::-1]))
-    places = np.column_stack([across.ravel(), down.ravel()])
-    first, reference = known[0]
-    for index, other in known[1:]:
-        world = pixel_to_skycoord(*places.T, other, mode="wcs").icrs
-        on_sky = np.isfinite(world.ra.deg) & np.isfinite(world.dec.deg)
-        back = np.column_stack(skycoord_to_pixel(world[on_sky], reference, mode="wcs"))
-        offset = np.nan_to_num(np.abs(back - places[on_sky]), nan=np.inf).max(initial=0)
-        if not offset <= MAX_OFFSET_PX:
-            apart = f"up to {offset:.1f} pixels" if np.isfinite(offset) else "far"
-            raise ImageError(
-                f"{labels[index]} lies {apart} from {labels[first]} by their coordinates; align the bands first."
-            )

@@ -14,7 +14,7 @@ import numpy as np
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.frame_catalog import FrameCatalog
-from galaxy_core.frame_headers import flux_unit
+from galaxy_core.frame_headers import flux_unit, readable_coordinates
 from galaxy_core.frame_measures import FLAG_NAMES
 from galaxy_core.frame_seeing import BandSeeing
 from galaxy_core.frame_table import ColumnMeaning, meaning_of
@@ -201,7 +201,7 @@ def segmentation_header(catalog: FrameCatalog):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of cards that break a rule and are kept
-        kept = fits.Header() if catalog.header is None else catalog.header.copy(strip=True)
+        kept = fits.Header() if catalog.header is None else readable_coordinates(catalog.header.copy(strip=True))
         for keyword in {card.keyword for card in kept.cards}:
             if keyword in NOT_OF_THE_MAP or THIRD_AXIS.fullmatch(keyword):
                 kept.remove(keyword, remove_all=True)

@@ -20,7 +20,7 @@ from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.denoiser_calls import says_how_sure, weights_sha256
 from galaxy_core.denoising import band_names, denoise_band, part_of
 from galaxy_core.errors import ImageError
-from galaxy_core.fits_images import encode_header, find_extension, header_of, which_image
+from galaxy_core.fits_images import encode_header, find_extension, header_of, list_images, which_image
 from galaxy_core.fits_layout import BLOCK, Extension
 from galaxy_core.fits_units import stored_type, units_of
 from galaxy_core.frame_survey import Rows, survey_frame
@@ -137,6 +137,28 @@ def open_frame(path: str | Path, hdu: int | str | None = None) -> FrameFile | No
         raise ImageError(f"Cannot read {path}: {error.strerror}; check the path and its permissions.") from None
     except Exception as error:  # astropy raises nearly anything on a damaged header
         raise ImageError(f"{path.name} is a damaged FITS file ({reason(error)}); fetch or save it again.") from None
+
+
+def list_beside(path: str | Path, hdu: int | str | None = None) -> list[str]:
+    """What the further images of a FITS file are asked for by that are as large as its frame: EXTNAME, else number.
+
+    Empty for other files, and for those that cannot be read: what opens the frame says why.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = _OnDisk(file, path.stat().st_size)
+            gzipped = data.startswith(b"\x1f\x8b")
+            if not (gzipped or data.startswith(b"SIMPLE  =")):
+                return []
+            images = list_images(data[:] if gzipped else data, path.name)
+    except (ImageError, OSError):
+        return []
+    asked = str(hdu).upper()
+    frame = next((one for one in images if hdu is None or asked in (str(one[0]), one[1].upper())), None)
+    names = [name for _, name, _ in images]
+    alike = [one for one in images if frame and one is not frame and one[2] == frame[2]]
+    return [name if name and names.count(name) == 1 else str(index) for index, name, _ in alike]
 
 
 def denoise_frame(

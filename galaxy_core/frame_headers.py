@@ -106,6 +106,11 @@ def celestial_of(header: fits.Header | None) -> tuple[WCS | None, list[str]]:
     return wcs, []
 
 
+def readable_coordinates(header: fits.Header) -> fits.Header:
+    """The header with its coordinates as `celestial_of` reads them, for a file of its own that others read."""
+    return _without_lookup_tables(_named_tpv(header))
+
+
 def _usable(header: fits.Header) -> WCS | None:
     """Coordinates that pixels can be turned into places of ICRS with."""
     from astropy.wcs import WCS

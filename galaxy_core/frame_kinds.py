@@ -23,7 +23,7 @@ from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_cutouts import Cutouts, cut_objects
 from galaxy_core.frame_light import BandLight, Window, read_light
 from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, GAPS, SATURATED
-from galaxy_core.frame_seeing import NO_STARS, BandSeeing, measure_seeing
+from galaxy_core.frame_seeing import NO_OBJECTS, SEEING_SNR, BandSeeing, measure_seeing
 from galaxy_core.star_galaxy import LogOdds, galaxy_log_odds
 from galaxy_core.star_galaxy_seeing import TYPICAL_FWHM_PX
 from galaxy_core.star_galaxy_stamps import MAX_BANDS, SIZE_PX
@@ -38,7 +38,7 @@ MOST_BINNING = 6
 FWHM_OVER_SIGMA = 2.3548
 LEAST_SNR = 5.0  # of the best point source, all bands together
 MOST_HIDDEN = 0.25  # of the light of a point source
-SEEING_SNR, SEEING_OBJECTS, SEEING_HIDDEN = 15.0, 800, 0.1
+SEEING_OBJECTS, SEEING_HIDDEN = 800, 0.1
 WIDEST_FWHM_PX = 5.0  # in stamps of the model; wider seeing is binned
 NOT_TOLD = "Stars and galaxies are not told apart."
 PICTURE = "The light of a picture is stretched, so stars and galaxies are not told apart."
@@ -213,7 +213,7 @@ def frame_seeing(parts: _Parts) -> list[BandSeeing | str]:
         rows = rows[np.linspace(0, len(rows) - 1, SEEING_OBJECTS).astype(int)]
     cut = list(parts.cut(rows))
     if not cut:
-        return [NO_STARS for _ in bands]
+        return [NO_OBJECTS for _ in bands]
     order = np.concatenate([some for some, _ in cut])
     joined = [np.concatenate([getattr(one, name) for _, one in cut]) for name in ("pixels", "noise", "hidden")]
     alone = Cutouts(*joined).hidden_share(TYPICAL_FWHM_PX) < SEEING_HIDDEN

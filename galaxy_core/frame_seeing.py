@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from galaxy_core.counting import count
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_cutouts import Cutouts
 from galaxy_core.noise import MAD_TO_SIGMA
@@ -26,8 +27,9 @@ STARS_FOR_TERMS = {0: 0, 2: 20, 5: 50}  # least stars for a seeing that changes 
 SLOPES = np.linspace(0.1, 0.8, 29)  # of ln size with ln S/N
 CROWD_GAIN, LEAST_TO_GROW = 1.5, 40  # of the crowd that such a slope makes, over that without, and at least
 BETA_RANGE = (1.6, 8.0)
-NO_STARS = (
-    "Too few of its objects are point sources of one size, so its seeing is not known; give it (Seeing, or --psf-fwhm)."
+SEEING_SNR = 15.0  # of objects that the seeing is measured on
+NO_OBJECTS = (
+    f"No object with a signal to noise above {SEEING_SNR:g} stands alone; give the seeing (Seeing, or --psf-fwhm)."
 )
 NOT_LINEAR = "Its stars are the larger the brighter they are, as on a photographic plate, so it has no one seeing."
 
@@ -93,7 +95,7 @@ def measure_seeing(stamps: Cutouts, band: int, x: np.ndarray, y: np.ndarray, snr
     size, x, y = size[rows], x[rows], y[rows]
     centre = narrowest_crowd(size)
     if centre is None:
-        raise ImageError(NO_STARS)
+        raise ImageError(no_stars(size))
     if grows_with_brightness(size, snr[rows]):
         raise ImageError(NOT_LINEAR)
     level, field, stars = _over_the_field(size, field_terms(x, y), centre)
@@ -102,6 +104,24 @@ def measure_seeing(stamps: Cutouts, band: int, x: np.ndarray, y: np.ndarray, snr
     beta, shear, ratio = stacked_shape(stamps.pixels[rows[stars], band], fwhm)
     scatter = MAD_TO_SIGMA * float(np.median(np.abs(residual)))
     return BandSeeing(float(np.exp(level)) * ratio, tuple(field.tolist()), beta, *shear, scatter, int(stars.sum()))
+
+
+def no_stars(size: np.ndarray) -> str:
+    """Why sizes (natural logarithms of FWHM in pixels) tell no seeing, and what to give.
+
+    Examples
+    --------
+    >>> print(no_stars(np.log([2.0, 3.0]))[:64])
+    Only 2 objects with a signal to noise above 15 stand alone; if t
+    """
+    if not len(size):
+        return NO_OBJECTS
+    narrow = float(np.exp(np.median(np.sort(size)[:LEAST_STARS])))
+    there = f"{count(len(size), 'object', 'objects')} with a signal to noise above {SEEING_SNR:g}"
+    found = f"Only {there} {'stands' if len(size) == 1 else 'stand'} alone"
+    if len(size) >= LEAST_STARS:
+        found = f"Of {there} that stand alone no {LEAST_STARS} are of one size, as stars are"
+    return f"{found}; if the narrowest are stars, give a seeing of {narrow:.1f} px (Seeing, or --psf-fwhm)."
 
 
 def without_cosmic_rays(size: np.ndarray) -> np.ndarray:

@@ -19,7 +19,9 @@ from galaxy_core.frame_choices import WEIGHT_KINDS
 from galaxy_core.frame_survey import FrameSurvey, Rows, noise_level
 from galaxy_core.saved_images import stem_of
 
-# Words of the names of files and extensions; all others are of weights, as WHT, WGT, IVAR and INVVAR.
+# Words of the names of files and extensions; all others are of weights.
+WEIGHT = re.compile(r"weights?|wht|wgt|wt|ivar|invvar", re.IGNORECASE)
+IMAGE = re.compile(r"sci|science|image|img|data", re.IGNORECASE)  # what a frame says where its map says one of these
 RMS = re.compile(r"rms|err|errors?|sigma|std|stddev|unc|uncert|uncertainty", re.IGNORECASE)
 VARIANCE = re.compile(r"var|variance|stat", re.IGNORECASE)
 INFINITE_VARIANCE = 1e30  # from here on SExtractor takes a pixel for none
@@ -41,6 +43,55 @@ def kind_of(name: str) -> str:
     return "weight"
 
 
+def pair_maps(frames: Sequence[str], maps: Sequence[str]) -> list[int | None]:
+    """Place of each frame's map among the maps, by names that differ in what they hold; in their order where none does.
+
+    Examples
+    --------
+    >>> pair_maps(["g.fits", "r.fits"], ["r.weight.fits", "g_rms.fits"]), pair_maps(["a_sci.fits", "b.fits"], ["a_wht"])
+    ([1, 0], [0, None])
+
+    Raises
+    ------
+    ImageError
+        It is not clear which map is whose.
+    """
+    fields, of_maps = [_field_of(name) for name in frames], [_field_of(name) for name in maps]
+    if not set(of_maps).intersection(fields) and len(maps) == len(frames):
+        return list(range(len(frames)))
+    for name, field in zip(maps, of_maps, strict=True):
+        if of_maps.count(field) > 1 or fields.count(field) != 1:
+            raise ImageError(
+                f"Which frame {name} belongs to is not clear; keep one weight map for each frame, named as its frame"
+                " is: r.weight.fits of r.fits."
+            )
+    return [of_maps.index(field) if field in of_maps else None for field in fields]
+
+
+def is_map_of(name: str, frames: Sequence[str]) -> bool:
+    """Whether a file is by its name a map of one of the others.
+
+    Examples
+    --------
+    >>> is_map_of("a.weight.fits", ["a.fits"]), is_map_of("b.fits", ["a.fits"]), is_map_of("a_err.fits", ["b.fits"])
+    (True, False, False)
+    """
+    return any(_says_map(word) for word in _words(name)) and _field_of(name) in map(_field_of, frames)
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[^A-Za-z0-9]+", stem_of(name).casefold())
+
+
+def _says_map(word: str) -> bool:
+    return any(known.fullmatch(word) for known in (WEIGHT, RMS, VARIANCE))
+
+
+def _field_of(name: str) -> tuple[str, ...]:
+    """The words of a name that a frame and its map share."""
+    return tuple(word for word in _words(name) if not (_says_map(word) or IMAGE.fullmatch(word)))
+
+
 def match_weights(named: Sequence[str], sources: Sequence[Path]) -> dict[Path, tuple[WeightMap, ...]]:
     """Frames that are no maps themselves, each with its map, or with none.
 
@@ -57,7 +108,7 @@ def match_weights(named: Sequence[str], sources: Sequence[Path]) -> dict[Path, t
     """
     if not named:
         return dict.fromkeys(sources, ())
-    if len(named) == 1 and named[0].startswith((".", "_")):
+    if len(named) == 1 and named[0].startswith((".", "_")) and Path(named[0]).name == named[0]:
         ending = named[0]
         frames = [path for path in sources if not path.name.endswith(ending)]
         return {path: ((path.with_name(stem_of(path.name) + ending), None),) for path in frames}

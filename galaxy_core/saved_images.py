@@ -200,8 +200,10 @@ def _fits_like(plain: bytes, source: bytes, name: str) -> bytes:
         return plain
     from astropy.io import fits
 
+    from galaxy_core.fits_tiles import without_times
+
     buffer = io.BytesIO()
     with fits.open(io.BytesIO(plain)) as hdus:
         packed = fits.CompImageHDU(hdus[0].data, hdus[0].header, compression_type="GZIP_2", quantize_level=0)
         fits.HDUList([fits.PrimaryHDU(), packed]).writeto(buffer, output_verify="silentfix+ignore")
-    return buffer.getvalue()
+    return without_times(buffer.getvalue(), name)

@@ -69,7 +69,7 @@ def describe_shape(image: np.ndarray, foreground: np.ndarray) -> np.ndarray:
     across = (rows - y0) * np.cos(angle) - (columns - x0) * np.sin(angle)
     across = across / max(axis_ratio, 0.1)
     radius = np.hypot(along, across)
-    r20, r50, r80 = (max(_light_radius(radius, flux, share), 0.3) for share in (0.2, 0.5, 0.8))
+    r20, r50, r80 = (_light_radius(radius, flux, share, axis_ratio) for share in (0.2, 0.5, 0.8))
     values = (
         axis_ratio,
         _moments(galaxy.astype(np.float64))[2],
@@ -117,10 +117,14 @@ def _moments(weight: np.ndarray) -> tuple[float, float, float, float, float]:
     )
 
 
-def _light_radius(radius: np.ndarray, flux: np.ndarray, share: float) -> float:
+def _light_radius(radius: np.ndarray, flux: np.ndarray, share: float, axis_ratio: float) -> float:
+    """Semi-major axis, px, of the ellipse that is as large as the innermost pixels that hold a share of the light.
+
+    Of its area, as a pixel's centre says nothing of a core within it: light is even within a pixel.
+    """
     order = np.argsort(radius)
-    growth = np.cumsum(flux[order]) / flux.sum()
-    return float(radius[order][min(np.searchsorted(growth, share), len(order) - 1)])
+    growth = np.concatenate([[0.0], np.cumsum(flux[order]) / flux.sum()])
+    return float(np.sqrt(np.interp(share, growth, np.arange(len(growth))) / (np.pi * axis_ratio)))
 
 
 def _gini(flux: np.ndarray) -> float:

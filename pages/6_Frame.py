@@ -31,11 +31,10 @@ INTRODUCTION = (
 
 def show(item: SkyItem, work: SkyWork, root: Path) -> None:
     """Everything about one searched frame: the image with its objects, and what a click on it changes."""
-    stamp = f"{item.digest}/{item.hdu}"
-    sky_selection.forget_other_frame(stamp)
+    sky_selection.forget_other_frame(item.stamp)
     sky_panels.draw_counts(work, root)
     with st.container(key="sky-page"):
-        component.draw_viewer(work, stamp, item.name, stem_of(work.frame.name))
+        component.draw_viewer(work, item.stamp, item.name, stem_of(work.frame.name))
         draw_linked(work, root)
 
 

@@ -119,6 +119,18 @@ def like(data: bytes, name: str = "a.tif") -> bytes:
     return encode_like(denoise_image(decode_image(data, name), Identity()), data)
 
 
+def test_compressed_results_are_the_same_whenever_they_are_made(monkeypatch):
+    """Astropy's gzipped tiles say when they were made."""
+    packed = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(counts().astype(np.float32))]).writeto(packed)
+    made = []
+    for seconds in (1.7e9, 1.8e9):
+        monkeypatch.setattr("time.time", lambda seconds=seconds: seconds)
+        made.append(like(packed.getvalue(), "a.fits.fz"))
+    assert made[0] == made[1]
+    np.testing.assert_array_equal(decode_image(made[0], "a").pixels, decode_image(packed.getvalue(), "a").pixels)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_colours_of_a_tiff_stay_colours_with_their_profile_and_orientation(dtype):
     """Without them other programs show other colours, three grey planes, or the picture on its side."""

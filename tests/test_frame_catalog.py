@@ -255,6 +255,10 @@ def test_frames_with_nothing_to_measure_are_refused_in_a_sentence(tmp_path, kind
     path = write(tmp_path / "a.fits", np.full((60, 60), value, dtype=np.float32))
     with pytest.raises(ImageError, match=r"a\.fits has no (noise|finite pixel).*\.$"):
         catalogue(path)
+    other = write(tmp_path / "b.fits", np.random.default_rng(0).normal(0, 1, (60, 60)).astype(np.float32))
+    with open_sky_frame([path, other], zero_points=[24.0, 25.0]) as frame:
+        assert [(band.name, band.zero_point_mag) for band in frame.bands] == [("b", 25.0)]
+        assert frame.notes[-1].startswith("The band a of a.fits shows no noise of the sky")
 
 
 @pytest.mark.parametrize("shape", [(1, 200), (2, 200), (200, 2)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,7 +19,8 @@ from sky_scenes import header, scene, write
 
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
-from galaxy_core.frame_exports import WRITERS, as_table, write_segmentation
+from galaxy_core.frame_exports import WRITERS, as_table, segmentation_header, write_segmentation
+from galaxy_core.frame_headers import celestial_of
 from galaxy_core.frame_table import meaning_of
 
 
@@ -115,11 +117,15 @@ def test_the_map_has_the_frame_s_coordinates_and_the_catalogue_s_numbers(catalog
         place = WCS(file[0].header).all_pix2world([[row["x"], row["y"]]], 0)[0]
         assert place == pytest.approx((row["ra_deg"], row["dec_deg"]), abs=1e-9)
         assert "BUNIT" not in file[0].header and "CTYPE3" not in file[0].header
+    # SCAMP's distortions under the name TAN, which astropy refuses if they are low, and tables of other extensions
+    terms = {"PV1_0": 1e-4, "PV1_1": 1.001, "PV1_2": 2e-3, "PV2_1": 0.999, "CPDIS1": "Lookup", "DP1": "EXTVER: 1.0"}
+    distorted = replace(catalog, header=catalog.header.copy())
+    distorted.header.update(terms)
+    place = WCS(segmentation_header(distorted)).all_pix2world([[10.0, 20.0]], 0)
+    np.testing.assert_allclose(place, celestial_of(distorted.header)[0].all_pix2world([[10.0, 20.0]], 0), rtol=1e-12)
 
 
 def test_a_catalogue_without_objects_is_written_too(tmp_path):
-    from dataclasses import replace
-
     path = write(tmp_path / "a.fits", np.random.default_rng(0).normal(0, 1, (64, 64)).astype(np.float32))
     with open_sky_frame([path]) as frame:
         empty = catalogue_frame(frame, FrameConfig("sep", false_per_megapixel=0.01))

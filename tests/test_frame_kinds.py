@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 from sky_scenes import write
 
+from galaxy_core import frame_seeing
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
 from galaxy_core.frame_cutouts import Cutouts, cut_objects
@@ -113,7 +116,9 @@ def test_a_frame_without_stars_is_not_told_unless_its_seeing_is_given(tmp_path, 
     path = write(tmp_path / "a.fits", (light + rng.normal(0, 1, light.shape)).astype(np.float32))
     nothing = catalogue(path, model)
     assert np.isnan(nothing.objects["p_galaxy"]).all() and not nothing.seeing
-    assert any("not told apart" in note and "seeing" in note for note in nothing.notes)
+    tried = r"not told apart\. Only 3 objects with .* above 15 stand alone; .* seeing of (\d+\.\d) px"
+    said = re.search(tried, nothing.notes[-1])
+    assert 5 < float(said[1]) < 12, "a number to try, measured on the narrowest"
     given = catalogue(path, model, replace(SEP, psf_fwhm_px=FWHM))
     assert (told_at(given, GALAXIES[:3])["p_galaxy"] > 0.5).all() and given.seeing["a"].n_stars == 0
 
@@ -162,6 +167,11 @@ def test_the_narrowest_crowd_is_the_stars_among_many_galaxies():
     assert narrowest_crowd(np.array([1.0, 1.4, 1.9, 2.5])) is None and narrowest_crowd(np.empty(0)) is None
     assert narrowest_crowd(np.full(5, 0.7)) == 0.7  # duplicates
     assert narrowest_crowd(np.linspace(0.5, 1.5, 60)) is None, "galaxies of all sizes are no locus"
+    assert (
+        "Of 60 objects with a signal to noise above 15 that stand alone no 5 are of one size"
+        in frame_seeing.no_stars(np.linspace(0.5, 1.5, 60))
+    )
+    assert frame_seeing.no_stars(np.empty(0)) == frame_seeing.NO_OBJECTS and not doctest.testmod(frame_seeing).failed
 
 
 def test_cosmic_rays_are_not_the_stars_where_there_are_more_stars():

@@ -120,14 +120,44 @@ def test_the_sensitivity_changes_what_is_found(open_app, tmp_path):
     assert metrics(app)["False, expected"] == "32"
 
 
-def test_zero_points_are_given_where_headers_have_none(open_app, tmp_path):
+def test_zero_points_and_saturation_are_given_where_headers_have_none(open_app, tmp_path):
     app = upload(open_app(tmp_path, PAGE), ("field.fits", fits_bytes(sky_pixels())))
+    before = int(metrics(app)["Flagged"])
+    next(one for one in app.number_input if one.key.startswith("sky-saturated-")).set_value(500.0)
     zero_points = next(one for one in app.text_input if one.key.startswith("sky-zero-points-"))
     zero_points.set_value("25.0")
     charts = "".join(chart.proto.spec for chart in finished(app.run()).get("plotly_chart"))
-    assert "[mag]" in charts and not app.error
+    assert "[mag]" in charts and not app.error and int(metrics(app)["Flagged"]) > before
     next(one for one in app.text_input if one.key.startswith("sky-zero-points-")).set_value("25,0 x")
     assert "no list of zero points" in finished(app.run()).error[0].value
+
+
+def test_weight_maps_are_given_by_file_or_by_extension(open_app, tmp_path):
+    """The frame has a loud stripe and rows that were never measured, of which only the map knows."""
+    noise = np.full(SIDE, 2.0, dtype=np.float32)
+    noise[:, 100:110], noise[90:92] = 20.0, np.nan
+    loud = np.random.default_rng(5).normal(0, 1, SIDE) * np.nan_to_num(noise - 2, nan=400.0)
+    pixels = (sky_pixels() + loud).astype(np.float32)
+    files = ("field.fits", fits_bytes(pixels, FILTER="r")), ("field_rms.fits", fits_bytes(noise))
+    app = upload(open_app(tmp_path, PAGE), *files)
+    (kind,) = (one for one in app.selectbox if one.label == "They hold")
+    assert kind.value == "rms" and not [one for one in app.toggle if one.key == "sky-together"]
+    assert "taken from field_rms.fits, which holds standard deviations" in said(app).replace("\\", "")
+    n_with = int(metrics(app)["Objects"])
+    assert n_with <= len(SOURCES) + 1
+    kind.set_value("weight")
+    assert "field_rms.fits, which holds weights" in said(finished(app.run())).replace("\\", "")
+    both = io.BytesIO()
+    extensions = [fits.ImageHDU(noise**2, name="VARIANCE"), fits.ImageHDU(np.ones((9, 9), np.uint8), name="THUMB")]
+    fits.HDUList([fits.PrimaryHDU(pixels), *extensions]).writeto(both)
+    app = upload(app, ("both.fits", both.getvalue()))
+    (chosen,) = app.multiselect
+    assert chosen.options == ["extension VARIANCE"] and chosen.value == [], "nothing is taken unasked from the file"
+    n_without = int(metrics(app)["Objects"])
+    chosen.set_value(["VARIANCE"])
+    app = finished(app.run())
+    assert int(metrics(app)["Objects"]) == n_with < n_without
+    assert "taken from extension VARIANCE of both.fits, which holds variances" in said(app).replace("\\", "")
 
 
 def test_an_upload_that_finds_no_room_is_one_sentence_and_leaves_nothing(open_app, tmp_path, monkeypatch):

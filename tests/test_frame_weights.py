@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import gzip
+import os
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +19,10 @@ from galaxy_core.errors import ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import catalogue_frame
 from galaxy_core.frame_exports import provenance_of
+from galaxy_core.frame_files import list_beside
 from galaxy_core.frame_jobs import find_frames
 from galaxy_core.frame_light import Window, read_light
+from galaxy_core.frame_weights import pair_maps
 
 SHAPE, FLUX = (300, 320), 300.0
 SPACED = [(x, y) for x in range(25, 310, 40) for y in range(25, 290, 40)]
@@ -77,6 +82,8 @@ def test_maps_are_named_by_file_by_extension_or_by_ending(frame):
     one = [str(frame)]
     assert find_frames(one, out, weights=["WHT"])[0][0].weights == ((frame, "WHT"),)
     assert find_frames(one, out, weights=[str(folder / "a_rms.fits")])[0][0].weights == ((folder / "a_rms.fits", None),)
+    beside = os.path.relpath(folder / "a_rms.fits")  # begins with a dot, too
+    assert find_frames(one, out, weights=[beside])[0][0].weights == ((Path(beside), None),)
     jobs, _ = find_frames([str(folder)], out, weights=[".weight.fits"])
     assert [job.sources[0].name for job in jobs] == ["a.fits", "a_rms.fits", "a_var.fits", "both.fits"]
     assert jobs[0].weights == ((folder / "a.weight.fits", None),)
@@ -86,8 +93,26 @@ def test_maps_are_named_by_file_by_extension_or_by_ending(frame):
         find_frames(one, out, weights=["a.fits", "b.fits"])
 
 
+def test_whose_map_is_whose_is_never_guessed():
+    bands = ["g.fits", "r.fits"]
+    assert pair_maps(bands, ["noise 1.fits", "noise 2.fits"]) == [0, 1], "no name says, so the order does"
+    for maps in (["g.weight.fits", "g_rms.fits"], ["g.weight.fits", "z.weight.fits"], ["noise.fits"]):
+        with pytest.raises(ImageError, match="is not clear; keep one weight map for each frame"):
+            pair_maps(bands, maps)
+
+
+def test_what_lies_beside_a_frame_in_its_file_may_be_its_map(frame, tmp_path):
+    both = frame.with_name("both.fits")
+    assert list_beside(both) == ["WHT"] and list_beside(both, "wht") == ["0"] and list_beside(both, 7) == []
+    zipped = tmp_path / "both.fits.gz"
+    zipped.write_bytes(gzip.compress(both.read_bytes(), 1))
+    (tmp_path / "a.csv").write_text("a,b")
+    assert list_beside(zipped) == ["WHT"] and list_beside(tmp_path / "a.csv") == list_beside(tmp_path / "none") == []
+
+
 def test_maps_of_another_size_or_without_a_weight_are_refused(frame, tmp_path):
-    for name, plane, said in (("small", np.ones((9, 9)), "as large as"), ("none", np.zeros(SHAPE), "no finite pixel")):
+    cases = ("small", np.ones((9, 9)), "as large as"), ("none", np.zeros(SHAPE), "no finite pixel with a weight")
+    for name, plane, said in cases:
         fits.writeto(tmp_path / f"{name}.fits", plane.astype(np.float32))
         with ExitStack() as stack, pytest.raises(ImageError, match=said):
             stack.enter_context(open_sky_frame([frame], weights=[(tmp_path / f"{name}.fits", None)]))

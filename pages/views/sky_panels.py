@@ -35,6 +35,8 @@ band. Stars are told from galaxies with it, so give it where the frame has too f
 and not of what is dropped next."""
 ZERO_POINTS_HELP = """Magnitude of a flux of one, for frames whose header does not say: one number for all bands, or one
 for each in the order of the files, apart by spaces. With them objects have magnitudes, and colours on the map."""
+SATURATED_HELP = """Value from which pixels are saturated, in the frame's units, of all bands. Left empty it is taken
+from the header, or else from the pixels."""
 KINDS_HELP = """By a probability of a galaxy below and above 0.5, from the model `star_galaxy`, which saw no labels.
 Objects that are saturated, cut by the edge, hidden by neighbours or too faint are not told."""
 NO_SEPARATOR = "No model that tells stars from galaxies is here, or PyTorch is not installed."
@@ -52,7 +54,7 @@ MEDIA_TYPES = {form: media for form, (_, _, media) in exports.FORMATS.items()} |
 def choose_config(root: Path, choices: DeltaGenerator, digest: str) -> FrameConfig:
     """How the frame is searched, asked for in ``choices``: the way, where there is a choice, and the sensitivity.
 
-    Seeing and zero points stay with the frame, which ``digest`` names: they are wrong for another.
+    Seeing, zero points and saturation stay with the frame, which ``digest`` names: they are wrong for another.
     """
     best = sky_work.method_of(root)
     with choices:
@@ -99,7 +101,18 @@ def choose_config(root: Path, choices: DeltaGenerator, digest: str) -> FrameConf
             max_chars=200,
             width=140,
         )
-        config = FrameConfig(method, rate, psf_fwhm_px=seeing, zero_points=zero_points_in(said))
+        saturated = st.number_input(
+            "Saturated from",
+            value=None,
+            placeholder="the header",
+            format="%g",
+            key=f"sky-saturated-{digest}",
+            persist_state="session",
+            help=SATURATED_HELP,
+            width=150,
+        )
+        told = {"psf_fwhm_px": seeing, "zero_points": zero_points_in(said), "saturated_from": saturated}
+        config = FrameConfig(method, rate, **told)
         sky_sensitivity.draw_curve(root, config)
     return config
 

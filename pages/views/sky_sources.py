@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from galaxy_core.errors import ImageError
+from galaxy_core.frame_weights import WeightMap
 from galaxy_core.image_limits import safe_name
 from galaxy_core.saved_images import stem_of
-from pages.views import denoise_files, denoise_sources
+from pages.views import denoise_files, denoise_sources, sky_weights
 from pages.views.denoise_sources import EXAMPLE, FILE_TYPES
 
 PAGE = "sky"
@@ -32,15 +34,23 @@ HDU_HELP = "Number or EXTNAME of the extension to read. Left empty: the first im
 
 @dataclass(frozen=True)
 class SkyItem:
-    """One frame: the files its bands are in.
+    """One frame: the files its bands are in, and a weight map of each of them, or none.
 
-    ``digest`` stays the same as long as their content does.
+    ``digest`` stays the same as long as the content of the frame does.
     """
 
     digest: str
     name: str
     paths: tuple[Path, ...] = field(repr=False)
     hdu: int | str | None = None
+    weights: tuple[WeightMap, ...] = field(default=(), repr=False)
+    weight_kind: str | None = None
+
+    @property
+    def stamp(self) -> str:
+        """Stays the same as long as what is to be searched does."""
+        maps = [(_stamp_of(path), hdu) for path, hdu in self.weights]
+        return hashlib.sha1(repr((self.digest, self.hdu, maps, self.weight_kind)).encode()).hexdigest()
 
 
 def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
@@ -57,24 +67,41 @@ def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
     if not files:
         return []
     with choices:
-        together = len(files) > 1 and st.toggle(
-            "These files are bands of one field", True, key="sky-together", persist_state="session", help=BANDS_HELP
-        )
         hdu = st.text_input(
             "FITS extension", placeholder="the first image", key="sky-hdu", help=HDU_HELP, max_chars=60, width=124
         )
-    return items_of(files, together, hdu)
+        frames, weights = sky_weights.choose_maps(files, _extension(hdu))
+        kind = sky_weights.choose_kind([one for maps in weights for one in maps])
+        together = len(frames) > 1 and st.toggle(
+            "These files are bands of one field", True, key="sky-together", persist_state="session", help=BANDS_HELP
+        )
+    return items_of(frames, together, hdu, weights, kind)
 
 
-def items_of(files: list[tuple[str, Path]], together: bool, hdu: str = "") -> list[SkyItem]:
-    """Frames of files, given by digest and path: one of all of them, or one of each."""
-    extension = hdu.strip() or None
-    extension = int(extension) if extension and extension.isdecimal() else extension
+def items_of(
+    files: list[tuple[str, Path]],
+    together: bool,
+    hdu: str = "",
+    weights: Sequence[tuple[WeightMap, ...]] = (),
+    weight_kind: str | None = None,
+) -> list[SkyItem]:
+    """Frames of files, given by digest and path, each with its weight maps: one of all of them, or one of each."""
+    extension, weights = _extension(hdu), weights or [()] * len(files)
     if together:
         digest = hashlib.sha1(" ".join(digest for digest, _ in files).encode()).hexdigest()
         name = f"{stem_of(files[0][1].name)} and {len(files) - 1} more bands" if len(files) > 1 else files[0][1].name
-        return [SkyItem(digest, name, tuple(path for _, path in files), extension)]
-    return [SkyItem(digest, path.name, (path,), extension) for digest, path in files]
+        maps = tuple(one for maps in weights for one in maps)
+        return [SkyItem(digest, name, tuple(path for _, path in files), extension, maps, weight_kind)]
+    return [
+        SkyItem(digest, path.name, (path,), extension, maps, weight_kind)
+        for (digest, path), maps in zip(files, weights, strict=True)
+    ]
+
+
+def _extension(said: str) -> int | str | None:
+    """Which extension was typed."""
+    said = said.strip()
+    return int(said) if said.isdecimal() else said or None
 
 
 def frames_in(root: Path) -> list[Path]:
@@ -127,7 +154,8 @@ def _uploads() -> list[tuple[str, Path]]:
         on_change=denoise_files.choose,
         args=(0, PAGE),
         max_upload_size=MAX_UPLOAD_MB,
-        help=f"Each up to {MAX_UPLOAD_MB} MB. Frames beyond 64 megapixels need to be FITS without compression.",
+        help=f"Each up to {MAX_UPLOAD_MB} MB. Frames beyond 64 megapixels need to be FITS without compression. Maps of"
+        " weights, errors or variances may be dropped along with their frames.",
     )
     if files or not (fresh or st.session_state.get("sky-kept-shown")):
         st.session_state["sky-kept"] = [_kept(file) for file in files]

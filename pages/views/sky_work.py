@@ -102,7 +102,7 @@ def search_task(item: SkyItem, config: FrameConfig, root: Path) -> Task:
     """The task of searching a frame."""
     segmenter = _weights_of(MODEL, root) if config.method == MODEL else None
     separator = _weights_of(DEFAULT_SEPARATOR, root) if separator_is_there(root) else None
-    parts = [item.digest, item.name, item.hdu, vars(config), segmenter, separator]
+    parts = [item.stamp, item.name, vars(config), segmenter, separator]
     key = hashlib.sha1(json.dumps(parts, default=str).encode()).hexdigest()
     return Task(key, item.name, lambda report: _search(key, item, config, segmenter, separator, report))
 
@@ -121,7 +121,7 @@ def _weights_of(model: str, root: Path) -> tuple[Path, int]:
 def _search(key: str, item: SkyItem, config: FrameConfig, segmenter, separator, report: Report) -> SkyWork:
     model, separator = (_load(*weights) if weights else None for weights in (segmenter, separator))
     report(0.02)
-    frame = _opened(item, config.zero_points)
+    frame = _opened(item, config)
     report(OPENED)
     scratch = None
     if frame.shape[0] * frame.shape[1] > IN_MEMORY_PX:
@@ -140,7 +140,8 @@ def _is_packed(item: SkyItem) -> bool:
     """Whether a frame had to be read whole: its pixels are in memory."""
     from galaxy_core.frame_files import open_frame
 
-    return any(open_frame(path, item.hdu) is None for path in item.paths)
+    files = [*((path, item.hdu) for path in item.paths), *item.weights]
+    return any(open_frame(path, hdu) is None for path, hdu in files)
 
 
 @lru_cache(maxsize=2)
@@ -150,27 +151,33 @@ def _load(folder: Path, stamp: int):
     return load_model(folder, resolve_device("auto"))
 
 
-def _opened(item: SkyItem, zero_points: tuple[float, ...] | None = None) -> SkyFrame:
+def _opened(item: SkyItem, config: FrameConfig) -> SkyFrame:
     """A frame that stays open as long as anything shows it; the last ones are kept for another search."""
-    key = (item.digest, item.paths, item.hdu, zero_points)
+    given = config.zero_points, item.weights, item.weight_kind, config.saturated_from
+    key = (item.stamp, item.paths, given)
     with _OPEN_LOCK:
         if key in _OPEN:
             _OPEN.move_to_end(key)
             return _OPEN[key]
     stack, lock = ExitStack(), threading.Lock()
     try:
-        frame = stack.enter_context(open_sky_frame(item.paths, item.hdu, zero_points=zero_points))
+        frame = stack.enter_context(open_sky_frame(item.paths, item.hdu, None, *given))
     except BaseException:
         stack.close()
         raise
-    bands = tuple(replace(band, rows=partial(_one_at_a_time, lock, band.rows)) for band in frame.bands)
-    frame = replace(frame, bands=bands)
+    frame = replace(frame, bands=tuple(_shared(band, lock) for band in frame.bands))
     weakref.finalize(frame, stack.close)
     with _OPEN_LOCK:
         _OPEN[key] = frame
         while len(_OPEN) > KEPT_OPEN:
             _OPEN.popitem(last=False)
     return frame
+
+
+def _shared(band: Band, lock: threading.Lock) -> Band:
+    """A band whose files several threads may read."""
+    noise = None if band.noise is None else partial(_one_at_a_time, lock, band.noise)
+    return replace(band, rows=partial(_one_at_a_time, lock, band.rows), noise=noise)
 
 
 def _one_at_a_time(lock: threading.Lock, rows: Rows, top: int, bottom: int) -> np.ndarray:

@@ -1,0 +1,78 @@
+"""Weight maps on the Frame page: which of the files or extensions are maps of the noise, and what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from galaxy_core.errors import ImageError
+from galaxy_core.frame_choices import WEIGHT_KINDS
+from galaxy_core.frame_files import list_beside
+from galaxy_core.frame_weights import WeightMap, is_map_of, kind_of, pair_maps
+
+Files = list[tuple[str, Path]]  # digest and place
+MAPS_HELP = """Weights, errors or variances of a frame's pixels, as SExtractor takes them: a file for each frame, or an
+extension of the frames' own files. They say how the noise changes over the frame, and pixels without a weight are left
+out; how large the noise is gets measured on the frame. Files named as their frame is, such as `r.weight.fits` or
+`r_rms.fits` of `r.fits`, are taken for its maps until you say otherwise."""
+KIND_HELP = "Weights are inverse variances. All are of the noise of the sky, without that of the objects themselves."
+
+
+def choose_maps(files: Files, hdu: int | str | None) -> tuple[Files, list[tuple[WeightMap, ...]]]:
+    """The files that are frames, and the weight map of each; asked for where there may be one.
+
+    ``hdu`` is the extension that frames are read from.
+    """
+    names = [path.name for _, path in files]
+    named = [one for one in files if is_map_of(one[1].name, [name for name in names if name != one[1].name])]
+    first = next((one for one in files if one not in named), files[0])
+    beside = _beside(first[0], first[1], hdu)
+    options = [*(files if len(files) > 1 else []), *beside]
+    if not options:
+        return files, [() for _ in files]
+    chosen = st.multiselect(
+        "Weight maps",
+        options,
+        named,
+        format_func=lambda one: f"extension {one}" if isinstance(one, str) else one[1].name,
+        key=f"sky-maps-{'-'.join(digest[:8] for digest, _ in files)}-{hdu}",
+        persist_state="session",
+        placeholder="none",
+        help=MAPS_HELP,
+        width=280,
+    )
+    maps, inside = [one for one in chosen if one in files], [one for one in chosen if one in beside]
+    frames = [one for one in files if one not in maps]
+    if not frames:
+        raise ImageError("All files are chosen as weight maps; leave out the frame that they belong to.")
+    if len(inside) + bool(maps) > 1:
+        raise ImageError("More than one weight map is chosen; choose one extension, or a file for each frame.")
+    if inside:
+        return frames, [((path, inside[0]),) for _, path in frames]
+    places = pair_maps([path.name for _, path in frames], [path.name for _, path in maps]) if maps else []
+    return frames, [() if place is None else ((maps[place][1], None),) for place in places or [None] * len(frames)]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _beside(digest: str, _path: Path, hdu: int | str | None) -> list[str]:
+    return list_beside(_path, hdu)
+
+
+def choose_kind(weights: Sequence[WeightMap]) -> str | None:
+    """What the maps hold: as their names say, until somebody says otherwise; None without maps."""
+    if not weights:
+        return None
+    said = {kind_of(hdu or path.name) for path, hdu in weights}
+    kinds = [*([None] if len(said) > 1 else []), *WEIGHT_KINDS]
+    return st.selectbox(
+        "They hold",
+        kinds,
+        0 if len(said) > 1 else kinds.index(*said),
+        format_func=lambda kind: WEIGHT_KINDS.get(kind, "as their names say"),
+        key=f"sky-maps-hold-{'-'.join(f'{path.parent.name[:8]}{path.name}{hdu}' for path, hdu in weights)}",
+        persist_state="session",
+        help=KIND_HELP,
+        width=190,
+    )
