@@ -24,19 +24,11 @@ N_COARSE = 10
 N_BACKGROUND = 500
 """Galaxies drawn at random that stand for what nobody has judged, so that one answer has something to differ from."""
 
-BACKGROUND_WEIGHT = 0.5
-"""Weight of all background galaxies together, as a share of the weight of all answers."""
-
-FIT_LIMIT = 100_000
-"""Galaxies, drawn at random where there are more, from which the axes are found."""
-
+BACKGROUND_WEIGHT = 0.5  # of all background galaxies together, as a share of the weight of all answers
+FIT_LIMIT = 100_000  # galaxies, drawn at random where there are more, from which the axes are found
 CHUNK_ROWS = 65_536
-N_CANDIDATES = 5_000
-"""The best of a ranking, among which a batch of different kinds is chosen."""
-
-N_EAGER = 10
-"""Until so many interesting galaxies are known, each is learned from at once and the rest of its batch is dropped."""
-
+N_CANDIDATES = 5_000  # the best of a ranking, among which a batch of different kinds is chosen
+N_EAGER = 10  # interesting galaxies, until which each is learned from at once and the rest of its batch is dropped
 MIN_INTEREST, INTEREST_RANGE, ALPHA = 0.1, 0.85, 1.0  # epsilon_1, epsilon_2 and alpha of Lochner & Bassett (2021)
 
 
@@ -149,7 +141,8 @@ def choose_batch(
     Without answers they are the most unusual. Before the first "interesting" a quarter of a batch are the best of the
     ranking and each of the others is chosen as if those before it were not interesting, so that a batch shows different
     kinds. Afterwards all are the best of the ranking: looking for what is rare, the best question is the one that is
-    likely to be answered with "interesting". Until `N_EAGER` are known, ask for a new batch after each of them.
+    likely to be answered with "interesting". Until `N_EAGER` are known, ask for a new batch after each of them. Copies
+    of one image, such as blank stamps, come after all else.
 
     Returns
     -------
@@ -163,8 +156,15 @@ def choose_batch(
     open_rows = np.setdiff1d(np.flatnonzero(space.usable), rows)
     order = open_rows[np.argsort(-scores[open_rows], kind="stable")]
     if len(rows) == 0 or interesting.any():
-        return order[:size].astype(np.int32), scores
+        return _copies_last(space, rows, order[: max(size, N_CANDIDATES)])[:size].astype(np.int32), scores
     return _different(space, _checked(space, anomaly), rows, order[:N_CANDIDATES], size), scores
+
+
+def _copies_last(space: Space, rows: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Galaxies in an order, but after the others those that are copies of one before, or of an answered one."""
+    _, first = np.unique(space.coarse[np.r_[rows, order]].round(2), axis=0, return_index=True)
+    is_copy = ~np.isin(np.arange(len(order)), first - len(rows))
+    return np.r_[order[~is_copy], order[is_copy]]
 
 
 def _different(space: Space, anomaly: np.ndarray, rows: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:

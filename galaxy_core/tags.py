@@ -93,14 +93,14 @@ def untag_galaxies(path: Path, tag: str, galaxy_ids: Iterable[str], who: str, mo
     return _do(path, "untag", tag, galaxy_ids, who, model_hash)
 
 
-def undo(path: Path, who: str, tags: Sequence[str] | None = None) -> Step | None:
-    """Undo the person's last step that still counts, of some tags only if these are named; None where there is none."""
-    return _turn(path, who, tags, "undo")
+def undo(path: Path, who: str, tags: Sequence[str] | None = None, steps: Sequence[int] | None = None) -> Step | None:
+    """Undo the person's last step that still counts, of some tags or steps only if named; None where there is none."""
+    return _turn(path, who, tags, steps, "undo")
 
 
-def redo(path: Path, who: str, tags: Sequence[str] | None = None) -> Step | None:
+def redo(path: Path, who: str, tags: Sequence[str] | None = None, steps: Sequence[int] | None = None) -> Step | None:
     """Redo what the person undid last; None where there is nothing, or something new has been done since."""
-    return _turn(path, who, tags, "redo")
+    return _turn(path, who, tags, steps, "redo")
 
 
 def last_action(path: Path) -> Version:
@@ -206,7 +206,7 @@ def _log(db: sqlite3.Connection, step: int, kind: str, key: int, about: tuple[st
     return abs(db.execute("SELECT count(*) FROM current WHERE tag_key = ?", (key,)).fetchone()[0] - before)
 
 
-def _turn(path: Path, who: str, tags: Sequence[str] | None, kind: str) -> Step | None:
+def _turn(path: Path, who: str, tags: Sequence[str] | None, steps: Sequence[int] | None, kind: str) -> Step | None:
     """Undo or redo a step: a line in the log for each of its actions, and what holds is found again."""
     who, folded = _person(who), None if tags is None else {fold(tag) for tag in tags}
     if not path.exists():
@@ -214,6 +214,7 @@ def _turn(path: Path, who: str, tags: Sequence[str] | None, kind: str) -> Step |
     with writing(path) as db:
         keys = [key for key, name in db.execute("SELECT tag_key, folded FROM tags") if folded is None or name in folded]
         within = f"who = ? AND tag_key IN ({','.join(map(str, keys))})"
+        within += "" if steps is None else f" AND step IN ({','.join(map(str, steps))})"
         query = _LAST_STEP[kind]
         step = db.execute(query.format(within=within), (who,) * query.count("{within}")).fetchone()
         if step is None or step[0] is None:

@@ -19,6 +19,7 @@ from galaxy_core.vectors import VectorError, check_vectors
 N_SAMPLED = 4_000  # galaxies whose neighbours are looked for where they are not given
 SAME_SPACE = 0.9  # similarity of a catalog's galaxies, embedded again, to their stored vectors
 UNLIKE, UNUSUAL = 1.0, 5.0  # percentiles
+COPY = 0.999  # from this similarity on two images are one: no two of 26,093 galaxies of Galaxy Zoo 2 are so alike
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class UploadMatch:
         Cosine similarities, from -1 to 1.
     percentile : float
         Share of the catalog's galaxies, in percent, that are no nearer to their own nearest galaxies than the upload is
-        to its; by the mean similarity to the k nearest. NaN where the catalog is too small to tell.
+        to its; by the mean similarity to the k nearest, without the upload itself where the catalog has it. NaN where
+        the catalog is too small to tell.
     seen : ndarray of float32, shape (3, input_px, input_px)
         The upload as the model saw it.
     crop : Crop or None
@@ -135,11 +137,17 @@ def sample_similarities(vectors: np.ndarray, k: int) -> np.ndarray:
 
 def percentile_of(similarities: np.ndarray, neighbor_similarities: np.ndarray) -> float:
     """Percentage of galaxies whose mean similarity to their k nearest is at most that of the upload to its own."""
+    similarities = _without_itself(similarities)
     k = min(len(similarities), neighbor_similarities.shape[1] if neighbor_similarities.ndim == 2 else 0)
     if k == 0:
         return float("nan")
     usual = neighbor_similarities[:, :k].mean(axis=1, dtype=np.float64)
     return float(100 * np.mean(usual <= similarities[:k].mean() + 1e-9))
+
+
+def _without_itself(similarities: np.ndarray) -> np.ndarray:
+    """Without the nearest where that is the upload itself, as no galaxy is among its own nearest."""
+    return similarities[1:] if len(similarities) and similarities[0] >= COPY else similarities
 
 
 def unusual_sentence(match: UploadMatch, n_galaxies: int) -> str:
@@ -148,7 +156,8 @@ def unusual_sentence(match: UploadMatch, n_galaxies: int) -> str:
     if not np.isfinite(match.percentile):
         return f"The catalog is too small to say how unusual this is ({nearest})."
     share = "fewer than 0.1 %" if match.percentile < 0.1 else f"{match.percentile:.3g} %"
-    k = len(match.rows)
+    k = len(_without_itself(match.similarities))
+    nearest += ", the same image, which does not count" if k < len(match.rows) else ""
     measured = f"{share} of this catalog's {n_galaxies:,} galaxies are no closer to their own {k} nearest ({nearest})"
     if match.percentile < UNLIKE:
         return f"Unlike anything here: {measured}. It is of a kind this catalog lacks, or no galaxy."

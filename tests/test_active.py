@@ -136,6 +136,19 @@ def test_a_batch_shows_different_kinds():
     assert len({row // 50 for row in batch}) >= 10
 
 
+def test_copies_of_one_image_do_not_fill_a_batch(made):
+    space, anomaly, _ = made
+    vectors, anomaly = space.vectors.copy(), anomaly.copy()
+    vectors[:9], anomaly[:9] = 3 + np.random.default_rng(0).normal(0, 1e-6, (9, 20)), 1  # blank stamps, say
+    space = active.make_space(vectors)
+    batch, scores = active.choose_batch(space, anomaly, *NONE, 12)
+    assert batch[0] == 0 and not set(batch[1:]) & set(range(9))
+    batch, scores = active.choose_batch(space, anomaly, np.array([0]), np.array([True]), 12)
+    assert not set(batch) & set(range(9)) and scores[:9].min() > scores[batch].max()
+    batch, _ = active.choose_batch(space, anomaly, np.array([0]), np.array([True]), 1999)
+    assert set(batch[-8:]) == set(range(1, 9)), "they are still asked about, last"
+
+
 def test_only_interesting_answers(made):
     space, anomaly, target = made
     rows = np.flatnonzero(target)[:5]

@@ -138,9 +138,13 @@ def test_nothing_to_draw_is_no_error():
 
 def test_marks_hold_a_bit_for_each_selected_galaxy():
     rows = np.array([0, 7, 8, 41])
-    marks = payload.unpack(payload.marks_message("g", 42, 3, 7, {"umap": [1.0, 2.0]}, rows, {}, []))
+    marks = payload.unpack(payload.marks_message("g", 42, 3, 7, {"umap": [1.0, 2.0]}, rows, {}, [], open_id="é 7"))
     bits = np.unpackbits(marks["bits"], bitorder="little")[:42]
-    assert np.flatnonzero(bits).tolist() == rows.tolist() and marks["open"] == {"row": 7, "places": {"umap": [1, 2]}}
+    assert np.flatnonzero(bits).tolist() == rows.tolist() and marks["open"] == {
+        "row": 7,
+        "id": "é 7",
+        "places": {"umap": [1, 2]},
+    }
     assert len(payload.unpack(payload.marks_message("g", 42, 0, None, {}, None, {}, []))["bits"]) == 0
 
 

@@ -181,6 +181,7 @@ def test_keys_go_to_the_next_galaxy_and_tag_it(visit, root):
     page.locator(".atlas-paper").focus()
     page.keyboard.press("ArrowRight")
     page.get_by_role("heading", name="other-00005").wait_for()
+    page.get_by_role("status").get_by_text("Galaxy other-00005 is open").wait_for()  # what a screen reader says
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     page.get_by_role("heading", name="other-00003").wait_for()
@@ -254,5 +255,11 @@ def test_a_finger_on_a_phone(visit, root, scheme):
     row = lonely_row(root)
     page.locator(".atlas-paper").scroll_into_view_if_needed()
     page.touchscreen.tap(*page.evaluate(f"{MAP}.pixelOf({row})"))
+    tip, paper = page.locator(".atlas-tip"), page.locator(".atlas-paper").bounding_box()
+    tip.get_by_text(f"tiny-{row:05d}").wait_for()
+    tip.locator("img").wait_for()
+    assert "More of it is below the map." in tip.inner_text()
+    box = tip.bounding_box()
+    assert paper["x"] <= box["x"] and box["x"] + box["width"] <= paper["x"] + paper["width"]
     page.get_by_role("heading", name=f"tiny-{row:05d}").wait_for()
     assert page.locator("img.galaxy-image").first.bounding_box()["width"] <= 390

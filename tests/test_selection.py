@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -62,18 +64,25 @@ def test_a_link_to_what_is_gone_says_so_and_shows_the_rest(open_app, tiny_root, 
     steps = [["n", "picked", ["tiny-00003", "gone-1"]], ["a", "isomap", [1, 2, 3, 4, 5, 6]]]
     app = open_app(
         tiny_root, MAP, catalog="tiny", galaxy="nobody", colour="weight", map="isomap", second="som",
-        selected=link_of(tiny, *steps), filters=outlines.to_link({"mass": [1, 2], "radius_arcsec": [0, 100]}),
+        selected=link_of(tiny, *steps),
+        filters=outlines.to_link({"mass": [1, 2], "radius_arcsec": [0, 100], "anomaly": [10**400, 1e999]}),
     )  # fmt: skip
     assert not app.exception and not app.error and selected(app) == [3]
     text = text_of(app)
-    for word in ("isomap", "1 galaxy of the link", "weight", "mass", "nobody"):
+    for word in ("isomap", "1 galaxy of the link", "weight", "mass", "nobody", "“anomaly” as asked"):
         assert word in text, word
     assert list(app.session_state["filters"]["tiny"]) == ["radius_arcsec"]
 
 
 @pytest.mark.parametrize(
-    "letters", ["", "eJ", "%%", outlines.to_link(7), outlines.to_link([["n"]]), outlines.to_link([[1, 2, 3]])]
-)
+    "letters",
+    [
+        "", "eJ", "%%", outlines.to_link(7), outlines.to_link([["n"]]), outlines.to_link([[1, 2, 3]]),
+        outlines.to_link([["n", "umap", [1, 2, 3, 4, 5, 6], "", [0, 1, 0, 1], {"class": ["spiral"]}]]),
+        base64.urlsafe_b64encode(zlib.compress(b"[" * 150_000)).decode("ascii"),
+    ],
+    ids=range(8),
+)  # fmt: skip
 def test_a_link_cut_short_is_a_sentence(open_app, tiny_root, letters):
     app = open_app(tiny_root, MAP, catalog="tiny", selected=letters, filters=letters)
     assert not app.exception and not app.error
@@ -255,6 +264,11 @@ def test_the_way_a_selection_was_made_is_told(tiny, monkeypatch):
     assert "selected" not in st.query_params and not selection.is_linked(tiny)
     selection.select_rows(tiny, None)
     assert selection.selected_rows(tiny) is None and selection.is_linked(tiny)
+    monkeypatch.setattr(selection_link, "MOST_LETTERS", 500)  # a page of a longer address would not load again
+    for place in np.random.default_rng(0).normal(0, 9, (3, 2, 30)):
+        selection.select_outline(tiny, "umap", *place.tolist(), "add")
+    assert "selected" not in st.query_params and not selection.is_linked(tiny)
+    selection.select_rows(tiny, None)
     selection.select_outline(tiny, "no such map", [0, 1, 1], [0, 0, 1])
     selection.select_outline(tiny, "umap", [0, 1], [0, 0])
     assert selection.selected_rows(tiny) is None

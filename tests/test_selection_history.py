@@ -7,7 +7,17 @@ import pytest
 import streamlit as st
 
 from galaxy_core import artifacts, tags
-from pages.views import filters, map_events, readers, selection, selection_history, selection_link, tagging
+from pages.views import (
+    filters,
+    map_events,
+    readers,
+    selection,
+    selection_history,
+    selection_link,
+    tagged,
+    tagger,
+    tagging,
+)
 from pages.views.galaxy_map import component
 from pages.views.selection_steps import Selection, like_step
 
@@ -69,7 +79,8 @@ def test_every_kind_of_step_is_undone_and_redone(tiny):
 
 def test_the_key_undoes_what_was_done_last_be_it_a_tag(tiny, tmp_path, monkeypatch):
     path = tmp_path / "tags.sqlite"
-    monkeypatch.setattr(tagging, "path_of", lambda _: path)
+    for module in (tagged, tagger, tagging):
+        monkeypatch.setattr(module, "path_of", lambda _: path)
     tags.tag_galaxies(path, "ring", ["tiny-00001"], tagging.person())  # on another day: not of this visit
     st.session_state |= {"key_tags": {"tiny": ["ring"]}, "galaxy": "tiny-00004"}
     key = {"whatever": True}

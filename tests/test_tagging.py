@@ -257,6 +257,17 @@ def test_two_browsers_see_each_other_and_undo_their_own(open_panels, path):
     assert set(tags.galaxies_with(path, "ring")) == {"tiny-00004"}
 
 
+def test_two_tabs_under_one_name_undo_what_was_done_in_them(open_panels, path):
+    one, other, new = tabs = [open_panels() for _ in range(3)]
+    for tab in tabs:
+        tab.session_state["tagger_name"] = "ann"
+    for tab, tag in ((one, "ring"), (other, "bar")):
+        type_tag(tab, "selection-tag", tag)
+        click(tab, "tag-selection")
+    assert "“ring” is undone" in press(one, "u") and list(tags.count_tags(path)) == ["bar"]
+    assert "“bar” is undone" in press(new, "u"), "a tab that did nothing undoes what its person did"
+
+
 def work(root: str) -> None:
     app = AppTest.from_function(panels, default_timeout=120, args=(root,)).run()
     for _ in range(15):

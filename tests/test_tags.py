@@ -64,6 +64,15 @@ def test_undo_goes_back_step_by_step_and_redo_forward_until_something_new(path):
     assert tags.undo(path, "ann", ["ring"]).tag == "ring" and held(path, "bar") == {"a", "c"}
 
 
+def test_steps_are_undone_and_redone_whatever_the_same_person_did_elsewhere(path):
+    here = [tags.tag_galaxies(path, "ring", [galaxy], "ann").step for galaxy in "ab"]
+    tags.tag_galaxies(path, "bar", ["c"], "ann")  # in another tab of the browser
+    assert tags.undo(path, "ann", steps=here).n_galaxies == 1 and held(path, "ring") == {"a"}
+    tags.tag_galaxies(path, "bar", ["d"], "ann")
+    assert tags.redo(path, "ann", steps=here).tag == "ring" and held(path, "ring") == {"a", "b"}
+    assert tags.undo(path, "ann", steps=[]) is None and held(path, "bar") == {"c", "d"}
+
+
 def test_undoing_ones_own_step_keeps_what_others_said(path):
     tags.tag_galaxies(path, "ring", ["a", "b"], "ann")
     tags.tag_galaxies(path, "ring", ["b", "c"], "bob")

@@ -215,6 +215,7 @@ def test_percentile():
     usual = np.array([[0.9, 0.7], [0.5, 0.3], [0.2, 0.0], [1.0, 1.0]])  # means 0.8, 0.4, 0.1, 1
     assert percentile_of(np.array([0.6, 0.4]), usual) == 50
     assert percentile_of(np.array([0.1, -0.1]), usual) == 0
+    assert percentile_of(np.array([1.0, 0.3, 0.1]), usual) == 25, "a galaxy of the catalog is not nearest to itself"
     assert np.isnan(percentile_of(np.array([0.6]), np.empty((1, 0))))
     vectors = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     assert np.array_equal(sample_similarities(vectors, 3), nearest_neighbors(vectors, 3)[1])

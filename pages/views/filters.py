@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -17,6 +19,7 @@ Filters = dict[str, list]
 
 DIGITS = 9
 """Of a limit, where it is typed and where it is told: a Julian date needs so many."""
+LARGEST = sys.float_info.max
 EXACT = 2**53
 """Whole numbers below it are told apart by float64, and by browsers."""
 
@@ -61,7 +64,7 @@ def fitting(galaxies: Galaxies, asked: Filters) -> Filters:
         if colour_by(galaxies, key).values is None:
             fits = all(isinstance(value, str) for value in values)
         else:
-            fits = len(values) == 2 and all(isinstance(value, int | float) for value in values)
+            fits = len(values) == 2 and all(isinstance(v, int | float) and abs(v) <= LARGEST for v in values)
         if fits:
             found[key] = values
         else:

@@ -173,5 +173,5 @@ def from_link(letters: str) -> object:
         if not unpacker.eof:
             raise ValueError("too long or cut short")
         return json.loads(text)
-    except (zlib.error, UnicodeDecodeError) as error:
+    except (zlib.error, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None

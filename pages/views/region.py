@@ -100,7 +100,7 @@ def draw_header(galaxies: Galaxies, rows: np.ndarray) -> None:
         )
         st.button("Clear", icon=":material/close:", on_click=clear, args=(galaxies,), key="clear-selection")
     if not selection.is_linked(galaxies):
-        how += "; too many single galaxies for a link: tag them to share them"
+        how += "; too long for a link: tag these galaxies to share them"
     st.caption(frame.plain(how))
 
 

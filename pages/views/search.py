@@ -20,7 +20,9 @@ from pages.views.selection_gallery import pictures
 N_SHOWN = 24
 FILE_TYPES = ["png", "jpg", "jpeg", "tif", "tiff", "webp", "fits", "fit", "fts", "gz", "fz"]
 BY_PICTURE = """The galaxies that look most like your own image: the model that embedded this catalog embeds it too. The
-image is worked on here and kept nowhere. On the Denoise page noise can be taken out first, which finds more."""
+image is worked on here and kept nowhere. On the Denoise page noise can be taken out first, which finds more. FITS is
+stretched by its own noise, and among pictures that a survey stretched otherwise it may not find even its own galaxy:
+take the survey's picture there."""
 ID_TAIL = 12
 HOW = """A galaxy's **id**, or any part of it; or a **place on the sky**, ICRS, right ascension first:
 

@@ -126,7 +126,13 @@ def sentence(item: Difference, names: dict[str, str]) -> tuple[str, str]:
 
 
 def how_compared(found: Differences) -> str:
-    """What the numbers were measured on."""
+    """What the numbers were measured on.
+
+    Examples
+    --------
+    >>> how_compared(Differences((None,) * 250, 10, 90, 10, 90, 0, 400)).rpartition(". ")[2]
+    'Of 250 comparisons, about 10 would seem different by chance.'
+    """
     ours = words.count(found.n_selected_used, "selected galaxy", "selected galaxies")
     text = f"Measured on {ours} and {words.count(found.n_rest_used, 'other', 'others')}"
     if found.sampled:
@@ -134,7 +140,7 @@ def how_compared(found: Differences) -> str:
     by_chance = (1 - found.level) * len(found.items)
     return (
         f"{text}; in brackets the {100 * found.level:.0f} % bootstrap interval ({found.n_resamples} resamples). Of"
-        f" {len(found.items)} comparisons, about {by_chance:.1g} would seem different by chance."
+        f" {len(found.items)} comparisons, about {words.number(by_chance, 1)} would seem different by chance."
     )
 
 

@@ -50,8 +50,14 @@ def note_tags(galaxies: Galaxies, step: tags.Step | None) -> None:
         if (last := _last(source, of_tags=True)) is not None:
             target.append(source.pop(last))
     elif step is not None:
+        tag_steps(galaxies).append(step.step)
         past.append(TAGS)
         future[:] = [moment for moment in future if moment != TAGS]
+
+
+def tag_steps(galaxies: Galaxies) -> list[int]:
+    """Numbers of the steps of tagging made in this tab of the browser: others may be open under the same name."""
+    return st.session_state.setdefault("tag_steps", {}).setdefault(galaxies.name, [])
 
 
 def travel(galaxies: Galaxies, selected: Selection | None, back: bool) -> tuple[Selection | None, dict] | None:

@@ -25,13 +25,15 @@ from pages.views.selection_steps import (
 )
 
 LETTERS = {"new": "n", "add": "a", "subtract": "s", "intersect": "i", INVERT: "v"}
+MOST_LETTERS = 32_000  # to an address of 128 kB the app answers with an error, and servers before it may at less
 CUT_SHORT = "The selection of this link cannot be read; it was probably cut short when it was copied."
 
 
 def letters_of(galaxies: Galaxies, steps: tuple[Step, ...]) -> str | None:
-    """The steps for a link; None where there are none, or one of them is too long for an address."""
+    """The steps for a link; None where there are none, or they are too long for an address."""
     parts = [_part_of(galaxies, step) for step in steps]
-    return outlines.to_link(parts) if parts and None not in parts else None
+    letters = outlines.to_link(parts) if parts and None not in parts else ""
+    return letters if 0 < len(letters) <= MOST_LETTERS else None
 
 
 def _part_of(galaxies: Galaxies, step: Step) -> list | None:
@@ -79,7 +81,7 @@ def read(galaxies: Galaxies, letters: str) -> Selection | None:
                 made = _read_outline(galaxies, name, values, mark, mode)
             if made is not None:
                 found = after(found, *made, len(galaxies))
-    except (ValueError, TypeError, KeyError, StopIteration):
+    except (ValueError, TypeError, LookupError, StopIteration):
         page_address.note(CUT_SHORT)
         return None
     if lost:

@@ -1,13 +1,16 @@
-"""Who is tagging: the name that is kept with every tag."""
+"""Who is tagging: the name that is kept with every tag, and what of theirs is undone."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 import streamlit as st
 
 from galaxy_core import tags
-from pages.views import editions, frame
+from pages.views import editions, frame, selection_history
+from pages.views.readers import Galaxies
+from pages.views.tagged import path_of
 
 
 def person() -> str:
@@ -17,6 +20,12 @@ def person() -> str:
         return str(user.get("name") or user.get("email") or tags.ANYBODY)
     visit = st.session_state.setdefault("tagger_visit", f"{tags.ANYBODY} {secrets.token_hex(2)}")
     return st.session_state.get("tagger_name") or visit
+
+
+def turn_step(galaxies: Galaxies, kind: str, names: Sequence[str] | None = None) -> tags.Step | None:
+    """Undo or redo (``kind``) a step of tagging, of some tags if named: of this tab, then of the person before it."""
+    turn, path, own = getattr(tags, kind), path_of(galaxies), selection_history.tag_steps(galaxies)
+    return turn(path, person(), names, own) or turn(path, person(), names)
 
 
 def draw_who(place: str) -> None:

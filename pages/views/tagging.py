@@ -23,7 +23,7 @@ from pages.views.tagged import (
     tags_by_row,
     tags_of_export,
 )
-from pages.views.tagger import draw_who, person
+from pages.views.tagger import draw_who, person, turn_step
 
 __all__ = [
     "draw_galaxy_tags",
@@ -149,7 +149,7 @@ def handle_key(galaxies: Galaxies, key: str) -> str | None:
 def turn(galaxies: Galaxies, back: bool) -> str:
     """Undo the visitor's last step of tagging, or redo it: what was done, in a sentence, empty where there is none."""
     try:
-        step = (tags.undo if back else tags.redo)(path_of(galaxies), person())
+        step = turn_step(galaxies, "undo" if back else "redo")
     except GalaxyError as error:
         return str(error)
     selection_history.note_tags(galaxies, step)
@@ -224,7 +224,7 @@ def _draw_undo(galaxies: Galaxies, place: str, on_change: OnChange | None) -> No
                 place,
                 galaxies,
                 on_change,
-                lambda: getattr(tags, verb)(path_of(galaxies), person()),
+                lambda: turn_step(galaxies, verb),
                 f"Nothing to {verb}.",
             ),
         )

@@ -12,7 +12,7 @@ import streamlit as st
 from galaxy_core import active, active_checks, tags
 from galaxy_core.errors import GalaxyError
 from galaxy_core.tags import INTERESTING, opposite_of
-from pages.views import readers, selection_history, tagged, tagging
+from pages.views import readers, selection_history, tagged, tagger, tagging
 from pages.views.readers import Galaxies
 
 BATCH = 12
@@ -62,8 +62,7 @@ def undo_answer(galaxies: Galaxies, tag: str) -> None:
     """Undo the visitor's last answer; the galaxies it was about are on the table again."""
     both = (tag, opposite_of(tag))
     before = [set(answers_or_none(galaxies, answer)) for answer in both]
-    undo = partial(tags.undo, tagged.path_of(galaxies), tagging.person(), both)
-    if _attempt(galaxies, undo, "There is nothing to undo."):
+    if _attempt(galaxies, partial(tagger.turn_step, galaxies, "undo", both), "There is nothing to undo."):
         after = [set(answers_or_none(galaxies, answer)) for answer in both]
         changed = sorted((before[0] ^ after[0]) | (before[1] ^ after[1]))[:BATCH]
         shown = _batches().get((galaxies.name, tag), [])

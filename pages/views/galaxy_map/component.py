@@ -114,9 +114,8 @@ def draw_marks(
             seen[group] = events[-1]["number"]
             on_events(events)
 
-    marks = payload.marks_message(
-        group, len(galaxies), seen.get(group, 0), open_row, places, selected, extents, outlines, history
-    )
+    about = (group, len(galaxies), seen.get(group, 0), open_row, places, selected, extents, outlines, history)
+    marks = payload.marks_message(*about, "" if open_row is None else str(galaxies.ids[open_row]))
     _mount()(key=key, data=marks, on_events_change=changed)
 
 

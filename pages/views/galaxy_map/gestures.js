@@ -62,13 +62,18 @@ function listen(map) {
     if (event.type === "pointercancel") return map.draw();
     if (drawn) return sendOutline(map, drawn);
     if (moved) return;
-    hideTip(map); // its picture is not asked for any more, and the card shows more
-    click(map, ...at(event), finger ? 2 : 1);
+    if (finger) hoverAt(map, null);
+    else hideTip(map); // its picture is not asked for any more, and the card shows more
+    click(map, event, at(event), finger);
   };
   paper.addEventListener("pointerup", finish);
   paper.addEventListener("pointercancel", finish);
   paper.addEventListener("dblclick", () => ready() && map.fit());
-  paper.addEventListener("pointerleave", () => { clearTimeout(hoverTimer); hoverAt(map, null); });
+  paper.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "touch") return; // a finger leaves with every tap
+    clearTimeout(hoverTimer);
+    hoverAt(map, null);
+  });
   paper.addEventListener("keydown", (event) => ready() && onKey(map, event));
 
   function hover(event, [px, py]) {
@@ -116,10 +121,23 @@ function sendOutline(map, outline) {
   queue(group, { kind: "outline", mode: map.mode, projection, x: outline.x, y: outline.y, map: id, stamp, hidden: [...map.hidden] });
 }
 
-function click(map, px, py, generosity) {
+/** A finger hides the point it taps, and on a phone the card is below the screen: what was opened is shown on the map. */
+function click(map, event, [px, py], finger) {
   const points = map.shownPoints(), [x, y] = map.toMap(px, py);
-  const i = nearestPoint(points, x, y, (generosity * HIT_PX * map.ratio) / map.view.scale, map.hidden);
-  if (i >= 0) openGalaxy(map, points.rows[i], [points.x[i], points.y[i]]);
+  const i = nearestPoint(points, x, y, ((finger ? 2 : 1) * HIT_PX * map.ratio) / map.view.scale, map.hidden);
+  if (i < 0) return;
+  openGalaxy(map, points.rows[i], [points.x[i], points.y[i]]);
+  if (!finger) return;
+  map.tipAt = [event.clientX, event.clientY];
+  hoverAt(map, points.rows[i], groupOf(map, points.codes[i]));
+  // later: of two events that come at once Streamlit answers one
+  setTimeout(() => send(map.message.group, "hover", { row: points.rows[i], map: map.message.id }), HOVER_MS);
+}
+
+/** Where more of the open galaxy is, in words; nothing where that is on the screen, or nowhere. */
+function wordsOfCard() {
+  const card = document.querySelector(".st-key-card-area, #card");
+  return card && card.getBoundingClientRect().top > innerHeight - 100 ? "More of it is below the map." : "";
 }
 
 /** Ring it at once; the card follows when the server has answered. */
@@ -183,11 +201,15 @@ function showTip(map, row) {
   const tip = map.find(".atlas-tip"), known = map.tips?.get(row), box = map.paper.getBoundingClientRect();
   const picture = known && known.src ? `<img alt="" src="${known.src}">` : '<span class="atlas-wait"></span>';
   const lines = known ? known.lines : map.tipGroup ? [map.tipGroup] : [];
-  tip.innerHTML = picture + `<div>${known ? `<b>${escapeText(known.id)}</b>` : ""}${lines.map((l) => `<div>${escapeText(l)}</div>`).join("")}</div>`;
+  const more = row === map.openRow && wordsOfCard();
+  tip.innerHTML = picture + `<div>${known ? `<b>${escapeText(known.id)}</b>` : ""}${[...lines, ...(more ? [more] : [])].map((l) => `<div>${escapeText(l)}</div>`).join("")}</div>`;
   tip.hidden = false;
-  const [x, y] = [map.tipAt[0] - box.left, map.tipAt[1] - box.top];
-  tip.style.left = `${x > box.width / 2 ? x - tip.offsetWidth - 14 : x + 14}px`;
-  tip.style.top = `${Math.max(0, Math.min(box.height - tip.offsetHeight, y - tip.offsetHeight / 2))}px`;
+  tip.style.left = 0; // where it was decides how wide it can be
+  const [x, y, width, height] = [map.tipAt[0] - box.left, map.tipAt[1] - box.top, tip.offsetWidth, tip.offsetHeight];
+  const within = (value, room) => Math.max(0, Math.min(room, value)), beside = x > box.width / 2 ? x - width - 14 : x + 14;
+  const left = within(beside, box.width - width), after = y > box.height / 2 ? y - height - 24 : y + 24; // no room beside it
+  tip.style.left = `${left}px`;
+  tip.style.top = `${within(left === beside ? y - height / 2 : after, box.height - height)}px`;
 }
 
 function hideTip(map) {

@@ -12,7 +12,7 @@ class GalaxyMap {
         <div class="atlas-tip" hidden></div><div class="atlas-note" hidden></div>
         <div class="atlas-axis x"></div><div class="atlas-axis y"></div>
       </div>
-      <div class="atlas-legend"></div>`;
+      <div class="atlas-legend"></div><div class="atlas-said" role="status"></div>`;
     this.find = (selector) => root.querySelector(selector);
     this.paper = this.find(".atlas-paper");
     this.tool = "pan";
@@ -268,6 +268,7 @@ class GalaxyMap {
     if (!marks || !this.message) return;
     this.openRow = marks.open ? marks.open.row : null;
     this.openPlace = marks.open ? marks.open.places[this.message.projection] || null : null;
+    if (this.paper.matches(":focus")) this.find(".atlas-said").textContent = marks.open?.id ? `Galaxy ${marks.open.id} is open` : "";
     this.chosen = marks.bits && marks.bits.length ? marks.bits : null;
     this.outlines = (marks.outlines || []).filter((outline) => outline.map === this.message.projection);
     this.chosenExtent = (marks.extents || {})[this.message.projection] || null;

@@ -282,16 +282,18 @@ def marks_message(
     extents: dict[str, list[float]],
     outlines: list[dict],
     history: tuple[bool, bool] | None = None,
+    open_id: str = "",
 ) -> bytes:
     """What is marked on the maps: the open galaxy and the selection, a bit for each galaxy.
 
-    ``history`` says whether there is something to undo and to redo; None where that is not offered at all.
+    ``history`` says whether there is something to undo and to redo; None where that is not offered at all. By
+    ``open_id`` screen readers call the open galaxy.
     """
     bits = np.empty(0, dtype=np.uint8)
     if selected is not None:
         chosen = np.zeros(n_galaxies, dtype=bool)
         chosen[selected] = True
         bits = np.packbits(chosen, bitorder="little")
-    opened = None if open_row is None else {"row": int(open_row), "places": places}
+    opened = None if open_row is None else {"row": int(open_row), "id": open_id, "places": places}
     header = {"role": "marks", "group": group, "seen": seen, "open": opened, "extents": extents, "outlines": outlines}
     return pack(header | {"history": history}, bits=bits)
