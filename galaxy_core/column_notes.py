@@ -7,6 +7,7 @@ versions lack.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -144,3 +145,23 @@ def _whole(values: pd.Series, kind: str) -> pa.Array:
 def _replaced(own_name: str) -> list[str]:
     """Columns that the owner's column of ids takes the place of."""
     return [own_name, "galaxy_id"] if own_name.lower() == "galaxy_id" else [own_name]
+
+
+def ascii_unit(unit: str) -> str:
+    r"""A unit in ASCII: in the words of the FITS standard where astropy can, else with ``\u`` escapes.
+
+    Examples
+    --------
+    >>> ascii_unit("µm"), ascii_unit("km s⁻¹"), ascii_unit("e-/s"), ascii_unit("größe")
+    ('um', 'km s-1', 'e-/s', 'gr\\xf6\\xdfe')
+    """
+    if unit.isascii():
+        return unit
+    from astropy.units import Unit
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of spellings that the standard discourages
+            return Unit(unit).to_string("fits")
+    except ValueError:
+        return unit.encode("ascii", "backslashreplace").decode()

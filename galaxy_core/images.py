@@ -1,4 +1,4 @@
-"""Bytes or a file in, float32 ``(bands, height, width)`` out, and back to PNG or WebP.
+"""Bytes or a file in, float32 ``(bands, height, width)`` out, and back to PNG.
 
 Uploads are hostile until proven otherwise: a file's own account of itself is read first (`fits_layout`,
 `picture_layout`, `tiff_layout`) and held against the limits (`image_limits`), so that what reaches a decoder is of
@@ -117,20 +117,12 @@ def as_counts(image: np.ndarray, white: int = 255) -> np.ndarray:
 
 def encode_png(image: np.ndarray) -> bytes:
     """8-bit PNG of a display image in [0, 1], shape (1 or 3, height, width); same input, same bytes."""
-    return _encode(as_counts(image), "PNG", compress_level=6)
-
-
-def encode_webp(image: np.ndarray, quality: int = 90) -> bytes:
-    """8-bit WebP of a display image in [0, 1], shape (1 or 3, height, width); same input, same bytes."""
-    return _encode(as_counts(image), "WEBP", quality=quality, method=4)
-
-
-def _encode(counts: np.ndarray, file_format: str, **options: int) -> bytes:
+    counts = as_counts(image)
     if counts.ndim != 3 or counts.shape[0] not in (1, 3):
-        raise ImageError(f"A {file_format} has 1 or 3 bands, and this image has shape {counts.shape}.")
+        raise ImageError(f"A PNG has 1 or 3 bands, and this image has shape {counts.shape}.")
     values = counts[0] if counts.shape[0] == 1 else np.ascontiguousarray(np.moveaxis(counts, 0, -1))
     buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, format=file_format, **options)
+    Image.fromarray(values).save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from galaxy_core.column_notes import ascii_unit
 from galaxy_core.errors import ExportError
 
 UNITS = {"deg": "deg", "arcsec": "arcsec", "arcmin": "arcmin", "px": "pix", "mag": "mag", "kpc": "kpc", "mpc": "Mpc"}
@@ -248,8 +249,7 @@ def fits_column(column: Column, name: str):
     code = {"u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}[values.dtype.str[1:]]
     null = None if mask is None else int(np.iinfo(values.dtype).min)
     values = values if mask is None else np.where(mask, values.dtype.type(null), values)
-    unit = column.unit if column.unit and column.unit.isascii() else None
-    return fits.Column(name=name, format=code, unit=unit, null=null, array=values)
+    return fits.Column(name=name, format=code, unit=ascii_unit(column.unit or "") or None, null=null, array=values)
 
 
 def fits_names(names: Sequence[str]) -> list[str]:

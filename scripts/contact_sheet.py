@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from galaxy_core.artifacts import atomic_path
 from galaxy_core.catalogs import Catalog, read_catalog
 from galaxy_core.catalogs.display import load_display
-from galaxy_core.errors import CatalogError, GalaxyError
+from galaxy_core.errors import CatalogError, GalaxyError, ImageError
 from galaxy_core.images import encode_png, resize_square
 from scripts.reporting import check_output
 
@@ -26,17 +26,23 @@ GAP_PX = 6
 
 
 def block(catalog: Catalog, galaxy_class: str | None, columns: int, rows: int, size_px: int, seed: int) -> np.ndarray:
-    """Random galaxies of one class as one image, float32 (3, rows * size_px, columns * size_px)."""
+    """Random galaxies of one class as one image, float32 (3, rows * size_px, columns * size_px); bad ones are told."""
     import numpy as np
 
     table = catalog.table
     found = np.arange(len(table)) if galaxy_class is None else np.flatnonzero(table["class"] == galaxy_class)
-    chosen = np.random.default_rng(seed).permutation(found)[: columns * rows]
-    sheet = np.zeros((3, rows * size_px, columns * size_px), np.float32)
-    for place, row in enumerate(chosen):
-        stamp = resize_square(load_display(catalog, int(row)), size_px)
+    sheet, place = np.zeros((3, rows * size_px, columns * size_px), np.float32), 0
+    for row in np.random.default_rng(seed).permutation(found):
+        if place == columns * rows:
+            break
+        try:
+            stamp = resize_square(load_display(catalog, int(row)), size_px)
+        except ImageError as error:
+            print(f"Left out: {error}", file=sys.stderr)
+            continue
         top, left = (place // columns) * size_px, (place % columns) * size_px
         sheet[:, top : top + size_px, left : left + size_px] = stamp
+        place += 1
     return sheet
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import silhouette_samples
 from galaxy_core import artifacts
 from galaxy_core.anomaly import score_anomalies
 from galaxy_core.comparison import measure_clustering
-from galaxy_core.images import encode_webp
+from galaxy_core.embedding import encode_thumbnail
 from galaxy_core.map_trust import measure_trust
 from galaxy_core.similarity import nearest_neighbors
 from galaxy_core.splits import split_of
@@ -35,7 +35,7 @@ def blob(i: int, size_px: int = 64) -> np.ndarray:
 @cache
 def picture(image_of, i: int) -> bytes:
     """What `make_catalog` keeps of one galaxy's image."""
-    return encode_webp(image_of(i))
+    return encode_thumbnail(image_of(i), 90)
 
 
 @cache

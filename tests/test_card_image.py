@@ -15,7 +15,7 @@ from galaxy_core import artifacts, originals
 from galaxy_core.catalogs import read_catalog, synthetic
 from galaxy_core.catalogs.display import load_display
 from galaxy_core.denoising import denoise_image
-from galaxy_core.images import AstroImage, as_counts, decode_image, encode_png, encode_webp, resize_square
+from galaxy_core.images import AstroImage, as_counts, decode_image, encode_png, resize_square
 from galaxy_core.stretch import brighten, stretch_display
 from pages.views import card_image, model_view, readers, words
 
@@ -87,7 +87,7 @@ def test_lupton_of_a_grey_image_says_what_is_shown(folder_root):
     shown = load_display(read_catalog(f"folder:{folder_root / 'pictures'}"), 0)
     ids = artifacts.read_table(folder_root, "tiny", "catalog")["galaxy_id"].to_numpy()
     manifest = artifacts.read_manifest(folder_root, "tiny")
-    artifacts.write_thumbnails(folder_root, "tiny", ids, [encode_webp(shown)] * 20)
+    artifacts.write_thumbnails(folder_root, "tiny", ids, [encode_png(shown)] * 20)
     artifacts.write_manifest(folder_root, "tiny", manifest)
     app = open_card(folder_root)
     app.radio(key="card-stretch").set_value("lupton").run()

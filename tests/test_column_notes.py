@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from galaxy_core import artifacts
@@ -152,10 +153,13 @@ def test_artifacts_of_before_have_no_notes_and_are_read(tmp_path):
     assert Table.read(path).colnames == ["galaxy_id", "ra_deg", "dec_deg", "split", "g"]
 
 
-@pytest.mark.parametrize("unit", ["mag(AB)", "[solMass]", "µm", "no such unit", "a\nb", "%", "e-/s"])
+@pytest.mark.parametrize("unit", ["mag(AB)", "[solMass]", "µm", "größe", "no such unit", "a\nb", "%", "e-/s"])
 @pytest.mark.parametrize("fmt", ["parquet", "votable", "fits"])
 def test_any_unit_can_be_written(fmt, unit, recwarn):
     frame = pd.DataFrame({"galaxy_id": ["1"], "x": [0.5], "name": ["a"]})
     set_notes(frame, {"x": {"unit": unit, "description": "größe\n" * 30}, "name": {"unit": unit}})
     content = export_selection(frame, {}, fmt)
     assert not recwarn.list and len(content) > 100
+    if fmt == "fits":
+        written = {"µm": "um", "größe": r"gr\xf6\xdfe", "a\nb": "a b"}.get(unit, unit)
+        assert fits.getheader(io.BytesIO(content), 1)["TUNIT2"] == written

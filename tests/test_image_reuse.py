@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from galaxy_core import artifacts, image_reuse
 from galaxy_core.catalogs import read_catalog
+from galaxy_core.catalogs.nested_images import NestedImages
 from galaxy_core.embedding import Embedder
 from galaxy_core.image_reuse import UNKNOWN
+from galaxy_core.images import encode_png
 from galaxy_core.pipeline import run_pipeline
 from tests.pipeline_child import CONFIG, means
 from tests.pipeline_runs import hashes, write_images
@@ -25,10 +29,10 @@ def counted(images: np.ndarray) -> np.ndarray:
     return means(images)
 
 
-def make(images: Path, root: Path, embed=counted) -> int:
+def make(images: Path, root: Path, embed=counted, layout: str = "folder") -> int:
     """Run the pipeline in shards of 8; how many images went through the network."""
     SEEN.clear()
-    run_pipeline(read_catalog(f"folder:{images}"), Embedder("means", "1", 16, 12, embed), root, "sample", CONFIG)
+    run_pipeline(read_catalog(f"{layout}:{images}"), Embedder("means", "1", 16, 12, embed), root, "sample", CONFIG)
     assert artifacts.verify(root, "sample") == []
     return sum(SEEN)
 
@@ -115,6 +119,35 @@ def test_other_ids_and_another_order_are_no_other_images(made, tmp_path):
     assert artifacts.read_embedding(root, "sample", "means")[0][0] == f"NGC {table['file'].iloc[0]}"
     make(images, tmp_path / "anew")
     assert hashes(root) == hashes(tmp_path / "anew")
+
+
+def test_a_table_of_images_that_is_written_anew_costs_what_is_new_in_it(tmp_path):
+    images = write_images(tmp_path / "images", 12, broken=(2,)) / "images"
+    stored = [{"id_str": file.stem, "image": file.read_bytes()} for file in sorted(images.iterdir())]
+
+    def run(rows: list[dict]) -> int:
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "all.parquet", row_group_size=5)
+        return make(tmp_path / "all.parquet", tmp_path / "root", layout="galaxy-zoo")
+
+    assert run(stored) == 11
+    stored[7] = {**stored[7], "image": stored[8]["image"]}  # another image, that is known
+    assert run([stored[-1] | {"id_str": "new"}, *stored[3:], *stored[:3]]) == 0
+    assert run([{"id_str": "newer", "image": encode_png(np.full((3, 9, 9), 0.2, np.float32))}, *stored]) == 1
+    assert make(tmp_path / "all.parquet", tmp_path / "anew", layout="galaxy-zoo") == 12
+    assert hashes(tmp_path / "root") == hashes(tmp_path / "anew")
+
+
+def test_nested_pixels_tell_which_image_has_changed(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = [rng.normal(size=(3, 4)).tolist() for _ in range(5)] + [None, [[1.0], [2.0, 3.0]]]
+
+    def states(values: list) -> list[str]:
+        kind = pa.list_(pa.list_(pa.float32()))
+        pq.write_table(pa.table({"image": pa.array(values, kind)}), tmp_path / "all.parquet", row_group_size=3)
+        return NestedImages([tmp_path / "all.parquet"], ("image",), np.arange(len(values))).states(range(len(values)))
+
+    before, after = states(pixels), states([rng.normal(size=(4, 3)).tolist(), *pixels])
+    assert after[1:6] == before[:5] and len({*before, *after}) == len(before) + 3  # none and no image stay themselves
 
 
 def test_a_catalog_without_the_record_is_read_and_embedded_anew(made):

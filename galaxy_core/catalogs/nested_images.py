@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from galaxy_core.catalogs.parquet_images import on_disk
 from galaxy_core.errors import ImageError
 from galaxy_core.image_limits import check_size
 from galaxy_core.places import Place, ranged
@@ -45,6 +47,17 @@ class NestedImages:
 
     def __reduce__(self):
         return NestedImages, (self.files, self.column, self.rows)
+
+    def states(self, rows: Sequence[int]) -> list[str] | None:
+        """See `ParquetImages.states`."""
+        return [self._state(int(row)) for row in rows] if on_disk(self.files) else None
+
+    def _state(self, i: int) -> str:
+        try:
+            pixels = self(i)
+        except ImageError as error:
+            return f"{self.rows[i]} {error}"
+        return f"{pixels.shape} {hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).hexdigest()}"
 
     def __call__(self, i: int) -> np.ndarray:
         row = int(self.rows[i])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -57,15 +58,31 @@ class ParquetImages:
         return ParquetImages(files, self.column, self.rows[rows])
 
     def __call__(self, i: int) -> np.ndarray:
-        row = int(self.rows[i])
-        group = int(np.searchsorted(self._starts, row, side="right")) - 1
-        number, inside = self._groups[group]
-        position = row - int(self._starts[group])
-        name = f"{self.files[number].name}, row group {inside}, row {position}"
+        group, position, name = self._where(i)
         data = self._encoded(group)[position].as_py()
         if data is None:
             raise ImageError(f"{name} has no image; leave that galaxy out.")
         return pixels_as(False, decode_image(data, name), name)
+
+    def states(self, rows: Sequence[int]) -> list[str] | None:
+        """Digest of each image, as the file that holds it changes with any other; None in a store, to read once."""
+        return [self._state(int(row)) for row in rows] if on_disk(self.files) else None
+
+    def _state(self, i: int) -> str:
+        group, position, name = self._where(i)
+        try:
+            data = self._encoded(group)[position]
+        except ImageError:
+            return name
+        return hashlib.blake2b(data.as_buffer(), digest_size=16).hexdigest() if data.is_valid else name
+
+    def _where(self, i: int) -> tuple[int, int, str]:
+        """Row group of an image, its place in that, and what to call it."""
+        row = int(self.rows[i])
+        group = int(np.searchsorted(self._starts, row, side="right")) - 1
+        number, inside = self._groups[group]
+        position = row - int(self._starts[group])
+        return group, position, f"{self.files[number].name}, row group {inside}, row {position}"
 
     def _encoded(self, group: int) -> pa.Array:
         with self._lock:
@@ -81,6 +98,11 @@ class ParquetImages:
                     self._cache.popitem(last=False)
             self._cache.move_to_end(group)
             return self._cache[group]
+
+
+def on_disk(files: Sequence[Path | Place]) -> bool:
+    """Whether all files are here, and none in a store or on a web server."""
+    return all(isinstance(file, Path) for file in files)
 
 
 def image_column_of(schema: pa.Schema) -> str | None:
