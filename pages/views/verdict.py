@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from galaxy_core import cluster_agreement
 from galaxy_core.cluster_gaps import measure_gaps
-from pages.views import cluster_card_data, cluster_labels, frame, scores, words
+from galaxy_core.errors import ArtifactError
+from pages.views import cluster_labels, frame, readers, scores, words
 from pages.views.readers import Galaxies
 
 STABLE = 0.75
@@ -20,18 +22,18 @@ NO_STRUCTURE = 0.25
 
 REASONABLE = 0.5
 
-GAP, WIDE_GAP = 0.25, 0.75
-"""From so many galaxies that lie denser than the way to the next cluster on there is a gap at all, and a wide one. At
-3,000 simulated galaxies, k-means cuts through fourteen continua reach 0.4 and seldom 0.25; two Gaussians four widths
-apart have 0.5, at five widths 0.65 to 0.75."""
+GAP, WIDE_GAP = 0.5, 0.7
+"""From what depth of the valley between two clusters there is a gap at all, and a wide one. At 500 to 4,000 simulated
+galaxies, half of the clusters that are cut out of a continuum stay below 0.3; where it is curled up tightly in many
+dimensions they reach 0.5. Of five groups four widths apart half have 0.4 to 0.7, at five widths 0.6 to 0.9."""
 
 HELP = (
     "**Stable**: the cluster comes back when about two thirds of the galaxies, drawn at random, are clustered anew;"
     " otherwise it dissolves. **Silhouette**: how much nearer galaxies lie to their own cluster than to the next, 1 far"
     " nearer, 0 no nearer. **Null**: the silhouette that the same method reaches on data made without groups; one that"
-    " is no higher says nothing. **Gap**: between two clusters, in the embedding, galaxies lie sparser than in either;"
-    " where there is none, groups run into one another, or a continuum was cut up. **Adjusted Rand index**: 1 where two"
-    " clusterings group galaxies alike, 0 as by chance."
+    " is no higher says nothing. **Gap**: by how much fewer galaxies lie somewhere between two clusters, in the"
+    " embedding, than on either side; where there is none, groups run into or bend around one another, or a continuum"
+    " was cut up. **Adjusted Rand index**: 1 where two clusterings group galaxies alike, 0 as by chance."
 )
 
 
@@ -155,11 +157,13 @@ def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
 
 
 def gaps_of(galaxies: Galaxies, clustering: str) -> dict[int, float]:
-    """The gap around each cluster; measured once, and not of very many galaxies, whose neighbours fill the memory."""
+    """The gap around each cluster; measured once, and not of very many galaxies, whose embedding fills the memory."""
     key = ("gaps", clustering)
     if key not in galaxies.memory:
-        index, similarity = (np.zeros((0, 0)),) * 2 if galaxies.are_many else cluster_card_data.neighbours_of(galaxies)
-        galaxies.memory[key] = measure_gaps(galaxies.labels(clustering), index, similarity)
+        gaps = {}
+        with suppress(ArtifactError):
+            gaps = {} if galaxies.are_many else measure_gaps(galaxies.labels(clustering), readers.embedding(galaxies))
+        galaxies.memory[key] = gaps
     return galaxies.memory[key]
 
 
@@ -173,8 +177,8 @@ def judge(facts: Facts) -> str:
     A continuum is what there is when the same method does as well on data without groups, when fewer than half of the
     clusters come back in refits (in the space as it is and, where that was tried, in one made anew), or when the
     silhouette shows no substantial structure. Separate groups also have a wide gap around each: a bent continuum is
-    parted better than any even cloud, and its parts come back. No gap alone is no continuum, as a few galaxies between
-    two groups are a way from one to the other.
+    parted better than any even cloud, and its parts come back. No gap alone is no continuum, as groups that bend around
+    one another have none.
     """
     if facts.n_clusters < 2:
         return NOTHING
