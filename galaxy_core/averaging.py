@@ -2,7 +2,8 @@
 
 What was trained further in different ways, or for different lengths, from the same weights lies in one basin of the
 loss, and the mean of the weights keeps what each has gained at the cost of one network (Wortsman et al. 2022, ICML
-162, 23965, and CVPR 7959). Nothing of the kind holds for networks that began with different weights.
+162, 23965, and CVPR 7959). Nothing of the kind holds for networks that began with different weights: theirs point in
+directions that have nothing in common, however alike what they say is (Fort et al. 2019, arXiv:1912.02757).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser
 from galaxy_core.models.morphology import EnsembleConfig, MorphologyEnsemble, MorphologyNet
 
 READOUT = ("encoder.centre", "encoder.axes")
+LEAST_ALIKE = 0.1  # cosine of weights of one start; a model and one trained on from it twice: 0.73, two starts: 0.00
 
 
 def write_average(folders: Sequence[str | Path], target: str | Path) -> nn.Module:
@@ -43,7 +45,7 @@ def write_average(folders: Sequence[str | Path], target: str | Path) -> nn.Modul
     Raises
     ------
     ModelError
-        If they are fewer, or differ in more than their weights.
+        If they are fewer, differ in more than their weights, or began with different ones.
     """
     folders, target = distinct_folders(folders, target)
     models = [_bare(load_model(folder)) for folder in folders]
@@ -51,6 +53,11 @@ def write_average(folders: Sequence[str | Path], target: str | Path) -> nn.Modul
     for folder, model in zip(folders, models, strict=True):
         if type(model) is not type(mean) or model.config != mean.config:
             raise ModelError(f"{folder} and {folders[-1]} differ in more than their weights; name models of one kind.")
+        if torch.cosine_similarity(_directions(model), _directions(mean), dim=0) < LEAST_ALIKE:
+            raise ModelError(
+                f"{folder} and {folders[-1]} began with different weights, which have no mean; name models that were"
+                " trained on from the same one."
+            )
     states = [model.state_dict() for model in models]
     last = states[-1]
     mean.load_state_dict(
@@ -65,6 +72,12 @@ def write_average(folders: Sequence[str | Path], target: str | Path) -> nn.Modul
     with atomic_path(target / HISTORY_FILE) as temporary:
         temporary.write_text(history.read_text(encoding="utf-8") if history.is_file() else "", encoding="utf-8")
     return load_model(target)
+
+
+@torch.no_grad()
+def _directions(model: nn.Module) -> Tensor:
+    """All matrices and convolutions in one vector; gains and biases are much alike in all networks."""
+    return torch.cat([weights.flatten() for weights in model.parameters() if weights.ndim > 1])
 
 
 def _bare(model: nn.Module) -> nn.Module:

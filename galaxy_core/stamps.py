@@ -5,6 +5,7 @@ Each stamp is four planes of 8 bits: red, green, blue and the foreground of `gal
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -107,6 +108,11 @@ def make_stamps(
         Side of the square stamps; images are cropped to a centred square and averaged or interpolated to it.
     report : callable, optional
         ``report(done, total)`` after every stamp.
+
+    Raises
+    ------
+    CatalogError
+        No image can be read, or ``folder`` is the state of a training that has learned from other pixels.
     """
     galaxy_ids = np.concatenate([catalog.galaxy_ids for catalog in catalogs])
     splits = np.array([split_of(str(key)) for catalog in catalogs for key in catalog.split_keys])
@@ -116,8 +122,16 @@ def make_stamps(
     key = hashlib.sha1(f"{sources}|{size_px}|{'|'.join(map(str, galaxy_ids))}{files}".encode()).hexdigest()[:16]
     path, shapes_path = folder / f"stamps-{key}.npy", folder / f"shapes-{key}.npy"
     if not (path.exists() and shapes_path.exists()):
+        learned = set(folder.glob("stamps-*.npy")) - {path} if any(folder.glob("*.safetensors")) else ()
         with atomic_path(path) as temporary:
             shapes = _decode_all(catalogs, size_px, temporary, report)
+        for before in learned:  # by a training that was stopped, and goes on
+            if not filecmp.cmp(before, path, shallow=False):
+                path.unlink()
+                raise CatalogError(
+                    f"Images have changed since this training was stopped; put them back, or remove {folder}."
+                )
+            before.unlink()
         with atomic_path(shapes_path) as temporary, open(temporary, "wb") as file:
             np.save(file, shapes)
     pixels, shapes = np.load(path, mmap_mode="r"), np.load(shapes_path)

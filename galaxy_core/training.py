@@ -34,7 +34,7 @@ Report = Callable[[str, int, int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How one phase is trained. AdamW, linear warm-up, then a cosine to zero."""
+    """How one phase is trained. AdamW, linear warm-up (of a tenth of all steps at most), then a cosine to zero."""
 
     epochs: int
     batch_size: int
@@ -106,7 +106,7 @@ def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report:
     history_path : path
         JSONL, one line an epoch: losses, validation, learning rate, speed.
     report : callable, optional
-        ``report(phase_name, step, n_steps, losses)`` after every step.
+        ``report(phase_name, step, n_steps, losses)`` after every step; with "validation", the score of the last epoch.
     """
     config = phase.config
     n_batches = len(phase.items) // config.batch_size
@@ -125,17 +125,17 @@ def fit(phase: Phase, state_folder: Path, history_path: Path, seed: int, report:
         if record["finished"]:
             break
         started = time.perf_counter()
-        pace = record.get("pace", 1.0)
-        losses = _run_epoch(phase, loss_step, epoch, n_batches, parameters, optimizer, average, seed, report, pace)
+        losses = _run_epoch(phase, loss_step, epoch, n_batches, parameters, optimizer, average, seed, report, record)
         scores = as_first_says(_validate_average(phase, average))
         _check_finite(scores["score"], phase, (epoch + 1) * n_batches)
+        record["score"] = scores["score"]
         better = scores["score"] < record["best_score"]
         if better:
             record.update(best_score=scores["score"], best_epoch=epoch)
             if is_first():
                 write_tensors(state_folder / f"{phase.name}_best.safetensors", average)
         elif phase.plateau_epochs and (epoch - record["best_epoch"]) % phase.plateau_epochs == 0:
-            record["pace"] = pace / 2
+            record["pace"] = record.get("pace", 1.0) / 2
         record["epoch"] = epoch + 1
         record["finished"] = record["epoch"] == config.epochs or epoch - record["best_epoch"] >= config.patience_epochs
         if is_first():
@@ -162,9 +162,10 @@ def _pace_of(n_galaxies: int, seconds: float) -> dict:
 
 
 def _run_epoch(
-    phase, loss_step, epoch, n_batches, parameters, optimizer, average, seed, report, pace: float
+    phase, loss_step, epoch, n_batches, parameters, optimizer, average, seed, report, record: dict
 ) -> dict[str, float]:
     config, n_steps = phase.config, phase.config.epochs * n_batches
+    judged = {"validation": record["score"]} if "score" in record else {}
     phase_key = sum(ord(letter) for letter in phase.name)
     order = np.random.default_rng([seed, phase_key, epoch]).permutation(phase.items)
     generator = Generator().manual_seed(seed * 1_000_003 + phase_key * 1_009 + epoch)
@@ -181,7 +182,7 @@ def _run_epoch(
         for batch in range(n_batches):
             step = epoch * n_batches + batch
             for group in optimizer.param_groups:
-                group["lr"] = pace * learning_rate(step, n_steps, config)
+                group["lr"] = record.get("pace", 1.0) * learning_rate(step, n_steps, config)
             made = make(batch) if waiting is None else waiting.result()
             with joined_statistics(phase.module):
                 losses = loss_step(made, generator)
@@ -196,7 +197,7 @@ def _run_epoch(
             values = {name: float(value.detach()) for name, value in losses.items()}
             totals = {name: totals.get(name, 0.0) + value for name, value in values.items()}
             if report:
-                report(phase.name, step + 1, n_steps, values)
+                report(phase.name, step + 1, n_steps, values | judged)
     return {name: total / n_batches for name, total in totals.items()}
 
 
@@ -220,8 +221,11 @@ def works_ahead(phase: Phase) -> bool:
 
 
 def learning_rate(step: int, n_steps: int, config: FitConfig) -> float:
-    """Learning rate of a step: linear warm-up over ``warmup_steps``, then half a cosine down to zero."""
-    warmup = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    """Learning rate of a step: linear warm-up over ``warmup_steps``, then half a cosine down to zero.
+
+    Few galaxies make few steps: a warm-up takes a tenth of them at most, or the rate would never be reached.
+    """
+    warmup = min(1.0, (step + 1) / max(min(config.warmup_steps, n_steps // 10), 1))
     return config.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * step / n_steps))
 
 

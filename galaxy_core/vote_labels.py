@@ -18,6 +18,8 @@ from galaxy_core.galaxy_zoo import read_column
 from galaxy_core.vote_tree import (
     COLUMN_OF,
     N_ANSWERS,
+    N_QUESTIONS,
+    PARENT,
     QUESTION_KEYS,
     QUESTION_OF,
     SLICES,
@@ -90,11 +92,13 @@ def read_labels(
     """
     n = len(catalog)
     columns, as_cast = _columns(catalog, form)
-    released, cumulative_release = _answers(catalog.table, columns)
+    released, cumulative_release, surveys = _answers(catalog.table, columns)
     notes, counts = [], np.zeros((n, N_ANSWERS), np.float32)
     if catalog.answer_kind == "count":
         votes = np.where(released >= 0, released, np.nan)
-        counts = np.where(np.isnan(question_sums(votes))[:, QUESTION_OF], 0, votes)
+        broken = _asked_of_too_many(votes, surveys)
+        notes = _told_broken(catalog.galaxy_ids[broken.any(axis=1)])
+        counts = np.where((broken | np.isnan(question_sums(votes)))[:, QUESTION_OF], 0, votes)
         conditional = to_conditional(counts, least_asked=0.5)
         released = cumulative = to_cumulative(conditional)
         cumulative_release = True
@@ -172,8 +176,8 @@ def number_classes(names: pd.Series, class_names: Sequence[str]) -> tuple[np.nda
     ]
 
 
-def _answers(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, bool]:
-    """Values of the 37 answers, float64 (n, 37), and whether they are cumulative; of each question one survey's."""
+def _answers(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, bool, list[str | None]]:
+    """Values of the 37 answers, float64 (n, 37); whether they are cumulative; and the survey of each question."""
     found: dict[tuple[int, str], dict[int, str]] = {}
     cumulative = False
     for name in columns:
@@ -182,14 +186,25 @@ def _answers(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, b
         if place is not None:
             found.setdefault((int(QUESTION_OF[place]), column.survey), {})[place] = name
             cumulative |= column.cumulative
-    values = np.full((len(table), N_ANSWERS), np.nan)
-    for (question, _), places in found.items():
+    values, surveys = np.full((len(table), N_ANSWERS), np.nan), [None] * N_QUESTIONS
+    for (question, survey), places in found.items():
         part = SLICES[question]
         # a survey that offers other answers asks another question: the shares of the rest would mean something else
         if len(places) == part.stop - part.start and np.isnan(values[:, part]).all():
             for place, name in places.items():
                 values[:, place] = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    return values, cumulative
+            surveys[question] = survey
+    return values, cumulative, surveys
+
+
+def _asked_of_too_many(votes: np.ndarray, surveys: Sequence[str | None]) -> np.ndarray:
+    """Questions with more answers than votes led to them, in the same survey; bool (n, 11).
+
+    A few more may be left of votes that were cleaned or weighted: `TREE_TOLERANCE` of all who looked at the galaxy.
+    """
+    sums, led = question_sums(votes), votes[:, np.maximum(PARENT, 0)]
+    same = [PARENT[q] >= 0 and surveys[q] == surveys[QUESTION_OF[PARENT[q]]] for q in range(N_QUESTIONS)]
+    return same & (sums - led > np.fmax(TREE_TOLERANCE * sums[:, :1], 1.5))
 
 
 def _fractions(released: np.ndarray, is_cumulative: bool, debiased: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -223,7 +238,7 @@ def _pseudo_counts(catalog: Catalog, conditional: np.ndarray, cumulative: np.nda
     given, cast = cumulative, _cast_columns(catalog)
     if cast:
         # debiasing moves shares, not people: who was asked is what was answered as it was given
-        weighted, _ = _answers(catalog.table, cast)
+        weighted = _answers(catalog.table, cast)[0]
         given = to_cumulative(to_conditional(weighted))
     volunteers = np.full(len(catalog), float(N_VOLUNTEERS))
     if "total_classifications" in catalog.table:

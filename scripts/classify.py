@@ -106,7 +106,10 @@ def run(options: argparse.Namespace, engine: Engine) -> int:
     check_table_path(options.out)
     jobs, told = find_jobs([text for text in options.inputs if not is_catalog(text)], options.out)
     problems = list(told.values())
-    paths = list({os.path.realpath(job.source): job.source for job in jobs}.values())
+    found: dict[str, Path] = {}
+    for job in jobs:  # a link to a file that is there, too, does not take its name
+        found.setdefault(os.path.realpath(job.source), job.source)
+    paths = list(found.values())
     wanted = Wanted(
         tuple(options.model), options.artifacts, options.device, options.votes, options.field_fraction, options.crop
     )

@@ -4,7 +4,7 @@ python scripts/ensemble.py MODEL MODEL [MODEL ...] --name NAME
 python scripts/ensemble.py MODEL MODEL [MODEL ...] --average --name NAME
 
 An ensemble takes as many times longer to classify with as it has members; one of averaged weights takes no longer, but
-its members must have been trained on from the same model. The members stay as they are.
+its members must have been trained on from the same model. The members stay as they are, and so does any other model.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts import check_name, send_model
+from galaxy_core.artifacts import check_name, fetch_models, send_model
 from galaxy_core.embedding import find_model
-from galaxy_core.errors import GalaxyError
+from galaxy_core.errors import GalaxyError, ModelError
+from galaxy_core.model_files import WEIGHTS_FILE
 from scripts.reporting import artifacts_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,13 +40,17 @@ def run(options: argparse.Namespace) -> None:
     from galaxy_core.ensembles import write_ensemble
     from galaxy_core.models.morphology import MorphologyTeller
 
-    check_name(options.name, "model")
+    folder = options.artifacts / "models" / check_name(options.name, "model")
     members = [find_model(name, options.artifacts) for name in options.models]
-    folder = options.artifacts / "models" / options.name
+    fetch_models(options.artifacts, options.name)
+    if (folder / WEIGHTS_FILE).exists():
+        raise ModelError(
+            f"There is a model {options.name} already, which stays; give another --name, or remove {folder}."
+        )
     write = write_average if options.average else write_ensemble
     made = write(members, folder)
     send_model(options.artifacts, folder)
-    size = (folder / "weights.safetensors").stat().st_size
+    size = (folder / WEIGHTS_FILE).stat().st_size
     print(f"{folder}  {len(members)} members, {size / 1e6:.1f} MB")
     if options.average and isinstance(made, MorphologyTeller):
         print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -18,19 +19,28 @@ from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import join_models
 from galaxy_core.recipes.few_labels import checksum_of
+from scripts import ensemble
 
 PROJECT = Path(__file__).resolve().parents[1]
 SIZES = ContrastiveDenoiserConfig((8, 8, 8), 1, (8, 8, 8), (1, 1, 1), 8, 8, 32, 4, (8, 8))
+
+
+def trained_on(model, seed: int):
+    """A model with all its weights moved, as by a training that goes on from them."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(weights.abs().mean() * torch.randn(weights.shape, generator=generator))
+    return model
 
 
 @pytest.fixture
 def denoisers(tmp_path):
     folders = []
     for seed in (0, 1, 2):
-        torch.manual_seed(seed)
-        folder = save_model(
-            tmp_path / f"m{seed}", ContrastiveDenoiser(SIZES), {"recipe": "x", "then": [{"seed": seed}]}
-        )
+        torch.manual_seed(0)
+        model = trained_on(ContrastiveDenoiser(SIZES), seed)
+        folder = save_model(tmp_path / f"m{seed}", model, {"recipe": "x", "then": [{"seed": seed}]})
         (folder / "history.jsonl").write_text(json.dumps({"phase": "polish", "epoch": seed}) + "\n")
         folders.append(folder)
     return folders
@@ -86,7 +96,7 @@ def test_the_gauge_of_novelty_is_left_out_of_nets_and_of_ensembles(gauged, tmp_p
     assert load_model(gauged[0]).gauge is not None and made.gauge is None and not made.config.novelty
     about = read_model_config(tmp_path / "mean")["about"]
     assert "novelty" not in about and about["n_train"] == 40
-    without = save_model(tmp_path / "without", net(1))
+    without = save_model(tmp_path / "without", net(0))
     assert write_average([without, gauged[0]], tmp_path / "mixed").gauge is None, "one had none"
     pairs = [join_models([load_model(gauged[place]), with_gauge(2)]) for place in (0, 1)]
     folders = [save_model(tmp_path / f"pair{place}", pair) for place, pair in enumerate(pairs)]
@@ -119,6 +129,8 @@ def test_what_has_no_mean_is_one_sentence(denoisers, tmp_path):
     for folder in (wider, other):
         with pytest.raises(ModelError, match="differ in more than their weights"):
             write_average([denoisers[0], folder], tmp_path / "mean")
+    with pytest.raises(ModelError, match="began with different weights"):
+        write_average([other, save_model(tmp_path / "seed", net(1))], tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
 
 
@@ -130,6 +142,9 @@ def test_the_command(denoisers, tmp_path):
     assert load_model(tmp_path / "models" / "mean").name == "contrastive_denoiser"
     done = subprocess.run([*command, names[0], "--name", "one"], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "at least two" in done.stderr
+    options = argparse.Namespace(models=names[::-1], average=True, name="mean", artifacts=tmp_path)
+    with pytest.raises(ModelError, match="There is a model mean already, which stays"):
+        ensemble.run(options)
 
 
 def test_the_command_says_how_the_gauge_of_novelty_is_set_anew(gauged, denoisers, tmp_path):

@@ -55,7 +55,8 @@ def test_a_row_an_image_with_everything_in_it(command, tmp_path):
 def test_csv_and_parquet_files_and_catalog_say_the_same(command, tmp_path):
     paths = [save_picture(tmp_path / "in" / f"{seed}.png", seed) for seed in range(3)]
     assert command(*paths, out="a.csv") == 0
-    assert command("in/*.png", "in", out="b.parquet") == 0  # each file once, however often it is named
+    (tmp_path / "link.png").symlink_to(paths[0])
+    assert command("in/*.png", "in", "link.png", out="b.parquet") == 0  # each once, however often and by whatever name
     assert command("folder:in", out="c.parquet") == 0
     first, second, third = (read(name).sort_index() for name in ("a.csv", "b.parquet", "c.parquet"))
     pd.testing.assert_frame_equal(first, second, check_dtype=False, rtol=1e-4, atol=1e-5)

@@ -151,8 +151,9 @@ def test_sizes_of_no_network_are_one_sentence(sizes):
 def test_devices():
     assert resolve_device("cpu") == "cpu"
     assert resolve_device("auto") in ("cpu", "cuda")
-    with pytest.raises(ModelError, match="--device auto"):
-        resolve_device("abacus")
+    for absent in ("abacus", "meta"):
+        with pytest.raises(ModelError, match="--device auto"):
+            resolve_device(absent)
 
 
 def test_the_noise_estimator_pools_means_and_deviations_and_flat_images_have_a_gradient(model):

@@ -1,6 +1,7 @@
 """Stamps on disk: decoded once, split by id, unreadable images left out."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -55,6 +56,23 @@ def test_an_image_that_was_replaced_is_decoded_again(tmp_path):
     images = seen.load_image
     monkey = type("Images", (), {"states": images.states, "__call__": lambda self, row: pytest.fail("decoded again")})
     make_stamps([dataclasses.replace(seen, load_image=monkey())], 32, tmp_path / "state")
+
+
+def test_a_training_that_was_stopped_does_not_go_on_with_other_images(tmp_path):
+    folder, state = tmp_path / "images", tmp_path / "state"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 40), (50 * number, 10, 10)).save(folder / f"{number}.png")
+    make_stamps([read_catalog(f"folder:{folder}")], 32, state)
+    (state / "whole.safetensors").touch()
+    folder = folder.rename(tmp_path / "moved")
+    os.utime(folder / "0.png", (1, 1))
+    same = make_stamps([read_catalog(f"folder:{folder}")], 32, state)  # in another place, at another time
+    assert len(list(state.glob("stamps-*.npy"))) == 1 and same.readable.all()
+    Image.new("RGB", (40, 40), (10, 200, 10)).save(folder / "1.png")
+    for _ in range(2):
+        with pytest.raises(CatalogError, match="Images have changed since this training was stopped"):
+            make_stamps([read_catalog(f"folder:{folder}")], 32, state)
 
 
 def test_unreadable_images_are_never_learned_from(catalog, tmp_path):

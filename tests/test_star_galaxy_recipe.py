@@ -17,6 +17,7 @@ from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import ImageError, ModelError
 from galaxy_core.models import load_model
 from galaxy_core.models.star_galaxy import StarGalaxyConfig
+from galaxy_core.recipes import star_galaxy_steps as steps
 from galaxy_core.recipes import star_galaxy_vae as recipe
 from galaxy_core.recipes.star_galaxy_scores import area_under_curve, score_probabilities
 from galaxy_core.recipes.star_galaxy_steps import fit_table, shapes_said
@@ -149,13 +150,22 @@ def test_the_share_of_galaxies_is_learned_from_shapes_that_are_held(tmp_path):
 
 
 def test_what_shapes_say_is_said_with_all_digits(tmp_path, monkeypatch):
-    """A training that goes on after its first phase, which it does not train again, learns from the same."""
-    seen = []
+    """A training that goes on after its first phase, which it does not train again, learns from the same.
+
+    The few objects that it is judged on, and that the share of galaxies is set on, are drawn from all: the first may be
+    of one frame or of one class.
+    """
+    seen, judged, fitted = [], [], []
+    told = steps._judged
+    monkeypatch.setattr(steps, "_judged", lambda *given: judged.append(given[2]) or told(*given))
+    monkeypatch.setattr(recipe, "fit_table", lambda stamps, rows: fitted.append(rows) or fit_table(stamps, rows))
     monkeypatch.setattr(
         recipe, "shapes_said", lambda model, *_, **__: seen.append(model.training) or shapes_said(model, *_, **__)
     )
-    recipe.train([read_catalog("star-galaxy:60")], tmp_path, SMALL, phases=("share",))
+    config = replace(SMALL, n_validation_max=3, n_share_max=5)
+    recipe.train([read_catalog("star-galaxy:60")], tmp_path, config, phases=("share",))
     assert seen == [False, False]
+    assert fitted[0][-3:].tolist() != [3, 8, 10] and judged[-1].tolist() != list(range(5)) and len(judged[-1]) == 5
 
 
 def test_what_shapes_say_is_the_evidence_before_the_share(trained, tmp_path):

@@ -41,11 +41,14 @@ def test_it_learns_and_keeps_a_history(tmp_path):
     module = fresh()
     before = line_phase(module).validate()["score"]
     config = FitConfig(epochs=60, batch_size=8, learning_rate=0.1, warmup_steps=2, patience_epochs=60)
-    fit(line_phase(module, config), tmp_path, tmp_path / "history.jsonl", seed=0)
+    told = []
+    fit(line_phase(module, config), tmp_path, tmp_path / "history.jsonl", 0, lambda *of: told.append(of[-1]))
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert line_phase(module).validate()["score"] < 0.01 * before
     assert [line["epoch"] for line in history] == list(range(60))
     assert all({"loss", "validation", "learning_rate", "galaxies_per_second"} <= set(line) for line in history)
+    assert "validation" not in told[4] and told[5]["validation"] == told[9]["validation"]
+    assert told[9]["validation"] == history[0]["validation"]["score"], "as it goes, not only in the end"
 
 
 def test_a_plateau_halves_the_learning_rate_and_nothing_else_does(tmp_path):
@@ -247,3 +250,6 @@ def test_learning_rate_warms_up_and_falls_to_zero():
     rates = [learning_rate(step, 100, config) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) < 1.0
     assert np.argmax(rates) == 9 and rates[-1] < 0.001
+    few = [learning_rate(step, 20, config) for step in range(20)]
+    assert max(few) > 0.9 and few[0] == 0.5, "a warm-up of a tenth of few steps"
+    assert learning_rate(0, 3, config) == 1.0

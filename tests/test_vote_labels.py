@@ -79,6 +79,25 @@ def test_answers_that_break_the_tree_are_left_out_and_told(synthetic):
     assert note.startswith(f"5 galaxies have answers that break the question tree ({name}, ") and ", ...); " in note
 
 
+def test_more_answers_than_votes_that_led_there_break_the_tree():
+    table = {"smooth-or-featured_smooth": [30.0] * 4, "smooth-or-featured_featured-or-disk": [8.0] * 4}
+    table |= {
+        "smooth-or-featured_artifact": [2.0] * 4,
+        "disk-edge-on_yes": [3, 8, 20, np.nan],
+        "disk-edge-on_no": [5.0, 2, 1, 40],
+    }
+    labels, notes = read_labels(catalog_of(table, table, "count"))
+    assert notes == ["1 galaxy has answers that break the question tree (g2); those questions were left out"]
+    assert np.isnan(labels.conditional[2:, SLICES[1]]).all() and not labels.counts[2:, SLICES[1]].any()
+    assert labels.counts[:2, SLICES[1]].tolist() == [[3, 5], [8, 2]], "two more are within what was cleaned away"
+    assert np.isfinite(labels.conditional[:, SLICES[0]]).all()
+    of_two = {
+        name.replace("_", "-dr5_") if "edge" in name else name.replace("_", "-dr8_"): votes
+        for name, votes in table.items()
+    }
+    assert read_labels(catalog_of(of_two, of_two, "count"))[1] == [], "others were asked by another survey"
+
+
 def test_who_saw_an_artifact_was_not_asked_whether_anything_is_odd(synthetic):
     """Both kinds of table state "anything odd?" for everybody; votes that were never cast are not to be counted."""
     table = synthetic.table.copy()

@@ -130,7 +130,7 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=device)
+        torch.zeros((), device=device).item()  # "meta" computes nothing
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"Device '{device}' is not available on this machine; use --device auto.") from error
     return device

@@ -71,8 +71,8 @@ def set_photometry(model: StarGalaxyNet, table: FitTable, n_train: int) -> None:
 
 
 @torch.no_grad()
-def set_share(model: StarGalaxyNet, table: FitTable, n_train: int, share: float, n_max: int, device: str) -> None:
-    """Move the prior odds of all objects alike, so that galaxies are this share of training objects, by bisection.
+def set_share(model: StarGalaxyNet, table: FitTable, rows: np.ndarray, share: float, device: str) -> None:
+    """Move the prior odds of all objects alike, so that galaxies are this share of some rows, by bisection.
 
     The bound learns how the share varies with brightness and colour, and its level with a bias: a star's evidence is
     exact and a galaxy's a mean over draws, whose logarithm is too low. A proportion from number counts sets the level.
@@ -80,7 +80,7 @@ def set_share(model: StarGalaxyNet, table: FitTable, n_train: int, share: float,
     model.share_shift.zero_()
     if not share:
         return
-    logits = [evidence.logit for _, _, evidence in _judged(model, table, min(n_train, n_max), device)]
+    logits = [evidence.logit for _, _, evidence in _judged(model, table, rows, device)]
     logit, low, high = torch.cat(logits), -8.0, 8.0
     for _ in range(30):
         middle = (low + high) / 2
@@ -97,7 +97,7 @@ def shapes_said(
     Float32, on the CPU; ``blind`` hides brightness and colours.
     """
     light, gains = [], []
-    for fits, photometry, evidence in _judged(model, table, len(table), device, blind):
+    for fits, photometry, evidence in _judged(model, table, np.arange(len(table)), device, blind):
         light.append(model.light(fits, photometry).cpu())
         gains.append((evidence.galaxy - evidence.star).cpu())
     return torch.cat(light), torch.cat(gains)
@@ -106,15 +106,16 @@ def shapes_said(
 @torch.no_grad()
 def summaries(model: StarGalaxyNet, table: FitTable, device: str = "cpu", blind: bool = False) -> Tensor:
     """`StarGalaxyNet.summary` of every row, float32 (n, n_told), on the CPU; ``blind`` hides brightness and colours."""
-    return torch.cat([model.summary(*judged).cpu() for judged in _judged(model, table, len(table), device, blind)])
+    rows = np.arange(len(table))
+    return torch.cat([model.summary(*judged).cpu() for judged in _judged(model, table, rows, device, blind)])
 
 
 def _judged(
-    model: StarGalaxyNet, table: FitTable, n: int, device: str, blind: bool = False
+    model: StarGalaxyNet, table: FitTable, rows: np.ndarray, device: str, blind: bool = False
 ) -> Iterator[tuple[PointFit, Tensor, Evidence]]:
-    """Fits, photometry and evidence of the first ``n`` rows, a batch at a time."""
-    for start in range(0, n, BATCH):
-        rows = np.arange(start, min(start + BATCH, n))
-        fits = table.take(rows, device)
-        photometry = model.photometry(fits, None if blind else table.noise(rows, device))
+    """Fits, photometry and evidence of some rows, a batch at a time."""
+    for start in range(0, len(rows), BATCH):
+        some = rows[start : start + BATCH]
+        fits = table.take(some, device)
+        photometry = model.photometry(fits, None if blind else table.noise(some, device))
         yield fits, photometry, model.evidence(fits, photometry)

@@ -39,6 +39,7 @@ from galaxy_core.recipes.star_galaxy_scores import evaluate
 from galaxy_core.recipes.star_galaxy_steps import FitTable, fit_table, set_photometry, set_share, shapes_said, summaries
 from galaxy_core.recipes.star_galaxy_table import table_lines
 from galaxy_core.splits import TRAIN, VALIDATION
+from galaxy_core.stamps import some_of
 from galaxy_core.star_galaxy_losses import label_loss, two_peak_bound
 from galaxy_core.star_galaxy_stamps import make_object_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
@@ -114,7 +115,7 @@ def train(
         stamps = make_object_stamps(catalogs[0], state_folder, report_decoding)
     usable = np.isfinite(stamps.noise_sigma).all(axis=1)
     rows = {split: np.flatnonzero((stamps.splits == split) & usable) for split in (TRAIN, VALIDATION)}
-    rows[VALIDATION] = rows[VALIDATION][: config.n_validation_max]
+    rows[VALIDATION] = some_of(rows[VALIDATION], config.n_validation_max, config.seed)
     if len(rows[VALIDATION]) < 2:
         raise ModelError("Too few objects to hold any out for validation; train on a hundred or more.")
     table = fit_table(stamps, np.concatenate([rows[TRAIN], rows[VALIDATION]]))
@@ -129,7 +130,8 @@ def train(
         if phase.name in phases and (labelled or phase.name != "labelled"):
             fit(phase, state_folder, history_path, config.seed, report)
         if phase.name != "labelled" and phase.name in phases:
-            set_share(model.eval(), table, n_train, config.galaxy_share, config.n_share_max, device)
+            some = some_of(np.arange(n_train), config.n_share_max, config.seed)
+            set_share(model.eval(), table, some, config.galaxy_share, device)
     if not is_first():
         return model
     model.config = replace(model.config, supervised=labelled and "labelled" in phases)

@@ -32,8 +32,8 @@ VOLUNTEERS_HELP = "In brackets: the interval that is to hold what they really sa
 TREE_HELP = f"""Expected shares of those who would be asked, and the interval that is to hold 90 % of what they would
 say: the fewer of {morphology_words.N_VOLUNTEERS} are asked, the wider. The wider a branch, the more take it."""
 TURN_HELP = f"""A galaxy has no up and no handedness that matters here, so all views should agree. What is said above is
-the mean over the first {len(EXACT)}, which only turn pixels by 90° and mirror them. The other angles are interpolated,
-and their corners filled with sky."""
+the mean over the first {len(EXACT)}, which only turn pixels by 90° and mirror them. The other angles are interpolated:
+what lay in a corner is lost, and corners are filled with sky."""
 
 
 def draw_answer(seen: Seen) -> None:
