@@ -33,7 +33,7 @@ from galaxy_core.blind_spots import (
     random_spots,
     squared_differences,
 )
-from galaxy_core.denoising import run_model
+from galaxy_core.denoiser_calls import run_model
 from galaxy_core.errors import ModelError
 from galaxy_core.images import AstroImage
 

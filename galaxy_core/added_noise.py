@@ -15,11 +15,7 @@ from galaxy_core.noise import PUBLISHED_SIGMA, add_published_noise
 if TYPE_CHECKING:
     from astropy.io import fits
 
-KINDS = {
-    "published": "Published: shot noise and Gaussian",
-    "gaussian": "Gaussian only",
-    "correlated": "Correlated between neighbours",
-}
+KINDS = {"published": "Published", "gaussian": "Gaussian only", "correlated": "Correlated"}  # short: names are cut
 CORRELATION_PX = 1.0  # of the Gaussian kernel that drizzling or resampling a frame amounts to
 
 

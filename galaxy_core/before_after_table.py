@@ -50,7 +50,7 @@ def make_table(reference: Reference, versions: dict[str, Measured], unit: str, s
     limit = f"above {THRESHOLD:g} sigma of the input's noise"
 
     def line(quantity: str, measured_on: str, cell: Callable[[Measured], str]) -> Line:
-        return Line(quantity, measured_on, tuple(cell(measured) for measured in versions.values()))
+        return Line(quantity, measured_on, tuple(cell(measured).replace("-", "−") for measured in versions.values()))
 
     lines = [
         line(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -66,8 +64,6 @@ class Report:
         Further versions by title.
     settings : dict of str to str
         Whatever else was chosen, in words.
-    sha256 : str
-        Of the model's weights.
     """
 
     result: DenoiseResult = field(repr=False)
@@ -79,7 +75,6 @@ class Report:
     titles: Sequence[str]
     others: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     settings: dict[str, str] = field(default_factory=dict)
-    sha256: str = ""
 
 
 def make_report(report: Report, made: datetime) -> bytes:
@@ -115,15 +110,6 @@ def table_html(lines: Sequence[Line], titles: Sequence[str]) -> str:
         for line in lines
     )
     return f'<table class="before-after"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file, as 64 hexadecimal digits; empty where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
 
 
 def display_of(pixels: np.ndarray, result: DenoiseResult) -> np.ndarray:
@@ -196,7 +182,7 @@ def _settings(report: Report) -> str:
         "Size": f"{width} x {height} px, {bands} band{'s' if bands > 1 else ''}",
         "Sky noise": f"{result.noise_sigma * report.scale:.3g} {report.unit}, {how}",
         "Model": result.model_name,
-        "Checksum of its weights": f"sha256 {report.sha256}" if report.sha256 else "not known",
+        "Checksum of its weights": f"sha256 {result.weights_sha256}" if result.weights_sha256 else "not known",
         "Time": f"{result.seconds:.2g} s",
         **report.settings,
     }

@@ -23,7 +23,6 @@ from galaxy_core.linear_denoising import correct_in_sigmas, dead_pixels
 from galaxy_core.noise import check_noise, mean_noise, told_noise
 from galaxy_core.picture_denoising import correct_picture, picture_noise
 from galaxy_core.picture_images import BLUE_FIRST
-from galaxy_core.saved_images import encode_result as encode_result
 from galaxy_core.tiles import TILE_PX, Progress, blend_tiles
 
 if TYPE_CHECKING:

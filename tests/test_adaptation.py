@@ -1,6 +1,8 @@
 """Adapting to one noisy image: what is hidden, what decides, and that it helps where it says so."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -231,10 +233,16 @@ def test_noise_cut_off_at_black_is_not_learned_from(quick):
 
 def test_better_at_hidden_pixels_alone_is_not_enough(quick, monkeypatch):
     noisy = display(scene() + 0.1 * np.random.default_rng(12).normal(size=(96, 96)))
-    assert adapt(noisy, untrained(), 60, max_steps=40).improved
+    better = adapt(noisy, untrained(), 60, max_steps=40)
+    sure = SimpleNamespace(uncertainty=len)
+    assert better.improved and replace(better, shipped=sure).uncertainty is None, "not measured on these weights"
+    assert replace(better, shipped=sure, improved=False).uncertainty is len
     monkeypatch.setattr(adaptation._Frame, "sees_better", lambda self, shipped, adapted: False)
     kept = adapt(noisy, untrained(), 60, max_steps=40)
     assert not kept.improved and kept.error_after < kept.error_before
+    monkeypatch.setattr(adaptation._Frame, "sky_is_worse", lambda self, before, after: True)
+    kept = adapt(noisy, untrained(), 60, max_steps=20)
+    assert not kept.improved and kept.error_after == kept.error_before, "nor are galaxies, if blank sky is worse"
 
 
 def test_recorrupted_difference_is_that_of_the_true_squared_errors():

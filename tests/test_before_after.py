@@ -69,6 +69,14 @@ def test_perfect_denoising_keeps_flux_and_shape_and_has_no_noise():
     assert after.ellipticity < 0.1 and len(after.lost) == 0
 
 
+def test_sky_is_far_from_sources_and_only_light_can_change_by_a_share():
+    reference, before, after = measured(noisy_field(), field())
+    y, x = np.mgrid[:190, :190]
+    assert not any(reference.sky_pixels[np.hypot(x - a, y - b) < 6].any() for a, b in PLACES)
+    fluxes = replace(before, fluxes=np.array([10.0, -1.0, 0.0])), replace(after, fluxes=np.array([11.0, 5.0, 5.0]))
+    assert flux_changes(*fluxes) == pytest.approx([0.1])
+
+
 def test_a_source_wiped_out_is_lost_and_one_made_up_is_gained():
     clean = field()
     wiped = field([*PLACES[1:], (120.0, 80.0)])
@@ -84,6 +92,8 @@ def test_dimmer_and_broader_shows_as_such():
     assert np.median(flux_changes(before, after)) == pytest.approx(-0.1, abs=0.005)
     _, _, after = measured(field(flux=20_000), field(flux=20_000, width=3.0))
     assert after.radius_change == pytest.approx(0.5, abs=0.05)
+    _, _, after = measured(field(), (field() + np.roll(field(), 4, axis=2)) / 2)
+    assert 0.2 < after.ellipticity_change < 0.5, "drawn out along the rows"
 
 
 def test_uncertainty_is_held_against_the_clean_image():
@@ -95,6 +105,8 @@ def test_uncertainty_is_held_against_the_clean_image():
     versions = {"Input": before, "Galaxy Atlas": replace(after, within=within)}
     lines = {line.quantity: line for line in make_table(reference, versions, "counts", 255.0)}
     assert lines["Within the uncertainty"].cells == (NOTHING, "68 %, 95 %")
+    before, after = lines["Flux of the foreground [counts]"].cells
+    assert after == f"{before} (+0.0 %)"
 
 
 def test_display_image_is_measured_against_the_clean_one():
@@ -145,5 +157,6 @@ def test_table_says_what_each_line_was_measured_on():
     assert lines["Sky noise [adu]"].cells[0].startswith(("4.9", "5.0", "5.1"))
     assert "5 sources" in lines["Flux of sources, change"].measured_on
     assert lines["Flux of sources, change"].cells[0] == NOTHING and "%" in lines["Flux of sources, change"].cells[1]
+    assert "-" not in "".join(cell for line in lines.values() for cell in line.cells), "minus signs are no hyphens"
     assert lines["Gained, lost"].cells == (NOTHING, "+0, −0") and lines["Not in the clean image"].cells[1] == "0"
     assert "Strict SSIM" not in lines, "defined for images in [0, 1] only"

@@ -66,6 +66,8 @@ def test_gaps_stay_and_do_not_spread(name):
     restored = METHODS[name](holed, SIGMA)
     assert np.isnan(restored[0, :, 10]).all() and np.isposinf(restored[0, 5, 5])
     assert np.isfinite(restored).sum() == np.isfinite(holed).sum()
+    lifted = METHODS[name](holed + 1, SIGMA) - 1
+    np.testing.assert_allclose(lifted, restored, atol=0.02 * SIGMA, err_msg="a gap is no hole in the sky")
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "bm3d"])

@@ -15,6 +15,7 @@ from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, Contras
 
 pytestmark = pytest.mark.browser
 
+UNIT = "1e-17 erg/s/cm2/Angstrom"  # as spectral cubes have it: too long for one line
 SCALES = """() => {
     const {viewer} = document.querySelector('.iv'), {full_width, full_height} = viewer.message;
     return viewer.panels.map((panel) => {
@@ -43,7 +44,7 @@ def frame_file(folder: Path, height: int, width: int) -> Path:
     pixels = np.random.default_rng(0).normal(100, 5, (height, width)).astype(np.int16)
     pixels[height // 2 - 3 : height // 2 + 3, width // 2 - 3 : width // 2 + 3] += 500
     hdu = fits.PrimaryHDU(pixels)
-    hdu.header["BUNIT"] = "adu"
+    hdu.header["BUNIT"] = UNIT
     hdu.writeto(folder / "field.fits")
     return folder / "field.fits"
 
@@ -86,7 +87,7 @@ def test_line_zoom_values_and_stretch(opened):
     values = page.locator(".iv-values")
     page.wait_for_function("document.querySelector('.iv-values').innerText.includes('residual')")
     text = values.inner_text()
-    assert re.search(r"x \d+, y \d+ · input [-\d.]+ · galaxy atlas [-\d.]+ · residual [-\d.]+ adu", text), text
+    assert re.search(rf"x \d+, y \d+ · input [-\d.]+ · galaxy atlas [-\d.]+ · residual [-\d.]+ {UNIT}", text), text
     page.mouse.wheel(0, -240)
     page.wait_for_function(f"({SCALES})()[0] > 1.3")
     scales = page.evaluate(SCALES)
@@ -130,9 +131,29 @@ def test_work_is_cancelled_and_the_page_stays_awake(visit, tmp_path):
     page.locator(".st-key-denoise-cancel button").click()
     page.get_by_text("Stopped; what was done by then is kept.").wait_for()
     assert page.locator(".iv").count() == 0
+    page.get_by_role("button", name="Go on").click()
+    page.locator(".st-key-denoise-cancel button").click()
+    page.get_by_text("Stopped; what was done by then is kept.").wait_for()
     page.get_by_text("Example", exact=True).click()
     page.wait_for_selector(".iv[data-drawn]")
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_another_of_many_files_is_looked_at(visit, tmp_path):
+    """A click in the list, which is drawn by itself, must draw the page anew; `AppTest` always does."""
+    (tmp_path / "note.png").write_text("Dear astronomer")
+    other = fits.PrimaryHDU(np.random.default_rng(1).normal(0, 1, (60, 70)).astype(np.float32))
+    other.header["BUNIT"] = "<i>Jy</i>"
+    other.writeto(tmp_path / "other.fits")
+    page = visit("/Denoise")
+    files = [frame_file(tmp_path, 60, 70), tmp_path / "note.png", tmp_path / "other.fits"]
+    page.locator("input[type=file]").set_input_files(files)
+    page.wait_for_function("document.querySelector('.iv-scale')?.innerText.endsWith('/Angstrom')")
+    page.locator(".st-key-denoise-file-2 button").click()
+    page.wait_for_function("document.querySelector('.iv-scale')?.innerText.endsWith(' <i>Jy</i>')")
+    page.locator(".st-key-denoise-file-1 button").click()
+    page.locator("[data-testid=stAlert]").get_by_text("is not an image this can read").wait_for()
+    assert page.locator(".iv").count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
@@ -140,6 +161,8 @@ def test_phone(opened, scheme):
     options = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme, "has_touch": True, "is_mobile": True}
     page = opened(200, 200, **options)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    words = page.locator(".st-key-denoise-facts .stMarkdownEllipsis", has_text=UNIT)
+    assert words.evaluate("(one) => one.scrollWidth <= one.clientWidth"), "none is cut"
     box = page.locator(".iv-compare").bounding_box()
     assert 300 <= box["width"] <= 390 and 300 <= box["height"] <= 600
     page.locator(".iv-compare canvas").tap(position={"x": 60, "y": 150})

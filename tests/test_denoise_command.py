@@ -21,7 +21,9 @@ from denoiser_stand_ins import Identity, frame
 from PIL import Image, ImageCms
 
 from galaxy_core import denoise_run
+from galaxy_core.denoise_jobs import Job, claim
 from galaxy_core.denoising import denoise_image
+from galaxy_core.errors import ImageError
 from galaxy_core.images import decode_image, read_image
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
@@ -245,6 +247,13 @@ def test_folders_and_patterns_keep_their_structure(tmp_path, command):
     assert files_below("two")[1:] == ["deep/y.png"] and files_below("three")[1:] == ["z.tif"]
     assert command("in", out="in/results") == 0 and command("in", out="in/results") == 0
     assert files_below("in/results")[1:] == ["deep/y.png", "deep/z.tif", "x.png"], "results are no inputs"
+
+
+def test_names_that_differ_by_case_alone_are_one_where_a_disk_knows_none():
+    claimed: dict[str, Path] = {}
+    claim(Job(Path("a/M31.png"), Path("a"), Path("out/M31.png")), [], claimed)
+    with pytest.raises(ImageError, match="rename one"):
+        claim(Job(Path("b/m31.PNG"), Path("b"), Path("out/m31.PNG")), [], claimed)
 
 
 def test_results_never_replace_inputs_or_one_another(tmp_path, command, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,8 +13,8 @@ import pytest
 from PIL import Image
 
 from galaxy_core.before_after import make_reference, measure_version
-from galaxy_core.before_after_table import make_table
-from galaxy_core.denoise_report import Report, make_report, sha256_of
+from galaxy_core.before_after_table import Line, make_table
+from galaxy_core.denoise_report import Report, make_report
 from galaxy_core.denoising import DenoiseResult
 
 MADE = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
@@ -57,12 +58,14 @@ def report_of(result: DenoiseResult, **changes) -> str:
 
 
 def test_it_says_what_was_done_and_needs_no_network():
-    page = report_of(result_of(), sha256="ab" * 32, settings={"Noise added": "gaussian"})
+    result = replace(result_of(), weights_sha256="ab" * 32)
+    page = report_of(result, settings={"Noise added": "gaussian"})
     for text in ("field.fits", "2026-11-20 12:30 UTC", "contrastive_denoiser", "ab" * 32, "Noise added", "Sky noise"):
         assert text in page
     assert "default-src 'none'" in page and "<script" not in page
     assert not re.search(r"(src|href)=\"(?!data:)", page), "nothing is loaded"
     assert page.count("data:image/png;base64,") == 3 and "estimated from the pixels" in page
+    assert "blue −0.2 adu, orange +0.2 adu" in page, "four times the noise"
 
 
 def test_uncertainty_and_other_versions_are_shown():
@@ -98,14 +101,10 @@ def test_names_are_text(name):
     page = report_of(result_of(name))
     assert "<img src=x" not in page and page.count("<h1>") == 1
     assert "星" not in name or "星" in page
+    words = "<img src=x>"  # as a header's unit may be
+    assert words not in report_of(result_of(), lines=[Line(words, words, (words,))], titles=[words], unit=words)
 
 
 @pytest.mark.parametrize(("linear", "bands"), [(True, 1), (True, 3), (True, 5), (False, 1), (False, 3)])
 def test_all_kinds_of_images(linear, bands):
     assert "</html>" in report_of(result_of("a.png", linear=linear, bands=bands))
-
-
-def test_checksum(tmp_path):
-    (tmp_path / "weights").write_bytes(b"abc")
-    assert sha256_of(tmp_path / "weights") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert sha256_of(tmp_path / "none") == ""

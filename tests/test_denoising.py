@@ -11,11 +11,11 @@ from astropy.io import fits
 from denoiser_stand_ins import Identity, Smooth, display, frame, linear
 from PIL import Image
 
-from galaxy_core.denoising import denoise_image, encode_result
+from galaxy_core.denoising import denoise_image
 from galaxy_core.errors import ImageError
 from galaxy_core.images import decode_image
 from galaxy_core.linear_denoising import linear_noise_sigma
-from galaxy_core.saved_images import encode_part
+from galaxy_core.saved_images import encode_part, encode_result
 from galaxy_core.tiles import OVERLAP_PX, TILE_PX, _groups, blend_tiles
 
 
@@ -122,6 +122,12 @@ def test_grey_is_shown_as_colour_and_many_bands_one_by_one():
     np.testing.assert_allclose(grey[0], colour[0], atol=1e-6)
     five = denoise_image(display(np.repeat(pixels, 5, axis=0)), Smooth()).denoised
     np.testing.assert_allclose(five, np.repeat(grey, 5, axis=0), atol=1e-6)
+
+
+def test_progress_is_that_of_all_bands():
+    told = []
+    denoise_image(linear(np.random.default_rng(0).normal(size=(3, 40, 40))), Smooth(), 1.0, told.append)
+    assert told == pytest.approx([1 / 3, 2 / 3, 1, 1])
 
 
 def test_noise_comes_from_the_model_unless_given():

@@ -13,8 +13,9 @@ from denoiser_stand_ins import Smooth, Sure, display, frame, linear
 from scipy import ndimage
 from torch import nn
 
-from galaxy_core.denoising import denoise_image, encode_result
+from galaxy_core.denoising import denoise_image
 from galaxy_core.noise import add_published_noise
+from galaxy_core.saved_images import encode_result
 from galaxy_core.tiles import TILE_PX
 
 

@@ -54,6 +54,12 @@ def test_masked_ssim_sees_only_the_foreground():
     assert masked_ssim_loss(damaged, clean, ~foreground) > 0.1
 
 
+def test_masked_ssim_sees_luminance_and_no_colour():
+    clean = random_images(1, 24, 24)
+    shifted = clean + 0.1 * torch.tensor([1 / 0.299, -1 / 0.587, 0]).view(1, 3, 1, 1)
+    assert masked_ssim_loss(shifted, clean, torch.ones(1, 1, 24, 24)) == pytest.approx(0, abs=1e-6)
+
+
 def test_masked_ssim_per_galaxy_counts_a_small_galaxy_as_much_as_a_large_one():
     generator = torch.Generator().manual_seed(4)
     clean, damaged = torch.rand(2, 2, 3, 24, 24, generator=generator, dtype=torch.float64)
@@ -82,14 +88,16 @@ def test_masked_ssim_of_an_empty_foreground_is_finite():
 
 
 def test_total_variation_by_hand():
-    image = torch.tensor([[[[0.0, 1.0, 3.0], [0.0, 0.0, 2.0]]]])
+    image = torch.tensor([[[[0.0, 3.0, 1.0], [2.0, 0.0, 2.0]]]])
     everywhere = torch.ones_like(image, dtype=torch.bool)
-    down = (0 + 1 + 1) / 3
-    right = (1 + 2 + 0 + 2) / 4
+    down = (2 + 3 + 1) / 3
+    right = (3 + 2 + 2 + 2) / 4
     assert total_variation_loss(image, everywhere) == pytest.approx(down + right)
-    first_two = everywhere.clone()
+    first_two, first_row = everywhere.clone(), everywhere.clone()
     first_two[..., 2] = False  # a difference counts only where both neighbours are inside
-    assert total_variation_loss(image, first_two) == pytest.approx((0 + 1) / 2 + (1 + 0) / 2)
+    first_row[..., 1, :] = False
+    assert total_variation_loss(image, first_two) == pytest.approx((2 + 3) / 2 + (3 + 2) / 2)
+    assert total_variation_loss(image, first_row) == pytest.approx((3 + 2) / 2)
 
 
 def test_total_variation_of_a_flat_sky_is_zero():
@@ -100,7 +108,7 @@ def test_darkening_is_the_mean_brightness_of_the_sky():
     image = torch.zeros(1, 3, 4, 4)
     image[..., 0, :] = 0.5
     sky = torch.ones(1, 1, 4, 4, dtype=torch.bool)
-    assert darkening_loss(image, sky) == pytest.approx(0.125)
+    assert darkening_loss(image, sky) == pytest.approx(0.125) == darkening_loss(-image, sky)
     sky[..., 0, :] = False
     assert darkening_loss(image, sky) == 0
 

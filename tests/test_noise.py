@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galaxy_core.noise import PUBLISHED_SIGMA, add_published_noise, estimate_noise, estimate_sky
+from galaxy_core.noise import PUBLISHED_SIGMA, add_published_noise, between_counts, estimate_noise, estimate_sky
 
 
 def rng(seed=0):
@@ -74,6 +74,23 @@ def test_sky_is_seen_between_the_stars():
     assert abs(plain - 100) > 5, "the mean would be fooled"
 
 
+def test_sky_beneath_faint_sources_is_the_mode_of_what_clipping_leaves():
+    """Of three pixels in ten there is light; the median is off by four tenths of the noise, and two clips too few."""
+    values = rng(2).normal(0, 1, 100_000)
+    values[:30_000] += rng(3).exponential(6, 30_000)
+    sky = estimate_sky(values)
+    assert abs(sky.level) < 0.06 < 0.4 < np.median(values)
+    assert sky.sigma == pytest.approx(1.165, rel=0.01)
+
+
+def test_whole_numbers_are_spread_about_themselves():
+    counts = rng(1).poisson(3, (300, 300)).astype(np.float32)
+    spread = between_counts(counts)
+    np.testing.assert_array_equal(np.rint(spread), counts)
+    assert (spread - counts).mean() == pytest.approx(0, abs=0.005)
+    assert between_counts(spread) is spread
+
+
 def test_sky_of_pure_noise_is_unbiased():
     sky = estimate_sky(rng(2).normal(-3, 0.5, (400, 400)))
     assert sky.level == pytest.approx(-3, abs=0.01) and sky.sigma == pytest.approx(0.5, rel=0.01)
@@ -127,6 +144,12 @@ def test_noise_of_a_clipped_display_image():
     clean = (200 * np.exp(-np.hypot(rows - 64, columns - 64) / 25)).astype(np.uint8)
     noisy = add_published_noise(clean, rng(5)) / np.float32(255)
     assert estimate_noise(noisy) == pytest.approx(PUBLISHED_SIGMA, rel=0.15)
+
+
+def test_neither_black_nor_white_is_without_noise():
+    image = np.repeat(np.float32([[0, 0.5, 1]]), 60, axis=1).repeat(60, axis=0)
+    image[:, 60:120] += rng(1).normal(0, 0.05, (60, 60))
+    assert estimate_noise(image) == pytest.approx(0.05, rel=0.06)
 
 
 def test_noise_is_the_mean_square_over_bands_and_survives_holes():

@@ -9,6 +9,7 @@ import pytest
 from denoiser_stand_ins import Identity, display
 from scipy import ndimage
 
+from galaxy_core.correlated_noise import noise_left_in_picture
 from galaxy_core.denoising import denoise_image
 from galaxy_core.evaluation import peak_snr_db
 from galaxy_core.models import load_model
@@ -67,6 +68,12 @@ def test_noise_that_is_known_is_told_and_parts_are_taken_all_the_same():
 def test_a_picture_too_small_for_parts_is_denoised_whole(shape):
     pixels = np.clip(0.5 + shared(shape, 1.0), 0, 1).astype(np.float32)
     assert picture_noise(pixels, Identity()).parted == 0
+
+
+def test_less_noise_was_left_where_half_of_it_is_cut_off_at_black():
+    pixels = np.float32([0, 0.5]).repeat(64) + shared((1, 128, 128), 1.0)
+    left = noise_left_in_picture(*[np.clip(pixels, 0, 1).astype(np.float32)] * 2)[0]
+    assert left[:, :40].mean() / left[:, 90:].mean() == pytest.approx(1 - 0.84 / 2, abs=0.03)
 
 
 def test_parts_are_every_second_pixel_and_come_back_to_their_places():

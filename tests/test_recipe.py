@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from galaxy_core.calibration import interval_factor
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.losses import luminance
@@ -136,8 +137,8 @@ def test_calibration_makes_intervals_hold_what_they_say(catalog, trained, tmp_pa
     model, rows = load_model(trained), stamps.rows("validation")
     for level in CALIBRATED_LEVELS:
         ratios = error_ratios(model, stamps, rows, level, SMALL, "cpu")
-        narrow, wide = np.mean(ratios <= 1) - 0.68, np.mean(ratios <= 1.96) - 0.95
-        assert narrow * wide <= 1e-3  # too wide one way, too narrow the other, where both cannot be had
+        narrow, wide = interval_factor(ratios, 0.68), interval_factor(ratios, 0.95) / 1.96
+        assert narrow * wide == pytest.approx(1, abs=0.01)  # one as much too wide as the other is too narrow
     everywhere = np.concatenate([error_ratios(model, stamps, rows, at, SMALL, "cpu") for at in CALIBRATED_LEVELS])
     for factor, share in zip(model.interval_factors, (0.68, 0.95), strict=True):
         assert np.mean(everywhere <= factor) == pytest.approx(share, abs=0.005)

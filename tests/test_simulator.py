@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from galaxy_core.catalogs import synthetic
-from galaxy_core.errors import CatalogError
+from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.simulator import simulate
 from galaxy_core.simulator.galaxy import render_galaxy, total_flux
 from galaxy_core.simulator.light import make_frame
@@ -181,6 +181,21 @@ def test_contact_sheet_puts_the_catalogs_side_by_side():
     assert sheet.shape == (3, len(CLASSES) * 32, 2 * 2 * 32 + GAP_PX)
     assert sheet[:, :, :64].std() > 0.02
     assert sheet[:, :, -64:].std() > 0.02
+
+
+def test_contact_sheet_draws_another_galaxy_for_one_that_cannot_be_decoded(capsys):
+    from scripts.contact_sheet import block
+
+    whole = synthetic.read("3")
+
+    def load_image(i: int) -> np.ndarray:
+        if i == 2:  # the first to be drawn
+            raise ImageError("b.png is damaged.")
+        return whole.load_image(i)
+
+    sheet = block(replace(whole, load_image=load_image), None, columns=2, rows=1, size_px=32, seed=0)
+    assert sheet[:, :, :32].any() and sheet[:, :, 32:].any()
+    assert capsys.readouterr().err == "Left out: b.png is damaged.\n"
 
 
 def test_contact_sheet_that_cannot_be_written_is_one_sentence_before_catalogs_are_read(tmp_path, monkeypatch, capsys):

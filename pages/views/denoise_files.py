@@ -88,9 +88,9 @@ def _draw_progress(
     elif any(standing.state == STOPPED for standing in standings.values()):
         left, right = st.columns([3, 1], vertical_alignment="center")
         left.info("Stopped; what was done by then is kept.", icon=":material/block:")
-        right.button(
-            "Go on", icon=":material/play_arrow:", on_click=go_on, args=(page,), width="stretch", key=f"{page}-go-on"
-        )
+        if right.button("Go on", icon=":material/play_arrow:", width="stretch", key=f"{page}-go-on"):
+            go_on(page)
+            st.rerun(scope="app")  # a click within a fragment draws that alone
     if len(files) > 1:
         _draw_list([(name, standings[key], say(key, standings[key])) for key, name in files], place, page)
 
@@ -154,15 +154,15 @@ def place_text(standing: Standing) -> str:
 def _draw_list(files: list[tuple[str, Standing, str]], place: int, page: str) -> None:
     with st.container(height=LIST_HEIGHT_PX if len(files) > 5 else "content", border=True, key=f"{page}-list"):
         for number, (name, standing, said) in enumerate(files):
-            st.button(
+            if st.button(
                 f"**{frame.plain(name)}** · {frame.plain(said)}",
                 icon=ICONS[standing.state],
                 type="secondary" if number == place else "tertiary",
-                on_click=choose,
-                args=(number, page),
                 key=f"{page}-file-{number}",
                 width="stretch",
-            )
+            ):
+                choose(number, page)
+                st.rerun(scope="app")  # a click within a fragment draws that alone
 
 
 def state_text(standing: Standing) -> str:

@@ -11,7 +11,7 @@ from galaxy_core.added_noise import describe_noise
 from galaxy_core.before_after import Measured
 from galaxy_core.before_after_table import Line, make_table
 from galaxy_core.classical import METHODS, TITLES
-from galaxy_core.denoise_report import Report, make_report, sha256_of, table_html
+from galaxy_core.denoise_report import Report, make_report, table_html
 from galaxy_core.denoising import DenoiseResult
 from galaxy_core.saved_images import encode_part, encode_result, needs_fits, stem_of
 from galaxy_core.work_tasks import Task
@@ -263,7 +263,6 @@ def report_maker(work: Work, versions: list[Version], options: Options):
             titles=titles,
             others={VERSIONS[version.method]: version.pixels for version in versions},
             settings=settings,
-            sha256=work.result.weights_sha256 or sha256_of(work.model_file),
         )
         return make_report(report, datetime.now(UTC))
 

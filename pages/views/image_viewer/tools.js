@@ -107,7 +107,8 @@ function buildPanel(viewer, name) {
     listenToDivider(viewer, panel);
   }
   if (name === "residual" || name === "uncertainty") {
-    element.insertAdjacentHTML("beforeend", `<span class="iv-scale">${viewer.message.scales[name]}</span>`);
+    element.insertAdjacentHTML("beforeend", `<span class="iv-scale"></span>`);
+    panel.scale = element.querySelector(".iv-scale");
   }
   viewer.box.appendChild(element);
   panel.canvas.style.touchAction = "pan-y";

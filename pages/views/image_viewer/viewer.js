@@ -227,6 +227,7 @@ function drawPanel(viewer, panel) {
   viewer.objects?.draw(panel, context, ratio);
   if (viewer.pointer) drawCross(viewer, panel, context, ratio);
   panel.title.textContent = viewer.titleOf(panel.name);
+  if (panel.scale) panel.scale.textContent = viewer.message.scales[panel.name];
   if (panel.divider) {
     panel.divider.style.left = `${100 * viewer.divider}%`;
     panel.divider.setAttribute("aria-valuenow", Math.round(100 * viewer.divider));
