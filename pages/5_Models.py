@@ -1,33 +1,57 @@
-"""What each model does, how right it is, on what that was measured, beside what; then how it learned."""
+"""What each model does, and section by section how right it is, where it fails, what others reached, how it learned."""
 
 from __future__ import annotations
 
-import streamlit as st
-
 from galaxy_core import artifacts
-from pages.views import frame, models_about, models_confusion, models_headline, models_label_curve, models_panels
+from pages.views import (
+    frame,
+    models_about,
+    models_headline,
+    models_label_curve,
+    models_mistakes,
+    models_panels,
+    models_reliability,
+)
 
-INTRODUCTION = "What each model does, how right it is on galaxies it never saw, what others published, how it learned."
+SECTIONS = {
+    "right": "How right it is",
+    "fails": "Where it fails",
+    "numbers": "All its numbers",
+    "published": "Beside published numbers",
+    "learned": "How it learned",
+    "labels": "With few labels",
+    "card": "Card",
+}
 
-root = frame.open_page("Models")
-st.caption(INTRODUCTION)
-if artifacts.list_catalogs(root):
-    frame.choose_catalog(root)  # whose pictures are shown
+
+def draw_section(section, model, folders, root):
+    """One section; the others are neither read nor drawn."""
+    if section == "right":
+        models_headline.draw_headline(model)
+        models_reliability.draw_reliability(model)
+    elif section == "fails":
+        models_mistakes.draw_mistakes(model, root)
+    elif section == "numbers":
+        models_panels.draw_numbers(model)
+    elif section == "published":
+        models_about.draw_published(models_panels.by_recipe(folders), models_label_curve.read_all(root)[0])
+    elif section == "learned":
+        models_panels.draw_training(model)
+        models_about.draw_about(model)
+    elif section == "labels":
+        models_label_curve.draw_label_curve(root)
+    else:
+        models_about.draw_card(model)
+
+
+artifacts_root = frame.open_page("Models")
+if artifacts.list_catalogs(artifacts_root):
+    frame.choose_catalog(artifacts_root)  # whose pictures are shown
 with frame.panel():
-    models = models_panels.choose_model(root)
-    model = next(iter(models.values()))
-    models_headline.draw_what_it_does(model)
-    models_panels.draw_state(model)
-    models_headline.draw_headline(model)
-    drawn = [models_panels.draw_reliability] if models_panels.reliability_of(model) else []
-    if models_confusion.has_confusion(model):
-        drawn.insert(0, lambda model: models_confusion.draw_confusion(model, root))
-    for draw, column in zip(drawn, st.columns(2, gap="medium") if drawn else (), strict=False):
-        with column, frame.panel():
-            draw(model)
-    models_panels.draw_numbers(model)
-    models_about.draw_published(models_panels.by_recipe(models), models_label_curve.read_all(root)[0])
-    models_panels.draw_training(model)
-    models_label_curve.draw_label_curve(root)
-    models_about.draw_about(model)
-    models_about.draw_card(model)
+    of_models = models_panels.choose_model(artifacts_root)
+    chosen = models_panels.read(next(iter(of_models.values())))
+    models_headline.draw_what_it_does(chosen)
+    models_panels.draw_state(chosen)
+    open_section = models_panels.choose_section(SECTIONS)
+    with frame.panel():
+        draw_section(open_section, chosen, of_models, artifacts_root)

@@ -86,6 +86,23 @@ def write_model(root: Path, name: str = "vote_regressor", **metrics) -> Path:
     return folder
 
 
+SECTIONS = ("right", "fails", "numbers", "published", "learned", "labels", "card")
+
+
+def section(app, key: str):
+    """The page after a click on one of its sections."""
+    return app.button_group(key="models-section").set_value(key).run()
+
+
+def every_section(app) -> str:
+    """What all sections say, of a page on which none of them fails."""
+    said = []
+    for key in SECTIONS:
+        assert not section(app, key).exception, key
+        said.append(text_of(app))
+    return " ".join(said)
+
+
 def text_of(app) -> str:
     kinds = (app.markdown, app.caption, app.info, app.error, app.subheader, app.warning, app.code)
     return " ".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)

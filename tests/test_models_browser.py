@@ -26,7 +26,7 @@ def root(tmp_path_factory):
 
 
 def test_a_cell_is_clicked_and_its_galaxies_open_on_the_map(visit):
-    page = visit("/Models?model=vote_regressor", viewport={"width": 1440, "height": 4000})
+    page = visit("/Models?model=vote_regressor&models-section=fails", viewport={"width": 1440, "height": 900})
     page.wait_for_selector(".js-plotly-plot .heatmaplayer image")
     page.mouse.click(*page.evaluate(CELL, [0, 2]))
     pictures = page.locator(".st-key-gallery-models-confused-0-2 button:visible")
@@ -37,7 +37,7 @@ def test_a_cell_is_clicked_and_its_galaxies_open_on_the_map(visit):
 
 
 def test_no_column_of_a_table_that_wraps_is_cut(visit):
-    page = visit("/Models?model=vote_regressor", viewport={"width": 1440, "height": 900})
+    page = visit("/Models?model=vote_regressor&models-section=published")
     page.locator("[data-testid=stTable]").wait_for()
     assert page.evaluate(
         "(() => {const t = document.querySelector('[data-testid=stTable]'); return t.scrollWidth <= t.clientWidth})()"
@@ -46,8 +46,10 @@ def test_no_column_of_a_table_that_wraps_is_cut(visit):
 
 def test_no_panel_is_wider_than_a_phone(visit):
     page = visit("/Models?model=vote_regressor", viewport={"width": 390, "height": 844})
-    page.get_by_role("heading", name="Model card").wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for section in ("Where it fails", "All its numbers", "Beside published numbers", "Card", "How it learned"):
+        page.get_by_role("radio", name=section).click()
+        page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, section
     page.locator(".modebar").first.wait_for(state="attached")
     bars = page.evaluate("[...document.querySelectorAll('.modebar')].map(bar => getComputedStyle(bar).display)")
     assert bars and set(bars) == {"none"}, "buttons would lie over the title of a narrow diagram"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from models_stand_ins import CONFUSION, NAMES, PAGE, text_of, vote_metrics, write_model
+from models_stand_ins import CONFUSION, NAMES, PAGE, section, text_of, vote_metrics, write_model
 
 from galaxy_core import embedding
 from pages.views import models_confusion, models_figures, models_numbers
@@ -17,7 +17,7 @@ def no_shipped_model(monkeypatch, tmp_path_factory):
 
 def test_a_cell_opens_its_galaxies(open_app, broken_root):
     write_model(broken_root)
-    app = open_app(broken_root, PAGE)
+    app = section(open_app(broken_root, PAGE), "fails")
     cell = app.selectbox(key="models-cell-vote_regressor")
     assert cell.options == ["round, smooth taken for spiral: 2", "spiral taken for round, smooth: 1"]
     cell.set_value((0, 2)).run()
@@ -35,14 +35,14 @@ def test_a_cell_opens_its_galaxies(open_app, broken_root):
 def test_galaxies_of_older_metrics_are_asked_for(open_app, broken_root):
     classes = {key: value for key, value in vote_metrics()["classes"].items() if key != "confused"}
     write_model(broken_root, classes=classes)
-    app = open_app(broken_root, PAGE)
+    app = section(open_app(broken_root, PAGE), "fails")
     app.selectbox(key="models-cell-vote_regressor").set_value((0, 2)).run()
     assert not app.exception and "measure the model again to see them" in text_of(app)
 
 
 def test_ids_alone_where_no_catalog_is_here(open_app, tmp_path):
     write_model(tmp_path)
-    app = open_app(tmp_path, PAGE)
+    app = section(open_app(tmp_path, PAGE), "fails")
     app.selectbox(key="models-cell-vote_regressor").set_value((0, 2)).run()
     assert not app.exception and "tiny-00004\ntiny-00007" in [code.value for code in app.code]
 

@@ -6,11 +6,22 @@ import json
 from shlex import quote
 
 import pytest
-from models_stand_ins import PAGE, charts, headings, history_lines, table, text_of, vote_metrics, write_model
+from models_stand_ins import (
+    PAGE,
+    charts,
+    every_section,
+    headings,
+    history_lines,
+    section,
+    table,
+    text_of,
+    vote_metrics,
+    write_model,
+)
 
 from galaxy_core import embedding
 from galaxy_core.published_lookups import four_class_accuracy
-from pages.views import commands, models_numbers, models_panels, readers
+from pages.views import commands, models_mistakes, models_numbers, models_reliability, readers
 
 HUGE = 10**400  # JSON has it, no float does
 
@@ -35,14 +46,13 @@ def test_whole_numbers_that_no_float_holds_are_left_out(open_app, tmp_path, file
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("\n".join(json.dumps(all_huge(line)) for line in lines) + "\n")
     app = open_app(tmp_path, PAGE)
-    assert not app.exception and not app.error and "Model card" in [element.value for element in app.subheader]
-    assert "000000" not in text_of(app)
+    assert not app.error and "000000" not in every_section(app)
 
 
 def test_huge_numbers_have_no_published_counterpart():
     names = ["round_smooth", "in_between_smooth", "cigar_smooth", "edge_on", "spiral"]
     assert four_class_accuracy({"classes": {"class_names": names, "confusion": [[HUGE] * 5] * 5}}) is None
-    assert models_panels.reliability_curves(all_huge(vote_metrics()["votes"])) == {}
+    assert models_reliability.reliability_curves(all_huge(vote_metrics()["votes"])) == {}
 
 
 @pytest.mark.parametrize("odd", [None, float("nan"), 3])
@@ -52,11 +62,12 @@ def test_what_is_not_known_is_left_out_of_sentences(open_app, tmp_path, odd):
     folder = write_model(tmp_path, votes=votes, definitions={"rmse": odd}, catalog=odd, reconstruction=redrawn)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model": odd}))
-    app = open_app(tmp_path, PAGE)
+    app = section(open_app(tmp_path, PAGE), "fails")
     app.selectbox(key="models-cell-vote_regressor").set_value((0, 2)).run()
-    assert not app.exception and "On 60 test galaxies with votes." in text_of(app)
     assert "measured on an unnamed catalog. Their ids" in text_of(app)
-    assert not {"None", "nan"} & set(text_of(app).replace(".", " ").split())
+    said = every_section(app)
+    assert "On 60 test galaxies with votes." in said and not {"None", "nan"} & set(said.replace(".", " ").split())
+    section(app, "numbers")
     if odd != 3:
         assert table(app, "redrawn from")["redrawn from"].tolist() == ["its code", "principal components"]
 
@@ -87,7 +98,7 @@ def test_without_a_model_or_results_folders_with_spaces_are_quoted(open_app, tmp
     app = open_app(tmp_path / "my root", PAGE)
     assert f"--artifacts '{tmp_path}/my root'`" in app.error[0].value
     write_model(tmp_path / "my root")
-    app = open_app(tmp_path / "my root", PAGE)
+    app = section(open_app(tmp_path / "my root", PAGE), "labels")
     assert f"--json '{tmp_path}/my root/models/few_labels.json'`" in text_of(app)
 
 
@@ -106,8 +117,9 @@ def test_a_corrupt_file_is_named_and_the_rest_is_shown(open_app, tmp_path, file,
     app = open_app(tmp_path, PAGE)
     assert not app.exception and len(app.error) == 1
     assert file in text_of(app) and "\n" not in app.error[0].value
-    assert "How it learned" in headings(app) and "Model card" in headings(app)
-    assert ("All its numbers" in headings(app)) == (file != "metrics.json")
+    said = every_section(app)
+    assert "How it learned" in said and "What volunteers would say." in said
+    assert ("All its numbers" in headings(section(app, "numbers"))) == (file != "metrics.json")
 
 
 def test_weights_that_are_damaged_or_gone(open_app, tmp_path):
@@ -118,7 +130,11 @@ def test_weights_that_are_damaged_or_gone(open_app, tmp_path):
     for file in ("weights.safetensors", "card.md", "history.jsonl", "metrics.json"):
         (folder / file).unlink()
         app.run()
-        assert not app.exception and not app.error and file in text_of(app)
+        assert not app.exception and not app.error
+    said = every_section(app)
+    assert "There is no weights.safetensors in " in said
+    for nothing in (models_mistakes.NOTHING, "no numbers of this model", "no `history.jsonl`", "has no card"):
+        assert nothing in said, "an empty section says so"
     assert "scripts/evaluate.py vote_regressor" in app.info[0].value
     (folder / "config.json").unlink()
     app.run()
@@ -129,7 +145,7 @@ def test_a_history_cut_in_the_middle_of_a_line(open_app, tmp_path):
     folder = write_model(tmp_path)
     lines = history_lines()
     (folder / "history.jsonl").write_text("\n".join(lines)[:-40])
-    app = open_app(tmp_path, PAGE)
+    app = section(open_app(tmp_path, PAGE), "learned")
     assert len(app.error) == 1 and "history.jsonl ends in the middle of line 12" in text_of(app)
     app.button_group(key="models-phase-vote_regressor").set_value("whole").run()
     assert "5 passes in 12.5 seconds" in text_of(app)
@@ -141,12 +157,10 @@ def test_a_history_cut_in_the_middle_of_a_line(open_app, tmp_path):
 def test_metrics_of_other_weights_are_flagged_and_not_ours(open_app, tmp_path):
     folder = write_model(tmp_path, weights_sha256="0" * 64)
     app = open_app(tmp_path, PAGE)
-    numbers, card = app.warning
-    assert (
-        "measured on other weights" in numbers.value.replace("\\", "")
-        and "This card was written of other weights" in card.value
-    )
+    assert "measured on other weights" in app.warning[0].value.replace("\\", "")
+    assert "This card was written of other weights" in section(app, "card").warning[1].value
     assert readers.model_card(tmp_path, "vote_regressor") == ""
+    section(app, "published")
     assert set(table(app, "theirs measured on")["ours"]) == {""}
     metrics = vote_metrics()
     (folder / "metrics.json").write_text(json.dumps(metrics))
@@ -162,6 +176,8 @@ def test_metrics_of_another_form_leave_panels_out(open_app, tmp_path, odd):
     )
     app = open_app(tmp_path, PAGE)
     assert not app.exception and not app.error and "Reliability" not in headings(app)
+    every_section(app)
+    section(app, "published")
     assert set(table(app, "theirs measured on")["ours"]) == {""}
 
 
@@ -170,4 +186,5 @@ def test_an_odd_configuration(open_app, tmp_path):
     for odd in ({"about": {"catalogs": 3, "then": 4, "recipe": [], "training": "x"}, "model": None}, {"about": []}):
         (folder / "config.json").write_text(json.dumps(odd))
         app = open_app(tmp_path, PAGE)
-        assert not app.exception and not app.error
+        every_section(app)
+        assert not app.error

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from models_stand_ins import write_model
+from models_stand_ins import every_section, section, write_model
 from sklearn.metrics import f1_score
 
 from galaxy_core import embedding
@@ -56,7 +56,7 @@ def curve(app) -> go.Figure | None:
 def test_the_curve(open_app, tmp_path):
     write_model(tmp_path)
     write(tmp_path, models={"cae": {"passes": 6}, "moco": {}}, config={"training": {"input_px": 96}})
-    app = open_app(tmp_path, PAGE)
+    app = section(open_app(tmp_path, PAGE), "labels")
     assert not app.exception and not app.error
     assert "in which encoders learned: cae 6. Encoders that take any size are trained at 96 pixels." in said(app)
     figure = curve(app)
@@ -88,17 +88,17 @@ def test_an_autoencoder_is_told_beside_principal_components(open_app, tmp_path):
     errors = {"rmse": 0.03, "foreground_rmse": 0.06, "explained": 0.9}
     redrawn = {"model": errors, "pca": errors | {"rmse": 0.04}, "mean_image": errors | {"explained": 0.0}}
     write_model(tmp_path, reconstruction=redrawn | {"n_galaxies": 250, "code_size": 128, "n_components": 90})
-    app = open_app(tmp_path, PAGE)
+    app = section(open_app(tmp_path, PAGE), "numbers")
     table = next(element.value for element in app.dataframe if "redrawn from" in element.value)
     assert table["error"].tolist() == [0.03, 0.04, 0.03] and table["explained"].tolist()[::2] == ["90.0 %", "0.0 %"]
     assert table["redrawn from"].tolist()[1] == "90 principal components" and not app.exception
     write_model(tmp_path / "odd", reconstruction={"model": 3, "code_size": []})
-    assert not open_app(tmp_path / "odd", PAGE).exception
+    every_section(open_app(tmp_path / "odd", PAGE))
 
 
 def test_without_results_one_sentence_with_the_command(open_app, tmp_path):
     write_model(tmp_path)
-    app = open_app(tmp_path, PAGE)
+    app = section(open_app(tmp_path, PAGE), "labels")
     assert not app.exception and not app.error and curve(app) is None
     path = tmp_path / "models" / "few_labels.json"
     command = f"python scripts/evaluate.py few_labels LAYOUT:PATH --models contrastive_denoiser --json {path}"
@@ -109,10 +109,10 @@ def test_without_results_one_sentence_with_the_command(open_app, tmp_path):
 def test_broken_results_are_one_sentence_and_the_page_goes_on(open_app, tmp_path, content):
     write_model(tmp_path)
     write(tmp_path).write_bytes(content)
-    app = open_app(tmp_path, PAGE)
+    app = section(open_app(tmp_path, PAGE), "labels")
     assert not app.exception and len(app.error) == 1 and "few_labels.json" in said(app)
     assert "\n" not in app.error[0].value and curve(app) is None
-    assert "Model card" in [element.value for element in app.subheader]
+    every_section(app)
 
 
 def test_two_sets_of_classes_and_one_that_is_broken(open_app, tmp_path):
@@ -121,12 +121,12 @@ def test_two_sets_of_classes_and_one_that_is_broken(open_app, tmp_path):
     four = ["cigar_smooth+edge_on", *FIVE[:2], "spiral"]
     write(tmp_path, "few_labels_4_classes.json", class_names=four, n_test=240)
     write(tmp_path, "few_labels_x.json").write_text("{")
-    app = open_app(tmp_path, PAGE)
+    app = section(open_app(tmp_path, PAGE), "labels")
     assert not app.exception and len(app.error) == 1 and "few_labels_x.json" in said(app)
     choice = app.selectbox(key="models-labels")
     assert choice.options[1].startswith("4 classes: cigar") and " or " in choice.options[1]
     write(tmp_path, "few_labels_96_px.json", config={"training": {"input_px": 96}})
-    app = open_app(tmp_path, PAGE)
+    app = section(open_app(tmp_path, PAGE), "labels")
     choice = app.selectbox(key="models-labels")
     assert f"Trained at 96 pixels; {choice.options[0]}" in choice.options
     choice.set_value("few_labels_4_classes.json").run()
@@ -142,7 +142,7 @@ def test_published_numbers_have_ours_with_few_labels_beside_them(open_app, tmp_p
     write(tmp_path, "few_labels_4_classes.json", class_names=four, n_test=240, results=rows)
 
     def ours() -> dict[str, tuple[str, str]]:
-        app = open_app(tmp_path, PAGE)
+        app = section(open_app(tmp_path, PAGE), "published")
         table = next(element.value for element in app.table if "published" in element.value)
         assert not app.exception
         return {

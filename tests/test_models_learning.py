@@ -7,7 +7,7 @@ import json
 import numpy as np
 from models_stand_ins import history_lines, vote_metrics
 
-from pages.views import models_about, models_figures, models_numbers, models_panels
+from pages.views import models_about, models_figures, models_numbers, models_reliability
 
 
 def test_phases_best_pass_and_curves():
@@ -19,7 +19,7 @@ def test_phases_best_pass_and_curves():
         "parts of the loss": [("class", False), ("class", True)],  # what is 0 all along is no curve
         "measures": [("accuracy", False)],
     }
-    assert list(how) == ["learning rate", "galaxies per second"]
+    assert list(how) == ["learning rate", "images per second"]
     figure = models_figures.curves_figure(learned, 4, "t", dark=True, n_rows=5)
     assert [trace.line.dash for trace in figure.data[:5]] == ["solid", "dash", "solid", "dash", "solid"]
     legend = {trace.name: trace.line.dash for trace in figure.data[5:]}
@@ -40,8 +40,15 @@ def test_an_axis_is_linear_where_a_value_is_not_positive():
     assert models_figures.curves_figure({"loss": curves}, None, "t", dark=False).layout.yaxis.type == "linear"
 
 
+def test_one_pass_tells_training_from_validation():
+    curves = [models_figures.Curve("loss", np.array([1]), np.array([value]), value > 1) for value in (0.5, 2.0)]
+    figure = models_figures.curves_figure({"loss": curves}, 1, "t", dark=False)
+    seen = [(trace.mode, trace.marker.symbol) for trace in figure.data]
+    assert seen == 2 * [("lines+markers", "circle"), ("lines+markers", "circle-open")], "the legend, too"
+
+
 def test_reliability_has_counts_and_the_diagonal():
-    curves = models_panels.reliability_curves(vote_metrics()["votes"])
+    curves = models_reliability.reliability_curves(vote_metrics()["votes"])
     expected, observed, n, error = curves["something-odd"]
     figure = models_figures.reliability_figure(expected, observed, n, "t", dark=True)
     diagonal, measured, bars = figure.data

@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from galaxy_core import artifacts
 from galaxy_core.percent import percent
-from pages.views import card, demo, figures, frame, readers, score_table, scores, verdict
+from pages.views import card, demo, figures, frame, overview, readers, score_table, scores, verdict
 
 MAP, CLUSTERS = "pages/1_Galaxy_map.py", "pages/2_Clusters.py"
 ALL_PAGES = [None, MAP, CLUSTERS]
@@ -51,18 +51,24 @@ def test_a_picture_of_the_overview_opens_on_the_map(open_app, tiny_root):
 def test_overview_says_what_is_loaded_and_how_to_bring_more(open_app, tiny_root):
     app = open_app(tiny_root)
     text = text_of(app)
-    same = (
-        "follows from its id alone, so no model learns from a test galaxy, except where another catalog shows the same"
-    )
-    for words in ("90 simulated galaxies", "toy", "2 rows have no image", "synthetic:90", "2026-01-01", "MNRAS", same):
+    may = "Measured on all 90 galaxies of this catalog, 73 of which models may learn from."
+    for words in ("90 simulated galaxies", "toy", "2 rows have no image", "synthetic:90", "2026-01-01", "MNRAS", may):
         assert words in text, words
     assert "scripts/fetch_catalog.py gz_hubble --size tiny --root data/gz_hubble" in text
     assert f"--artifacts {quote(str(tiny_root))}" in text
     assert {metric.label: metric.value for metric in app.metric}["Galaxies"] == "90"
     shown = {link.proto.label.strip("*") for link in app.main.get("page_link")}
     assert shown == {label for label in frame.ICONS if label not in ("Overview", "Galaxy map")}  # with a button for it
-    table = app.table[0].value.map(lambda text: text.replace("\\", "")).set_index("clustering")
-    assert table.loc["HDBSCAN", "clusters"] == "3" and table.loc["k-means (8)", "coverage"] == "100 %"
+    table = app.table[0].value.map(lambda text: text.replace("\\", "")).set_index("method")
+    assert table.loc["HDBSCAN", "groups"] == "3" and table.loc["k-means (8)", "galaxies in a group"] == "100 %"
+    assert set(table["clearer than those?"]) == {"not compared"}
+
+
+@pytest.mark.parametrize(("null", "said"), [(0.1, ["0.35", "0.10", "yes"]), (0.6, ["0.35", "0.60", "no"])])
+def test_overview_says_whether_groups_are_clearer_than_those_of_data_without_any(tiny, monkeypatch, null, said):
+    recorded = scores.recorded_scores(tiny, "hdbscan") | {"null": {"strict": null}}
+    monkeypatch.setattr(scores, "recorded_scores", lambda *_: recorded)
+    assert list(overview.group_row(tiny, "hdbscan").values())[3:] == said
 
 
 @pytest.mark.parametrize("page", ALL_PAGES)
@@ -222,6 +228,11 @@ def test_demo_that_fails_says_the_last_line(open_app, tmp_path, monkeypatch):
     demo._runs()[str(tmp_path)].process.wait(30)
     app = open_app(tmp_path)
     assert app.error[0].value == "No model here." and "Try again" in [button.label for button in app.button]
+    log = demo._runs()[str(tmp_path)].log
+    demo.start(str(tmp_path))
+    assert not log.exists() and demo._runs()[str(tmp_path)].log.exists(), "the log of a run that is over is in the way"
+    demo._end_all(demo._runs())
+    assert not any(run.log.exists() for run in demo._runs().values())
 
 
 def test_log_of_a_bar_that_redraws_itself(tmp_path):

@@ -45,6 +45,7 @@ def _runs() -> dict[str, DemoRun]:
 def _end_all(runs: dict[str, DemoRun]) -> None:
     for run in runs.values():
         _end(run)
+        run.log.unlink(missing_ok=True)
 
 
 def command(root: Path) -> list[str]:
@@ -85,7 +86,8 @@ def follow(root: str, words: tuple[str, ...] = (), label: str = "Make the demo")
         st.progress(fraction, text=text or "Starting …")
         st.button("Cancel", icon=":material/close:", on_click=cancel, args=(root,))
     elif code == 0:
-        del _runs()[root]
+        _runs().pop(root)
+        run.log.unlink(missing_ok=True)
         st.rerun(scope="app")
     else:
         stopped = code == -signal.SIGTERM
@@ -100,8 +102,10 @@ def follow(root: str, words: tuple[str, ...] = (), label: str = "Make the demo")
 def start(root: str, words: tuple[str, ...] = ()) -> None:
     """Start the pipeline, unless it runs already; see `follow`."""
     run = _runs().get(root)
-    if run is not None and run.process.poll() is None:
-        return
+    if run is not None:
+        if run.process.poll() is None:
+            return
+        run.log.unlink(missing_ok=True)
     handle, log = tempfile.mkstemp(prefix="galaxy-atlas-demo-", suffix=".log")
     with os.fdopen(handle, "wb") as out:
         process = subprocess.Popen(
@@ -125,9 +129,12 @@ def _end(run: DemoRun) -> None:
 
 def tail(log: Path, n_bytes: int = 8000) -> list[str]:
     """The last lines of a log; a progress bar that redraws itself counts once, as it stands now."""
-    with log.open("rb") as handle:
-        handle.seek(max(0, log.stat().st_size - n_bytes))
-        text = handle.read().decode("utf-8", "replace")
+    try:
+        with log.open("rb") as handle:
+            handle.seek(max(0, log.stat().st_size - n_bytes))
+            text = handle.read().decode("utf-8", "replace")
+    except FileNotFoundError:  # of a run that ended while another visitor looked on
+        return []
     lines = (line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in text.split("\n"))
     return [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line) for line in lines if line.strip()]
 

@@ -1,4 +1,4 @@
-"""A model's card, what it was made from and how long; its files to take home; others' published numbers beside ours."""
+"""A model's card, what it was made from and how long; others' published numbers beside ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from galaxy_core.label_efficiency import LabelEfficiency
-from galaxy_core.model_files import CARD_FILE, METRICS_FILE, ModelFiles, section
+from galaxy_core.model_files import CARD_FILE, ModelFiles, section
 from galaxy_core.published import PUBLISHED, Published
 from pages.views import commands, frame, models_numbers, words, wrapped
 from pages.views.models_numbers import value_of
@@ -127,45 +127,49 @@ def apart_sentence(about: dict) -> str:
 
 
 def draw_card(model: ModelFiles) -> None:
-    """The model's own description."""
-    if model.card:
-        st.subheader("Model card", anchor=False)
-        if model.measured == "others":
-            st.warning(
-                "This card was written of other weights, those that were measured: the model has been trained anew"
-                " since. What it says of training and results is not of this model.",
-                icon=":material/history:",
-            )
-        with st.container(key="models-card", border=True):
-            st.markdown(model.card)
+    """The model's own description, and the file to take home."""
+    if not model.card:
+        st.caption("This model has no card: `card.md` in its folder would be shown here.")
+        return
+    warn_of_other_weights(model)
+    st.download_button("Download the card", model.card, CARD_FILE, "text/markdown", on_click="ignore")
+    with st.container(key="models-card", border=True):
+        st.markdown(model.card)
+
+
+def warn_of_other_weights(model: ModelFiles) -> None:
+    """Say so where a card is of weights that are here no longer."""
+    if model.measured == "others":
+        st.warning(
+            "This card was written of other weights, those that were measured: the model has been trained anew"
+            " since. What it says of training and results is not of this model.",
+            icon=":material/history:",
+        )
+
+
+def limits_of(card: str) -> str:
+    """What a card says below its heading *Limits*; empty where it has none.
+
+    Examples
+    --------
+    >>> limits_of("# a\\n\\n## Limits\\n\\n- It is slow.\\n\\n## More\\n\\nb")
+    '- It is slow.'
+    """
+    _, heading, rest = f"\n{card}".partition("\n## Limits\n")
+    return rest.partition("\n## ")[0].strip() if heading else ""
 
 
 def draw_about(model: ModelFiles) -> None:
-    """Where it comes from, how large it is, and its files to take home."""
+    """Where it comes from, and how large it is."""
     about = section(model.config, "about")
     st.subheader("Where it comes from", anchor=False)
     st.markdown("\n".join(f"- **{name}**: {text}" for name, text in facts_of(model).items()))
     if started := commands_of(about):
         st.code("\n".join(started), language="bash", wrap_lines=True)
-        st.caption("As it was started; settings other than the defaults are below.")
+        st.caption("Catalogs are called by their names, without their folders; all settings are below.")
     if about or section(model.config, "config"):
         with st.expander("All settings"):
             st.json({"network": section(model.config, "config"), "about": about}, expanded=1)
-    with st.container(horizontal=True):
-        if model.card:
-            st.download_button(
-                "Download the card", model.card, CARD_FILE, "text/markdown", key="models-get-card", on_click="ignore"
-            )
-        if model.metrics:
-            data = (model.folder / METRICS_FILE).read_bytes() if (model.folder / METRICS_FILE).exists() else b""
-            st.download_button(
-                "Download the metrics",
-                data,
-                METRICS_FILE,
-                "application/json",
-                key="models-get-metrics",
-                on_click="ignore",
-            )
 
 
 def facts_of(model: ModelFiles) -> dict[str, str]:

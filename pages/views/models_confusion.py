@@ -12,7 +12,6 @@ from galaxy_core.errors import ArtifactError
 from galaxy_core.model_files import ModelFiles, section
 from pages.views import figures, frame, models_figures, models_numbers, page_address, readers, selection, words
 from pages.views.gallery import gallery
-from pages.views.models_panels import CHOICE_PX
 from pages.views.morphology_words import class_words
 from pages.views.readers import Galaxies
 
@@ -44,26 +43,27 @@ def draw_confusion(model: ModelFiles, root: Path) -> None:
         if cell in cells:
             st.session_state[choice] = cell
 
+    matrix, behind = st.columns([3, 2], gap="medium")
     figure = models_figures.confusion_figure(counts, said, "True classes against the model's", frame.is_dark())
     config = figures.chart_config(f"{model.name}-confusion") | {"scrollZoom": False}
-    with st.container(key="models-confusion-box"):
+    with matrix.container(key="models-confusion-box"):
         st.plotly_chart(figure, key=chart, config=config, on_select=clicked, selection_mode="points")
     of = models_numbers.measured_on(model.metrics, int(counts.sum()))
-    st.caption(frame.plain(f"Measured on {of}. The colour is the share of the row, the number that of galaxies."))
-    if not cells:
-        st.caption("No test galaxy was taken for one of another class.")
-        return
-    cell = st.selectbox(
-        "Galaxies of one cell",
-        cells,
-        format_func=lambda cell: f"{said[cell[0]]} taken for {said[cell[1]]}: {counts[cell]:,}",
-        key=choice,
-        placeholder="Click a cell, or choose one",
-        width=CHOICE_PX,
-    )
-    if cell is not None:
-        ids = confused_ids(section(model.metrics, "classes"), names[cell[0]], names[cell[1]])
-        draw_galaxies(model, root, ids, int(counts[cell]), cell)
+    matrix.caption(frame.plain(f"Measured on {of}. The colour is the share of the row, the number that of galaxies."))
+    with behind, frame.panel():
+        if not cells:
+            st.caption("No test galaxy was taken for one of another class.")
+            return
+        cell = st.selectbox(
+            "Galaxies of one cell",
+            cells,
+            format_func=lambda cell: f"{said[cell[0]]} taken for {said[cell[1]]}: {counts[cell]:,}",
+            key=choice,
+            placeholder="Click a cell, or choose one",
+        )
+        if cell is not None:
+            ids = confused_ids(section(model.metrics, "classes"), names[cell[0]], names[cell[1]])
+            draw_galaxies(model, root, ids, int(counts[cell]), cell)
 
 
 def clicked_cell(state: object) -> Cell | None:

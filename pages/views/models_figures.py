@@ -68,10 +68,11 @@ def curves_figure(
             x=best, y=1, yref="paper", yanchor="bottom", text=f"best: {best}", showarrow=False, font={"size": 11}
         )
     both = {curve.training for curves in panels.values() for curve in curves} == {False, True}
-    for name, dash in (("validation", "solid"), ("training", "dash")) if both else ():
-        line = {"color": grey(dark), "width": 2, "dash": dash}
-        figure.add_trace(go.Scatter(x=[None], y=[None], mode="lines", name=name, line=line, hoverinfo="skip"), 1, 1)
     n_passes = max(len(np.unique(curve.epochs)) for curves in panels.values() for curve in curves)
+    for training in (False, True) if both else ():
+        name, passes = "training" if training else "validation", next(iter(panels.values()))[0].epochs
+        key = _line(Curve(name, passes, np.full(len(passes), np.nan), training), grey(dark), True)
+        figure.add_trace(key.update(hovertemplate=None, hoverinfo="skip"), 1, 1)
     figure.update_xaxes(tickformat="d", dtick=1 if n_passes <= 10 else None)  # there is no half of a pass
     figure.update_xaxes(title="passes over the training galaxies", row=len(panels), col=1)
     figure.update_layout(
@@ -112,6 +113,7 @@ def _line(curve: Curve, colour: str, in_legend: bool) -> go.Scatter:
         x=curve.epochs.astype(np.int32),
         y=curve.values.astype(np.float64),
         mode="lines+markers" if len(curve.epochs) < 3 else "lines",
+        marker={"symbol": "circle-open" if curve.training else "circle", "size": 8},  # one pass has no dashes to see
         name=curve.name,
         legendgroup=curve.name,
         showlegend=in_legend,
@@ -120,7 +122,15 @@ def _line(curve: Curve, colour: str, in_legend: bool) -> go.Scatter:
     )
 
 
-def reliability_figure(expected: np.ndarray, observed: np.ndarray, n: np.ndarray, title: str, dark: bool) -> go.Figure:
+def reliability_figure(
+    expected: np.ndarray,
+    observed: np.ndarray,
+    n: np.ndarray,
+    title: str,
+    dark: bool,
+    of: str = "expected share of volunteers",
+    counted: str = "fractions",
+) -> go.Figure:
     """Observed against expected shares, bin by bin, with the diagonal of a model that is right; counts below.
 
     Parameters
@@ -128,7 +138,9 @@ def reliability_figure(expected: np.ndarray, observed: np.ndarray, n: np.ndarray
     expected, observed : float array, shape (n_bins,)
         Means of each bin; NaN where it is empty.
     n : int array, shape (n_bins,)
-        Fractions in each bin.
+        Fractions, or whatever is ``counted``, in each bin.
+    of : str
+        What the horizontal axis shows.
     """
     colours, ink = category_colours(2, dark), grey(dark)
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.75, 0.25])
@@ -145,7 +157,8 @@ def reliability_figure(expected: np.ndarray, observed: np.ndarray, n: np.ndarray
             name="measured",
             line={"color": colours[1], "width": 2},
             marker={"size": 8},
-            hovertemplate="expected %{x:.1f} %<br>observed %{y:.1f} %<br>%{customdata:,} fractions<extra></extra>",
+            hovertemplate=f"expected %{{x:.1f}} %<br>observed %{{y:.1f}} %<br>%{{customdata:,}} {counted}"
+            "<extra></extra>",
         ),
         1,
         1,
@@ -160,14 +173,14 @@ def reliability_figure(expected: np.ndarray, observed: np.ndarray, n: np.ndarray
             text=[f"{k:,}" if k else "" for k in n.tolist()],
             textposition="outside",
             cliponaxis=False,
-            name="fractions in each bin",
-            hovertemplate="%{y:,} fractions<extra></extra>",
+            name=f"{counted} in each bin",
+            hovertemplate=f"%{{y:,}} {counted}<extra></extra>",
         ),
         2,
         1,
     )
     figure.update_xaxes(range=[0, 100])
-    figure.update_xaxes(title="expected share of volunteers [%]", row=2, col=1)
+    figure.update_xaxes(title=f"{of} [%]", row=2, col=1)
     figure.update_yaxes(title="observed share [%]", range=[0, 100], row=1, col=1)
     figure.update_yaxes(title="number", range=[0, 1.3 * max(1, int(n.max(initial=0)))], row=2, col=1)
     figure.update_layout(

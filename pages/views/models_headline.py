@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core.model_files import ModelFiles, section
-from pages.views import commands, frame, models_numbers, models_sky_numbers
+from pages.views import commands, frame, models_numbers, models_sky_numbers, models_vote_numbers
 from pages.views.models_numbers import decimals, percent, value_of
 
 DOES = {
@@ -35,7 +35,7 @@ fitted on training galaxies. The network itself is frozen and saw no class."""
 RMSE_HELP = """Root mean square error of a vote fraction, 0 to 1, over all questions. Noise floor: what would be left to
 a model that knew every galaxy's true shares, since other volunteers would have voted otherwise."""
 INTERVAL_HELP = """Share of the fractions of those asked that lie in the model's 90 % intervals of what they would say:
-90 % would be right. The fewer are asked, the wider the intervals."""
+90 % would be right. The fewer are asked, the wider the intervals: 1 is all that a fraction can be."""
 EXPLAINED_HELP = "Share of the squared error of the mean image that is gone when a galaxy is drawn from its code."
 
 
@@ -59,8 +59,8 @@ def draw_headline(model: ModelFiles) -> None:
     """The main numbers in a row, each with what it is to be compared with, and on what they were measured."""
     facts, measured = headline_of(model.metrics)
     if not facts:
+        st.caption("How right this model is was not measured." if model.measured else "There are no numbers yet.")
         return
-    st.subheader("How right it is", anchor=False)
     with st.container(key="models-facts"):
         for fact, column in zip(facts, st.columns(len(facts)), strict=True):
             column.metric(fact.label, fact.value, help=fact.help)
@@ -129,18 +129,20 @@ def _classes(metrics: dict) -> tuple[list[tuple], str]:
 
 def _votes(metrics: dict) -> tuple[list[tuple], str]:
     """Votes as they were cast where these were measured: the page Morphology shows them first."""
-    part = next((part for part in models_numbers.VOTE_PARTS if section(metrics, part, "model")), "votes")
+    part = next((part for part in models_vote_numbers.VOTE_PARTS if section(metrics, part, "model")), "votes")
     votes, facts = section(metrics, part), []
     if np.isfinite(ours := value_of(section(votes, "model"), "rmse")):
         beside = [
-            f"{models_numbers.PREDICTIONS[key]} {decimals(value)}"
+            f"{models_vote_numbers.PREDICTIONS[key]} {decimals(value)}"
             for key in ("training_mean", "noise_floor")
             if np.isfinite(value := value_of(section(votes, key), "rmse"))
         ]
         facts.append(("Error of a vote fraction", decimals(ours), "; ".join(beside), RMSE_HELP))
     if np.isfinite(held := value_of(section(votes, "coverage_90", "conditional"), "all")):
-        facts.append(("In the 90 % intervals", percent(held), "right would be 90 %", INTERVAL_HELP))
-    form = models_numbers.FORMS.get(str(votes.get("reading")), "")
+        width = value_of(section(votes, "interval_width"), "conditional")
+        wide = f"; they are {width:.2f} wide on average" if np.isfinite(width) else ""
+        facts.append(("In the 90 % intervals", percent(held), f"right would be 90 %{wide}", INTERVAL_HELP))
+    form = models_vote_numbers.FORMS.get(str(votes.get("reading")), "")
     return facts, f"votes{form} on {models_numbers.measured_on(metrics, value_of(votes, 'n_test'), part=part)}"
 
 

@@ -7,27 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from galaxy_core.galaxy_zoo import BY_KEY
 from galaxy_core.model_files import section
 from galaxy_core.probes import wilson_interval
 from galaxy_core.published_lookups import MOST, is_number
-from galaxy_core.vote_tree import QUESTION_KEYS
-from pages.views import words
 from pages.views.models_figures import Curve
 from pages.views.morphology_words import class_words
 
 NOT_CURVES = ("phase", "epoch", "validation", "learning_rate", "seconds", "galaxies_per_second", "score")
-SPEED = {"learning_rate": "learning rate", "galaxies_per_second": "galaxies per second"}
-VOTE_PARTS = ("votes_as_cast", "votes")  # those as they were cast first, as the page Morphology shows them
-FORMS = {"cast": " as cast", "debiased": " debiased", "challenge": " as in the challenge"}
+SPEED = {"learning_rate": "learning rate", "galaxies_per_second": "images per second"}
 METHODS = {
     "noisy_input": "noisy input",
     "total_variation": "total variation",
     "model": "this model, noise estimated",
     "model_told": "this model, noise given",
 }
-NOISE_FLOOR = "noise floor"
-PREDICTIONS = {"model": "this model", "training_mean": "mean training galaxy", "noise_floor": NOISE_FLOOR}
 PROBES = {"linear_probe": "linear probe", "knn_probe": "15 nearest neighbours"}
 HELD_OUT = {"test": "test", "held_out_fifth": "test and validation"}
 
@@ -181,6 +174,24 @@ def probe_table(metrics: dict) -> pd.DataFrame:
     return pd.DataFrame({"held-out galaxies": rows} | filled) if rows else pd.DataFrame()
 
 
+def least_found(metrics: dict) -> str:
+    """The class that is found least often where classes are read off the embedding; empty where that was not measured.
+
+    Examples
+    --------
+    >>> probe = {"n_test": 50, "recall": {"spiral": 0.9, "cigar_smooth": 0.48}}
+    >>> least_found({"embedding": {"test": {"linear_probe": probe}}, "catalog": "folder:a"})
+    'Of classes read off the embedding, cigar-shaped, smooth is found least often: 48.0 % (50 test galaxies of folder:a).'
+    """  # noqa: E501
+    probe = section(metrics, "embedding", "test", "linear_probe")
+    recall = {kind: share for kind in section(probe, "recall") if np.isfinite(share := value_of(probe["recall"], kind))}
+    if not recall:
+        return ""
+    worst, on = min(recall, key=recall.get), measured_on(metrics, value_of(probe, "n_test"))
+    said = f"{class_words(worst)} is found least often: {percent(recall[worst])} ({on})"
+    return f"Of classes read off the embedding, {said}."
+
+
 def class_table(classes: dict) -> pd.DataFrame:
     """Recall of each class with its interval, and precision; dashes where no galaxy is of it, or is said to be."""
     recall, precision, n = (section(classes, key) for key in ("recall", "precision", "n_by_class"))
@@ -226,62 +237,6 @@ def wilson_text(share: float, n: float) -> str:
         return ""
     low, high = wilson_interval(round(share * n), int(n))
     return f"{100 * low:.1f} to {100 * high:.1f}"
-
-
-def votes_table(votes: dict) -> pd.DataFrame:
-    """Errors of the model beside those of the mean training galaxy and the noise floor."""
-    rows = []
-    for fractions, part in (("as the catalog states them", ""), ("where somebody was asked", "asked_")):
-        for key, name in PREDICTIONS.items():
-            if scores := section(votes, part + key):
-                row = {"vote fractions": fractions, "prediction": name, "RMSE": value_of(scores, "rmse")}
-                row |= {"95 %": interval(scores, "rmse_interval", words.number), "R2": value_of(scores, "r2")}
-                rows.append(row | {"R2 by column": value_of(scores, "r2_by_column")})
-    return pd.DataFrame(rows)
-
-
-def question_text(key: str) -> str:
-    """A question as volunteers are asked it."""
-    return BY_KEY[key].text if key in BY_KEY else key.replace("-", " ")
-
-
-def in_order(questions: Mapping[str, object]) -> dict[str, object]:
-    """Records of questions in the order in which volunteers know them; others after them."""
-    known = [key for key in QUESTION_KEYS if key in questions]
-    return {key: questions[key] for key in dict.fromkeys([*known, *questions])}
-
-
-def calibration_table(votes: dict) -> pd.DataFrame:
-    """Calibration error and coverage of the 90 % intervals, question by question."""
-    curves = in_order(section(votes, "reliability"))
-    held = {form: section(votes, "coverage_90", form) for form in ("conditional", "cumulative")}
-    keys = [key for key in dict.fromkeys([*curves, *held["conditional"]]) if key != "all"]
-    rows = [
-        {
-            "question": question_text(key),
-            "fractions": n_fractions(section(curves, key)),
-            "calibration error": decimals(value_of(section(curves, key), "expected_calibration_error")),
-            "by chance, up to": decimals(value_of(section(curves, key), "by_chance_95")),
-            "in the 90 % interval, of those asked": percent(value_of(held["conditional"], key)),
-            "of all volunteers": percent(value_of(held["cumulative"], key)),
-        }
-        for key in keys
-    ]
-    if rows and any("all" in shares for shares in held.values()):
-        rows.append(
-            {"question": "all together"}
-            | dict.fromkeys(("fractions", "calibration error", "by chance, up to"), decimals(np.nan))
-            | {"in the 90 % interval, of those asked": percent(value_of(held["conditional"], "all"))}
-            | {"of all volunteers": percent(value_of(held["cumulative"], "all"))}
-        )
-    return pd.DataFrame(rows)
-
-
-def n_fractions(curve: Mapping) -> str:
-    """Of how many fractions a reliability curve is; a dash where that is not recorded."""
-    counts = curve.get("n_values")
-    known = isinstance(counts, list) and all(is_number(n) and 0 <= n <= MOST for n in counts)
-    return f"{int(sum(counts)):,}" if known and counts else "–"
 
 
 def measured_on(metrics: dict, n: float | None, what: str = "test galaxies", part: str = "") -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
 from galaxy_core.model_files import section
+from galaxy_core.published_lookups import is_number
 from pages.views import words
 from pages.views.models_numbers import decimals, interval, percent, value_of
 
 SEARCHES = {"segmenter": "this model", "sep": "SExtractor's search (sep)", "photutils": "photutils"}
 PURE = ("purity_0.95", "purity_0.99")
+WINDOWS = {"other_windows": "windows nothing was chosen on", "injection": "frames the sensitivity was chosen on"}
 OURS = "without labels"  # the network that the app asks
 BESIDE = {
     "size and magnitude": "half-light radius and magnitude",
@@ -44,7 +48,9 @@ def _detection(metrics: dict) -> tuple[list[tuple], str]:
     if np.isfinite(gain := value_of(ours, "gain_mag")):
         low, high = value_of(ours, "low"), value_of(ours, "high")
         within = f"95 %: {low:+.2f} to {high:+.2f}; " if np.isfinite(low + high) else ""
-        facts.append(("Fainter found", signed(gain), f"{within}than by {SEARCHES['sep']}", DEPTH_HELP))
+        unseen = value_of(section(metrics, "other_windows", PURE[0], "segmenter"), "gain_mag")
+        strict = f"; {signed(unseen)} in windows on which nothing was chosen" if np.isfinite(unseen) else ""
+        facts.append(("Fainter found", signed(gain), f"{within}than by {SEARCHES['sep']}{strict}", DEPTH_HELP))
     for label, key in (("Found above S/N 10", "high_snr_completeness"), ("Purity", "purity")):
         if np.isfinite(value := value_of(ours, key)):
             facts.append((label, percent(value), f"{SEARCHES['sep']} {percent(value_of(sep, key))}"))
@@ -97,15 +103,70 @@ def _separation(metrics: dict) -> tuple[list[tuple], str]:
 HEADLINES = (_detection, _separation)
 
 
+def calibration(metrics: dict) -> tuple[dict, dict]:
+    """The scores on objects that nothing was decided on, else on test objects; their curve of calibration."""
+    scored = section(metrics, "fresh") or metrics
+    return scored, section(scored, "methods", OURS, "calibration")
+
+
+def faint_table(metrics: dict) -> tuple[pd.DataFrame, str]:
+    """How much is found, or told rightly, at each signal to noise ratio, and on what that was measured.
+
+    Returns
+    -------
+    pandas.DataFrame, str
+        A row a bin; no rows where neither was measured.
+    """
+    found = section(metrics, "injection", PURE[0])
+    if len(
+        table := _binned({name: section(found, key).get("completeness") for key, name in SEARCHES.items()}, "share")
+    ):
+        return table, f"Found of the sources in each bin: {detection_measured_on(metrics).partition(';')[0]}."
+    scored = section(metrics, "fresh") or metrics
+    methods = {f"this model, {OURS}": OURS} | {name: name for name in BESIDE.values()}
+    table = _binned({name: section(scored, "methods", key).get("by_snr") for name, key in methods.items()}, "accuracy")
+    return table, f"Told rightly of the objects in each bin, at a probability of 0.5: {_separation(metrics)[1]}."
+
+
+def _binned(methods: dict[str, object], key: str) -> pd.DataFrame:
+    """One row a bin, one column a method, and the number of objects; bins that are not whole are left out."""
+    rows: dict[str, dict] = {}
+    for name, bins in methods.items():
+        for one in bins if isinstance(bins, list) else ():
+            low, high = one.get("snr") or (one.get("low"), one.get("high")) if isinstance(one, dict) else (None, None)
+            value = value_of(one, key)
+            if np.isfinite(value):
+                row = rows.setdefault(_range_text(low, high), {"objects": value_of(one, "n")})
+                row[name] = percent(value)
+    names = [name for name in methods if any(name in row for row in rows.values())]
+    return pd.DataFrame(
+        {"signal to noise": snr} | {name: row.get(name, "–") for name in names} | {"objects": row["objects"]}
+        for snr, row in rows.items()
+    )
+
+
+def _range_text(low: object, high: object) -> str:
+    """A range of signal to noise; open where an end is not a number.
+
+    Examples
+    --------
+    >>> _range_text(3, 4.0), _range_text(None, 5.0), _range_text(50, None)
+    ('3 to 4', 'below 5', 'above 50')
+    """
+    low, high = (f"{end:g}" if is_number(end) else "" for end in (low, high))
+    return f"{low} to {high}" if low and high else f"below {high}" if high else f"above {low}"
+
+
 def detection_table(metrics: dict) -> pd.DataFrame:
     """One row a method at each purity that was asked for; gains are over SExtractor's search at the same purity."""
     rows = []
-    for pure in PURE:
+    for pure, (part, where) in product(PURE, WINDOWS.items()):
         for key, name in SEARCHES.items():
-            if found := section(metrics, "injection", pure, key):
+            if found := section(metrics, part, pure, key):
                 low, high = value_of(found, "low"), value_of(found, "high")
                 gain = signed(value_of(found, "gain_mag")) if key != "sep" else "–"
-                row = {"purity asked": percent(float(pure.removeprefix("purity_"))), "search": name, "gain": gain}
+                row = {"purity asked": percent(float(pure.removeprefix("purity_"))), "measured in": where}
+                row |= {"search": name, "gain": gain}
                 row["95 %"] = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low + high) and key != "sep" else ""
                 row["S/N of which half is found"] = value_of(found, "depth_snr")
                 row |= {"found above S/N 10": percent(value_of(found, "high_snr_completeness"))}

@@ -97,24 +97,38 @@ def draw_pages() -> None:
 
 
 def draw_numbers(galaxies: Galaxies) -> None:
-    """The score of each clustering and what the numbers were measured on."""
-    if not galaxies.clustering_names:
-        return
-    st.subheader("Its clusters in numbers")
-    rows = [scores.score_row(galaxies, name) for name in galaxies.clustering_names]
-    wrapped.draw_wrapped(pd.DataFrame(rows).fillna("–"), "scores")
-    splits = galaxies.catalog["split"].value_counts()
-    counted = ", ".join(f"{splits.get(key, 0):,} {word}" for key, word in (("train", "training"), ("validation",) * 2))
-    rule = "frame" if "split_group" in galaxies.catalog else "id"
-    st.caption(
-        f"Measured on all {words.count(len(galaxies))} of this catalog: {counted} and {splits.get('test', 0):,} test."
-        f" {scores.STRICT_HELP} A galaxy's split follows from its {rule} alone, so no model learns from a test galaxy,"
-        " except where another catalog shows the same galaxy under another id."
-    )
+    """The groups of each clustering, how well they are parted, and the model's card."""
+    if galaxies.clustering_names:
+        st.subheader("Its groups")
+        wrapped.draw_wrapped(pd.DataFrame([group_row(galaxies, name) for name in galaxies.clustering_names]), "groups")
+        learned = int((galaxies.catalog["split"] == "train").sum())
+        st.caption(
+            f"Measured on all {words.count(len(galaxies))} of this catalog, {learned:,} of which models may learn from."
+            " How well parted: 1 where galaxies lie far nearer to their own group than to the next, 0 where they do"
+            " not (silhouette; galaxies in no group count 0). Beside it, the most that the same method"
+            " reaches on data without groups. *Clusters* says what the groups are worth."
+        )
     card = readers.model_card(galaxies.root, galaxies.manifest.model)
     if card:
         with st.expander(f"The model: {galaxies.manifest.model}"):
             st.markdown(card)
+
+
+def group_row(galaxies: Galaxies, clustering: str) -> dict[str, str]:
+    """One clustering in plain words: its groups, and whether they are parted better than data without groups."""
+    labels, recorded = galaxies.labels(clustering), scores.recorded_scores(galaxies, clustering)
+    n_groups = len(np.unique(labels[labels >= 0]))
+    parted, null = scores.strict_mean(galaxies, clustering), scores.null_range(recorded.get("null") or {})
+    low = ((recorded.get("fitted_space") or {}).get("strict_interval") or [parted])[0]
+    clearer = "not compared" if null is None else "yes" if low > null[1] else "no"
+    return {
+        "method": words.name_of(clustering),
+        "groups": str(n_groups),
+        "galaxies in a group": words.share(int((labels >= 0).sum()), len(labels)),
+        "how well parted": f"{parted:.2f}" if n_groups > 1 else "–",
+        "data without groups": "–" if null is None else f"{null[1]:.2f}",
+        "clearer than those?": clearer if n_groups > 1 else "–",
+    }
 
 
 def draw_own_data(root: Path) -> None:
