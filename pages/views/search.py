@@ -61,7 +61,7 @@ def draw_search(galaxies: Galaxies, on_open: Callable[[Galaxies, int], None]) ->
     """
     text = st.text_input(
         "Find galaxies",
-        placeholder=f"id, part of it, or RA Dec with {RADIUS_FORMS}",
+        placeholder="id, part of it, or RA Dec radius",
         key="find",
         icon=":material/search:",
         help=HOW,
