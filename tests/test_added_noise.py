@@ -30,6 +30,7 @@ def test_strength_is_that_of_the_published_noise_in_blank_sky(kind, level):
     noisy = add_noise(grey(0.5), kind, level, 0).pixels
     assert noisy.std() == pytest.approx(level * PUBLISHED_SIGMA, rel=0.03)
     assert noisy.mean() == pytest.approx(0.5, abs=0.005)
+    assert noisy[0, [0, -1]].std() == pytest.approx(level * PUBLISHED_SIGMA, rel=0.15), "and at the edges"
 
 
 def test_only_correlated_noise_is_correlated():
