@@ -11,7 +11,6 @@ from galaxy_core.artifacts import N_NEIGHBORS
 from galaxy_core.embedding import Embedder
 from galaxy_core.errors import ModelError
 from galaxy_core.images import AstroImage, resize_square
-from galaxy_core.map_placement import LinearMap, Placement, place_on_map
 from galaxy_core.similarity import best_of, nearest_neighbors, similarities_to
 from galaxy_core.upload_framing import Crop, as_seen
 from galaxy_core.vectors import VectorError, check_vectors
@@ -42,8 +41,6 @@ class UploadMatch:
         The upload as the model saw it.
     crop : Crop or None
         What was cut; None for the whole image.
-    placement : Placement or None
-        On the projection whose coordinates were given.
     """
 
     embedding: np.ndarray = field(repr=False)
@@ -52,7 +49,6 @@ class UploadMatch:
     percentile: float
     seen: np.ndarray = field(repr=False)
     crop: Crop | None = None
-    placement: Placement | None = None
 
 
 def search_upload(
@@ -65,10 +61,8 @@ def search_upload(
     field_fraction: float = 1.0,
     reference: AstroImage | None = None,
     neighbor_similarities: np.ndarray | None = None,
-    coordinates: np.ndarray | None = None,
-    linear: LinearMap | None = None,
 ) -> UploadMatch:
-    """Embed an image as the catalog's stamps were, and find its nearest galaxies and its place on a map.
+    """Embed an image as the catalog's stamps were, and find its nearest galaxies.
 
     Parameters
     ----------
@@ -82,8 +76,6 @@ def search_upload(
         See `galaxy_core.upload_framing.as_seen` and ``default_crop``.
     neighbor_similarities : array, shape (n_galaxies, m), optional
         Of the catalog's galaxies to their own nearest, the nearest first; computed for a sample where absent.
-    coordinates : array, shape (n_galaxies, 2), optional
-        Of the projection to place the upload on, with its linear map where it has one.
 
     Raises
     ------
@@ -97,10 +89,7 @@ def search_upload(
     rows, similarities = nearest_galaxies(vector, vectors, k)
     if neighbor_similarities is None:
         neighbor_similarities = sample_similarities(vectors, k)
-    placement = None if coordinates is None else place_on_map(vector, rows, similarities, coordinates, linear)
-    return UploadMatch(
-        vector, rows, similarities, percentile_of(similarities, neighbor_similarities), seen, crop, placement
-    )
+    return UploadMatch(vector, rows, similarities, percentile_of(similarities, neighbor_similarities), seen, crop)
 
 
 def embed_one(model: Embedder, seen: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from galaxy_core import artifacts
 from galaxy_core.embedding import find_model, load_embedder
 from galaxy_core.errors import ImageError, ModelError
 from galaxy_core.images import AstroImage, decode_image, resize_square
-from galaxy_core.map_placement import fit_linear_map, place_among, place_on_map, placement_sentence
+from galaxy_core.map_placement import Placement, fit_linear_map, place_among, place_on_map, placement_sentence
 from galaxy_core.projection import fit_projection
 from galaxy_core.similarity import nearest_neighbors
 from galaxy_core.upload_framing import (
@@ -27,6 +27,7 @@ from galaxy_core.upload_framing import (
     measure_framing,
 )
 from galaxy_core.upload_search import (
+    UploadMatch,
     check_model,
     nearest_galaxies,
     percentile_of,
@@ -68,16 +69,21 @@ def real():
     return rows, pictures, vectors, maps, usual
 
 
+def place_of(match: UploadMatch, coordinates: np.ndarray) -> Placement:
+    return place_on_map(match.embedding, match.rows, match.similarities, coordinates)
+
+
 @pytest.mark.parametrize("turns", [0, 1])
 def test_a_generated_galaxy_finds_itself(model, generated, turns):
     pictures, vectors = generated
     flat = fit_projection("pca", vectors, 0).coordinates
     for row in (0, 17, 41):
-        found = search_upload(picture(np.rot90(pictures[row], turns, (1, 2))), vectors, model, coordinates=flat)
+        found = search_upload(picture(np.rot90(pictures[row], turns, (1, 2))), vectors, model)
+        place = place_of(found, flat)
         assert found.rows[0] == row and found.similarities[0] > 0.98
         assert found.rows.shape == found.similarities.shape == (12,)
         assert (np.diff(found.similarities) <= 0).all()
-        assert np.hypot(*(flat[row] - (found.placement.x, found.placement.y))) < 0.1 * np.ptp(flat)
+        assert np.hypot(*(flat[row] - (place.x, place.y))) < 0.1 * np.ptp(flat)
 
 
 @pytest.mark.parametrize("turns", [0, 1])
@@ -87,8 +93,9 @@ def test_a_galaxy_of_a_survey_finds_itself(model, real, turns):
         for name, near in (("tsne", 0.03), ("umap", 0.03)):
             flat = maps[[f"{name}_x", f"{name}_y"]].to_numpy()
             upload = picture(np.rot90(pixels, turns, (1, 2)))
-            found = search_upload(upload, vectors, model, neighbor_similarities=usual, coordinates=flat)
-            away = np.hypot(found.placement.x - flat[row, 0], found.placement.y - flat[row, 1])
+            found = search_upload(upload, vectors, model, neighbor_similarities=usual)
+            place = place_of(found, flat)
+            away = np.hypot(place.x - flat[row, 0], place.y - flat[row, 1])
             assert found.rows[0] == row and found.similarities[0] > 0.98
             assert away < near * np.ptp(flat, axis=0).max()
 
@@ -223,11 +230,12 @@ def test_percentile():
 
 def test_one_galaxy_is_a_catalog_too(model, generated):
     pictures, vectors = generated
-    found = search_upload(picture(pictures[0]), vectors[:1], model, coordinates=np.array([[2.0, 3.0]]))
+    found = search_upload(picture(pictures[0]), vectors[:1], model)
+    place = place_of(found, np.array([[2.0, 3.0]]))
     assert found.rows.tolist() == [0] and np.isnan(found.percentile)
-    assert (found.placement.x, found.placement.y) == (2, 3)
+    assert (place.x, place.y) == (2, 3)
     assert "too small to say" in unusual_sentence(found, 1)
-    assert "Only one" in placement_sentence(found.placement, "UMAP")
+    assert "Only one" in placement_sentence(place, "UMAP")
 
 
 def test_a_stray_neighbour_does_not_drag_the_place():

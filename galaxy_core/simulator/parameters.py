@@ -78,11 +78,6 @@ class GalaxyParameters:
     n_neighbours: int
 
     @property
-    def inclination_deg(self) -> float:
-        """Angle between the disc's axis and the line of sight, of a thin disc."""
-        return 90.0 if self.disc_height_arcsec > 0 else float(np.degrees(np.arccos(self.axis_ratio)))
-
-    @property
     def band_shifts_arcsec(self) -> tuple[tuple[float, float], ...]:
         """(x, y) of the i, r and g images relative to r."""
         i = (self.i_shift_x_arcsec, self.i_shift_y_arcsec)
