@@ -10,6 +10,7 @@ import numpy as np
 from galaxy_core.model_files import section
 
 Lookup = Callable[[dict], float | None]
+VOTES = ("votes", "votes_elsewhere")  # parts of the metrics with votes as their catalog states them
 MOST = 2**53  # of what is counted: up to here floats tell whole numbers apart
 
 
@@ -74,13 +75,20 @@ def with_labels(model: str, way: str, share: float) -> Lookup:
     return look_up
 
 
+def votes_of(form: str) -> Callable[[dict], str]:
+    """Finds the part of the metrics with votes that their catalog stated in that form; empty where there is none.
+
+    Examples
+    --------
+    >>> votes_of("cumulative")({"votes": {"form": "conditional"}, "votes_elsewhere": {"form": "cumulative"}})
+    'votes_elsewhere'
+    """
+    return lambda metrics: next((part for part in VOTES if section(metrics, part).get("form") == form), "")
+
+
 def of_form(form: str, *keys: str) -> Lookup:
-    """The same of the votes, where the catalog stated them in that form: numbers of two forms cannot be compared."""
-
-    def look_up(metrics: dict) -> float | None:
-        return at(*keys)(metrics) if section(metrics, "votes").get("form") == form else None
-
-    return look_up
+    """Looks up one number of the votes in that form: numbers of two forms cannot be compared."""
+    return lambda metrics: at(*keys)(section(metrics, votes_of(form)(metrics)))
 
 
 def four_class_accuracy(metrics: dict) -> float | None:

@@ -46,7 +46,13 @@ def parse_arguments() -> argparse.Namespace:
         help="denoising, segmenter, star_galaxy_vae: FITS frames, or folders",
     )
     parser.add_argument("--segmaps", type=Path, nargs="+", default=[], help="segmenter: folders of vetted outlines")
-    parser.add_argument("--votes", metavar="LAYOUT:PATH", help="vote_regressor: measure votes on this catalog instead")
+    parser.add_argument(
+        "--votes",
+        action="append",
+        default=[],
+        metavar="LAYOUT:PATH",
+        help="vote_regressor: measure votes on this catalog instead; given again, another's beside them",
+    )
     parser.add_argument("--against", metavar="LAYOUT:PATH", help="cross_survey: SDSS galaxies to tell surveys from")
     parser.add_argument("--refits", type=int, default=10, help="clustering: bootstrap samples, 1 or more (%(default)s)")
     parser.add_argument("--redraws", type=int, default=10, help="those that make the space anew: slow (%(default)s)")
@@ -84,6 +90,8 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--against is for cross_survey")
     if options.votes and options.recipe != "vote_regressor":
         parser.error("--votes is for vote_regressor")
+    if len(options.votes) > 2:
+        parser.error("--votes can be given twice at most")
     if options.n_denoise is None:
         options.n_denoise = 300 if options.recipe == "denoising" else 1000
     if options.n_denoise < 1:

@@ -51,9 +51,10 @@ def test_votes_of_two_forms_are_never_compared():
     found = {(one.system, one.metric): one.ours(kaggle) for one in PUBLISHED if one.task == "votes"}
     assert sorted(value for value in found.values() if value is not None) == [0.1, 0.1, 0.2]
     assert all(value is None for (system, _), value in found.items() if system.startswith("Laptop"))
-    assert (
-        of_form("conditional", "votes", "model", "r2")({"votes": {"form": "conditional", "model": {"r2": 0.7}}}) == 0.7
-    )
+    both = {"votes": {"form": "conditional", "model": {"r2": 0.7}}, "votes_elsewhere": kaggle["votes"]}
+    assert of_form("conditional", "model", "r2")(both) == 0.7 and of_form("cumulative", "model", "r2")(both) == 0.8
+    assert {one.part(both) for one in PUBLISHED if one.task == "votes"} == {"votes", "votes_elsewhere"}
+    assert {one.part({}) for one in PUBLISHED} == {""}
 
 
 def test_few_labels_are_those_of_the_same_model_way_and_share():

@@ -6,7 +6,7 @@ Modules of recipes are imported on first use, since each brings torch.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +18,7 @@ from galaxy_core.recipes import RECIPES
 
 CLUSTERS_PUBLISHED = 8
 Report = Callable[[str, int, int], None]
+VOTES, ELSEWHERE = {"votes": "votes", "votes_as_cast": "votes_as_cast"}, {"votes": "votes_elsewhere"}
 ScoresAndLines = tuple[dict, list[str]]
 
 
@@ -29,8 +30,10 @@ class Request:
     ----------
     what : str
         Name of a recipe, or of another of `MEASURES`.
-    catalog, votes, against : str, optional
-        As ``LAYOUT:PATH``: galaxies to measure on; others with votes; others to tell surveys from.
+    catalog, against : str, optional
+        As ``LAYOUT:PATH``: galaxies to measure on; others to tell surveys from.
+    votes : sequence of str
+        Catalogs with votes to measure these on, instead, and a second one whose votes stand beside them.
     from_artifacts : str, optional
         Name of a catalog whose stored embedding is clustered.
     frames, segmaps : tuple of path
@@ -49,7 +52,7 @@ class Request:
 
     what: str
     catalog: str | None = None
-    votes: str | None = None
+    votes: Sequence[str] = ()
     against: str | None = None
     from_artifacts: str | None = None
     frames: tuple[Path, ...] = ()
@@ -102,13 +105,13 @@ def _recipe(request: Request, report: Report | None) -> ScoresAndLines:
         return scores | {"catalog": _called(catalog)}
 
     scores = scores_on(request.catalog)
-    if request.votes:
-        of_votes = scores_on(request.votes)
+    for spec, names in zip(request.votes, (VOTES, ELSEWHERE), strict=False):
+        of_votes = scores_on(spec)
         if "votes" not in of_votes:
-            raise CatalogError(f"{request.votes} has no votes this model tells; name a catalog that has.")
-        for name in ("votes", "votes_as_cast"):
+            raise CatalogError(f"{spec} has no votes this model tells; name a catalog that has.")
+        for name, kept in names.items():
             if name in of_votes:
-                scores[name] = of_votes[name] | {"catalog": of_votes["catalog"]}
+                scores[kept] = of_votes[name] | {"catalog": of_votes["catalog"]}
         scores["notes"] = [*scores["notes"], *of_votes["notes"]]
     scores["weights_sha256"] = _checksum(folder)
     lines = getattr(module, "table_lines", None) or _lines_of("contrastive_denoiser_table")

@@ -9,10 +9,9 @@ def table_lines(scores: dict) -> list[str]:
     lines += [f"note: {note}" for note in scores["notes"]]
     if "classes" in scores:
         lines += ["", *class_lines(scores["classes"])]
-    if "votes" in scores:
-        lines += ["", *vote_lines(scores["votes"])]
-    if "votes_as_cast" in scores:
-        lines += ["", *vote_lines(scores["votes_as_cast"])]
+    for part in ("votes", "votes_as_cast", "votes_elsewhere"):
+        if part in scores:
+            lines += ["", *vote_lines(scores[part])]
     return lines
 
 

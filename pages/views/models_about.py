@@ -20,7 +20,7 @@ PUBLISHED_HELP = """Others measured on other galaxies, often with another defini
 on before comparing. Ours is blank where nothing comparable was measured on these weights."""
 
 OF_VOTES = "Losses of votes are sums over the galaxies with votes, divided by all:"
-MEASURED_IN = {"votes": "votes", "stars or galaxies": "fresh"}  # parts of the metrics with a catalog of their own
+MEASURED_IN = {"stars or galaxies": "fresh"}  # part of the metrics with a catalog of its own
 LEARNED_FROM = {"segmenter": "scenes", "star_galaxy_vae": "objects"}  # all others learn from galaxies
 BELOW_ZERO = "A loss below zero is that of a probability density: where it lies means nothing, only how it falls."
 
@@ -58,7 +58,7 @@ def published_table(models: Mapping[str, ModelFiles], labels: Mapping[str, Label
         stated = one.stated or ("" if one.value is None else f"{one.value:g}")
         where = ""
         if ours is not None:
-            part = MEASURED_IN.get(one.task, "")
+            part = one.part(metrics) or MEASURED_IN.get(one.task, "")
             where = models_numbers.measured_on(metrics, one.n_ours(metrics), one.what, part=part)
         rows.append(
             {"system": one.system, "task": one.task, "metric": one.metric, "published": stated}

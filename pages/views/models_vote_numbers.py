@@ -14,7 +14,7 @@ from galaxy_core.vote_tree import QUESTION_KEYS
 from pages.views import words
 from pages.views.models_numbers import decimals, interval, percent, value_of
 
-VOTE_PARTS = ("votes_as_cast", "votes")  # those as they were cast first, as the page Morphology shows them
+VOTE_PARTS = ("votes_as_cast", "votes", "votes_elsewhere")  # as cast first, as the page Morphology shows them
 FORMS = {"cast": " as cast", "debiased": " debiased", "challenge": " as in the challenge"}
 NOISE_FLOOR = "noise floor"
 PREDICTIONS = {"model": "this model", "training_mean": "mean training galaxy", "noise_floor": NOISE_FLOOR}
