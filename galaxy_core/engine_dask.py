@@ -126,9 +126,11 @@ def _run(
 
     try:
         while send():
-            outcomes = [
-                _outcome(future, flying.pop(future), suspects, scheduler) for future in _finished(client, flying)
-            ]
+            outcomes = []
+            for future in _finished(client, flying):
+                with suppress(TimeoutError):  # of a worker that stands still before it was asked what it has found
+                    outcomes.append(_outcome(future, flying[future], suspects, scheduler))
+                    del flying[future]
             if outcomes:
                 send()  # first, so that nobody waits for what the caller does with the outcomes
             yield from filter(None, outcomes)
@@ -149,14 +151,14 @@ def _finished(client, flying: dict) -> list:
 
 
 def _outcome(future, shard: Shard, suspects: Suspects, scheduler: str) -> Outcome | None:
-    """What a finished future says; None where its shard is to be tried again."""
+    """What a finished future says, as far as its worker answers in time; None where its shard is to be tried again."""
     from distributed import KilledWorker
 
     if future.cancelled():
         raise _lost(scheduler)
     error = future.exception()
     if error is None:
-        value, stopped = future.result()
+        value, stopped = future.result(timeout=POLL_S)
         if stopped is not None:
             raise stopped
         return Outcome(shard, value)

@@ -122,20 +122,44 @@ def test_a_full_disk_stops_with_its_sentence_and_the_next_run_goes_on(tmp_path, 
     assert list((tmp_path / "out").glob(".5.*")) == []
 
 
+def stop_a_worker(folder: Path, known: set[int]) -> tuple[int, int] | None:
+    """Stop one in the midst of a shard, all others of which are known; its shard and itself, None where none is."""
+    number, pid = running(folder)
+    os.kill(pid, signal.SIGSTOP)
+    begun = {other for other, pids in starts(folder).items() if pid in pids}
+    if begun - known == {number} and not (folder / "out" / f"{number}.txt").exists():
+        return number, pid
+    os.kill(pid, signal.SIGCONT)
+    return None
+
+
 def test_a_slow_worker_holds_up_its_own_shard_alone(tmp_path, four):
-    outcomes, slow, awake = [], None, None
+    known, stopped, awake, last = set(), None, None, None
     for outcome in begin(tmp_path, four, shards(tmp_path, N, seconds=0.2)):
-        outcomes.append(outcome)
-        if slow is None:
-            slow, pid = running(tmp_path)
-            os.kill(pid, signal.SIGSTOP)
-            awake = threading.Timer(60, os.kill, (pid, signal.SIGCONT))  # whatever else goes wrong
+        known.add(last := int(outcome.shard.name.split()[1]))
+        if stopped is None and (stopped := stop_a_worker(tmp_path, known)):
+            awake = threading.Timer(60, os.kill, (stopped[1], signal.SIGCONT))  # whatever else goes wrong
             awake.start()
-        if len(outcomes) == N - 1:
-            os.kill(pid, signal.SIGCONT)
+        if stopped and len(known) == N - 1:
+            os.kill(stopped[1], signal.SIGCONT)
             awake.cancel()
-    assert names(outcomes) == names_of(N) and outcomes[-1].shard.name == f"shard {slow}"
+    assert known == set(range(N)) and stopped[0] == last
     assert outputs(tmp_path) == expected(N) and all(len(pids) == 1 for pids in starts(tmp_path).values())
+
+
+def test_a_worker_that_does_not_tell_what_it_found_is_asked_again(tmp_path, four, monkeypatch):
+    from distributed import Future
+
+    asked, result = [], Future.result
+
+    def slowly(future, timeout=None):
+        asked.append(future.key)
+        if asked.count(future.key) == 1 and len(set(asked)) == 2:
+            raise TimeoutError
+        return result(future, timeout)
+
+    monkeypatch.setattr(Future, "result", slowly)
+    assert names(begin(tmp_path, four, shards(tmp_path, N))) == names_of(N) and len(asked) == N + 1
 
 
 def test_the_scheduler_is_killed_and_the_command_run_again(tmp_path, four, monkeypatch):

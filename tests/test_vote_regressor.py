@@ -35,7 +35,7 @@ NAMES = ("round_smooth", "in_between_smooth", "edge_on", "spiral")
 SMALL = Config(
     model=MorphologyConfig((8, 16, 16), (1, 1, 1), 8, 8, 32, 32, 0.1, True, NAMES),
     heads=FitConfig(1, 32, 5e-3, warmup_steps=5),
-    whole=FitConfig(10, 32, 1e-2, warmup_steps=10, average_decay=0.9),
+    whole=FitConfig(10, 32, 5e-3, warmup_steps=10, average_decay=0.9),
 )
 BRIEF = dataclasses.replace(SMALL, whole=FitConfig(2, 32, 5e-3))
 

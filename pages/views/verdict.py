@@ -157,13 +157,13 @@ def facts_of(galaxies: Galaxies, clustering: str) -> Facts:
 
 
 def gaps_of(galaxies: Galaxies, clustering: str) -> dict[int, float]:
-    """The gap around each cluster; measured once, and not of very many galaxies, whose embedding fills the memory."""
+    """The gap around each cluster; measured once, and not where the embedding would fill the memory."""
     key = ("gaps", clustering)
     if key not in galaxies.memory:
-        gaps = {}
+        galaxies.memory[key] = {}
         with suppress(ArtifactError):
-            gaps = {} if galaxies.are_many else measure_gaps(galaxies.labels(clustering), readers.embedding(galaxies))
-        galaxies.memory[key] = gaps
+            if isinstance(vectors := readers.vectors(galaxies), np.ndarray):
+                galaxies.memory[key] = measure_gaps(galaxies.labels(clustering), vectors)
     return galaxies.memory[key]
 
 
