@@ -8,10 +8,14 @@ import numpy as np
 from astropy.io import fits
 from scipy.special import erf
 
+from galaxy_core.frame_bands import open_sky_frame
+from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
+
 SKY, SIGMA = 1000.0, 10.0
 PLACES = ((40.0, 30.0), (100.3, 60.6), (30.5, 110.25), (120.0, 120.0))  # x and y
 FLUXES = (20_000.0, 5_000.0, 10_000.0, 2_500.0)
 WIDTH_PX = 2.0
+SEP = FrameConfig("sep", false_per_megapixel=5.0)
 
 
 def gaussian(shape: tuple[int, int], x: float, y: float, flux: float, width: float, ratio=1.0, angle=0.0) -> np.ndarray:
@@ -52,3 +56,16 @@ def header(with_wcs: bool = True, **cards) -> fits.Header:
 def write(path: Path, pixels: np.ndarray, head: fits.Header | None = None) -> Path:
     fits.writeto(path, pixels, head, overwrite=True)
     return path
+
+
+def catalogue(*paths, config=SEP, **options):
+    """The objects of a frame, by a detector that needs no model."""
+    with open_sky_frame(paths) as frame:
+        return catalogue_frame(frame, config, **options)
+
+
+def nearest(catalog, x, y):
+    """The row of the object nearest to a place, and how far it is."""
+    distance = np.hypot(catalog.objects["x"] - x, catalog.objects["y"] - y)
+    row = catalog.objects.loc[distance.idxmin()]
+    return row.to_dict() | {"flags": int(row["flags"])}, distance.min()
