@@ -63,6 +63,7 @@ def follow(
     ``say`` gives the words for the state of a task by its key; those of `state_text` by default.
     """
     queue = background.queue()
+    st.session_state.pop(f"{page}-anew", None)
     pending = tuple(task.key for task in (*first, *tasks) if _under_way(queue, task.key))
     draw = st.fragment(_draw_progress, run_every=POLL_S if pending else None)
     named = [[(task.key, task.name) for task in some] for some in (tasks, first)]
@@ -80,7 +81,8 @@ def _draw_progress(
     standings = {key: queue.standing(key) for key, _ in (*files, *first)}
     looked_at = {key for key, _ in first}
     ended = [key for key in pending if standings[key].state not in (WAITING, RUNNING)]
-    if looked_at.intersection(ended) or (pending and len(ended) == len(pending)):
+    anew = st.session_state.pop(f"{page}-anew", False)  # a click within a fragment draws that alone
+    if anew or looked_at.intersection(ended) or (pending and len(ended) == len(pending)):
         st.rerun(scope="app")
     names = dict((*files, *first))
     if pending:
@@ -88,9 +90,9 @@ def _draw_progress(
     elif any(standing.state == STOPPED for standing in standings.values()):
         left, right = st.columns([3, 1], vertical_alignment="center")
         left.info("Stopped; what was done by then is kept.", icon=":material/block:")
-        if right.button("Go on", icon=":material/play_arrow:", width="stretch", key=f"{page}-go-on"):
-            go_on(page)
-            st.rerun(scope="app")  # a click within a fragment draws that alone
+        right.button(
+            "Go on", icon=":material/play_arrow:", on_click=go_on, args=(page,), width="stretch", key=f"{page}-go-on"
+        )
     if len(files) > 1:
         _draw_list([(name, standings[key], say(key, standings[key])) for key, name in files], place, page)
 
@@ -154,15 +156,15 @@ def place_text(standing: Standing) -> str:
 def _draw_list(files: list[tuple[str, Standing, str]], place: int, page: str) -> None:
     with st.container(height=LIST_HEIGHT_PX if len(files) > 5 else "content", border=True, key=f"{page}-list"):
         for number, (name, standing, said) in enumerate(files):
-            if st.button(
+            st.button(
                 f"**{frame.plain(name)}** · {frame.plain(said)}",
                 icon=ICONS[standing.state],
                 type="secondary" if number == place else "tertiary",
+                on_click=choose,
+                args=(number, page),
                 key=f"{page}-file-{number}",
                 width="stretch",
-            ):
-                choose(number, page)
-                st.rerun(scope="app")  # a click within a fragment draws that alone
+            )
 
 
 def state_text(standing: Standing) -> str:
@@ -201,7 +203,7 @@ def images_in(item: Item) -> tuple:
 
 def choose(number: int, page: str = "denoise") -> None:
     """Look at another file."""
-    st.session_state[f"{page}-chosen"] = number
+    st.session_state.update({f"{page}-chosen": number, f"{page}-anew": True})
 
 
 def stop(keys: tuple[str, ...], page: str = "denoise") -> None:
@@ -212,7 +214,7 @@ def stop(keys: tuple[str, ...], page: str = "denoise") -> None:
 
 def go_on(page: str = "denoise") -> None:
     """Take up what was stopped."""
-    st.session_state[f"{page}-stopped"] = set()
+    st.session_state.update({f"{page}-stopped": set(), f"{page}-anew": True})
 
 
 def draw_download_all(tasks: Sequence[Task]) -> None:

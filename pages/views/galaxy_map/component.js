@@ -67,7 +67,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (role === "marks") {
     channel.events = (channel.events || []).filter((event) => event.number > message.seen);
     HUB.marks.set(group, message);
-    maps.forEach((map) => map.applyMarks(message));
+    maps.forEach((map) => { map.applyMarks(message); askForTip(map); });
     if (waited && channel.events.length) channel.tell("events", channel.events);
   } else if (role === "hover") {
     if (message.row !== undefined) maps.forEach((map) => takeTip(map, message));

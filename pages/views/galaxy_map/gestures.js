@@ -126,12 +126,20 @@ function click(map, event, [px, py], finger) {
   const points = map.shownPoints(), [x, y] = map.toMap(px, py);
   const i = nearestPoint(points, x, y, ((finger ? 2 : 1) * HIT_PX * map.ratio) / map.view.scale, map.hidden);
   if (i < 0) return;
-  openGalaxy(map, points.rows[i], [points.x[i], points.y[i]]);
+  const row = points.rows[i], isOpen = map.openRow === row;
+  openGalaxy(map, row, [points.x[i], points.y[i]]);
   if (!finger) return;
   map.tipAt = [event.clientX, event.clientY];
-  hoverAt(map, points.rows[i], groupOf(map, points.codes[i]));
-  // later: of two events that come at once Streamlit answers one
-  setTimeout(() => send(map.message.group, "hover", { row: points.rows[i], map: map.message.id }), HOVER_MS);
+  hoverAt(map, row, groupOf(map, points.codes[i]));
+  map.tipWanted = row;
+  if (isOpen) setTimeout(() => askForTip(map), HOVER_MS);
+}
+
+/** Of two events that come at once Streamlit answers one: a tip is asked for when its galaxy is known to be open. */
+function askForTip(map) {
+  if (map.tipWanted == null || map.tipWanted !== map.openRow) return;
+  send(map.message.group, "hover", { row: map.tipWanted, map: map.message.id });
+  map.tipWanted = null;
 }
 
 /** Where more of the open galaxy is, in words; nothing where that is on the screen, or nowhere. */
