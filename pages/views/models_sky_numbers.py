@@ -46,11 +46,15 @@ def _detection(metrics: dict) -> tuple[list[tuple], str]:
     ours, sep = (section(injection, PURE[0], key) for key in ("segmenter", "sep"))
     facts = []
     if np.isfinite(gain := value_of(ours, "gain_mag")):
-        low, high = value_of(ours, "low"), value_of(ours, "high")
+        strict = section(metrics, "other_windows", PURE[0], "segmenter")
+        known = np.isfinite(value_of(strict, "gain_mag"))
+        told = strict if known else ours
+        low, high = value_of(told, "low"), value_of(told, "high")
         within = f"95 %: {low:+.2f} to {high:+.2f}; " if np.isfinite(low + high) else ""
-        unseen = value_of(section(metrics, "other_windows", PURE[0], "segmenter"), "gain_mag")
-        strict = f"; {signed(unseen)} in windows on which nothing was chosen" if np.isfinite(unseen) else ""
-        facts.append(("Fainter found", signed(gain), f"{within}than by {SEARCHES['sep']}{strict}", DEPTH_HELP))
+        where = ", in windows nothing was chosen on" if known else ""
+        beside = f"; {signed(gain)} in the frames that the sensitivity was chosen on" if known else ""
+        value, about = signed(value_of(told, "gain_mag")), f"{within}than by {SEARCHES['sep']}{where}{beside}"
+        facts.append(("Fainter found", value, about, DEPTH_HELP))
     for label, key in (("Found above S/N 10", "high_snr_completeness"), ("Purity", "purity")):
         if np.isfinite(value := value_of(ours, key)):
             facts.append((label, percent(value), f"{SEARCHES['sep']} {percent(value_of(sep, key))}"))
