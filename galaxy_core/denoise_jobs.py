@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,14 @@ def find_jobs(inputs: list[str], out: Path, as_fits: bool = False) -> tuple[list
                 target = target.with_name(f"{stem_of(target.name)}.fits")
             jobs.setdefault((os.path.realpath(source), str(target)), Job(source, folder, target))
     return list(jobs.values()), problems
+
+
+def sources_of(jobs: Iterable[Job]) -> list[Path]:
+    """Their files, each once, by the name that came first: a link to a file that is there does not take its place."""
+    found: dict[str, Path] = {}
+    for job in jobs:
+        found.setdefault(os.path.realpath(job.source), job.source)
+    return list(found.values())
 
 
 def check_folders(jobs: list[Job], out: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from galaxy_core.shape import describe_shape
 from galaxy_core.splits import TRAIN, VALIDATION, split_of
 from galaxy_core.twins import held_twins
 
+Told = TypeVar("Told")
 FEW = 8  # stamps of 128 px that, as floats, a processor's cache holds
 TWIN = "twin"  # split of a galaxy that another catalog holds out under another id
 LEFT_OUT = {
@@ -122,16 +124,7 @@ def make_stamps(
     key = hashlib.sha1(f"{sources}|{size_px}|{'|'.join(map(str, galaxy_ids))}{files}".encode()).hexdigest()[:16]
     path, shapes_path = folder / f"stamps-{key}.npy", folder / f"shapes-{key}.npy"
     if not (path.exists() and shapes_path.exists()):
-        learned = set(folder.glob("stamps-*.npy")) - {path} if any(folder.glob("*.safetensors")) else ()
-        with atomic_path(path) as temporary:
-            shapes = _decode_all(catalogs, size_px, temporary, report)
-        for before in learned:  # by a training that was stopped, and goes on
-            if not filecmp.cmp(before, path, shallow=False):
-                path.unlink()
-                raise CatalogError(
-                    f"Images have changed since this training was stopped; put them back, or remove {folder}."
-                )
-            before.unlink()
+        shapes = decode_once(path, lambda temporary: _decode_all(catalogs, size_px, temporary, report))
         with atomic_path(shapes_path) as temporary, open(temporary, "wb") as file:
             np.save(file, shapes)
     pixels, shapes = np.load(path, mmap_mode="r"), np.load(shapes_path)
@@ -143,6 +136,28 @@ def make_stamps(
     lost = f"Left out as their images could not be read: {(~readable).sum():,} of {len(readable):,} galaxies."
     stamps = Stamps(pixels, galaxy_ids, splits, readable, shapes, () if readable.all() else (lost,))
     return stamps if len(catalogs) < 2 else _without_twins(stamps, catalogs, folder / f"held-twins-{key}.npy")
+
+
+def decode_once(path: Path, decode: Callable[[Path], Told]) -> Told:
+    """What ``decode`` returns once it has written ``path``, an array of stamps named by what they were read from.
+
+    Raises
+    ------
+    CatalogError
+        The folder is the state of a training, and others, of which it has learned, differ.
+    """
+    folder, kind = path.parent, path.name.split("-")[0]
+    learned = set(folder.glob(f"{kind}-*.npy")) - {path} if any(folder.glob("*.safetensors")) else ()
+    with atomic_path(path) as temporary:
+        told = decode(temporary)
+    for before in learned:  # by a training that was stopped, and goes on
+        if not filecmp.cmp(before, path, shallow=False):
+            path.unlink()
+            raise CatalogError(
+                f"Images have changed since this training was stopped; put them back, or remove {folder}."
+            )
+        before.unlink()
+    return told
 
 
 def _without_twins(stamps: Stamps, catalogs: Sequence[Catalog], path: Path) -> Stamps:

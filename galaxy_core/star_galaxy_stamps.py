@@ -21,8 +21,10 @@ from scipy.fft import irfft2, rfft2
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.catalogs.catalog import Catalog
+from galaxy_core.catalogs.parts import states_of
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.splits import split_of
+from galaxy_core.stamps import decode_once
 from galaxy_core.star_galaxy_seeing import seeing_of_frames, steadied_seeing
 
 SIZE_PX = 32
@@ -74,14 +76,19 @@ def make_object_stamps(
     Raises
     ------
     CatalogError
-        No image can be read, or the images differ in their number of bands.
+        No image can be read, the images differ in their number of bands, or ``folder`` is the state of a training that
+        has learned from other pixels.
     """
     ids = catalog.galaxy_ids
-    key = hashlib.sha1(f"{catalog.layout}:{catalog.source}:{SIZE_PX}|{'|'.join(map(str, ids))}".encode()).hexdigest()
+    noise_given = [name for name in catalog.table if name.startswith("noise_sigma_")]
+    given = catalog.table[noise_given].to_csv(index=False) if noise_given else ""
+    # an image file that was replaced since is decoded again
+    files = "|".join(states_of(catalog.load_image, np.arange(len(ids))) or ())
+    read_from = f"{catalog.layout}:{catalog.source}:{SIZE_PX}|{'|'.join(map(str, ids))}{files}{given}"
+    key = hashlib.sha1(read_from.encode()).hexdigest()
     path, widths_path = folder / f"objects-{key[:16]}.npy", folder / f"seeing-{key[:16]}.npz"
     if not (path.exists() and widths_path.exists()):
-        with atomic_path(path) as temporary:
-            noise, widths = _decode_all(catalog, temporary, report)
+        noise, widths = decode_once(path, lambda temporary: _decode_all(catalog, temporary, report))
         with atomic_path(widths_path) as temporary, open(temporary, "wb") as file:
             np.savez(file, noise=noise, widths=widths)
     pixels, known = np.load(path, mmap_mode="r"), np.load(widths_path)

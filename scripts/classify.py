@@ -32,7 +32,7 @@ from galaxy_core.catalogs import LAYOUTS, read_catalog
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.catalogs.image_files import image_ids
 from galaxy_core.central_object import CROPS
-from galaxy_core.denoise_jobs import find_jobs
+from galaxy_core.denoise_jobs import find_jobs, sources_of
 from galaxy_core.engine import Engine
 from galaxy_core.errors import GalaxyError
 from galaxy_core.morphology import DEFAULT_CLASSIFIER
@@ -106,10 +106,7 @@ def run(options: argparse.Namespace, engine: Engine) -> int:
     check_table_path(options.out)
     jobs, told = find_jobs([text for text in options.inputs if not is_catalog(text)], options.out)
     problems = list(told.values())
-    found: dict[str, Path] = {}
-    for job in jobs:  # a link to a file that is there, too, does not take its name
-        found.setdefault(os.path.realpath(job.source), job.source)
-    paths = list(found.values())
+    paths = sources_of(jobs)
     wanted = Wanted(
         tuple(options.model), options.artifacts, options.device, options.votes, options.field_fraction, options.crop
     )

@@ -17,7 +17,6 @@ file that cannot be read or told is named in one sentence, the others go on, and
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -70,7 +69,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from galaxy_core.denoise_jobs import find_jobs
+    from galaxy_core.denoise_jobs import find_jobs, sources_of
     from galaxy_core.star_galaxy import UNTOLD, load_separator, separate
     from galaxy_core.star_galaxy_files import check_table, read_stamps, separation_report, write_separation
 
@@ -79,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         check_output(path)
     model = load_separator(options.model, options.artifacts, options.device, options.supervised)
     jobs, problems = find_jobs(options.inputs, options.out)
-    paths = list({os.path.realpath(job.source): job.source for job in jobs}.values())
+    paths = sources_of(jobs)
     said = list(problems.values())
     with tqdm(total=len(paths), unit="stamp", desc="read", delay=2, disable=None) as bar:
         stamps, bad = read_stamps(paths, bar.update)

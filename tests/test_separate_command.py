@@ -80,7 +80,8 @@ def night(tmp_path) -> Path:
 
 
 def test_a_row_a_stamp_from_folders_patterns_and_pictures(command, night, capsys):
-    assert command("night", "night/star0*.fits") == 0
+    Path("link.fits").symlink_to(night / "wide.fits")
+    assert command("night", "night/star0*.fits", "link.fits") == 0  # each once, by the name that came first
     table = pd.read_csv("out.csv")
     assert list(table.columns) == ["file", "p_galaxy"] and len(table) == 15
     assert table["p_galaxy"].between(0, 1).all() and table["file"].is_unique

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.catalogs.catalog import Catalog, ReadReport
@@ -151,3 +153,26 @@ def test_a_catalog_without_noise_or_seeing_is_measured(tmp_path):
     unreadable = replace(catalog, load_image=lambda i: load(12))
     with pytest.raises(CatalogError, match="None of the images"):
         make_object_stamps(unreadable, tmp_path / "other")
+
+
+def test_stamps_follow_their_files_and_a_training_that_was_stopped_keeps_to_its_own(tmp_path):
+    folder, state = tmp_path / "images", tmp_path / "state"
+    folder.mkdir()
+    for number in range(3):
+        fits.writeto(folder / f"{number}.fits", star(3.0, 3000 + 10 * number).squeeze())
+
+    def stamp() -> np.ndarray:
+        return np.array(make_object_stamps(read_catalog(f"folder:{folder}"), state).pixels[1])
+
+    before = stamp()
+    (state / "whole.safetensors").touch()
+    folder = folder.rename(tmp_path / "moved")
+    os.utime(folder / "0.fits", (1, 1))
+    np.testing.assert_array_equal(stamp(), before)  # from another place, of another time
+    assert len(list(state.glob("objects-*.npy"))) == 1
+    fits.writeto(folder / "1.fits", star(5.0, 900).squeeze(), overwrite=True)
+    for _ in range(2):
+        with pytest.raises(CatalogError, match="Images have changed since this training was stopped"):
+            stamp()
+    (state / "whole.safetensors").unlink()
+    assert not np.array_equal(stamp(), before)  # no training has learned of it
