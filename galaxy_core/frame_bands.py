@@ -20,7 +20,7 @@ import numpy as np
 
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_alignment import check_places, check_shapes
-from galaxy_core.frame_choices import WEIGHT_KINDS
+from galaxy_core.frame_choices import MASK, WEIGHT_KINDS
 from galaxy_core.frame_files import open_frame
 from galaxy_core.frame_filters import short_name
 from galaxy_core.frame_headers import celestial_of, filter_of, gain_of, unit_of, zero_point_of
@@ -109,6 +109,7 @@ def open_sky_frame(
     weights: Sequence[WeightMap] = (),
     weight_kind: str | None = None,
     saturated_from: float | None = None,
+    mask_bits: int | None = None,
 ) -> Iterator[SkyFrame]:
     """A frame whose bands are all the planes of ``sources``, open for reading while the context lasts.
 
@@ -124,10 +125,12 @@ def open_sky_frame(
         Magnitude of a flux of one: of all bands, or of each in its order; in place of what headers say.
     weights : sequence of galaxy_core.frame_weights.WeightMap
         Of each source in its order, with as many planes.
-    weight_kind : {"weight", "rms", "variance"}, optional
+    weight_kind : {"weight", "rms", "variance", "mask"}, optional
         What they hold; absent, what their names say.
     saturated_from : float, optional
         Value from which pixels of all bands are saturated; in place of what headers and pixels say.
+    mask_bits : int, optional
+        Sum of the bits of masks that leave a pixel out; absent, all.
 
     Raises
     ------
@@ -150,7 +153,8 @@ def open_sky_frame(
         notes += chain.from_iterable(not_usable)
         check_places(wcs, planes[0][1], [plane[3] for plane in planes])
         names = _distinct(labels)
-        noise = _noise_maps(weights, weight_kind, planes, stack, notes) if weights else [None] * len(planes)
+        held = weight_kind, mask_bits
+        noise = _noise_maps(weights, held, planes, stack, notes) if weights else [None] * len(planes)
         bands = _make_bands(planes, names, noise, saturated_from, notes)
         if zero_points:
             pictures = [plane[3] for plane in planes if not plane[4]]
@@ -177,18 +181,26 @@ def _open(source, hdu, stack: ExitStack) -> tuple:
     return rows, image.pixels.shape, image.header, image.name, image.linear, list(image.notes)
 
 
-def _noise_maps(weights: Sequence[WeightMap], kind: str | None, planes: list, stack: ExitStack, notes: list):
-    """Noise by a map up to a factor, of each plane."""
-    found = []
+def _noise_maps(weights: Sequence[WeightMap], held: tuple, planes: list, stack: ExitStack, notes: list):
+    """Noise by a map up to a factor, of each plane; None by a mask, whose pixels are taken from the plane."""
+    found, (kind, mask_bits) = [], held
     for path, hdu in weights:
         rows, shape, *_ = _open(path, hdu, stack)
         holds = kind or kind_of(hdu or path.name)
-        found += [(noise_of(read, holds), shape[1:]) for read in rows]
+        found += [(noise_of(read, holds, mask_bits), shape[1:], holds) for read in rows]
         told = f"extension {hdu} of {path.name}" if hdu else path.name
-        notes.append(f"How the noise changes over the frame is taken from {told}, which holds {WEIGHT_KINDS[holds]}.")
-    if [shape for _, shape in found] != [plane[1] for plane in planes]:
+        if holds == MASK:
+            bits = "any bit" if mask_bits is None else f"any of the bits {mask_bits}"
+            notes.append(f"Pixels with {bits} in {told}, a bit mask, are left out.")
+        else:
+            taken = f"taken from {told}, which holds {WEIGHT_KINDS[holds]}"
+            notes.append(f"How the noise changes over the frame is {taken}.")
+    if [shape for _, shape, _ in found] != [plane[1] for plane in planes]:
         raise ImageError("Weight maps must be as many and as large as the bands of their frames; give one for each.")
-    return [rows for rows, _ in found]
+    for place, (rows, _, holds) in enumerate(found):
+        if holds == MASK:
+            planes[place] = (measured_only(planes[place][0], rows), *planes[place][1:])
+    return [None if holds == MASK else rows for rows, _, holds in found]
 
 
 class _BlankBandError(ImageError):
@@ -219,7 +231,7 @@ def _make_band(
             " or more."
         )
     rows = rows if noise is None else measured_only(rows, noise)
-    survey = survey_frame(rows, shape, header, saturated_from)
+    survey = survey_frame(rows, shape, header, saturated_from, sloping=linear)
     if not survey.any_finite:
         with_weight = "" if noise is None else " with a weight"
         raise _BlankBandError(

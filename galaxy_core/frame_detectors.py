@@ -124,7 +124,7 @@ def _free_sky(signal: np.ndarray, unusable: np.ndarray) -> np.ndarray:
     """Pixels of no source and no gap; none in frames too small to tell."""
     if min(signal.shape) < LEAST_SIDE_PX or unusable.all():
         return np.zeros(signal.shape, dtype=bool)
-    return source_free(np.where(unusable, np.nan, signal), 1.0, DEFAULT_FWHM_PX)
+    return source_free(np.where(unusable, np.nan, signal), DEFAULT_FWHM_PX)
 
 
 def peaks_of(detection: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from galaxy_core.artifacts.files import atomic_path
+from galaxy_core.fits_images import add_history
 from galaxy_core.frame_catalog import FrameCatalog
 from galaxy_core.frame_headers import flux_unit, readable_coordinates
 from galaxy_core.frame_measures import FLAG_NAMES
@@ -112,7 +113,7 @@ def fits_bytes(catalog: FrameCatalog) -> bytes:
         hdu.header[f"TUCD{place}"] = meaning_of(name).ucd
         hdu.header[f"TCOMM{place}"] = meaning_of(name).description
     for key, value in table.meta.items():
-        hdu.header.add_history(_ascii(f"{key}: {value}"))
+        add_history(hdu.header, shown_name(f"{key}: {value}", 400))
     out = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(out)
     return out.getvalue()
@@ -210,7 +211,7 @@ def segmentation_header(catalog: FrameCatalog):
         empty = np.broadcast_to(np.int32(0), catalog.shape)  # of any size in four bytes
         header = fits.PrimaryHDU(empty, header=kept).header
         for key, value in provenance_of(catalog).items():
-            header.add_history(_ascii(f"{key}: {value}"))
+            add_history(header, shown_name(f"{key}: {value}", 400))
         header.add_history("0 is sky, elsewhere the column number of the catalogue")
     return header
 
@@ -264,7 +265,3 @@ def _said_zero_points(catalog: FrameCatalog) -> str:
     by = "given" if catalog.config.zero_points else "by its header"
     said = {name: f"{value:.7g} mag {by}" for name, value in catalog.zero_points.items() if np.isfinite(value)}
     return ", ".join(f"{name} {said.get(name, 'not known')}" for name in catalog.band_names)
-
-
-def _ascii(text: str) -> str:
-    return shown_name(text, 400).encode("ascii", "replace").decode()

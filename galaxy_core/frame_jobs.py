@@ -30,7 +30,7 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 10  # raised when the same frames, model and options are to give another result
+RULES = 11  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 
@@ -187,7 +187,7 @@ def detect_job(
     if kept is not None:
         return {**kept, "up_to_date": True}
     scratch = job.out / f".{job.stem}.detect.npy"
-    given = config.zero_points, job.weights, config.weight_kind, config.saturated_from
+    given = config.zero_points, job.weights, config.weight_kind, config.saturated_from, config.mask_bits
     try:
         with open_sky_frame(job.sources, hdu, job.stem, *given) as frame:
             large = frame.shape[0] * frame.shape[1] > IN_MEMORY_PX

@@ -2,7 +2,7 @@
 
 Stamps of the objects, without their neighbours, and the seeing of the frame at each (`galaxy_core.frame_seeing`) go to
 the model that tells stars from galaxies without labels. Its prior share of galaxies is that of high galactic latitudes.
-What cannot be told stays without a probability, and its flags say why.
+What cannot be told, as two stars found as one (`galaxy_core.frame_pairs`), has no probability, and its flags say why.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from galaxy_core.errors import ImageError
 from galaxy_core.frame_bands import SkyFrame
 from galaxy_core.frame_cutouts import Cutouts, cut_objects
 from galaxy_core.frame_light import BandLight, Window, read_light
-from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, GAPS, SATURATED
+from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, GAPS, PAIR, SATURATED
+from galaxy_core.frame_pairs import PairTest
 from galaxy_core.frame_seeing import NO_OBJECTS, SEEING_SNR, BandSeeing, measure_seeing
 from galaxy_core.star_galaxy import LogOdds, galaxy_log_odds
 from galaxy_core.star_galaxy_seeing import TYPICAL_FWHM_PX
@@ -56,7 +57,7 @@ class FrameKinds:
     p_galaxy : ndarray of float64, shape (n,)
         NaN where it cannot be told.
     flags : ndarray of int16, shape (n,)
-        `FAINT` and `CROWDED`, to be added to those of the catalogue.
+        `FAINT`, `CROWDED` and `PAIR`, to be added to those of the catalogue.
     seeing : dict of str to BandSeeing
         By band, in pixels of the frame; empty where it is not known.
     notes : tuple of str
@@ -169,6 +170,12 @@ class _Parts:
         name = f"snr_{self.frame.bands[band].name}"
         return self.objects[name if name in self.objects else "snr"].to_numpy()
 
+    def pair_test(self, binning: int, seeing_error: float) -> PairTest:
+        """What two stars in place of one object are worth, in stamps of this binning."""
+        x, y = (self.objects[name].to_numpy() / binning for name in ("x", "y"))
+        snr = np.sqrt(sum(np.nan_to_num(self.snr(band)) ** 2 for band in range(len(self.frame.bands))))
+        return PairTest(x, y, snr, self.segmentation.size / binning**2, seeing_error)
+
     def from_middle(self) -> tuple[np.ndarray, np.ndarray]:
         """x and y of all objects from the middle of the frame, in halves of its longer side."""
         height, width = self.frame.shape
@@ -237,29 +244,32 @@ def _look(
     had = parts.objects["flags"].to_numpy()
     wanted = np.flatnonzero((had & (EDGE | SATURATED)) == 0)
     x, y = parts.from_middle()
+    seeing_error = float(np.median([band.scatter for band in seeing]))
+    pairs = parts.pair_test(binning, max(model.config.model_error, seeing_error))
 
-    def odds_of(stamps: Cutouts, fwhm: np.ndarray) -> LogOdds:
-        return galaxy_log_odds(
-            model,
-            stamps.pixels,
-            fwhm.astype(np.float32),
-            _noise(parts.frame, model, stamps),
-            spectra_of(seeing, fwhm),
-            supervised=False,
-            seeing_error=float(np.median([band.scatter for band in seeing])),
-        )
+    def odds_of(rows: np.ndarray, stamps: Cutouts, fwhm: np.ndarray) -> tuple[LogOdds, np.ndarray, np.ndarray]:
+        """What the model makes of stamps, the log odds of a galaxy, and whether two stars are likelier than that."""
+        spectra, noise = spectra_of(seeing, fwhm), _noise(parts.frame, model, stamps)
+        given = fwhm.astype(np.float32), noise, spectra
+        odds = galaxy_log_odds(model, stamps.pixels, *given, supervised=False, seeing_error=seeing_error)
+        logits = odds.unlabelled if galaxy_share is None else odds.unlabelled - odds.prior + logit(galaxy_share)
+        some = np.flatnonzero((logits > 0) & (odds.total_snr >= LEAST_SNR))
+        of_some = stamps.pixels[some], spectra[some], fwhm[some].mean(axis=1), odds.total_snr[some]
+        two = np.zeros(len(rows), bool)
+        two[some] = pairs.log_odds(rows[some], *of_some) > logits[some]
+        return odds, logits, two
 
     # one thread alone: sums of several depend on how many there are, and a catalogue must not
     with ThreadPoolExecutor(1, "kinds", thread_starter(1)) as pool:
         for rows, stamps in parts.cut(wanted, binning):
             fwhm = np.stack([band.at(x[rows], y[rows]) for band in seeing], axis=1)
-            odds = pool.submit(odds_of, stamps, fwhm).result()
+            odds, logits, two = pool.submit(odds_of, rows, stamps, fwhm).result()
             crowded = stamps.hidden_share(fwhm.mean(axis=1) / FWHM_OVER_SIGMA * 1.5) > MOST_HIDDEN
             faint = ~(odds.total_snr >= LEAST_SNR)
-            flags[rows] = np.where(crowded, CROWDED, 0) | np.where(faint, FAINT, 0)
-            told = ~(crowded | faint)
-            expected = odds.prior if galaxy_share is None else logit(galaxy_share)
-            p_galaxy[rows[told]] = expit(odds.unlabelled - odds.prior + expected)[told]
+            two &= ~crowded
+            flags[rows] = np.where(crowded, CROWDED, 0) | np.where(faint, FAINT, 0) | np.where(two, PAIR, 0)
+            told = ~(crowded | faint | two)
+            p_galaxy[rows[told]] = expit(logits[told])
             n_done += len(rows)
             if progress:
                 progress(n_done / len(wanted))

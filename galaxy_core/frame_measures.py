@@ -21,7 +21,7 @@ from galaxy_core.frame_segments import Found
 
 # Bits of ``flags``.
 BLENDED, EDGE, SATURATED, GAPS = 1, 2, 4, 8
-FAINT, CROWDED = 16, 32  # why star and galaxy could not be told apart
+FAINT, CROWDED, PAIR = 16, 32, 64  # why star and galaxy could not be told apart
 FLAG_NAMES = {
     BLENDED: "parted from a neighbour",
     EDGE: "cut by the edge of the frame",
@@ -29,6 +29,7 @@ FLAG_NAMES = {
     GAPS: "pixels without a measurement in it or beside it",
     FAINT: "too faint to tell a star from a galaxy",
     CROWDED: "too much of it hidden by neighbours to tell a star from a galaxy",
+    PAIR: "as likely two stars close together as one galaxy",
 }
 KRON_REACH = 6.0  # of the isophote's ellipse, out to where the Kron radius is measured
 LEAST_SCALE = 3.5  # of the ellipse's half axes: SExtractor's second PHOT_AUTOPARAMS

@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from galaxy_core.frame_noise import cell_edges, noise_cells
+from galaxy_core.frame_sky import mended, plane, spline_weights
 from galaxy_core.linear_denoising import MIN_MESH_SIDE_PX, linear_noise_sigma
 from galaxy_core.noise import MAD_TO_SIGMA, between_counts, estimate_sky
 
@@ -51,7 +51,7 @@ class FrameSurvey:
         Value of pixels that were never observed, NaN if there is none.
     any_finite : bool
     level : ndarray, shape (rows of cells, columns of cells)
-        Sky in a grid of cells.
+        Sky in a grid of cells, or of a plane (`galaxy_core.frame_sky.plane`).
     down, across : ndarray, shape (height or width, rows or columns of cells)
         What interpolates the sky between cells.
     one_value : bool
@@ -79,14 +79,18 @@ class FrameSurvey:
 
 
 def survey_frame(
-    rows: Rows, shape: tuple[int, int], header: fits.Header | None = None, saturated_from: float | None = None
+    rows: Rows,
+    shape: tuple[int, int],
+    header: fits.Header | None = None,
+    saturated_from: float | None = None,
+    sloping: bool = False,
 ) -> FrameSurvey:
     """Read one band once, strip by strip, and say what its tiles need to know.
 
     The noise of a frame of more than ``WHOLE_PX`` pixels is the median over 25 windows spread evenly over it, each
     measured by `galaxy_core.linear_denoising.linear_noise_sigma`. The sky is SExtractor's estimate in cells of about
     64 pixels, a median of 3 x 3 of them, and a natural cubic spline between (Bertin & Arnouts 1996); frames less than
-    256 pixels a side have one level.
+    256 pixels a side have one level, or a plane.
 
     Parameters
     ----------
@@ -97,6 +101,8 @@ def survey_frame(
         above the sky. Without it, four or more pixels at exactly the highest value are saturated.
     saturated_from : float, optional
         In place of both.
+    sloping : bool
+        Whether the sky of a frame less than 256 pixels a side may be a plane (`galaxy_core.frame_sky.plane`).
     """
     windows = _windows(rows, shape)
     blank = _blank_value(windows)
@@ -109,11 +115,13 @@ def survey_frame(
     any_finite, one_value = bool(lowest <= highest), not lowest < highest
     if one_value:
         sigma = 0.0
-    level = _mended(level)
+    level = mended(level)
     limit = saturated_from
     if limit is None:
         limit = _saturated_from(header, float(np.median(level)), sigma, highest, at_highest)
-    weights = [_spline_weights(edge) for edge in edges]
+    weights = [spline_weights(edge) for edge in edges]
+    if sloping and not meshed and sigma > 0 and len(windows) == 1:
+        level, weights = plane(windows[0]) or (level, weights)
     return FrameSurvey(tuple(shape), sigma, scatter, limit, blank, any_finite, level, *weights, one_value)
 
 
@@ -247,38 +255,6 @@ def _cell_levels(strip: np.ndarray, unusable: np.ndarray, edges: np.ndarray) -> 
         )
         levels.append(found.globalback if abs(found.globalback) < 1e29 else np.nan)  # sep's mark of a bad cell
     return levels
-
-
-def _mended(level: np.ndarray) -> np.ndarray:
-    """Cells without a sky take the nearest one's; then the median of 3 x 3, which drops cells full of a galaxy.
-
-    Beyond the border the sky goes on as it does up to it: with cells repeated there, a sky that slopes by a fifth of
-    the noise over ten pixels lies 1.6 times the noise off in the corners, and is found to be full of objects.
-    """
-    bad = ~np.isfinite(level)
-    if bad.all():
-        return np.zeros_like(level)
-    if bad.any():
-        nearest = ndimage.distance_transform_edt(bad, return_distances=False, return_indices=True)
-        level = level[tuple(nearest)]
-    if level.size == 1:
-        return level
-    wide = np.pad(level, 1, mode="reflect", reflect_type="odd")
-    return ndimage.median_filter(wide, size=3)[1:-1, 1:-1]
-
-
-def _spline_weights(edges: np.ndarray) -> np.ndarray:
-    """Share of each cell's value in each pixel, (side, cells): a natural cubic spline, straight beyond the ends."""
-    side, cells = int(edges[-1]), len(edges) - 1
-    if cells == 1:
-        return np.ones((side, 1))
-    from scipy.interpolate import CubicSpline
-
-    centres = (edges[:-1] + edges[1:] - 1) / 2
-    spline = CubicSpline(centres, np.eye(cells), bc_type="natural")
-    pixels = np.arange(side)
-    inside = np.clip(pixels, centres[0], centres[-1])
-    return spline(inside) + (pixels - inside)[:, None] * spline(inside, 1)
 
 
 def _saturated_from(header: fits.Header | None, sky: float, sigma: float, highest: float, at_highest: int) -> float:

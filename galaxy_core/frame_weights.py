@@ -1,9 +1,10 @@
-"""Maps of weights, errors or variances beside a frame: which pixels were measured, and how the noise changes.
+"""Maps of weights, errors, variances or bits beside a frame: which pixels were measured, and how the noise changes.
 
 As with SExtractor's WEIGHT_TYPE a map is of weights (inverse variances), of rms or of variances, of the sky's noise
 without that of sources, and pixels without a weight are none. The map says how the noise changes from pixel to pixel;
 its level is measured on the frame, of all three kinds, as weights are known but for a factor (https://astromatic.github
 .io/sextractor/Weighting.html), and errors of resampled frames are often those from before pixels shared their noise.
+A bit mask says nothing of the noise: pixels with any of its bits, or of those that are named, are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from galaxy_core.errors import ImageError
-from galaxy_core.frame_choices import WEIGHT_KINDS
+from galaxy_core.frame_choices import MASK, MOST_BITS, WEIGHT_KINDS
 from galaxy_core.frame_survey import FrameSurvey, Rows, noise_level
 from galaxy_core.saved_images import stem_of
 
@@ -24,6 +25,8 @@ WEIGHT = re.compile(r"weights?|wht|wgt|wt|ivar|invvar", re.IGNORECASE)
 IMAGE = re.compile(r"sci|science|image|img|data", re.IGNORECASE)  # what a frame says where its map says one of these
 RMS = re.compile(r"rms|err|errors?|sigma|std|stddev|unc|uncert|uncertainty", re.IGNORECASE)
 VARIANCE = re.compile(r"var|variance|stat", re.IGNORECASE)
+BITS = re.compile(r"mask|msk|dq|dqmask|flags?|bpm|badpix|quality", re.IGNORECASE)
+KINDS = {"rms": RMS, "variance": VARIANCE, MASK: BITS}
 INFINITE_VARIANCE = 1e30  # from here on SExtractor takes a pixel for none
 
 WeightMap = tuple[Path, str | None]  # a file and its extension; None: the first with an image
@@ -34,13 +37,11 @@ def kind_of(name: str) -> str:
 
     Examples
     --------
-    >>> kind_of("a.weight.fits"), kind_of("xdf_f160w_rms.fits"), kind_of("VARIANCE"), kind_of("IVAR"), kind_of("ERR")
-    ('weight', 'rms', 'variance', 'weight', 'rms')
+    >>> kind_of("a.weight.fits"), kind_of("xdf_f160w_rms.fits"), kind_of("VARIANCE"), kind_of("IVAR"), kind_of("DQ")
+    ('weight', 'rms', 'variance', 'weight', 'mask')
     """
-    for word in reversed(re.split(r"[^A-Za-z]+", name)):
-        if RMS.fullmatch(word) or VARIANCE.fullmatch(word):
-            return "rms" if RMS.fullmatch(word) else "variance"
-    return "weight"
+    said = (kind for word in reversed(re.split(r"[^A-Za-z]+", name)) for kind in KINDS if KINDS[kind].fullmatch(word))
+    return next(said, "weight")
 
 
 def pair_maps(frames: Sequence[str], maps: Sequence[str]) -> list[int | None]:
@@ -84,7 +85,7 @@ def _words(name: str) -> list[str]:
 
 
 def _says_map(word: str) -> bool:
-    return any(known.fullmatch(word) for known in (WEIGHT, RMS, VARIANCE))
+    return any(known.fullmatch(word) for known in (WEIGHT, *KINDS.values()))
 
 
 def _field_of(name: str) -> tuple[str, ...]:
@@ -122,19 +123,40 @@ def match_weights(named: Sequence[str], sources: Sequence[Path]) -> dict[Path, t
     return {path: ((Path(name), None),) for path, name in zip(sources, named, strict=True)}
 
 
-def noise_of(rows: Rows, kind: str) -> Rows:
-    """Noise of pixels up to a factor, from the rows of a map: float32, NaN where nothing was measured."""
+def noise_of(rows: Rows, kind: str, mask_bits: int | None = None) -> Rows:
+    """Noise of pixels up to a factor, from the rows of a map: float32, NaN where nothing was measured; 0 by a mask.
+
+    Parameters
+    ----------
+    mask_bits : int, optional
+        Sum of the bits of a mask that leave a pixel out; absent, all.
+    """
     if kind not in WEIGHT_KINDS:
         raise ImageError(f"A weight map holds {', '.join(WEIGHT_KINDS)}, not {kind}; choose one of these.")
 
     def read(top: int, bottom: int) -> np.ndarray:
         said = np.asarray(rows(top, bottom), dtype=np.float64)
+        if kind == MASK:
+            return np.where(_masked(said, mask_bits), np.float32(np.nan), np.float32(0))
         with np.errstate(all="ignore"):
             variance = 1 / said if kind == "weight" else said if kind == "variance" else said * np.abs(said)
             measured = (said > 0) & (variance < INFINITE_VARIANCE)
             return np.where(measured, np.sqrt(variance), np.nan).astype(np.float32)
 
     return read
+
+
+def _masked(said: np.ndarray, bits: int | None) -> np.ndarray:
+    """Where pixels of a mask have one of the bits, bool; NaN has all."""
+    if bits is None:
+        return said != 0
+    known = np.isfinite(said)
+    if (np.abs(said[known]) >= 2**MOST_BITS).any():
+        raise ImageError(
+            f"The mask has more than {MOST_BITS} bits, which cannot be told apart here; leave out the bits, or give a"
+            " mask of those that count."
+        )
+    return ~known | (np.where(known, said, 0).astype(np.int64) & bits != 0)
 
 
 def measured_only(rows: Rows, noise: Rows) -> Rows:

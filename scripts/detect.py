@@ -31,6 +31,7 @@ from galaxy_core.frame_choices import (
     MOST_MAG,
     SUFFIXES,
     WEIGHT_KINDS,
+    bits_of,
 )
 from scripts.engine_options import add_engine_options, run_on_engine
 from scripts.reporting import artifacts_folder, check_output
@@ -59,10 +60,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     zero_help = "magnitude of a flux of one: of all bands, or of each in its order (default: what headers say)"
     parser.add_argument("--zero-point", type=float, nargs="+", metavar="MAG", help=zero_help)
-    weights_help = "maps of the sky's noise: a file for each frame, an extension (WHT) or an ending (.weight.fits)"
+    weights_help = "maps of noise or masks: a file for each frame, an extension (WHT) or an ending (.weight.fits)"
     parser.add_argument("--weights", nargs="+", default=[], metavar="MAP", help=weights_help)
-    kind_help = "what they hold: weights are inverse variances (default: as their names say)"
+    kind_help = "what they hold: weights are inverse variances, masks 0 where good (default: as their names say)"
     parser.add_argument("--weight-type", choices=tuple(WEIGHT_KINDS), help=kind_help)
+    bits_help = "bits of masks that leave a pixel out, as 1 4 4096 (default: all)"
+    parser.add_argument("--mask-bits", nargs="+", default=[], metavar="BIT", help=bits_help)
     saturated_help = "value from which pixels are saturated (default: what headers say, or what the pixels show)"
     parser.add_argument("--saturated-from", type=float, metavar="LEVEL", help=saturated_help)
     parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
@@ -83,6 +86,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_engine_options(parser)
     options = parser.parse_args(arguments)
+    try:
+        options.mask_bits = bits_of(" ".join(options.mask_bits))
+    except ValueError as error:
+        parser.error(f"--mask-bits: {error}")
     if not 0 < options.sensitivity < 1e5:
         parser.error("--sensitivity takes a number above 0 and below 100,000")
     if options.psf_fwhm is not None and not 1 <= options.psf_fwhm <= 30:
@@ -112,6 +119,7 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     load = partial(load_networks, segmenter, separator, engine.path(options.artifacts), options.device)
     told = {"psf_fwhm_px": options.psf_fwhm, "galaxy_share": options.galaxy_share, "weight_kind": options.weight_type}
     told["saturated_from"] = options.saturated_from
+    told["mask_bits"] = options.mask_bits
     told["zero_points"] = tuple(options.zero_point) if options.zero_point else None
     config = FrameConfig(options.method, options.sensitivity, seed=options.seed, **told)
     entries = {}

@@ -18,7 +18,7 @@ from galaxy_core.frame_catalog import FrameConfig, catalogue_frame
 from galaxy_core.frame_cutouts import Cutouts, cut_objects
 from galaxy_core.frame_kinds import tell_kinds
 from galaxy_core.frame_light import BandLight, Window
-from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, SATURATED
+from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, PAIR, SATURATED
 from galaxy_core.frame_seeing import (
     BandSeeing,
     field_terms,
@@ -82,6 +82,19 @@ def test_stars_and_galaxies_are_told_with_the_frames_own_seeing(tmp_path, model)
     seeing = catalog.seeing["a"]
     assert seeing.fwhm_px == pytest.approx(FWHM, rel=0.06) and 6 <= seeing.n_stars <= 14
     assert catalog.seconds["tell"] > 0 and len(catalog.separator_sha256) == 64
+
+
+def test_two_stars_found_as_one_are_no_galaxy(tmp_path, model):
+    """They are as wide as the galaxies beside them, which stay told."""
+    pairs = [(50 + 60 * i, 320) for i in range(5)]
+    light = [6000 * (point(x - 1.3, y - 0.8) + 0.6 * point(x + 2.1, y + 1.3)) for x, y in pairs]
+    pixels = (field() + np.sum(light, axis=0)).astype(np.float32)
+    catalog = catalogue(write(tmp_path / "a.fits", pixels), model)
+    assert len(catalog.objects) == len(STARS) + len(GALAXIES) + len(pairs), "each pair is found as one"
+    found = told_at(catalog, pairs)
+    assert np.isnan(found["p_galaxy"]).all() and (found["flags"] == PAIR).all()
+    others = told_at(catalog, STARS + GALAXIES)
+    assert not (others["flags"] & PAIR).any() and (others["p_galaxy"].iloc[len(STARS) :] > 0.5).all()
 
 
 def test_tiles_change_nothing(tmp_path, model, monkeypatch):

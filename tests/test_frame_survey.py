@@ -16,6 +16,7 @@ from galaxy_core.frame_light import Window, read_light
 from galaxy_core.frame_measures import SATURATED
 from galaxy_core.frame_survey import survey_frame
 from galaxy_core.images import AstroImage
+from galaxy_core.simulator.light import make_frame, sersic
 
 
 def test_the_highest_value_that_the_header_states_is_no_limit(tmp_path):
@@ -68,6 +69,20 @@ def test_a_sloping_sky_is_followed_into_the_corners():
     pixels[200:264, :64] += 50  # a cell full of a galaxy
     survey = survey_frame(lambda top, bottom: pixels[top:bottom], pixels.shape)
     assert np.abs(survey.sky(0, 500) - across).max() < 2
+
+
+def test_the_sky_of_a_small_frame_may_slope_and_its_galaxy_stays(tmp_path):
+    """With one level, 21 false objects were found beside the four."""
+    y, x = np.indices((160, 150))
+    tilt = 0.1 * (x - 0.6 * y)  # of a noise of 10
+    path = write(tmp_path / "a.fits", (scene() + tilt).astype(np.float32))
+    catalog = catalogue(path)
+    assert len(catalog.objects) == len(PLACES)
+    with open_sky_frame([path]) as frame:
+        assert np.abs(frame.bands[0].survey.sky(0, 160) - SKY - tilt).max() < 2
+    galaxy = sersic(make_frame(200, 1.0), 45.0, 1.0, 0.7, 30, 40, -25)
+    pixels = (60 * galaxy / galaxy.max() + np.random.default_rng(0).normal(0, 1, galaxy.shape)).astype(np.float32)
+    assert np.ptp(survey_frame(lambda top, bottom: pixels[top:bottom], pixels.shape, sloping=True).sky(0, 200)) == 0
 
 
 @pytest.mark.parametrize("side", [200, 400])

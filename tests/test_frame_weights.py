@@ -14,7 +14,7 @@ from astropy.io import fits
 from sky_scenes import gaussian
 from test_frame_catalog import SEP
 
-from galaxy_core import frame_weights
+from galaxy_core import frame_choices, frame_weights
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_bands import open_sky_frame
 from galaxy_core.frame_catalog import catalogue_frame
@@ -118,5 +118,35 @@ def test_maps_of_another_size_or_without_a_weight_are_refused(frame, tmp_path):
             stack.enter_context(open_sky_frame([frame], weights=[(tmp_path / f"{name}.fits", None)]))
 
 
+def test_a_bit_mask_leaves_out_its_pixels_and_says_nothing_of_the_noise(frame, tmp_path):
+    """Read as weights, 0 of all good pixels would leave out all but the bad ones."""
+    bits = np.zeros(SHAPE, np.int32)
+    bits[200:204] = 4096 + 1
+    bits[:, 300:] |= 32  # of detected objects
+    parts = [fits.PrimaryHDU(fits.getdata(frame)), fits.ImageHDU(bits, name="DQ")]
+    fits.HDUList(parts).writeto(tmp_path / "a.fits")
+    noise = read_map(frame, [])[1]
+    for named, n_bad in ((None, 4 * SHAPE[1] + 296 * 20), (1, 4 * SHAPE[1]), (4096 + 2, 4 * SHAPE[1])):
+        light, by_mask = read_map(tmp_path / "a.fits", [(tmp_path / "a.fits", "DQ")], mask_bits=named)
+        assert light.unusable.sum() == n_bad and light.unusable[200:204].all()
+        assert np.median(by_mask) == pytest.approx(np.median(noise), rel=0.05) and np.ptp(by_mask) > 0
+    bits[0, 0] = 2**25
+    fits.writeto(tmp_path / "a.mask.fits", bits)
+    assert read_map(frame, [(tmp_path / "a.mask.fits", None)])[0].unusable[0, 0]
+    with pytest.raises(ImageError, match="more than 24 bits"):
+        read_map(frame, [(tmp_path / "a.mask.fits", None)], mask_bits=4)
+    for said in ("3.5", "0", "x", "99999999"):
+        with pytest.raises(ValueError, match="is no bit of a mask"):
+            frame_choices.bits_of(f"1 {said}")
+
+
+def read_map(frame, weights, **options):
+    """Light of a frame with a map, and its noise where it is usable."""
+    with open_sky_frame([frame], weights=weights, **options) as opened:
+        light = read_light(opened.bands[0], Window(0, SHAPE[0], 0, SHAPE[1]))
+        assert bool(weights) == ("a bit mask, are left out" in " ".join(opened.notes))
+    return light, light.noise[~light.unusable]
+
+
 def test_examples():
-    assert doctest.testmod(frame_weights).failed == 0
+    assert doctest.testmod(frame_weights).failed == doctest.testmod(frame_choices).failed == 0

@@ -71,7 +71,8 @@ class Segmenter(nn.Module):
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         """Denoised light and logit, float32 (n, 1, h, w) each, of light in units of its noise (n, 1, h, w)."""
         height, width = signal.shape[-2:]
-        padded = F.pad(signal, (0, -width % self.multiple_px, 0, -height % self.multiple_px), mode="replicate")
+        # sky, as the convolutions have it beyond the edges: rows repeated there are streaks, which are found as objects
+        padded = F.pad(signal, (0, -width % self.multiple_px, 0, -height % self.multiple_px))
         # faint light linearly, and the range of the bright squeezed
         linear = F.pixel_unshuffle(padded.clamp(*CLIP_SIGMA) / TYPICAL_SIGMA, 2)  # (n, 4, h/2, w/2)
         squeezed = F.pixel_unshuffle(torch.asinh(padded), 2)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, FLAG_NAMES, SATURATED
+from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, FLAG_NAMES, PAIR, SATURATED
 from galaxy_core.frame_stamps import cut_stamp, pixel_scale_of, radial_profile, stamp_side
 from galaxy_core.images import encode_png
 from galaxy_core.stretch import to_display
@@ -86,7 +86,7 @@ def untold_text(flags: int) -> str:
     >>> untold_text(4), untold_text(0)
     ('not told: holds saturated pixels', 'not told on this frame')
     """
-    why = flag_text(flags & (EDGE | SATURATED | FAINT | CROWDED))
+    why = flag_text(flags & (EDGE | SATURATED | FAINT | CROWDED | PAIR))
     return "not told on this frame" if why == "none" else f"not told: {why}"
 
 

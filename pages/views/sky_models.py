@@ -26,6 +26,7 @@ from pages.views import (
     frame,
     loaded_models,
     morphology_panels,
+    morphology_words,
     morphology_work,
     upload_search,
     words,
@@ -118,7 +119,8 @@ def _draw_morphology(work: SkyWork, row: pd.Series, root: Path) -> None:
     st.markdown("**What kind of galaxy it would be**", help="By the model of the Morphology page, on this stamp.")
     st.html(morphology_panels.class_html(told))
     if told.out_of_distribution is not None and bool(told.out_of_distribution[0]):
-        st.caption("This stamp is unlike all the model learned from, so do not trust what it says here.")
+        about, _ = morphology_work.records_of(model)
+        st.caption(frame.plain(morphology_words.unlike_sentence(about)))
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)

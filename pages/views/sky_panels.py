@@ -38,7 +38,8 @@ for each in the order of the files, apart by spaces. With them objects have magn
 SATURATED_HELP = """Value from which pixels are saturated, in the frame's units, of all bands. Left empty it is taken
 from the header, or else from the pixels."""
 KINDS_HELP = """By a probability of a galaxy below and above 0.5, from the model `star_galaxy`, which saw no labels.
-Objects that are saturated, cut by the edge, hidden by neighbours or too faint are not told."""
+Objects that are saturated, cut by the edge, hidden by neighbours, too faint, or as likely two stars as one galaxy are
+not told."""
 NO_SEPARATOR = "No model that tells stars from galaxies is here, or PyTorch is not installed."
 SIZES, COLOURS = "sizes", "colours"
 FORM_NAMES = {

@@ -45,12 +45,13 @@ class SkyItem:
     hdu: int | str | None = None
     weights: tuple[WeightMap, ...] = field(default=(), repr=False)
     weight_kind: str | None = None
+    mask_bits: int | None = None
 
     @property
     def stamp(self) -> str:
         """Stays the same as long as what is to be searched does."""
         maps = [(_stamp_of(path), hdu) for path, hdu in self.weights]
-        return hashlib.sha1(repr((self.digest, self.hdu, maps, self.weight_kind)).encode()).hexdigest()
+        return hashlib.sha1(repr((self.digest, self.hdu, maps, self.weight_kind, self.mask_bits)).encode()).hexdigest()
 
 
 def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
@@ -71,11 +72,11 @@ def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
             "FITS extension", placeholder="the first image", key="sky-hdu", help=HDU_HELP, max_chars=60, width=124
         )
         frames, weights = sky_weights.choose_maps(files, _extension(hdu))
-        kind = sky_weights.choose_kind([one for maps in weights for one in maps])
+        held = sky_weights.choose_kind([one for maps in weights for one in maps])
         together = len(frames) > 1 and st.toggle(
             "These files are bands of one field", True, key="sky-together", persist_state="session", help=BANDS_HELP
         )
-    return items_of(frames, together, hdu, weights, kind)
+    return items_of(frames, together, hdu, weights, *held)
 
 
 def items_of(
@@ -84,16 +85,17 @@ def items_of(
     hdu: str = "",
     weights: Sequence[tuple[WeightMap, ...]] = (),
     weight_kind: str | None = None,
+    mask_bits: int | None = None,
 ) -> list[SkyItem]:
     """Frames of files, given by digest and path, each with its weight maps: one of all of them, or one of each."""
-    extension, weights = _extension(hdu), weights or [()] * len(files)
+    extension, weights, held = _extension(hdu), weights or [()] * len(files), (weight_kind, mask_bits)
     if together:
         digest = hashlib.sha1(" ".join(digest for digest, _ in files).encode()).hexdigest()
         name = f"{stem_of(files[0][1].name)} and {len(files) - 1} more bands" if len(files) > 1 else files[0][1].name
         maps = tuple(one for maps in weights for one in maps)
-        return [SkyItem(digest, name, tuple(path for _, path in files), extension, maps, weight_kind)]
+        return [SkyItem(digest, name, tuple(path for _, path in files), extension, maps, *held)]
     return [
-        SkyItem(digest, path.name, (path,), extension, maps, weight_kind)
+        SkyItem(digest, path.name, (path,), extension, maps, *held)
         for (digest, path), maps in zip(files, weights, strict=True)
     ]
 

@@ -1,4 +1,4 @@
-"""Weight maps on the Frame page: which of the files or extensions are maps of the noise, and what they hold."""
+"""Weight maps and masks on the Frame page: which of the files or extensions they are, and what they hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from galaxy_core.errors import ImageError
-from galaxy_core.frame_choices import WEIGHT_KINDS
+from galaxy_core.frame_choices import MASK, WEIGHT_KINDS, bits_of
 from galaxy_core.frame_files import list_beside
 from galaxy_core.frame_weights import WeightMap, is_map_of, kind_of, pair_maps
 
@@ -16,8 +16,12 @@ Files = list[tuple[str, Path]]  # digest and place
 MAPS_HELP = """Weights, errors or variances of a frame's pixels, as SExtractor takes them: a file for each frame, or an
 extension of the frames' own files. They say how the noise changes over the frame, and pixels without a weight are left
 out; how large the noise is gets measured on the frame. Files named as their frame is, such as `r.weight.fits` or
-`r_rms.fits` of `r.fits`, are taken for its maps until you say otherwise."""
-KIND_HELP = "Weights are inverse variances. All are of the noise of the sky, without that of the objects themselves."
+`r_rms.fits` of `r.fits`, are taken for its maps until you say otherwise. A bit mask (`r.mask.fits`, `DQ`) leaves out
+its pixels and says nothing of the noise."""
+KIND_HELP = """Weights are inverse variances. They, standard deviations and variances are of the noise of the sky,
+without that of the objects themselves. Bit masks are 0 where pixels are good."""
+BITS_HELP = """Bits that leave a pixel out, as numbers: `1 4 4096`. Left empty: all. Name them where some bits are no
+defects, as those of the pixels of detected objects."""
 
 
 def choose_maps(files: Files, hdu: int | str | None) -> tuple[Files, list[tuple[WeightMap, ...]]]:
@@ -33,7 +37,7 @@ def choose_maps(files: Files, hdu: int | str | None) -> tuple[Files, list[tuple[
     if not options:
         return files, [() for _ in files]
     chosen = st.multiselect(
-        "Weight maps",
+        "Weight maps and masks",
         options,
         named,
         format_func=lambda one: f"extension {one}" if isinstance(one, str) else one[1].name,
@@ -60,19 +64,29 @@ def _beside(digest: str, _path: Path, hdu: int | str | None) -> list[str]:
     return list_beside(_path, hdu)
 
 
-def choose_kind(weights: Sequence[WeightMap]) -> str | None:
-    """What the maps hold: as their names say, until somebody says otherwise; None without maps."""
+def choose_kind(weights: Sequence[WeightMap]) -> tuple[str | None, int | None]:
+    """What the maps hold, as their names say until somebody says otherwise, and the bits of masks that count."""
     if not weights:
-        return None
+        return None, None
     said = {kind_of(hdu or path.name) for path, hdu in weights}
     kinds = [*([None] if len(said) > 1 else []), *WEIGHT_KINDS]
-    return st.selectbox(
+    where = "-".join(f"{path.parent.name[:8]}{path.name}{hdu}" for path, hdu in weights)
+    kind = st.selectbox(
         "They hold",
         kinds,
         0 if len(said) > 1 else kinds.index(*said),
         format_func=lambda kind: WEIGHT_KINDS.get(kind, "as their names say"),
-        key=f"sky-maps-hold-{'-'.join(f'{path.parent.name[:8]}{path.name}{hdu}' for path, hdu in weights)}",
+        key=f"sky-maps-hold-{where}",
         persist_state="session",
         help=KIND_HELP,
         width=190,
     )
+    if kind != MASK and not (kind is None and MASK in said):
+        return kind, None
+    bits = st.text_input(
+        "Bad bits", placeholder="all", key=f"sky-mask-bits-{where}", help=BITS_HELP, max_chars=60, width=124
+    )
+    try:
+        return kind, bits_of(bits)
+    except ValueError as error:
+        raise ImageError(str(error)) from None

@@ -153,7 +153,7 @@ def _load(folder: Path, stamp: int):
 
 def _opened(item: SkyItem, config: FrameConfig) -> SkyFrame:
     """A frame that stays open as long as anything shows it; the last ones are kept for another search."""
-    given = config.zero_points, item.weights, item.weight_kind, config.saturated_from
+    given = config.zero_points, item.weights, item.weight_kind, config.saturated_from, item.mask_bits
     key = (item.stamp, item.paths, given)
     with _OPEN_LOCK:
         if key in _OPEN:
