@@ -60,8 +60,10 @@ def _header_of(image: AstroImage, kind: str, level: float, seed: int) -> fits.He
     """The image's header, and that this noise is no telescope's: files made of it must not pass for observations."""
     from astropy.io import fits
 
+    from galaxy_core.fits_images import add_history
+
     header = fits.Header() if image.header is None else image.header.copy()
-    header.add_history(f"Galaxy Atlas: simulated noise was added, {describe_noise(kind, level, seed, image.linear)}.")
+    add_history(header, f"Galaxy Atlas: simulated noise was added, {describe_noise(kind, level, seed, image.linear)}.")
     return header
 
 

@@ -107,12 +107,22 @@ def _share_shown(spacing_px: int) -> np.ndarray:
     return 1 - (4 * shared - shared**4) / 3
 
 
-def noise_left(denoised: np.ndarray, std: np.ndarray, sky: np.ndarray) -> float:
-    """Scatter of the denoised sky beyond what is said of it: noise that was left, and that sources have, too.
+def sky_scatter(signal: np.ndarray, sky: np.ndarray) -> float:
+    """Scatter of blank sky on scales below tens of pixels: half the width of the interval that holds 68 % of it.
 
-    A model trained on white noise leaves much of what neighbours share and does not know that it did. Blank sky shows
-    it, for all that varies there on scales below tens of pixels is noise; light that is too faint to be told from it
-    is counted with it. Added in quadrature, it lets one standard deviation hold 68 % of the sky.
+    0 where fewer than 400 pixels can tell.
+    """
+    if sky.sum() < MIN_SKY_PX:
+        return 0.0
+    return float(np.quantile(np.abs(_about_sky(signal, sky)[0][sky]), WITHIN_ONE_SIGMA))
+
+
+def sky_error(denoised: np.ndarray, std: np.ndarray, sky: np.ndarray) -> tuple[float, float]:
+    """How one standard deviation said of the sky is made to hold 68 % of it: a factor, and what adds in quadrature.
+
+    A model trained on pictures, whose sky is never quite empty, says too much of a blank one. Trained on white noise,
+    it leaves much of what neighbours share and does not know that it did. Blank sky shows either, for all that varies
+    there on scales below tens of pixels is noise; light that is too faint to be told from it is counted with it.
 
     Parameters
     ----------
@@ -123,14 +133,15 @@ def noise_left(denoised: np.ndarray, std: np.ndarray, sky: np.ndarray) -> float:
 
     Returns
     -------
-    float
-        0 where the errors said are no smaller, or fewer than 400 pixels can tell.
+    factor : float
+        1 where the sky scatters more, or fewer than 400 pixels can tell.
+    left : float
+        0 where it scatters less.
     """
     if sky.sum() < MIN_SKY_PX:
-        return 0.0
-    values, _ = _about_sky(denoised, sky)
-    found = np.quantile(np.abs(values[sky]), WITHIN_ONE_SIGMA)
-    return float(np.sqrt(max(found**2 - np.median(std[sky]) ** 2, 0.0)))
+        return 1.0, 0.0
+    found, said = sky_scatter(denoised, sky), float(np.median(std[sky]))
+    return min(found / said, 1.0) if said > 0 else 1.0, float(np.sqrt(max(found**2 - said**2, 0.0)))
 
 
 def noise_left_in_picture(

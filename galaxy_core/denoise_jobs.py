@@ -23,7 +23,7 @@ LEDGER = ".denoise.jsonl"
 EXTRAS = ("residual", "uncertainty")
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fz")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", *FITS_SUFFIXES)
-RULES = 9  # raised when the same input, model and options are to give another result
+RULES = 10  # raised when the same input, model and options are to give another result
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def _pictures(report: Report) -> list[str]:
         figure(report.model_title, display_of(result.denoised, result), f"the same; {marks}", measured=measured),
         figure("Residual", residual, f"input - denoised; blue −{shown}, orange +{shown}"),
     ]
-    if result.uncertainty is not None:
+    if result.uncertainty is not None and np.isfinite(result.uncertainty).any():
         pictures.append(figure("Uncertainty", *_uncertainty(report)))
     return pictures + [figure(title, display_of(pixels, result), how) for title, pixels in report.others.items()]
 

@@ -55,7 +55,7 @@ class DenoiseResult:
         Wall time.
     uncertainty : ndarray of float32, shape (bands, height, width), or None
         One standard deviation of the denoised pixel, in the units of ``image``, NaN where that is NaN or was never
-        observed. None where it was not asked for, or the model does not say.
+        observed, and in bands in which no noise was found. None where it was not asked for, or the model does not say.
     weights_sha256 : str
         Of the model's file; empty where it is not known.
     bands : tuple of str
@@ -201,7 +201,8 @@ def denoise_band(
 
     def work(tiles: list[np.ndarray]) -> list[np.ndarray]:
         if sigma == 0:
-            return [np.zeros((1 + sure, *tile.shape[1:]), dtype=np.float32) for tile in tiles]
+            unknown = np.float32([0, np.nan])[: 1 + sure, None, None]  # no noise found is no noise known to be none
+            return [np.broadcast_to(unknown, (1 + sure, *tile.shape[1:])) for tile in tiles]
         signals = [shown(*tile) for tile in tiles]
         return [units * np.stack(made[: 1 + sure]) for made in correct_in_sigmas(signals, run)]
 
@@ -256,12 +257,13 @@ def _fill_display(
 
     A stamp of at most one tile is denoised in eight positions, so that turning it turns the result.
     """
-    if bands.min() == bands.max():
-        return 0.0  # nothing but one value: nothing to remove
-    noise = picture_noise(bands, model, noise_sigma)
-    if noise.sigma <= 0:
-        return 0.0
     sure = target[1] is not None
+    # of one value there is nothing to remove
+    noise = None if bands.min() == bands.max() else picture_noise(bands, model, noise_sigma)
+    if noise is None or noise.sigma <= 0:
+        if sure:
+            target[1][:] = np.nan
+        return 0.0
     turned = max(bands.shape[1:]) <= TILE_PX  # a stamp takes no time; frames would take eight times theirs
 
     def run(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from galaxy_core.image_limits import check_size, inflate, reason, shown_name
 MAX_UNZIPPED_BYTES = 420 * 10**6  # 50 megapixels of float64
 _PRIMARY_BYTES = 2**18  # of a file, that hold its primary header
 _MAX_CARD_CHARACTERS = 5_000  # of a value continued over many cards
+_HISTORY_CHARACTERS = 72  # of a card
 _STRIP_VALUES = 4 * 10**6
 # Cards that describe how the old pixels were stored; the new ones are plain float32.
 _STORAGE_CARDS = ("BSCALE", "BZERO", "BLANK", "BSOFTEN", "BOFFSET", "CHECKSUM", "DATASUM", "ZDATASUM", "ZHECKSUM",
@@ -155,6 +157,12 @@ def encode_header(shape: tuple[int, int, int], header: fits.Header | None, histo
         return hdu.header.tostring().encode("ascii", "replace")
 
 
+def add_history(header: fits.Header, sentence: str) -> None:
+    """Add a sentence to HISTORY, parted between words: astropy parts it after 72 characters, wherever that is."""
+    for line in textwrap.wrap(sentence.encode("ascii", "replace").decode(), _HISTORY_CHARACTERS):
+        header.add_history(line)
+
+
 def _primary(values: np.ndarray, header: fits.Header | None, history: list[str]) -> fits.PrimaryHDU:
     if values.ndim == 3 and values.shape[0] == 1:
         values = values[0]
@@ -163,7 +171,7 @@ def _primary(values: np.ndarray, header: fits.Header | None, history: list[str])
         kept.remove(card, ignore_missing=True, remove_all=True)
     hdu = fits.PrimaryHDU(values, header=kept)
     for sentence in history:
-        hdu.header.add_history(sentence.encode("ascii", "replace").decode())
+        add_history(hdu.header, sentence)
     return hdu
 
 

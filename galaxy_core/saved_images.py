@@ -29,7 +29,8 @@ WHAT = {
 }
 # Of an uncertainty, whether or not it is of a linear frame, whose blank sky shows what was left of its noise.
 HOW_SURE = {
-    True: "Too narrow where pixels share their noise over more than about 2 px: faint light looks like that.",
+    True: "Too narrow where pixels share their noise over more than about 2 px, for light below half the noise of a"
+    " pixel, and for sources so bright that their own photons add to the noise of the sky.",
     False: "Too narrow where pixels share their noise over more than about 1.3 px, and too wide where there is hardly"
     " any noise beside detail: the one looks like the other.",
 }

@@ -73,7 +73,8 @@ def show(item: Item, task: Task, others: dict[str, Task], options: Options, root
         return
     denoise_panels.remember_facts(item, work.unit, work.extensions)
     chosen = denoise_panels.choose_version(task.key, work)
-    versions = [version for version in (queue.result(one.key) for one in others.values()) if version]
+    made = [version for version in (queue.result(one.key) for one in others.values()) if version]
+    versions = [version for version in made if version.improved]
     version = next((version for version in versions if version.method == chosen), None)
     denoise_panels.draw_viewer(task.key, work, version)
     denoise_panels.draw_facts(work)

@@ -106,6 +106,7 @@ def print_entry(job: Job, entry: dict) -> None:
         print(entry["error"], file=sys.stderr)
         return
     noise = f"sky noise {entry['noise_sigma']:.3g} {entry['noise_unit']}, {entry['seconds']:.1f} s"
+    noise = noise if entry["noise_sigma"] else "no noise found, so unchanged; give it with --noise if you know it"
     print(f"{job.source} -> {job.target}  {'up to date' if entry['up_to_date'] else noise}", flush=True)
 
 

@@ -55,7 +55,7 @@ def test_the_header_says_so(linear, said):
     image = replace(grey(0.5, linear), header=fits.Header({"OBJECT": "M31"}) if linear else None)
     header = add_noise(image, "published", 2.0, 7).header
     assert "simulated noise was added" in str(header["HISTORY"]) and "seed 7" in str(header["HISTORY"])
-    assert said in "".join(header["HISTORY"]) and ("OBJECT" in header) is linear
+    assert said in " ".join(header["HISTORY"]) and ("OBJECT" in header) is linear
     assert image.header is None or "HISTORY" not in image.header
 
 

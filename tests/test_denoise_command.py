@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
 import runpy
 import signal
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -17,20 +15,19 @@ import numpy as np
 import pytest
 import tifffile
 from astropy.io import fits
-from denoiser_stand_ins import Identity, frame
-from PIL import Image, ImageCms
+from denoiser_stand_ins import counts, frame
+from PIL import Image
 
 from galaxy_core import denoise_run
 from galaxy_core.denoise_jobs import Job, claim
 from galaxy_core.denoising import denoise_image
 from galaxy_core.errors import ImageError
-from galaxy_core.images import decode_image, read_image
+from galaxy_core.images import read_image
 from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-from galaxy_core.saved_images import encode_like, encode_part
+from galaxy_core.saved_images import encode_part
 
 ROOT = Path(__file__).resolve().parents[1]
-PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +58,6 @@ def command(tmp_path, artifacts, monkeypatch):
             return stop.code
 
     return run
-
-
-def counts(shape=(40, 50), dtype=np.uint8, seed=0):
-    top = 255 if dtype == np.uint8 else 65535
-    return (np.random.default_rng(seed).random(shape) * 0.4 * top + 0.2 * top).astype(dtype)
 
 
 def files_below(folder):
@@ -109,54 +101,6 @@ def test_every_format_keeps_name_kind_depth_and_size(tmp_path, command):
     assert (tmp_path / "out" / "l.fits.gz").read_bytes()[:2] == b"\x1f\x8b"
     with tifffile.TiffFile(tmp_path / "out" / "j.tif") as file:
         assert file.pages[0].dtype == np.int32
-
-
-def tiff_bytes(pixels, **options) -> bytes:
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, pixels, **options)
-    return buffer.getvalue()
-
-
-def like(data: bytes, name: str = "a.tif") -> bytes:
-    return encode_like(denoise_image(decode_image(data, name), Identity()), data)
-
-
-def test_compressed_results_are_the_same_whenever_they_are_made(monkeypatch):
-    """Astropy's gzipped tiles say when they were made."""
-    packed = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(counts().astype(np.float32))]).writeto(packed)
-    made = []
-    for seconds in (1.7e9, 1.8e9):
-        monkeypatch.setattr("time.time", lambda seconds=seconds: seconds)
-        made.append(like(packed.getvalue(), "a.fits.fz"))
-    assert made[0] == made[1]
-    np.testing.assert_array_equal(decode_image(made[0], "a").pixels, decode_image(packed.getvalue(), "a").pixels)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_colours_of_a_tiff_stay_colours_with_their_profile_and_orientation(dtype):
-    """Without them other programs show other colours, three grey planes, or the picture on its side."""
-    tags = {"photometric": "rgb", "iccprofile": PROFILE, "extratags": [(274, "H", 1, 6, True)]}
-    pixels = counts((40, 50, 3), np.uint16).astype(dtype)
-    with tifffile.TiffFile(io.BytesIO(like(tiff_bytes(pixels, **tags)))) as file:
-        page = file.pages[0]
-        np.testing.assert_array_equal(page.asarray(), pixels)
-        assert page.photometric.name == "RGB" and page.dtype == dtype and page.shape == (40, 50, 3)
-        assert page.tags.valueof(274) == 6 and page.tags.valueof(34675) == PROFILE
-
-
-def test_a_deep_png_keeps_profile_and_orientation():
-    exif, buffer = Image.Exif(), io.BytesIO()
-    exif[274] = 6
-    Image.fromarray(counts(dtype=np.uint16)).save(buffer, "PNG", icc_profile=PROFILE, exif=exif)
-    with Image.open(io.BytesIO(like(buffer.getvalue(), "a.png"))) as picture:
-        assert picture.info["icc_profile"] == PROFILE and picture.getexif()[274] == 6 and picture.mode == "I;16"
-
-
-def test_a_tiff_that_does_not_know_its_resolution_is_written():
-    data = tiff_bytes(counts((40, 50, 3)), photometric="rgb", resolution=((7777, 1), (7777, 1)))
-    data = like(data.replace(struct.pack("<II", 7777, 1), struct.pack("<II", 0, 0)))
-    assert decode_image(data, "a.tif").pixels.shape == (3, 40, 50)
 
 
 def test_command_and_service_give_the_same_bits(tmp_path, command, artifacts):

@@ -3,86 +3,30 @@
 from __future__ import annotations
 
 import io
-import threading
-import time
 import zipfile
 
 import numpy as np
 import pytest
-from astropy.io import fits
+from denoise_page import (
+    PAGE,
+    choose,
+    downloads,
+    finished,
+    fits_bytes,
+    metrics,
+    png_bytes,
+    problem,
+    states,
+    upload,
+    widget,
+    with_denoiser,
+)
 from PIL import Image
-
-from galaxy_core.models import save_model
-from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
-
-PAGE = "pages/4_Denoise.py"
-PATIENCE_S = 120
 
 
 @pytest.fixture
 def model_root(broken_root):
-    """Artifacts with the catalog ``tiny`` and a small untrained model, which returns what it is given."""
-    config = ContrastiveDenoiserConfig(denoiser_widths=(8, 8), encoder_widths=(8, 8), encoder_blocks=(1, 1))
-    save_model(broken_root / "models" / "contrastive_denoiser", ContrastiveDenoiser(config))
-    return broken_root
-
-
-def fits_bytes(*more: np.ndarray, level: float = 100.0) -> bytes:
-    noisy = np.random.default_rng(0).normal(level, 5, (70, 80)).astype(np.float32)
-    primary = fits.PrimaryHDU(noisy)
-    primary.header["BUNIT"] = "adu"
-    buffer = io.BytesIO()
-    fits.HDUList([primary, *(fits.ImageHDU(pixels, name=f"EXTRA{n}") for n, pixels in enumerate(more))]).writeto(buffer)
-    return buffer.getvalue()
-
-
-def png_bytes(seed: int = 1, size: tuple[int, int] = (40, 50)) -> bytes:
-    counts = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(counts).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def finished(app):
-    """The page once nothing is under way."""
-    until = time.monotonic() + PATIENCE_S
-    while any(button.key == "denoise-cancel" for button in app.button) and time.monotonic() < until:
-        time.sleep(0.05)
-        app.run()
-    assert not app.exception and not any(button.key == "denoise-cancel" for button in app.button)
-    return app
-
-
-def upload(app, *files):
-    app.get("file_uploader")[0].set_value([(name, data, "application/octet-stream") for name, data in files]).run()
-    return metrics(finished(app))
-
-
-def metrics(app) -> dict[str, str]:
-    return {metric.label: metric.value for metric in app.metric}
-
-
-def choose(app, source):
-    return finished(app.get("button_group")[0].set_value(source).run())
-
-
-def downloads(app):
-    labels = [button.label for button in app.get("download_button")]
-    return [label.removeprefix("Download ") for label in labels if label.startswith("Download ")]
-
-
-def states(app) -> list[str]:
-    """What the list says of each file."""
-    return [button.label for button in app.button if (button.key or "").startswith("denoise-file-")]
-
-
-def problem(app) -> str:
-    """What is wrong, as it is read."""
-    return app.error[0].value.replace("\\", "")
-
-
-def widget(app, kind, label):
-    return next(one for one in app.get(kind) if one.label.startswith(label))
+    return with_denoiser(broken_root)
 
 
 def test_opens_without_reading_a_model(open_app, tmp_path):
@@ -90,30 +34,6 @@ def test_opens_without_reading_a_model(open_app, tmp_path):
     app = open_app(tmp_path, PAGE)
     assert not app.exception and not app.error
     assert app.get("button_group")[0].options == ["Your images", "Example"]
-
-
-def test_a_process_gets_ready_while_a_file_is_chosen(open_app, model_root, monkeypatch):
-    """The model is loaded before there is an image, in the process that then works on it."""
-    from pages.views import background
-
-    queue = background.queue()
-    queue._processes.end_waiting()
-    app = open_app(model_root, PAGE)
-    (pid,) = queue._processes.pids()
-    assert not app.exception and not app.error
-    upload(app, ("photo.png", png_bytes(55)))
-    assert pid in queue._processes.pids()
-
-
-def test_a_model_that_is_taken_away_meanwhile_is_missed_once_there_is_an_image(open_app, model_root, monkeypatch):
-    from pages.views import denoise_work
-
-    def gone(root):
-        raise FileNotFoundError(root)
-
-    monkeypatch.setattr(denoise_work, "first_job", gone)
-    app = open_app(model_root, PAGE)
-    assert not app.exception and not app.error
 
 
 def test_upload_fits_and_png(open_app, model_root):
@@ -254,60 +174,6 @@ def test_an_example_is_offered_where_no_image_is_chosen(open_app, model_root):
     app = finished(next(button for button in app.button if "See an example" in button.label).click().run())
     assert app.get("button_group")[0].value == "Example" and not app.warning
     assert not app.error and downloads(app)[0] == "example_denoised.png"
-
-
-def test_cancelled_work_can_be_taken_up_again(open_app, model_root, monkeypatch):
-    from galaxy_core.work_tasks import Task
-    from pages.views import denoise_work
-
-    real, hold = denoise_work.denoise_image, {"yes": True}
-
-    def slow(image, model, sigma, progress, **more):
-        while hold["yes"]:
-            time.sleep(0.01)
-            progress(0.1)
-        return real(image, model, sigma, progress, **more)
-
-    monkeypatch.setattr(denoise_work, "denoise_image", slow)
-    here = lambda *parts, **more: Task(*parts, **more | {"apart": False})  # noqa: E731  another process has the real one
-    monkeypatch.setattr(denoise_work, "Task", here)
-    app = open_app(model_root, PAGE)
-    app.get("file_uploader")[0].set_value([("slow.png", png_bytes(77), "image/png")]).run()
-    assert not app.exception and metrics(app) == {}
-    app.button(key="denoise-cancel").click().run()
-    app.run()
-    assert not app.exception and any("Stopped" in info.value for info in app.info)
-    hold["yes"] = False
-    finished(app.button(key="denoise-go-on").click().run())
-    assert metrics(app)["Size"] == "50 x 40 px"
-
-
-def test_the_place_in_the_queue_is_told_and_then_the_progress(open_app, model_root):
-    from galaxy_core.work_tasks import Task
-    from pages.views import background
-
-    go = threading.Event()
-
-    def hold(report):
-        while not go.wait(0.01):
-            report(0.5)
-
-    queue = background.queue()
-    others = [f"visitor-{n}" for n in range(queue.limits.running)]
-    for other in others:  # one place each: how many one visitor may have depends on who was here before
-        queue.want(other, [Task(f"held-by-{other}", "held", hold)])
-    try:
-        app = open_app(model_root, PAGE)
-        app.get("file_uploader")[0].set_value([("photo.png", png_bytes(91), "image/png")]).run()
-        assert not app.exception and metrics(app) == {}
-        text = next(block.proto.text for block in app.get("progress"))
-        assert text == r"photo\.png: waiting, next in the queue", "before the second job of who has some under way"
-    finally:
-        go.set()
-    finished(app)
-    assert metrics(app)["Size"] == "50 x 40 px"
-    for other in others:
-        queue.want(other, [])
 
 
 def test_missing_and_damaged_model_are_one_sentence(open_app, model_root, tmp_path, monkeypatch):

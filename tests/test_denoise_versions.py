@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from galaxy_core.classical import METHODS
 from galaxy_core.denoising import denoise_image
 from galaxy_core.images import AstroImage
 from galaxy_core.saved_images import history_of
-from pages.views import denoise_panels, denoise_work
+from pages.views import denoise_adapt, denoise_panels, denoise_work
 from pages.views.denoise_work import ADAPTED, Adapted, Version, Work
 
 
@@ -57,6 +58,16 @@ def test_what_was_adapted_again_is_shown_anew(cube, monkeypatch):
         denoise_panels.draw_viewer("key", cube, version)
     rights = [shown.right for shown in sent]
     assert rights[2] == rights[3] and len(set(rights)) == 4 and len({shown.stamp for shown in sent}) == 1
+
+
+@pytest.mark.parametrize("improved", [True, False, None])
+def test_an_adapted_model_that_is_no_better_is_not_offered(cube, monkeypatch, improved):
+    """None: it is still at work."""
+    made = None if improved is None else adapted(cube, improved)
+    monkeypatch.setattr(denoise_adapt, "_asked", lambda: {"key": 30})
+    monkeypatch.setattr(denoise_adapt.background, "queue", lambda: SimpleNamespace(result=lambda key: made))
+    assert denoise_adapt.is_offered("key", cube) is (improved is not False)
+    assert not denoise_adapt.is_offered("other", cube)
 
 
 def test_files_name_what_made_them_and_claim_no_more(cube):

@@ -102,16 +102,23 @@ def test_correlation_by_hand():
     assert noise_correlation(noise((512, 512), width)) == pytest.approx(expected, rel=0.06)
 
 
-def test_errors_hold_the_noise_that_neighbours_share_and_a_model_leaves():
-    """Where the model leaves more in the sky than it says, its errors grow by that, and are as they were elsewhere."""
-    shared, white = noise((256, 256), 1.0), noise((256, 256))
+@pytest.mark.parametrize(("width", "said"), [(0.0, 0.02), (0.0, 0.8), (1.0, 0.08), (1.0, 0.8)])
+def test_errors_hold_what_blank_sky_shows_whatever_the_model_says(width, said):
+    """Too little, as of noise that neighbours share, or too much, as of a sky that is emptier than any trained on."""
     bright = star((256, 256), 128, 128, peak=200)
-    (correction, std), (_, white_std) = correct_in_sigmas([shared + bright, white], smoothing(0.5, std=0.08))
-    off, sky = np.abs(shared + correction) / std, bright < 0.01
-    assert np.mean(off[sky] < 1) == pytest.approx(0.68, abs=0.05) and std[10, 10] > 2 * 0.08 * CORRELATION_MAX
+    signal = noise((256, 256), width)
+    ((correction, std),) = correct_in_sigmas([signal + bright], smoothing(0.5 if width else 2.0, std=said))
+    sky, off = bright < 0.01, np.abs(signal + correction) / std
+    assert np.mean(off[sky] < 1) == pytest.approx(0.68, abs=0.05)
+    assert np.mean(off[sky] < 2) == pytest.approx(0.95, abs=0.02)
     assert std[128, 128] == pytest.approx(1)  # left as it was: the noise itself
-    assert white_std[10, 10] > 0.08
-    assert correct_in_sigmas([white], smoothing(2.0, std=0.3))[0][1][10, 10] == pytest.approx(0.3)
+
+
+def test_errors_of_a_tile_without_sky_are_those_the_model_says():
+    lit = noise() + 5
+    assert correct_in_sigmas([lit], smoothing(std=0.2))[0][1][64, 64] == pytest.approx(
+        np.hypot(linear.LEFT_OF_ERROR * 0.2, linear.RETURNED_NOISE), abs=0.01
+    )
 
 
 @pytest.mark.parametrize("low", [0.001, 0.4])
@@ -164,10 +171,17 @@ def test_bright_pixels_stay_as_they_were_with_the_error_of_their_noise():
     np.testing.assert_allclose(std[core], 1, atol=1e-5)
 
 
-def test_errors_grow_by_the_noise_given_back_around_sources_alone():
-    std = correct_in_sigmas([noise() + star()], smoothing(std=0.2))[0][1]
-    assert std[5, 5] == pytest.approx(0.2, abs=0.01)
-    assert std[64, 64] == pytest.approx(np.hypot(0.2, linear.RETURNED_NOISE), abs=0.02)
+@pytest.mark.parametrize("width", [0.0, 0.7])
+def test_errors_of_sources_are_what_comes_back_with_their_light(width):
+    """White or not: as far as pixels share their noise, more of it comes back than the norm of the smoothing."""
+    rows, columns = np.indices((256, 256)) % 32 - 16
+    light = (6 * np.exp(-(rows**2 + columns**2) / 18)).astype(np.float32)
+    light[:, 128:] = 0
+    signal = light + noise((256, 256), width)
+    ((correction, std),) = correct_in_sigmas([signal], smoothing(std=0.2))
+    off = np.abs(signal + correction - light) / std
+    assert np.mean(off[light > 2] < 1) == pytest.approx(0.68, abs=0.06)
+    assert std[16, 16] == pytest.approx(linear.RETURNED_NOISE, abs=0.03) if width == 0 else std[16, 16] > 0.7
 
 
 def test_noise_given_back_is_the_norm_of_the_smoothing():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from galaxy_core.work_tasks import DONE, Task
+from galaxy_core.work_tasks import Task
 from pages.views import background
-from pages.views.denoise_work import ADAPTED, Work, adapt_key, adapt_task
+from pages.views.denoise_work import ADAPTED, Adapted, Work, adapt_key, adapt_task
 
 TITLE = "Adapted to this image"
 SECONDS = {30: "30 seconds", 60: "1 minute", 180: "3 minutes"}
@@ -25,6 +25,18 @@ def tasks(work_key: str, work: Work | None) -> dict[str, Task]:
     return {} if work is None or seconds is None else {ADAPTED: adapt_task(work_key, work, seconds)}
 
 
+def version(work_key: str, work: Work) -> Adapted | None:
+    """What adapting to this image made, once it is done."""
+    asked = tasks(work_key, work)
+    return background.queue().result(asked[ADAPTED].key) if asked else None
+
+
+def is_offered(work_key: str, work: Work) -> bool:
+    """Whether the adapted version is one to look at: asked for, and not found to be no better."""
+    made = version(work_key, work)
+    return bool(tasks(work_key, work)) and (made is None or made.improved)
+
+
 def draw(work_key: str, work: Work) -> None:
     """Button, time limit and, once it is done, what came of it. Progress and cancel are those of all work."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -39,16 +51,12 @@ def draw(work_key: str, work: Work) -> None:
             help=HELP,
             key="denoise-adapt",
         )
-    asked = tasks(work_key, work)
-    if not asked:
-        return
-    key = asked[ADAPTED].key
-    version = background.queue().result(key) if background.queue().standing(key).state == DONE else None
-    if version is not None:
-        say = st.success if version.improved else st.info
-        say(version.sentence, icon=":material/check:" if version.improved else ":material/undo:")
-        if version.warning:
-            st.warning(version.warning, icon=":material/warning:")
+    made = version(work_key, work)
+    if made is not None:
+        say = st.success if made.improved else st.info
+        say(made.sentence, icon=":material/check:" if made.improved else ":material/undo:")
+        if made.warning:
+            st.warning(made.warning, icon=":material/warning:")
 
 
 def _ask(work_key: str, seconds: int) -> None:

@@ -230,7 +230,7 @@ def draw_download_all(tasks: Sequence[Task]) -> None:
         "denoised.zip",
         "application/zip",
         icon=":material/folder_zip:",
-        help="The denoised image and the residual of every file that is done.",
+        help="The denoised image, the residual and the uncertainty of every file that is done.",
     )
 
 

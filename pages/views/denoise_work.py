@@ -113,6 +113,7 @@ class Version:
     method: str
     pixels: np.ndarray = field(repr=False)
     measured: Measured = field(repr=False)
+    improved: bool = True  # whether it is to be looked at
 
     @property
     def nbytes(self) -> int:
