@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,12 +26,13 @@ from galaxy_core.embedding import find_model
 from galaxy_core.engine import HERE, Engine, Loaded, Shard, Tell, each, map_shards
 from galaxy_core.image_steps import catalog_fingerprint
 from galaxy_core.morphology import BATCH, classify_items, load_classifier
-from galaxy_core.morphology_items import Item, catalog_items, file_items
+from galaxy_core.morphology_items import Item, Notes, catalog_items, file_items
 from galaxy_core.morphology_table import check_table_path, write_morphologies, write_tables
 
 SHARD = 32 * BATCH
-_RULES = 2  # raised when the same images, model and options are to give another table
+_RULES = 3  # raised when the same images, model and options are to give another table
 _MADE_OF = "made_of.json"
+_MOST_NOTES = 5
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Wanted:
     votes: str | None = None
     field_fraction: float | None = None
     crop: str = "centre"
+    hdu: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,11 @@ class Piece:
     names: tuple[str, ...] = ()
     part: CatalogPart | None = None
 
-    def items(self) -> Iterator[Item]:
-        """What `classify_items` takes."""
+    def items(self, notes: Notes) -> Iterator[Item]:
+        """What `classify_items` takes; ``notes`` gets what is to be told of files."""
         if self.part is None:
-            return file_items(self.paths, self.wanted.field_fraction, self.wanted.crop, self.names)
+            wanted = self.wanted
+            return file_items(self.paths, wanted.field_fraction, wanted.crop, self.names, wanted.hdu, notes)
         rows, as_files = range(self.part.start, self.part.stop), self.wanted.field_fraction is None
         return catalog_items(self.part.catalog, rows, self.wanted.crop, as_files)
 
@@ -75,6 +78,7 @@ def classify_all(
     engine: Engine = HERE,
     progress: Callable[[float], None] | None = None,
     report: Callable[[str], None] = lambda said: None,
+    note: Callable[[str], None] = lambda said: None,
 ) -> int:
     """Classify files and catalogs, write the table ``out`` and return its number of rows.
 
@@ -85,11 +89,14 @@ def classify_all(
     report : callable
         Called with a sentence for each image that cannot be read, and for each shard that was given up: then the table
         lacks these galaxies, and the next run tries them again.
+    note : callable
+        Called at the end with a sentence for each way in which files were read that is to be told, as that further
+        images of theirs are left out.
     """
     check_table_path(out)
     # of two runs the second would overwrite the whole table with what the first, when it ended, has left it
     with hold_lock(out.parent / f".{out.name}.lock", f"writing {out}", "--out"):
-        return _classify(out, paths, catalogs, wanted, engine, progress, report)
+        return _classify(out, paths, catalogs, wanted, engine, progress, report, note)
 
 
 def _classify(
@@ -100,6 +107,7 @@ def _classify(
     engine: Engine,
     progress: Callable[[float], None] | None,
     report: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> int:
     load = partial(load_classifier, wanted.models, engine.path(wanted.root), wanted.device, wanted.votes)
     model = Loaded(load(), load)
@@ -119,6 +127,8 @@ def _classify(
             report(outcome.problem)
         else:
             _tell_problems(outcome.shard.data, report)
+    for said in _counted(found for piece in pieces for found in _told(piece).get("notes", ())):
+        note(said)
     if not given_up and not any(piece.target.is_file() for piece in pieces):
         shutil.rmtree(folder, ignore_errors=True)  # nothing was made that another run could go on from
     n_rows = write_tables(out, _tables(pieces))
@@ -130,9 +140,10 @@ def _classify(
 def classify_piece(model, piece: Piece, tell: Tell) -> None:
     """The engine's work: classify a shard and write its rows, and then what could not be read."""
     problems: list[str] = []
+    notes: Notes = []
 
     def good() -> Iterator:
-        for made, bad in classify_items(piece.items(), model, tell):
+        for made, bad in classify_items(piece.items(notes), model, tell):
             problems.extend(bad)
             if made is not None:
                 yield made
@@ -141,18 +152,38 @@ def classify_piece(model, piece: Piece, tell: Tell) -> None:
     first = next(made, None)
     if first is not None:
         write_morphologies(piece.target, itertools.chain([first], made))
-    write_json(_done_file(piece), problems)
+    write_json(_done_file(piece), {"problems": problems, "notes": sorted(notes)})
 
 
 def _done_file(piece: Piece) -> Path:
-    """Written last: sentences on the images of a shard that could not be read."""
+    """Written last: sentences on the images of a shard that could not be read, and on how others were."""
     return piece.target.with_suffix(".json")
 
 
 def _tell_problems(piece: Piece, report: Callable[[str], None]) -> None:
+    for said in _told(piece).get("problems", ()):
+        report(said)
+
+
+def _told(piece: Piece) -> dict[str, list]:
     with suppress(OSError, ValueError):
-        for said in json.loads(_done_file(piece).read_text(encoding="utf-8")):
-            report(said)
+        return json.loads(_done_file(piece).read_text(encoding="utf-8"))
+    return {}
+
+
+def _counted(notes: Iterable[tuple[str, str]]) -> list[str]:
+    """A sentence for each of the commonest notes, with the first file it is on and how many more there are.
+
+    Examples
+    --------
+    >>> _counted([("a.fits", "Extension 1 is shown."), ("b.fits", "Extension 1 is shown.")])
+    ['a.fits and 1 more: Extension 1 is shown.']
+    """
+    files: dict[str, list[str]] = {}
+    for file, said in notes:
+        files.setdefault(said, []).append(file)
+    commonest = sorted(files.items(), key=lambda item: -len(item[1]))[:_MOST_NOTES]
+    return [f"{names[0]}{f' and {len(names) - 1:,} more' * (len(names) > 1)}: {said}" for said, names in commonest]
 
 
 def _pieces(

@@ -15,21 +15,34 @@ from galaxy_core.errors import GalaxyError
 from galaxy_core.images import read_image, resize_square
 
 Item = tuple[str, Callable[[], np.ndarray]]  # galaxy_id, and what gives its display image (3, height, width)
+Notes = list[tuple[str, str]]  # names of files, and a sentence on how each was read
 
 
-def read_display(path: Path, field_fraction: float | None = None) -> np.ndarray:
-    """The image of a file as people see it, float32 (3, height, width) in [0, 1], cut by `display_part`."""
-    image = read_image(path)
+def read_display(
+    path: Path, field_fraction: float | None = None, hdu: int | str | None = None, notes: Notes | None = None
+) -> np.ndarray:
+    """The image of a file as people see it, float32 (3, height, width) in [0, 1], cut by `display_part`.
+
+    ``notes`` gets what is to be told of how it was read; ``hdu`` is the extension of a FITS file.
+    """
+    image = read_image(path, hdu)
+    if notes is not None:
+        notes += ((path.name, note) for note in image.notes)
     return display_part(image.pixels, image.linear, field_fraction, image.name)
 
 
 def file_items(
-    paths: Sequence[Path], field_fraction: float | None = None, crop: str = CROPS[0], names: Sequence[str] | None = None
+    paths: Sequence[Path],
+    field_fraction: float | None = None,
+    crop: str = CROPS[0],
+    names: Sequence[str] | None = None,
+    hdu: int | str | None = None,
+    notes: Notes | None = None,
 ) -> Iterator[Item]:
     """Files to classify; a galaxy is called like its file, with folders only where that would not be unique."""
     fraction = field_fraction if crop == CROPS[0] else 1.0  # the object is looked for in the whole field
     for name, path in zip(names or image_ids([path.as_posix() for path in paths]), paths, strict=True):
-        yield name, lambda path=path: cropped(read_display(path, fraction), crop)
+        yield name, lambda path=path: cropped(read_display(path, fraction, hdu, notes), crop)
 
 
 def catalog_items(

@@ -23,6 +23,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -71,10 +72,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--crop", choices=CROPS, default=CROPS[0], help=f"{crop_help} (%(default)s)")
     votes_help = "which votes to tell: as the Kaggle challenge states them, as cast, or debiased (default: challenge)"
     parser.add_argument("--votes", choices=("challenge", "cast", "debiased"), help=votes_help)
-    parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--hdu", help="FITS extension, by number or EXTNAME (default: the first with an image)")
+    parser.add_argument(
+        "--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept (artifacts)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
     add_engine_options(parser)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.hdu and any(map(is_catalog, options.inputs)):
+        parser.error("--hdu is for files and folders of them, not for LAYOUT:PATH")
+    return options
 
 
 def is_catalog(text: str) -> bool:
@@ -107,9 +114,8 @@ def run(options: argparse.Namespace, engine: Engine) -> int:
     jobs, told = find_jobs([text for text in options.inputs if not is_catalog(text)], options.out)
     problems = list(told.values())
     paths = sources_of(jobs)
-    wanted = Wanted(
-        tuple(options.model), options.artifacts, options.device, options.votes, options.field_fraction, options.crop
-    )
+    how = (options.votes, options.field_fraction, options.crop, options.hdu)
+    wanted = Wanted(tuple(options.model), options.artifacts, options.device, *how)
     catalogs = read_catalogs([text for text in options.inputs if is_catalog(text)], options.field_fraction)
     if said := repeated(chain(image_ids([path.as_posix() for path in paths]), *(one.galaxy_ids for one in catalogs))):
         print(said, file=sys.stderr)
@@ -127,7 +133,8 @@ def run(options: argparse.Namespace, engine: Engine) -> int:
         def show(done: float) -> None:
             bar.update(int(done) - bar.n)
 
-        n_rows = classify_all(options.out, paths, catalogs, wanted, engine, show, report)
+        note = partial(bar.write, file=sys.stderr)
+        n_rows = classify_all(options.out, paths, catalogs, wanted, engine, show, report, note)
     print(f"{options.out}  {n_rows:,} of {total:,} images")
     return 1 if problems else 0
 

@@ -35,7 +35,12 @@ def parse() -> argparse.Namespace:
         help=f"what goes along beside the catalog's own columns (default: {' '.join(DEFAULT_PARTS)})",
     )
     parser.add_argument("--model", help="whose embedding (default: the one the maps were made from)")
-    parser.add_argument("--partition-rows", type=int, help="at most so many rows in a partition of hats")
+    parser.add_argument(
+        "--partition-rows",
+        type=int,
+        metavar="N",
+        help="at most so many rows in a partition of hats (default: 256 MiB of them, up to 1,000,000)",
+    )
     parser.add_argument(
         "--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)"
     )

@@ -26,8 +26,16 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", metavar="NAME", help="catalog under the artifacts folder")
     parser.add_argument("--projection", choices=METHODS, help="the map that --set is for")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of that map")
-    parser.add_argument("--seed", type=int, help="another seed, for all maps and clusters")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter of that map: n_neighbors and min_dist of umap, perplexity of tsne",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="another seed, for all maps and clusters (default: as the catalog was made)"
+    )
     parser.add_argument(
         "--artifacts", type=artifacts_folder, default=DEFAULT_ROOT, help="folder or s3://... (%(default)s)"
     )

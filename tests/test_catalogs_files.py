@@ -66,8 +66,13 @@ def test_tiffs_of_bytes_are_pictures_and_are_decoded_only_where_they_decide(tmp_
     assert not catalog.linear and value_of(catalog, 0) == 51
     for k in range(4):
         put(tmp_path / f"{k}.png", png(k))
-    monkeypatch.setattr(image_files, "read_image", lambda path: pytest.fail(f"{path} was decoded"))
-    assert not read_catalog(f"folder:{tmp_path}").linear
+    fits.append(tmp_path / "4.fits", FLUX)
+    decoded, read_image = [], image_files.read_image
+    monkeypatch.setattr(image_files, "read_image", lambda path: (decoded.append(path.name), read_image(path))[1])
+    catalog = read_catalog(f"folder:{tmp_path}")
+    assert not catalog.linear and decoded == ["4.fits"]  # to tell what is read of it
+    (said,) = catalog.report.notes
+    assert said.startswith("4.fits: Extension 0 is shown, the first that holds an image; 1 more is left out")
 
 
 def test_a_picture_among_linear_images_is_one_sentence(tmp_path):

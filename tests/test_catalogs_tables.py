@@ -77,13 +77,13 @@ def test_what_looks_like_another_form_and_is_none(tmp_path):
 
 @pytest.mark.parametrize("kind", ["ecsv", *FORMATS])
 def test_what_this_app_and_astropy_write_is_read_again(tmp_path, kind):
-    frame = pd.DataFrame({"galaxy_id": [OBJID, "2"], "class": ["a, b", "c"], "ra_deg": [10.5, np.nan], "größe": [1, 2]})
+    frame = pd.DataFrame({"galaxy_id": [OBJID, "#2"], "class": ["a,b", "c"], "ra_deg": [10.5, np.nan], "größe": [1, 2]})
     if kind == "ecsv":
         Table.from_pandas(frame).write(tmp_path / "t", format="ascii.ecsv")
         content = (tmp_path / "t").read_bytes()
     else:
         content = export_selection(frame, {"catalog": "mine", "selection": "a lasso, and a class"}, kind)
-    spec = folder_with(tmp_path / "images", content, (OBJID, "2"))
+    spec = folder_with(tmp_path / "images", content, (OBJID, "#2"))
     if kind not in ("ecsv", "csv"):
         (tmp_path / "images/labels.csv").rename(tmp_path / f"images/labels.{FORMATS[kind][1]}")
     table = read_catalog(spec).table.rename(columns={"groe": "größe"})  # FITS knows ASCII alone
@@ -280,7 +280,7 @@ def test_a_table_that_is_not_read_is_named(tmp_path):
     spec = folder_with(tmp_path, "galaxy_id\n1\n2\n")
     (tmp_path / "labels.csv").rename(tmp_path / "my_survey.csv")
     assert any(
-        "my_survey.csv was not read: only a table called labels.csv" in n for n in read_catalog(spec).report.notes
+        "my_survey.csv was not read: only a file called labels.csv" in n for n in read_catalog(spec).report.notes
     )
 
 

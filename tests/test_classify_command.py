@@ -166,6 +166,21 @@ def test_what_a_catalog_leaves_out_and_what_comes_twice_is_told(command, tmp_pat
     assert sorted(read("out.csv").index) == ["0", "0", "1"] and "3 of 3 images" in said.out
 
 
+def test_further_images_of_a_file_are_told_of_once_and_read_if_asked(command, tmp_path, capsys):
+    flux = np.random.default_rng(0).normal(5, 1, (2, 40, 40)).astype(np.float32)
+    for name in ("a.fits", "b.fits"):
+        fits.HDUList([fits.PrimaryHDU(flux[0]), fits.ImageHDU(flux[1], name="R")]).writeto(tmp_path / name)
+    fits.writeto(tmp_path / "r.fits", flux[1])
+    assert command("a.fits", "b.fits", "r.fits", out="first.csv") == 0
+    said = "a.fits and 1 more: Extension 0 is shown, the first that holds an image; 1 more is left out"
+    told = capsys.readouterr().err
+    assert told.count("Extension") == 1 and said in told
+    assert command("folder:.", "--hdu", "R") == 2 and "--hdu is for files" in capsys.readouterr().err
+    assert command("a.fits", "--hdu", "R") == 0 and not capsys.readouterr().err
+    first, asked = read("first.csv"), read("out.csv")
+    assert first.loc["a", "Class1.1"] != asked.loc["a", "Class1.1"] == first.loc["r", "Class1.1"]
+
+
 def test_a_table_that_cannot_be_written_loses_nothing(command, tmp_path, capsys, monkeypatch):
     """The next run goes on from what was classified, after a full disk and after Ctrl-C alike."""
     save_picture(tmp_path / "a.png")

@@ -190,4 +190,5 @@ def test_cluster_and_project_scripts(pipeline_root, tmp_path):
     )
     assert artifacts.read_manifest(tmp_path, "sample").seed == 7
     done = call("project.py", "nowhere", "--artifacts", str(tmp_path))
-    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "is missing; make it again with" in done.stderr
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "is missing; choose one of sample, or make it again with" in done.stderr

@@ -41,16 +41,23 @@ def test_old_text_and_undefined_logicals_of_a_fits_table(tmp_path):
     assert catalog.report.notes == ("labels.fits is not UTF-8 and was read as Windows-1252",)
 
 
-@pytest.mark.parametrize("kind", ["fits", "vot", "ecsv"])
+@pytest.mark.parametrize("kind", ["fits.gz", "vot", "ecsv"])
 def test_columns_that_no_table_here_holds_are_left_out(tmp_path, kind):
     table = Table({"objid": [1, 2], "q": [1 + 2j, 3], "g": [14.5, 15.5]})
     if kind != "vot":
         table["wait"] = TimeDelta([1, 2] * units.day)
-    table.write(tmp_path / f"labels.{kind}", format={"vot": "votable", "ecsv": "ascii.ecsv"}.get(kind, kind))
+    forms = {"fits.gz": "fits", "vot": "votable", "ecsv": "ascii.ecsv"}
+    table.write(tmp_path / f"labels.{kind}", format=forms[kind])
     catalog = read_catalog(with_images(tmp_path))
     assert catalog.table.columns.tolist() == ["galaxy_id", "g"]
     (said,) = catalog.report.notes
     assert said.startswith("q was left out" if kind == "vot" else "q, wait were left out")
+
+
+def test_comments_between_rows_of_ecsv_are_left_out(tmp_path):
+    head = "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: id, datatype: string}\n"
+    (tmp_path / "labels.ecsv").write_text(f"{head}id\n1\n# the last one\n2\n")
+    assert read_catalog(with_images(tmp_path)).galaxy_ids.tolist() == ["1", "2"]
 
 
 def test_decimals_of_a_database_are_numbers(tmp_path):
@@ -77,7 +84,7 @@ def test_a_defect_of_our_own_is_not_told_as_a_damaged_file(tmp_path, monkeypatch
 def test_right_ascensions_may_be_counted_from_minus_180():
     """As Stripe 82 is, from -50 to 60."""
     ra = [-50.5, 59.5, -99.0, -1.0, np.nan, -0.25]
-    table, notes = standard_columns(pd.DataFrame({"ra": ra, "dec": 0.5}))
+    table, notes = standard_columns(pd.DataFrame({"TARGET_RA": ra, "TARGET_DEC": 0.5}))  # as DESI calls them
     np.testing.assert_array_equal(table["ra_deg"], [309.5, 59.5, np.nan, np.nan, np.nan, 359.75])
     assert notes[0] == "2 right ascensions below 0 were read as 360 degrees more"
     for ra in ([-50.5, 359.5], [-181.0, 59.5]):  # an angle of another kind, or none
@@ -102,6 +109,15 @@ def test_units_below_the_names_are_no_galaxy(tmp_path, text, ra):
     assert catalog.table["ra_deg"][0] == pytest.approx(ra)
 
 
+def test_numbers_that_are_not_there_leave_numbers(tmp_path):
+    rows = [f"{k},{z}" for k, z in enumerate(["0.1", "0.2", "--", "---", "...", "INDEF", "N/A", ""])]
+    (tmp_path / "labels.csv").write_text("\n".join(["objid,z", *rows[1:]]))
+    for k in range(3, 8):
+        put(tmp_path / f"{k}.png", png(k))
+    table = read_catalog(with_images(tmp_path)).table
+    assert table["z"].dtype == np.float64 and table["z"].notna().sum() == 1 and len(table) == 7
+
+
 @pytest.mark.parametrize("text", ["objid,band,x\n1,mag,nan\n2,deg,3.5\n", "objid,unit\n1,mag\n2,7\n"])
 def test_a_first_galaxy_is_not_taken_for_units(tmp_path, text):
     (tmp_path / "labels.csv").write_text(text)
@@ -120,8 +136,9 @@ def test_a_table_in_latex_is_named_with_what_to_do(tmp_path):
     (said,) = read_catalog(with_images(tmp_path)).report.notes
     assert said.startswith("labels.tex was not read: only")
     assert said.endswith("; TOPCAT, astropy or a spreadsheet makes one of others")
-    (tmp_path / "labels.tex").rename(tmp_path / "labels.xlsx")
-    assert read_catalog(with_images(tmp_path)).report.notes[0].startswith("labels.xlsx was not read: only")
+    for before, name in (("labels.tex", "labels.xlsx"), ("labels.xlsx", "labels.vot.gz")):
+        (tmp_path / before).rename(tmp_path / name)
+        assert read_catalog(with_images(tmp_path)).report.notes[0].startswith(f"{name} was not read: only")
 
 
 def test_one_galaxy_is_one(tmp_path):

@@ -24,7 +24,8 @@ def hold_lock(path: Path, doing: str, option: str = "--name") -> Iterator[None]:
             handle = open(path, "w")  # noqa: SIM115 - held open as long as the lock
         except OSError as error:  # of another user, in a folder that is shared
             raise ArtifactError(
-                f"Cannot write {path} ({error.strerror}); get the right to write there, or choose another --artifacts."
+                f"Cannot write {path} ({error.strerror}); get the right to write there, or choose another"
+                f" {'--artifacts' if option == '--name' else option}."
             ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

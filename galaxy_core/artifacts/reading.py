@@ -23,6 +23,8 @@ from galaxy_core.artifacts.schemas import Manifest
 from galaxy_core.column_notes import notes_in, set_notes
 from galaxy_core.errors import ArtifactError
 
+MOST_NAMED = 10  # catalogs, where one is asked for that is not there
+
 
 def list_catalogs(root: str | Path) -> list[str]:
     """Names of the catalogs under ``root``, sorted: every folder with a manifest, readable or not."""
@@ -58,7 +60,9 @@ def read_manifest(root: str | Path, name: str) -> Manifest:
         if version <= schemas.SCHEMA_VERSION:
             manifest = Manifest.from_dict(values | {"name": name})  # as the folder is called now
     except FileNotFoundError:
-        raise ArtifactError(f"{place} is missing; {mend}") from None
+        others = list_catalogs(root)  # a name that was mistyped is none of them
+        few = ", ".join(others[:MOST_NAMED]) + (", ..." if len(others) > MOST_NAMED else "")
+        raise ArtifactError(f"{place} is missing; {f'choose one of {few}, or ' * bool(few)}{mend}") from None
     except OSError as error:
         raise ArtifactError(f"{place} cannot be read ({error.strerror}); {mend}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -90,11 +90,10 @@ class Catalog:
 
     def __post_init__(self) -> None:
         if len(self.table) == 0:
-            raise CatalogError(
-                f"No usable galaxy in {self.layout}:{self.source}; "
-                + "; ".join(self.report.sentences()[1:] or ["check that the path holds this layout"])
-                + "."
-            )
+            said = self.report.sentences()[1:] or ["check that the path holds this layout"]
+            if self.report.n_rows_without_image and self.report.n_images_without_row:
+                said.append("call each image like the id of its row, or name it in a column called file")
+            raise CatalogError("; ".join([f"No usable galaxy in {self.layout}:{self.source}", *said]) + ".")
         if self.table["galaxy_id"].duplicated().any():
             raise CatalogError(f"{self.layout}:{self.source} repeats a galaxy_id; ids must be unique.")
 

@@ -31,6 +31,7 @@ FRACTION = re.compile(r'(?:^|;)[\s"]*[-+]?\d+([.,])\d+[\s"]*(?=;|$)')
 UNITS = r"deg(rees?)?|rad|h(our(angle)?)?|arc(sec|min)|mag|dex|px|pix(els?)?|[kMG]?pc|km.{1,5}s.{0,5}|[num]?Jy|nmgy|yr"
 MOST_LOOKED_AT = 20
 OLD_ENCODING = "cp1252"
+NO_VALUE = ("--", "---", "...", "INDEF")  # as NED, CDS and IRAF write it, beside what pandas knows
 MOST_EXACT = 2**53  # whole numbers beyond are rounded where a column with gaps becomes one of floats
 
 
@@ -65,6 +66,7 @@ def read_csv(path: Path | Place, keep: Callable[[str], bool] | None = None) -> t
             header = load(nrows=0, encoding_errors="replace").columns
             text = {column: str for column in header if _is_text(column)}
             options = {"dtype": text, "low_memory": False, "usecols": keep, "on_bad_lines": "warn"}
+            options["na_values"] = NO_VALUE
             options["dtype_backend"] = "numpy_nullable"  # whole numbers stay whole where there are gaps
             try:
                 table = load(**options)

@@ -25,6 +25,7 @@ from galaxy_core.catalogs.image_files import (
     state_of,
     without_suffix,
 )
+from galaxy_core.catalogs.image_folder import notes_of_first
 from galaxy_core.catalogs.table_files import find_table, read_table, unread_tables
 from galaxy_core.catalogs.tables import (
     FILE_COLUMNS,
@@ -125,7 +126,7 @@ def read(root: Path | str) -> Catalog:
     if find_column(columns, HDU_COLUMNS) or (len(names) == 1 and of_files is None):
         table, report, load_image = _from_extensions(folder, table, names, notes)
     else:
-        table, images, report = _from_files(table, names, notes)
+        table, images, report = _from_files(table, names, [*notes, *notes_of_first(folder, names)])
         load_image = FileImages(folder, images, linear=True)
     return Catalog(
         table=table,

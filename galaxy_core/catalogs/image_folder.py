@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def read(root: Path | str) -> Catalog:
         raise CatalogError("; ".join([f"No image in {folder}", *unread, wanted]) + ".")
     if labels is None:
         unread += unread_tables(folder, "labels")
+    unread += notes_of_first(folder, names)
     table, images, report = _from_labels(labels, names, unread) if labels else _from_files(names, unread)
     linear = _mostly_linear(FileImages(folder, images))
     return Catalog(
@@ -73,6 +75,14 @@ def read(root: Path | str) -> Catalog:
         linear=linear,
         pixel_scale_arcsec=constant_scale(table),
     )
+
+
+def notes_of_first(folder: Path | Place, names: Sequence[str]) -> list[str]:
+    """What is to be told of how the first FITS file is read, such as which extension; the others are like it."""
+    first = [name for name in names if name.lower().endswith(FITS_SUFFIXES)][:1]
+    with suppress(ImageError, IndexError):
+        return [f"{first[0]}: {note.rstrip('.')}" for note in FileImages(folder, first).read(0).notes]
+    return []
 
 
 def _mostly_linear(images: FileImages) -> bool:

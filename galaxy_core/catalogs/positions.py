@@ -12,11 +12,11 @@ from galaxy_core.catalogs.missing import SENTINELS
 
 RA_COLUMNS = (
     *("ra_deg", "ra", "ra_icrs", "_raj2000", "raj2000", "radeg", "alpha_j2000", "right_ascension"),
-    *("ra_j2000", "alphawin_j2000", "ramean", "coord_ra"),
+    *("ra_j2000", "alphawin_j2000", "ramean", "coord_ra", "target_ra"),
 )
 DEC_COLUMNS = (
     *("dec_deg", "dec", "decl", "de_icrs", "_dej2000", "dej2000", "dedeg", "delta_j2000", "declination"),
-    *("decj2000", "dec_icrs", "dec_j2000", "deltawin_j2000", "decmean", "coord_dec"),
+    *("decj2000", "dec_icrs", "dec_j2000", "deltawin_j2000", "decmean", "coord_dec", "target_dec"),
 )
 SEXAGESIMAL = (
     r"^\s*(?P<sign>[-+−]?)\s*(?P<whole>\d{1,3})\s*(?P<mark>[:hd°\s])\s*"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import warnings
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_core.catalogs.csv_tables import OLD_ENCODING, read_csv
+from galaxy_core.catalogs.csv_tables import GZIP, OLD_ENCODING, read_csv
 from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, degrees_in
 from galaxy_core.catalogs.tables import find_column, strip_names
 from galaxy_core.column_notes import DESCRIPTION, UNIT, Notes, noted, notes_of
@@ -19,7 +20,8 @@ from galaxy_core.image_limits import shown_name
 from galaxy_core.places import Place
 
 CSV = (".csv", ".csv.gz")
-ENDINGS = (*CSV, ".ecsv", ".fits", ".vot", ".parquet", ".tbl")
+FITS = (".fits", ".fits.gz")
+ENDINGS = (*CSV, ".ecsv", *FITS, ".vot", ".parquet", ".tbl")
 # of tables that nobody reads here
 OTHER_ENDINGS = (".votable", ".xml", ".tsv", ".tex", ".dat", ".mrt", ".xlsx", ".xls", ".ods")
 ECSV_HEAD = b"# %ECSV"
@@ -35,10 +37,10 @@ def find_table(folder: Path | Place, stems: Sequence[str], images: str = "") -> 
 def unread_tables(folder: Path | Place, stem: str) -> list[str]:
     """A sentence on tables in a folder that are not read because of what they are called; none where there are none."""
     names = [item.name for item in folder.iterdir()] if isinstance(folder, Path) else dict(folder.children())
-    endings = (*(ending for ending in ENDINGS if ending != ".fits"), *OTHER_ENDINGS)
-    found = sorted(name for name in names if name.lower().endswith(endings) and not name.startswith("."))
+    endings = (*(ending for ending in ENDINGS if ending not in FITS), *OTHER_ENDINGS)
+    found = sorted(name for name in names if name.lower().removesuffix(".gz").endswith(endings) and name[0] != ".")
     forms = f"{', '.join(ENDINGS[1:-1])} or {ENDINGS[-1]}"
-    told = f"{_named(found)} not read: only a table called {stem}{ENDINGS[0]}, {forms} is"
+    told = f"{_named(found)} not read: only a file called {stem}{ENDINGS[0]}, {forms} is"
     other = any(name.lower().endswith(OTHER_ENDINGS) for name in found)
     return [told + "; TOPCAT, astropy or a spreadsheet makes one of others" * other] if found else []
 
@@ -101,16 +103,30 @@ def _read_astropy(path: Path | Place):
     from astropy.table import Table
 
     forms = {".vot": {"format": "votable", "use_names_over_ids": True}, ".tbl": {"format": "ascii.ipac"}}
-    ecsv = {"format": "ascii.ecsv"}  # also in a file called .csv
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units that no standard knows, and of more tables in the file
         try:
-            data = io.BytesIO(path.read_bytes())
-            return _read_fits(data) if path.suffix == ".fits" else Table.read(data, **forms.get(path.suffix, ecsv))
+            packed = path.read_bytes()
+            data = io.BytesIO(gzip.decompress(packed) if packed.startswith(GZIP) else packed)
+            if path.name.endswith(FITS):
+                return _read_fits(data)
+            form = forms.get(path.suffix)
+            return Table.read(data, **form) if form else _read_ecsv(data)  # which may be called .csv, too
         except GalaxyError:
             raise
         except Exception as error:  # of these calls alone: each of astropy's readers raises its own
             raise _damaged(path, error) from error
+
+
+def _read_ecsv(file: io.BytesIO):
+    """An ECSV table: with rows whose ids begin with ``#``, unless there are comments between the rows."""
+    from astropy.table import Table
+
+    try:
+        return Table.read(file, format="ecsv")
+    except ValueError:
+        file.seek(0)
+        return Table.read(file, format="ascii.ecsv")
 
 
 def _flatten(table, name: str):
