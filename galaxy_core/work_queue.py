@@ -33,6 +33,7 @@ from galaxy_core.work_tasks import (
 from galaxy_core.work_turns import turns
 
 GONE_S = 120.0  # a visitor whose browser is away for so long wants nothing
+AWAY_S = 10.0  # and for so long, what runs if others wait for its place
 SWEEP_S = 2.0  # between looks for visitors who left
 LOG = logging.getLogger(__name__)
 
@@ -182,21 +183,26 @@ class WorkQueue:
         entry = self._entries.get(key)
         return entry is None or entry.state in (DONE, FAILED, STOPPED)
 
-    def _present(self, visitor: str) -> bool:
+    def _present(self, visitor: str, patience: float = GONE_S) -> bool:
         one, now = self._visitors[visitor], self._clock()
         if self._is_here(visitor):
             one.seen = now
-        return now - one.seen < GONE_S
+        return now - one.seen < patience
 
     def _is_ending(self) -> bool:
         return self._closing.is_set() or not threading.main_thread().is_alive()
 
     def _is_abandoned(self, task: Task) -> bool:
         """Whether a running task is to stop: nobody wants it, or the program ends."""
-        if self._is_ending():
-            return True
-        wishers = [name for name, one in self._visitors.items() if one.wants(task.key)]
-        return not (task.stays or any(self._present(name) for name in wishers))
+        if self._is_ending() or task.stays:
+            return self._is_ending()
+        patience = AWAY_S if self._is_waited_for() else GONE_S
+        return not any(one.wants(task.key) and self._present(name, patience) for name, one in self._visitors.items())
+
+    def _is_waited_for(self) -> bool:
+        """Whether somebody whose browser is connected waits for a place."""
+        waiting = [key for key, entry in self._entries.items() if entry.state == WAITING]
+        return any(any(map(one.wants, waiting)) and self._is_here(name) for name, one in self._visitors.items())
 
     def _give_up(self) -> None:
         """Drop what is not wanted, and ask what runs so to stop."""

@@ -10,6 +10,7 @@ from pages.views import (
     laboratory,
     links,
     map_events,
+    page_address,
     presenting,
     readers,
     score_table,
@@ -167,7 +168,9 @@ def draw_page(galaxies):
         draw_open(galaxies)
         return
     clusterings, known = ({name: words.name_of(name) for name in names} for names in (galaxies.clustering_names, maps))
-    links.spell_address({"left": clusterings, "right": clusterings, "map": known})
+    for parameter in links.spell_address({"left": clusterings, "right": clusterings, "map": known}):
+        what = "map" if parameter == "map" else "clustering"
+        page_address.note(f"There is no {what} “{st.query_params[parameter]}” in this catalog.")
     with st.container(key="map-choices"):
         first, second, third = st.columns(3)
     left, right = choose(galaxies, first, "left", "One clustering"), choose(galaxies, second, "right", "and another")
@@ -190,5 +193,8 @@ presenting.draw_switch()
 with frame.panel():
     loaded = readers.open_catalog(artifacts_root, catalog_name)
     frame.show_problems(loaded.problems)
+    about_link = st.container()
     selection.follow_address(loaded)
     draw_page(loaded)
+    for problem in page_address.link_problems():
+        about_link.warning(frame.plain(problem), icon=":material/link_off:")

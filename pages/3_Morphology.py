@@ -53,7 +53,7 @@ def show(source: Source, seen: Seen, pixels: Task, tasks: list[Task], model: Mod
             st.caption(frame.plain(note))
     left, right = st.columns(2, gap="medium")
     with left:
-        morphology_panels.draw_answer(seen)
+        morphology_panels.draw_answer(seen, model)
         morphology_panels.draw_downloads(seen, tasks)
         morphology_panels.draw_trust(model, seen.told.class_names)
     with right:

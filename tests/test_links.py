@@ -48,3 +48,10 @@ def test_clusterings_typed_by_their_keys_are_compared(open_app, tiny_root):
     app = open_app(tiny_root, "pages/2_Clusters.py", catalog="tiny", left="KMEANS_8", right="hdbscan", map="pca")
     assert not app.exception
     assert [app.selectbox(key=key).value for key in ("left", "right", "map")] == ["kmeans_8", "hdbscan", "pca"]
+    assert not app.warning
+    link = {"catalog": "tiny", "left": "gone", "map": "tsne", "galaxy": "lost-1"}
+    app = open_app(tiny_root, "pages/2_Clusters.py", **link)  # a link from before they were removed
+    assert not app.exception and [warning.value.replace("\\", "") for warning in app.warning] == [
+        "There is no clustering “gone” in this catalog.", "There is no map “tsne” in this catalog."
+    ]  # fmt: skip
+    assert "There is no galaxy “lost-1” in this catalog." in [said.value.replace("\\", "") for said in app.caption]

@@ -32,7 +32,7 @@ def test_the_shipped_model(open_app, tmp_path, monkeypatch):
     section(app, "fails")
     assert headings(app) == ["Limits, from its card"] and "are often taken for edge-on" in text_of(app)
     recall = metrics["embedding"]["test"]["linear_probe"]["recall"]["cigar_smooth"]
-    assert f"cigar-shaped, smooth is found least often: {100 * recall:.1f} %" in text_of(app)
+    assert f"“cigar-shaped, smooth” is found least often: {100 * recall:.1f} % of its galaxies" in text_of(app)
     section(app, "numbers")
     assert [button.label for button in app.get("download_button")] == ["Download the metrics"]
     denoising = table(app, "strict SSIM")
@@ -147,7 +147,7 @@ def test_shipped_models_of_frames_have_their_numbers(open_app, tmp_path, monkeyp
     fresh = stars["fresh"]
     ours = fresh["methods"]["without labels"]["accuracy"]
     row = published.loc["stars or galaxies", "accuracy, without labels"]
-    assert row["ours"] == f"{ours:.3g}", "of a model of another name"
+    assert row["published"] == "88.9 %" and row["ours"] == f"{100 * ours:.3g} %", "of a model of another name"
     assert row["ours measured on"] == f"{fresh['n_test']:,} simulated test objects of {fresh['catalog']}", (
         "none in view"
     )

@@ -15,7 +15,7 @@ from tree_walks import count_walks
 from galaxy_core.tree_layout import lay_out_tree
 from galaxy_core.trees import GZ2, TREES
 from galaxy_core.vote_forms import KAGGLE_COLUMNS, fractions_from_counts, hart_columns, kaggle_from_conditional
-from pages.views.question_tree import BAR, INK, WIDEST, percent, question_tree_svg, question_tree_words
+from pages.views.question_tree import BAR, GROUND, INK, WIDEST, percent, question_tree_svg, question_tree_words
 
 COUNTS = count_walks(GZ2, 3, 40, seed=3)
 CONDITIONAL, N_ASKED = fractions_from_counts(COUNTS)
@@ -28,6 +28,13 @@ def drawn(layout, dark=True) -> ET.Element:
 
 def texts(svg: ET.Element) -> list[str]:
     return [element.text or "" for element in svg.iter(f"{SVG}text")]
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_saved_drawing_brings_the_ground_that_its_ink_needs(dark):
+    saved = ET.fromstring(question_tree_svg(lay_out_tree(GZ2), "Votes", dark, ground=True))
+    first, theme = saved.find(f"{SVG}rect"), "dark" if dark else "light"
+    assert (first.get("width"), first.get("fill"), saved.get("fill")) == ("100%", GROUND[theme], INK[theme]["text"])
 
 
 def of_class(svg: ET.Element, name: str) -> list[ET.Element]:

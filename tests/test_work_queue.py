@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from galaxy_core.errors import ImageError
-from galaxy_core.work_queue import GONE_S, WorkQueue
+from galaxy_core.work_queue import AWAY_S, GONE_S, WorkQueue
 from galaxy_core.work_tasks import DONE, FAILED, RUNNING, STOPPED, WAITING, Limits, Task
 
 PATIENCE_S = 120
@@ -165,6 +165,22 @@ def test_work_of_a_visitor_who_left_stops_after_a_while():
     assert not queue.wait("x", 0.1), "a moment without a connection costs nothing"
     now[0] = GONE_S + 1
     assert queue.wait("x", PATIENCE_S) and queue.standing("x").state == STOPPED
+
+
+def test_who_left_for_a_moment_makes_room_for_those_who_wait():
+    """As whoever loads a page anew, and is another visitor then."""
+    now, here = [0.0], {"a": True, "b": True}
+    queue = WorkQueue(Limits(running=1), is_here=lambda visitor: here[visitor], clock=lambda: now[0])
+    go, started = threading.Event(), threading.Event()
+    queue.want("a", [held("x", go, started)])
+    assert started.wait(PATIENCE_S)
+    queue.want("b", [quick("y")])
+    here["a"], now[0] = False, AWAY_S - 1
+    assert not queue.wait("y", 0.1) and queue.standing("x").state == RUNNING
+    here["b"], now[0] = False, AWAY_S + 1
+    assert not queue.wait("y", 0.1), "nobody is here who waits"
+    here["b"] = True
+    assert queue.wait("y", PATIENCE_S) and queue.standing("x").state == STOPPED
 
 
 # ---------------------------------------------------------------- places and turns

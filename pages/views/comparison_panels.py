@@ -39,6 +39,8 @@ def draw_open_galaxy(galaxies: Galaxies) -> None:
     row, rows = selection.open_row(galaxies), selection.selected_rows(galaxies)
     with st.container(horizontal=True, vertical_alignment="center", border=True, key="open-strip"):
         if row is None:
+            if asked := selection.lost_galaxy(galaxies):
+                st.caption(frame.plain(f"There is no galaxy “{asked}” in this catalog."))
             st.caption("Click a point of either map, or any picture below, to see the galaxy here and on both maps.")
         else:
             with frame.panel():

@@ -128,21 +128,22 @@ def composition_figure(codes: np.ndarray, names: tuple[str, ...], rows: np.ndarr
     """Shares of each group among the selected galaxies, beside those among all."""
     everyone = np.bincount(codes[codes >= 0], minlength=len(names)) / max(len(codes), 1)
     chosen = np.bincount(codes[rows][codes[rows] >= 0], minlength=len(names)) / max(len(rows), 1)
-    figure = go.Figure()
+    figure, places = go.Figure(), np.arange(len(names))
     for values, name, colour in ((everyone, "all galaxies", "#8b93a5"), (chosen, "selected", "#56B4E9")):
         figure.add_trace(
             go.Bar(
                 x=(100 * values).astype(np.float32),
-                y=list(names),
+                y=places,
                 orientation="h",
                 name=name,
                 marker={"color": colour},
-                hovertemplate=f"%{{y}}<br>%{{x:.3g}} % of {name}<extra></extra>",
+                customdata=[html.escape(group) for group in names],
+                hovertemplate=f"%{{customdata}}<br>%{{x:.3g}} % of {name}<extra></extra>",
             )
         )
     figure.update_xaxes(title="share of the galaxies [%]", rangemode="tozero")
-    # years, field numbers and dates are names here: plotly would lay them out along a scale
-    figure.update_yaxes(autorange="reversed", ticksuffix=" ", type="category")
+    # at places of their own: of years and dates plotly would make a scale, of long names no room for the bars
+    figure.update_yaxes(autorange="reversed", ticksuffix=" ", tickvals=places, ticktext=[shorten(n, 36) for n in names])
     figure.update_layout(
         title={"text": title},
         height=180 + 44 * len(names),

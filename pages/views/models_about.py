@@ -62,10 +62,15 @@ def published_table(models: Mapping[str, ModelFiles], labels: Mapping[str, Label
             where = models_numbers.measured_on(metrics, one.n_ours(metrics), one.what, part=part)
         rows.append(
             {"system": one.system, "task": one.task, "metric": one.metric, "published": stated}
-            | {"ours": "" if ours is None else f"{ours:.3g}", "theirs measured on": one.data}
+            | {"ours": "" if ours is None else _as_stated(ours, stated), "theirs measured on": one.data}
             | {"ours measured on": where, "remark": one.remark}
         )
     return pd.DataFrame(rows)
+
+
+def _as_stated(ours: float, stated: str) -> str:
+    """Our number in three digits, in percent where theirs is."""
+    return f"{100 * ours:.3g} %" if "%" in stated else f"{ours:.3g}"
 
 
 def metrics_for(one: Published, models: Mapping[str, ModelFiles], labels: Mapping[str, LabelEfficiency]) -> dict | None:

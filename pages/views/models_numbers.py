@@ -181,14 +181,14 @@ def least_found(metrics: dict) -> str:
     --------
     >>> probe = {"n_test": 50, "recall": {"spiral": 0.9, "cigar_smooth": 0.48}}
     >>> least_found({"embedding": {"test": {"linear_probe": probe}}, "catalog": "folder:a"})
-    'Of classes read off the embedding, cigar-shaped, smooth is found least often: 48.0 % (50 test galaxies of folder:a).'
+    'Of classes read off the embedding, “cigar-shaped, smooth” is found least often: 48.0 % of its galaxies among 50 test galaxies of folder:a.'
     """  # noqa: E501
     probe = section(metrics, "embedding", "test", "linear_probe")
     recall = {kind: share for kind in section(probe, "recall") if np.isfinite(share := value_of(probe["recall"], kind))}
     if not recall:
         return ""
     worst, on = min(recall, key=recall.get), measured_on(metrics, value_of(probe, "n_test"))
-    said = f"{class_words(worst)} is found least often: {percent(recall[worst])} ({on})"
+    said = f"“{class_words(worst)}” is found least often: {percent(recall[worst])} of its galaxies among {on}"
     return f"Of classes read off the embedding, {said}."
 
 

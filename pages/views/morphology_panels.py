@@ -36,7 +36,7 @@ the mean over the first {len(EXACT)}, which only turn pixels by 90° and mirror 
 what lay in a corner is lost, and corners are filled with sky."""
 
 
-def draw_answer(seen: Seen) -> None:
+def draw_answer(seen: Seen, model: Model) -> None:
     """The picture beside the class, and what volunteers would say."""
     leading = seen.leading
     if leading is not None:
@@ -46,9 +46,8 @@ def draw_answer(seen: Seen) -> None:
     if leading is not None and seen.probabilities[leading] < UNSURE:
         st.caption("No class is likelier than all others together.")
     if is_unlike(seen):
-        st.warning(
-            "This image is unlike all the model learned from; trust nothing it says of it.", icon=":material/help:"
-        )
+        about, _ = morphology_work.records_of(model)
+        st.warning(_text(morphology_words.unlike_sentence(about)), icon=":material/help:")
     if seen.told.cumulative is not None:
         st.markdown(f"**What {morphology_words.N_VOLUNTEERS} volunteers would say**", help=VOLUNTEERS_HELP)
         st.markdown(_text(" ".join(morphology_words.volunteers_sentences(seen.told))))
@@ -109,7 +108,8 @@ def draw_tree(seen: Seen) -> None:
     st.markdown("**The question tree, as volunteers would fill it**", help=TREE_HELP)
     expected, low, high = (in_tree_order(getattr(told.conditional, name)[0]) for name in ("expected", "low", "high"))
     layout = lay_out_tree(conditional=expected, interval=(low, high))
-    draw_question_tree(layout, f"Expected votes on {told.galaxy_ids[0]}, {layout.tree.title}", "morphology-tree")
+    title = f"Expected votes on {told.galaxy_ids[0]}, {layout.tree.title}"
+    draw_question_tree(layout, title, str(told.galaxy_ids[0]), "morphology-tree")
 
 
 def draw_turned(seen: Seen) -> None:
@@ -201,9 +201,9 @@ def state_words(seen: Seen | None, otherwise: str) -> str:
     if seen.leading is None:
         return "done"
     said = f"{class_words(seen.told.class_names[seen.leading])}, {percent(float(seen.probabilities[seen.leading]))}"
-    return f"{said}, but unlike all the model learned from" if is_unlike(seen) else said
+    return f"{said}, but unlike what the model learned from" if is_unlike(seen) else said
 
 
 def is_unlike(seen: Seen) -> bool:
-    """Whether the model says that the image is unlike all it learned from."""
+    """Whether the image is farther from what the model learned from than its limit, which some of those pass, too."""
     return seen.told.out_of_distribution is not None and bool(seen.told.out_of_distribution[0])

@@ -237,3 +237,20 @@ def trained_sentence(about: dict) -> str:
     galaxies = words.count(n) if is_number(n) else "galaxies"
     beside = f" ({', '.join(counts)})" if counts else ""
     return f"Trained on {galaxies} of {' and '.join(map(str, catalogs))}{beside}."
+
+
+def unlike_sentence(about: dict) -> str:
+    """What to think of an image beyond the limit of novelty, and how many galaxies of the model's own surveys are.
+
+    Examples
+    --------
+    >>> unlike_sentence({"novelty": {"flagged_share": 0.0503, "n_validation": 2048}})[:67]
+    'Unlike most that the model learned from, as are 5.03 % of 2,048 gal'
+    >>> unlike_sentence({})
+    'Unlike most that the model learned from: what it says here may be wrong.'
+    """
+    gauge, those = section(about, "novelty"), ""
+    share, n = gauge.get("flagged_share"), gauge.get("n_validation")
+    if is_number(share) and is_number(n):
+        those = f", as are {100 * share:.3g} % of {words.count(n)} of the same surveys that it did not learn from"
+    return f"Unlike most that the model learned from{those}: what it says here may be wrong."

@@ -179,9 +179,21 @@ def _see(item: Item, galaxy_id: str, hdu: int | None, fraction: float | None, mo
         stamp=stamp,
         told=told,
         turned=replace(turned, stamps=as_counts(turned.stamps)),
-        notes=image.notes,
+        notes=(*image.notes, *bands_notes(len(image.pixels), image.linear)),
         extensions=denoise_work.extensions_of(item),
     )
+
+
+def bands_notes(n_bands: int, linear: bool) -> tuple[str, ...]:
+    """Which bands of an image are looked at, where it has more than the three that `stretch.to_display` takes.
+
+    Examples
+    --------
+    >>> bands_notes(5, True), bands_notes(4, False), bands_notes(3, True)
+    (('Of its 5 bands the middle three are looked at.',), ('Of its 4 bands the first three are looked at.',), ())
+    """
+    which = "middle" if linear else "first"
+    return (f"Of its {n_bands} bands the {which} three are looked at.",) if n_bands > 3 else ()
 
 
 def _cover(seen: Seen, model: Model, report: Report) -> Occlusion:

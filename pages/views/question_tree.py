@@ -19,32 +19,43 @@ INK = {
     "dark": {"text": "#e4e7ee", "quiet": "#a3acbd", "branch": "#66728a", "bar": "#2b3242", "accent": "#f2b04a"},
     "light": {"text": "#20242e", "quiet": "#59616f", "branch": "#8d97a8", "bar": "#e3e6eb", "accent": "#a4580a"},
 }
+GROUND = {"dark": "#0b0e17", "light": "#ffffff"}  # of a saved drawing
 HELP = (
     "Every question the project asked, and which answer leads to which. The wider a branch, the more volunteers took"
     " it; the most taken way is in the accent colour, and bars are shares of those who were asked."
 )
 
 
-def draw_question_tree(layout: TreeLayout, title: str, key: str = "question-tree") -> None:
+def draw_question_tree(layout: TreeLayout, title: str, galaxy_id: str, key: str = "question-tree") -> None:
     """The drawing, as wide as there is room for and no wider than reads well, and a button that saves it."""
     svg = question_tree_svg(layout, title, dark=frame.is_dark())
     data = base64.b64encode(svg.encode()).decode()
     alt = html.escape(question_tree_words(layout, title), quote=True)
     st.html(f'<img class="question-tree" src="data:image/svg+xml;base64,{data}" alt="{alt}">')
-    name = f"{layout.tree.key}-question-tree.svg"
-    st.download_button("Save the drawing", svg, file_name=name, mime="image/svg+xml", key=f"save-{key}", help=HELP)
+    saved = question_tree_svg(layout, title, dark=frame.is_dark(), ground=True)
+    st.download_button(
+        "Save the drawing",
+        saved,
+        f"{galaxy_id}_question-tree.svg",
+        "image/svg+xml",
+        key=f"save-{key}",
+        on_click="ignore",
+        help=HELP,
+    )
 
 
-def question_tree_svg(layout: TreeLayout, title: str, dark: bool) -> str:
-    """The drawing as a picture of its own, with a transparent ground.
+def question_tree_svg(layout: TreeLayout, title: str, dark: bool, ground: bool = False) -> str:
+    """The drawing as a picture of its own; without a ``ground`` of its own, it is for the page of that theme alone.
 
     Widths, words and numbers say all that colours say, so that no eye misses any.
     """
-    ink, left = INK["dark" if dark else "light"], layout.n_lanes * LANE + MARGIN
+    theme = "dark" if dark else "light"
+    ink, left = INK[theme], layout.n_lanes * LANE + MARGIN
     width = left + TEXT
     height = round((layout.n_rows + 1) * ROW + 10)
     lines = sorted((*layout.trunks, *layout.branches), key=lambda line: line.leading)  # the leading way on top
-    parts = [_line(line, layout, left, ink) for line in lines]
+    parts = [f'<rect width="100%" height="100%" fill="{GROUND[theme]}"/>'] if ground else []
+    parts += [_line(line, layout, left, ink) for line in lines]
     parts += [_question(question, left, width, ink) for question in layout.questions]
     asked = {question.key: question.asked for question in layout.questions}
     parts += [_answer(answer, left, width, ink, asked[answer.question]) for answer in layout.answers]

@@ -29,7 +29,8 @@ def draw_votes(galaxies: Galaxies, row: int) -> None:
     layout = tree_of(galaxies, row)
     if layout is not None:
         with st.expander("The whole question tree"):
-            draw_question_tree(layout, f"Votes on {galaxies.ids[row]}, {layout.tree.title}")
+            galaxy_id = str(galaxies.ids[row])
+            draw_question_tree(layout, f"Votes on {galaxy_id}, {layout.tree.title}", galaxy_id)
 
 
 def tree_of(galaxies: Galaxies, row: int) -> TreeLayout | None:

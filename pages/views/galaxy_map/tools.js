@@ -105,7 +105,10 @@ function savePicture(map) {
   [map.view, map.sheet] = [view, screen];
   sheet.context.putImageData(sheet.image, 0, 0);
   const page = document.createElement("canvas");
-  const entries = message.scale ? [] : [...message.legend.map((l, k) => [l.name, message.colours[k]]), ...(message.n_nothing ? [[message.nothing, message.colours.at(-1)]] : [])];
+  const groups = [...(message.scale ? [] : message.legend.map(({ name }, code) => [name, message.colours[code], code])),
+    ...(message.n_nothing ? [[message.nothing, message.colours.at(-1), message.colours.length - 1]] : [])];
+  const isHidden = ([, , code]) => map.hidden.has(code), hidden = groups.filter(isHidden).map(([name]) => name);
+  const entries = message.scale ? [] : groups.filter((group) => !isHidden(group));
   const lines = Math.max(1, Math.ceil(entries.length / 5));
   [page.width, page.height] = [width, height + line * (3 + lines)];
   const context = page.getContext("2d");
@@ -119,7 +122,7 @@ function savePicture(map) {
   context.drawImage(marks, 0, 2 * line);
   context.fillStyle = message.ink;
   context.font = "bold 36px sans-serif";
-  context.fillText(message.title, 30, 56);
+  context.fillText(message.title + (hidden.length ? `; hidden: ${hidden.join(", ")}` : ""), 30, 56, width - 60);
   context.font = "26px sans-serif";
   entries.forEach(([name, colour], k) => {
     const x = 30 + (k % 5) * (width / 5), y = height + 2 * line + 34 + Math.floor(k / 5) * line;
