@@ -37,6 +37,18 @@ class ViewConfig:
     noise_level_max: float = 0.6
 
 
+LABEL_VIEWS = ViewConfig(
+    scale_min=0.85,
+    scale_max=1.15,
+    brightness_log_sigma=0.1,
+    channel_gain_log_sigma=0.04,
+    grey_probability=0.0,
+    noise_probability=0.2,
+    noise_level_max=0.4,
+)
+"""Views to learn votes and classes from, which depend on size and colour: these differ less."""
+
+
 def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
     return low + (high - low) * torch.rand(n, generator=generator)
 

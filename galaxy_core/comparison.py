@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from galaxy_core.agreement import agreement_with_votes, measure_agreement
-from galaxy_core.clustering import UNCLUSTERED
+from galaxy_core.clustering import DENSITY_METHODS, UNCLUSTERED
 from galaxy_core.density_validity import measure_dbcv
 from galaxy_core.silhouette import Silhouettes, measure_silhouettes, silhouette_samples
 from galaxy_core.vectors import check_length
@@ -20,9 +20,6 @@ from galaxy_core.vectors import check_length
 __all__ = ["ClusteringScores", "SilhouetteScore", "measure_clustering", "measure_silhouettes", "silhouette_samples"]
 
 N_BOOTSTRAP = 1_000
-
-DENSITY_METHODS = ("hdbscan", "dbscan")
-"""Methods whose clusters are dense regions of any shape: DBCV judges these fairly, and a silhouette does not."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,8 @@ def measure_clustering(
     silhouettes_fitted : galaxy_core.silhouette.Silhouettes, optional
         `measure_silhouettes` of the fitted space, where the caller has them already.
     method : str, optional
-        The clustering's method: DBCV is measured for those in `DENSITY_METHODS`.
+        The clustering's method: DBCV is measured for those in `galaxy_core.clustering.DENSITY_METHODS`, whose clusters
+        are dense regions of any shape; it judges these fairly, and a silhouette does not.
     votes : dict of str to float array, shape (n_galaxies,), optional
         Columns of votes as the catalog calls them: shares or numbers of answers, NaN where nobody was asked.
     """
@@ -191,24 +189,10 @@ def score_silhouettes(silhouettes: Silhouettes, labels: np.ndarray, seed: int) -
     )
 
 
-def bootstrap_interval(
-    values: np.ndarray, rng: np.random.Generator, n_resamples: int = N_BOOTSTRAP
-) -> tuple[float, float]:
-    """95 % interval of the mean of ``values``: percentiles of the means of resamples (Efron 1979).
-
-    Parameters
-    ----------
-    values : float array, shape (n,)
-    rng : numpy.random.Generator
-    n_resamples : int
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper bound.
-    """
+def bootstrap_interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    """95 % interval of the mean of ``values`` (n,): percentiles of the means of 1,000 resamples (Efron 1979)."""
     values = np.asarray(values, dtype=np.float64)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(n_resamples)]
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(N_BOOTSTRAP)]
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
 

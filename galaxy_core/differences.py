@@ -162,17 +162,6 @@ def one_of(codes: np.ndarray, code: int) -> np.ndarray:
     return np.where(codes < 0, np.nan, (codes == code).astype(np.float64))
 
 
-def cliffs_delta(selected: np.ndarray, rest: np.ndarray) -> float:
-    """Cliff's delta of two samples; NaN values are left out.
-
-    Examples
-    --------
-    >>> cliffs_delta(np.array([2.0, 3.0]), np.array([1.0, 2.0, 1.0]))
-    0.8333333333333333
-    """
-    return float(np.nanmean(placements(selected, rest))) if np.isfinite(selected).any() else float("nan")
-
-
 def placements(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Share of the others below each value minus the share above it; their mean is Cliff's delta.
 

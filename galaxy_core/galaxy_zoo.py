@@ -13,6 +13,7 @@ from functools import lru_cache
 from galaxy_core.trees import GZ2, Answer, Question
 from galaxy_core.trees import gates as _gates
 
+DEBIASED, AS_CAST = "_debiased", "_weighted_fraction"  # how columns end where a table states votes in both forms
 FORMS = "debiased|weighted_fraction|fraction|count|weighted_count|weight"
 HART = re.compile(rf"t(?P<task>\d\d)_(?P<question>.+)_a(?P<number>\d\d)_(?P<answer>.+?)_(?:{FORMS})")
 KAGGLE = re.compile(r"Class(?P<task>\d+)\.(?P<place>\d+)")

@@ -52,9 +52,9 @@ def point_width_px(band: np.ndarray, noise_sigma: float) -> float:
     return float(np.clip(2 * np.percentile(found.radius_px[usable], 10), 1.5, 10))
 
 
-def point_profile(fwhm_px: float, x: float = 0.0, y: float = 0.0) -> np.ndarray:
-    """A point source of unit flux, float32 (49, 49), ``x`` and ``y`` pixels off the centre: a Moffat function."""
-    profile = moffat(make_frame(PROFILE_PX, 1.0), fwhm_px, MOFFAT_BETA, x, y)
+def point_profile(fwhm_px: float) -> np.ndarray:
+    """A point source of unit flux in the middle of float32 (49, 49): a Moffat function."""
+    profile = moffat(make_frame(PROFILE_PX, 1.0), fwhm_px, MOFFAT_BETA)
     return (profile / profile.sum()).astype(np.float32)
 
 
@@ -72,8 +72,8 @@ def noise_area_px(profile: np.ndarray) -> float:
     return float(1 / np.sum(np.asarray(profile, dtype=np.float64) ** 2))
 
 
-def source_free(band: np.ndarray, noise_sigma: float, fwhm_px: float, margin_px: int = 4) -> np.ndarray:
-    """Pixels at least ``margin_px`` from every source and gap, and 12 from the border: bool (height, width).
+def source_free(band: np.ndarray, fwhm_px: float) -> np.ndarray:
+    """Pixels at least 4 from every source and gap, and 12 from the border: bool (height, width).
 
     Sources are what stands 3 sigma out of the noise after smoothing with the width of a point source.
     """
@@ -85,7 +85,7 @@ def source_free(band: np.ndarray, noise_sigma: float, fwhm_px: float, margin_px:
     smooth -= ndimage.zoom(local, np.array(band.shape) / local.shape, order=1)
     scatter = 1.4826 * np.median(np.abs(smooth[finite]))
     taken = ndimage.binary_opening(smooth > 3 * scatter) | ~finite
-    free = ~ndimage.binary_dilation(taken, iterations=margin_px)
+    free = ~ndimage.binary_dilation(taken, iterations=4)
     for edge in (slice(0, 12), slice(-12, None)):
         free[edge], free[:, edge] = False, False
     return free
@@ -181,27 +181,12 @@ def _shifted(down: int, across: int) -> tuple[tuple[slice, slice], tuple[slice, 
     return (slice(0, -down or None), here), (slice(down, None), there)
 
 
-def recovered(injected: Injected, found: Sources, radius_px: float = MATCH_PX) -> np.ndarray:
-    """Which injected sources have a detection within ``radius_px``: bool (n,)."""
+def recovered(injected: Injected, found: Sources) -> np.ndarray:
+    """Which injected sources have a detection within 3 pixels: bool (n,)."""
     if len(found) == 0 or len(injected.x) == 0:
         return np.zeros(len(injected.x), dtype=bool)
     distance, _ = cKDTree(np.column_stack([found.x, found.y])).query(np.column_stack([injected.x, injected.y]))
-    return distance <= radius_px
-
-
-def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Interval of a binomial share (Wilson 1927), 95 % by default; (0, 1) without a trial.
-
-    References
-    ----------
-    .. [1] E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22, 209 (1927).
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    share, scale = successes / trials, 1 + z**2 / trials
-    middle = (share + z**2 / (2 * trials)) / scale
-    half = z / scale * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    return float(max(middle - half, 0)), float(min(middle + half, 1))
+    return distance <= MATCH_PX
 
 
 def half_depth(snr: np.ndarray, found: np.ndarray) -> float:

@@ -106,8 +106,8 @@ def summarise(results: Iterable[dict]) -> list[Point]:
     return sorted(points, key=lambda point: (list(WAYS).index(point.way), point.model, point.share))
 
 
-def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
-    """Interval of the mean of normal values of unknown scatter (Student 1908, Biometrika 6, 1), cut to [0, 1].
+def t_interval(values: np.ndarray) -> tuple[float, float] | None:
+    """95 % interval of the mean of normal values of unknown scatter (Student 1908, Biometrika 6, 1), cut to [0, 1].
 
     None for a single value, which tells no scatter.
 
@@ -120,7 +120,7 @@ def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] |
 
     if len(values) < 2:
         return None
-    half = stdtrit(len(values) - 1, 0.5 + level / 2) * np.std(values, ddof=1) / np.sqrt(len(values))
+    half = stdtrit(len(values) - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(len(values))
     middle = float(np.mean(values))
     return max(0.0, middle - float(half)), min(1.0, middle + float(half))
 

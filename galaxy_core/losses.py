@@ -1,7 +1,7 @@
 """Training losses, one function each, with the paper and equation it comes from.
 
-All take float32 torch tensors, images as ``(n, bands, height, width)`` in [0, 1], foregrounds as bool or {0, 1}
-``(n, 1, height, width)`` with True on the galaxy, and return a scalar that can be differentiated.
+They take float32 torch tensors and return a scalar that can be differentiated. Images are ``(n, bands, height, width)``
+in [0, 1], foregrounds and other masks bool or {0, 1} ``(n, 1, height, width)``, with True where pixels count.
 """
 
 from __future__ import annotations

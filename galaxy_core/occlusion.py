@@ -79,11 +79,10 @@ def occlude(
     predict: Predict,
     patch_px: int | None = None,
     step_px: int | None = None,
-    fill: np.ndarray | None = None,
     report: Callable[[float], None] | None = None,
     batch: int = BATCH,
 ) -> Occlusion:
-    """Cover one square patch of an image after the other.
+    """Cover one square patch of an image after the other with the sky of each band.
 
     Parameters
     ----------
@@ -92,8 +91,6 @@ def occlude(
         Images (n, bands, height, width) to predictions (n, k).
     patch_px, step_px : int, optional
         Side of a patch, an eighth of the image's where absent, and how far the next lies: half a patch.
-    fill : ndarray, shape (bands,), optional
-        What a patch is covered with; by default the sky of each band.
     report : callable, optional
         Called with the fraction done, after each batch.
     """
@@ -101,14 +98,14 @@ def occlude(
     patch = min(patch_px or max(1, round(min(height, width) / PATCHES_ACROSS)), height, width)
     step = step_px or max(1, patch // 2)
     tops, lefts = patch_starts(height, patch, step), patch_starts(width, patch, step)
-    fill = sky_of(image) if fill is None else np.asarray(fill, dtype=np.float32)
+    sky = sky_of(image).reshape(bands, 1, 1)
     places = [(top, left) for top in tops for left in lefts]
     whole, covered = np.asarray(predict(image[None]), dtype=np.float64)[0], []
     for start in range(0, len(places), batch):
         some = places[start : start + batch]
         images = np.repeat(image[None], len(some), axis=0)
         for one, (top, left) in zip(images, some, strict=True):
-            one[:, top : top + patch, left : left + patch] = fill.reshape(bands, 1, 1)
+            one[:, top : top + patch, left : left + patch] = sky
         covered.append(np.asarray(predict(images), dtype=np.float64))
         if report:
             report((start + len(some)) / len(places))

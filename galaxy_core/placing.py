@@ -21,15 +21,14 @@ N_SPACING = 5
 REACH = 2.0
 
 
-def place_beside(new_vectors: np.ndarray, vectors: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
-    """Mean of those nearest galaxies that lie around the very nearest, weighted by one over the squared distance.
+def open_beside(vectors: np.ndarray, coordinates: np.ndarray) -> Transform:
+    """Places at the mean of the nearest galaxies around the very nearest, weighted by one over the squared distance.
 
     Of the 15 nearest in the embedding count those that on the map are within twice the nearest galaxy's spacing: its
     distance to the fifth galaxy around it. Where that is the nearest alone, the new galaxy is where that is.
 
     Parameters
     ----------
-    new_vectors : float32 array, shape (m, n_features)
     vectors : float32 array, shape (n, n_features)
         Of the galaxies on the map.
     coordinates : array, shape (n, n_components)
@@ -37,14 +36,9 @@ def place_beside(new_vectors: np.ndarray, vectors: np.ndarray, coordinates: np.n
 
     Returns
     -------
-    float32 array, shape (m, n_components)
-        Always within the reach of a galaxy that is on the map.
+    Transform
+        Its places are float32, and always within the reach of a galaxy that is on the map.
     """
-    return open_beside(vectors, coordinates)(new_vectors)
-
-
-def open_beside(vectors: np.ndarray, coordinates: np.ndarray) -> Transform:
-    """Places as `place_beside` does."""
     from scipy.spatial import cKDTree
     from sklearn.neighbors import NearestNeighbors
 

@@ -121,13 +121,15 @@ def score_probe(predicted: np.ndarray, truth: np.ndarray) -> ProbeResult:
 
 
 def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share, ``n_right`` of ``n`` (Wilson 1927, J. Am. Stat. Assoc. 22, 209).
+    """95 % interval of a share, ``n_right`` of ``n`` (Wilson 1927, J. Am. Stat. Assoc. 22, 209); (0, 1) of none.
 
     Examples
     --------
     >>> [round(bound, 3) for bound in wilson_interval(90, 100)]
     [0.826, 0.945]
     """
+    if n == 0:
+        return 0.0, 1.0
     z = 1.959964
     share = n_right / n
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)

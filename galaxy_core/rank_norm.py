@@ -63,7 +63,7 @@ def _forward(norm: _BatchNorm, values: Tensor) -> Tensor:
 class _Normalise(torch.autograd.Function):
     """Ioffe & Szegedy 2015, algorithm 1, over the rows of all ranks; (values, mean, variance, number) of one channel.
 
-    Each rank sends its number, mean and sum of squares about that mean, which add up without loss of digits (Chan,
+    Each rank sends its number, mean and variance; sums of squares about means add up without loss of digits (Chan,
     Golub & LeVeque 1983, eq. 2.1). Gradients of sums over all rows are sums over ranks.
     """
 

@@ -16,7 +16,7 @@ import numpy as np
 from galaxy_core import projection
 from galaxy_core.clustering import parameters_of
 from galaxy_core.placer import PlaceOthers, place_others
-from galaxy_core.projection import fit_projection, place
+from galaxy_core.projection import fit_projection
 from galaxy_core.vectors import VectorError, check_vectors
 
 EMBEDDING = "embedding"  # the name of the space every galaxy is embedded in
@@ -44,14 +44,11 @@ class Space:
     about : dict
         ``{"method", "params"}`` as used, with ``of``, the same of the space it was made of, where there is one; empty
         for the embedding itself.
-    projections : tuple of galaxy_core.projection.Projection
-        In the order in which they are made.
     """
 
     name: str
     vectors: np.ndarray = field(repr=False)
     about: dict
-    projections: tuple = field(default=(), repr=False)
 
 
 def fit_space(
@@ -85,7 +82,7 @@ def fit_space(
         There is no such space, the embedding is unusable, or LDA has no classes to learn from.
     """
     stages = parse_space(name)
-    vectors, about, projections = check_vectors(embedding, f"The space {name}"), {}, []
+    vectors, about = check_vectors(embedding, f"The space {name}"), {}
     for number, stage in enumerate(stages):
         params = {"min_dist": 0.0, **stage.params} if stage.method == "umap" else dict(stage.params)
         own_seed = params.pop("seed", seed)
@@ -93,21 +90,13 @@ def fit_space(
             params |= {"classes": classes, "train_mask": train_mask}
         params |= {"n_components": stage.n_components, "sample": sample, "place": place_stage(number)}
         made = fit_projection(stage.method, vectors, own_seed, **params)
-        vectors, projections = made.coordinates, [*projections, made]
+        vectors = made.coordinates
         about = {
             "method": stage.method,
             "params": made.params | ({"seed": own_seed} if "seed" in stage.params else {}),
             **({"of": about} if about else {}),
         }
-    return Space(name, vectors, about, tuple(projections))
-
-
-def place_in_space(space: Space, new_vectors: np.ndarray) -> np.ndarray:
-    """Coordinates, float32 (m, n_dimensions), of new galaxies in a finished space, from their embedding (m, n)."""
-    placed = check_vectors(new_vectors, f"Placing galaxies in {space.name}")
-    for made in space.projections:
-        placed = place(made, placed)
-    return placed
+    return Space(name, vectors, about)
 
 
 def parse_space(name: str) -> tuple[Stage, ...]:

@@ -22,7 +22,7 @@ def fit_trees(features: np.ndarray, truth: np.ndarray, seed: int = 0):
 
 
 def baseline_columns(n_features: int) -> dict[str, list[int]]:
-    """Columns of `galaxy_core.star_galaxy_features.feature_names` that each baseline reads, by its name."""
+    """Columns of `galaxy_core.star_galaxy_features.measure_features` that each baseline reads, by its name."""
     places = {name: place for place, name in enumerate(SHAPE_FEATURES)}
     return {
         "half-light radius and magnitude": [places[name] for name in SIZE_MAGNITUDE],

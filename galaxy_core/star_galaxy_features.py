@@ -18,13 +18,8 @@ DETECTION_SIGMA = 1.5
 COLOUR_RADIUS_FWHM = 1.0  # of the circle colours are measured in, in units of the seeing
 
 
-def feature_names(n_bands: int) -> tuple[str, ...]:
-    """Names of the columns of `measure_features`: the shape, then colours of neighbouring bands."""
-    return (*SHAPE_FEATURES, *(f"colour_{band}_{band + 1}" for band in range(n_bands - 1)))
-
-
 def measure_features(image: np.ndarray, noise_sigma: np.ndarray, psf_fwhm_px: np.ndarray, band: int) -> np.ndarray:
-    """Catalogue features of the object in the middle of a stamp, float32 (n_features,), as `feature_names` calls them.
+    """Catalogue features of the object in the middle of a stamp: `SHAPE_FEATURES`, then colours of neighbouring bands.
 
     Parameters
     ----------
@@ -34,6 +29,10 @@ def measure_features(image: np.ndarray, noise_sigma: np.ndarray, psf_fwhm_px: np
         Noise of a pixel of sky in the units of ``image``, and the seeing as it is known.
     band : int
         Whose shape is measured.
+
+    Returns
+    -------
+    ndarray of float32, shape (bands + 8,)
 
     Notes
     -----

@@ -69,7 +69,7 @@ class ObjectStamps:
 
 
 def make_object_stamps(
-    catalog: Catalog, folder: Path, report: Callable[[int, int], None] | None = None, group: np.ndarray | None = None
+    catalog: Catalog, folder: Path, report: Callable[[int, int], None] | None = None
 ) -> ObjectStamps:
     """Stamps of a catalog, decoded once into ``folder``, or what an earlier call left there.
 
@@ -98,7 +98,7 @@ def make_object_stamps(
     splits = np.array([split_of(str(key)) for key in catalog.split_keys])
     seeing = _known_seeing(catalog, pixels.shape[1])
     if seeing is None:
-        seeing = seeing_of_frames(widths, catalog.split_keys if group is None else group)
+        seeing = seeing_of_frames(widths, catalog.split_keys)
     return ObjectStamps(pixels, noise, seeing, ids, splits, truth, "noise_sigma_r" in catalog.table)
 
 

@@ -14,13 +14,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
 from galaxy_core.artifacts.files import atomic_path, write_json
 from galaxy_core.artifacts.staging import fingerprint_of, hold_lock
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.model_files import HISTORY_FILE
-from galaxy_core.models import read_model_config
+from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.ranks import is_first
 
 STATE_FOLDER, OWNER_FILE = ".state", "belongs_to.json"
@@ -101,6 +103,20 @@ def begin_state(
     with atomic_path(history_path) as temporary:
         temporary.write_text(history, encoding="utf-8")
     write_json(owner, wanted)
+
+
+def training_record(recipe: str, config, catalogs: Sequence[Catalog], **about) -> dict:
+    """How a model was made, for its ``config.json``: recipe, settings, catalogs, and what else there is to say."""
+    named = [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs]
+    made = {"recipe": recipe, "training": asdict(config), "catalogs": named}
+    return made | about | {"torch": torch.__version__}
+
+
+def finish_training(folder: Path, model: nn.Module, about: dict, device: str) -> nn.Module:
+    """Save a model that was trained, finish the state of its training, and give the model as it is read again."""
+    save_model(folder, model, about)
+    finish_state(folder)
+    return load_model(folder, device)
 
 
 def finish_state(folder: Path) -> None:

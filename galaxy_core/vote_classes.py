@@ -1,8 +1,9 @@
-"""One name for a galaxy from its votes: of eight classes, as Galaxy Zoo 2 writes it, or to stratify a split by."""
+"""One of eight classes for a galaxy from its votes, and the classes of Galaxy Zoo 2 to stratify a split by."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,13 +32,6 @@ _EIGHT: dict[str, tuple[Way, ...]] = {
 EIGHT_CLASSES = tuple(_EIGHT)
 SUPER_RARE = "super rare"
 
-_ROUND = dict(zip(("round", "in-between", "cigar"), "ric", strict=True))
-_EDGE = dict(zip(("round", "boxy", "no-bulge"), "rbn", strict=True))
-_BULGE = dict(zip(("no", "just-noticeable", "obvious", "dominant"), "dcba", strict=True))
-_ARMS = dict(zip(("1", "2", "3", "4", "more-than-4", "cant-tell"), "1234+?", strict=True))
-_WOUND = dict(zip(("tight", "medium", "loose"), "tml", strict=True))
-_ODD_ANSWERS = ("ring", "lens-or-arc", "disturbed", "irregular", "other", "merger", "dust-lane")
-_ODD = dict(zip(_ODD_ANSWERS, "rldiomu", strict=True))
 _ARMS_OF_CLASS = re.compile(r"[1234+?][tml](?=\(.\)$)")
 
 
@@ -85,32 +79,14 @@ def eight_classes(conditional: np.ndarray) -> np.ndarray:
     return codes
 
 
-def gz2_classes(conditional: np.ndarray) -> list[str]:
-    """The class of each galaxy as Galaxy Zoo 2 writes it: "Er", "Sen", "SBc2m(r)", "A"; "" where votes do not tell.
-
-    E and how round (r, i, c); Se and the bulge (r, b, n); S or SB, the bulge from none (d) to dominant (a), and the
-    arms by number and winding; in brackets what is odd, where most found something [1]_. Each is the leading answer.
-
-    Parameters
-    ----------
-    conditional : ndarray, shape (n_galaxies, 37)
-        As in `eight_class_shares`. The published classes use debiased shares.
-
-    References
-    ----------
-    .. [1] K. W. Willett et al. 2013, MNRAS 435, 2835, appendix A.
-    """
-    leading = _leading(conditional)
-    return [_gz2_class({key: answers[row] for key, answers in leading.items()}) for row in range(len(conditional))]
-
-
 def reduce_classes(classes: Sequence[str], least: int = 12, super_rare: int = 3) -> list[str]:
     """Classes of Galaxy Zoo 2 with rare ones merged, so that every part of a stratified split gets some of each.
 
     Parameters
     ----------
     classes : sequence of str
-        As `gz2_classes` or the release writes them.
+        As the release writes them, "Er" or "SBc2m(r)": in brackets what is odd, before that the number and winding of
+        arms (K. W. Willett et al. 2013, MNRAS 435, 2835, appendix A).
     least : int
         A class with fewer galaxies that ends in an odd feature loses the number and the winding of its arms.
     super_rare : int
@@ -130,15 +106,10 @@ def reduce_classes(classes: Sequence[str], least: int = 12, super_rare: int = 3)
     >>> reduce_classes(["Er"] * 20 + ["Sc2m(r)", "Sc3t(r)"] * 2 + ["Sb+l"])[-5:]
     ['Sc(r)', 'Sc(r)', 'Sc(r)', 'Sc(r)', 'super rare']
     """
-    counts = _counts(classes)
+    counts = Counter(classes)
     merged = [_ARMS_OF_CLASS.sub("", name) if counts[name] < least else name for name in classes]
-    counts = _counts(merged)
+    counts = Counter(merged)
     return [SUPER_RARE if counts[name] <= super_rare else name for name in merged]
-
-
-def _counts(names: Sequence[str]) -> dict[str, int]:
-    found, numbers = np.unique(np.asarray(names, dtype=object).astype(str), return_counts=True)
-    return dict(zip(found.tolist(), numbers.tolist(), strict=True))
 
 
 def _leading(conditional: np.ndarray) -> dict[str, np.ndarray]:
@@ -150,21 +121,3 @@ def _leading(conditional: np.ndarray) -> dict[str, np.ndarray]:
         keys = np.array([answer.key for answer in question.answers], dtype=object)[shares.argmax(axis=1)]
         found[question.key] = np.where(shares.max(axis=1) > 0, keys, "")
     return found
-
-
-def _gz2_class(leading: dict[str, str]) -> str:
-    first = leading["smooth-or-featured"]
-    if first == "artifact":
-        return "A"
-    if first == "smooth":
-        name = "E" + _ROUND.get(leading["how-rounded"], "")
-    elif first == "featured-or-disk" and leading["disk-edge-on"] == "yes":
-        name = "Se" + _EDGE.get(leading["bulge-shape"], "")
-    elif first == "featured-or-disk":
-        name = ("SB" if leading["bar"] == "yes" else "S") + _BULGE.get(leading["bulge-size"], "")
-        if leading["has-spiral-arms"] == "yes":
-            name += _ARMS.get(leading["spiral-arm-count"], "") + _WOUND.get(leading["spiral-winding"], "")
-    else:
-        return ""
-    odd = _ODD.get(leading["odd-feature"]) if leading["something-odd"] == "yes" else None
-    return f"{name}({odd})" if odd else name

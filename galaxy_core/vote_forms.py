@@ -79,8 +79,7 @@ def asked_shares(cumulative: np.ndarray, tree: Tree = GZ2, everybody: Sequence[s
         A sum over the answers that lead there.
     """
     cumulative = _checked(cumulative, tree)
-    asked = [_led(cumulative, tree, question.key, everybody) for question in tree.questions]
-    return np.stack(asked, axis=1) if len(cumulative) else np.zeros((0, len(tree.questions)))
+    return np.stack([_led(cumulative, tree, question.key, everybody) for question in tree.questions], axis=1)
 
 
 def cumulative_from_conditional(
@@ -192,8 +191,7 @@ def _led(cumulative: np.ndarray, tree: Tree, key: str, everybody: Sequence[str])
 
 
 def _totals(values: np.ndarray, tree: Tree) -> np.ndarray:
-    starts = [part.start for part in tree.slices.values()]
-    return np.add.reduceat(values, starts, axis=1) if len(values) else np.zeros((0, len(starts)))
+    return np.add.reduceat(values, [part.start for part in tree.slices.values()], axis=1)
 
 
 def _over(values: np.ndarray, totals: np.ndarray, tree: Tree) -> np.ndarray:

@@ -45,9 +45,9 @@ class Reliability:
 
     Attributes
     ----------
-    expected, observed : ndarray of float64, shape (n_bins,)
+    expected, observed : ndarray of float64, shape (N_BINS,)
         NaN in a bin without a value.
-    n_values : ndarray of int64, shape (n_bins,)
+    n_values : ndarray of int64, shape (N_BINS,)
     expected_calibration_error : float
         Mean of the absolute difference, bins weighted by their number of values (Guo et al. 2017, eq. 3); NaN if empty.
     """
@@ -58,8 +58,8 @@ class Reliability:
     expected_calibration_error: float
 
 
-def conditional_intervals(concentrations: np.ndarray, asked: np.ndarray, coverage: float = COVERAGE) -> Shares:
-    """Fractions of those asked, with the central intervals of what they would say.
+def conditional_intervals(concentrations: np.ndarray, asked: np.ndarray) -> Shares:
+    """Fractions of those asked, with the central 90 % intervals (`COVERAGE`) of what they would say.
 
     Parameters
     ----------
@@ -69,21 +69,19 @@ def conditional_intervals(concentrations: np.ndarray, asked: np.ndarray, coverag
     """
     alpha = np.asarray(concentrations, dtype=np.float64)
     strength = question_sums(alpha)[..., QUESTION_OF]
-    return _voted(alpha / strength, strength, asked[..., QUESTION_OF], coverage)
+    return _voted(alpha / strength, strength, asked[..., QUESTION_OF])
 
 
-def cumulative_intervals(
-    concentrations: np.ndarray, n_volunteers: float = N_VOLUNTEERS, coverage: float = COVERAGE
-) -> Shares:
-    """Fractions of all ``n_volunteers``, with central intervals of what they would say, of concentrations (n, 37)."""
+def cumulative_intervals(concentrations: np.ndarray) -> Shares:
+    """Fractions of all `N_VOLUNTEERS`, with the 90 % intervals of what they would say, of concentrations (n, 37)."""
     mean, variance = cumulative_moments(concentrations)
-    return _voted(mean, _strength_of(mean, variance), n_volunteers, coverage)
+    return _voted(mean, _strength_of(mean, variance), N_VOLUNTEERS)
 
 
-def expected_asked(concentrations: np.ndarray, n_volunteers: float = N_VOLUNTEERS) -> np.ndarray:
-    """How many of ``n_volunteers`` would be asked each question, float64 (n, 11), of concentrations as cast."""
+def expected_asked(concentrations: np.ndarray) -> np.ndarray:
+    """How many of `N_VOLUNTEERS` would be asked each question, float64 (n, 11), of concentrations as cast."""
     mean, _ = cumulative_moments(concentrations)
-    return n_volunteers * np.where(PARENT >= 0, mean[..., np.maximum(PARENT, 0)], 1.0)
+    return N_VOLUNTEERS * np.where(PARENT >= 0, mean[..., np.maximum(PARENT, 0)], 1.0)
 
 
 def cumulative_moments(concentrations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,15 +97,14 @@ def cumulative_moments(concentrations: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return mean, np.maximum(second - mean**2, 0)
 
 
-def answered_share(
-    concentrations: np.ndarray, n_volunteers: int = N_VOLUNTEERS, as_cast: np.ndarray | None = None
-) -> np.ndarray:
+def answered_share(concentrations: np.ndarray, as_cast: np.ndarray | None = None) -> np.ndarray:
     """Expected value, float64 (n, 37), of conditional fractions in releases that state 0 where nobody was asked.
 
-    Galaxy Zoo 2 does: the share among those asked times the chance that at least one of ``n_volunteers`` was.
+    Galaxy Zoo 2 does: the share among those asked times the chance that at least one of `N_VOLUNTEERS` was.
 
     Parameters
     ----------
+    concentrations : ndarray, shape (n, 37)
     as_cast : ndarray, shape (n, 37), optional
         Concentrations of the votes as they were cast, where ``concentrations`` are of debiased ones. Debiasing moves
         shares, not people: the table of Hart et al. 2016 [1]_ states 0 where nobody was asked as the votes were cast.
@@ -120,7 +117,7 @@ def answered_share(
     mean, variance = cumulative_moments(concentrations if as_cast is None else as_cast)
     total, mean = _strength_of(mean, variance), np.clip(mean, 1e-9, 1 - 1e-9)
     alpha, beta = mean * total, (1 - mean) * total
-    nobody = np.exp(betaln(alpha, beta + n_volunteers) - betaln(alpha, beta))  # E[(1 - share)^n]
+    nobody = np.exp(betaln(alpha, beta + N_VOLUNTEERS) - betaln(alpha, beta))  # E[(1 - share)^n]
     chance = np.where(PARENT < 0, 1.0, 1 - nobody[..., np.maximum(PARENT, 0)])
     strength = question_sums(np.asarray(concentrations, dtype=np.float64))
     return concentrations / strength[..., QUESTION_OF] * chance[..., QUESTION_OF]
@@ -131,12 +128,12 @@ def _strength_of(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return np.maximum(mean * (1 - mean) / np.maximum(variance, 1e-15) - 1, LEAST_STRENGTH)
 
 
-def _voted(mean: np.ndarray, strength: np.ndarray, asked: np.ndarray | float, coverage: float) -> Shares:
-    """Intervals of the fractions that ``asked`` volunteers would give, of shares with this mean and strength."""
+def _voted(mean: np.ndarray, strength: np.ndarray, asked: np.ndarray | float) -> Shares:
+    """90 % intervals of the fractions that ``asked`` volunteers would give, of shares with this mean and strength."""
     asked = np.maximum(asked, 1)
     # as wide as what is drawn: m (1 - m) / (S + 1) = m (1 - m) (A + n) / (n (A + 1))
     of_votes = np.maximum(strength * (asked - 1) / (asked + strength), LEAST_STRENGTH)
-    inside, tail = np.clip(mean, 1e-9, 1 - 1e-9), (1 - coverage) / 2
+    inside, tail = np.clip(mean, 1e-9, 1 - 1e-9), (1 - COVERAGE) / 2
     low, high = (betaincinv(inside * of_votes, (1 - inside) * of_votes, edge) for edge in (tail, 1 - tail))
     low = np.where(low < HALF_VOTE, 0.0, np.minimum(low, 1 - HALF_VOTE))
     high = np.where(high > 1 - HALF_VOTE, 1.0, np.maximum(high, HALF_VOTE))
@@ -157,13 +154,9 @@ def asked_enough(conditional: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def fit_strength_factors(
-    concentrations: np.ndarray,
-    asked: np.ndarray,
-    conditional: np.ndarray,
-    coverage: float = COVERAGE,
-    borrowed: float = 10.0,
+    concentrations: np.ndarray, asked: np.ndarray, conditional: np.ndarray, borrowed: float = 10.0
 ) -> np.ndarray:
-    """What to multiply each question's strength by, so that intervals hold ``coverage`` of the observed fractions.
+    """What to multiply each question's strength by, so that intervals hold `COVERAGE` of the observed fractions.
 
     Never above 1: galaxies that a training was stopped by flatter it, so they may make intervals wider, not narrower.
     Found by bisection on the logarithm of the factor, down to 1 / `FACTOR_RANGE`. Questions of which few galaxies tell
@@ -190,21 +183,19 @@ def fit_strength_factors(
     mean, asked, known = alpha / strength, asked[:, QUESTION_OF], np.isfinite(conditional)
     if not known.any():
         return np.ones(len(SLICES))
-    whole = _log_factor(mean[known], strength[known], asked[known], conditional[known], coverage)
+    whole = _log_factor(mean[known], strength[known], asked[known], conditional[known])
     factors = np.full(len(SLICES), whole)
     for q, part in enumerate(SLICES):
         rows = known[:, part].all(axis=1)
         if rows.any():
-            own = _log_factor(*(x[rows, part] for x in (mean, strength, asked, conditional)), coverage)
+            own = _log_factor(*(x[rows, part] for x in (mean, strength, asked, conditional)))
             factors[q] = (rows.sum() * own + borrowed * whole) / (rows.sum() + borrowed)
     return np.exp(factors)
 
 
-def _log_factor(
-    mean: np.ndarray, strength: np.ndarray, asked: np.ndarray, observed: np.ndarray, coverage: float
-) -> float:
+def _log_factor(mean: np.ndarray, strength: np.ndarray, asked: np.ndarray, observed: np.ndarray) -> float:
     def holds(log_factor: float) -> bool:
-        return held_share(_voted(mean, strength * np.exp(log_factor), asked, coverage), observed) >= coverage
+        return held_share(_voted(mean, strength * np.exp(log_factor), asked), observed) >= COVERAGE
 
     low, high = -np.log(FACTOR_RANGE), 0.0
     if holds(high):
@@ -215,14 +206,14 @@ def _log_factor(
     return (low + high) / 2
 
 
-def measure_reliability(expected: np.ndarray, observed: np.ndarray, n_bins: int = N_BINS) -> Reliability:
-    """The reliability curve of fractions of any shape, in ``n_bins`` equal bins; what is NaN is left out."""
+def measure_reliability(expected: np.ndarray, observed: np.ndarray) -> Reliability:
+    """The reliability curve of fractions of any shape, in `N_BINS` equal bins of [0, 1]; what is NaN is left out."""
     known = np.isfinite(expected) & np.isfinite(observed)
     expected, observed = expected[known].astype(np.float64), observed[known].astype(np.float64)
-    bins = np.clip((expected * n_bins).astype(int), 0, n_bins - 1)
-    n_values = np.bincount(bins, minlength=n_bins)
+    bins = np.clip((expected * N_BINS).astype(int), 0, N_BINS - 1)
+    n_values = np.bincount(bins, minlength=N_BINS)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = [np.bincount(bins, weights=values, minlength=n_bins) / n_values for values in (expected, observed)]
+        means = [np.bincount(bins, weights=values, minlength=N_BINS) / n_values for values in (expected, observed)]
     gaps = np.abs(means[0] - means[1])[n_values > 0]
     error = float(np.average(gaps, weights=n_values[n_values > 0])) if gaps.size else float("nan")
     return Reliability(means[0], means[1], n_values, error)

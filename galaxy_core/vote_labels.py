@@ -14,7 +14,7 @@ import pandas as pd
 
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.counting import count
-from galaxy_core.galaxy_zoo import read_column
+from galaxy_core.galaxy_zoo import AS_CAST, DEBIASED, read_column
 from galaxy_core.vote_tree import (
     COLUMN_OF,
     N_ANSWERS,
@@ -35,7 +35,6 @@ TREE_TOLERANCE = 0.05  # the answers of a question may add up to so much more or
 N_NAMED = 3  # of the galaxies a sentence is about
 _ARTIFACT = COLUMN_OF["smooth-or-featured", "artifact"]
 _AFTER_ODD = [QUESTION_KEYS.index(key) for key in ("something-odd", "odd-feature")]
-_DEBIASED, _AS_GIVEN = "_debiased", "_weighted_fraction"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ class Labels:
     released : ndarray of float32, shape (n, 37)
         As the catalog states them, its zeros for questions nobody was asked included.
     counts : ndarray of float32, shape (n, 37)
-        Numbers of votes; where a release has only fractions, those of ``n_volunteers`` who answer so. 0 if unknown.
+        Numbers of votes; where a release has only fractions, those of its volunteers, or of `N_VOLUNTEERS`, who answer
+        so. 0 if unknown.
     counted : ndarray of bool, shape (n,)
         Whether ``counts`` are real.
     cumulative_release : ndarray of bool, shape (n,)
@@ -103,7 +103,7 @@ def read_labels(
         released = cumulative = to_cumulative(conditional)
         cumulative_release = True
     else:
-        debiased = any(column.endswith(_DEBIASED) for column in columns)
+        debiased = any(column.endswith(DEBIASED) for column in columns)
         conditional, cumulative, broken = _fractions(released, cumulative_release, debiased)
         notes = _told_broken(catalog.galaxy_ids[broken])
         counts = _pseudo_counts(catalog, conditional, cumulative)
@@ -134,7 +134,7 @@ def has_both_forms(catalog: Catalog) -> bool:
 
 def _cast_columns(catalog: Catalog) -> list[str]:
     """The columns with votes as cast of a catalog whose answers are debiased; none where one of them is missing."""
-    names = [c.removesuffix(_DEBIASED) + _AS_GIVEN for c in catalog.answer_columns if c.endswith(_DEBIASED)]
+    names = [c.removesuffix(DEBIASED) + AS_CAST for c in catalog.answer_columns if c.endswith(DEBIASED)]
     return names if names and all(name in catalog.table for name in names) else []
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from galaxy_core.errors import CatalogError
 from galaxy_core.galaxy_zoo import read_column
-from galaxy_core.trees import CANDELS, GZ2, HUBBLE, Tree
+from galaxy_core.trees import GZ2, TREES, Tree
 from galaxy_core.vote_forms import (
     KAGGLE_EVERYBODY,
     asked_shares,
@@ -79,11 +79,7 @@ def find_tree(columns: Sequence[str]) -> tuple[Tree, dict[str, int]] | None:
     >>> find_tree(["Class7.1"])[1], find_tree(["bar-dr5_strong", "sky"])
     ({'Class7.1': 3}, None)
     """
-    found = [(GZ2, _gz2_places(columns))]
-    for tree in (HUBBLE, CANDELS):
-        order = {name: place for place, name in enumerate(tree.columns())}
-        places = {column: order.get(str(column).removesuffix("_fraction")) for column in columns}
-        found.append((tree, {column: place for column, place in places.items() if place is not None}))
+    found = [(tree, _places_on(tree, columns)) for tree in TREES.values()]
     tree, places = max(found, key=lambda pair: len(pair[1]))
     return (tree, places) if places else None
 
@@ -136,7 +132,12 @@ def _known_questions(values: np.ndarray, tree: Tree, places: dict[str, int]) -> 
     return values
 
 
-def _gz2_places(columns: Sequence[str]) -> dict[str, int]:
-    read = {column: read_column(str(column)) for column in columns}
-    found = {c: GZ2.index.get((about.question, about.answer)) for c, about in read.items() if about.survey in _OURS}
+def _places_on(tree: Tree, columns: Sequence[str]) -> dict[str, int]:
+    """Each column's place on a tree, of those that are on it; the one of Galaxy Zoo 2 knows columns of any release."""
+    if tree is GZ2:
+        read = {column: read_column(str(column)) for column in columns}
+        found = {c: GZ2.index.get((about.question, about.answer)) for c, about in read.items() if about.survey in _OURS}
+    else:
+        order = {name: place for place, name in enumerate(tree.columns())}
+        found = {column: order.get(str(column).removesuffix("_fraction")) for column in columns}
     return {column: place for column, place in found.items() if place is not None}

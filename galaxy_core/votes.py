@@ -10,11 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from galaxy_core.galaxy_zoo import BY_KEY, FIRST, QUESTIONS, VoteColumn, gates, plain, read_column
+from galaxy_core.galaxy_zoo import AS_CAST, BY_KEY, DEBIASED, FIRST, QUESTIONS, VoteColumn, gates, plain, read_column
 
 Key = tuple[str, str]  # survey and question
 
-_DEBIASED, _AS_GIVEN = "_debiased", "_weighted_fraction"
 _MOST = 0.5  # of the volunteers
 
 
@@ -155,9 +154,9 @@ def _n_volunteers(survey: str, n_asked: dict[Key, int]) -> int:
 def _as_given(values: Mapping[str, object], answers: list) -> dict[str, float] | None:
     """Shares before they were debiased, where the catalog keeps them: these say who was asked what came next."""
     raw = {
-        column.answer: _number(values.get(column.column.removesuffix(_DEBIASED) + _AS_GIVEN))
+        column.answer: _number(values.get(column.column.removesuffix(DEBIASED) + AS_CAST))
         for column, _ in answers
-        if column.column.endswith(_DEBIASED)
+        if column.column.endswith(DEBIASED)
     }
     return raw if raw and None not in raw.values() and len(raw) == len(answers) else None
 

@@ -70,6 +70,14 @@ def parse_arguments() -> argparse.Namespace:
     evaluation_few_labels.add_options(parser)
     options = parser.parse_args()
     evaluation_few_labels.check_options(parser, options)
+    check_options(parser, options)
+    if options.n_denoise is None:
+        options.n_denoise = 300 if options.recipe == "denoising" else 1000
+    return options
+
+
+def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with one sentence where options do not go together."""
     if not 0 <= options.seed < 2**32:
         parser.error(f"--seed takes 0 to {2**32 - 1}")
     if options.json and options.json.is_dir():
@@ -79,7 +87,7 @@ def parse_arguments() -> argparse.Namespace:
     if options.recipe == "segmenter" or (
         options.recipe == "star_galaxy_vae" and options.frames and not options.catalog
     ):
-        return options
+        return
     if bool(options.catalog) == bool(options.from_artifacts):
         parser.error("name one catalog: LAYOUT:PATH, or for clustering --from-artifacts NAME")
     if options.from_artifacts and options.recipe != "clustering":
@@ -92,13 +100,10 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--votes is for vote_regressor")
     if len(options.votes) > 2:
         parser.error("--votes can be given twice at most")
-    if options.n_denoise is None:
-        options.n_denoise = 300 if options.recipe == "denoising" else 1000
-    if options.n_denoise < 1:
+    if options.n_denoise is not None and options.n_denoise < 1:
         parser.error("--n-denoise takes 1 or more")
     if options.refits < 1 or options.redraws < 0:
         parser.error("--refits takes 1 or more, --redraws 0 or more")
-    return options
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -87,6 +87,14 @@ def tiny_root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def tiny(tiny_root):
+    """The catalog ``tiny``, open as pages read it."""
+    from pages.views import readers
+
+    return readers.open_catalog(tiny_root, "tiny")
+
+
+@pytest.fixture
 def broken_root(tmp_path) -> Path:
     """Artifacts with one catalog, ``tiny``, for a test that damages them."""
     make_catalog(tmp_path)

@@ -63,3 +63,8 @@ class Sure(Smooth):
 
     def uncertainty(self, images, denoised, noise_sigma):
         return torch.full_like(images, 0.5) * noise_sigma.view(-1, 1, 1, 1)
+
+
+def counts(shape=(40, 50), dtype=np.uint8, seed=0):
+    top = 255 if dtype == np.uint8 else 65535
+    return (np.random.default_rng(seed).random(shape) * 0.4 * top + 0.2 * top).astype(dtype)

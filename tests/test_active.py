@@ -99,6 +99,21 @@ def test_regression_agrees_with_scikit_learn(made):
     assert np.allclose(scores[rows], theirs.predict_proba(features)[:, 1], atol=1e-4)
 
 
+def test_answers_weigh_alike_and_the_background_as_much_as_either(made):
+    """Whatever their numbers; and what was judged is no background."""
+    space, anomaly, target = made
+    rows = np.r_[np.flatnonzero(target)[:4], np.flatnonzero(~target)[:9]]
+    rows = np.r_[rows, np.setdiff1d(space.background, rows)[:3]]
+    interesting = np.r_[np.ones(4, bool), np.zeros(12, bool)]
+    unjudged = np.array([row for row in space.background if row not in set(rows.tolist())])
+    weights = np.r_[np.full(4, 8 / 4), np.full(12, 8 / 12), np.full(len(unjudged), 8 / len(unjudged))]
+    told = np.r_[interesting, np.zeros(len(unjudged), bool)]
+    learn = space.features(np.r_[rows, unjudged])
+    theirs = LogisticRegression(C=1, tol=1e-10, max_iter=1000).fit(learn, told, sample_weight=weights)
+    expected = theirs.predict_proba(space.features(np.arange(200)))[:, 1]
+    assert np.allclose(active.rank_galaxies(space, anomaly, rows, interesting)[:200], expected, atol=1e-4)
+
+
 def test_axes_have_even_spread_and_the_first_components_variance_one():
     rng = np.random.default_rng(3)
     vectors = rng.normal(3, 1, (5000, 12)) * np.geomspace(10, 0.1, 12)
@@ -134,6 +149,9 @@ def test_a_batch_shows_different_kinds():
     anomaly = np.repeat(np.linspace(1, 0.5, 40), 50)
     batch, _ = active.choose_batch(active.make_space(vectors), anomaly, np.array([1999]), np.array([False]), 12)
     assert len({row // 50 for row in batch}) >= 10
+    few = active.make_space(np.random.default_rng(0).normal(size=(20, 4)))
+    batch, _ = active.choose_batch(few, np.linspace(0, 1, 20), np.array([0]), np.array([False]), 30)
+    assert sorted(batch) == list(range(1, 20)), "each once"
 
 
 def test_copies_of_one_image_do_not_fill_a_batch(made):
@@ -180,6 +198,8 @@ def test_nan_scores_and_vectors(made):
     anomaly[:100] = np.nan
     batch, scores = active.choose_batch(space, anomaly, *NONE, 12)
     assert np.isfinite(scores).all() and (scores[:100] == 0).all() and min(batch) >= 100
+    anomaly[100:104] = np.inf, -np.inf, 2, -1
+    assert active.rank_galaxies(space, anomaly, *NONE)[100:104].tolist() == [1, 0, 1, 0], "a score is in [0, 1]"
     vectors = space.vectors.copy()
     vectors[5], vectors[6, 0] = np.nan, np.inf
     broken = active.make_space(vectors)

@@ -51,9 +51,12 @@ def test_neighbour_distance_is_that_of_scikit_learn_without_a_second_search():
     np.testing.assert_allclose(neighbor_distances(nearest_neighbors(vectors, 12)[1]), expected, atol=1e-4)
 
 
-def test_isolation_forest_is_the_published_formula():
+def test_isolation_forest_is_the_published_formula(monkeypatch):
     """Two galaxies: every tree isolates each with one cut, c(2) = 1, so the score is 2 ** -1."""
     np.testing.assert_allclose(isolation_scores(np.eye(2, dtype=np.float32), 0, 20), 0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(anomaly, "MAX_SAMPLES", 2)  # trees of two galaxies each, whatever the number of all
+        np.testing.assert_allclose(isolation_scores(crowd(30), 0, 5), 0.5)
     vectors = crowd()
     scores = isolation_scores(vectors, 0, 200)
     distance = np.linalg.norm(vectors - vectors.mean(axis=0), axis=1)

@@ -102,7 +102,13 @@ def naive_scale(image, size):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("config", [SMALL, replace(SMALL, grow_px=0.0), replace(SMALL, grow_px=4.0, threshold=0.3)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(SMALL, replace(SMALL, grow_px=0.0), replace(SMALL, grow_px=4.0, threshold=0.3)),
+        replace(SMALL, frame_px=20, min_area_px=3.0, grow_px=1.0),
+    ],
+)
 def test_steps_are_the_definition_written_out(seed, config):
     rng = np.random.default_rng(seed)
     spots = [(*rng.uniform(0, 40, 2), rng.uniform(0.8, 4), rng.uniform(0.2, 1)) for _ in range(6)]
@@ -120,6 +126,13 @@ def test_boxes_of_any_mask():
     masks = rng.random((30, 24, 24)) < np.linspace(0.05, 0.6, 30)[:, None, None]
     config = replace(DEFAULT, frame_px=24, min_area_px=5.0)
     assert central_boxes(masks, config).tolist() == [naive_box(mask, config) for mask in masks]
+
+
+def test_the_hole_of_a_ring_stays_closed_beside_other_images():
+    y, x = np.indices((24, 24))
+    ring = np.abs(np.hypot(y - 11, x - 12) - 5) < 1
+    config = replace(DEFAULT, frame_px=24, min_area_px=70.0)  # more than the ring has without its hole
+    assert ring.sum() < 70 and central_boxes(np.stack([ring, ring & False]), config)[0].tolist() == [6, 7, 17, 18]
 
 
 @pytest.mark.parametrize(("side", "size"), [(8, 4), (12, 3), (10, 4), (7, 5), (9, 1), (5, 5)])

@@ -23,7 +23,9 @@ def test_batches_make_no_difference(tmp_path):
     np.testing.assert_allclose(parts.concentrations, whole.concentrations, rtol=1e-3)
     assert whole.out_of_distribution is None and len(whole) == 7
     write_morphologies(tmp_path / "a.parquet", iter([parts]))
-    write_morphologies(tmp_path / "b.parquet", (made for made, _ in classify_items(items, model, batch=3)))
+    batches = (made for made, _ in classify_items(items, model, batch=3))
+    assert write_morphologies(tmp_path / "b.parquet", batches) == 7
+    assert write_morphologies(tmp_path / "c.CSV", [parts]) == 7 == len(pd.read_csv(tmp_path / "c.CSV"))
     first, second = (pd.read_parquet(tmp_path / name) for name in ("a.parquet", "b.parquet"))
     pd.testing.assert_frame_equal(first, second, rtol=1e-3, atol=1e-4)
 

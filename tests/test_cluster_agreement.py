@@ -71,6 +71,10 @@ def test_the_diagonal_holds_the_matched_clusters_the_largest_first(pair):
     diagonal = [table.counts[k, k] for k in range(4)]
     assert diagonal == sorted(diagonal, reverse=True) and sum(diagonal) > 0.5 * table.counts.sum()
     assert table.rows[-1] == table.columns[-1] == -1 and sorted(table.rows) == sorted(before.rows)
+    more = cluster_agreement.Contingency(np.array([[1, 9, 2, 5, 7]]), (0,), (0, 1, 2, 3, -1))
+    assert cluster_agreement.on_diagonal(more).columns == (1, 3, 2, 0, -1), "the rest by size, no cluster last"
+    nobody = cluster_agreement.Contingency(np.array([[5, 0], [4, 0]]), (0, 1), (0, 1))
+    assert cluster_agreement.match(nobody) == [(0, 0)], "of nobody there is no pair"
     row, column = before.rows.index(table.rows[1]), before.columns.index(table.columns[2])
     assert table.counts[1, 2] == before.counts[row, column]
 
@@ -85,6 +89,14 @@ def test_matrices_against_scikit_learn(pair, measure, expected):
     values, n = cluster_agreement.agreement_matrix(groupings, measure, {"a": False, "b": False})
     both = (first >= 0) & (second >= 0)
     assert n[0, 1] == both.sum() and values[0, 1] == pytest.approx(expected(first[both], second[both]))
+    values, n = cluster_agreement.agreement_matrix(groupings, measure, {"a": True, "b": False})
+    assert n[0, 1] == (second >= 0).sum() and values[0, 1] == pytest.approx(expected(*(x[second >= 0] for x in pair)))
+    for one, other in (([0, 0, 0], [0, 0, 0]), ([0, 0, 0], [0, 1, 2]), ([0, 1, 2], [0, 1, 2]), ([0, 0, 1], [0, 0, 0])):
+        few = {"a": np.array(one), "b": np.array(other)}
+        values, _ = cluster_agreement.agreement_matrix(few, measure, {"a": True, "b": True})
+        assert values[0, 1] == pytest.approx(expected(one, other)), (one, other)
+    few = {"a": np.array([0, 0, 1]), "b": np.array([0, 0, -1])}  # of what is left both make one group
+    assert cluster_agreement.agreement_matrix(few, measure, {"a": 1, "b": 0})[0][0, 1] == 1
     nothing, n = cluster_agreement.agreement_matrix({"a": first, "b": np.full(400, -1)}, measure, {"a": 1, "b": 0})
     assert np.isnan(nothing[0, 1]) and n[0, 1] == 0
 

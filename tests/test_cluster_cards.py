@@ -98,6 +98,9 @@ def test_rank_sum_against_scipy(rng, ties):
     found = cluster_enrichment.rank_sum_p(np.append(ours, np.nan), theirs)
     assert found == pytest.approx(expected, rel=1e-9)
     assert cluster_enrichment.rank_sum_p(np.ones(5), np.ones(9)) == 1
+    few = mannwhitneyu(ours[:6], theirs[:90], method="asymptotic", use_continuity=False).pvalue
+    if not ties:  # however few galaxies, where all values differ
+        assert cluster_enrichment.rank_sum_p(ours[:6], theirs[:90]) == pytest.approx(few, rel=1e-9)
     assert np.isnan(cluster_enrichment.rank_sum_p(np.full(3, np.nan), theirs))
 
 
@@ -112,6 +115,10 @@ def test_few_galaxies_of_a_rare_kind_are_no_discovery(rng):
             mixed = rng.permutation(values)
             found.append(cluster_enrichment.rank_sum_p(mixed[:size], mixed[size:]))
         assert np.mean(np.array(found) < 0.001) <= 0.01 and min(found) > 1e-7
+    votes[:30] = rng.random(30)
+    mixed = rng.permutation(votes)  # a cluster of nearly all galaxies differs from the few others as they do from it
+    few, others = mixed[:20], mixed[20:]
+    assert cluster_enrichment.rank_sum_p(others, few) == pytest.approx(cluster_enrichment.rank_sum_p(few, others))
     one_of_two = np.zeros(2_000)
     one_of_two[[0, 500]] = 1
     by_chance = 1 - (1 - 15 / 2_000) ** 2  # that one of the two at least is among the fifteen
@@ -172,6 +179,26 @@ def test_of_two_classes_either_can_name_a_cluster():
     found = cluster_enrichment.enrichments(200, np.arange(50), {}, {"class": (codes, ("few", "many"))}, 2)
     effects = {e.difference.value: e.difference.effect for e in found}
     assert effects == {"few": 1.0, "many": -1.0} and cluster_enrichment.suggest_name(found) == "few"
+    codes = np.repeat([0, 1, 0, 1], [40, 10, 50, 100])
+    found = cluster_enrichment.enrichments(200, np.arange(50), {}, {"class": (codes, ("few", "many"))}, 2)
+    for one in (e.difference for e in found):
+        shares = (0.8, 1 / 3) if one.value == "few" else (0.2, 2 / 3)
+        assert (one.selected, one.rest) == pytest.approx(shares) and one.effect == pytest.approx(np.subtract(*shares))
+        assert one.low < one.effect < one.high
+    unknown = np.r_[codes, np.full(60, -1)]  # galaxies whose class nobody knows are none of another class
+    again = cluster_enrichment.enrichments(260, np.arange(50), {}, {"class": (unknown, ("few", "many"))}, 2)
+    assert [e.p_value for e in again] == pytest.approx([e.p_value for e in found], rel=1e-9)
+
+
+def test_what_is_negligible_or_does_not_stand_names_no_cluster():
+    def enrichment(effect: float, p_adjusted: float) -> cluster_enrichment.Enrichment:
+        difference = cluster_enrichment.Difference("radius_arcsec", None, effect, effect, effect, 2.0, 1.0, 50, 50)
+        return cluster_enrichment.Enrichment(difference, 0.01, p_adjusted)
+
+    assert not enrichment(0.5, 0.06).is_enriched and enrichment(0.5, 0.04).is_enriched
+    for effect, p_adjusted, name in ((0.5, 0.04, "high radius arcsec"), (0.5, 0.06, ""), (0.14, 0.04, "")):
+        assert cluster_enrichment.suggest_name([enrichment(effect, p_adjusted)]) == name
+    assert cluster_enrichment.suggest_name([enrichment(-0.5, 0.04)]) == "low radius arcsec"
 
 
 def test_a_cluster_is_named_by_what_it_lacks_or_by_two_classes():
@@ -183,6 +210,9 @@ def test_a_cluster_is_named_by_what_it_lacks_or_by_two_classes():
     two = np.concatenate([np.repeat([0, 1, 2, 3], [10, 90, 80, 20]), np.repeat([0, 1, 2, 3], [85, 10, 10, 95])])
     found = cluster_enrichment.enrichments(400, np.arange(200), {}, {"class": (two, kinds)}, 2)
     assert cluster_enrichment.suggest_name(found) == "round or spiral"
+    one = np.concatenate([np.repeat([1, 2], [150, 50]), np.repeat([0, 1, 2, 3], [90, 10, 10, 90])])
+    found = cluster_enrichment.enrichments(400, np.arange(200), {}, {"class": (one, kinds)}, 2)
+    assert cluster_enrichment.suggest_name(found) == "round", "one that is most of it names it alone"
 
 
 def test_enrichment_with_nothing_to_compare():

@@ -127,6 +127,7 @@ def test_where_there_is_nothing_to_part_or_to_go_by_there_is_no_number():
     vectors, halves = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     assert measure_gaps(np.zeros(40, int), vectors) == {} == measure_gaps(np.full(40, -1), vectors)
     assert measure_gaps(np.repeat([0, 1], [40 - FEWEST + 1, FEWEST - 1]), vectors) == {}
+    assert sorted(measure_gaps(np.repeat([0, 1], [40 - FEWEST, FEWEST]), vectors)) == [0, 1]
     assert measure_gaps(halves, np.ones((40, 3))) == {0: 0.0, 1: 0.0}  # all galaxies alike
 
 

@@ -73,21 +73,23 @@ def test_a_null_without_clusters_is_nothing_in_both_spaces(galaxies):
 
 def test_clusterings_of_one_space_share_those_of_the_null(galaxies, monkeypatch):
     made, fit_space, shared = [], spaces.fit_space, {}
-    monkeypatch.setattr(spaces, "fit_space", lambda name, *a: made.append(name) or fit_space(name, *a))
+    monkeypatch.setattr(spaces, "fit_space", lambda name, *a: made.append((name, a[1])) or fit_space(name, *a))
     found = []
     for k in (2, 3):
         trials, fitted, vectors = trials_of(galaxies, params={"n_clusters": k}, null=True)
         made.clear() if k == 2 else None
         found.append(Trials(galaxies, trials.settings, 0, shared).measure(fitted, vectors)["null"]["n_clusters"])
-    assert found == [2, 3] and len(shared) == 2 and len(made) == 3  # those of the null, and the space of the second
+    assert found == [2, 3] and len(shared) == 2  # what was made: those of the null, and the space of the second
+    assert made == [("pca_2", 0)] * 3, "by the seed of the space that was clustered"
 
 
 def test_a_redrawn_space_is_made_of_each_galaxy_once_and_told(galaxies, monkeypatch):
     trials, fitted, vectors = trials_of(galaxies, redraws=3)
-    seen, told, fit_space = [], [], spaces.fit_space
+    seen, seeds, told, fit_space = [], set(), [], spaces.fit_space
 
     def watched(name, embedding, seed, classes, train_mask):
         seen.append((embedding, classes, train_mask))
+        seeds.add(seed)
         return fit_space(name, embedding, seed, classes, train_mask)
 
     monkeypatch.setattr(cluster_trials.spaces, "fit_space", watched)
@@ -101,6 +103,7 @@ def test_a_redrawn_space_is_made_of_each_galaxy_once_and_told(galaxies, monkeypa
         assert classes.tolist() == galaxies.table["class"].iloc[rows].tolist()
         assert train_mask.tolist() == (galaxies.table["split"].iloc[rows] == "train").tolist()
     assert told[0] == ("redraws", 0, 3) and told[-1] == ("redraws", 3, 3)
+    assert len(seeds) == 3, "each space by a seed of its own"
 
 
 def test_a_cluster_that_only_one_drawing_shows_does_not_come_back(galaxies, monkeypatch):
@@ -110,7 +113,7 @@ def test_a_cluster_that_only_one_drawing_shows_does_not_come_back(galaxies, monk
     def anywhere(name, embedding, seed, *_):
         rng = np.random.default_rng(seed)
         places = rng.integers(0, 2, len(embedding))[:, None] * 9 + rng.normal(size=(len(embedding), 2))
-        return spaces.Space(name, places.astype(np.float32), {}, ())
+        return spaces.Space(name, places.astype(np.float32), {})
 
     monkeypatch.setattr(cluster_trials.spaces, "fit_space", anywhere)
     vectors = anywhere("pca_2", galaxies.vectors, 0).vectors

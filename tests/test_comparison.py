@@ -108,6 +108,34 @@ def test_the_error_of_a_sample_is_none_of_what_is_in_it_whole():
     assert 0.3 < made / np.mean([one.reference_error for one in sampled]) < 2.5
 
 
+def test_the_error_of_a_sample_is_that_of_a_jackknife_written_out(monkeypatch):
+    monkeypatch.setattr(silhouette, "LEAST_PER_CLUSTER", 5)
+    vectors, labels = overlapping(150)
+    labels[0] = 9  # a galaxy alone is in the sample whole, and never left out
+    found = measure_silhouettes(vectors, labels, seed=4, exact_limit=70)
+    clustered, rng = np.flatnonzero(labels >= 0), np.random.default_rng(4)
+    cluster = np.unique(labels[clustered], return_inverse=True)[1]
+    reference = silhouette.sample_reference(cluster, 70, rng)
+    group = silhouette.groups_of(cluster, reference, rng)
+    assert set(group[cluster[reference] == cluster.max()]) == {8} and set(group) == set(range(9))
+    apart = np.linalg.norm(vectors[clustered, None].astype(float) - vectors[clustered], axis=2)
+
+    def mean_to(kept: np.ndarray) -> float:
+        total = 0.0
+        for i in range(len(clustered)):
+            to = [apart[i, kept[(cluster[kept] == k) & (kept != i)]] for k in range(cluster.max() + 1)]
+            own = to.pop(cluster[i])
+            if len(own):
+                a, b = own.mean(), min(other.mean() for other in to)
+                total += (b - a) / max(a, b)
+        return total / len(vectors)  # the unclustered count 0
+
+    assert found.values.mean() == pytest.approx(mean_to(reference), abs=1e-6)
+    without = np.array([mean_to(reference[group != part]) for part in range(8)])
+    variance = 7 / 8 * ((without - without.mean()) ** 2).sum() * (1 - len(reference) / len(clustered))
+    assert found.reference_error == pytest.approx(np.sqrt(variance), rel=1e-6) and variance > 0
+
+
 def test_a_sample_keeps_small_clusters():
     rng = np.random.default_rng(0)
     cluster = np.repeat([0, 1, 2], [9_000, 950, 50])

@@ -69,7 +69,7 @@ def dbcv_by_definition(points: np.ndarray, labels: np.ndarray) -> float:
 def test_dbcv_is_that_of_the_definition_whatever_the_number_and_unit_of_the_features(n_features, scale):
     rng = np.random.default_rng(0)
     near, far = rng.normal(size=(60, n_features)), rng.normal(size=(80, n_features)) / 2 + 15 / np.sqrt(n_features)
-    points, labels = np.concatenate([near, far]) * scale, np.repeat([0, 1], [60, 80])
+    points, labels = (np.concatenate([near, far]) + 1e6) * scale, np.repeat([0, 1], [60, 80])  # far from nought
     labels[::17] = -1
     assert measure_dbcv(points, labels, seed=0)[0] == pytest.approx(dbcv_by_definition(points, labels), abs=1e-6)
 
@@ -81,5 +81,7 @@ def test_dbcv_of_what_has_no_dense_regions_is_not_a_number_nobody_understands():
     twice = np.concatenate([vectors, vectors])  # every galaxy is there twice
     assert -1 <= measure_dbcv(twice, np.tile(labels, 2), seed=0)[0] <= 1
     assert measure_dbcv(np.ones((20, 2)), np.repeat([0, 1], 10), seed=0)[0] in (None, 0)
+    pairs = np.random.default_rng(0).normal(size=(6, 2)) + 9 * np.repeat([0, 1], 3)[:, None]
+    assert measure_dbcv(pairs, np.repeat([0, 1], 3), seed=0)[0] == pytest.approx(1, abs=0.5), "three are enough"
     for few in ([-1], [0], [0, 1], [0, 0, 0], [0, 0, 0, 1, 1]):
         assert measure_dbcv(np.random.default_rng(0).normal(size=(len(few), 2)), np.array(few), seed=0) == (None, 0)

@@ -66,6 +66,8 @@ def test_damaged_weights_degrade(tiny_root, tmp_path, models):
     weights.write_bytes(weights.read_bytes()[:-9])
     found = check(tmp_path, WorkQueue())
     assert found["status"] == DEGRADED and found["models"] == [] and "weights.safetensors" in found["problems"][0]
+    weights.unlink()
+    assert check(tmp_path, WorkQueue())["models"] == [], "without weights it is no model yet"
 
 
 def test_a_full_queue_degrades_and_a_closed_one_is_down(tiny_root, models):

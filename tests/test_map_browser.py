@@ -192,14 +192,15 @@ def test_a_presentation_hides_everything_else_and_a_note_leaves_its_style(visit)
     styled = """() => [getComputedStyle(document.querySelector('.st-key-map-page')).display,
         getComputedStyle(document.querySelector('img.galaxy-image')).imageRendering,
         getComputedStyle(document.documentElement).getPropertyValue('--atlas-accent') !== '',
-        getComputedStyle(document.documentElement).fontSize]"""
+        getComputedStyle(document.documentElement).fontSize,
+        getComputedStyle(document.querySelector('.atlas-legend button')).fontSize]"""
     page.wait_for_selector("img.galaxy-image")
     page.locator(".atlas-paper").focus()
     for key in ("1", "2", "3"):
         page.keyboard.press(key)
         page.get_by_text(f"There is no tag with the number {key} yet").wait_for()
     page.wait_for_timeout(300)
-    assert page.evaluate(styled) == ["grid", "pixelated", True, "19px"]
+    assert page.evaluate(styled) == ["grid", "pixelated", True, "19px", "19.95px"]
     assert not page.locator("[data-testid=stSidebar]").is_visible()
     page.get_by_role("button", name="Leave the presentation").click()
     page.locator("[data-testid=stSidebar]").wait_for()
@@ -239,8 +240,20 @@ def test_groups_are_hidden_by_the_legend(visit, root):
 
 def test_the_map_is_saved_as_png(visit):
     page = visit("/Galaxy_map?catalog=tiny")
+    page.evaluate(
+        """() => {
+            const paper = CanvasRenderingContext2D.prototype, write = paper.fillText;
+            window.written = [];
+            paper.fillText = function (text, ...rest) { window.written.push(text); write.call(this, text, ...rest); };
+        }"""
+    )
+    group = page.locator('.atlas-legend [data-code="0"]')
+    group.click()
     with page.expect_download() as download:
         page.click('[data-tool="save"]')
+    title, *others = page.evaluate("window.written")
+    name = group.inner_text()
+    assert title.endswith(f"galaxies; hidden: {name}") and name not in others, "what is not drawn is no entry"
     image = Image.open(Path(download.value.path()))
     assert download.value.suggested_filename == "tiny-umap.png"
     assert image.format == "PNG" and image.width == 2000 and len(image.convert("RGB").getcolors(2**24)) > 20

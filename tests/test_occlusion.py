@@ -36,14 +36,15 @@ def small_net(seed: int = 0, **changes) -> MorphologyNet:
 
 
 def test_the_important_patch_is_found_and_nothing_else():
-    image = sky_with((12, 30), (33, 6))
+    image = sky_with((12, 30), (33, 6))[:, :42]  # higher than wide
     seen = occlude(image, looks_at((12, 30), (33, 6)), patch_px=6, step_px=3)
+    assert seen.shape == (42, 48) and seen.covered.shape == (13, 15, 2)
     for k, (top, left) in enumerate(((12, 30), (33, 6))):
         mattered = seen.map_of(k)
-        inside = np.zeros((48, 48), bool)
+        inside = np.zeros((42, 48), bool)
         inside[top : top + 6, left : left + 6] = True
         assert mattered[inside].min() > 5 * np.abs(mattered[~inside]).mean() and mattered[inside].mean() > 0.2
-        far = np.ones((48, 48), bool)
+        far = np.ones((42, 48), bool)
         far[top - 6 : top + 12, left - 6 : left + 12] = False
         assert np.abs(mattered[far]).max() < 0.01, "what no patch over the square touches does not matter"
         (row, column), left_over = seen.most_telling(k)
@@ -52,8 +53,13 @@ def test_the_important_patch_is_found_and_nothing_else():
 
 def test_what_speaks_against_is_below_zero():
     image, look = sky_with((20, 20)), looks_at((20, 20))
-    mattered = occlude(image, lambda images: 1 - look(images), patch_px=6).map_of(0)
+    seen = occlude(image, lambda images: 1 - look(images), patch_px=6, step_px=2)
+    mattered = seen.map_of(0)
     assert mattered[22, 22] < -0.2 and np.abs(mattered[0]).max() < 0.01
+    over = [(starts <= 22) & (starts > 16) for starts in (seen.tops, seen.lefts)]
+    assert mattered[22, 22] == pytest.approx((seen.whole - seen.covered)[over[0]][:, over[1]].mean()), "of nine patches"
+    place, becomes = seen.most_telling(0)
+    assert place == (23, 23) and becomes == pytest.approx(1 - SKY.mean(), abs=0.01)
 
 
 def test_every_pixel_is_covered_and_the_image_stays_as_it_is():
@@ -123,6 +129,8 @@ def test_angles_turn_like_the_exact_views():
     assert angles["90°"] == pytest.approx(90, abs=0.5)
     assert [angles[f"{a}°"] for a in ANGLES_DEG] == pytest.approx(list(ANGLES_DEG), abs=2), "the same sense"
     assert stamps.min() >= 0 and stamps.max() <= 1 and np.isfinite(stamps).all()
+    even = np.broadcast_to(SKY[:, None, None], (3, 32, 32))
+    np.testing.assert_allclose(turn_views(even)[1], np.broadcast_to(even, (13, 3, 32, 32)), atol=1e-6)  # corners, too
 
 
 def test_nets_of_votes_or_classes_alone():

@@ -18,7 +18,7 @@ from galaxy_core.clustering import fit_clustering
 from galaxy_core.image_steps import silent
 from galaxy_core.place_steps import placing, read_fit, remove_parts
 from galaxy_core.placer import NOBODY, Fitted, Placer, fill_in, openers_of, place_others, rows_to_place
-from galaxy_core.placing import grow_trees, open_beside, open_tsne, place_beside
+from galaxy_core.placing import grow_trees, open_beside, open_tsne
 from galaxy_core.projection import fit_projection
 from galaxy_core.spaces import fit_space
 from galaxy_core.vectors import VectorError
@@ -80,7 +80,7 @@ def test_tsne_places_a_shard_alike_whatever_was_placed_before():
     np.testing.assert_array_equal(transform(vectors[90:120]), first)
 
 
-def test_beside_from_a_file_is_place_beside(tmp_path):
+def test_beside_from_a_file_is_beside_from_memory(tmp_path):
     vectors, _ = crowd(90)
     sample, coordinates = np.arange(0, 90, 2), np.random.default_rng(0).normal(size=(45, 2)).astype(np.float32)
     arrays = {"vectors": vectors[sample], "coordinates": coordinates}
@@ -88,7 +88,7 @@ def test_beside_from_a_file_is_place_beside(tmp_path):
     _, placed = placing(tmp_path, "u", None, silent)(lambda: fitted, vectors, sample, openers_of(open_beside))
     others = np.concatenate([part for (part,) in placed])
     for rows in (slice(0, 4), slice(4, 8)):  # a shard has four that are not in the sample
-        np.testing.assert_array_equal(others[rows], place_beside(vectors[1::2][rows], **arrays))
+        np.testing.assert_array_equal(others[rows], open_beside(**arrays)(vectors[1::2][rows]))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

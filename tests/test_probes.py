@@ -73,6 +73,13 @@ def test_interval_is_the_normal_one_for_large_samples_and_stays_inside_the_unit_
     assert wilson_interval(5, 5)[1] == pytest.approx(1) and wilson_interval(0, 5)[0] == pytest.approx(0)
 
 
+def test_wilson_interval_by_hand_and_at_its_ends():
+    for edge in wilson_interval(8, 10):  # the two shares p with |0.8 - p| = z sqrt(p (1 - p) / n)
+        assert abs(0.8 - edge) == pytest.approx(1.959964 * np.sqrt(edge * (1 - edge) / 10), rel=1e-6)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert wilson_interval(0, 20)[0] == 0 and wilson_interval(20, 20)[1] == pytest.approx(1)
+
+
 def test_result_goes_into_json():
     train = two_classes(100, 1.0, 0)
     stored = json.loads(json.dumps(linear_probe(*train, *train, seed=0).as_dict()))

@@ -13,7 +13,7 @@ from galaxy_core import artifacts, cluster_steps, sampling, steps
 from galaxy_core.artifacts.staging import Staging
 from galaxy_core.clustering import fit_clustering, predict
 from galaxy_core.pipeline import rerun_steps
-from galaxy_core.placing import place_beside
+from galaxy_core.placing import open_beside
 from galaxy_core.principal import principal_axes
 from galaxy_core.projection import fit_projection, place
 from galaxy_core.sampling import draw_sample, share_out, stratified_sample
@@ -49,10 +49,27 @@ def test_a_handful_of_strange_galaxies_is_in_every_sample():
         assert set(stratified_sample(vectors, 1_000, seed)) & {17, 4_444, 19_999}
 
 
+def test_the_farthest_hundredth_of_a_cell_is_a_stratum_of_its_own(monkeypatch):
+    monkeypatch.setattr(sampling, "SHARD", 300)
+    vectors = (
+        np.random.default_rng(0).normal(size=(2_000, 3)).astype(np.float32) + 40 * np.repeat([0, 1], 1_000)[:, None]
+    )
+    strata = sampling.find_strata(vectors, 2, seed=0)
+    for half in (slice(0, 1_000), slice(1_000, 2_000)):
+        distance = np.linalg.norm(vectors[half] - vectors[half].mean(axis=0), axis=1)
+        usual, far = sorted(set(strata[half].tolist()))
+        assert far == usual + 1 and set(np.flatnonzero(strata[half] == far)) == set(np.argsort(-distance)[:10])
+    monkeypatch.setattr(sampling, "N_TO_FIND_CELLS", 200)  # of the whole catalog, however it is sorted
+    first, second = np.split(sampling.find_strata(vectors, 2, seed=0) // 2, 2)
+    assert not set(first) & set(second)
+
+
 @pytest.mark.parametrize("size", [1, 2, 30])
 def test_identical_and_few_galaxies(size):
     sample = stratified_sample(np.ones((30, 2), np.float32), size, seed=0)
     assert len(np.unique(sample)) == size
+    rows = stratified_sample(np.ones((1_000, 2), np.float32), 100, seed=0)
+    assert abs(rows.mean() - 499.5) < 100, "at random, not the first of the catalog"  # standard error 27
 
 
 def test_no_sample_is_drawn_where_all_fit():
@@ -72,6 +89,7 @@ def test_shares_add_up_and_never_ask_for_more_than_there_is(counts):
     for size in range(1, counts.sum() + 1):
         wanted = share_out(counts, size)
         assert wanted.sum() == size and (wanted <= counts).all() and (wanted >= 0).all()
+    assert share_out(np.array([970, 10, 10, 10]), 40).tolist() == [25, 5, 5, 5], "floors take no more than half"
 
 
 def test_components_added_up_over_shards_are_those_of_the_whole(monkeypatch):
@@ -191,7 +209,7 @@ def test_a_new_galaxy_is_put_beside_the_most_similar_not_between_two_crowds():
     vectors = np.concatenate([rng.normal(0, 1, (40, 5)), rng.normal(3, 1, (40, 5))]).astype(np.float32)
     coordinates = np.concatenate([rng.normal(0, 1, (40, 2)), rng.normal(100, 1, (40, 2))])
     new = (vectors[:40] + vectors[40:]) / 2  # half-way in the embedding
-    placed = place_beside(new, vectors, coordinates)
+    placed = open_beside(vectors, coordinates)(new)
     assert placed.dtype == np.float32 and placed.shape == (40, 2)
     assert (np.linalg.norm(placed[:, None] - coordinates, axis=2).min(axis=1) < 3).all()
     for k in range(3):  # re-derived galaxy by galaxy
@@ -206,5 +224,6 @@ def test_a_new_galaxy_is_put_beside_the_most_similar_not_between_two_crowds():
 def test_twins_are_put_on_their_twin_and_one_galaxy_is_enough():
     vectors = np.arange(24, dtype=np.float32).reshape(8, 3)
     coordinates = np.arange(16, dtype=float).reshape(8, 2) ** 2
-    np.testing.assert_allclose(place_beside(vectors, vectors, coordinates), coordinates, atol=1e-3)
-    np.testing.assert_allclose(place_beside(vectors, vectors[:1], coordinates[:1]), np.zeros((8, 2)) + coordinates[0])
+    np.testing.assert_allclose(open_beside(vectors, coordinates)(vectors), coordinates, atol=1e-3)
+    alone = open_beside(vectors[:1], coordinates[:1])
+    np.testing.assert_allclose(alone(vectors), np.zeros((8, 2)) + coordinates[0])

@@ -50,6 +50,16 @@ def test_equal_similarities_are_ordered_by_row_across_blocks(monkeypatch):
     np.testing.assert_allclose(found, -np.sort(-cosines, axis=1)[:, :12], atol=1e-6)
 
 
+def test_some_rows_are_as_similar_to_one_vector_as_among_all(monkeypatch):
+    vectors = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    vectors[3] = 0
+    naive = [v @ vectors[9] / max(np.linalg.norm(v) * np.linalg.norm(vectors[9]), 1e-30) for v in vectors]
+    monkeypatch.setattr(similarity, "READ_ROWS", 6)
+    found, rows = similarity.similarities_to(vectors, vectors[9]), np.r_[39, 9, 3, 20:30]
+    np.testing.assert_allclose(found, naive, atol=1e-5)
+    np.testing.assert_array_equal(similarity.similarities_to(vectors, vectors[9], rows), found[rows])
+
+
 def test_similarity_is_the_cosine_of_the_angle():
     degrees = np.deg2rad([0, 10, 60, 180])
     vectors = np.stack([np.cos(degrees), np.sin(degrees)], axis=1) * np.array([[1], [7], [0.2], [3]])

@@ -11,7 +11,7 @@ import pytest
 from galaxy_core.catalogs import synthetic
 from galaxy_core.errors import CatalogError, ImageError
 from galaxy_core.simulator import simulate
-from galaxy_core.simulator.galaxy import render_galaxy, total_flux
+from galaxy_core.simulator.galaxy import part_fluxes, render_galaxy
 from galaxy_core.simulator.light import make_frame
 from galaxy_core.simulator.parameters import CLASSES, draw_parameters
 from galaxy_core.simulator.votes import TREE, answer_odds, count_votes, vote_fractions
@@ -31,7 +31,7 @@ def test_a_whole_spiral_keeps_its_flux():
     p = replace(first_of("spiral", lambda p: p.bar_fraction and p.n_clumps > 3), dust_depth=0.0, ring_fraction=0.1)
     frame = make_frame(640, 0.04 * p.r90_arcsec)
     light = render_galaxy(p, frame, np.random.default_rng(1))
-    assert light.sum((1, 2), dtype=float) == pytest.approx(total_flux(p), rel=1e-3)
+    assert light.sum((1, 2), dtype=float) == pytest.approx(sum(part_fluxes(p).values()), rel=1e-3)
 
 
 def test_dust_only_absorbs():

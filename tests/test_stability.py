@@ -10,7 +10,14 @@ from scipy.stats import kstest, uniform
 from sklearn.metrics import adjusted_rand_score, silhouette_samples
 
 from galaxy_core.clustering import fit_clustering
-from galaxy_core.stability import best_jaccard, data_without_groups, measure_null, measure_stability, refit_of
+from galaxy_core.stability import (
+    best_jaccard,
+    data_without_groups,
+    measure_null,
+    measure_stability,
+    refit_of,
+    summarise_null,
+)
 from galaxy_core.vectors import VectorError
 
 
@@ -210,6 +217,8 @@ def test_one_half_of_the_null_keeps_every_feature_and_breaks_their_relations():
     assert np.abs(np.corrcoef(seen[0].T) - np.eye(3)).max() < 0.2
     one = {"n_clusters": 1, "coverage": 1.0, "strict": 0.0, "largest_share": 1.0}
     assert null["each"][:2] == [{"kind": "shuffled", **one}] * 2 and not np.array_equal(seen[0], seen[1])
+    few = measure_null(lambda drawn, seed: (drawn, np.repeat([-1, 0, 1], [250, 200, 50])), embedding, seed=0)
+    assert (few["n_clusters"], few["coverage"], few["largest_share"]) == (2, 0.5, 0.4), "of all galaxies"
 
 
 def test_the_other_half_is_even_and_as_long_in_each_direction():
@@ -223,11 +232,11 @@ def test_the_other_half_is_even_and_as_long_in_each_direction():
     assert kstest(along[:, 0], uniform(-np.sqrt(75), 2 * np.sqrt(75)).cdf).pvalue > 1e-3
     assert np.abs(along[:, 2]).max() < 1e-4  # flat stays flat
     assert np.ptp(data_without_groups(np.full((5, 3), 2.0, np.float32), "even", 0)) == 0
-    unit = (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32)
+    unit = (5 * embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32)
     for kind in ("even", "shuffled"):  # of an embedding on a sphere both stay there
         drawn = data_without_groups(unit, kind, seed=0)
         assert drawn.dtype == np.float32
-        np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 1, rtol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("apart", "surpassed"), [(0, False), (6, True)])
@@ -264,6 +273,7 @@ def test_the_null_finds_no_islands_where_the_catalog_has_them():
     each = measure_null(fit, embedding, seed=0, n_draws=3)["each"]
     assert len(each) == 6 and each[:2] + each[3:5] == null["each"]
     assert null["strict"] == max(one["strict"] for one in null["each"])
+    assert summarise_null([{"strict": value} for value in (0.1, 0.3, 0.2)])["strict"] == 0.3
     assert [each[2], each[5]] == measure_null(fit, embedding, seed=2, n_draws=1)["each"]
 
 

@@ -8,7 +8,8 @@ import pytest
 from scipy.optimize import minimize
 
 from galaxy_core.catalogs.catalog import Catalog, ReadReport
-from galaxy_core.recipes.star_galaxy_clipped_scores import held_out_trees, interval_over_frames, score_clipped
+from galaxy_core.recipes.star_galaxy_clipped_scores import held_out_trees, score_clipped
+from galaxy_core.recipes.star_galaxy_scores import auc_interval
 from galaxy_core.simulator.light import make_frame, moffat
 from galaxy_core.star_galaxy_clipped import (
     STAR_QUANTILE,
@@ -146,8 +147,8 @@ def test_no_frame_is_told_by_trees_that_saw_it():
     p = held_out_trees(features, truth, frames, 0)
     assert np.mean((p > 0.5) == truth) < 0.75
     kinds = rng.integers(0, 2, 320)
-    assert interval_over_frames(np.full(320, 0.3), kinds, frames, 0) == [0.5, 0.5]
-    assert interval_over_frames(kinds.astype(float), kinds, frames, 0) == [1.0, 1.0]
+    assert auc_interval(np.full(320, 0.3), kinds, 0, frames) == [0.5, 0.5]
+    assert auc_interval(kinds.astype(float), kinds, 0, frames) == [1.0, 1.0]
 
 
 def test_features_have_a_row_a_stamp():

@@ -24,7 +24,7 @@ from galaxy_core.recipes.star_galaxy_steps import fit_table, shapes_said
 from galaxy_core.simulator.star_galaxy import simulate_object
 from galaxy_core.star_galaxy import galaxy_log_odds
 from galaxy_core.star_galaxy_baselines import baseline_scores
-from galaxy_core.star_galaxy_features import SHAPE_FEATURES, feature_names, measure_features
+from galaxy_core.star_galaxy_features import SHAPE_FEATURES, measure_features
 from galaxy_core.star_galaxy_stamps import (
     make_object_stamps,
     normalise,
@@ -46,10 +46,10 @@ SMALL = recipe.Config(
 
 def test_features_of_a_star_are_those_of_its_seeing():
     pixels, _ = normalise(star())
-    values = dict(zip(feature_names(1), measure_features(pixels, np.ones(1), np.array([3.3]), 0), strict=True))
+    values = dict(zip(SHAPE_FEATURES, measure_features(pixels, np.ones(1), np.array([3.3]), 0), strict=True))
     assert values["magnitude"] == pytest.approx(-2.5 * np.log10(4000), abs=0.1)
     assert values["half_light_radius_px"] == pytest.approx(3.3 / 2 * 1.16, rel=0.12)  # a Moffat of beta 3
-    assert values["ellipticity"] < 0.1 and set(values) == set(SHAPE_FEATURES)
+    assert values["ellipticity"] < 0.1
 
 
 def test_features_survive_an_empty_stamp_and_tell_colours():

@@ -60,6 +60,15 @@ def test_lupton_keeps_colour_where_asinh_bleaches():
     assert red / blue < 0.1 and green / blue == pytest.approx(signal[1] / signal[2] / 2, rel=0.25)
 
 
+@pytest.mark.parametrize("method", ["asinh", "linear", "zscale"])
+def test_of_two_bands_the_second_is_red_and_green_their_mean(method):
+    bands = frame(2, sigma=0.1)
+    bands[1, 5:8, 5:8] += 2000  # a red source
+    red, green, blue = shown = stretch_image(bands, method)
+    assert red[6, 6] > 0.5 > 0.1 > blue[6, 6]
+    np.testing.assert_allclose(green, shown[[0, 2]].mean(axis=0), atol=1e-6)
+
+
 def test_five_bands_show_the_middle_three_reddest_red():
     bands = frame(5, sigma=0.1)
     bands[3, 5:8, 5:8] += 2000
@@ -239,3 +248,5 @@ def test_residual_colours_are_about_zero():
     np.testing.assert_array_equal(shown[:, 5], 0)
     np.testing.assert_array_equal(shown[:, 0], shown[:, 1])
     assert shown[2, 1] > shown[0, 1] and shown[0, 3] > shown[2, 3], "blue below, orange above"
+    bands = np.concatenate([values * 0.5, values * 1.5])
+    np.testing.assert_allclose(residual_to_display(bands, 1.0)[:, 0], shown, atol=1e-6, err_msg="the mean over bands")

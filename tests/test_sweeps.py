@@ -18,7 +18,7 @@ from galaxy_core.artifacts.sweeps import SCHEMA
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.errors import ArtifactError
 from galaxy_core.pipeline import add_clusterings, rerun_steps
-from galaxy_core.spaces import fit_space, parse_space, place_in_space, uses_classes
+from galaxy_core.spaces import fit_space, parse_space, uses_classes
 from galaxy_core.sweeps import parse_values, run_sweep, sweep
 from galaxy_core.vectors import VectorError
 from tests.pipeline_child import run
@@ -204,12 +204,6 @@ def test_spaces_are_what_their_names_say():
     swapped = np.where(train, classes, "a")  # labels held out move nothing
     np.testing.assert_array_equal(fit_space("lda_2", vectors, 0, swapped, train).vectors, lda.vectors)
     assert uses_classes("umap_2_of_lda_2") and not uses_classes("umap_2_of_pca_3")
-
-
-def test_new_galaxies_are_placed_in_a_chain_of_spaces():
-    vectors, _ = embedding_and_classes()
-    space = fit_space("pca_2_of_pca_4", vectors, 0)
-    np.testing.assert_allclose(place_in_space(space, vectors[5:9]), space.vectors[5:9], atol=1e-5)
 
 
 def test_umap_packs_tightly_for_clustering_and_takes_parameters_and_a_seed(monkeypatch):

@@ -8,24 +8,14 @@ import numpy as np
 import pytest
 from conftest import PROJECT, blob
 
-from galaxy_core import artifacts
+from galaxy_core import artifacts, upload_search
 from galaxy_core.embedding import find_model, load_embedder
 from galaxy_core.errors import ImageError, ModelError
 from galaxy_core.images import AstroImage, decode_image, resize_square
 from galaxy_core.map_placement import Placement, fit_linear_map, place_among, place_on_map, placement_sentence
 from galaxy_core.projection import fit_projection
 from galaxy_core.similarity import nearest_neighbors
-from galaxy_core.upload_framing import (
-    Crop,
-    Framing,
-    as_seen,
-    crop_around,
-    cut,
-    default_crop,
-    displayed_radius,
-    find_sources,
-    measure_framing,
-)
+from galaxy_core.upload_framing import Crop, as_seen
 from galaxy_core.upload_search import (
     UploadMatch,
     check_model,
@@ -136,71 +126,13 @@ def test_what_is_no_galaxy_is_said_to_be_unlike_anything(model, real):
         search_upload(picture(np.full((3, 40, 40), 0.4)), vectors, model, neighbor_similarities=usual)
 
 
-@pytest.mark.parametrize(
-    "pixels", [np.zeros((1, 1, 1)), np.full((3, 9, 9), np.nan), np.full((1, 30, 4), 7.0)], ids=["one", "nan", "grey"]
-)
-@pytest.mark.parametrize("linear", [False, True])
-def test_nothing_to_see_is_one_sentence(pixels, linear):
-    with pytest.raises(ImageError, match=r"^The picture has the same brightness everywhere.*\.$"):
-        as_seen(picture(pixels, linear), 64)
-    assert len(find_sources(picture(pixels, linear))) == 0
-
-
-def test_seen_as_the_pipeline_sees_it():
-    """Grey is repeated, the central part taken, linear frames stretched after they are cut."""
-    grey = blob(3, 80)[:1]
-    seen, shown = as_seen(picture(grey), 40, None, 0.5)
-    assert np.array_equal(seen, np.repeat(grey[:, 20:60, 20:60], 3, 0)) and np.array_equal(seen, shown)
-    linear = picture(1000 * grey + 50, True)
-    whole, part = as_seen(linear, 40)[0], as_seen(linear, 40, Crop(39.5, 39.5, 40))[0]
-    assert whole.max() == pytest.approx(1, abs=0.1) and part.max() == pytest.approx(1, abs=0.1)
-
-
-def test_a_denoised_frame_is_stretched_like_the_frame_it_was_made_of():
-    """By its own noise, which is nearly gone, its sky would be brightened."""
+def test_what_is_searched_for_is_the_upload_as_it_is_seen(model, generated):
     clean = 1000 * blob(3, 80)[:1]
     noisy = picture(clean + np.random.default_rng(0).normal(0, 60, clean.shape), True)
-    denoised, crop = picture(clean, True), Crop(40, 40, 60)
-    own, same = as_seen(denoised, 60, crop)[0], as_seen(denoised, 60, crop, reference=noisy)[0]
-    assert np.median(np.abs(same - as_seen(noisy, 60, crop)[0])) < np.median(np.abs(own - as_seen(noisy, 60, crop)[0]))
-    assert own[0, :5].mean() > same[0, :5].mean()
-
-
-def test_cutouts_stay_inside_the_frame():
-    pixels = np.arange(20 * 30, dtype=np.float32).reshape(1, 20, 30)
-    assert np.array_equal(cut(pixels, Crop(0, 0, 8)), pixels[:, :8, :8])
-    assert np.array_equal(cut(pixels, Crop(29, 19, 8)), pixels[:, -8:, -8:])
-    assert cut(pixels, Crop(15, 10, 500)).shape == (1, 20, 20)
-    assert cut(pixels, Crop(15, 10, 1)).item() == pixels[0, 10, 15]
-
-
-def test_a_source_of_a_frame_is_cut_as_the_catalog_cuts():
-    """A galaxy pasted into a wide frame: found, and cut to about the size of its own stamp."""
-    stamps = [blob(i, 64) for i in range(30)]
-    framing = measure_framing(stamps)
-    assert framing.n == 30 and framing.low < framing.typical < framing.high
-    frame = np.random.default_rng(1).normal(0.03, 0.01, (3, 300, 360)).clip(0, 1)
-    frame[:, 30:94, 40:104], frame[:, 130:194, 150:214] = stamps[1], stamps[4]
-    upload = picture(frame)
-    sources = find_sources(upload)
-    assert np.allclose((sources.x[0], sources.y[0]), (181.5, 161.5), atol=2)
-    crop, fraction = default_crop(upload, sources, framing)
-    assert fraction == 1
-    other = int(np.argmin(np.hypot(sources.x - 71.5, sources.y - 61.5)))
-    for stamp, found in ((stamps[4], crop), (stamps[1], crop_around(upload, sources, other, framing.typical))):
-        assert found.side_px == pytest.approx(framing.typical * displayed_radius(stamp), rel=0.2)
-    assert crop_around(picture(frame * 900 + 40, True), sources, 0, 5.0).side_px > 5 * displayed_radius(stamps[4]) * 0.6
-
-
-def test_stamps_are_taken_whole_and_survey_frames_as_the_catalog_cuts_them():
-    stamp = picture(blob(4, 64))
-    sources = find_sources(stamp)
-    framing = measure_framing([blob(i, 64) for i in range(30)])
-    assert default_crop(stamp, sources, framing) == (None, 1.0)
-    assert default_crop(stamp, sources, Framing(2.0, 1.9, 2.1, 9))[0] is not None
-    assert default_crop(stamp, sources, None) == (None, 1.0)
-    survey = picture(np.zeros((3, 424, 424)))
-    assert default_crop(survey, find_sources(survey), framing, "gz2") == (None, 256 / 424)
+    for options in ({"field_fraction": 0.5}, {"crop": Crop(40, 40, 50)}, {"reference": noisy}):
+        seen = as_seen(picture(clean, True), model.input_px, **options)[0]
+        found = search_upload(picture(clean, True), generated[1], model, 3, **options)
+        assert np.array_equal(found.seen, seen) and np.array_equal(found.embedding, model.embed(seen[None])[0])
 
 
 def test_nearest_galaxies_by_a_naive_calculation():
@@ -218,14 +150,37 @@ def test_nearest_galaxies_by_a_naive_calculation():
         nearest_galaxies(asked, np.ones((3, 5)), 3)
 
 
-def test_percentile():
+def test_percentile(monkeypatch):
     usual = np.array([[0.9, 0.7], [0.5, 0.3], [0.2, 0.0], [1.0, 1.0]])  # means 0.8, 0.4, 0.1, 1
     assert percentile_of(np.array([0.6, 0.4]), usual) == 50
+    assert percentile_of(np.array([0.5, 0.3]), usual) == 50, "who is as near counts"
     assert percentile_of(np.array([0.1, -0.1]), usual) == 0
     assert percentile_of(np.array([1.0, 0.3, 0.1]), usual) == 25, "a galaxy of the catalog is not nearest to itself"
+    assert percentile_of(np.array([1.0, 0.4]), usual) == 25, "by as many of theirs as are left of its own"
     assert np.isnan(percentile_of(np.array([0.6]), np.empty((1, 0))))
     vectors = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
-    assert np.array_equal(sample_similarities(vectors, 3), nearest_neighbors(vectors, 3)[1])
+    near = nearest_neighbors(vectors, 3)[1]
+    assert np.array_equal(sample_similarities(vectors, 3), near)
+    monkeypatch.setattr(upload_search, "N_SAMPLED", 16)  # of more galaxies a quarter of so many stand for all
+    np.testing.assert_allclose(sample_similarities(vectors, 3), near[[0, 9, 19, 29]], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("percentile", "said"),
+    [
+        (0.05, "Unlike anything here: fewer than 0.1 %"),
+        (0.99, "Unlike anything here: 0.99 %"),
+        (1.0, "Unusual here: 1 %"),
+        (4.9, "Unusual here: 4.9 %"),
+        (5.0, "Like galaxies of this catalog: 5 %"),
+    ],
+)
+def test_how_unusual_in_words(percentile, said):
+    match = UploadMatch(np.zeros(2), np.arange(3), np.array([0.9, 0.8, 0.7]), percentile, np.zeros((3, 1, 1)))
+    sentence = unusual_sentence(match, 4000)
+    assert sentence.startswith(f"{said} of this catalog's 4,000 galaxies are no closer to their own 3 nearest")
+    copy = unusual_sentence(replace(match, similarities=np.array([1, 0.8, 0.7])), 4000)
+    assert "to their own 2 nearest (similarity to the nearest: 1.000, the same image, which does not count)" in copy
 
 
 def test_one_galaxy_is_a_catalog_too(model, generated):
@@ -255,7 +210,7 @@ def test_a_stray_neighbour_does_not_drag_the_place():
 
 def test_a_model_that_changed_is_noticed(model, generated):
     pictures, vectors = generated
-    assert check_model(model, pictures[:3], vectors[:3]) > 0.99
+    assert check_model(model, pictures[:3], 3 * vectors[:3]) == pytest.approx(1, abs=0.01), "of whatever length"
     with pytest.raises(ModelError, match="has changed since"):
         check_model(model, pictures[:3], vectors[30:33] * np.float32([[1], [-1], [-1]]))
     with pytest.raises(ModelError, match="has changed since"):

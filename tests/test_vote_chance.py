@@ -30,23 +30,26 @@ def test_fewer_galaxies_show_larger_errors_by_chance():
     assert means[0] > 2 * means[1] > 4 * means[2] and means[2] < 0.01
 
 
-def test_a_model_that_is_right_stays_below_what_one_draw_in_twenty_exceeds():
+def test_a_model_that_is_right_errs_as_votes_drawn_from_it_do():
     alpha, generator = predicted(300, 15.0), np.random.default_rng(5)
-    _, above = chance_errors(alpha, np.full(alpha.shape, 0.5), np.full(alpha.shape, 20.0))["spiral-winding"]
-    part = SLICES[QUESTION_KEYS.index("spiral-winding")]
-    own, beaten = alpha[:, part], 0
-    for _ in range(100):
-        shares = np.array([generator.dirichlet(row) for row in own])
-        votes = np.array([generator.multinomial(60, row) for row in shares]) / 60
-        beaten += measure_reliability(own / 15.0, votes).expected_calibration_error > above
-    assert beaten <= 15
+    observed, counts = np.full(alpha.shape, 0.5), np.full(alpha.shape, 4.0)  # three answers, so twelve were asked
+    found = chance_errors(alpha, observed, counts)
+    assert found == chance_errors(alpha, observed, counts), "drawn from the seed"
+    own, errors = alpha[:, SLICES[QUESTION_KEYS.index("spiral-winding")]], []
+    for _ in range(300):
+        shares = generator.standard_gamma(own)
+        votes = generator.multinomial(12, shares / shares.sum(axis=1, keepdims=True)) / 12
+        errors.append(measure_reliability(own / 15.0, votes).expected_calibration_error)
+    mean, above = found["spiral-winding"]
+    assert mean == pytest.approx(np.mean(errors), rel=0.05)
+    assert above == pytest.approx(np.percentile(errors, 95), rel=0.05)
 
 
 def test_few_volunteers_widen_it_and_nobody_asked_is_the_share_itself():
     alpha = predicted(200, 1000.0)
     one, many, nobody = (
         chance_errors(alpha, np.full(alpha.shape, 0.5), np.full(alpha.shape, votes))["bar"][0]
-        for votes in (0.5, 500.0, 0.0)
+        for votes in (0.3, 500.0, 0.0)  # of two answers: less than one volunteer, as weights make it
     )
     assert one > 3 * many and nobody == pytest.approx(many, rel=0.5)
 
@@ -112,7 +115,7 @@ def test_votes_go_down_the_tree_and_are_spread_as_predicted():
     spread = 40 * mean * (1 - mean) * (strength + 40) / (strength + 1)
     assert np.allclose(votes[:, part].var(axis=0)[:2], spread[:2], rtol=0.1)
     asked = np.arange(11)[None].repeat(4000, axis=0)
-    again = draw_votes(alpha, None, np.random.default_rng(3), asked)
+    again = draw_votes(0 * alpha, None, np.random.default_rng(3), asked)  # of concentrations next to none, too
     assert all((again[:, part].sum(axis=1) == q).all() for q, part in enumerate(SLICES))
 
 
@@ -133,3 +136,4 @@ def test_classes_that_are_right_as_often_as_is_said_show_an_error_by_chance():
         means[n] = mean
     assert means[50] > 3 * means[800]
     assert chance_error_of_classes(np.ones(20)) == (0, 0)
+    assert chance_error_of_classes(confidence) == (mean, above), "drawn from the seed"

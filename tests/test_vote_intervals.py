@@ -194,6 +194,8 @@ def test_answers_that_nobody_gives_are_expected_as_zero():
     shares = draw(np.repeat(alpha, 20_000, axis=0), rng)
     asked = rng.binomial(40, shares[:, 1])
     np.testing.assert_allclose(answered_share(alpha)[0, 3], 0.5 * (asked > 0).mean(), atol=0.01)
+    k = np.arange(40)  # forty in a row who see none of what leads there, one after the other
+    assert answered_share(alpha)[0, 3] == pytest.approx(0.5 * (1 - np.prod((38.1 + k) / (40.1 + k))), rel=1e-9)
     assert (PARENT[[0, 5]] == -1).all()
 
 
@@ -223,12 +225,12 @@ def test_asked_enough_counts_people():
 
 
 def test_reliability_by_hand():
-    curve = measure_reliability(np.array([0.05, 0.05, 0.95, 1.0, np.nan]), np.array([0.0, 0.2, 0.8, 1.0, 0.3]))
-    assert curve.n_values.tolist() == [2, 0, 0, 0, 0, 0, 0, 0, 0, 2]
-    assert curve.expected[[0, 9]] == pytest.approx([0.05, 0.975]) and curve.observed[[0, 9]] == pytest.approx(
+    curve = measure_reliability(np.array([0.07] * 3 + [0.95, 1.0, np.nan]), np.array([0.0, 0.2, 0.1, 0.8, 1.0, 0.3]))
+    assert curve.n_values.tolist() == [3, 0, 0, 0, 0, 0, 0, 0, 0, 2]
+    assert curve.expected[[0, 9]] == pytest.approx([0.07, 0.975]) and curve.observed[[0, 9]] == pytest.approx(
         [0.1, 0.9]
     )
-    assert curve.expected_calibration_error == pytest.approx((0.05 + 0.075) / 2)
+    assert curve.expected_calibration_error == pytest.approx((3 * 0.03 + 2 * 0.075) / 5)
     assert np.isnan(measure_reliability(np.array([np.nan]), np.array([0.5])).expected_calibration_error)
     perfect = np.random.default_rng(0).random(500)
     assert measure_reliability(perfect, perfect).expected_calibration_error == pytest.approx(0, abs=1e-12)

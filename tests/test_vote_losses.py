@@ -86,3 +86,8 @@ def test_smoothing_spreads_the_truth(rng):
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     loss = class_loss(torch.tensor(logits), torch.tensor([1, 1, 1]), smoothing=0.2).numpy()
     np.testing.assert_allclose(loss, -(0.8 * log_p[:, 1] + 0.2 * log_p.mean(axis=1)))
+    told = np.array([[0.1, 0.2, 0.3, 0.4], [np.nan] * 4, [0, 0, 0, 1.0]])  # by another model; the second was not asked
+    loss = class_loss(torch.tensor(logits), torch.tensor([1, 1, 1]), told=torch.tensor(told), told_share=0.3).numpy()
+    truth = np.array([0, 1, 0, 0])
+    wanted = [0.7 * truth + 0.3 * told[0], truth, 0.7 * truth + 0.3 * told[2]]
+    np.testing.assert_allclose(loss, -(wanted * log_p).sum(axis=1))

@@ -24,7 +24,7 @@ from galaxy_core.clustering.density import (
 )
 from galaxy_core.clustering.merging import cluster_agglomerative, open_merged
 from galaxy_core.clustering.placers import open_cores, open_nowhere, open_tree
-from galaxy_core.clustering.result import BECAUSE, UNCLUSTERED, Clustering, Fit, names_by_size, order_by_size, renumber
+from galaxy_core.clustering.result import BECAUSE, UNCLUSTERED, Clustering, Fit, names_by_size, renumber
 from galaxy_core.placer import Fitted, PlaceOthers, fill_in, openers_of, place_others
 from galaxy_core.sampling import fitted_words
 from galaxy_core.vectors import VectorError, check_vectors
@@ -40,7 +40,6 @@ __all__ = [
     "default_min_cluster_size",
     "fit_clustering",
     "k_distances",
-    "order_by_size",
     "parameters_of",
     "predict",
     "scaled_params",

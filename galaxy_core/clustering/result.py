@@ -83,17 +83,6 @@ class Clustering:
         return int(self.labels.max(initial=UNCLUSTERED)) + 1
 
 
-def order_by_size(labels: np.ndarray) -> np.ndarray:
-    """Renumber clusters so that 0 is the largest; equal sizes by their first galaxy; unclustered stays -1.
-
-    Examples
-    --------
-    >>> order_by_size(np.array([4, 7, 7, -1, 4, 7])).tolist()
-    [1, 0, 0, -1, 1, 0]
-    """
-    return renumber(labels, names_by_size(labels))
-
-
 def names_by_size(labels: np.ndarray) -> np.ndarray:
     """The clusters' own numbers, the largest cluster first; unclustered is none of them.
 

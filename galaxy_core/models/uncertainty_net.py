@@ -25,6 +25,7 @@ RESIDUAL_RANGE = 6.0  # sigma; beyond that a residual says no more
 CALIBRATED_LEVELS = (0.5, 1.0, 2.0)  # multiples of the published noise the scale is set at
 COVERAGES = (0.68, 0.95)  # of the intervals,
 N_SIGMAS = (1.0, 1.96)  # and their half widths in standard deviations, as a Gaussian has them
+LEAST_ERROR = 1e-4  # smaller errors count as this in training
 
 
 class UncertaintyNet(nn.Module):
@@ -83,7 +84,7 @@ class UncertaintyNet(nn.Module):
         return torch.lerp(self.calibration[low], self.calibration[low + 1], position - low)
 
 
-def interval_loss(error: Tensor, log_scale: Tensor, least_error: float = 1e-4) -> Tensor:
+def interval_loss(error: Tensor, log_scale: Tensor) -> Tensor:
     """How far intervals of 1 and 1.96 standard deviations are from holding 68 % and 95 % of the errors, per pixel.
 
     The pinball loss of those quantiles (Koenker & Bassett 1978, eq. 3.1), on logarithms, so that it is the same in any
@@ -93,14 +94,12 @@ def interval_loss(error: Tensor, log_scale: Tensor, least_error: float = 1e-4) -
     ----------
     error, log_scale : Tensor, same shape
         Denoised minus clean, and the logarithm of its standard deviation.
-    least_error : float
-        Smaller errors count as this.
 
     Returns
     -------
     Tensor, same shape
     """
-    log_error = error.abs().clamp(min=least_error).log()
+    log_error = error.abs().clamp(min=LEAST_ERROR).log()
     loss = torch.zeros_like(log_error)
     for n_sigma, coverage in zip(N_SIGMAS, COVERAGES, strict=True):
         beyond = log_error - log_scale - math.log(n_sigma)

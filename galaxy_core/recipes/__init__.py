@@ -6,11 +6,15 @@ A recipe is a module with a frozen dataclass ``Config``, ``train(catalogs, folde
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
 from galaxy_core.errors import ModelError
+
+Report = Callable[[str, int, int], None]
+"""Told, while a model is measured, what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)

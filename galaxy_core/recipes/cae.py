@@ -11,7 +11,7 @@ The published system trains a convolutional autoencoder on an array of all image
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +21,17 @@ from torch import Generator, Tensor
 from galaxy_core.augment import ViewConfig, random_dihedral, random_view
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
-from galaxy_core.models import load_model, save_model
+from galaxy_core.models import load_model
 from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.dihedral import view_features
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.cae_scores import evaluate, table_lines
 from galaxy_core.recipes.starting_weights import origin_of
-from galaxy_core.recipes.vote_regressor_steps import shrink
+from galaxy_core.recipes.vote_regressor_steps import features_of, shrink
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, colours, few_at_a_time, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
-from galaxy_core.training_state import begin_state, finish_state, state_of
+from galaxy_core.training_state import begin_state, finish_training, state_of, training_record
 
 STAMP_PX = 128
 PHASES = ("redraw",)
@@ -109,19 +109,14 @@ def train(
     model.eval()
     if not is_first():
         return model
-    model.encoder.spread(mean_codes(model, stamps, config, device))
-    about = {
-        "recipe": "cae",
-        "training": asdict(config),
-        "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
-        "notes": list(stamps.notes),
-        "n_train": len(stamps.rows(TRAIN)),
-        "n_validation": len(stamps.rows(VALIDATION)),
-        "torch": torch.__version__,
-    }
-    save_model(folder, model, about | origin_of(start_from))
-    finish_state(folder)
-    return load_model(folder, device)
+
+    def mean_codes(images: Tensor) -> Tensor:
+        return view_features(model.encoder, images).mean(dim=0)
+
+    model.encoder.spread(features_of(mean_codes, stamps, stamps.rows(TRAIN), config, model.config.input_px, device))
+    counts = {"n_train": len(stamps.rows(TRAIN)), "n_validation": len(stamps.rows(VALIDATION))}
+    about = training_record("cae", config, catalogs, notes=list(stamps.notes), **counts)
+    return finish_training(folder, model, about | origin_of(start_from), device)
 
 
 def starting_model(config: Config, start_from: str | Path | None) -> GalaxyAutoencoder:
@@ -169,14 +164,3 @@ def redraw_phase(model: GalaxyAutoencoder, stamps: Stamps, config: Config, devic
         return {"score": total / len(validation_rows), "loss": total / len(validation_rows)}
 
     return Phase(PHASES[0], model, stamps.rows(TRAIN), losses, validate, config.redraw, 0, prepare)
-
-
-def mean_codes(model: GalaxyAutoencoder, stamps: Stamps, config: Config, device: str) -> Tensor:
-    """Mean codes of the eight views, float32 (n, code_size), of up to ``n_spread_max`` training galaxies."""
-    rows = np.sort(np.random.default_rng(config.seed).permutation(stamps.rows(TRAIN))[: config.n_spread_max])
-    made = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), BATCH):
-            images = shrink(stamps.batch(rows[start : start + BATCH])[0].to(device), model.config.input_px)
-            made.append(view_features(model.encoder, images).mean(dim=0))
-    return torch.cat(made)

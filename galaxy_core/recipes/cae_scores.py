@@ -20,13 +20,13 @@ from galaxy_core.images import resize_square
 from galaxy_core.masks import foreground
 from galaxy_core.models import load_model
 from galaxy_core.models.autoencoder import GalaxyAutoencoder
+from galaxy_core.recipes import Report
 from galaxy_core.recipes.contrastive_denoiser_scores import embed_all, score_embedding
 from galaxy_core.splits import TEST, TRAIN, split_of
 
 N_FITTED = 4096
 """Training galaxies that the mean image and the principal components are fitted on, at most."""
 BATCH = 256
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
     "split": "sha1(galaxy_id) mod 10: 0 test, 1 validation, 2-9 training; only those were learned from",

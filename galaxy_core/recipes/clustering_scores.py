@@ -6,7 +6,6 @@ and the null; classes are compared with afterwards and never take part in the ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from galaxy_core import artifacts
 from galaxy_core.clustering import fit_clustering
 from galaxy_core.comparison import measure_clustering
 from galaxy_core.errors import CatalogError
+from galaxy_core.recipes import Report
 from galaxy_core.silhouette import measure_silhouettes
 from galaxy_core.spaces import fit_space
 from galaxy_core.stability import N_DRAWS, N_REFITS, Fit, measure_null, measure_stability, refit_of
@@ -70,7 +70,6 @@ CANDIDATES: dict[str, Candidate] = {
     "published_hdbscan": Candidate("hdbscan", "umap_10", published=True),
     "published_kmeans_8": Candidate("kmeans", "embedding", {"n_clusters": 8}, published=True),
 }
-Report = Callable[[str, int, int], None]
 
 
 def from_artifacts(root: str | Path, name: str, model: str | None = None) -> tuple[np.ndarray, np.ndarray | None, dict]:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -37,18 +37,19 @@ from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.losses import flux_bias_loss, nt_xent_loss
 from galaxy_core.model_files import HISTORY_FILE
-from galaxy_core.models import load_model, read_model_config, save_model
+from galaxy_core.models import load_model, read_model_config
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.contrastive_denoiser_losses import denoising_losses
 from galaxy_core.recipes.contrastive_denoiser_scores import evaluate
 from galaxy_core.recipes.contrastive_denoiser_uncertainty import calibrate, uncertainty_losses
 from galaxy_core.recipes.noisy_galaxies import noisy_batch
+from galaxy_core.recipes.vote_regressor_steps import features_of
 from galaxy_core.shape import DESCRIPTORS, standardised_shapes
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
-from galaxy_core.training_state import begin_state, finish_state, state_of
+from galaxy_core.training_state import begin_state, finish_training, state_of, training_record
 
 STAMP_PX = 128
 PHASES = ("contrast", "denoise", "polish", "noise", "uncertainty")
@@ -130,24 +131,20 @@ def train(
     if not is_first():
         return model
     if "contrast" in phases:
-        model.encoder.spread(features_of_training_galaxies(model, stamps, config, device))
+
+        def features(images: Tensor) -> Tensor:
+            small = nn.functional.interpolate(images, size=config.model.embedding_input_px, mode="area")
+            return model.encoder.features(small.contiguous(memory_format=torch.channels_last))
+
+        model.encoder.spread(features_of(features, stamps, stamps.rows(TRAIN), config, STAMP_PX, device))
     if "uncertainty" in phases and model.uncertainty_net is not None:
         calibrate(model, stamps, _validation_rows(stamps, config), config, device)
-    about = {
-        "recipe": ContrastiveDenoiser.name,
-        "training": asdict(config),
-        "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
-        "notes": list(stamps.notes),
-        "n_train": len(stamps.rows(TRAIN)),
-        "n_validation": len(stamps.rows(VALIDATION)),
-        "torch": torch.__version__,
-    }
+    counts = {"n_train": len(stamps.rows(TRAIN)), "n_validation": len(stamps.rows(VALIDATION))}
+    about = training_record(ContrastiveDenoiser.name, config, catalogs, notes=list(stamps.notes), **counts)
     if start_from is not None:
         before = read_model_config(start_from).get("about", {})
         about = before | {"then": [*before.get("then", []), {"phases": sorted(phases, key=PHASES.index), **about}]}
-    save_model(folder, model, about)
-    finish_state(folder)
-    return load_model(folder, device)
+    return finish_training(folder, model, about, device)
 
 
 def starting_model(config: Config, phases: Collection[str], start_from: str | Path | None) -> ContrastiveDenoiser:
@@ -192,18 +189,6 @@ def _earlier_history(phases: Collection[str], start_from: str | Path | None) -> 
         return ""
     lines = (Path(start_from) / HISTORY_FILE).read_text(encoding="utf-8").splitlines()
     return "".join(f"{line}\n" for line in lines if json.loads(line)["phase"] not in phases)
-
-
-def features_of_training_galaxies(model: ContrastiveDenoiser, stamps: Stamps, config: Config, device: str) -> Tensor:
-    """Encoder features, float32 (n, n_features), of up to ``n_spread_max`` training galaxies as they are embedded."""
-    rows = np.sort(np.random.default_rng(config.seed).permutation(stamps.rows(TRAIN))[: config.n_spread_max])
-    features = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), 256):
-            images = stamps.batch(rows[start : start + 256])[0].to(device)
-            small = nn.functional.interpolate(images, size=config.model.embedding_input_px, mode="area")
-            features.append(model.encoder.features(small.contiguous(memory_format=torch.channels_last)))
-    return torch.cat(features)
 
 
 def _validation_rows(stamps: Stamps, config: Config) -> np.ndarray:

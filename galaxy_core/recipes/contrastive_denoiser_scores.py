@@ -5,7 +5,6 @@ Everything goes through the code users run: `galaxy_core.denoising` for images, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,13 +23,13 @@ from galaxy_core.models import load_model
 from galaxy_core.noise import PUBLISHED_SIGMA
 from galaxy_core.probes import knn_probe, linear_probe
 from galaxy_core.projection import fit_projection
+from galaxy_core.recipes import Report
 from galaxy_core.splits import TEST, TRAIN, VALIDATION, split_of
 from galaxy_core.vectors import has_class
 
 STAMP_PX = 128
 NOISE_LEVELS = (1.0, 0.5, 2.0)
 N_NEIGHBORS = 15
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
     "split": "sha1(galaxy_id) mod 10: 0 test, 1 validation, 2-9 training; only those were learned from",

@@ -6,7 +6,6 @@ its features. Nothing but the cut differs, and galaxies are compared with themse
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from galaxy_core.catalogs.display import central_part, load_display
 from galaxy_core.central_object import DEFAULT, central_boxes, cut_central_object, object_mask, window_sides
 from galaxy_core.errors import CatalogError, ImageError, ModelError
 from galaxy_core.images import resize_square
+from galaxy_core.recipes import Report
 from galaxy_core.recipes.vote_scores import column_means, vote_errors
 from galaxy_core.splits import TEST, split_mask
 from galaxy_core.vote_labels import read_labels
@@ -28,7 +28,6 @@ N_FOLDS = 10
 N_RESAMPLES = 2000
 LEAST_GALAXIES = 2 * N_FOLDS
 BATCH = 64
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
     "ways": "centre: the catalog's central share of each side, as the product cuts it; field: the whole frame; object: "

@@ -6,7 +6,6 @@ each comes about as often as any other: these accuracies are not those of a surv
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,13 @@ from galaxy_core.errors import CatalogError
 from galaxy_core.models import load_model
 from galaxy_core.morphology import Morphology, classify_rows
 from galaxy_core.probes import wilson_interval
+from galaxy_core.recipes import Report
 from galaxy_core.splits import TEST, split_mask
 from galaxy_core.vote_tree import COLUMN_OF, QUESTION_KEYS, SLICES
 
 SDSS = ("sloan", "sdss")  # names of its colour images; those of others made of them begin so
 N_AGAINST = 1000
 N_RESAMPLES = 300
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
     "accuracy": "share of images whose likeliest answer, by the expected fractions of those asked the question, is the "

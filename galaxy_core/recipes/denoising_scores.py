@@ -21,6 +21,7 @@ from galaxy_core.images import AstroImage, resize_square
 from galaxy_core.masks import foreground
 from galaxy_core.models import load_model
 from galaxy_core.noise import PUBLISHED_SIGMA
+from galaxy_core.recipes import Report
 from galaxy_core.recipes.frame_scores import find_frames, score_blank_sky, score_frames
 from galaxy_core.recipes.injection_scores import score_injection
 from galaxy_core.splits import TEST, split_mask
@@ -28,7 +29,6 @@ from galaxy_core.splits import TEST, split_mask
 STAMP_PX = 128
 NOISE_LEVELS = (0.5, 1.0, 2.0)
 INTERVALS = {"68": 1.0, "95": 1.96}  # nominal share, and its half-width in standard deviations
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
     "galaxies": "test split of the catalog: sha1(galaxy_id) mod 10 = 0; 128 px",

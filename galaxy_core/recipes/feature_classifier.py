@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +24,20 @@ import torch
 from torch import Generator, Tensor
 
 from galaxy_core.artifacts import write_json
-from galaxy_core.augment import ViewConfig
+from galaxy_core.augment import LABEL_VIEWS, ViewConfig
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
-from galaxy_core.models import load_model, save_model
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.feature_classifier_labels import classes_to_learn
 from galaxy_core.recipes.feature_classifier_scores import evaluate, table_lines
 from galaxy_core.recipes.starting_weights import begin_with_imagenet, origin_of, take_encoder
-from galaxy_core.recipes.vote_regressor import Config as VoteConfig
 from galaxy_core.recipes.vote_regressor_scores import confusion_matrix, macro_f1
 from galaxy_core.recipes.vote_regressor_steps import class_weights, features_of, shrink, training_views
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
-from galaxy_core.training_state import begin_state, finish_state, state_of
+from galaxy_core.training_state import begin_state, finish_training, state_of, training_record
 from galaxy_core.vote_losses import class_loss
 
 STAMP_PX, BATCH = 128, 256
@@ -74,7 +72,7 @@ class Config:
 
     seed: int = 0
     model: ResNetConfig = field(default_factory=ResNetConfig)
-    views: ViewConfig = field(default_factory=lambda: VoteConfig().views)
+    views: ViewConfig = LABEL_VIEWS
     whole: FitConfig = field(default_factory=lambda: FitConfig(20, 128, 1e-3, 2e-2))
     imagenet: bool = True
     labels_from: str = "auto"
@@ -131,20 +129,12 @@ def train(
     model.eval()
     if not is_first():
         return model
-    model.encoder.centre.copy_(features_of(model, stamps, rows[0], config, device).mean(dim=0))
-    about = {
-        "recipe": "feature_classifier",
-        "training": asdict(config),
-        "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
-        "notes": [*notes, *stamps.notes, begun["note"]],
-        "n_train": len(rows[0]),
-        "n_train_with_class": len(rows[0]),
-        "n_validation": len(rows[1]),
-        "torch": torch.__version__,
-    }
-    save_model(folder, model, about | origin_of(start_from))
-    finish_state(folder)
-    return load_model(folder, device)
+    features = features_of(model.encoder.features, stamps, rows[0], config, model.config.input_px, device)
+    model.encoder.centre.copy_(features.mean(dim=0))
+    counts = {"n_train": len(rows[0]), "n_train_with_class": len(rows[0]), "n_validation": len(rows[1])}
+    notes = [*notes, *stamps.notes, begun["note"]]
+    about = training_record("feature_classifier", config, catalogs, notes=notes, **counts)
+    return finish_training(folder, model, about | origin_of(start_from), device)
 
 
 def begin(

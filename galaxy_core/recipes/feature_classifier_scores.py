@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from galaxy_core.embedding import ImageSettings, decode_batch
 from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.models import load_model
 from galaxy_core.models.resnet import GalaxyResNet
+from galaxy_core.recipes import Report
 from galaxy_core.recipes.feature_classifier_labels import labels_of
 from galaxy_core.recipes.vote_regressor_scores import DEFINITIONS as OF_CLASSES
 from galaxy_core.recipes.vote_regressor_scores import confused_galaxies, score_classes
@@ -21,7 +21,6 @@ from galaxy_core.splits import TEST, split_of
 from galaxy_core.vote_classes import EIGHT_CLASSES
 
 BATCH = 64
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {name: OF_CLASSES[name] for name in ("split", "accuracy_interval", "confused", "macro_f1")} | {
     "prediction": "mean of the class probabilities over the eight turned and mirrored views",

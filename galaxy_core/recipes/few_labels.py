@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from galaxy_core.label_efficiency import (
 )
 from galaxy_core.model_files import read_model_files
 from galaxy_core.models import load_model, read_model_config
+from galaxy_core.recipes import Report
 from galaxy_core.recipes.few_labels_frozen import FrozenConfig, cached_features, soft_whitening
 from galaxy_core.recipes.few_labels_task import Task, describe_task, make_task
 from galaxy_core.recipes.few_labels_training import TrainingConfig
@@ -40,7 +41,6 @@ from galaxy_core.recipes.starting_weights import begun_with_labels
 from galaxy_core.splits import TRAIN
 
 ENCODER_PHASES = ("contrast", "redraw", "whole")
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
     "split": "sha1(galaxy_id) mod 10: 0 test, 1 validation, 2-9 training",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from galaxy_core.catalogs.parts import states_of
 from galaxy_core.errors import CatalogError
 from galaxy_core.image_steps import catalog_fingerprint
 from galaxy_core.label_draws import merge_classes
+from galaxy_core.recipes import Report
 from galaxy_core.splits import TEST, TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, decode_stamp, make_stamps
 from galaxy_core.vectors import has_class
 
 STAMP_PX = 128
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

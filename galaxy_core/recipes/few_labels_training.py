@@ -24,7 +24,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from galaxy_core.augment import ViewConfig
+from galaxy_core.augment import LABEL_VIEWS, ViewConfig
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig, GalaxyEncoder
 from galaxy_core.models.dihedral import dihedral_views
 from galaxy_core.recipes.few_labels_frozen import LinearHead
@@ -61,17 +61,7 @@ class TrainingConfig:
     """
 
     input_px: int | None = None
-    views: ViewConfig = field(
-        default_factory=lambda: ViewConfig(
-            scale_min=0.85,
-            scale_max=1.15,
-            brightness_log_sigma=0.1,
-            channel_gain_log_sigma=0.04,
-            grey_probability=0.0,
-            noise_probability=0.2,
-            noise_level_max=0.4,
-        )
-    )
+    views: ViewConfig = LABEL_VIEWS
     exact_share: float = 0.25
     label_smoothing: float = 0.05
     temperature: float = 0.6

@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from torch import nn
 
 from galaxy_core.label_draws import draw_labels
 from galaxy_core.label_efficiency import FINE_TUNED, FROZEN, NO_MODEL, SCRATCH, UNLABELLED
+from galaxy_core.recipes import Report
 from galaxy_core.recipes.few_labels_frozen import LinearHead, fit_head
 from galaxy_core.recipes.few_labels_task import Task
 from galaxy_core.recipes.few_labels_training import (
@@ -44,7 +44,6 @@ SPARED = {
     SCRATCH: OF_UNLABELLED | {"fine_tuned", "fine_tuned_views"},
 }
 """Settings of a training that a way does not come across: with others its results stay."""
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from galaxy_core.fits_images import list_images
 from galaxy_core.images import decode_image
 from galaxy_core.injection import choose_places, point_width_px, source_free
 from galaxy_core.linear_denoising import linear_noise_sigma, sky_map
+from galaxy_core.recipes import Report
 
 WINDOW_PX = 512
 MIN_SIDE_PX = 20
@@ -27,7 +28,6 @@ BLANK_PX, N_BLANK = 256, 8
 BLANK_THRESHOLDS = (1.0, 1.5, 2.0, 3.0)
 N_EMPTY_APERTURES = 400
 Denoisers = dict[str, Callable[[np.ndarray], np.ndarray]]
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def make_frame(family: str, name: str, band: np.ndarray) -> Frame | None:
         return None
     sky = sky_map(band)
     fwhm = point_width_px(band, sigma)
-    return Frame(family, name, band, sigma, sky, fwhm, source_free(band - sky, sigma, fwhm))
+    return Frame(family, name, band, sigma, sky, fwhm, source_free(band - sky, fwhm))
 
 
 def score_frames(frames: Sequence[Frame], denoisers: Denoisers, report: Report) -> dict:
@@ -184,11 +184,11 @@ def _pooled(parts: list[dict[str, np.ndarray]]) -> dict[str, float | int | list[
     }
 
 
-def median_interval(values: np.ndarray, seed: int = 0, n_samples: int = 400) -> list[float] | None:
-    """95 % interval of a median over resampled values; None of fewer than three."""
+def median_interval(values: np.ndarray) -> list[float] | None:
+    """95 % interval of a median over 400 resamples of the values; None of fewer than three."""
     if len(values) < 3:
         return None
-    rows = np.random.default_rng(seed).integers(0, len(values), (n_samples, len(values)))
+    rows = np.random.default_rng(0).integers(0, len(values), (400, len(values)))
     return [float(edge) for edge in np.percentile(np.median(values[rows], axis=1), [2.5, 97.5])]
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galaxy_core.injection import depth_gain_mag, half_depth, wilson_interval
+from galaxy_core.injection import depth_gain_mag, half_depth
+from galaxy_core.probes import wilson_interval
 
 FALSE_PER_MEGAPIXEL = 20.0
 TRADE_OFF_PER_MEGAPIXEL = (5.0, 10.0, 20.0, 40.0, 80.0)

@@ -16,7 +16,7 @@ The noise that signal to noise refers to is what that filter sees on the frame, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -31,8 +31,8 @@ from galaxy_core.injection import (
     noise_like,
     point_profile,
     recovered,
-    wilson_interval,
 )
+from galaxy_core.probes import wilson_interval
 from galaxy_core.recipes.frame_scores import Denoisers, Frame, Report
 from galaxy_core.recipes.injection_points import (
     FALSE_PER_MEGAPIXEL,
@@ -104,9 +104,7 @@ def _choose_frames(frames: Sequence[Frame], seed: int) -> dict[str, list[Frame]]
         members = chosen.setdefault(frame.family, [])
         top, left = (max(side - MAX_SIDE_PX, 0) // 2 for side in frame.band.shape)
         cut = slice(top, top + MAX_SIDE_PX), slice(left, left + MAX_SIDE_PX)
-        small = Frame(
-            frame.family, frame.name, frame.band[cut], frame.sigma, frame.sky[cut], frame.fwhm_px, frame.free[cut]
-        )
+        small = replace(frame, band=frame.band[cut], sky=frame.sky[cut], free=frame.free[cut])
         places = choose_places(small.free, MIN_PLACES, APART_PX, np.random.default_rng(seed))
         if len(members) < N_FRAMES and len(places) == MIN_PLACES:
             members.append(small)
@@ -205,8 +203,7 @@ def _measured_snr(frame: Frame, band: np.ndarray, found: Sources) -> np.ndarray:
 
 
 def _joined(parts: list[Injected]) -> Injected:
-    names = ("x", "y", "flux", "snr", "is_point")
-    return Injected(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return Injected(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Injected)))
 
 
 def summarise(results: list, searches: dict[str, Search], names: list[str], seed: int) -> dict:

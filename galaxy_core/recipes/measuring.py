@@ -14,10 +14,9 @@ from pathlib import Path
 from galaxy_core.catalogs import Catalog, read_catalog
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import CatalogError, ModelError
-from galaxy_core.recipes import RECIPES
+from galaxy_core.recipes import RECIPES, Report
 
 CLUSTERS_PUBLISHED = 8
-Report = Callable[[str, int, int], None]
 VOTES, ELSEWHERE = {"votes": "votes", "votes_as_cast": "votes_as_cast"}, {"votes": "votes_elsewhere"}
 ScoresAndLines = tuple[dict, list[str]]
 

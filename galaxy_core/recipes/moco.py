@@ -16,7 +16,7 @@ He et al. 2020 (CVPR) with the projection head of two layers, the stronger views
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -27,7 +27,6 @@ from galaxy_core.augment import ViewConfig, random_view
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.losses import nt_xent_loss
-from galaxy_core.models import load_model, save_model
 from galaxy_core.models.momentum_contrast import MomentumContrast, project
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
 from galaxy_core.ranks import first_goes_first, is_first
@@ -37,7 +36,7 @@ from galaxy_core.recipes.vote_regressor_steps import features_of
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
-from galaxy_core.training_state import begin_state, finish_state, state_of
+from galaxy_core.training_state import begin_state, finish_training, state_of, training_record
 
 STAMP_PX = 128
 PHASES = ("contrast",)
@@ -117,19 +116,11 @@ def train(
     if not is_first():
         return model
     train_rows = stamps.rows(TRAIN)
-    model.encoder.spread(features_of(model, stamps, train_rows, config, device))
-    about = {
-        "recipe": "moco",
-        "training": asdict(config),
-        "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
-        "notes": list(stamps.notes),
-        "n_train": len(train_rows),
-        "n_validation": len(stamps.rows(VALIDATION)),
-        "torch": torch.__version__,
-    }
-    save_model(folder, model, about | origin_of(start_from))
-    finish_state(folder)
-    return load_model(folder, device)
+    size = model.config.input_px
+    model.encoder.spread(features_of(model.encoder.features, stamps, train_rows, config, size, device))
+    counts = {"n_train": len(train_rows), "n_validation": len(stamps.rows(VALIDATION))}
+    about = training_record("moco", config, catalogs, notes=list(stamps.notes), **counts)
+    return finish_training(folder, model, about | origin_of(start_from), device)
 
 
 def _phase(model: GalaxyResNet, stamps: Stamps, config: Config, device: str) -> Phase:

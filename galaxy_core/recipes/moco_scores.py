@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,10 @@ import numpy as np
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import CatalogError
 from galaxy_core.percent import percent
+from galaxy_core.recipes import Report
 from galaxy_core.recipes.contrastive_denoiser_scores import DEFINITIONS as OF_EMBEDDINGS
 from galaxy_core.recipes.contrastive_denoiser_scores import embed_all, score_clusterings, score_embedding
 from galaxy_core.splits import TEST, split_of
-
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {name: OF_EMBEDDINGS[name] for name in ("split", "linear_probe", "knn_probe", "clusterings")}
 

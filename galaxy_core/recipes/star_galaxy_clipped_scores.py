@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ImageError
-from galaxy_core.recipes.star_galaxy_scores import area_under_curve, score_probabilities
+from galaxy_core.recipes import Report
+from galaxy_core.recipes.star_galaxy_scores import auc_interval, score_probabilities
 from galaxy_core.star_galaxy_baselines import TREE_OPTIONS
 from galaxy_core.star_galaxy_clipped import clipped_features, fit_clipped, frame_excess, unlabelled_probability
 from galaxy_core.star_galaxy_stamps import LABELS, as_bands
@@ -17,8 +16,6 @@ FOLDS = 10
 LEAST_FRAMES, CUT_SHARE = 5, 0.5  # frames, and stamps that reach the ceiling, of pictures that are judged here
 FORESTS = 3
 FOREST_OPTIONS = {**TREE_OPTIONS, "early_stopping": False, "max_iter": 250, "max_leaf_nodes": 12, "max_features": 0.5}
-N_RESAMPLES = 500
-Report = Callable[[str, int, int], None]
 
 
 def score_clipped(catalog: Catalog, seed: int, report: Report | None = None) -> dict | None:
@@ -48,7 +45,7 @@ def score_clipped(catalog: Catalog, seed: int, report: Report | None = None) -> 
     scores = {"n": len(truth), "n_frames": len(set(frames)), "galaxy_share": float(truth.mean()), "methods": {}}
     for name, p in made.items():
         scores["methods"][name] = score_probabilities(p, truth, snr, seed=seed)
-        scores["methods"][name]["auc_interval_over_frames"] = interval_over_frames(p, truth, frames, seed)
+        scores["methods"][name]["auc_interval_over_frames"] = auc_interval(p, truth, seed, frames)
     return scores
 
 
@@ -86,13 +83,3 @@ def held_out_trees(features: np.ndarray, truth: np.ndarray, frames: np.ndarray, 
             trees = HistGradientBoostingClassifier(**FOREST_OPTIONS, random_state=seed + forest)
             made[told] += trees.fit(features[learn], truth[learn]).predict_proba(features[told])[:, 1] / FORESTS
     return made
-
-
-def interval_over_frames(p: np.ndarray, truth: np.ndarray, frames: np.ndarray, seed: int) -> list[float]:
-    """95 % interval of the area under the curve, frames drawn with replacement."""
-    rng, members = np.random.default_rng(seed), [np.flatnonzero(frames == frame) for frame in np.unique(frames)]
-    areas = []
-    for _ in range(N_RESAMPLES):
-        rows = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        areas.append(area_under_curve(p[rows], truth[rows]))
-    return np.percentile([area for area in areas if area is not None], (2.5, 97.5)).tolist()

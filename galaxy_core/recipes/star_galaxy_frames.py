@@ -7,8 +7,7 @@ told again on what is left, by the same code as on the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from galaxy_core.frame_measures import EDGE, GAPS, SATURATED
 from galaxy_core.frame_seeing import narrowest_crowd
 from galaxy_core.images import AstroImage
 from galaxy_core.models import load_model
+from galaxy_core.recipes import Report
 from galaxy_core.recipes.star_galaxy_scores import area_under_curve, score_probabilities
 from galaxy_core.simulator.star_galaxy import ZERO_POINT_MAG
 from galaxy_core.simulator.star_galaxy_frame import simulate_frame
@@ -39,7 +39,6 @@ STAR_BELOW, GALAXY_ABOVE = 0.12, 0.20  # mean of ln half-light radius over that 
 FAINT_SNR = (5.0, 40.0)  # of the objects that are scored, in the degraded frame
 # Blur (FWHM added, in units of that of the sharp frame) and noise (in units of that of the blurred frame).
 DEGRADATIONS = ((1.0, 4.0), (1.0, 10.0), (1.0, 20.0))
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -202,8 +201,7 @@ def score_degraded(judges: Judges, paths: Sequence[Path], seed: int, report: Rep
             images = [
                 image_of(degrade(band, frame.shape[0], blur * width, noise, rng), band.name) for band in frame.bands
             ]
-            with ExitStack() as stack:
-                opened = stack.enter_context(open_sky_frame(images, name="degraded"))
+            with open_sky_frame(images, name="degraded") as opened:
                 worse = judges.catalogue(opened, FrameConfig(galaxy_share=share))
             row = {"blur_fwhm_px": blur * width, "noise": noise, "seeing": seeing_of(worse), "notes": list(worse.notes)}
             scores["degraded"].append(row | _score_matched(worse, sharp.objects, kinds, seed, FAINT_SNR))
@@ -249,10 +247,10 @@ def _score_matched(catalog: FrameCatalog, sharp: pd.DataFrame, kinds: np.ndarray
     return score_told(catalog, rows, truth, seed)
 
 
-def count_kinds(judges: Judges, path: Path, psf_fwhm_px: float | None = None) -> dict:
+def count_kinds(judges: Judges, path: Path) -> dict:
     """What is told on a frame without a truth: how many stars and galaxies, by signal to noise."""
     with open_sky_frame([path]) as frame:
-        catalog = judges.catalogue(frame, FrameConfig(psf_fwhm_px=psf_fwhm_px))
+        catalog = judges.catalogue(frame)
     p, snr = catalog.objects["p_galaxy"].to_numpy(), total_snr(catalog.objects)
     flags, told = catalog.objects["flags"].to_numpy(), np.isfinite(p)
     return {
@@ -263,7 +261,6 @@ def count_kinds(judges: Judges, path: Path, psf_fwhm_px: float | None = None) ->
         "n_galaxies": int((p[told] >= 0.5).sum()),
         "n_told_above_snr_10": int((told & (snr > 10)).sum()),
         "n_galaxies_above_snr_10": int((told & (snr > 10) & (p >= 0.5)).sum()),
-        "psf_fwhm_px": psf_fwhm_px,
         "seeing": seeing_of(catalog),
         "notes": list(catalog.notes),
     }

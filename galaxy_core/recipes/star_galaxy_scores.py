@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from galaxy_core.errors import CatalogError
 from galaxy_core.models import load_model
 from galaxy_core.models.star_galaxy import StarGalaxyNet
 from galaxy_core.probes import wilson_interval
+from galaxy_core.recipes import Report
 from galaxy_core.splits import TEST
 from galaxy_core.star_galaxy import galaxy_log_odds
 from galaxy_core.star_galaxy_baselines import baseline_scores
@@ -29,7 +29,6 @@ N_RESAMPLES = 500
 MAGNITUDE_EDGES = (17.0, 19.0, 20.0, 20.5, 21.0, 21.5, 22.0)
 SNR_EDGES = (-np.inf, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, np.inf)
 HIGH_SNR = 20.0
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
     "split": "sha1(galaxy_id) mod 10: 0 test, 1 validation, 2-9 training; stamps of one frame go by its name together",
@@ -173,11 +172,20 @@ def area_under_curve(scores: np.ndarray, truth: np.ndarray) -> float | None:
     return float((ranks - n_galaxies * (n_galaxies + 1) / 2) / (n_galaxies * n_stars))
 
 
-def auc_interval(scores: np.ndarray, truth: np.ndarray, seed: int = 0) -> list[float] | None:
-    """95 % interval of the area under the curve over bootstrap resamples of the objects; None without both kinds."""
+def auc_interval(
+    scores: np.ndarray, truth: np.ndarray, seed: int, frames: np.ndarray | None = None
+) -> list[float] | None:
+    """95 % interval of the area under the curve over bootstrap resamples of the objects; None without both kinds.
+
+    Where ``frames`` (n,) says which frame each object is of, whole frames are drawn.
+    """
     if area_under_curve(scores, truth) is None:
         return None
     rng = np.random.default_rng(seed)
-    picks = (rng.integers(0, len(truth), len(truth)) for _ in range(N_RESAMPLES))
+    members = None if frames is None else [np.flatnonzero(frames == frame) for frame in np.unique(frames)]
+    n = len(truth) if members is None else len(members)
+    picks = (rng.integers(0, n, n) for _ in range(N_RESAMPLES))
+    if members is not None:
+        picks = (np.concatenate([members[place] for place in pick]) for pick in picks)
     areas = [area_under_curve(scores[pick], truth[pick]) for pick in picks]
     return np.percentile([area for area in areas if area is not None], (2.5, 97.5)).tolist()

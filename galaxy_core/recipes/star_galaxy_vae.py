@@ -23,7 +23,7 @@ PSF-aware normalisation is in `galaxy_core.star_galaxy_stamps` and `galaxy_core.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ from torch import Generator, Tensor
 
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
-from galaxy_core.models import load_model, save_model
+from galaxy_core.models import load_model
 from galaxy_core.models.star_galaxy import Evidence, StarGalaxyConfig, StarGalaxyNet
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.star_galaxy_scores import evaluate
@@ -43,7 +43,7 @@ from galaxy_core.stamps import some_of
 from galaxy_core.star_galaxy_losses import label_loss, two_peak_bound
 from galaxy_core.star_galaxy_stamps import make_object_stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
-from galaxy_core.training_state import begin_state, finish_state, state_of
+from galaxy_core.training_state import begin_state, finish_training, state_of, training_record
 
 PHASES = ("unlabelled", "share", "labelled")
 
@@ -135,18 +135,10 @@ def train(
     if not is_first():
         return model
     model.config = replace(model.config, supervised=labelled and "labelled" in phases)
-    about = {
-        "recipe": "star_galaxy_vae",
-        "training": asdict(config),
-        "phases": [phase for phase in PHASES if phase in phases and (labelled or phase != "labelled")],
-        "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
-        "n_train": n_train,
-        "n_validation": len(rows[VALIDATION]),
-        "torch": torch.__version__,
-    }
-    save_model(folder, model, about)
-    finish_state(folder)
-    return load_model(folder, device)
+    trained = [phase for phase in PHASES if phase in phases and (labelled or phase != "labelled")]
+    counts = {"n_train": n_train, "n_validation": len(rows[VALIDATION])}
+    about = training_record("star_galaxy_vae", config, catalogs, phases=trained, **counts)
+    return finish_training(folder, model, about, device)
 
 
 def _phases(model: StarGalaxyNet, table: FitTable, n_train: int, config: Config, device: str) -> list[Phase]:

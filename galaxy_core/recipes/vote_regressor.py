@@ -19,17 +19,17 @@ The systems before it learned 37 free numbers from grey images, or classes from 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from galaxy_core.augment import ViewConfig
+from galaxy_core.augment import LABEL_VIEWS, ViewConfig
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
-from galaxy_core.models import load_model, read_model_config, save_model
+from galaxy_core.models import read_model_config
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.starting_weights import origin_of
@@ -52,7 +52,7 @@ from galaxy_core.recipes.vote_regressor_teacher import lessons_of
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit
-from galaxy_core.training_state import begin_state, finish_state, state_of
+from galaxy_core.training_state import begin_state, finish_training, state_of, training_record
 from galaxy_core.vote_labels import Labels
 
 STAMP_PX = 128
@@ -100,17 +100,7 @@ class Config:
 
     seed: int = 0
     model: MorphologyConfig = field(default_factory=lambda: MorphologyConfig(class_names=CLASS_NAMES))
-    views: ViewConfig = field(
-        default_factory=lambda: ViewConfig(
-            scale_min=0.85,
-            scale_max=1.15,
-            brightness_log_sigma=0.1,
-            channel_gain_log_sigma=0.04,
-            grey_probability=0.0,
-            noise_probability=0.2,
-            noise_level_max=0.4,
-        )
-    )
+    views: ViewConfig = LABEL_VIEWS
     heads: FitConfig = field(default_factory=lambda: FitConfig(2, 128, 2e-3, 1e-3))
     whole: FitConfig = field(default_factory=lambda: FitConfig(12, 128, 1e-3, 2e-2))
     classes_beside_votes: bool = True
@@ -192,7 +182,8 @@ def train(
     model.eval()
     if not is_first():
         return model
-    model.encoder.spread(features_of(model, stamps, train_rows, config, device))
+    size = model.config.input_px
+    model.encoder.spread(features_of(model.encoder.features, stamps, train_rows, config, size, device))
     if model.config.votes:
         set_strengths(model, stamps, labels, validation_rows, device)
 
@@ -200,26 +191,21 @@ def train(
         return shrink(stamps.batch(rows)[0], model.config.input_px)
 
     novelty = set_gauge(model, load, (train_rows, validation_rows), config)
-    about = {
-        "recipe": "vote_regressor",
-        "training": asdict(config),
-        "phases": sorted(phases, key=PHASES.index),
-        "catalogs": [f"{catalog.layout}:{Path(catalog.source).name}" for catalog in catalogs],
-        "notes": [*notes, *stamps.notes],
-        "n_train": len(train_rows),
-        "n_train_with_votes": int(cast.has_votes[train_rows].sum()),
-        "n_train_with_class": int((cast.classes[train_rows] >= 0).sum()),
-        "n_validation": len(validation_rows),
-        "novelty": novelty,
-        "torch": torch.__version__,
-    }
+    about = training_record(
+        *("vote_regressor", config, catalogs),
+        phases=sorted(phases, key=PHASES.index),
+        notes=[*notes, *stamps.notes],
+        n_train=len(train_rows),
+        n_train_with_votes=int(cast.has_votes[train_rows].sum()),
+        n_train_with_class=int((cast.classes[train_rows] >= 0).sum()),
+        n_validation=len(validation_rows),
+        novelty=novelty,
+    )
     if config.taught_by:
         teacher = read_model_config(config.taught_by)
         about["taught_by"] = {key: teacher.get(key) for key in ("model", "weights_sha256", "about")}
         about["training"]["taught_by"] = Path(config.taught_by).name  # where it lay is nobody's concern
-    save_model(folder, model, about | origin_of(start_from))
-    finish_state(folder)
-    return load_model(folder, device)
+    return finish_training(folder, model, about | origin_of(start_from), device)
 
 
 def _phases(

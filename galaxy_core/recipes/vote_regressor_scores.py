@@ -5,7 +5,7 @@ Every number stands beside what it costs nothing to reach: the votes of the mean
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from galaxy_core.models import load_model
 from galaxy_core.models.morphology import net_config
 from galaxy_core.morphology import classify_rows
 from galaxy_core.probes import wilson_interval
+from galaxy_core.recipes import Report
 from galaxy_core.recipes.vote_scores import choose_reading, score_votes, tell_as_cast
 from galaxy_core.splits import TEST, TRAIN, split_of
 from galaxy_core.vote_chance import chance_error_of_classes
@@ -24,7 +25,6 @@ from galaxy_core.vote_labels import has_both_forms, read_labels
 
 N_RESAMPLES = 1000
 N_CONFUSED = 60  # galaxies named for each pair of classes that were taken for one another
-Report = Callable[[str, int, int], None]
 
 DEFINITIONS = {
     "split": "sha1(galaxy_id) mod 10: 0 test, 1 validation, 2-9 training; only those were learned from",

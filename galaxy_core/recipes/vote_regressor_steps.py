@@ -185,14 +185,16 @@ def validation_scores(
     return scores
 
 
-def features_of(model: MorphologyNet, stamps: Stamps, rows: np.ndarray, config: Config, device: str) -> Tensor:
-    """Encoder features, float32 (n, n_features), of up to ``n_spread_max`` of some rows."""
+def features_of(
+    encode: Callable[[Tensor], Tensor], stamps: Stamps, rows: np.ndarray, config, input_px: int, device: str
+) -> Tensor:
+    """Features (n, n_features) that ``encode`` gives of at most ``config.n_spread_max`` stamps, shrunk to a size."""
     rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.n_spread_max])
     features = []
     with torch.inference_mode():
         for start in range(0, len(rows), BATCH):
-            images = shrink(stamps.batch(rows[start : start + BATCH])[0].to(device), model.config.input_px)
-            features.append(model.encoder.features(images.contiguous(memory_format=torch.channels_last)))
+            images = shrink(stamps.batch(rows[start : start + BATCH])[0].to(device), input_px)
+            features.append(encode(images.contiguous(memory_format=torch.channels_last)))
     return torch.cat(features)
 
 

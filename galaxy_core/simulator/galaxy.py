@@ -31,10 +31,10 @@ def render_galaxy(parameters: GalaxyParameters, frame: Frame, rng: np.random.Gen
     Returns
     -------
     numpy.ndarray, float32, (3, n, n)
-        Nanomaggies per pixel in i, r and g. Away from dust the sum over a large frame is `total_flux`.
+        Nanomaggies per pixel in i, r and g. Away from dust the sum over a large frame is that of `part_fluxes`.
     """
     p = parameters
-    parts = _part_fluxes(p)
+    parts = part_fluxes(p)
     bulge = sersic(frame, p.bulge_r50_arcsec, p.sersic_index, p.bulge_axis_ratio, p.position_angle_deg)
     image = parts["bulge"][:, None, None] * bulge
     if p.disc_height_arcsec > 0:
@@ -55,13 +55,8 @@ def render_galaxy(parameters: GalaxyParameters, frame: Frame, rng: np.random.Gen
     return image
 
 
-def total_flux(parameters: GalaxyParameters) -> np.ndarray:
-    """Flux of all the parts together in i, r and g, nanomaggies, shape (3,); dust absorbs some of it."""
-    return np.sum(list(_part_fluxes(parameters).values()), axis=0)
-
-
-def _part_fluxes(p: GalaxyParameters) -> dict[str, np.ndarray]:
-    """Flux of each part in each band; the fractions are of the flux in r."""
+def part_fluxes(p: GalaxyParameters) -> dict[str, np.ndarray]:
+    """Flux of each part in i, r and g, nanomaggies, float32 (3,); the fractions are of the flux in r."""
     disc_share = 1 - p.bulge_fraction - p.bar_fraction - p.ring_fraction - p.clump_fraction
     parts = {"bulge": (p.bulge_fraction, p.bulge_g_r)}
     if p.disc_scale_arcsec > 0:

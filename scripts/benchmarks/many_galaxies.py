@@ -153,15 +153,13 @@ def _stream(
     ids: pa.Array,
     chosen: Resampled,
     change: Callable[[pa.Table, slice], pa.Table],
-    part: slice | None = None,
 ) -> None:
     """Write a table of the new galaxies chunk by chunk; ``change`` is applied to each."""
-    part = part or slice(0, len(chosen.rows))
     ids_field, *others = table.schema  # copies have no ids of the owner's, whatever these were
     schema = pa.schema([ids_field.remove_metadata(), *others])
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        for start in range(part.start, part.stop, CHUNK):
-            here = slice(start, min(start + CHUNK, part.stop))
+        for start in range(0, len(chosen.rows), CHUNK):
+            here = slice(start, min(start + CHUNK, len(chosen.rows)))
             chunk = table.replace_schema_metadata(None).take(pa.array(chosen.rows[here]))
             writer.write_table(change(chunk.set_column(0, "galaxy_id", chosen.ids(ids, here)), here))
 
