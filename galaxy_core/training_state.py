@@ -115,11 +115,11 @@ def training_record(recipe: str, config, catalogs: Sequence[Catalog], **about) -
 def finish_training(folder: Path, model: nn.Module, about: dict, device: str) -> nn.Module:
     """Save a model that was trained, finish the state of its training, and give the model as it is read again."""
     save_model(folder, model, about)
-    finish_state(folder)
+    _finish_state(folder)
     return load_model(folder, device)
 
 
-def finish_state(folder: Path) -> None:
+def _finish_state(folder: Path) -> None:
     """Put the history beside the model, which is saved, and drop the state."""
     state, history_path = state_of(folder)
     with atomic_path(folder / HISTORY_FILE) as temporary:

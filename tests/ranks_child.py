@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from galaxy_core import ranks
+from galaxy_core import ranks, training_state
 from galaxy_core.augment import ViewConfig
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.models.autoencoder import AutoencoderConfig
@@ -138,12 +138,12 @@ def train(recipe: str, folder: Path, options: argparse.Namespace) -> None:
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def keep(folder: Path, model, about: dict, save=module.save_model) -> None:
+    def keep(folder: Path, model, about: dict, save=training_state.save_model) -> None:
         assert ranks.is_first(), "only the first rank writes"
         save_file({k: v.cpu().contiguous() for k, v in model.state_dict().items()}, folder / "whole.safetensors")
         save(folder, model, about)
 
-    module.save_model = keep
+    training_state.save_model = keep
     catalog = catalog_of(CATALOGS.get(recipe, "synthetic:70"))
     module.train([catalog], folder, tiny(recipe, options.epochs), options.device, report)
 

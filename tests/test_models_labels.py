@@ -152,7 +152,7 @@ def test_published_numbers_have_ours_with_few_labels_beside_them(open_app, tmp_p
         }
 
     told = ours()
-    assert told["accuracy, few labels"] == ("0.711", "240 test galaxies of synthetic:9000")
+    assert told["accuracy, few labels"] == ("71.1 %", "240 test galaxies of synthetic:9000")
     assert told["accuracy, 10 % of the labels"] == ("0.72", "250 test galaxies of synthetic:9000")
     write(tmp_path, "few_labels_4_classes.json").write_text("{")
     assert ours()["accuracy, few labels"] == ("", "") and ours()["accuracy, 10 % of the labels"][0] == "0.72"

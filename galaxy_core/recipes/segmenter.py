@@ -34,12 +34,12 @@ from torch.nn import functional as F
 
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
-from galaxy_core.models import load_model, save_model
+from galaxy_core.models import load_model
 from galaxy_core.models.segmenter import Segmenter, SegmenterConfig
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.segmenter_scenes import SceneConfig, Shown, make_scenes, show
 from galaxy_core.training import FitConfig, Phase, Report, fit
-from galaxy_core.training_state import begin_state, finish_state, state_of
+from galaxy_core.training_state import begin_state, finish_training, state_of
 
 PHASES = ("segment",)
 SUPERVISIONS = ("none", "simulated")
@@ -113,9 +113,7 @@ def train(
         "n_validation": config.n_validation,
         "torch": torch.__version__,
     }
-    save_model(folder, model.eval(), about)
-    finish_state(folder)
-    return load_model(folder, device)
+    return finish_training(folder, model.eval(), about, device)
 
 
 def _number_of_scenes(catalogs: Sequence[Catalog], config: Config) -> int:
