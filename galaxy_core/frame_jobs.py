@@ -30,7 +30,7 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 11  # raised when the same frames, model and options are to give another result
+RULES = 12  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 

@@ -1,7 +1,8 @@
 """Stars and galaxies of a frame told apart: the probability of being a galaxy of each object of its catalogue.
 
 Stamps of the objects, without their neighbours, and the seeing of the frame at each (`galaxy_core.frame_seeing`) go to
-the model that tells stars from galaxies without labels. Its prior share of galaxies is that of high galactic latitudes.
+the model that tells stars from galaxies without labels. Its prior share of galaxies is that of high galactic latitudes,
+unless the frame shows that it has far fewer (`galaxy_core.frame_share`).
 What cannot be told, as two stars found as one (`galaxy_core.frame_pairs`), has no probability, and its flags say why.
 """
 
@@ -25,7 +26,8 @@ from galaxy_core.frame_light import BandLight, Window, read_light
 from galaxy_core.frame_measures import CROWDED, EDGE, FAINT, GAPS, PAIR, SATURATED
 from galaxy_core.frame_pairs import PairTest
 from galaxy_core.frame_seeing import NO_OBJECTS, SEEING_SNR, BandSeeing, measure_seeing
-from galaxy_core.star_galaxy import LogOdds, galaxy_log_odds
+from galaxy_core.frame_share import share_shift
+from galaxy_core.star_galaxy import galaxy_log_odds
 from galaxy_core.star_galaxy_seeing import TYPICAL_FWHM_PX
 from galaxy_core.star_galaxy_stamps import MAX_BANDS, SIZE_PX
 from galaxy_core.tiles import Progress
@@ -94,7 +96,7 @@ def tell_kinds(
     psf_fwhm_px : float, optional
         Seeing in all bands; measured on the frame where absent.
     galaxy_share : float, optional
-        Proportion of galaxies to expect, in place of the one learned, which depends on brightness and colours.
+        Proportion of galaxies to expect, in place of what was learned, by brightness and colours, or the frame shows.
     """
     nothing = FrameKinds(np.full(len(objects), np.nan), np.zeros(len(objects), np.int16), {})
     if not frame.calibrated or len(frame.bands) > MAX_BANDS:
@@ -111,17 +113,15 @@ def tell_kinds(
         if not known:
             return replace(nothing, notes=(f"{NOT_TOLD} {found[0]}",))
         left_out = [band.name for band, one in zip(parts.frame.bands, found, strict=True) if isinstance(one, str)]
-        if left_out:
-            notes = (LEFT_OUT.format(", ".join(left_out)),)
+        notes = (LEFT_OUT.format(", ".join(left_out)),) if left_out else ()
         parts, seeing = parts.of_bands(known), [found[place] for place in known]
     widest = max(band.fwhm_px for band in seeing)
     binning = int(np.clip(np.ceil(widest / WIDEST_FWHM_PX), 1, MOST_BINNING))
     # what was measured on stamps at full resolution is of the stamps at that of the model
     binned = [replace(band, fwhm_px=band.fwhm_px / binning) for band in seeing]
-    p_galaxy, flags = _look(parts, binned, binning, model, galaxy_share, progress)
-    notes += (UNDERSAMPLED,) if min(band.fwhm_px for band in seeing) < 2 else ()
-    names = [band.name for band in parts.frame.bands]
-    return FrameKinds(p_galaxy, flags, dict(zip(names, seeing, strict=True)), notes)
+    *made, of_share = _look(parts, binned, binning, model, galaxy_share, progress)
+    notes += (*of_share, UNDERSAMPLED) if min(band.fwhm_px for band in seeing) < 2 else of_share
+    return FrameKinds(*made, {band.name: one for band, one in zip(parts.frame.bands, seeing, strict=True)}, notes)
 
 
 @dataclass(frozen=True)
@@ -237,43 +237,44 @@ def frame_seeing(parts: _Parts) -> list[BandSeeing | str]:
 
 def _look(
     parts: _Parts, seeing: list[BandSeeing], binning: int, model, galaxy_share: float | None, progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Probability of a galaxy (NaN: not told), and flags, of all objects."""
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Probability of a galaxy (NaN: not told), flags and notes, of all objects."""
     n, n_done = len(parts.objects), 0
-    p_galaxy, flags = np.full(n, np.nan), np.zeros(n, np.int16)
-    had = parts.objects["flags"].to_numpy()
-    wanted = np.flatnonzero((had & (EDGE | SATURATED)) == 0)
+    logits, prior, total_snr = np.full((3, n), np.nan)
+    of_pair, crowded = np.full(n, -np.inf), np.zeros(n, bool)
+    wanted = np.flatnonzero((parts.objects["flags"].to_numpy() & (EDGE | SATURATED)) == 0)
     x, y = parts.from_middle()
     seeing_error = float(np.median([band.scatter for band in seeing]))
     pairs = parts.pair_test(binning, max(model.config.model_error, seeing_error))
 
-    def odds_of(rows: np.ndarray, stamps: Cutouts, fwhm: np.ndarray) -> tuple[LogOdds, np.ndarray, np.ndarray]:
-        """What the model makes of stamps, the log odds of a galaxy, and whether two stars are likelier than that."""
+    def look_at(rows: np.ndarray, stamps: Cutouts, fwhm: np.ndarray) -> None:
+        """What the model makes of stamps, and how likely two stars are where it makes a galaxy of them."""
         spectra, noise = spectra_of(seeing, fwhm), _noise(parts.frame, model, stamps)
         given = fwhm.astype(np.float32), noise, spectra
         odds = galaxy_log_odds(model, stamps.pixels, *given, supervised=False, seeing_error=seeing_error)
-        logits = odds.unlabelled if galaxy_share is None else odds.unlabelled - odds.prior + logit(galaxy_share)
-        some = np.flatnonzero((logits > 0) & (odds.total_snr >= LEAST_SNR))
+        made = odds.unlabelled if galaxy_share is None else odds.unlabelled - odds.prior + logit(galaxy_share)
+        logits[rows], prior[rows], total_snr[rows] = made, odds.prior, odds.total_snr
+        some = np.flatnonzero((made > 0) & (odds.total_snr >= LEAST_SNR))
         of_some = stamps.pixels[some], spectra[some], fwhm[some].mean(axis=1), odds.total_snr[some]
-        two = np.zeros(len(rows), bool)
-        two[some] = pairs.log_odds(rows[some], *of_some) > logits[some]
-        return odds, logits, two
+        of_pair[rows[some]] = pairs.log_odds(rows[some], *of_some)
 
     # one thread alone: sums of several depend on how many there are, and a catalogue must not
     with ThreadPoolExecutor(1, "kinds", thread_starter(1)) as pool:
         for rows, stamps in parts.cut(wanted, binning):
             fwhm = np.stack([band.at(x[rows], y[rows]) for band in seeing], axis=1)
-            odds, logits, two = pool.submit(odds_of, rows, stamps, fwhm).result()
-            crowded = stamps.hidden_share(fwhm.mean(axis=1) / FWHM_OVER_SIGMA * 1.5) > MOST_HIDDEN
-            faint = ~(odds.total_snr >= LEAST_SNR)
-            two &= ~crowded
-            flags[rows] = np.where(crowded, CROWDED, 0) | np.where(faint, FAINT, 0) | np.where(two, PAIR, 0)
-            told = ~(crowded | faint | two)
-            p_galaxy[rows[told]] = expit(logits[told])
+            pool.submit(look_at, rows, stamps, fwhm).result()
+            crowded[rows] = stamps.hidden_share(fwhm.mean(axis=1) / FWHM_OVER_SIGMA * 1.5) > MOST_HIDDEN
             n_done += len(rows)
             if progress:
                 progress(n_done / len(wanted))
-    return p_galaxy, flags
+    faint = np.isin(np.arange(n), wanted) & ~(total_snr >= LEAST_SNR)
+    clear = np.isfinite(logits) & ~(crowded | faint | (of_pair > logits))
+    of_clear = logits[clear], prior[clear], total_snr[clear], all(band.n_stars for band in seeing)
+    shift, notes = (0.0, ()) if galaxy_share else share_shift(*of_clear)
+    logits += shift
+    two = (logits > 0) & (of_pair > logits) & ~crowded
+    flags = np.where(crowded, CROWDED, 0) | np.where(faint, FAINT, 0) | np.where(two, PAIR, 0)
+    return np.where(crowded | faint | two, np.nan, expit(logits)), flags.astype(np.int16), notes
 
 
 def spectra_of(seeing: Sequence[BandSeeing], fwhm_px: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--psf-fwhm", type=float, metavar="PX", help="seeing in pixels, in all bands (default: measured on its stars)"
     )
-    share_help = "share of galaxies to expect before looking (default: what the model learned, by brightness)"
+    share_help = "share of galaxies to expect before looking (default: as learned, or fewer if the frame shows so)"
     parser.add_argument("--galaxy-share", type=float, metavar="F", help=share_help)
     parser.add_argument("--artifacts", type=artifacts_folder, default=ROOT / "artifacts", help="where models are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
