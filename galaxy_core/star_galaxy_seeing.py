@@ -12,6 +12,7 @@ TYPICAL_FWHM_PX = 3.3
 LEAST_OBJECTS = 5
 LEAST_STEADIED = 200  # objects whose seeing tells how that of one band goes with that of another
 NARROW_SHARE = 0.6  # of a frame's objects, from the narrowest: among these the stars lie together
+FAR_NARROWER, LEAST_NARROWER = 0.8, 0.1  # of that width; share of the objects: those are the stars, and no cosmic rays
 
 
 def seeing_of_frames(widths: np.ndarray, frames: np.ndarray) -> np.ndarray:
@@ -52,8 +53,18 @@ def _crowd_widths(widths: np.ndarray) -> np.ndarray:
     for band, values in enumerate(widths.T):
         known = np.sort(np.log(values[np.isfinite(values)]))
         if known.size >= LEAST_OBJECTS:
-            made[band] = np.exp(densest(known[: int(np.ceil(NARROW_SHARE * known.size))]))
+            made[band] = np.exp(_crowd(known, max(3, LEAST_NARROWER * known.size)))
     return made
+
+
+def _crowd(values: np.ndarray, least: float) -> float:
+    """Where the narrower of sorted ln widths lie most densely.
+
+    Galaxies crowd, too, where they are many; no star is far narrower than the seeing, so ``least`` that are hold it.
+    """
+    found = densest(values[: int(np.ceil(NARROW_SHARE * len(values)))])
+    narrower = values[values < found + np.log(FAR_NARROWER)]
+    return found if len(narrower) < least else _crowd(narrower, least)
 
 
 def densest(values: np.ndarray) -> float:

@@ -47,7 +47,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def share(text: str) -> float:
     if not 0 < float(text) <= 1:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"a share is above 0 and 1 at most, and {text} is not")
     return float(text)
 
 

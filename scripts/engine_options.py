@@ -49,12 +49,12 @@ def run_on_engine(options: argparse.Namespace, work: Callable[[Engine], int]) ->
 
 
 def number_of_processes(text: str) -> int:
-    if not 1 <= int(text) <= 1024:
-        raise ValueError(text)
+    if not (text.isdecimal() and 1 <= int(text) <= 1024):
+        raise argparse.ArgumentTypeError(f"give 1 to 1024 processes, not {text!r}")
     return int(text)
 
 
 def address(text: str) -> str:
     if "://" not in text:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"give tcp://HOST:PORT, not {text!r}")
     return text

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from galaxy_core.artifacts import check_name, fetch_models, send_model
+from galaxy_core.artifacts import check_name, fetch_models, send_model, shown
 from galaxy_core.embedding import find_model
 from galaxy_core.errors import GalaxyError, ModelError
 from galaxy_core.model_files import WEIGHTS_FILE
@@ -41,17 +41,18 @@ def run(options: argparse.Namespace) -> None:
     from galaxy_core.models.morphology import MorphologyTeller
 
     folder = options.artifacts / "models" / check_name(options.name, "model")
+    told = shown(options.artifacts, "models", options.name)
     members = [find_model(name, options.artifacts) for name in options.models]
     fetch_models(options.artifacts, options.name)
     if (folder / WEIGHTS_FILE).exists():
         raise ModelError(
-            f"There is a model {options.name} already, which stays; give another --name, or remove {folder}."
+            f"There is a model {options.name} already, which stays; give another --name, or remove {told}."
         )
     write = write_average if options.average else write_ensemble
     made = write(members, folder)
     send_model(options.artifacts, folder)
     size = (folder / WEIGHTS_FILE).stat().st_size
-    print(f"{folder}  {len(members)} members, {size / 1e6:.1f} MB")
+    print(f"{told}  {len(members)} members, {size / 1e6:.1f} MB")
     if options.average and isinstance(made, MorphologyTeller):
         print(
             f"It has no gauge of novelty; set one with `python scripts/train.py vote_regressor CATALOG --start-from"

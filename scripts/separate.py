@@ -33,13 +33,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def share(text: str) -> float:
     if not 0 < float(text) < 1:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"a share lies between 0 and 1, and {text} does not")
     return float(text)
 
 
 def pixels(text: str) -> float:
     if not 1 <= float(text) <= 16:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"a seeing lies between 1 and 16 pixels, and {text} does not")
     return float(text)
 
 

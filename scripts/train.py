@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # galaxy_core lives beside scripts/
 
-from galaxy_core.artifacts import check_name, fetch_models, send_model
+from galaxy_core.artifacts import check_name, fetch_models, send_model, shown
 from galaxy_core.errors import GalaxyError, ModelError, StorageError
 from galaxy_core.model_files import WEIGHTS_FILE, read_model_files, section
 from scripts.reporting import artifacts_folder
@@ -126,12 +126,12 @@ def run(arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     with joined_ranks(device, arguments.own_views):
         name = name or as_first_says(free_name(recipe, arguments.artifacts))  # a shared folder may look older elsewhere
-        folder = arguments.artifacts / "models" / name
+        folder, told = arguments.artifacts / "models" / name, shown(arguments.artifacts, "models", name)
         if is_first():
             for spec, catalog in zip(arguments.catalogs, catalogs, strict=True):
                 print(f"{spec}: " + "; ".join(catalog.report.sentences()))
             if arguments.name is None and name != recipe:
-                print(f"There is a model {recipe} already, which stays; --name {recipe} would replace it: {folder}")
+                print(f"There is a model {recipe} already, which stays; --name {recipe} would replace it: {told}")
         with one_training(folder), phase_bars() as show:
 
             def show_decoding(done: int, total: int) -> None:
@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> None:
             send_model(arguments.artifacts, folder)
             for line in what_was_learned(folder, config, arguments.phases or module.PHASES):
                 print(line)
-            print(f"{folder}  trained in {(time.perf_counter() - started) / 60:.1f} min")
+            print(f"{told}  trained in {(time.perf_counter() - started) / 60:.1f} min")
 
 
 @contextmanager

@@ -173,4 +173,4 @@ def test_wrong_options_are_usage_errors(options, capsys):
     add_engine_options(parser)
     with pytest.raises(SystemExit) as stopped:
         parser.parse_args(options)
-    assert stopped.value.code == 2 and options[0] in capsys.readouterr().err
+    assert stopped.value.code == 2 and f"{options[0]}: give " in capsys.readouterr().err

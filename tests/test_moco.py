@@ -6,16 +6,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from galaxy_core.catalogs import read_catalog
-from galaxy_core.errors import CatalogError, ModelError
+from galaxy_core.errors import CatalogError, ImageError, ModelError
 from galaxy_core.models import load_model
 from galaxy_core.models.resnet import ResNetConfig
 from galaxy_core.recipes import cae
+from galaxy_core.recipes.contrastive_denoiser_scores import score_embedding
 from galaxy_core.recipes.moco import Config, evaluate, table_lines, train
+from galaxy_core.splits import TEST, TRAIN, VALIDATION
 from galaxy_core.training import FitConfig
 
 NET = ResNetConfig(18, 8, 3, 2, False, (), 8, 16, 32)
@@ -170,6 +173,21 @@ def test_evaluation_probes_test_galaxies_alone(catalog, trained):
     table = catalog.table.drop(columns="class")
     unlabelled = evaluate(trained, dataclasses.replace(catalog, table=table), clusters=False)
     assert "no classes" in unlabelled["embedding"]["note"] and table_lines(unlabelled | {"catalog": "c"})
+
+
+def test_too_few_classes_leave_the_probe_out_and_the_rest_is_measured():
+    splits = np.array([TRAIN] * 6 + [VALIDATION, TEST], dtype=object)
+    for classes in ("aaaaaaab", "abababa"):  # one class to learn from, and no class to test on
+        known = np.array([*classes, None][:8], dtype=object)
+        assert "not two classes" in score_embedding(np.eye(8, dtype=np.float32), known, splits, 0)["note"]
+
+
+def test_a_catalog_without_a_readable_image_is_an_error(catalog, trained):
+    def broken(row):
+        raise ImageError("broken")
+
+    with pytest.raises(CatalogError, match="could be read"):
+        evaluate(trained, dataclasses.replace(catalog, load_image=broken), clusters=False)
 
 
 def test_a_catalog_without_test_galaxies_is_an_error(catalog, trained):

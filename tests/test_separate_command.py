@@ -131,8 +131,8 @@ def test_what_is_asked_wrongly_is_one_sentence_and_no_file(command, night, monke
     assert command("night", "--model", "denoiser") == 1
     assert command("night", "--supervised") == 1
     assert "learned from no labels" in capsys.readouterr().err
-    assert command("night", "--galaxy-share", "1.5") == 2
-    assert command("night", "--psf-fwhm", "0") == 2
+    assert command("night", "--galaxy-share", "1.5") == 2 and "between 0 and 1" in capsys.readouterr().err
+    assert command("night", "--psf-fwhm", "0") == 2 and "between 1 and 16" in capsys.readouterr().err
     assert not Path("out.csv").exists()
 
 

@@ -83,6 +83,14 @@ def test_the_seeing_is_that_of_the_narrow_objects_of_each_frame():
     assert seeing_of_frames(np.full((2, 1), np.nan, np.float32), np.array(["ü", "ü"])) == pytest.approx(3.3)
 
 
+def test_the_seeing_is_that_of_a_few_stars_among_many_galaxies():
+    stars, galaxies = [2.1, 2.3, 2.4, 2.5, 2.6], [3.2, 3.4, 3.5, 3.7, 3.9, 4.1, 4.1, 4.2, 4.2, 4.4, 4.9, 5.1, 5.7, 7.6]
+    widths = np.array([*stars, *galaxies], np.float32)[:, None]
+    assert seeing_of_frames(widths, np.full(19, "a")) == pytest.approx(2.4, abs=0.15)
+    rays = np.array([1.0, *[3.0] * 19], np.float32)[:, None]
+    assert seeing_of_frames(rays, np.full(20, "a")) == pytest.approx(3.0)
+
+
 def test_objects_of_which_no_frame_is_known_are_taken_for_those_of_one():
     """As of a catalog of ids alone: each would be a frame of its own, of too few to be measured on."""
     rng = np.random.default_rng(0)

@@ -146,9 +146,11 @@ def embed_all(folder, catalog: Catalog, device: str, report: Report | None = Non
 
 def score_embedding(vectors: np.ndarray, classes: np.ndarray | None, splits: np.ndarray, seed: int) -> dict:
     """Linear and nearest-neighbour probes on the test split, and on test and validation galaxies together."""
-    if classes is None or len(set(classes[has_class(classes)])) < 2:
+    if classes is None:
         return {"note": "no classes in this catalog, so no probe"}
-    train = splits == TRAIN
+    train, known = splits == TRAIN, has_class(classes)
+    if len(set(classes[known & train])) < 2 or not (known & (splits == TEST)).any():
+        return {"note": "not two classes among its training galaxies, or no test galaxy with a class, so no probe"}
     scores = {}
     for name, held_out in (("test", splits == TEST), ("held_out_fifth", (splits == TEST) | (splits == VALIDATION))):
         parts = (vectors[train], classes[train], vectors[held_out], classes[held_out])

@@ -46,6 +46,9 @@ def evaluate(
             f"None of the {len(catalog):,} galaxies falls into the test split; evaluate on a larger catalog."
         )
     vectors, rows = embed_all(folder, catalog, device, report)
+    if not (splits[rows] == TEST).any():
+        n_test = (splits == TEST).sum()
+        raise CatalogError(f"No image of the {n_test:,} test galaxies could be read; check the image files.")
     classes = catalog.table["class"].to_numpy(dtype=object)[rows] if "class" in catalog.table else None
     scores = {
         "definitions": DEFINITIONS,

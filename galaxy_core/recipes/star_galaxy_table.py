@@ -7,7 +7,8 @@ def table_lines(scores: dict) -> list[str]:
     """One line a method, then AUC by magnitude or signal to noise."""
     methods = scores["methods"]
     lines = [
-        f"{scores['n_test']:,} test objects of {scores['n_galaxies']:,}, {100 * scores['galaxy_share']:.0f} % galaxies",
+        f"Measured on the {scores['n_test']:,} test objects of {scores['n_galaxies']:,}: {scores['catalog']};"
+        f" {100 * scores['galaxy_share']:.0f} % are galaxies",
         "",
         "| method | accuracy | AUC (95 %) | accuracy, S/N > 20 | calibration error |",
         "|---|---|---|---|---|",
