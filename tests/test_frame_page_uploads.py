@@ -77,6 +77,14 @@ def test_weight_maps_are_given_by_file_or_by_extension(open_app, tmp_path):
     next(one for one in app.text_input if one.label == "Bad bits").set_value("16")
     app = finished(app.run())
     assert int(metrics(app)["Objects"]) < n_without and "any of the bits 16 in extension DQ" in said(app)
+    app.text_input(key="sky-hdu").set_value("0")
+    finished(app.run()).multiselect[0].set_value(["DQ"])
+    finished(app.run())
+    next(one for one in app.text_input if one.label == "Bad bits").set_value("16")
+    finished(app.run()).switch_page("pages/5_Models.py").run()
+    app = finished(app.switch_page(PAGE).run())
+    assert [one.value for one in app.text_input][:2] == ["0", "16"], "another page was visited"
+    assert "any of the bits 16 in extension DQ" in said(app)
 
 
 def test_an_upload_that_finds_no_room_is_one_sentence_and_leaves_nothing(open_app, tmp_path, monkeypatch):

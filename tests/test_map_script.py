@@ -120,3 +120,14 @@ def test_an_outline_is_told_with_what_the_legend_hides(page):
     (told,) = page.evaluate("window.told")
     (event,) = told["events"]
     assert event["hidden"] == [1] and event["map"] == "map-0" and event["stamp"] == "s" and len(event["x"]) == 4
+
+
+def test_the_legend_keeps_its_colours_in_high_contrast_and_its_dots_round(page):
+    page.emulate_media(forced_colors="active")
+    page.evaluate("() => { document.getElementById('map').style.width = '9rem'; call('map', 0); }")
+    page.wait_for_selector(".atlas-map[data-drawn]")
+    dot = page.locator(".atlas-legend button i").first
+    page.evaluate("() => document.querySelector('.atlas-legend button').append(' a long name of a class'.repeat(9))")
+    wanted, shown = dot.evaluate("one => [one.style.backgroundColor, getComputedStyle(one).backgroundColor]")
+    box = dot.bounding_box()
+    assert shown == wanted and box["width"] == pytest.approx(box["height"], abs=0.1)

@@ -44,6 +44,7 @@ def test_composition_compares_with_all():
     assert everyone.y.tolist() == list(figure.layout.yaxis.tickvals) == [0, 1], (
         "years beside each other, not along a scale"
     )
+    assert -figure.layout.legend.y * 128 >= 60, "the legend stays below the axis' title, of two groups, too"
     year, long = figure.layout.yaxis.ticktext
     assert (
         year == "2004" and long == "ring &lt;i&gt;" + "x" * 27 + "…" and everyone.customdata[1].startswith("ring &lt;")

@@ -144,11 +144,13 @@ def composition_figure(codes: np.ndarray, names: tuple[str, ...], rows: np.ndarr
     figure.update_xaxes(title="share of the galaxies [%]", rangemode="tozero")
     # at places of their own: of years and dates plotly would make a scale, of long names no room for the bars
     figure.update_yaxes(autorange="reversed", ticksuffix=" ", tickvals=places, ticktext=[shorten(n, 36) for n in names])
+    bars = 40 + 44 * len(names)  # height of the part with bars, in pixels
     figure.update_layout(
         title={"text": title},
-        height=180 + 44 * len(names),
+        height=140 + bars,
         barmode="group",
         margin={"l": 8, "r": 8, "t": 48, "b": 8},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.35, "x": 0, "traceorder": "reversed"},
+        # 64 pixels below the bars, however many there are: nearer it would cover the axis' title
+        legend={"orientation": "h", "yanchor": "top", "y": -64 / bars, "x": 0, "traceorder": "reversed"},
     )
     return figure

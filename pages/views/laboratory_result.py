@@ -51,7 +51,7 @@ def draw_result(
     st.dataframe(comparison_table(galaxies, job), hide_index=True, height="content")
     n = f"{'a random sample of' if trial.is_sample else 'all'} {words.count(len(trial.rows))}"
     n_reference = trial.about["scores"]["fitted_space"]["n_reference"]
-    reference = f"; silhouettes of this result are to {n_reference:,} of them" if trial.n_clusters > 1 else ""
+    reference = f"; silhouettes of this result use distances to {n_reference:,} of them" if trial.n_clusters > 1 else ""
     stored = f" The stored clusterings are measured on all {words.count(len(galaxies))}." if trial.is_sample else ""
     st.caption(
         f"Measured on {n}{reference}.{stored} ARI and AMI with this result: 1 the same,"

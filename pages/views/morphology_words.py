@@ -244,13 +244,13 @@ def unlike_sentence(about: dict) -> str:
 
     Examples
     --------
-    >>> unlike_sentence({"novelty": {"flagged_share": 0.0503, "n_validation": 2048}})[:67]
-    'Unlike most that the model learned from, as are 5.03 % of 2,048 gal'
+    >>> unlike_sentence({"novelty": {"flagged_share": 0.0503, "n_validation": 2048}})[:68]
+    'Unlike most that the model learned from (so are 5.03 % of 2,048 gala'
     >>> unlike_sentence({})
     'Unlike most that the model learned from: what it says here may be wrong.'
     """
     gauge, those = section(about, "novelty"), ""
     share, n = gauge.get("flagged_share"), gauge.get("n_validation")
     if is_number(share) and is_number(n):
-        those = f", as are {100 * share:.3g} % of {words.count(n)} of the same surveys that it did not learn from"
+        those = f" (so are {100 * share:.3g} % of {words.count(n)} of the same surveys that it did not learn from)"
     return f"Unlike most that the model learned from{those}: what it says here may be wrong."

@@ -69,7 +69,13 @@ def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
         return []
     with choices:
         hdu = st.text_input(
-            "FITS extension", placeholder="the first image", key="sky-hdu", help=HDU_HELP, max_chars=60, width=124
+            "FITS extension",
+            placeholder="the first image",
+            key="sky-hdu",
+            persist_state="session",
+            help=HDU_HELP,
+            max_chars=60,
+            width=124,
         )
         frames, weights = sky_weights.choose_maps(files, _extension(hdu))
         held = sky_weights.choose_kind([one for maps in weights for one in maps])

@@ -84,7 +84,13 @@ def choose_kind(weights: Sequence[WeightMap]) -> tuple[str | None, int | None]:
     if kind != MASK and not (kind is None and MASK in said):
         return kind, None
     bits = st.text_input(
-        "Bad bits", placeholder="all", key=f"sky-mask-bits-{where}", help=BITS_HELP, max_chars=60, width=124
+        "Bad bits",
+        placeholder="all",
+        key=f"sky-mask-bits-{where}",
+        persist_state="session",
+        help=BITS_HELP,
+        max_chars=60,
+        width=124,
     )
     try:
         return kind, bits_of(bits)

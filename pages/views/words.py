@@ -45,13 +45,17 @@ def space_of(space: str) -> str:
     ('a UMAP of 10 dimensions', 'the embedding')
     >>> space_of("umap_2_of_pca_16")
     'a UMAP of 2 dimensions of a PCA of 16 dimensions'
+    >>> space_of("umap_5_of_smoothed_32,n_neighbors=30,n_steps=1")
+    'a UMAP of 5 dimensions of a smoothed embedding of 32 dimensions (n_neighbors=30, n_steps=1)'
     """
     parts = []
     for stage in (space or "").split("_of_"):
         match = re.fullmatch(r"([a-z]+)_(\d+)(,.*)?", stage)
         if match is None:
             return f"the {space}" if space in ("embedding", "") or " " not in space else space
-        parts.append(f"a {NAMES.get(match[1], match[1])} of {match[2]} dimensions{(match[3] or '').replace(',', ', ')}")
+        name = "smoothed embedding" if match[1] == "smoothed" else NAMES.get(match[1], match[1])
+        options = f" ({match[3][1:].replace(',', ', ')})" if match[3] else ""
+        parts.append(f"a {name} of {match[2]} dimensions{options}")
     return " of ".join(parts)
 
 
