@@ -54,6 +54,7 @@ def provenance_of(catalog: FrameCatalog) -> dict[str, str | int | float]:
         "weights_sha256": catalog.weights_sha256,
         "separator_sha256": catalog.separator_sha256,
         "seeing": ", ".join(seeing_words(name, band) for name, band in catalog.seeing.items()) or "not measured",
+        "galaxy_share": f"{catalog.config.galaxy_share:g} as given" if catalog.config.galaxy_share else "not given",
         "pixel_origin": "0 is the centre of the first pixel",
         "notes": " ".join(catalog.notes) or "none",
         "software": "Galaxy Atlas",

@@ -23,8 +23,11 @@ USUAL, USUAL_SCATTER = -1.6, 0.45
 SHIFTS = np.arange(-10, 5, 0.1)
 SHIFT_SCATTER = 2.0  # of fields from the usual one, in log odds, before looking
 FEWER = "Among the brighter objects {:.0f} % are galaxies, where at high galactic latitudes {:.0f} % are. "
-OWN = FEWER + "Faint ones are told by that share; detect.py --galaxy-share sets another."
-UNSURE = FEWER + "Either the seeing given is too wide, or detect.py --galaxy-share should be given for the faint ones."
+OWN = FEWER + "Faint ones are told by that share; another can be given (Share of galaxies, or --galaxy-share)."
+UNSURE = FEWER + (
+    "Either the seeing given is too wide, or a share should be given for the faint ones (Share of galaxies, or"
+    " --galaxy-share)."
+)
 
 
 def share_shift(

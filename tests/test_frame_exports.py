@@ -56,7 +56,9 @@ def test_fits_reads_back(catalog):
     head = fits.getheader(io.BytesIO(data), 1)
     place = table.colnames.index("dec_deg") + 1
     assert head[f"TUCD{place}"] == "pos.eq.dec;meta.main"
-    assert "method: sep" in str(head["HISTORY"])
+    assert "method: sep" in str(head["HISTORY"]) and "galaxy_share: not given" in str(head["HISTORY"])
+    given = replace(catalog, config=replace(catalog.config, galaxy_share=0.05))
+    assert "galaxy_share: 0.05 as given" in str(fits.getheader(io.BytesIO(WRITERS["fits"](given)), 1)["HISTORY"])
 
 
 def test_votable_reads_back(catalog):

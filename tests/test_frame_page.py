@@ -120,8 +120,16 @@ def test_stars_and_galaxies_are_told_where_the_frame_shows_its_seeing(open_app, 
     assert "field 9.00 px as given" in said(app).replace("\\", "")
     again = list(background.queue()._results.values())[-1]
     assert again.catalog.objects["p_galaxy"].mean() < work.catalog.objects["p_galaxy"].mean()
+    seeing.set_value(None)
+    next(one for one in app.number_input if one.label == "Share of galaxies").set_value(0.02)
+    app = finished(app.run())
+    fewer = list(background.queue()._results.values())[-1].catalog.objects["p_galaxy"]
+    assert fewer.sum() < 0.9 * work.catalog.objects["p_galaxy"].sum()
+    next(one for one in app.number_input if one.key.startswith("sky-seeing-")).set_value(9.0)
+    assert "as given" in said(finished(app.run()))
     app = upload(app, ("other.fits", fits_bytes(sky_pixels(1, sources=stars + galaxies))))
     assert "as given" not in said(app), "what was typed is of the frame before"
+    assert [one.value for one in app.number_input if one.label == "Share of galaxies"] == [None]
 
 
 def test_a_colour_picture_is_marked_as_uncalibrated(open_app, small_model_root):

@@ -33,6 +33,8 @@ NO_SEGMENTER = """No trained segmenter is here, so objects are looked for in SEx
 SEEING_HELP = """Width of a point source at half its height. Left empty it is measured on the frame's own stars, in each
 band. Stars are told from galaxies with it, so give it where the frame has too few of them. It is of the frames in hand,
 and not of what is dropped next."""
+SHARE_HELP = """Proportion of galaxies among the objects, such as 0.05 in a star cluster. Left empty it is that of high
+galactic latitudes, by brightness and colours, or the frame's own where its brighter objects show far fewer."""
 ZERO_POINTS_HELP = """Magnitude of a flux of one, for frames whose header does not say: one number for all bands, or one
 for each in the order of the files, apart by spaces. With them objects have magnitudes, and colours on the map."""
 SATURATED_HELP = """Value from which pixels are saturated, in the frame's units, of all bands. Left empty it is taken
@@ -55,7 +57,7 @@ MEDIA_TYPES = {form: media for form, (_, _, media) in exports.FORMATS.items()} |
 def choose_config(root: Path, choices: DeltaGenerator, digest: str) -> FrameConfig:
     """How the frame is searched, asked for in ``choices``: the way, where there is a choice, and the sensitivity.
 
-    Seeing, zero points and saturation stay with the frame, which ``digest`` names: they are wrong for another.
+    Seeing, share, zero points and saturation stay with the frame, which ``digest`` names: they are wrong for another.
     """
     best = sky_work.method_of(root)
     with choices:
@@ -93,6 +95,18 @@ def choose_config(root: Path, choices: DeltaGenerator, digest: str) -> FrameConf
             help=SEEING_HELP,
             width=146,
         )
+        share = st.number_input(
+            "Share of galaxies",
+            0.01,
+            0.99,
+            None,
+            0.05,
+            placeholder="expected",
+            key=f"sky-galaxy-share-{digest}",
+            persist_state="session",
+            help=SHARE_HELP,
+            width=146,
+        )
         said = st.text_input(
             "Zero points [mag]",
             placeholder="from the header",
@@ -112,8 +126,8 @@ def choose_config(root: Path, choices: DeltaGenerator, digest: str) -> FrameConf
             help=SATURATED_HELP,
             width=150,
         )
-        told = {"psf_fwhm_px": seeing, "zero_points": zero_points_in(said), "saturated_from": saturated}
-        config = FrameConfig(method, rate, **told)
+        of_frame = {"zero_points": zero_points_in(said), "saturated_from": saturated}
+        config = FrameConfig(method, rate, psf_fwhm_px=seeing, galaxy_share=share, **of_frame)
         sky_sensitivity.draw_curve(root, config)
     return config
 
