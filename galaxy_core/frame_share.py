@@ -22,7 +22,10 @@ LEAST_BRIGHT = 30
 USUAL, USUAL_SCATTER = -1.6, 0.45
 SHIFTS = np.arange(-10, 5, 0.1)
 SHIFT_SCATTER = 2.0  # of fields from the usual one, in log odds, before looking
-FEWER = "Among the brighter objects {:.0f} % are galaxies, where at high galactic latitudes {:.0f} % are. "
+FEWER = (
+    "Of {:,} objects with a signal to noise above {:.0f} about {:.0f} % are galaxies, where at high galactic latitudes"
+    " {:.0f} % would be. "
+)
 OWN = FEWER + "Faint ones are told by that share; another can be given (Share of galaxies, or --galaxy-share)."
 UNSURE = FEWER + (
     "Either the seeing given is too wide, or a share should be given for the faint ones (Share of galaxies, or"
@@ -55,7 +58,7 @@ def share_shift(
     error = np.sqrt(np.average((SHIFTS - fitted) ** 2, weights=weights))
     if fitted - USUAL > -2 * np.hypot(error, USUAL_SCATTER):
         return 0.0, ()
-    shares = [100 * expit(prior + level).mean() for level in (fitted, USUAL)]
+    shown = len(prior), BRIGHT_SNR, *(100 * expit(prior + level).mean() for level in (fitted, USUAL))
     if not measured:
-        return 0.0, (UNSURE.format(*shares),)
-    return float(fitted - USUAL), (OWN.format(*shares),)
+        return 0.0, (UNSURE.format(*shown),)
+    return float(fitted - USUAL), (OWN.format(*shown),)

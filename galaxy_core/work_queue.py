@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from galaxy_core.errors import GalaxyError
 from galaxy_core.work_priority import stand_back
 from galaxy_core.work_process import Processes
+from galaxy_core.work_results import KeptResults
 from galaxy_core.work_tasks import (
     DONE,
     FAILED,
@@ -55,8 +55,7 @@ class WorkQueue:
         self._entries: dict[str, Entry] = {}
         self._visitors: dict[str, Visitor] = {}
         self._refused: dict[str, str] = {}
-        self._results: OrderedDict[str, Any] = OrderedDict()
-        self._sizes: dict[str, int] = {}
+        self._results = KeptResults(self.limits.max_bytes)
         self._places: dict[str, int] | None = None
         self._alive, self._starts, self._sweeper = 0, 0, None
         self._closing = threading.Event()
@@ -125,8 +124,6 @@ class WorkQueue:
     def result(self, key: str) -> Any | None:
         """What a task gave, None where it has not, or is no longer kept."""
         with self._change:
-            if key in self._results:
-                self._results.move_to_end(key)
             return self._results.get(key)
 
     def wait(self, key: str, seconds: float) -> bool:
@@ -139,7 +136,7 @@ class WorkQueue:
         with self._change:
             states = [entry.state for entry in self._entries.values()]
             numbers = {state: states.count(state) for state in (RUNNING, WAITING)}
-            return numbers | {"visitors": len(self._visitors), "result_bytes": sum(self._sizes.values())}
+            return numbers | {"visitors": len(self._visitors), "result_bytes": self._results.nbytes}
 
     def is_closing(self) -> bool:
         """Whether nothing more is started."""
@@ -153,8 +150,7 @@ class WorkQueue:
             asked = set().union(*(visitor.asked for visitor in self._visitors.values()))
             for key in [key for key in self._entries if key not in asked and self._entries[key].state != RUNNING]:
                 del self._entries[key]
-            for key in [key for key in self._results if key not in asked]:
-                del self._results[key], self._sizes[key]
+            self._results.keep_only(asked)
             self._refused = {key: said for key, said in self._refused.items() if key in asked}
             self._give_up()
             self._changed()
@@ -301,10 +297,7 @@ class WorkQueue:
         entry.state, entry.error, entry.seconds = state, error, self._clock() - entry.started
         key, entry.task = entry.task.key, None
         if state == DONE and result is not None:
-            self._results[key], self._sizes[key] = result, size
-            self._results.move_to_end(key)
-            while len(self._results) > 1 and sum(self._sizes.values()) > self.limits.max_bytes:
-                del self._sizes[self._results.popitem(last=False)[0]]
+            self._results.put(key, result, size)
         if state == STOPPED and self._entries.get(key) is entry:
             del self._entries[key]
         self._changed()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import time
 
 import numpy as np
 from astropy.io import fits
 from PIL import Image
+from under_way import finished
 
 from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 
 PAGE = "pages/4_Denoise.py"
-PATIENCE_S = 120
 
 
 def with_denoiser(root):
@@ -37,16 +36,6 @@ def png_bytes(seed: int = 1, size: tuple[int, int] = (40, 50)) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(counts).save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def finished(app):
-    """The page once nothing is under way."""
-    until = time.monotonic() + PATIENCE_S
-    while any(button.key == "denoise-cancel" for button in app.button) and time.monotonic() < until:
-        time.sleep(0.05)
-        app.run()
-    assert not app.exception and not any(button.key == "denoise-cancel" for button in app.button)
-    return app
 
 
 def upload(app, *files):

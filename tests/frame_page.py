@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import time
+from under_way import finished
+
+from pages.views import background
 
 PAGE = "pages/6_Frame.py"
-PATIENCE_S = 120
-
-
-def finished(app):
-    """The page once nothing is under way."""
-    until = time.monotonic() + PATIENCE_S
-    while any((one.key or "").endswith("-cancel") for one in app.button) and time.monotonic() < until:
-        time.sleep(0.05)
-        app.run()
-    assert not app.exception
-    return app
 
 
 def upload(app, *files):
@@ -39,3 +30,8 @@ def open_at(app, x: float, y: float):
     """Open the object at a place, as a click on it does."""
     app.session_state["sky-opened"] = ("a search", 0, x, y)
     return finished(app.run())
+
+
+def last_work():
+    """The result that was made, or looked at, last."""
+    return list(background.queue()._results._kept.values())[-1][0]

@@ -11,7 +11,7 @@ from shlex import quote
 import numpy as np
 import pytest
 from astropy.io import fits
-from frame_page import PAGE, finished, metrics, open_at, said, texts, upload
+from frame_page import PAGE, last_work, metrics, open_at, said, texts, upload
 from sky_frames import (
     SIDE,
     SOURCES,
@@ -20,12 +20,13 @@ from sky_frames import (
     jpeg_bytes,
     sky_pixels,
 )
+from under_way import finished
 
 from galaxy_core.catalogs import read_catalog
 from galaxy_core.models import save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.work_tasks import RUNNING, Standing
-from pages.views import background, denoise_files, sky_panels, sky_send, sky_sources, sky_work
+from pages.views import denoise_files, sky_panels, sky_send, sky_sources, sky_work
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +108,7 @@ def test_stars_and_galaxies_are_told_where_the_frame_shows_its_seeing(open_app, 
     n_stars, n_galaxies = map(int, metrics(app)["Stars / galaxies"].split(" / "))
     assert n_stars >= 8 and 2 <= n_galaxies <= 4
     assert re.search(r"Seeing \(FWHM\): field 3\.\d\d px of \d+ stars", said(app).replace("\\", ""))
-    work = list(background.queue()._results.values())[-1]
+    work = last_work()
     assert "p(galaxy)" in "".join(chart.proto.spec for chart in app.get("plotly_chart"))
     app = open_at(app, 40.0, 110.0)
     assert re.search(r"Probability of a galaxy</dt><dd>(0\.9\d|1\.00)", texts(app)) or "1.00" in texts(app)
@@ -118,12 +119,12 @@ def test_stars_and_galaxies_are_told_where_the_frame_shows_its_seeing(open_app, 
     seeing.set_value(9.0)
     app = finished(app.run())
     assert "field 9.00 px as given" in said(app).replace("\\", "")
-    again = list(background.queue()._results.values())[-1]
+    again = last_work()
     assert again.catalog.objects["p_galaxy"].mean() < work.catalog.objects["p_galaxy"].mean()
     seeing.set_value(None)
     next(one for one in app.number_input if one.label == "Share of galaxies").set_value(0.02)
     app = finished(app.run())
-    fewer = list(background.queue()._results.values())[-1].catalog.objects["p_galaxy"]
+    fewer = last_work().catalog.objects["p_galaxy"]
     assert fewer.sum() < 0.9 * work.catalog.objects["p_galaxy"].sum()
     next(one for one in app.number_input if one.key.startswith("sky-seeing-")).set_value(9.0)
     assert "as given" in said(finished(app.run()))
@@ -174,7 +175,7 @@ def test_downloads_are_the_commands_files(open_app, tmp_path):
     app = upload(open_app(tmp_path, PAGE), ("field.fits", band_bytes()))
     names = {button.label for button in app.get("download_button")}
     assert names == {*sky_panels.FORM_NAMES.values(), "Segmentation map"}
-    work = list(background.queue()._results.values())[-1]
+    work = last_work()
     with fits.open(io.BytesIO(sky_panels.segmentation_bytes(work.catalog))) as hdus:
         assert hdus[0].data.shape == SIDE and hdus[0].header["CRVAL1"] == 187.7
         assert hdus[0].data.max() == len(work.catalog.objects)
@@ -182,7 +183,7 @@ def test_downloads_are_the_commands_files(open_app, tmp_path):
 
 def test_galaxies_become_a_catalog_of_their_own(open_app, tmp_path):
     app = upload(open_app(tmp_path, PAGE), ("field.fits", band_bytes()))
-    work = list(background.queue()._results.values())[-1]
+    work = last_work()
     fifth = float(np.floor(np.sort(work.catalog.objects["snr"])[-5]))
     app.button(key="sky-send-go").click()
     app = finished(app.run())

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from frame_page import PAGE, finished, metrics, said, upload
+from frame_page import PAGE, metrics, said, upload
 from sky_frames import (
     CALIBRATION,
     SIDE,
@@ -21,6 +21,7 @@ from sky_frames import (
     sky_pixels,
     with_gaps,
 )
+from under_way import finished
 
 from pages.views import sky_sources, sky_work
 

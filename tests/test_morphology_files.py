@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import re
 import threading
-import time
 import uuid
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from under_way import finished
 
 from galaxy_core import artifacts
 from galaxy_core.models import save_model
@@ -21,7 +21,6 @@ from tests.morphology_uploads import fits_bytes, small_net
 
 PAGES = {"morphology": "pages/3_Morphology.py", "denoise": "pages/4_Denoise.py"}
 ODD_NAME = "[click](http://e.com) bad $a$ *b*.png"
-PATIENCE_S = 120
 
 
 @pytest.fixture
@@ -53,16 +52,6 @@ def busy_queue():
 
 def put(app, *files):
     return app.get("file_uploader")[0].set_value([(name, data, "application/octet-stream") for name, data in files])
-
-
-def finished(app):
-    """The page once nothing is under way."""
-    until = time.monotonic() + PATIENCE_S
-    while any((button.key or "").endswith("-cancel") for button in app.button) and time.monotonic() < until:
-        time.sleep(0.05)
-        app.run()
-    assert not app.exception
-    return app
 
 
 def extension_of(app):

@@ -11,14 +11,14 @@ The published system trains a convolutional autoencoder on an array of all image
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from galaxy_core.augment import ViewConfig, random_dihedral, random_view
+from galaxy_core.augment import LABEL_VIEWS, ViewConfig, random_dihedral, random_view
 from galaxy_core.catalogs.catalog import Catalog
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model
@@ -56,16 +56,7 @@ class Config:
 
     seed: int = 0
     model: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    views: ViewConfig = field(
-        default_factory=lambda: ViewConfig(
-            scale_min=0.85,
-            scale_max=1.15,
-            brightness_log_sigma=0.1,
-            channel_gain_log_sigma=0.04,
-            grey_probability=0.0,
-            noise_probability=0.0,
-        )
-    )
+    views: ViewConfig = field(default_factory=lambda: replace(LABEL_VIEWS, noise_probability=0.0))
     redraw: FitConfig = field(default_factory=lambda: FitConfig(20, 128, 2e-3, 1e-4))
     exact_share: float = 0.5
     n_validation_max: int = 1024
