@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from conftest import make_catalog
 
 from pages.views import readers
 from pages.views.colouring import colour_by
+from tests.browsers import settle
 from tests.map_in_browser import MAP, corners, drag, lonely_row, n_marked
 
 pytestmark = pytest.mark.browser
@@ -69,7 +72,7 @@ def test_the_address_holds_what_is_on_the_map_without_a_step_back_for_each_turn_
     page.mouse.dblclick(*corners(page)[0])
     page.wait_for_function("!location.search.includes('view=')")
     page.go_back()
-    page.wait_for_function(f"{MAP}.view.scale > 3 * {MAP}.viewOf({MAP}.message.extent).scale")
+    page.get_by_role("heading", name=f"tiny-{row:05d}").wait_for(state="detached")
     assert np.allclose(page.evaluate(VIEW), seen, rtol=2e-3)
     page.get_by_role("combobox", name="Catalog").click()
     page.get_by_role("option", name="other").click()
@@ -79,6 +82,67 @@ def test_the_address_holds_what_is_on_the_map_without_a_step_back_for_each_turn_
     page.go_back()
     page.wait_for_function(f"{MAP}.message.group === 'tiny'")
     assert page.evaluate(f"[...{MAP}.hidden]") == [hidden] and np.allclose(page.evaluate(VIEW), seen, rtol=2e-3)
+
+
+@pytest.fixture
+def slow_visit(visit):
+    """A page, and its answers of the server: kept back while ``kept`` is a list."""
+    page, line = visit("/Galaxy_map?catalog=tiny"), SimpleNamespace(kept=None)
+
+    def connect(browser):
+        server = browser.connect_to_server()
+        line.send = browser.send
+        server.on_message(lambda message: browser.send(message) if line.kept is None else line.kept.append(message))
+
+    def release():
+        kept, line.kept = line.kept, None
+        for message in kept:
+            line.send(message)
+
+    line.release = release
+    page.route_web_socket("**/_stcore/stream*", connect)
+    page.reload()
+    settle(page)
+    return page, line
+
+
+def test_back_to_another_map_keeps_its_view_however_long_the_server_takes(slow_visit):
+    page, line = slow_visit
+    page.mouse.move(*corners(page)[0])
+    page.mouse.wheel(0, -120)
+    page.click('.atlas-legend [data-code="1"]')
+    page.wait_for_function("location.search.includes('view=') && location.search.includes('hidden=')")
+    seen, shown = page.evaluate(VIEW), page.evaluate("location.search")
+    page.get_by_role("combobox", name="Catalog").click()
+    page.get_by_role("option", name="other").click()
+    page.wait_for_url("**Galaxy_map?catalog=other")
+    page.wait_for_function(f"{MAP}.message.group === 'other'")
+    line.kept = []
+    page.go_back()
+    page.wait_for_timeout(600)  # longer than a view rests until it is written
+    assert page.evaluate("location.search") == shown
+    line.release()
+    page.wait_for_function(f"{MAP}.message.group === 'tiny'")
+    assert page.evaluate(f"[...{MAP}.hidden]") == [1] and np.allclose(page.evaluate(VIEW), seen, rtol=2e-3)
+
+
+def test_an_answer_that_comes_after_the_button_back_does_not_undo_it(slow_visit, root):
+    page, line = slow_visit
+    row, before = lonely_row(root), page.evaluate("location.search")
+    page.mouse.click(*page.evaluate(f"{MAP}.pixelOf({row})"))
+    page.get_by_role("heading", name=f"tiny-{row:05d}").wait_for()
+    page.wait_for_url("**galaxy=tiny*")
+    page.wait_for_timeout(500)
+    line.kept = []
+    page.mouse.move(*corners(page)[0])
+    page.mouse.wheel(0, -120)
+    page.wait_for_function("location.search.includes('view=')")
+    page.wait_for_timeout(500)  # the server knows of the view, and the browser not yet that it does
+    assert line.kept
+    page.go_back()
+    line.release()
+    page.get_by_role("heading", name=f"tiny-{row:05d}").wait_for(state="detached")
+    page.wait_for_function("(text) => location.search === text", arg=before)
 
 
 def test_a_view_of_a_map_that_was_made_again_is_the_whole_map(visit):

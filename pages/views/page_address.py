@@ -41,6 +41,8 @@ def changed_parts(here: tuple) -> list[str]:
     now = {name: st.query_params.get(name) for name in (*OF_CATALOG, *PANELS)}
     changed = [name for name in now if now[name] != left().get(name)] if before[:1] == here[:1] else []
     left().update(now)
+    if changed:  # the answer to what was done just before the button may have come after it, with the address of then
+        st.query_params.update({})
     return [name for name in changed if before == here or name == "galaxy" or now[name] is not None]
 
 

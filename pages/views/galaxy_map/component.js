@@ -32,7 +32,7 @@ const addressNow = () => location.search;
     server to know it when it writes the address next; nothing where that cannot be told yet, or nothing is new. */
 function keepInAddress(map) {
   const { id, group, mark, marks, colours } = map.message, names = IN_ADDRESS[id];
-  if (!names || !HUB.channels.get(`${group}/view`)?.tell) return undefined;
+  if (map.goesBack || !names || !HUB.channels.get(`${group}/view`)?.tell) return undefined;
   const place = map.placeShown(), hidden = [...map.hidden].map((code) => marks[code - colours.length + marks.length]);
   const now = { [names[0]]: place && `${place}_${mark}`, [names[1]]: hidden.sort().join("-") };
   const parts = location.search.slice(1).split("&").filter(Boolean);
@@ -46,13 +46,15 @@ function keepInAddress(map) {
   return now;
 }
 
-/** After the browser's button back: what the address says now. */
+/** After the browser's button back: what the address says now. That may be of another map, which the server takes its time
+    to send: until it is here, or somebody moves this one, nothing of this one is written there. */
 HUB.goBack ??= addEventListener("popstate", () => {
   for (const map of HUB.maps.values()) {
     if (!IN_ADDRESS[map.message.id]) continue;
     map.hidden = hiddenInAddress(map.message);
     drawLegend(map);
     map.takePlace(placeInAddress(map));
+    map.goesBack = true;
   }
 }) ?? true;
 

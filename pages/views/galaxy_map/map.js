@@ -37,6 +37,7 @@ class GalaxyMap {
     else if (this.message.grouping !== message.grouping) this.hidden.clear();
     else if (this.message.groups !== message.groups) this.hidden = hiddenByName(this.hidden, this.message, message);
     this.message = message;
+    this.goesBack = false;
     this.points = readPoints(message);
     this.detail = null;
     this.colours = message.colours.map(rgbOf);
@@ -132,6 +133,7 @@ class GalaxyMap {
   }
 
   changed() {
+    this.goesBack = false;
     this.draw();
     askForDetail(this, 250);
   }
