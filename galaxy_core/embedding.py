@@ -105,7 +105,7 @@ def find_model(model: str | Path, root: str | Path, recipe: str | None = None) -
     recipe = recipe or (str(model) if str(model) in RECIPES else DEFAULT_MODEL)
     raise ModelError(
         f"There is no model {str(model)!r} under {parents[0]} (there are {', '.join(there) or 'none'}); name"
-        f" another with --model, or train one with `python scripts/train.py {recipe} LAYOUT:SOURCE`."
+        f" another, or train one with `python scripts/train.py {recipe} LAYOUT:SOURCE`."
     )
 
 

@@ -15,9 +15,9 @@ from astropy.io import fits
 
 from galaxy_core.counting import count
 from galaxy_core.errors import ImageError
-from galaxy_core.fits_layout import Extension, extensions, first_image
+from galaxy_core.fits_layout import Extension, extensions, first_image, with_bands_first
 from galaxy_core.fits_tiles import compressed_header, tile_strips
-from galaxy_core.fits_units import stored_type, units_of
+from galaxy_core.fits_units import note_of_magnitudes, stored_type, units_of
 from galaxy_core.frame_headers import SHARED_CARDS
 from galaxy_core.image_limits import check_size, inflate, reason, shown_name
 
@@ -75,8 +75,9 @@ def decode_fits(
         shown = shown_name(name)
         raise ImageError(f"{shown} is a damaged FITS file ({reason(error)}); fetch or save it again.") from None
     if not np.isfinite(pixels).any():
-        raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be shown or denoised.")
+        raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be made of it.")
     notes = [f"Damaged cards of the header that were left out: {n_dropped}."] if n_dropped else []
+    notes += note_of_magnitudes(header)
     if hdu is None:
         notes = [*which_image(data, name, chosen), *notes]
     return pixels, header, abs(chosen.cards.get("ZBITPIX", chosen.cards["BITPIX"])), tuple(notes)
@@ -197,7 +198,7 @@ def find_extension(data: bytes, name: str, hdu: int | str | None = None) -> Exte
     asked = str(hdu).strip()
     number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else None
     if hdu is None and (extension := first_image(data, name)):
-        return extension
+        return with_bands_first(extension, name)
     seen = []
     for extension in extensions(data, name):
         if hdu is not None and (extension.name.upper() == asked.upper() or extension.index == number):
@@ -216,7 +217,7 @@ def find_extension(data: bytes, name: str, hdu: int | str | None = None) -> Exte
             f"Extension {shown_name(asked, 40)} of {shown_name(name)} is {extension.kind}, not an image of two or three"
             " axes; choose another."
         )
-    return extension
+    return with_bands_first(extension, name)
 
 
 def _check_length(extension: Extension, n_bytes: int, name: str) -> None:

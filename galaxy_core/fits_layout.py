@@ -20,6 +20,7 @@ BLOCK = 2880  # bytes: headers and data are padded to multiples of it
 CARD = 80
 MAX_HEADER_BYTES = 1000 * BLOCK  # 36,000 cards
 MAX_EXTENSIONS = 20_000
+MOST_LAST_BANDS = 5  # of an array of (height, width, bands); no image is so narrow
 _BITPIX = (8, 16, 32, 64, -32, -64)
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d{1,4})?", re.IGNORECASE)
 _WANTED = re.compile(
@@ -133,6 +134,18 @@ def first_image(data: bytes, name: str) -> Extension | None:
         if beside is None:
             raise
     return beside
+
+
+def with_bands_first(extension: Extension, name: str) -> Extension:
+    """The same image; `ImageError` where its bands are the last axis of the array, as those of pictures are."""
+    bands, height, width = extension.image_shape
+    if width <= MOST_LAST_BANDS < min(bands, height):
+        has = "an axis of length 1" if width == 1 else f"{width} bands"
+        raise ImageError(
+            f"{shown_name(name)} has {has} on its first axis (NAXIS1), where FITS has the width; save the array as"
+            " (bands, height, width), with np.moveaxis(pixels, -1, 0)."
+        )
+    return extension
 
 
 def _read_cards(data: bytes, start: int, name: str) -> tuple[dict[str, int | float | bool | str], int]:

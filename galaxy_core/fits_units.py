@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -35,6 +36,14 @@ def units_of(extension: Extension, name: str) -> Callable[[np.ndarray, np.ndarra
             target[raw == blank] = np.nan
 
     return to_units
+
+
+def note_of_magnitudes(header: Mapping) -> list[str]:
+    """A note where BUNIT says that pixels are magnitudes, which are taken for light."""
+    unit = str(header.get("BUNIT", "")).strip()
+    if not re.match(r"(ab)?mag", unit, re.IGNORECASE):
+        return []
+    return [f"BUNIT is {shown_name(unit, 40)}, but pixels are taken as linear in light; save them as flux."]
 
 
 def stored_type(extension: Extension) -> np.dtype:

@@ -86,7 +86,7 @@ def _decode_tiff(data: bytes, name: str) -> tuple[np.ndarray, bool, str, int, tu
     deep = decode_deep(page, name)
     if deep is not None:
         if not np.isfinite(deep[0]).any():
-            raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be shown or denoised.")
+            raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be made of it.")
         if deep[1] and len(deep[0]) == 3 and page.tags.get(262) == (2,):
             notes += (BLUE_FIRST,)
         return deep[0], deep[1], "TIFF", deep[2], notes
@@ -96,7 +96,7 @@ def _decode_tiff(data: bytes, name: str) -> tuple[np.ndarray, bool, str, int, tu
     picture = Picture(page.file, page.tags[256][0], page.tags[257][0], page.tags.get(277, (1,))[0], bits)
     pixels, linear, bits, more = _load(picture, "TIFF", name)
     if linear and not np.isfinite(pixels).any():
-        raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be shown or denoised.")
+        raise ImageError(f"{shown_name(name)} has no finite pixel; nothing can be made of it.")
     return pixels, linear, "TIFF", bits, notes + more
 
 

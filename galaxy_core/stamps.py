@@ -132,7 +132,8 @@ def make_stamps(
     readable = np.array([bool(stamp.any()) for stamp in pixels])
     if not readable.any():
         path.unlink()  # the images may be there the next time
-        raise CatalogError(f"None of the {len(galaxy_ids):,} images of {sources} could be read; check the image files.")
+        named = ", ".join(f"{catalog.layout}:{catalog.source}" for catalog in catalogs)
+        raise CatalogError(f"None of the {len(galaxy_ids):,} images of {named} could be read; check the image files.")
     lost = f"Left out as their images could not be read: {(~readable).sum():,} of {len(readable):,} galaxies."
     stamps = Stamps(pixels, galaxy_ids, splits, readable, shapes, () if readable.all() else (lost,))
     return stamps if len(catalogs) < 2 else _without_twins(stamps, catalogs, folder / f"held-twins-{key}.npy")

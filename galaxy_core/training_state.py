@@ -20,7 +20,7 @@ from torch import nn
 from galaxy_core.artifacts.files import atomic_path, write_json
 from galaxy_core.artifacts.staging import fingerprint_of, hold_lock
 from galaxy_core.catalogs.catalog import Catalog
-from galaxy_core.errors import ModelError
+from galaxy_core.errors import CatalogError, ModelError
 from galaxy_core.model_files import HISTORY_FILE
 from galaxy_core.models import load_model, read_model_config, save_model
 from galaxy_core.ranks import is_first
@@ -37,6 +37,8 @@ def state_of(folder: Path) -> tuple[Path, Path]:
 def one_training(folder: Path) -> Iterator[None]:
     """Hold a model's folder while it is trained: two trainings there would go on with each other's weights.
 
+    Nothing is left of a training that is refused before its first epoch has ended.
+
     Raises
     ------
     ArtifactError
@@ -46,7 +48,16 @@ def one_training(folder: Path) -> Iterator[None]:
         yield
         return
     with hold_lock(folder.with_name(f".{folder.name}.lock"), f"training {folder}"):
-        yield
+        state = folder / STATE_FOLDER
+        was_there = state.exists()
+        try:
+            yield
+        except (CatalogError, ModelError):
+            if not was_there and not any(state.glob("*.safetensors")):
+                shutil.rmtree(state, ignore_errors=True)
+                with suppress(OSError):  # of a folder that is not empty, or was not made
+                    folder.rmdir()
+            raise
 
 
 def begin_state(

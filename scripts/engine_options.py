@@ -32,6 +32,11 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def engine_of(options: argparse.Namespace) -> AbstractContextManager[Engine]:
     """The engine asked for, to be used as ``with engine_of(options) as engine``."""
+    if options.scheduler:
+        from galaxy_core.engine_dask import PATIENCE_S
+
+        told = f"Waiting for the Dask scheduler {options.scheduler} and its workers, for {PATIENCE_S:g} s each at most."
+        print(told, file=sys.stderr, flush=True)
     return open_engine(options.workers, options.scheduler or "")
 
 

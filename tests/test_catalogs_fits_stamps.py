@@ -57,9 +57,11 @@ def test_fits_extensions_without_catalog_or_without_hdu_column(tmp_path):
     assert [float(catalog.load_image(i).mean()) for i in range(3)] == [100.0, 0.0, 1.0]
     put(tmp_path / "catalog.csv", "id,mag\nSTAMP1,20\nSTAMP9,21\n")  # by name
     assert counts(read_catalog(f"fits-stamps:{tmp_path}")) == (1, 2, 0, 0)
+    fits.setval(tmp_path / "any.fits", "BUNIT", value="mag")
     put(tmp_path / "catalog.csv", "id,mag\nx,20\ny,21\nz,22\n")  # by order
     catalog = read_catalog(f"fits-stamps:{tmp_path}")
     assert [float(catalog.load_image(i).mean()) for i in range(3)] == [100.0, 0.0, 1.0]
+    assert catalog.report.notes[0].startswith("any.fits[0]: BUNIT is mag, but pixels are taken as linear")
     put(tmp_path / "catalog.csv", "id,mag\nx,20\ny,21\n")
     with pytest.raises(CatalogError, match="2 rows for 3 stamps and no hdu column"):
         read_catalog(f"fits-stamps:{tmp_path}")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from galaxy_core import artifacts
 from galaxy_core.engine import EngineError, ShardError, check_whole, each, map_shards, open_engine
 from galaxy_core.errors import ArtifactError
 from galaxy_core.pipeline import run_pipeline
+from scripts.engine_options import engine_of
 from tests.engine_shards import expected, load, outputs, running, shards, starts, write
 from tests.pipeline_child import CONFIG, CRASHING, run
 from tests.pipeline_runs import hashes, write_images
@@ -194,10 +196,12 @@ def test_the_scheduler_is_killed_and_the_command_run_again(tmp_path, four, monke
     assert all(len(starts(tmp_path)[int(name.split(".")[0])]) == 1 for name in before)
 
 
-def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch):
+def test_a_scheduler_that_is_not_there_is_one_sentence_and_what_is_waited_for_is_said(monkeypatch, capsys):
     monkeypatch.setattr("galaxy_core.engine_dask.PATIENCE_S", 0.5)
+    engine = engine_of(Namespace(workers=0, scheduler="tcp://127.0.0.1:9"))
+    assert "Waiting for the Dask scheduler tcp://127.0.0.1:9 and its workers, for 0.5 s" in capsys.readouterr().err
     with pytest.raises(EngineError, match=r"No Dask scheduler answers at tcp://127.0.0.1:9"):
-        open_engine(scheduler="tcp://127.0.0.1:9").__enter__()
+        engine.__enter__()
 
 
 def test_the_files_of_a_catalog_are_the_same_wherever_it_was_made(tmp_path, four):

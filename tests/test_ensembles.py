@@ -87,3 +87,4 @@ def test_the_command(members, tmp_path):
     assert (tmp_path / "models" / "both" / "weights.safetensors").is_file()
     failed = run("net_0", "nowhere", "--name", "two")
     assert failed.returncode == 1 and failed.stderr.count("\n") == 1 and "nowhere" in failed.stderr
+    assert "--model" not in failed.stderr  # which the command does not have

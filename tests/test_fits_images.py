@@ -229,6 +229,9 @@ def test_axes_of_length_one_are_dropped():
         np.testing.assert_array_equal(decode_image(saved_fits(fits.PrimaryHDU(cube.reshape(shape))), "x").pixels, cube)
     with pytest.raises(ImageError, match="17 x 12 x 2 x 2 pixels"):
         decode_image(saved_fits(fits.PrimaryHDU(np.stack([cube, cube]))), "x")
+    for asked in (None, 0):  # as pictures are: no strip of columns in twelve bands
+        with pytest.raises(ImageError, match=r"x has 3 bands on its first axis \(NAXIS1\)"):
+            decode_image(saved_fits(fits.PrimaryHDU(np.stack([FLUX] * 3, axis=-1))), "x", asked)
 
 
 @pytest.mark.parametrize("kind", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1", "NOCOMPRESS"])

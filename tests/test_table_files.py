@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy import units
 from astropy.coordinates import AltAz, SkyCoord
-from astropy.io import fits
+from astropy.io import fits, votable
 from astropy.table import Table
 from astropy.time import TimeDelta
 
@@ -171,7 +171,62 @@ def test_a_table_is_told_by_what_is_in_it(tmp_path, name, data):
 def test_positions_are_known_with_their_unit_behind_the_name():
     table, _ = standard_columns(pd.DataFrame({"RA (deg)": [10.5], "Dec [J2000]": ["-00:30:00"], "ra_err (deg)": 1.0}))
     assert table.loc[0, ["ra_deg", "dec_deg", "ra_err (deg)"]].tolist() == [10.5, -0.5, 1.0]
-    assert "ra_deg" not in standard_columns(pd.DataFrame({"RA (rad)": [1.5], "Dec (rad)": [0.5]}))[0]
+    radians = pd.DataFrame({"RA (hours)": ["1.5", "10 30 00"], "Dec_rad": [0.5, -0.1]})
+    found = standard_columns(radians)[0]
+    np.testing.assert_allclose(found[["ra_deg", "dec_deg"]], [[22.5, np.degrees(0.5)], [157.5, np.degrees(-0.1)]])
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (["ra_h", "ra_m", "dec_d", "dec_m"], "not read as positions: ra_h, ra_m, dec_d"),  # whole hours
+        (["RA (B1950)", "DEC1950"], "not read as positions: RA (B1950), DEC1950"),
+        (["glon", "glat"], "not read as positions: glon, glat"),
+        (["dec", "ra_error"], "ra_deg is not known"),
+    ],
+)
+def test_positions_that_are_not_read_are_told(columns, told):
+    _, notes = standard_columns(pd.DataFrame([[3.0] * len(columns)], columns=columns))
+    assert [note.partition(";")[0] for note in notes] == [told]
+
+
+@pytest.mark.parametrize("kind", ["fits", "vot"])
+def test_the_unit_and_the_equinox_that_a_file_gives_count(tmp_path, kind):
+    spec, path = with_images(tmp_path), tmp_path / f"labels.{kind}"
+    table = Table({"id": [1, 2], "RA (J2000)": [1.5, 2.5] * units.h, "Dec (J2000)": [3.0, 4.0] * units.deg})
+    table.write(path, format={"vot": "votable"}.get(kind, kind))
+    assert read_catalog(spec).table["ra_deg"].tolist() == [22.5, 37.5]
+    table.rename_columns(table.colnames, ["id", "RA", "DEC"])
+    table.meta["EQUINOX"], another = 1950.0, Table({"id": [3], "z": [0.5]})
+    if kind == "vot":
+        file = votable.from_table(table)
+        file.resources[0].coordinate_systems.append(votable.tree.CooSys(ID="old", system="eq_FK4", equinox="B1950"))
+        for field in file.get_first_table().fields[1:]:
+            field.ref = "old"
+        file.resources.extend(votable.from_table(another).resources)
+        file.to_xml(str(path))
+    else:
+        table.write(path, overwrite=True)
+        another.write(path, append=True)
+    catalog = read_catalog(spec)  # which are up to 0.7 degrees from those of J2000
+    assert "ra_deg" not in catalog.table and catalog.table["RA_B1950"].tolist() == [1.5, 2.5]
+    more, positions = catalog.report.notes
+    assert more == f"the first table of {path.name} was read; 1 more table in it was not"
+    assert positions.startswith("not read as positions: RA_B1950, DEC_B1950")
+
+
+def test_of_two_tables_it_is_told_which_was_read(tmp_path):
+    spec = with_images(tmp_path)
+    put(tmp_path / "labels.csv", "id,class\n1,a\n2,b\n")
+    Table({"id": [1, 2], "class": ["c", "d"]}).write(tmp_path / "labels.fits")
+    catalog = read_catalog(spec)
+    assert catalog.table["class"].tolist() == ["a", "b"] and catalog.report.n_images_without_row == 0
+    assert catalog.report.notes == ("labels.csv was read, and labels.fits was not; keep the one that is meant",)
+    for k in (1, 2):
+        fits.writeto(tmp_path / f"{k}.fits", np.ones((4, 4)))
+    put(tmp_path / "catalog.csv", "id\n1\n2\n")
+    notes = read_catalog(f"fits-stamps:{tmp_path}").report.notes
+    assert "catalog.csv was read, and labels.csv, labels.fits were not; keep the one that is meant" in notes
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import sys
 import pytest
 
 from galaxy_core.catalogs import read_catalog
-from galaxy_core.errors import GalaxyError, ModelError, StorageError
+from galaxy_core.errors import CatalogError, GalaxyError, ModelError, StorageError
 from galaxy_core.models import MODELS
 from galaxy_core.recipes import RECIPES, contrastive_denoiser, moco
 from galaxy_core.train_step import train_model
 from scripts import bench, classify, ensemble, evaluate, train
+from tests.catalog_files import put
 
 SMALL = ["--set", "model.width=8", "model.input_px=32", "model.embedding_size=16", "model.projection_size=16"]
 
@@ -72,6 +73,14 @@ def test_what_cannot_be_trained_is_said_before_anything_is_written(arguments_of,
     with pytest.raises(GalaxyError, match=said):
         train.run(arguments)
     assert not list(tmp_path.rglob("*.*"))
+
+
+def test_nothing_is_left_of_a_training_that_is_refused(arguments_of, tmp_path):
+    catalog = f"folder:{put(tmp_path / 'images' / '1.png', 'no picture').parent}"
+    arguments = arguments_of("moco", catalog, "--artifacts", tmp_path, "--device", "cpu", *SMALL)
+    with pytest.raises(CatalogError, match=f"None of the 1 images of {catalog} could be read"):
+        train.run(arguments)
+    assert not list((tmp_path / "models").iterdir())
 
 
 def test_a_model_that_is_there_is_replaced_only_by_name(arguments_of, tmp_path, monkeypatch, capsys):

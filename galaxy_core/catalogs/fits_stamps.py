@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from galaxy_core.catalogs.image_files import (
     without_suffix,
 )
 from galaxy_core.catalogs.image_folder import notes_of_first
-from galaxy_core.catalogs.table_files import find_table, read_table, unread_tables
+from galaxy_core.catalogs.table_files import find_tables, further_tables, read_table, unread_tables
 from galaxy_core.catalogs.tables import (
     FILE_COLUMNS,
     ID_COLUMNS,
@@ -38,7 +39,7 @@ from galaxy_core.catalogs.tables import (
     select_rows,
 )
 from galaxy_core.errors import CatalogError, ImageError
-from galaxy_core.images import decode_image
+from galaxy_core.images import AstroImage, decode_image
 from galaxy_core.places import Place, place_of
 
 TABLES = ("catalog", "labels")
@@ -64,6 +65,10 @@ class ExtensionImages:
     stamps: Sequence[Stamp] = field(repr=False)
 
     def __call__(self, i: int) -> np.ndarray:
+        return self.read(i).pixels
+
+    def read(self, i: int) -> AstroImage:
+        """The image of row ``i`` as its extension holds it."""
         stamp = self.stamps[i]
         name = f"{stamp.file}[{stamp.extension}]"
         path = self.folder / stamp.file
@@ -76,7 +81,8 @@ class ExtensionImages:
                 data = read_stored(path, stamp.start, stamp.n_bytes)
         except OSError as error:
             raise ImageError(f"Cannot read {name}: {error.strerror}; check that the file is still there.") from error
-        return decode_image(data if stamp.extension == 0 else EMPTY_PRIMARY + data, name).pixels
+        alone = stamp.extension == 0
+        return decode_image(data if alone else EMPTY_PRIMARY + data, name, 0 if alone else 1)
 
     def take(self, rows: Sequence[int]) -> ExtensionImages:
         """The images of some rows, for another process."""
@@ -118,10 +124,10 @@ def read(root: Path | str) -> Catalog:
     if not names:
         wanted = "stamps are read from .fits, .fits.gz and .fits.fz files"
         raise CatalogError("; ".join([f"No FITS file in {folder}", *unread, wanted]) + ".")
-    catalog_file = find_table(folder, TABLES, names[0] if len(names) == 1 else "")
-    names = [name for name in names if catalog_file is None or name != catalog_file.name]
-    table, notes = read_table(catalog_file) if catalog_file else (None, unread_tables(folder, TABLES[0]))
-    columns, notes = [] if table is None else table.columns, [*unread, *notes]
+    tables = find_tables(folder, TABLES, names[0] if len(names) == 1 else "")
+    names = [name for name in names if name not in tables]
+    table, notes = read_table(folder / tables[0]) if tables else (None, unread_tables(folder, TABLES[0]))
+    columns, notes = [] if table is None else table.columns, [*unread, *further_tables(tables), *notes]
     of_files = None if table is None else find_named_images(table, FILE_COLUMNS, names)
     if find_column(columns, HDU_COLUMNS) or (len(names) == 1 and of_files is None):
         table, report, load_image = _from_extensions(folder, table, names, notes)
@@ -185,6 +191,9 @@ def _from_extensions(folder: Path | Place, table: pd.DataFrame | None, names: li
         stamps |= {f"{stamp.file}[{stamp.extension}]": stamp for stamp in found}
         if not whole:
             notes.append(f"{name} cannot be read to its end, so stamps are missing; fetch or copy it again")
+    with suppress(ImageError, IndexError):  # the others are like the first
+        first = ExtensionImages(folder, list(stamps.values())[:1]).read(0)
+        notes += [f"{next(iter(stamps))}: {note.rstrip('.')}" for note in first.notes]
     labels = {key: stamp.label for key, stamp in stamps.items()}
     if table is None:
         images = pd.Series(list(stamps), dtype=object)

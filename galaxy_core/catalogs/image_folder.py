@@ -17,7 +17,7 @@ from galaxy_core.catalogs.image_files import (
     list_with_unread,
     readable,
 )
-from galaxy_core.catalogs.table_files import find_table, read_table, unread_tables
+from galaxy_core.catalogs.table_files import find_tables, further_tables, read_table, unread_tables
 from galaxy_core.catalogs.tables import (
     FILE_COLUMNS,
     ID_COLUMNS,
@@ -55,16 +55,16 @@ def read(root: Path | str) -> Catalog:
         ``linear`` where most files are FITS, or TIFF like the first of them.
     """
     folder = folder_of(root, "folder")
-    labels = find_table(folder, ("labels",))
+    tables = find_tables(folder, ("labels",))
     names, unread = list_with_unread(folder)
-    names = [name for name in names if labels is None or name != labels.name]
+    names = [name for name in names if name not in tables]
     if not names:
         wanted = "put JPEG, PNG, TIFF, WebP or FITS files there, in subfolders if you like"
         raise CatalogError("; ".join([f"No image in {folder}", *unread, wanted]) + ".")
-    if labels is None:
-        unread += unread_tables(folder, "labels")
+    unread += further_tables(tables) if tables else unread_tables(folder, "labels")
     unread += notes_of_first(folder, names)
-    table, images, report = _from_labels(labels, names, unread) if labels else _from_files(names, unread)
+    found = _from_labels(folder / tables[0], names, unread) if tables else _from_files(names, unread)
+    table, images, report = found
     linear = _mostly_linear(FileImages(folder, images))
     return Catalog(
         table=table,

@@ -6,6 +6,9 @@ degrees, unless the file gives their column another unit.
 
 from __future__ import annotations
 
+import math
+import re
+
 import pandas as pd
 
 from galaxy_core.catalogs.missing import SENTINELS
@@ -23,17 +26,40 @@ SEXAGESIMAL = (
     r"(?P<minutes>\d{1,2}(?:\.\d*)?)\s*(?:[:m'′\s]\s*(?:(?P<seconds>\d{1,2}(?:\.\d*)?)\s*(?:s|\"|''|″)?\s*)?)?$"
 )
 DEGREES_AN_HOUR = 15
+UNIT_IN_NAME = re.compile(
+    r"(?P<name>.+?)(?:\s*[\[(]\s*|[_ ])(?:deg(?:rees?)?\.?|°|j2000|icrs|[hd]:?m:?s"
+    r"|(?P<hours>h(?:(?:ou)?rs?|our ?angle)?)|(?P<radians>rad(?:ians?)?))\s*[\])]?\s*",
+    re.IGNORECASE,
+)
+# names of positions in parts, in galactic coordinates and of other equinoxes
+NOT_READ = re.compile(r"_*(ra|decl?|de(?=b?19))(b?1950|h|d)?(?![a-z]).*|gl(on|at)|gal_?(lon|lat|l|b)", re.IGNORECASE)
 
 
-def degrees_of(values: pd.Series, in_hours: bool) -> pd.Series:
+def unit_in_name(name: str) -> tuple[str, float]:
+    """A name of a column without the unit of angles behind it, and how many degrees one of that is; 1 without one.
+
+    Examples
+    --------
+    >>> unit_in_name("RA (hours)"), unit_in_name("dec_degrees"), unit_in_name("Dec [J2000]"), unit_in_name("ra_err")
+    (('RA', 15.0), ('dec', 1.0), ('Dec', 1.0), ('ra_err', 1.0))
+    """
+    found = UNIT_IN_NAME.fullmatch(name)
+    if found is None:
+        return name, 1.0
+    return found["name"], float(DEGREES_AN_HOUR) if found["hours"] else math.degrees(1) if found["radians"] else 1.0
+
+
+def degrees_of(values: pd.Series, in_hours: bool, unit_deg: float = 1.0) -> pd.Series:
     """Angles in degrees, float64; NaN where it is no angle.
 
     Parameters
     ----------
     values : pandas.Series
-        Degrees as numbers or text, or sexagesimal text.
+        Numbers, also as text, or sexagesimal text.
     in_hours : bool
         Whether sexagesimal ones are hours, as right ascensions are.
+    unit_deg : float, optional
+        Degrees in one of what decimal ones are in.
 
     Examples
     --------
@@ -45,7 +71,7 @@ def degrees_of(values: pd.Series, in_hours: bool) -> pd.Series:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    degrees = pd.to_numeric(values, errors="coerce").astype("float64")
+    degrees = pd.to_numeric(values, errors="coerce").astype("float64") * unit_deg
     text = values[degrees.isna() & values.notna()].astype(str).str.lower()
     # by Arrow, not pandas: a million in a second, not in half a minute
     parts = pc.extract_regex(pa.array(text, pa.string()), SEXAGESIMAL).to_pandas()

@@ -13,8 +13,9 @@ import pandas as pd
 
 from galaxy_core.catalogs.csv_tables import GZIP, OLD_ENCODING, read_csv
 from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, degrees_in
-from galaxy_core.catalogs.tables import find_column, strip_names
+from galaxy_core.catalogs.tables import find_column, find_position, strip_names
 from galaxy_core.column_notes import DESCRIPTION, UNIT, Notes, noted, notes_of
+from galaxy_core.counting import count
 from galaxy_core.errors import CatalogError, GalaxyError
 from galaxy_core.image_limits import shown_name
 from galaxy_core.places import Place
@@ -26,12 +27,21 @@ ENDINGS = (*CSV, ".ecsv", *FITS, ".vot", ".parquet", ".tbl")
 OTHER_ENDINGS = (".votable", ".xml", ".tsv", ".tex", ".dat", ".mrt", ".xlsx", ".xls", ".ods")
 ECSV_HEAD = b"# %ECSV"
 MOST_NAMED = 5
+FURTHER = "tables that are not read"  # how many, in what astropy calls the meta of a table
 
 
-def find_table(folder: Path | Place, stems: Sequence[str], images: str = "") -> Path | Place | None:
-    """The first table in a folder that is called like one of these, with any of `ENDINGS`, but for a file of images."""
+def find_tables(folder: Path | Place, stems: Sequence[str], images: str = "") -> list[str]:
+    """Tables in a folder that are called like one of these, with any of `ENDINGS`, but for a file of images.
+
+    The first is the one to read.
+    """
     names = (stem + ending for stem in stems for ending in ENDINGS)
-    return next((folder / name for name in names if name != images and (folder / name).is_file()), None)
+    return [name for name in names if name != images and (folder / name).is_file()]
+
+
+def further_tables(tables: Sequence[str]) -> list[str]:
+    """A sentence on tables of `find_tables` that are not read; none where there are none."""
+    return [f"{tables[0]} was read, and {_named(tables[1:])} not; keep the one that is meant"] if tables[1:] else []
 
 
 def unread_tables(folder: Path | Place, stem: str) -> list[str]:
@@ -98,11 +108,32 @@ def _is_ecsv(path: Path | Place) -> bool:
         return False  # whoever reads it says why
 
 
+def _read_votable(file: io.BytesIO):
+    """The first table of a VOTable; positions that it says are of B1950 are called so."""
+    from astropy.io import votable
+
+    found = votable.parse(file)
+    systems, chosen = list(found.iter_coosys()), found.get_first_table()
+    old = {one.ID for one in systems if "FK4" in str(one.system).upper() or "1950" in str(one.equinox)}
+    table = chosen.to_table(use_names_over_ids=True)
+    table.meta[FURTHER] = sum(1 for _ in found.iter_tables()) - 1
+    fields = zip(table.colnames, chosen.fields, strict=True)
+    return _with_equinox(table, [name for name, field in fields if field.ref in old])
+
+
+def _with_equinox(table, names: Sequence[str]):
+    """The table, its positions called by their equinox where they are among these columns, which are of B1950."""
+    for name in names:
+        plain = name.strip().lower()
+        if plain in (*RA_COLUMNS, *DEC_COLUMNS) and not plain.endswith(("2000", "icrs")):
+            table.rename_column(name, f"{name}_B1950")
+    return table
+
+
 def _read_astropy(path: Path | Place):
     """The first table of a FITS, VOTable, ECSV or IPAC file, as astropy has it."""
     from astropy.table import Table
 
-    forms = {".vot": {"format": "votable", "use_names_over_ids": True}, ".tbl": {"format": "ascii.ipac"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units that no standard knows, and of more tables in the file
         try:
@@ -110,8 +141,10 @@ def _read_astropy(path: Path | Place):
             data = io.BytesIO(gzip.decompress(packed) if packed.startswith(GZIP) else packed)
             if path.name.endswith(FITS):
                 return _read_fits(data)
-            form = forms.get(path.suffix)
-            return Table.read(data, **form) if form else _read_ecsv(data)  # which may be called .csv, too
+            if path.suffix == ".vot":
+                return _read_votable(data)
+            is_ipac = path.suffix == ".tbl"
+            return Table.read(data, format="ascii.ipac") if is_ipac else _read_ecsv(data)  # which may be called .csv
         except GalaxyError:
             raise
         except Exception as error:  # of these calls alone: each of astropy's readers raises its own
@@ -144,6 +177,9 @@ def _flatten(table, name: str):
         except UnicodeDecodeError:
             _decode(table)
             notes.append(f"{name} is not UTF-8 and was read as Windows-1252")
+        if (further := table.meta.get(FURTHER, 0)) > 0:
+            told = count(further, "more table in it was", "more tables in it were")
+            notes.append(f"the first table of {name} was read; {told} not")
         part = pa.Table.from_pandas(table.to_pandas(index=False), preserve_index=False)
     return noted(part, said), more, notes
 
@@ -178,7 +214,13 @@ def _read_fits(file: io.BytesIO):
         for name in [column.name for column in chosen.columns if column.format in ("L", "1L")]:
             letters = np.asarray(table[name])
             table[name] = MaskedColumn(letters == b"T", mask=letters == b"")
-    return table
+        table.meta[FURTHER] = sum(hdu.name != "LDAC_IMHEAD" for hdu in tables) - 1
+    return _with_equinox(table, table.colnames if _is_of_1950(chosen.header) else ())
+
+
+def _is_of_1950(header) -> bool:
+    frame = header.get("RADESYS", header.get("RADECSYS", ""))
+    return str(frame).strip().upper().startswith("FK4") or header.get("EQUINOX") == 1950
 
 
 def _to_degrees(table: pd.DataFrame) -> None:
@@ -186,10 +228,10 @@ def _to_degrees(table: pd.DataFrame) -> None:
     from astropy.units import Unit
 
     for spellings in (RA_COLUMNS, DEC_COLUMNS):
-        name = find_column(table.columns, spellings)
+        name, named_deg = find_position(table, spellings)
         unit = notes_of(table).get(name, {}).get(UNIT)
         if unit and pd.api.types.is_numeric_dtype(table[name]):
-            scale = degrees_in(Unit(unit, parse_strict="silent"), spellings is RA_COLUMNS)
+            scale = degrees_in(Unit(unit, parse_strict="silent"), spellings is RA_COLUMNS) / named_deg
             if scale != 1:
                 table[name] = table[name].astype("float64") * scale
 

@@ -6,7 +6,6 @@ Object ids have 18 digits, more than a float64 holds, so an id column is read as
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,15 @@ import pandas as pd
 
 from galaxy_core.catalogs.catalog import MOST_NAMED, ReadReport
 from galaxy_core.catalogs.missing import without_sentinels
-from galaxy_core.catalogs.positions import DEC_COLUMNS, RA_COLUMNS, below_zero, degrees_of
+from galaxy_core.catalogs.positions import (
+    DEC_COLUMNS,
+    DEGREES_AN_HOUR,
+    NOT_READ,
+    RA_COLUMNS,
+    below_zero,
+    degrees_of,
+    unit_in_name,
+)
 from galaxy_core.column_notes import OWN_TYPE, gapped_types, notes_of, own_id, set_notes
 from galaxy_core.counting import count
 from galaxy_core.errors import CatalogError
@@ -27,7 +34,6 @@ CLASS_COLUMNS = ("class", "class5", "label")
 GROUP_COLUMNS = ("split_group", "source_frame")
 TEXT_COLUMNS = (*ID_COLUMNS, *FILE_COLUMNS, *CLASS_COLUMNS, *GROUP_COLUMNS)
 ITS_OWN_COLUMNS = ("galaxy_id", "ra_deg", "dec_deg", "class", "split_group")
-IN_DEGREES = r"(?i)\s*[\[(]\s*(deg(rees?)?\.?|°|j2000|icrs|[hd]:?m:?s)\s*[\])]\s*$"  # behind the name of a position
 MOST_CLASSES = 100  # that are believed of any number of galaxies
 
 
@@ -46,6 +52,22 @@ def find_column(columns: Iterable[str], names: Sequence[str]) -> str | None:
     columns = list(columns)
     spelled = {str(column).strip().lower(): column for column in columns} | {column: column for column in columns}
     return next((spelled[name] for name in names if name in spelled), None)
+
+
+def find_position(table: pd.DataFrame, names: Sequence[str]) -> tuple[str | None, float]:
+    """`find_column`, also with a unit behind the name, and how many degrees one of that unit is; 1 without one.
+
+    Whole hours are none: their minutes are in another column.
+    """
+    column, named = find_column(table.columns, names), {}
+    if column is not None:
+        return column, 1.0
+    for spelled in table.columns:
+        name, unit_deg = unit_in_name(str(spelled))
+        numbers = pd.to_numeric(table[spelled], errors="coerce").dropna() if unit_deg == DEGREES_AN_HOUR else ()
+        if not len(numbers) or (numbers % 1 != 0).any():
+            named.setdefault(name, (spelled, unit_deg))
+    return named.get(find_column(named, names), (None, 1.0))
 
 
 def strip_names(table: pd.DataFrame) -> pd.DataFrame:
@@ -129,6 +151,7 @@ def _rounded_ids(ids: pd.Series) -> list[str]:
 def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Rename and check position, class and frame columns, wherever the release has them under any usual name."""
     notes: list[str] = []
+    units = dict.fromkeys(("ra_deg", "dec_deg"), 1.0)
     if "release_split" not in table:
         table = table.rename(columns={"split": "release_split"})  # ``split`` is ours to say
     for name, spellings in (
@@ -137,10 +160,10 @@ def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         ("class", CLASS_COLUMNS),
         ("split_group", GROUP_COLUMNS),
     ):
-        column = find_column(table.columns, spellings)
-        if column is None and name in ("ra_deg", "dec_deg"):  # as in "RA (deg)", "Dec [J2000]"
-            plain = {re.sub(IN_DEGREES, "", str(spelled)): spelled for spelled in table.columns}
-            column = plain.get(find_column(plain, spellings))
+        if name in units:
+            column, units[name] = find_position(table, spellings)
+        else:
+            column = find_column(table.columns, spellings)
         if column is not None and name == "class" and (n_different := table[column].nunique()) > _most_classes(table):
             notes.append(f"{column} has {n_different:,} different values, so it was not taken for the class")
             table = table.rename(columns={column: "catalog_class"} if column == name else {})
@@ -148,7 +171,7 @@ def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             table = table.rename(columns={column: name})
     for name, low, high in (("ra_deg", 0.0, 360.0), ("dec_deg", -90.0, 90.0)):
         if name in table:
-            degrees = degrees_of(table[name], in_hours=name == "ra_deg")
+            degrees = degrees_of(table[name], name == "ra_deg", units[name])
             if name == "ra_deg" and (below := below_zero(degrees)).any():
                 degrees = degrees.mask(below, degrees + 360)
                 said = count(int(below.sum()), "right ascension below 0 was", "right ascensions below 0 were")
@@ -158,6 +181,12 @@ def standard_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
                 notes.append(
                     f"{count(n_bad, 'galaxy has', 'galaxies have')} no usable {name} (degrees, {low:g} to {high:g})"
                 )
+    lacking = [name for name in units if name not in table]
+    seen = [str(column) for column in table if NOT_READ.fullmatch(str(column))][:MOST_NAMED]
+    if len(lacking) == 1:
+        notes.append(f"{lacking[0]} is not known; give positions as columns ra and dec in degrees (ICRS)")
+    elif lacking and seen:
+        notes.append(f"not read as positions: {', '.join(seen)}; give these as columns ra and dec in degrees (ICRS)")
     for name in ("class", "split_group"):
         if name in table:
             table[name] = clean_text(table[name])
