@@ -16,6 +16,7 @@ from galaxy_core.models import load_model, save_model
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiser, ContrastiveDenoiserConfig
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 from galaxy_core.recipes import find_recipe
+from galaxy_core.recipes.stamp_views import shrink, training_views
 from galaxy_core.recipes.vote_regressor import Config, evaluate, table_lines, train
 from galaxy_core.recipes.vote_regressor_start import labels_by_form, starting_model
 from galaxy_core.recipes.vote_regressor_steps import (
@@ -23,8 +24,6 @@ from galaxy_core.recipes.vote_regressor_steps import (
     balanced_rows,
     class_weights,
     morphology_losses,
-    shrink,
-    training_views,
 )
 from galaxy_core.splits import split_of
 from galaxy_core.stamps import colours, make_stamps

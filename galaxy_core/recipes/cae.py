@@ -26,8 +26,8 @@ from galaxy_core.models.autoencoder import AutoencoderConfig, GalaxyAutoencoder
 from galaxy_core.models.dihedral import view_features
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.cae_scores import evaluate, table_lines
+from galaxy_core.recipes.stamp_views import features_of, shrink
 from galaxy_core.recipes.starting_weights import origin_of
-from galaxy_core.recipes.vote_regressor_steps import features_of, shrink
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, colours, few_at_a_time, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit

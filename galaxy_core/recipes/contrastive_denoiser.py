@@ -44,7 +44,7 @@ from galaxy_core.recipes.contrastive_denoiser_losses import denoising_losses
 from galaxy_core.recipes.contrastive_denoiser_scores import evaluate
 from galaxy_core.recipes.contrastive_denoiser_uncertainty import calibrate, uncertainty_losses
 from galaxy_core.recipes.noisy_galaxies import noisy_batch
-from galaxy_core.recipes.vote_regressor_steps import features_of
+from galaxy_core.recipes.stamp_views import features_of
 from galaxy_core.shape import DESCRIPTORS, standardised_shapes
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps, some_of

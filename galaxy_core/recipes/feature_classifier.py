@@ -31,9 +31,10 @@ from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
 from galaxy_core.recipes.feature_classifier_labels import classes_to_learn
 from galaxy_core.recipes.feature_classifier_scores import evaluate, table_lines
+from galaxy_core.recipes.stamp_views import features_of, shrink, training_views
 from galaxy_core.recipes.starting_weights import begin_with_imagenet, origin_of, take_encoder
 from galaxy_core.recipes.vote_regressor_scores import confusion_matrix, macro_f1
-from galaxy_core.recipes.vote_regressor_steps import class_weights, features_of, shrink, training_views
+from galaxy_core.recipes.vote_regressor_steps import class_weights
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit

@@ -18,7 +18,7 @@ from torch import nn
 
 from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.models.dihedral import view_features
-from galaxy_core.recipes.vote_regressor_steps import shrink
+from galaxy_core.recipes.stamp_views import shrink
 from galaxy_core.stamps import Stamps
 
 BATCH = 256

@@ -28,7 +28,7 @@ from galaxy_core.augment import LABEL_VIEWS, ViewConfig
 from galaxy_core.models.contrastive_denoiser import ContrastiveDenoiserConfig, GalaxyEncoder
 from galaxy_core.models.dihedral import dihedral_views
 from galaxy_core.recipes.few_labels_frozen import LinearHead
-from galaxy_core.recipes.vote_regressor_steps import shrink, training_views
+from galaxy_core.recipes.stamp_views import shrink, training_views
 from galaxy_core.stamps import Stamps
 from galaxy_core.training import FitConfig, Phase, Report, fit
 

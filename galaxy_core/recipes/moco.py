@@ -31,8 +31,8 @@ from galaxy_core.models.momentum_contrast import MomentumContrast, project
 from galaxy_core.models.resnet import GalaxyResNet, ResNetConfig
 from galaxy_core.ranks import first_goes_first, is_first
 from galaxy_core.recipes.moco_scores import evaluate, table_lines
+from galaxy_core.recipes.stamp_views import features_of
 from galaxy_core.recipes.starting_weights import origin_of, take_encoder
-from galaxy_core.recipes.vote_regressor_steps import features_of
 from galaxy_core.splits import TRAIN, VALIDATION
 from galaxy_core.stamps import Stamps, make_stamps, some_of
 from galaxy_core.training import FitConfig, Phase, Report, fit

@@ -32,6 +32,7 @@ from galaxy_core.errors import ModelError
 from galaxy_core.models import read_model_config
 from galaxy_core.models.morphology import MorphologyConfig, MorphologyNet
 from galaxy_core.ranks import first_goes_first, in_shares, is_first
+from galaxy_core.recipes.stamp_views import features_of, shrink, training_views
 from galaxy_core.recipes.starting_weights import origin_of
 from galaxy_core.recipes.vote_regressor_novelty import add_gauge_to, set_gauge
 from galaxy_core.recipes.vote_regressor_scores import evaluate
@@ -40,11 +41,8 @@ from galaxy_core.recipes.vote_regressor_steps import (
     Lessons,
     balanced_rows,
     class_weights,
-    features_of,
     morphology_losses,
     set_strengths,
-    shrink,
-    training_views,
     validation_scores,
 )
 from galaxy_core.recipes.vote_regressor_table import table_lines

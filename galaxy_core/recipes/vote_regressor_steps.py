@@ -1,4 +1,4 @@
-"""What a step of the recipe `vote_regressor` does (which galaxies, which views, which losses), and its validation."""
+"""What a step of the recipe `vote_regressor` does (which galaxies, which losses), and its validation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
-from torch.nn import functional as F
+from torch import Tensor
 
-from galaxy_core.augment import random_dihedral, random_view
 from galaxy_core.models.morphology import MorphologyNet
 from galaxy_core.models.vote_outputs import conditional_shares, cumulative_shares
-from galaxy_core.stamps import Stamps, colours, few_at_a_time
+from galaxy_core.recipes.stamp_views import shrink
+from galaxy_core.stamps import Stamps
 from galaxy_core.vote_intervals import asked_enough, expected_asked, fit_strength_factors
 from galaxy_core.vote_labels import Labels
 from galaxy_core.vote_losses import class_loss, dirichlet_multinomial_loss, fraction_loss
@@ -64,31 +63,6 @@ def class_weights(classes: np.ndarray, n_classes: int, power: float) -> np.ndarr
     counts = np.bincount(classes[classes >= 0], minlength=n_classes).astype(np.float64)
     weights = np.where(counts > 0, np.maximum(counts, 1) ** -power, 0.0)
     return (weights * counts.sum() / max((weights * counts).sum(), 1e-12)).astype(np.float32)
-
-
-def shrink(images: Tensor, size_px: int) -> Tensor:
-    """Stamps as the model sees them in use: means over pixels."""
-    while images.shape[-1] % (2 * size_px) == 0:  # means over 2 x 2 pixels are six times as fast by slices
-        rows = images[..., ::2, :] + images[..., 1::2, :]
-        images = (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
-    return images if images.shape[-1] == size_px else F.interpolate(images, size=size_px, mode="area")
-
-
-def training_views(planes: Tensor, config: Config, size_px: int, generator: Generator) -> Tensor:
-    """One view of each galaxy, float32 (n, 3, size_px, size_px): a random share exact, the others resampled.
-
-    ``planes``, uint8 (n, 4, size, size), are stamps as they are stored.
-    """
-    # a batch comes in the order of the catalogs: its first galaxies are always of the first of them
-    order = torch.randperm(len(planes), generator=generator).to(planes.device)
-    exact, resampled = order.tensor_split([round(config.exact_share * len(planes))])
-    views = torch.empty(len(planes), 3, size_px, size_px, device=planes.device)
-    if len(exact):
-        small = torch.cat([shrink(colours(few), size_px) for few in few_at_a_time(planes[exact])])
-        views[exact] = random_dihedral(small, generator)
-    if len(resampled):
-        views[resampled] = random_view(planes[resampled], size_px, config.views, generator)
-    return views
 
 
 def morphology_losses(
@@ -183,19 +157,6 @@ def validation_scores(
         if sum(len(part) for part in values):
             scores[name] = float(finish(np.concatenate(values).mean()))
     return scores
-
-
-def features_of(
-    encode: Callable[[Tensor], Tensor], stamps: Stamps, rows: np.ndarray, config, input_px: int, device: str
-) -> Tensor:
-    """Features (n, n_features) that ``encode`` gives of at most ``config.n_spread_max`` stamps, shrunk to a size."""
-    rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.n_spread_max])
-    features = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), BATCH):
-            images = shrink(stamps.batch(rows[start : start + BATCH])[0].to(device), input_px)
-            features.append(encode(images.contiguous(memory_format=torch.channels_last)))
-    return torch.cat(features)
 
 
 def set_strengths(

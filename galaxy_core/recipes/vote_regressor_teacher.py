@@ -25,7 +25,8 @@ from galaxy_core.artifacts.files import atomic_path
 from galaxy_core.errors import ModelError
 from galaxy_core.models import load_model
 from galaxy_core.models.morphology import net_config
-from galaxy_core.recipes.vote_regressor_steps import BATCH, Lessons, shrink
+from galaxy_core.recipes.stamp_views import shrink
+from galaxy_core.recipes.vote_regressor_steps import BATCH, Lessons
 from galaxy_core.stamps import Stamps
 from galaxy_core.vote_chance import draw_votes
 from galaxy_core.vote_labels import N_VOLUNTEERS, Labels
