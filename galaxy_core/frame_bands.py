@@ -7,7 +7,6 @@ so it is marked as uncalibrated.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,9 +20,9 @@ import numpy as np
 from galaxy_core.errors import ImageError
 from galaxy_core.frame_alignment import check_places, check_shapes
 from galaxy_core.frame_choices import MASK, WEIGHT_KINDS
-from galaxy_core.frame_files import open_frame
-from galaxy_core.frame_filters import short_name
-from galaxy_core.frame_headers import celestial_of, filter_of, gain_of, unit_of, zero_point_of
+from galaxy_core.frame_files import exactly, open_frame
+from galaxy_core.frame_filters import band_labels, distinct
+from galaxy_core.frame_headers import celestial_of, gain_of, unit_of, zero_point_of
 from galaxy_core.frame_survey import FrameSurvey, Rows, survey_frame
 from galaxy_core.frame_weights import WeightMap, at_level, kind_of, measured_only, noise_of
 from galaxy_core.images import AstroImage, read_image
@@ -34,9 +33,11 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 ROUNDING_8_BIT = 1 / 255 / np.sqrt(12)  # noise of a picture whose sky is all black
+NOISELESS = (
+    "shows no noise, as a simulation without any, so flux errors and signal to noise mean nothing and the sensitivity"
+    " does not hold; add the noise of an observation to its pixels."
+)
 LEAST_PX = 3  # a side, for noise to be measured
-PICTURE_BANDS = ("red", "green", "blue")
-LONGEST_NAME = 24  # of a band: it stands in the names of columns
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def open_sky_frame(
     weight_kind: str | None = None,
     saturated_from: float | None = None,
     mask_bits: int | None = None,
+    masks: Sequence[WeightMap] = (),
 ) -> Iterator[SkyFrame]:
     """A frame whose bands are all the planes of ``sources``, open for reading while the context lasts.
 
@@ -131,6 +133,8 @@ def open_sky_frame(
         Value from which pixels of all bands are saturated; in place of what headers and pixels say.
     mask_bits : int, optional
         Sum of the bits of masks that leave a pixel out; absent, all.
+    masks : sequence of galaxy_core.frame_weights.WeightMap
+        Bit masks of each source in its order, besides ``weights``.
 
     Raises
     ------
@@ -144,7 +148,7 @@ def open_sky_frame(
         for source in sources:
             rows, shape, header, label, is_linear, said = _open(source, hdu, stack)
             planes += [(read, shape[1:], header, label, is_linear) for read in rows]
-            labels += _band_labels(header, label, len(rows), is_linear)
+            labels += band_labels(header, label, len(rows), is_linear)
             headers.append(header)
             linear.append(is_linear)
             notes += said
@@ -152,9 +156,12 @@ def open_sky_frame(
         wcs, not_usable = zip(*map(celestial_of, headers), strict=True)
         notes += chain.from_iterable(not_usable)
         check_places(wcs, planes[0][1], [plane[3] for plane in planes])
-        names = _distinct(labels)
-        held = weight_kind, mask_bits
-        noise = _noise_maps(weights, held, planes, stack, notes) if weights else [None] * len(planes)
+        names = distinct(labels)
+        noise = [None] * len(planes)
+        if masks:
+            _noise_maps(masks, MASK, mask_bits, planes, stack, notes)
+        if weights:
+            noise = _noise_maps(weights, weight_kind, mask_bits, planes, stack, notes)
         bands = _make_bands(planes, names, noise, saturated_from, notes)
         if zero_points:
             pictures = [plane[3] for plane in planes if not plane[4]]
@@ -165,28 +172,29 @@ def open_sky_frame(
         yield SkyFrame(stem, planes[0][1], bands, headers[0], wcs[0], all(linear), tuple(dict.fromkeys(notes)))
 
 
-def _open(source, hdu, stack: ExitStack) -> tuple:
+def _open(source, hdu, stack: ExitStack, kind: type = np.float32) -> tuple:
     """Rows of each plane, shape (bands, height, width), header, name, whether linear, and notes of one source."""
     frame = None if isinstance(source, AstroImage) else open_frame(source, hdu)
     if frame is not None:
         file = stack.enter_context(frame.path.open("rb"))
-        rows = [frame.rows(file, band) for band in range(frame.shape[0])]
+        rows = [frame.rows(file, band, kind) for band in range(frame.shape[0])]
         return rows, frame.shape, frame.header, frame.path.name, True, frame.notes
     image = source if isinstance(source, AstroImage) else read_image(source, hdu)
+    pixels = image.pixels if kind is np.float32 else exactly(image.pixels, source, hdu)
 
     def part(band: int, top: int, bottom: int) -> np.ndarray:
-        return image.pixels[band, top:bottom]
+        return pixels[band, top:bottom]
 
-    rows = [partial(part, band) for band in range(len(image.pixels))]
-    return rows, image.pixels.shape, image.header, image.name, image.linear, list(image.notes)
+    rows = [partial(part, band) for band in range(len(pixels))]
+    return rows, pixels.shape, image.header, image.name, image.linear, list(image.notes)
 
 
-def _noise_maps(weights: Sequence[WeightMap], held: tuple, planes: list, stack: ExitStack, notes: list):
+def _noise_maps(weights: Sequence[WeightMap], kind, mask_bits, planes: list, stack: ExitStack, notes: list) -> list:
     """Noise by a map up to a factor, of each plane; None by a mask, whose pixels are taken from the plane."""
-    found, (kind, mask_bits) = [], held
+    found = []
     for path, hdu in weights:
-        rows, shape, *_ = _open(path, hdu, stack)
         holds = kind or kind_of(hdu or path.name)
+        rows, shape, *_ = _open(path, hdu, stack, np.float64 if holds == MASK else np.float32)
         found += [(noise_of(read, holds, mask_bits), shape[1:], holds) for read in rows]
         told = f"extension {hdu} of {path.name}" if hdu else path.name
         if holds == MASK:
@@ -213,6 +221,8 @@ def _make_bands(planes: list, names: list[str], noise: list, saturated_from, not
     for plane, name, by_map in zip(planes, names, noise, strict=True):
         try:
             bands.append(_make_band(*plane, name, by_map, saturated_from))
+            if plane[4] and bands[-1].survey.noiseless:
+                notes.append(f"The band {name} of {plane[3]} {NOISELESS}")
         except _BlankBandError as error:
             blank.append(error)
             said = "shows no noise of the sky (not observed, one value, or saturated all over) and is left out"
@@ -267,26 +277,3 @@ def _with_zero_points(
     each = zero_points if len(zero_points) > 1 else [*zero_points] * len(names)
     by_name = dict(zip(names, each, strict=True))
     return tuple(replace(band, zero_point_mag=float(by_name[band.name])) for band in bands)
-
-
-def _band_labels(header, label: str, n_bands: int, linear: bool) -> list[str]:
-    """What the planes of one file are called: their filter, colours, or the file's own name."""
-    if not linear and n_bands == 3:
-        return list(PICTURE_BANDS)
-    stem = (filter_of(header) if n_bands == 1 else "") or stem_of(label)
-    clean = short_name(re.sub(r"[^0-9A-Za-z]+", "_", stem).strip("_"), LONGEST_NAME) or "band"
-    return [clean] if n_bands == 1 else [f"band_{number}" for number in range(1, n_bands + 1)]
-
-
-def _distinct(labels: list[str]) -> list[str]:
-    """Labels, numbered where two are the same but for their case; ``flux_err`` stays the error of ``flux``."""
-    names: list[str] = []
-    for label in labels:
-        if label.casefold() == "err" or label.casefold().startswith("err_"):
-            label = f"band_{label}"
-        name, number = label, 1
-        while name.casefold() in {other.casefold() for other in names}:
-            number += 1
-            name = f"{label}_{number}"
-        names.append(name)
-    return names

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 METHODS = ("segmenter", "sep")
 DEFAULT_FALSE_PER_MEGAPIXEL = 10.0
 MOST_MAG = 60.0  # no zero point is farther from 0, which is one, too: of fluxes in units of the zeroth magnitude
-MASK, MOST_BITS = "mask", 24  # bits of a mask that can be told apart: pixels are read as float32
+MASK, MOST_BITS = "mask", 53  # bits of a mask that can be told apart: pixels are read as float64
 # Of maps beside frames.
 WEIGHT_KINDS = {"weight": "weights", "rms": "standard deviations", "variance": "variances", MASK: "bit masks"}
 DEFAULT_SEPARATOR = "star_galaxy"
@@ -60,7 +60,7 @@ def bits_of(said: str) -> int | None:
     Raises
     ------
     ValueError
-        Not whole numbers from 1 to 16777215.
+        Not whole numbers from 1 to 9007199254740991.
     """
     bits = 0
     for word in re.split(r"[\s,;]+", said.strip()):

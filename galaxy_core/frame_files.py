@@ -22,6 +22,7 @@ from galaxy_core.denoising import band_names, denoise_band, part_of
 from galaxy_core.errors import ImageError
 from galaxy_core.fits_images import encode_header, find_extension, header_of, list_images, which_image
 from galaxy_core.fits_layout import BLOCK, Extension
+from galaxy_core.fits_tiles import tile_strips
 from galaxy_core.fits_units import stored_type, units_of
 from galaxy_core.frame_survey import Rows, survey_frame
 from galaxy_core.image_limits import reason
@@ -56,8 +57,8 @@ class FrameFile:
     shape: tuple[int, int, int]
     notes: tuple[str, ...] = ()
 
-    def rows(self, file: BinaryIO, band: int) -> Rows:
-        """Rows of one band, from and up to, float32 (rows, width) in the file's units, read when they are asked for."""
+    def rows(self, file: BinaryIO, band: int, dtype: type = np.float32) -> Rows:
+        """Rows of one band, from and up to, (rows, width) in the file's units, read when they are asked for."""
         kind, to_units = stored_type(self.extension), units_of(self.extension, self.path.name)
         _, height, width = self.shape
 
@@ -66,7 +67,7 @@ class FrameFile:
             raw = np.fromfile(file, kind, (bottom - top) * width)
             if raw.size < (bottom - top) * width:
                 raise ImageError(f"{self.path.name} became shorter while it was read; copy it again.")
-            values = np.empty((bottom - top, width), dtype=np.float32)
+            values = np.empty((bottom - top, width), dtype=dtype)
             with np.errstate(all="ignore"):
                 to_units(raw.reshape(values.shape), values)
             return values
@@ -139,6 +140,21 @@ def open_frame(path: str | Path, hdu: int | str | None = None) -> FrameFile | No
         raise ImageError(f"{path.name} is a damaged FITS file ({reason(error)}); fetch or save it again.") from None
 
 
+def exactly(pixels: np.ndarray, path: str | Path, hdu: int | str | None = None) -> np.ndarray:
+    """What `galaxy_core.images.read_image` made of whole numbers, as float64 where float32 has not all of their digits.
+
+    Of tile-compressed FITS files; pixels of others stay as they are.
+    """
+    data = Path(path).read_bytes()
+    if not (data.startswith(b"SIMPLE  =") and np.nanmax(np.abs(pixels)) >= 2**24):
+        return pixels
+    extension = find_extension(data, Path(path).name, hdu)
+    exact, to_units = np.empty(extension.shape), units_of(extension, Path(path).name)
+    for where, raw in tile_strips(data, extension, Path(path).name):
+        to_units(raw, exact[where])
+    return exact.reshape(pixels.shape)
+
+
 def list_beside(path: str | Path, hdu: int | str | None = None) -> list[str]:
     """What the further images of a FITS file are asked for by that are as large as its frame: EXTNAME, else number.
 
@@ -193,7 +209,7 @@ def denoise_frame(
         sources = [frame.rows(file, band) for band in bands]
         surveys = [survey_frame(rows, frame.shape[1:], frame.header) for rows in sources]
         if not any(survey.any_finite for survey in surveys):
-            raise ImageError(f"{frame.path.name} has no finite pixel; nothing can be shown or denoised.")
+            raise ImageError(f"{frame.path.name} has no finite pixel; nothing can be made of it.")
         sigmas = [told_noise(survey, noise_sigma) for survey in surveys]
         names = band_names(frame.header, len(bands))
         writers = {}

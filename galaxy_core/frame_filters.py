@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from galaxy_core.frame_headers import filter_of
+from galaxy_core.saved_images import stem_of
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+PICTURE_BANDS = ("red", "green", "blue")
+LONGEST_NAME = 24  # of a band: it stands in the names of columns
 
 # Bands in nanometres, by the last word of their name that is one; of others the order in which they come.
 WAVELENGTHS = {
@@ -48,6 +58,29 @@ def short_name(name: str, longest: int) -> str:
     if len(name) <= longest:
         return name
     return next((word for word in reversed(name.split("_")) if _nanometres(word)), name)[:longest]
+
+
+def band_labels(header: fits.Header | None, label: str, n_bands: int, linear: bool) -> list[str]:
+    """What the planes of one file are called: their filter, colours, or the file's own name."""
+    if not linear and n_bands == 3:
+        return list(PICTURE_BANDS)
+    stem = (filter_of(header) if n_bands == 1 else "") or stem_of(label)
+    clean = short_name(re.sub(r"[^0-9A-Za-z]+", "_", stem).strip("_"), LONGEST_NAME) or "band"
+    return [clean] if n_bands == 1 else [f"band_{number}" for number in range(1, n_bands + 1)]
+
+
+def distinct(labels: list[str]) -> list[str]:
+    """Labels, numbered where two are the same but for their case; ``flux_err`` stays the error of ``flux``."""
+    names: list[str] = []
+    for label in labels:
+        if label.casefold() == "err" or label.casefold().startswith("err_"):
+            label = f"band_{label}"
+        name, number = label, 1
+        while name.casefold() in {other.casefold() for other in names}:
+            number += 1
+            name = f"{label}_{number}"
+        names.append(name)
+    return names
 
 
 def _nanometres(word: str) -> int | None:

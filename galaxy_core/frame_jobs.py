@@ -30,17 +30,18 @@ from galaxy_core.tiles import Progress
 if TYPE_CHECKING:
     from torch import nn
 
-RULES = 12  # raised when the same frames, model and options are to give another result
+RULES = 13  # raised when the same frames, model and options are to give another result
 IN_MEMORY_PX = 2**26  # a larger segmentation map lies on disk while it is made
 
 
 @dataclass(frozen=True)
 class FrameJob:
-    """Files whose planes are the bands of one field, where its results go, and a map of the noise of each file."""
+    """Files whose planes are the bands of one field, where its results go, and a map of noise and a mask of each."""
 
     sources: tuple[Path, ...]
     out: Path
     weights: tuple[WeightMap, ...] = ()
+    masks: tuple[WeightMap, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -64,8 +65,8 @@ class FrameJob:
 
     def at(self, path_of: Callable[[Path], Path]) -> FrameJob:
         """The same where another machine has it."""
-        maps = tuple((path_of(path), hdu) for path, hdu in self.weights)
-        return FrameJob(tuple(map(path_of, self.sources)), path_of(self.out), maps)
+        maps = (tuple((path_of(path), hdu) for path, hdu in of_kind) for of_kind in (self.weights, self.masks))
+        return FrameJob(tuple(map(path_of, self.sources)), path_of(self.out), *maps)
 
     def made(self) -> list[str]:
         """Names in ``out`` that the ledger has as results, of the last run or of earlier ones."""
@@ -91,13 +92,17 @@ class Networks:
 
 
 def find_frames(
-    inputs: Sequence[str], out: Path, together: bool = False, weights: Sequence[str] = ()
+    inputs: Sequence[str],
+    out: Path,
+    together: bool = False,
+    weights: Sequence[str] = (),
+    masks: Sequence[str] = (),
 ) -> tuple[list[FrameJob], dict[str, str]]:
     """Frames named, matched or contained by ``inputs``, and a sentence for each input that gives none.
 
     Results keep their place within a folder; see `galaxy_core.denoise_jobs.find_jobs`. What an earlier run wrote among
     its frames is searched only if it is named itself. ``together``: all are bands of one frame, in the order given,
-    those of a folder or pattern by name. ``weights``: see `galaxy_core.frame_weights.match_weights`.
+    those of a folder or pattern by name. ``weights``, ``masks``: see `galaxy_core.frame_weights.match_weights`.
 
     Raises
     ------
@@ -113,11 +118,13 @@ def find_frames(
     made = {os.path.realpath(job.out / name) for job in jobs.values() for name in job.made()}
     made -= set(map(os.path.realpath, inputs))
     kept = [job for source, job in jobs.items() if source not in made]
-    maps = match_weights(weights, [job.sources[0] for job in kept])
-    kept = [replace(job, weights=maps[job.sources[0]]) for job in kept if job.sources[0] in maps]
+    for what, named in {"weights": weights, "masks": masks}.items():
+        maps = match_weights(named, [job.sources[0] for job in kept])
+        kept = [replace(job, **{what: maps[job.sources[0]]}) for job in kept if job.sources[0] in maps]
     if together and kept:
-        sources, of_each = zip(*((job.sources[0], job.weights) for job in kept), strict=True)
-        kept = [FrameJob(sources, out, tuple(chain.from_iterable(of_each)))]
+        of_all = zip(*((job.sources, job.weights, job.masks) for job in kept), strict=True)
+        sources, *maps = (tuple(chain.from_iterable(of_each)) for of_each in of_all)
+        kept = [FrameJob(sources, out, *maps)]
     return kept, problems
 
 
@@ -182,12 +189,13 @@ def detect_job(
     wanted = {"rules": RULES, "forms": sorted(forms), "hdu": hdu, "config": asdict(config)}
     wanted |= networks.made_with()
     wanted["sources"] = [[os.path.realpath(path), _sha256(path)] for path in job.sources]
-    wanted["weights"] = [[os.path.realpath(path), hdu, _sha256(path)] for path, hdu in job.weights]
+    for what, maps in {"weights": job.weights, "masks": job.masks}.items():
+        wanted[what] = [[os.path.realpath(path), hdu, _sha256(path)] for path, hdu in maps]
     kept = _finished(job, wanted)
     if kept is not None:
         return {**kept, "up_to_date": True}
     scratch = job.out / f".{job.stem}.detect.npy"
-    given = config.zero_points, job.weights, config.weight_kind, config.saturated_from, config.mask_bits
+    given = config.zero_points, job.weights, config.weight_kind, config.saturated_from, config.mask_bits, job.masks
     try:
         with open_sky_frame(job.sources, hdu, job.stem, *given) as frame:
             large = frame.shape[0] * frame.shape[1] > IN_MEMORY_PX

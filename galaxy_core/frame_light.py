@@ -64,7 +64,7 @@ def read_light(band: Band, window: Window) -> BandLight:
         unusable |= values == np.float32(survey.blank)
     saturated = values >= np.float32(survey.saturated_from)
     saturated &= ~unusable
-    light = values - survey.sky(window.top, window.bottom)[:, columns]
+    light = values - survey.sky(window.top, window.bottom, columns)
     light[unusable] = 0
     if band.noise is not None:
         noise = band.noise(window.top, window.bottom)[:, columns]

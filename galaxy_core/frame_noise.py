@@ -1,7 +1,11 @@
-"""How noisy the cells of a frame are, from differences of pixels a few apart, and how noise adds up in apertures."""
+"""How noisy the cells of a frame are, from differences of pixels a few apart, and how noise adds up in apertures.
+
+And what noise is none: the skew of photons, which is no crowd of sources, and the rounding of a simulation.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -10,10 +14,19 @@ from scipy import ndimage
 from galaxy_core.box_filters import box_sum
 from galaxy_core.correlated_noise import NOISE_SPACING_PX
 from galaxy_core.linear_denoising import SKY_MESH_PX
-from galaxy_core.noise import MAD_TO_SIGMA, between_counts
+from galaxy_core.noise import MAD_TO_SIGMA, between_counts, estimate_noise
 
 LEAST_USABLE = 0.25  # of the pixels of a cell, for its noise to be measured
 APERTURE_SIDES_PX, LEAST_APERTURES = (3, 5, 9, 17), 50  # squares of blank sky, and so many side by side to measure one
+
+PHOTON_SKEW = 5 / 12  # by which 2.5 median - 1.5 mean of photons lies below their mean: the median does by 1/6
+# Noise that is the sky's photons alone: its variance over the sky, at least, and beyond the sky, at most, in the noise.
+# Light that nobody detects adds to both, and the skew of photons then makes up for the light's own.
+LEAST_OF_PHOTONS, MOST_CROWD = 0.8, 0.2
+ROUNDING = 4 * float(np.finfo(np.float32).eps)  # of the sky, for noise
+# Response at a spacing of one pixel over that at four. Smooth light alone has 1/256, noise smoothed by a Gaussian of
+# 9 pixels FWHM 1/171.
+SMOOTH = 1 / 220
 
 
 def cell_edges(side: int) -> np.ndarray:
@@ -84,3 +97,33 @@ def aperture_growth(signal: np.ndarray, free: np.ndarray) -> np.ndarray | None:
             break
         found.append(MAD_TO_SIGMA * float(np.median(np.abs(sums - np.median(sums)))) / side)
     return np.array(found + found[-1:] * (len(APERTURE_SIDES_PX) - len(found))) if found else None
+
+
+def photon_skew(windows: Sequence[np.ndarray], level: float, sigma: float) -> float:
+    """What to add to a sky of ``level`` by `galaxy_core.noise.estimate_sky`; 0 unless its pixels count photons.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray, shape (height, width)
+        Of the frame.
+    level, sigma : float
+        Sky and noise.
+
+    Returns
+    -------
+    float
+        In counts: 5/12 for the Poisson distribution, whose median lies 1/6 below its mean once counts are spread over
+        their steps (`galaxy_core.noise.between_counts`).
+    """
+    sky = level + PHOTON_SKEW
+    if not LEAST_OF_PHOTONS * sky < sigma**2 < sky + MOST_CROWD * sigma:
+        return 0.0
+    return PHOTON_SKEW if all(((one == np.rint(one)) | ~np.isfinite(one)).all() for one in windows) else 0.0
+
+
+def is_noiseless(windows: Sequence[np.ndarray], level: float, sigma: float) -> bool:
+    """Whether what was measured as the noise is rounding, or the curvature of smooth light, as in simulations."""
+    if sigma < ROUNDING * abs(level):
+        return True
+    near, far = (np.array([estimate_noise(one, spacing) for one in windows]) for spacing in (1, 4))
+    return bool(np.median(near) < SMOOTH * np.median(far))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from galaxy_core.frame_noise import cell_edges, noise_cells
+from galaxy_core.frame_noise import cell_edges, is_noiseless, noise_cells, photon_skew
 from galaxy_core.frame_sky import mended, plane, spline_weights
 from galaxy_core.linear_denoising import MIN_MESH_SIDE_PX, linear_noise_sigma
 from galaxy_core.noise import MAD_TO_SIGMA, between_counts, estimate_sky
@@ -56,6 +56,8 @@ class FrameSurvey:
         What interpolates the sky between cells.
     one_value : bool
         Whether no two finite pixels differ. Noise far below the steps of whole numbers is measured as 0, too.
+    noiseless : bool
+        Whether ``sigma`` is rounding or smooth light, as of a simulation without noise.
     """
 
     shape: tuple[int, int]
@@ -68,10 +70,11 @@ class FrameSurvey:
     down: np.ndarray = field(repr=False)
     across: np.ndarray = field(repr=False)
     one_value: bool = False
+    noiseless: bool = False
 
-    def sky(self, top: int, bottom: int) -> np.ndarray:
-        """Sky of rows ``top`` up to ``bottom``, float32 (rows, width)."""
-        return (self.down[top:bottom] @ self.level @ self.across.T).astype(np.float32)
+    def sky(self, top: int, bottom: int, columns: slice = slice(None)) -> np.ndarray:
+        """Sky of rows ``top`` up to ``bottom``, float32 (rows, columns)."""
+        return (self.down[top:bottom] @ self.level @ self.across[columns].T).astype(np.float32)
 
     def untouched(self, values: np.ndarray) -> np.ndarray:
         """Where pixels are no measurement of the sky: NaN, infinite, never observed or saturated; bool."""
@@ -90,7 +93,8 @@ def survey_frame(
     The noise of a frame of more than ``WHOLE_PX`` pixels is the median over 25 windows spread evenly over it, each
     measured by `galaxy_core.linear_denoising.linear_noise_sigma`. The sky is SExtractor's estimate in cells of about
     64 pixels, a median of 3 x 3 of them, and a natural cubic spline between (Bertin & Arnouts 1996); frames less than
-    256 pixels a side have one level, or a plane.
+    256 pixels a side have one level, or a plane. Where pixels count photons, 5/12 is added: that estimate takes their
+    skew for light of sources (`galaxy_core.frame_noise.photon_skew`).
 
     Parameters
     ----------
@@ -120,9 +124,13 @@ def survey_frame(
     if limit is None:
         limit = _saturated_from(header, float(np.median(level)), sigma, highest, at_highest)
     weights = [spline_weights(edge) for edge in edges]
-    if sloping and not meshed and sigma > 0 and len(windows) == 1:
-        level, weights = plane(windows[0]) or (level, weights)
-    return FrameSurvey(tuple(shape), sigma, scatter, limit, blank, any_finite, level, *weights, one_value)
+    skew = photon_skew(windows, float(np.median(level)), sigma)
+    noiseless = sigma > 0 and is_noiseless(windows, float(np.median(level)), sigma)
+    level += skew
+    if sloping and not meshed and sigma > 0 and len(windows) == 1 and (found := plane(windows[0])):
+        level, weights = found
+        level[0, 0] += skew
+    return FrameSurvey(tuple(shape), sigma, scatter, limit, blank, any_finite, level, *weights, one_value, noiseless)
 
 
 def noise_level(rows: Rows, shape: tuple[int, int]) -> float:

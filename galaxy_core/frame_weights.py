@@ -4,7 +4,8 @@ As with SExtractor's WEIGHT_TYPE a map is of weights (inverse variances), of rms
 without that of sources, and pixels without a weight are none. The map says how the noise changes from pixel to pixel;
 its level is measured on the frame, of all three kinds, as weights are known but for a factor (https://astromatic.github
 .io/sextractor/Weighting.html), and errors of resampled frames are often those from before pixels shared their noise.
-A bit mask says nothing of the noise: pixels with any of its bits, or of those that are named, are left out.
+A bit mask says nothing of the noise: pixels with any of its bits, or of those that are named, are left out. Surveys
+often have both.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def match_weights(named: Sequence[str], sources: Sequence[Path]) -> dict[Path, t
         return {path: ((path, named[0]),) for path in sources}
     if len(named) != len(sources):
         raise ImageError(
-            f"{len(named)} weight maps are given for {len(sources)} frames; give one for each, an extension of all"
+            f"{len(named)} maps are given for {len(sources)} frames; give one for each, an extension of all"
             " (WHT) or the ending of files beside them (.weight.fits)."
         )
     return {path: ((Path(name), None),) for path, name in zip(sources, named, strict=True)}
@@ -135,9 +136,10 @@ def noise_of(rows: Rows, kind: str, mask_bits: int | None = None) -> Rows:
         raise ImageError(f"A weight map holds {', '.join(WEIGHT_KINDS)}, not {kind}; choose one of these.")
 
     def read(top: int, bottom: int) -> np.ndarray:
-        said = np.asarray(rows(top, bottom), dtype=np.float64)
+        said = rows(top, bottom)
         if kind == MASK:
             return np.where(_masked(said, mask_bits), np.float32(np.nan), np.float32(0))
+        said = np.asarray(said, dtype=np.float64)
         with np.errstate(all="ignore"):
             variance = 1 / said if kind == "weight" else said if kind == "variance" else said * np.abs(said)
             measured = (said > 0) & (variance < INFINITE_VARIANCE)
@@ -150,11 +152,11 @@ def _masked(said: np.ndarray, bits: int | None) -> np.ndarray:
     """Where pixels of a mask have one of the bits, bool; NaN has all."""
     if bits is None:
         return said != 0
-    known = np.isfinite(said)
-    if (np.abs(said[known]) >= 2**MOST_BITS).any():
+    known, most = np.isfinite(said), np.finfo(said.dtype).nmant + 1
+    if (np.abs(said[known]) >= 2.0**most).any():
         raise ImageError(
-            f"The mask has more than {MOST_BITS} bits, which cannot be told apart here; leave out the bits, or give a"
-            " mask of those that count."
+            f"The mask has more than {most} bits, which cannot be told apart here; leave out the bits, or give a mask"
+            f" of those that count{'' if most == MOST_BITS else ', or one that is not gzipped'}."
         )
     return ~known | (np.where(known, said, 0).astype(np.int64) & bits != 0)
 

@@ -64,6 +64,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--weights", nargs="+", default=[], metavar="MAP", help=weights_help)
     kind_help = "what they hold: weights are inverse variances, masks 0 where good (default: as their names say)"
     parser.add_argument("--weight-type", choices=tuple(WEIGHT_KINDS), help=kind_help)
+    masks_help = "bit masks (0: good) beside maps of noise, named as these are"
+    parser.add_argument("--masks", nargs="+", default=[], metavar="MASK", help=masks_help)
     bits_help = "bits of masks that leave a pixel out, as 1 4 4096 (default: all)"
     parser.add_argument("--mask-bits", nargs="+", default=[], metavar="BIT", help=bits_help)
     saturated_help = "value from which pixels are saturated (default: what headers say, or what the pixels show)"
@@ -107,7 +109,7 @@ def detect_all(options: argparse.Namespace, engine: Engine) -> int:
     from galaxy_core.frame_catalog import FrameConfig
     from galaxy_core.frame_jobs import check_targets, detect_jobs, find_frames, load_networks
 
-    jobs, problems = find_frames(options.inputs, options.out, options.bands, options.weights)
+    jobs, problems = find_frames(options.inputs, options.out, options.bands, options.weights, options.masks)
     forms = ["fits", *(form for form in options.formats if form != "fits")]
     check_targets(jobs, forms)
     for path in (*{job.out: job.target("segmentation") for job in jobs}.values(), options.json):

@@ -78,6 +78,10 @@ def test_weight_maps_are_given_by_file_or_by_extension(open_app, tmp_path):
     next(one for one in app.text_input if one.label == "Bad bits").set_value("16")
     app = finished(app.run())
     assert int(metrics(app)["Objects"]) < n_without and "any of the bits 16 in extension DQ" in said(app)
+    app.multiselect[0].set_value(["DQ", "VARIANCE"])
+    app = finished(app.run())
+    for told in ("any of the bits 16 in extension DQ", "taken from extension VARIANCE of both.fits"):
+        assert told in said(app).replace("\\", ""), "a map of the noise and a mask hold together"
     app.text_input(key="sky-hdu").set_value("0")
     finished(app.run()).multiselect[0].set_value(["DQ"])
     finished(app.run())

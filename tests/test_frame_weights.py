@@ -87,9 +87,10 @@ def test_maps_are_named_by_file_by_extension_or_by_ending(frame):
     jobs, _ = find_frames([str(folder)], out, weights=[".weight.fits"])
     assert [job.sources[0].name for job in jobs] == ["a.fits", "a_rms.fits", "a_var.fits", "both.fits"]
     assert jobs[0].weights == ((folder / "a.weight.fits", None),)
-    bands, _ = find_frames([*one, str(folder / "both.fits")], out, together=True, weights=["2"])
-    assert bands[0].weights == ((frame, "2"), (folder / "both.fits", "2"))
-    with pytest.raises(ImageError, match="2 weight maps are given for 1 frames"):
+    bands, _ = find_frames([*one, str(folder / "both.fits")], out, together=True, weights=["2"], masks=["DQ"])
+    assert bands[0].weights == ((frame, "2"), (folder / "both.fits", "2")) == bands[0].at(Path).weights
+    assert bands[0].masks == ((frame, "DQ"), (folder / "both.fits", "DQ")) == bands[0].at(Path).masks
+    with pytest.raises(ImageError, match="2 maps are given for 1 frames"):
         find_frames(one, out, weights=["a.fits", "b.fits"])
 
 
@@ -130,21 +131,42 @@ def test_a_bit_mask_leaves_out_its_pixels_and_says_nothing_of_the_noise(frame, t
         light, by_mask = read_map(tmp_path / "a.fits", [(tmp_path / "a.fits", "DQ")], mask_bits=named)
         assert light.unusable.sum() == n_bad and light.unusable[200:204].all()
         assert np.median(by_mask) == pytest.approx(np.median(noise), rel=0.05) and np.ptp(by_mask) > 0
-    bits[0, 0] = 2**25
-    fits.writeto(tmp_path / "a.mask.fits", bits)
-    assert read_map(frame, [(tmp_path / "a.mask.fits", None)])[0].unusable[0, 0]
-    with pytest.raises(ImageError, match="more than 24 bits"):
-        read_map(frame, [(tmp_path / "a.mask.fits", None)], mask_bits=4)
-    for said in ("3.5", "0", "x", "99999999"):
+    for said in ("3.5", "0", "x", "9" * 17):
         with pytest.raises(ValueError, match="is no bit of a mask"):
             frame_choices.bits_of(f"1 {said}")
+
+
+@pytest.mark.parametrize("name", ["plain", "packed", "gzipped"])
+def test_bits_beyond_those_of_float32_are_told_apart(frame, tmp_path, name):
+    bits = np.zeros(SHAPE, np.int32 if name == "packed" else np.int64)
+    bits[:8], bits[8] = 2**30 + 1, 2**30 + 2
+    image = [fits.PrimaryHDU(), fits.CompImageHDU(bits)] if name == "packed" else [fits.PrimaryHDU(bits)]
+    mask = tmp_path / ("a.mask.fits" + (".gz" if name == "gzipped" else ""))
+    fits.HDUList(image).writeto(mask)
+    if name == "gzipped":
+        with pytest.raises(ImageError, match=r"more than 24 bits.* or one that is not gzipped"):
+            read_map(frame, [(mask, None)], mask_bits=2)
+        return
+    for named, n_rows in ((2, 1), (1, 8), (2**30, 9)):
+        assert read_map(frame, [(mask, None)], mask_bits=named)[0].unusable.sum() == n_rows * SHAPE[1]
+
+
+def test_a_mask_and_a_weight_map_hold_together(frame, tmp_path):
+    bits, weights = np.zeros(SHAPE, np.uint8), np.ones(SHAPE, np.float32)
+    bits[:4], weights[:, ::2], weights[-2:] = 1, 0.25, 0
+    fits.writeto(tmp_path / "a.mask.fits", bits)
+    fits.writeto(tmp_path / "a.weight.fits", weights)
+    light, noise = read_map(frame, [(tmp_path / "a.weight.fits", None)], masks=[(tmp_path / "a.mask.fits", None)])
+    assert light.unusable.sum() == 6 * SHAPE[1]
+    assert set(np.round(noise / noise.min(), 3)) == {1.0, 2.0}
 
 
 def read_map(frame, weights, **options):
     """Light of a frame with a map, and its noise where it is usable."""
     with open_sky_frame([frame], weights=weights, **options) as opened:
         light = read_light(opened.bands[0], Window(0, SHAPE[0], 0, SHAPE[1]))
-        assert bool(weights) == ("a bit mask, are left out" in " ".join(opened.notes))
+        by_mask = any("mask" in f"{path} {hdu}" or hdu == "DQ" for path, hdu in (*weights, *options.get("masks", ())))
+        assert by_mask == ("a bit mask, are left out" in " ".join(opened.notes))
     return light, light.noise[~light.unusable]
 
 

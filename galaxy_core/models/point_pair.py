@@ -92,8 +92,13 @@ def _best_pixels(matched: Tensor, power: Tensor, low: Tensor, size: int) -> Tens
     for band in range(n_bands):
         light = maps[:, band, first : first + side, first : first + side].reshape(n, -1)
         total = alike[:, band, 0, 0, None]
-        likeness = alike[:, band, (y[one] - y[two]) % size, (x[one] - x[two]) % size] / total
-        signal += _both(light[:, one], light[:, two], total, likeness)[0]
+        light = light / total.sqrt()
+        likeness = (alike[:, band, (y[one] - y[two]) % size, (x[one] - x[two]) % size] / total).clamp_(max=MOST_ALIKE)
+        # `_both` without amplitudes: what the brighter has alone, and what the other adds to it
+        light_one, light_two = light[:, one], light[:, two]
+        high, lower = torch.maximum(light_one, light_two).clamp_(min=0), torch.minimum(light_one, light_two)
+        added = lower.sub_(likeness * high).clamp_(min=0).square_().div_(1 - likeness.square_())
+        signal += high.square_().add_(added)
     best = signal.argmax(1)
     pixels = [torch.stack([y[which[best]], x[which[best]]], 1) for which in (one, two)]
     return (torch.stack(pixels, 1) + first).to(maps.dtype)

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import streamlit as st
@@ -34,7 +35,7 @@ HDU_HELP = "Number or EXTNAME of the extension to read. Left empty: the first im
 
 @dataclass(frozen=True)
 class SkyItem:
-    """One frame: the files its bands are in, and a weight map of each of them, or none.
+    """One frame: the files its bands are in, and a weight map and a mask of each of them, or none.
 
     ``digest`` stays the same as long as the content of the frame does.
     """
@@ -44,13 +45,14 @@ class SkyItem:
     paths: tuple[Path, ...] = field(repr=False)
     hdu: int | str | None = None
     weights: tuple[WeightMap, ...] = field(default=(), repr=False)
+    masks: tuple[WeightMap, ...] = field(default=(), repr=False)
     weight_kind: str | None = None
     mask_bits: int | None = None
 
     @property
     def stamp(self) -> str:
         """Stays the same as long as what is to be searched does."""
-        maps = [(_stamp_of(path), hdu) for path, hdu in self.weights]
+        maps = [[(_stamp_of(path), hdu) for path, hdu in of_kind] for of_kind in (self.weights, self.masks)]
         return hashlib.sha1(repr((self.digest, self.hdu, maps, self.weight_kind, self.mask_bits)).encode()).hexdigest()
 
 
@@ -77,32 +79,35 @@ def choose_items(root: Path, choices: DeltaGenerator) -> list[SkyItem]:
             max_chars=60,
             width=124,
         )
-        frames, weights = sky_weights.choose_maps(files, _extension(hdu))
-        held = sky_weights.choose_kind([one for maps in weights for one in maps])
+        frames, *maps = sky_weights.choose_maps(files, _extension(hdu))
+        held = sky_weights.choose_kind(*maps)
         together = len(frames) > 1 and st.toggle(
             "These files are bands of one field", True, key="sky-together", persist_state="session", help=BANDS_HELP
         )
-    return items_of(frames, together, hdu, weights, *held)
+    return items_of(frames, together, hdu, maps, *held)
 
 
 def items_of(
     files: list[tuple[str, Path]],
     together: bool,
     hdu: str = "",
-    weights: Sequence[tuple[WeightMap, ...]] = (),
+    maps: Sequence[sky_weights.Maps] = (),
     weight_kind: str | None = None,
     mask_bits: int | None = None,
 ) -> list[SkyItem]:
-    """Frames of files, given by digest and path, each with its weight maps: one of all of them, or one of each."""
-    extension, weights, held = _extension(hdu), weights or [()] * len(files), (weight_kind, mask_bits)
+    """Frames of files, given by digest and path: one of all of them, or one of each.
+
+    ``maps`` are their weight maps, and their masks.
+    """
+    extension, maps, held = _extension(hdu), maps or [[()] * len(files)] * 2, (weight_kind, mask_bits)
     if together:
         digest = hashlib.sha1(" ".join(digest for digest, _ in files).encode()).hexdigest()
         name = f"{stem_of(files[0][1].name)} and {len(files) - 1} more bands" if len(files) > 1 else files[0][1].name
-        maps = tuple(one for maps in weights for one in maps)
-        return [SkyItem(digest, name, tuple(path for _, path in files), extension, maps, *held)]
+        of_all = (tuple(chain.from_iterable(of_kind)) for of_kind in maps)
+        return [SkyItem(digest, name, tuple(path for _, path in files), extension, *of_all, *held)]
     return [
-        SkyItem(digest, path.name, (path,), extension, maps, *held)
-        for (digest, path), maps in zip(files, weights, strict=True)
+        SkyItem(digest, path.name, (path,), extension, *of_each, *held)
+        for (digest, path), *of_each in zip(files, *maps, strict=True)
     ]
 
 

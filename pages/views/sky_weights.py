@@ -13,19 +13,20 @@ from galaxy_core.frame_files import list_beside
 from galaxy_core.frame_weights import WeightMap, is_map_of, kind_of, pair_maps
 
 Files = list[tuple[str, Path]]  # digest and place
+Maps = list[tuple[WeightMap, ...]]  # of each frame
 MAPS_HELP = """Weights, errors or variances of a frame's pixels, as SExtractor takes them: a file for each frame, or an
 extension of the frames' own files. They say how the noise changes over the frame, and pixels without a weight are left
 out; how large the noise is gets measured on the frame. Files named as their frame is, such as `r.weight.fits` or
 `r_rms.fits` of `r.fits`, are taken for its maps until you say otherwise. A bit mask (`r.mask.fits`, `DQ`) leaves out
-its pixels and says nothing of the noise."""
+its pixels and says nothing of the noise; a frame may have one beside a map of its noise."""
 KIND_HELP = """Weights are inverse variances. They, standard deviations and variances are of the noise of the sky,
 without that of the objects themselves. Bit masks are 0 where pixels are good."""
 BITS_HELP = """Bits that leave a pixel out, as numbers: `1 4 4096`. Left empty: all. Name them where some bits are no
 defects, as those of the pixels of detected objects."""
 
 
-def choose_maps(files: Files, hdu: int | str | None) -> tuple[Files, list[tuple[WeightMap, ...]]]:
-    """The files that are frames, and the weight map of each; asked for where there may be one.
+def choose_maps(files: Files, hdu: int | str | None) -> tuple[Files, Maps, Maps]:
+    """The files that are frames, the map of each, and its mask where it has both; asked for where there may be one.
 
     ``hdu`` is the extension that frames are read from.
     """
@@ -35,7 +36,7 @@ def choose_maps(files: Files, hdu: int | str | None) -> tuple[Files, list[tuple[
     beside = _beside(first[0], first[1], hdu)
     options = [*(files if len(files) > 1 else []), *beside]
     if not options:
-        return files, [() for _ in files]
+        return files, [() for _ in files], [() for _ in files]
     chosen = st.multiselect(
         "Weight maps and masks",
         options,
@@ -47,16 +48,23 @@ def choose_maps(files: Files, hdu: int | str | None) -> tuple[Files, list[tuple[
         help=MAPS_HELP,
         width=280,
     )
-    maps, inside = [one for one in chosen if one in files], [one for one in chosen if one in beside]
-    frames = [one for one in files if one not in maps]
+    frames = [one for one in files if one not in chosen]
     if not frames:
         raise ImageError("All files are chosen as weight maps; leave out the frame that they belong to.")
+    masks = [one for one in chosen if kind_of(one if isinstance(one, str) else one[1].name) == MASK]
+    others = [one for one in chosen if one not in masks]
+    return frames, _of_each(frames, others or masks), _of_each(frames, masks if others else [])
+
+
+def _of_each(frames: Files, chosen: Sequence[str | tuple[str, Path]]) -> Maps:
+    """Of each frame the chosen map, which is an extension of its own file or another file."""
+    inside, maps = ([one for one in chosen if isinstance(one, str) == wanted] for wanted in (True, False))
     if len(inside) + bool(maps) > 1:
-        raise ImageError("More than one weight map is chosen; choose one extension, or a file for each frame.")
+        raise ImageError("More than one weight map or mask is chosen; choose one extension, or a file for each frame.")
     if inside:
-        return frames, [((path, inside[0]),) for _, path in frames]
+        return [((path, inside[0]),) for _, path in frames]
     places = pair_maps([path.name for _, path in frames], [path.name for _, path in maps]) if maps else []
-    return frames, [() if place is None else ((maps[place][1], None),) for place in places or [None] * len(frames)]
+    return [() if place is None else ((maps[place][1], None),) for place in places or [None] * len(frames)]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -64,29 +72,29 @@ def _beside(digest: str, _path: Path, hdu: int | str | None) -> list[str]:
     return list_beside(_path, hdu)
 
 
-def choose_kind(weights: Sequence[WeightMap]) -> tuple[str | None, int | None]:
+def choose_kind(weights: Maps, masks: Maps) -> tuple[str | None, int | None]:
     """What the maps hold, as their names say until somebody says otherwise, and the bits of masks that count."""
+    weights, masks = ([one for maps in of_kind for one in maps] for of_kind in (weights, masks))
     if not weights:
         return None, None
     said = {kind_of(hdu or path.name) for path, hdu in weights}
     kinds = [*([None] if len(said) > 1 else []), *WEIGHT_KINDS]
-    where = "-".join(f"{path.parent.name[:8]}{path.name}{hdu}" for path, hdu in weights)
     kind = st.selectbox(
         "They hold",
         kinds,
         0 if len(said) > 1 else kinds.index(*said),
         format_func=lambda kind: WEIGHT_KINDS.get(kind, "as their names say"),
-        key=f"sky-maps-hold-{where}",
+        key=f"sky-maps-hold-{_place(weights)}",
         persist_state="session",
         help=KIND_HELP,
         width=190,
     )
-    if kind != MASK and not (kind is None and MASK in said):
+    if kind != MASK and not (kind is None and MASK in said) and not masks:
         return kind, None
     bits = st.text_input(
         "Bad bits",
         placeholder="all",
-        key=f"sky-mask-bits-{where}",
+        key=f"sky-mask-bits-{_place(masks or weights)}",
         persist_state="session",
         help=BITS_HELP,
         max_chars=60,
@@ -96,3 +104,7 @@ def choose_kind(weights: Sequence[WeightMap]) -> tuple[str | None, int | None]:
         return kind, bits_of(bits)
     except ValueError as error:
         raise ImageError(str(error)) from None
+
+
+def _place(maps: Sequence[WeightMap]) -> str:
+    return "-".join(f"{path.parent.name[:8]}{path.name}{hdu}" for path, hdu in maps)

@@ -140,7 +140,7 @@ def _is_packed(item: SkyItem) -> bool:
     """Whether a frame had to be read whole: its pixels are in memory."""
     from galaxy_core.frame_files import open_frame
 
-    files = [*((path, item.hdu) for path in item.paths), *item.weights]
+    files = [*((path, item.hdu) for path in item.paths), *item.weights, *item.masks]
     return any(open_frame(path, hdu) is None for path, hdu in files)
 
 
@@ -153,7 +153,7 @@ def _load(folder: Path, stamp: int):
 
 def _opened(item: SkyItem, config: FrameConfig) -> SkyFrame:
     """A frame that stays open as long as anything shows it; the last ones are kept for another search."""
-    given = config.zero_points, item.weights, item.weight_kind, config.saturated_from, item.mask_bits
+    given = config.zero_points, item.weights, item.weight_kind, config.saturated_from, item.mask_bits, item.masks
     key = (item.stamp, item.paths, given)
     with _OPEN_LOCK:
         if key in _OPEN:
