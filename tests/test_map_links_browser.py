@@ -145,6 +145,38 @@ def test_an_answer_that_comes_after_the_button_back_does_not_undo_it(slow_visit,
     page.wait_for_function("(text) => location.search === text", arg=before)
 
 
+def test_back_to_another_colouring_hides_what_was_hidden_there(slow_visit):
+    page, _ = slow_visit
+    page.click('.atlas-legend [data-code="1"]')
+    page.wait_for_function("location.search.includes('hidden=')")
+    page.get_by_role("radio", name="The unusual").click()
+    page.wait_for_url("**panel=unusual*")
+    settle(page)
+    page.get_by_role("combobox", name="Colour", exact=True).click()
+    page.get_by_role("option", name="Cluster, HDBSCAN").click()
+    page.wait_for_function(f"{MAP}.message.title.includes('HDBSCAN') && !location.search.includes('hidden=')")
+    page.go_back()
+    page.wait_for_function(f"!{MAP}.message.title.includes('HDBSCAN')")
+    assert page.evaluate(f"[...{MAP}.hidden]") == [1] and "hidden=" in page.url
+
+
+def test_two_things_done_before_the_first_is_answered_do_not_end_the_visit(slow_visit):
+    page, line = slow_visit
+    page.get_by_role("radio", name="The unusual").click()
+    page.wait_for_url("**panel=unusual*")
+    settle(page)
+    line.kept = []
+    page.get_by_role("combobox", name="Colour", exact=True).click()
+    page.get_by_role("option", name="Cluster, HDBSCAN").click()
+    page.wait_for_timeout(600)
+    page.go_back()
+    page.wait_for_timeout(1200)
+    line.release()
+    page.wait_for_function("!document.querySelector('[data-stale=true]')", timeout=15_000)
+    settle(page)
+    assert page.get_by_role("dialog").count() == 0
+
+
 def test_a_view_of_a_map_that_was_made_again_is_the_whole_map(visit):
     page = visit("/Galaxy_map?catalog=tiny&view=0.2_0.3_9_00000000&hidden=1_00000000")
     page.wait_for_function("!location.search.includes('view=') && !location.search.includes('hidden=')")

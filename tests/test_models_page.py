@@ -10,6 +10,7 @@ from models_stand_ins import PAGE, SECTIONS, charts, headings, section, table, t
 
 from galaxy_core import embedding
 from galaxy_core.model_files import model_folders, read_model_files
+from pages.views import page_address
 
 SHIPPED = PROJECT / "artifacts" / "models" / "contrastive_denoiser"
 
@@ -173,7 +174,15 @@ def test_shipped_models_of_frames_have_their_numbers(open_app, tmp_path, monkeyp
     assert "A loss below zero is that of a probability density" in text_of(app)
 
 
-def test_back_shows_the_model_before(open_app, tmp_path):
+@pytest.fixture
+def sent(monkeypatch):
+    """How often the browser was sent its address again, which a late answer may have overwritten."""
+    again = []
+    monkeypatch.setattr(page_address, "send_again", lambda: again.append(1))
+    return again
+
+
+def test_back_shows_the_model_before(open_app, tmp_path, sent):
     for name in ("a_first", "b_second", "c_third"):
         write_model(tmp_path, name)
     app = open_app(tmp_path, PAGE)
@@ -185,11 +194,12 @@ def test_back_shows_the_model_before(open_app, tmp_path):
     del app.query_params["model"]
     app.run()
     assert app.selectbox(key="models-model").value == "a_first" and "model" not in app.query_params
+    assert len(sent) == 2
     app.selectbox(key="models-model").set_value("c_third").run()
     assert app.query_params["model"] in ("c_third", ["c_third"])
 
 
-def test_a_link_opens_a_section_and_back_the_one_before(open_app, tmp_path):
+def test_a_link_opens_a_section_and_back_the_one_before(open_app, tmp_path, sent):
     write_model(tmp_path)
     app = open_app(tmp_path, PAGE, **{"models-section": "card"})
     assert "What volunteers would say." in text_of(app) and not charts(app), "nothing else is drawn"
@@ -200,7 +210,7 @@ def test_a_link_opens_a_section_and_back_the_one_before(open_app, tmp_path):
     assert app.button_group(key="models-section").value == "card"
     del app.query_params["models-section"]
     app.run()
-    assert app.button_group(key="models-section").value == SECTIONS[0] and app.metric
+    assert app.button_group(key="models-section").value == SECTIONS[0] and app.metric and len(sent) == 2
     app = open_app(tmp_path, PAGE, **{"models-section": "gone"})
     assert not app.exception and app.button_group(key="models-section").value == SECTIONS[0]
 

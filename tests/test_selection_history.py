@@ -262,3 +262,13 @@ def test_the_map_offers_what_can_be_undone(open_app, tiny_root, monkeypatch):
     monkeypatch.setattr(map_events, "handle", lambda *_: {map_events.SELECTION, map_events.FILTERS})
     told[-1][0]([{"kind": "undo"}])
     assert drawn_again == [["map", "card", "below"]], "maps before their marks"
+
+
+def test_what_was_asked_before_the_last_answer_takes_nothing_out_of_the_address(tiny):
+    st.session_state |= {"page": "Galaxy map", "address_of": ("Galaxy map", "tiny")}
+    selection.select_rows(tiny, np.array([1]))
+    selection.open_galaxy(tiny, 3)
+    whole = dict(st.query_params)
+    st.query_params.clear()  # as a slow browser asks, that has not got this yet
+    map_events.keep_in_address({"view": "0.1_0.2_3_00000000"})
+    assert st.query_params == whole | {"view": "0.1_0.2_3_00000000"}

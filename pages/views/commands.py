@@ -9,6 +9,7 @@ from galaxy_core.artifacts import shown
 from galaxy_core.model_files import METRICS_FILE
 from galaxy_core.recipes import RECIPES
 
+PROJECT = Path(__file__).resolve().parents[2]
 TERMINAL = "Commands are for a terminal in the folder of the program, in its environment (`source .venv/bin/activate`)."
 CATALOG = "LAYOUT:PATH"
 FRAMES = ("--frames", "FRAMES")
@@ -22,7 +23,19 @@ OF_NETWORK = {
 
 def train(recipe: str, root: Path, *options: str) -> str:
     """Trains a model into a folder of artifacts."""
-    return shlex.join(["python", "scripts/train.py", recipe, CATALOG, *options, "--artifacts", str(shown(root))])
+    return shlex.join(["python", "scripts/train.py", recipe, CATALOG, *options, "--artifacts", place(shown(root))])
+
+
+def place(path: Path | str) -> str:
+    """A path as it is typed in the folder of the program; an address as it is.
+
+    Examples
+    --------
+    >>> place(PROJECT / "artifacts" / "models"), place("s3://sky/atlas")
+    ('artifacts/models', 's3://sky/atlas')
+    """
+    inside = isinstance(path, Path) and path.is_relative_to(PROJECT)
+    return path.relative_to(PROJECT).as_posix() if inside else str(path)
 
 
 def measure(kind: str, folder: Path) -> str:
@@ -36,4 +49,4 @@ def measure(kind: str, folder: Path) -> str:
     recipe = OF_NETWORK.get(kind, kind)
     on = FRAMES if recipe == "segmenter" else (CATALOG,)
     words = ["python", "scripts/evaluate.py", recipe if recipe in RECIPES else "RECIPE", *on]
-    return shlex.join([*words, "--model", str(folder), "--json", str(folder / METRICS_FILE)])
+    return shlex.join([*words, "--model", place(folder), "--json", place(folder / METRICS_FILE)])

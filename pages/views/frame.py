@@ -180,10 +180,10 @@ def plain(text: str) -> str:
 
     Examples
     --------
-    >>> print(plain("gz_clean5"))
-    gz\_clean5
+    >>> print(plain("gz_clean5 &amp; more"))
+    gz\_clean5 \&amp; more
     """
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$:~])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$:~&])", r"\\\1", text)
 
 
 def is_dark() -> bool:

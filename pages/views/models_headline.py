@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from galaxy_core.model_files import ModelFiles, section
-from pages.views import commands, frame, models_numbers, models_sky_numbers, models_vote_numbers
+from pages.views import commands, frame, models_numbers, models_sky_numbers, models_vote_numbers, words
 from pages.views.models_numbers import decimals, percent, value_of
 
 DOES = {
@@ -90,7 +90,7 @@ def _denoising(metrics: dict) -> tuple[list[tuple], str]:
     shown = (
         ("Strict SSIM", "strict_ssim", decimals, STRICT_HELP),
         ("PSNR on the galaxy", "foreground_psnr_db", lambda value: f"{value:.1f} dB", None),
-        ("Flux bias", "flux_bias", lambda value: f"{100 * value:+.2f} %", FLUX_HELP),
+        ("Flux bias", "flux_bias", lambda value: words.minus(f"{100 * value:+.2f} %"), FLUX_HELP),
     )
     facts = [
         (label, show(value_of(ours, key)), beside(show, key), about)

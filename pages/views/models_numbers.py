@@ -10,6 +10,7 @@ import pandas as pd
 from galaxy_core.model_files import section
 from galaxy_core.probes import wilson_interval
 from galaxy_core.published_lookups import MOST, is_number
+from pages.views import words
 from pages.views.models_figures import Curve
 from pages.views.morphology_words import class_words
 
@@ -129,7 +130,7 @@ def denoising_table(metrics: dict) -> pd.DataFrame:
                         "strict SSIM": value_of(scores, "strict_ssim"),
                         "PSNR [dB]": value_of(scores, "psnr_db"),
                         "foreground PSNR [dB]": value_of(scores, "foreground_psnr_db"),
-                        "flux bias": f"{100 * bias:+.2f} %" if np.isfinite(bias) else "–",
+                        "flux bias": words.minus(f"{100 * bias:+.2f} %") if np.isfinite(bias) else "–",
                         "SSIM as published": value_of(scores, "published_ssim"),
                         "galaxies": value_of(scores, "n_galaxies"),
                     }

@@ -91,8 +91,11 @@ def choose_section(sections: dict[str, str]) -> str:
 
 def _went_back(parameter: str, picked: str | None, first: str) -> bool:
     """Whether the browser's buttons for back and forward changed the address since this page was drawn, and no pick."""
-    left = st.session_state.get("address_left", {}).get(parameter)
-    return picked == (left or first) and st.query_params.get(parameter) != left
+    left = page_address.left().get(parameter)
+    went = picked == (left or first) and st.query_params.get(parameter) != left
+    if went:
+        page_address.send_again()
+    return went
 
 
 def read(folder: Path) -> ModelFiles:
@@ -119,7 +122,7 @@ def draw_state(model: ModelFiles) -> None:
     """What is wrong with the files, which are not there, and whether numbers are of these weights."""
     frame.show_problems(model.problems)
     if gone := [name for name in (WEIGHTS_FILE, CONFIG_FILE) if name in model.missing]:  # sections tell of the others
-        st.caption(f"There is no {frame.plain(' and no '.join(gone))} in {frame.plain(str(model.folder))}.")
+        st.caption(f"There is no {frame.plain(' and no '.join(gone))} in {frame.plain(commands.place(model.folder))}.")
     again = f"`{commands.measure(model.kind, model.folder)}`"
     if model.measured == "others":
         st.warning(

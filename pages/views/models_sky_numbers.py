@@ -38,7 +38,7 @@ def signed(value: float) -> str:
     >>> signed(0.6265), signed(float("nan"))
     ('+0.63 mag', '–')
     """
-    return f"{value:+.2f} mag" if np.isfinite(value) else "–"
+    return words.minus(f"{value:+.2f} mag") if np.isfinite(value) else "–"
 
 
 def _detection(metrics: dict) -> tuple[list[tuple], str]:
@@ -50,7 +50,7 @@ def _detection(metrics: dict) -> tuple[list[tuple], str]:
         known = np.isfinite(value_of(strict, "gain_mag"))
         told = strict if known else ours
         low, high = value_of(told, "low"), value_of(told, "high")
-        within = f"95 %: {low:+.2f} to {high:+.2f}; " if np.isfinite(low + high) else ""
+        within = words.minus(f"95 %: {low:+.2f} to {high:+.2f}; ") if np.isfinite(low + high) else ""
         where = ", in windows nothing was chosen on" if known else ""
         beside = f"; {signed(gain)} in the frames that the sensitivity was chosen on" if known else ""
         value, about = signed(value_of(told, "gain_mag")), f"{within}than by {SEARCHES['sep']}{where}{beside}"
@@ -171,7 +171,8 @@ def detection_table(metrics: dict) -> pd.DataFrame:
                 gain = signed(value_of(found, "gain_mag")) if key != "sep" else "–"
                 row = {"purity asked": percent(float(pure.removeprefix("purity_"))), "measured in": where}
                 row |= {"search": name, "gain": gain}
-                row["95 %"] = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low + high) and key != "sep" else ""
+                within = words.minus(f"{low:+.2f} to {high:+.2f}")
+                row["95 %"] = within if np.isfinite(low + high) and key != "sep" else ""
                 row["S/N of which half is found"] = value_of(found, "depth_snr")
                 row |= {"found above S/N 10": percent(value_of(found, "high_snr_completeness"))}
                 row |= {"purity": percent(value_of(found, "purity"))}

@@ -12,10 +12,25 @@ PANELS = ("panel", "clusters-panel")  # parts that are the keys of the choice, t
 def put_into_address(parameter: str, value: str | None) -> None:
     """Set a part of the address, or drop it; nothing is sent where it is so already."""
     left()[parameter] = value
-    if value is None:
-        st.query_params.pop(parameter, None)
-    elif st.query_params.get(parameter) != value:
-        st.query_params[parameter] = value
+    if st.query_params.get(parameter) == value:
+        return
+    parts = {parameter: value}
+    if st.session_state.get("address_of", ())[:1] == (st.session_state.get("page"),):
+        # the browser may have asked for this before it had our last answer, and what that put there would be lost
+        parts |= {name: left().get(name) for name in (*OF_CATALOG, *PANELS)}
+    _write({name: text for name, text in parts.items() if text is not None or name in st.query_params})
+
+
+def _write(parts: dict[str, str | None]) -> None:
+    """All at once, for each change would be a step of its own for the browser's button back."""
+    st.query_params.update({name: () if text is None else text for name, text in parts.items()})
+    for name in [name for name, text in parts.items() if text is None]:
+        del st.query_params[name]
+
+
+def send_again() -> None:
+    """After the button back: the answer to what was done before it may come later, with the address of then."""
+    st.query_params.update({})
 
 
 def left() -> dict[str, str | None]:
@@ -26,7 +41,10 @@ def left() -> dict[str, str | None]:
 def went_to_catalog(picked: str | None) -> bool:
     """Whether the browser's buttons for back and forward brought another catalog here, and none was picked."""
     before, now = left().get("catalog"), st.query_params.get("catalog")
-    return None not in (before, now) and now != before and picked in (None, before)
+    went = None not in (before, now) and now != before and picked in (None, before)
+    if went:
+        send_again()
+    return went
 
 
 def changed_parts(here: tuple) -> list[str]:
@@ -41,21 +59,16 @@ def changed_parts(here: tuple) -> list[str]:
     now = {name: st.query_params.get(name) for name in (*OF_CATALOG, *PANELS)}
     changed = [name for name in now if now[name] != left().get(name)] if before[:1] == here[:1] else []
     left().update(now)
-    if changed:  # the answer to what was done just before the button may have come after it, with the address of then
-        st.query_params.update({})
+    if changed:
+        send_again()
     return [name for name in changed if before == here or name == "galaxy" or now[name] is not None]
 
 
 def forget_link() -> None:
-    """After another catalog was chosen: it is in the address, and not what belongs to the one before.
-
-    All at once, for each change would be a step of its own for the browser's button back.
-    """
-    chosen, gone = st.session_state.get("catalog"), [name for name in OF_CATALOG if name in st.query_params]
-    st.query_params.update(dict.fromkeys(gone, ()) | ({"catalog": chosen} if chosen else {}))
-    for parameter in OF_CATALOG:
-        put_into_address(parameter, None)
-    put_into_address("catalog", st.query_params.get("catalog"))
+    """After another catalog was chosen: it is in the address, and not what belongs to the one before."""
+    chosen = st.session_state.get("catalog")
+    _write({name: None for name in OF_CATALOG if name in st.query_params} | ({"catalog": chosen} if chosen else {}))
+    left().update(dict.fromkeys(OF_CATALOG), catalog=st.query_params.get("catalog"))
     st.session_state.pop("link_problems", None)
 
 

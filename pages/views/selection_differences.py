@@ -113,7 +113,7 @@ def sentence(item: Difference, names: dict[str, str]) -> tuple[str, str]:
         name += f", {item.value}" if item.column.endswith("_label") else f" {item.value}"
     if not np.isfinite(item.effect):
         return f"{name}:", " no values to compare"
-    delta = f"delta {item.effect:.2f} ({item.low:.2f} to {item.high:.2f})".replace("-", "−")
+    delta = words.minus(f"delta {item.effect:.2f} ({item.low:.2f} to {item.high:.2f})")
     if item.value is not None:
         how = "more frequent" if item.effect > 0 else "less frequent" if item.effect < 0 else "as frequent"
         shares = f"{words.share(item.selected, 1)}, of the rest {words.share(item.rest, 1)}"

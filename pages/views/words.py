@@ -111,16 +111,27 @@ def number(value: float, digits: int = 3) -> str:
     Examples
     --------
     >>> number(0.39142), number(26093), number(1234.5), number(0.0000123), number(float("nan"))
-    ('0.391', '26,093', '1,230', '1.23e-05', '–')
+    ('0.391', '26,093', '1,230', '1.23e−05', '–')
     """
     if value is None or not math.isfinite(value):
         return "–"
     if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}"
+        return minus(f"{int(value):,}")
     if not 1e-3 <= abs(value) < 1e6:
-        return f"{value:.{digits}g}"
+        return minus(f"{value:.{digits}g}")
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{round(value, digits - 1 - math.floor(math.log10(abs(value)))):,.{decimals}f}"
+    return minus(f"{round(value, digits - 1 - math.floor(math.log10(abs(value)))):,.{decimals}f}")
+
+
+def minus(number: str) -> str:
+    """A number with the sign for minus, as long as that for plus, in place of a hyphen.
+
+    Examples
+    --------
+    >>> minus("-1.93 %")
+    '−1.93 %'
+    """
+    return number.replace("-", "−")
 
 
 def ends(low: float, high: float) -> tuple[str, str]:

@@ -13,6 +13,12 @@ function placeInAddress({ message: { id, mark } }) {
   return text.endsWith(`_${mark}`) ? text.slice(0, -mark.length - 1) : "";
 }
 
+/** Whether the address is of another catalog than a map. */
+function isElsewhere({ group }) {
+  const catalog = new URLSearchParams(addressNow()).get("catalog");
+  return catalog !== null && catalog !== group;
+}
+
 /** Groups are hidden by their marks, for their places change: tags' do with every use. Older links have the places, and one
     mark of them all. */
 function hiddenInAddress({ id, marks, groups, colours }) {

@@ -33,11 +33,11 @@ class GalaxyMap {
     HUB.maps.set(message.id, this);
     const sameMap = this.message && this.message.place === message.place && this.message.mark === message.mark;
     if (sameMap && this.message.stamp === message.stamp) return;
-    if (this.message?.group !== message.group) this.hidden = hiddenInAddress(message); // another catalog, too
-    else if (this.message.grouping !== message.grouping) this.hidden.clear();
+    // another catalog or colouring: back to one, the address has what was hidden there, and else nothing that fits it
+    if (this.message?.group !== message.group || this.message.grouping !== message.grouping) this.hidden = hiddenInAddress(message);
     else if (this.message.groups !== message.groups) this.hidden = hiddenByName(this.hidden, this.message, message);
     this.message = message;
-    this.goesBack = false;
+    const goesBack = this.goesBack && isElsewhere(message); // this was still on its way
     this.points = readPoints(message);
     this.detail = null;
     this.colours = message.colours.map(rgbOf);
@@ -56,6 +56,7 @@ class GalaxyMap {
     if (!sameMap) this.view = null;
     this.resize();
     this.applyMarks(HUB.marks.get(message.group));
+    this.goesBack = goesBack;
     askForDetail(this, 0);
   }
 
