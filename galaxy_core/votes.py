@@ -140,9 +140,11 @@ def _shares(key: Key, answers: list, groups: dict, kind: str) -> tuple[AnswerSha
 def _led_here(key: Key, groups: dict) -> float:
     """Share of all volunteers whose answers led to a question, where values were multiplied down the tree.
 
-    The challenge counts "anything odd?" as asked of everybody, so its answers add up to 1 without it.
+    The challenge counts "anything odd?" as asked of everybody, as the first question is.
     """
-    earlier = gates(key[1]) if key[1] in BY_KEY and key[1] != "something-odd" else ()
+    if key[1] in (FIRST.key, "something-odd"):
+        return 1.0
+    earlier = gates(key[1]) if key[1] in BY_KEY else ()
     return sum(value for name, answer in earlier for c, value in groups.get((key[0], name), ()) if c.answer == answer)
 
 

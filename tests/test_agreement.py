@@ -40,6 +40,10 @@ def test_homogeneity_and_completeness_agree_with_their_definition():
     found = measure_agreement(labels, classes)
     assert found.homogeneity == pytest.approx(homogeneity_by_definition(labels, classes))
     assert found.completeness == pytest.approx(homogeneity_by_definition(classes, labels))
+    together = [np.equal.outer(group, group)[np.triu_indices(500, 1)] for group in (labels, classes)]
+    both, each = (together[0] & together[1]).sum(), [pairs.sum() for pairs in together]
+    by_chance = each[0] * each[1] / (500 * 499 / 2)
+    assert found.ari == pytest.approx((both - by_chance) / (sum(each) / 2 - by_chance))  # Hubert & Arabie 1985, eq. 5
     assert 0.1 < found.ami < 0.9 and 0.1 < found.ari < 0.9
     assert found.n_classes == 4 and found.n_galaxies == 500
 

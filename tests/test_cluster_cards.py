@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu
+from scipy.stats import fisher_exact, mannwhitneyu
 
 from galaxy_core import cluster_cards, cluster_enrichment, cluster_names
 from galaxy_core.artifacts import write_json
@@ -115,6 +115,11 @@ def test_few_galaxies_of_a_rare_kind_are_no_discovery(rng):
             mixed = rng.permutation(values)
             found.append(cluster_enrichment.rank_sum_p(mixed[:size], mixed[size:]))
         assert np.mean(np.array(found) < 0.001) <= 0.01 and min(found) > 1e-7
+    rare[4:100] = 2  # a twentieth of another value, and so one galaxy expected among twenty
+    mixed = rng.permutation(rare)
+    ours, theirs = int((mixed[:20] > 0).sum()), int((mixed[20:] > 0).sum())
+    exact = fisher_exact([[ours, 20 - ours], [theirs, 1_980 - theirs]]).pvalue
+    assert cluster_enrichment.rank_sum_p(mixed[:20], mixed[20:]) == pytest.approx(exact, rel=1e-9)
     votes[:30] = rng.random(30)
     mixed = rng.permutation(votes)  # a cluster of nearly all galaxies differs from the few others as they do from it
     few, others = mixed[:20], mixed[20:]
@@ -196,7 +201,8 @@ def test_what_is_negligible_or_does_not_stand_names_no_cluster():
         return cluster_enrichment.Enrichment(difference, 0.01, p_adjusted)
 
     assert not enrichment(0.5, 0.06).is_enriched and enrichment(0.5, 0.04).is_enriched
-    for effect, p_adjusted, name in ((0.5, 0.04, "high radius arcsec"), (0.5, 0.06, ""), (0.14, 0.04, "")):
+    high = "high radius arcsec"
+    for effect, p_adjusted, name in ((0.5, 0.04, high), (0.5, 0.06, ""), (0.15, 0.04, high), (0.14, 0.04, "")):
         assert cluster_enrichment.suggest_name([enrichment(effect, p_adjusted)]) == name
     assert cluster_enrichment.suggest_name([enrichment(-0.5, 0.04)]) == "low radius arcsec"
 

@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import silhouette_samples as silhouettes_of_sklearn
 
 from galaxy_core import comparison, silhouette
+from galaxy_core.agreement import measure_agreement
 from galaxy_core.comparison import bootstrap_interval, measure_clustering, score_silhouettes
 from galaxy_core.silhouette import measure_silhouettes, silhouette_samples
 from galaxy_core.vectors import VectorError
@@ -94,6 +95,11 @@ def test_interval_of_a_sample_covers_the_exact_value():
         by_sample_alone += abs(error) <= 1.96 * sampled.reference_error
         errors.append(error / sampled.reference_error)
     assert covered >= 0.9 * n_seeds
+    score, error = score_silhouettes(sampled, labels, seed), 1.96 * sampled.reference_error
+    low, high = bootstrap_interval(sampled.values, np.random.default_rng(seed))
+    sides = [np.hypot(side, error) for side in (score.strict - low, high - score.strict)]
+    assert score.strict_interval == pytest.approx((score.strict - sides[0], score.strict + sides[1]), abs=1e-9)
+    assert not score.exact
     assert by_sample_alone >= 0.75 * n_seeds  # 91 % expected of an error known from eight groups
     assert 0.3 < np.sqrt(np.mean(np.square(errors))) < 2.5  # the stated error is the error made
     assert exact.reference_error == 0 and exact.n_reference == exact.n_clustered == (labels != -1).sum()
@@ -201,6 +207,11 @@ def test_agreement_with_classes_is_one_for_the_classes_and_none_for_chance():
     assert same.homogeneity == pytest.approx(1) and same.completeness == pytest.approx(1)
     shuffled = measure_clustering(vectors, vectors, np.random.default_rng(0).permutation(labels), 0, classes)
     assert abs(shuffled.ami) < 0.05 and abs(shuffled.ari) < 0.05
+    pairs = measure_clustering(vectors, vectors, labels // 2, 0, classes)  # each of two classes
+    agreement = measure_agreement(labels // 2, classes)
+    named = ("ami", "ari", "homogeneity", "completeness", "n_classes")
+    assert [getattr(pairs, name) for name in named] == [getattr(agreement, name) for name in named]
+    assert pairs.homogeneity < 0.9 < pairs.completeness
     assert measure_clustering(vectors, vectors, labels, seed=0).ami is None
     assert measure_clustering(vectors, vectors, labels, 0, np.full(600, "spiral")).ari is None
 

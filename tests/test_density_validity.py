@@ -26,6 +26,8 @@ def test_dbcv_knows_dense_regions_of_any_shape_and_the_silhouette_does_not():
     by_density = [measure_clustering(vectors, vectors, part, 0, method="hdbscan") for part in (arcs, halves)]
     assert by_density[0].dbcv > 0.3 > 0 > by_density[1].dbcv and by_density[0].n_dbcv == 400
     assert by_density[0].fitted_space.strict < by_density[1].fitted_space.strict
+    fitted = measure_clustering(vectors, vectors[:, :1], arcs, 0, method="hdbscan")  # the embedding is another space
+    assert fitted.dbcv == by_density[0].dbcv
     assert measure_clustering(vectors, vectors, arcs, 0, method="kmeans").dbcv is None
     assert measure_clustering(vectors, vectors, arcs, 0).n_dbcv == 0
 

@@ -71,7 +71,7 @@ def test_two_categories_are_one_question_and_one_is_none():
     assert compare_selection(100, np.arange(20), {}, {"c": (codes * 0 - 1, ())}).items == ()
 
 
-@pytest.mark.parametrize(("n_selected", "n_rest"), [(30, 300), (200, 1000)])
+@pytest.mark.parametrize(("n_selected", "n_rest"), [(30, 300), (300, 40)])
 @pytest.mark.parametrize("shift", [0.0, 0.6, 1.5])
 def test_intervals_hold_the_truth_as_often_as_they_say(n_selected, n_rest, shift):
     truth, hits, n_trials = math.erf(shift / 2), 0, 120  # P(X > Y) - P(X < Y) of two unit normals
@@ -138,9 +138,9 @@ def test_the_same_seed_gives_the_same_answer_and_large_sides_are_sampled():
 
 def test_resampling_one_column_is_the_plain_bootstrap():
     rng = np.random.default_rng(0)
-    values = rng.uniform(-1, 1, (400, 1))
-    spread = resampled_means(values, rng, 2000).std()
-    assert spread == pytest.approx(np.hypot(values.std() / 20, 1 / 400), rel=0.06)
+    values = rng.uniform(-1, 1, (4, 1))  # so few that the imagined galaxy counts
+    spread = resampled_means(values, rng, 4000).std()
+    assert spread == pytest.approx(np.hypot(values.std() / 2, 1 / 4), rel=0.06)
 
 
 def test_a_real_catalog_takes_no_time_to_speak_of():

@@ -138,6 +138,27 @@ def test_two_surveys_of_one_galaxy_are_kept_apart():
         "How rounded is it? (dr5)",
     ]
     assert votes.rest[2].answers[0].text == "strong" and votes.n_volunteers == 30
+    assert votes.rest[1].asked == 1, "all three of that survey"
+
+
+def test_half_of_the_volunteers_are_enough_and_the_first_question_counts_them():
+    row = {"smooth-or-featured-hubble_smooth": 40, "how-rounded-hubble_round": 20, "something-odd-hubble_no": 41.6}
+    row |= {"clumpy-appearance-hubble_yes": 20}
+    votes = read_votes(row, list(row), "count")
+    assert [question.key for question in votes.path] == [
+        *("smooth-or-featured", "how-rounded", "something-odd", "clumpy-appearance-hubble")
+    ]
+    assert votes.n_volunteers == 40 and votes.path[2].asked == 1 and votes.path[2].answers[0].n_votes == 42
+
+
+def test_shares_of_all_volunteers_stay_so_where_other_answers_are_not_stated():
+    row = {"Class1.1": 0.8, "Class6.1": 0.3, "Class7.1": 0.6}
+    votes = read_votes(row, list(row), "fraction")
+    assert {q.key: (q.leading.share, q.asked) for q in (*votes.path, *votes.rest)} == {
+        "smooth-or-featured": pytest.approx((0.8, 1)),
+        "something-odd": pytest.approx((0.3, 0.8)),  # asked: of those whose way there is stated
+        "how-rounded": pytest.approx((0.75, 0.8)),
+    }
 
 
 def test_nothing_nulls_and_columns_of_no_known_form():
@@ -162,6 +183,8 @@ def test_nothing_nulls_and_columns_of_no_known_form():
         ("smooth-or-featured-candels_features", "smooth-or-featured", "featured-or-disk"),
         ("how-rounded-dr12_completely_fraction", "how-rounded", "round"),
         ("edge-on-bulge-dr5_none", "bulge-shape", "no-bulge"),
+        ("bulge-size-dr8_none", "bulge-size", "no"),
+        ("smooth-or-featured-cd_problem", "smooth-or-featured", "artifact"),
         ("spiral-arm-count-hubble_5-plus", "spiral-arm-count", "more-than-4"),
         ("bar-dr5_weak", "bar", "weak"),
         ("merging-dr5_minor-disturbance", "merging-dr5", "minor-disturbance"),

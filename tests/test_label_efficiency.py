@@ -44,6 +44,8 @@ def test_a_draw_has_the_same_share_of_every_class_and_grows_with_it():
 def test_a_draw_keeps_to_the_rows_it_is_given():
     classes = np.zeros(100, np.int64)
     assert set(draw_labels(classes, np.array([3, 3, 7, 9]), 0.5, seed=0)) < {3, 7, 9}
+    assert draw_labels(classes, np.array([3, 3, 7, 9]), 1.0, seed=0).tolist() == [3, 7, 9], "each once"
+    assert len(draw_labels(classes, np.arange(100), 0.29, seed=0)) == 29, "0.29 x 100 is a little less in binary"
     assert len(draw_labels(classes, np.array([5]), 0.01, seed=0)) == 1
     assert len(draw_labels(classes, np.array([], dtype=int), 0.5, seed=0)) == 0
 

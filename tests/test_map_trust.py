@@ -61,6 +61,14 @@ def test_trustworthiness_is_that_of_scikit_learn_and_continuity_its_mirror():
     assert trust.continuity == pytest.approx(trustworthiness(flat, vectors, n_neighbors=12), abs=1e-4)
 
 
+def test_equally_near_galaxies_are_ranked_by_row_in_both_spaces():
+    rng = np.random.default_rng(3)
+    vectors = rng.choice([-0.5, 0.5], (40, 4)) + rng.normal(0, 3e-8, (40, 4))  # cosines differ by less than they tell
+    vectors, flat = vectors.astype(np.float32), rng.integers(0, 3, (40, 2)).astype(np.float32)
+    trust = measure_trust(vectors, nearest_neighbors(vectors, 12)[0], flat, seed=0)
+    assert (trust.trustworthiness, trust.continuity) == pytest.approx(naive(vectors, flat, 12)[:2], abs=1e-9)
+
+
 def test_only_angles_count_in_the_embedding():
     vectors, index, flat = galaxies(50)
     longer = vectors * np.random.default_rng(1).uniform(1, 9, (50, 1)).astype(np.float32)

@@ -103,6 +103,9 @@ def test_components_added_up_over_shards_are_those_of_the_whole(monkeypatch):
     np.testing.assert_allclose([mean.sum(), total], [in_parts[0].sum(), in_parts[2]], rtol=1e-9)
     np.testing.assert_allclose(axes, in_parts[1], atol=1e-9)
     np.testing.assert_allclose(total, values.sum())
+    for turned in (vectors, -vectors):  # so that a map is the same on every machine, and as scikit-learn's
+        axes = principal_axes(turned[:, ::-1], 3)[1]
+        assert (axes[np.arange(3), np.abs(axes).argmax(axis=1)] > 0).all()
 
 
 @pytest.mark.parametrize("method", ["umap", "tsne", "lda", "pca"])

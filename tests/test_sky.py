@@ -190,4 +190,8 @@ def test_links_ask_for_the_place_and_are_safe_addresses():
 def test_the_viewer_zooms_out_for_a_wider_view_and_at_the_pole():
     zooms = [int(parse_qs(survey_links(RA, d, fov)["Legacy Survey"])["zoom"][0]) for d, fov in ((0, 60), (0, 240))]
     assert zooms[0] == zooms[1] + 2
+    # 1024 pixels of 360 degrees / 256 / 2^15, which are 0.155 arcsec, see 158 arcsec; at 60 degrees half of that
+    fields = ((0, 150), (0, 160), (60, 75), (-60, 85))
+    zooms = [int(parse_qs(survey_links(RA, d, fov)["Legacy Survey"])["zoom"][0]) for d, fov in fields]
+    assert zooms == [15, 14, 15, 14]
     assert survey_links(0, 90, 1e9) and survey_links(0, -90, 0)

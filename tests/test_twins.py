@@ -74,6 +74,9 @@ def test_what_another_catalog_tests_chooses_nothing_as_a_validation_galaxy(one, 
     key = {split_of(str(number)): str(number) for number in range(100)}
     here = [key[VALIDATION]] * 4 + [key[TRAIN]] * (N - 4)
     there = [key[TEST], key[TEST], key[VALIDATION]] + [key[TRAIN]] * (N - 3)
+    images = [one.load_image(row) for row in range(N)]
+    images[20] = saved_again(images[3])  # a training galaxy that its own catalog validates with is no matter of ids
+    one = dataclasses.replace(one, load_image=images.__getitem__)
     one, other = (
         dataclasses.replace(made, table=made.table.assign(split_group=keys))
         for made, keys in ((one, here), (other, there))
@@ -143,8 +146,16 @@ def test_galaxies_without_noise_or_sky_are_nobodys_twins():
     noisy[:, 3] = 1
     for stamp in (planes, torch.full_like(planes, 0), noisy, planes[..., :1, :1]):
         assert twins.noise_alike(stamp, stamp).tolist() == [0.0]
-    noisy[:, 3] = 0
+    noisy[:, 3, :10, :20] = 0
+    assert twins.noise_alike(noisy, noisy).tolist() == [0.0], "a twentieth of the stamp is 205 pixels"
+    noisy[:, 3, :11, :20] = 0
     assert twins.noise_alike(noisy, noisy).item() == pytest.approx(1, abs=1e-5)
+    draw = np.random.default_rng(0).choice
+    for scatter, told in ((0.4, 0.0), (0.6, 1.0)):  # of a grey level, on either side of a half
+        rare = scatter**2 / 2
+        grey = torch.from_numpy(draw([0, 1, 2], (64, 64), p=[rare, 1 - 2 * rare, rare]).astype(np.uint8))
+        stamp = torch.stack([grey, grey, grey, 0 * grey])[None]
+        assert twins.noise_alike(stamp, stamp).item() == pytest.approx(told, abs=1e-5)
 
 
 def test_a_model_says_what_was_left_out(one, other, tmp_path):

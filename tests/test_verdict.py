@@ -51,6 +51,16 @@ def test_one_cluster_that_dissolves():
         ({"gaps": {}}, verdict.UNTESTED),  # too many galaxies, or no embedding
         ({"null": None}, verdict.UNTESTED),
         ({"jaccard": {}, "dissolved": {}, "n_refits": 0}, verdict.UNTESTED),
+        # on either side of the thresholds of Hennig (2007), of Kaufman & Rousseeuw (1990) and of the wide gap
+        ({"jaccard": dict.fromkeys(range(5), 0.75)}, verdict.REAL),
+        ({"jaccard": dict.fromkeys(range(5), 0.74)}, verdict.CONTINUUM),
+        ({"n_clusters": 4, "jaccard": {0: 0.9, 1: 0.9, 2: 0.5, 3: 0.5}}, verdict.WEAK),  # half of them come back
+        ({"strict": 0.25, "strict_low": 0.24}, verdict.CONTINUUM),
+        ({"strict": 0.26, "strict_low": 0.24}, verdict.WEAK),
+        ({"strict": 0.5, "strict_low": 0.49}, verdict.WEAK),
+        ({"strict": 0.51, "strict_low": 0.49}, verdict.REAL),
+        ({"gaps": dict.fromkeys(range(5), 0.7)}, verdict.REAL),
+        ({"gaps": dict.fromkeys(range(5), 0.69)}, verdict.WEAK),
         ({"n_clusters": 1}, verdict.NOTHING),
         ({"n_clusters": 0, "n_clustered": 0}, verdict.NOTHING),
     ],
@@ -79,6 +89,9 @@ def test_clusters_without_a_gap_are_not_separate_however_high_the_silhouette():
     said = verdict.sentence_of(replace(cut, n_clusters=2, gaps={0: 0.1, 1: 0.1}))
     assert said.endswith("no gap parts the two.")
     assert "no gap" not in verdict.sentence_of(STABLE)
+    assert replace(STABLE, gaps=dict.fromkeys(range(5), 0.49)).is_cut
+    assert not replace(STABLE, gaps=dict.fromkeys(range(5), 0.5)).is_cut
+    assert not replace(STABLE, gaps={0: 0.1, 1: 0.1, 2: 0.9, 3: 0.9}).is_cut, "half of them are not most"
     assert "no gap" not in verdict.sentence_of(replace(cut, null=(0.7, 0.7)))  # that data without groups do as well
 
 

@@ -136,6 +136,7 @@ def test_what_nobody_says_has_zero_in_its_interval():
     shares = conditional_intervals(alpha, np.full((1, 11), 40))
     first = np.isin(np.arange(37), [part.start for part in SLICES])
     assert (shares.low[0, ~first] == 0).all() and (shares.high[0, ~first] <= HALF_VOTE).all()
+    assert HALF_VOTE == 0.5 / 40
     assert (shares.high[0, first] == 1).all()
 
 

@@ -70,11 +70,12 @@ def test_rows_of_zeros_and_nan_are_not_known():
 def test_answers_that_break_the_tree_are_left_out_and_told(synthetic):
     table = synthetic.table.copy()
     table.loc[0, "bar_yes_fraction"] = table.loc[0, "bar_no_fraction"] = 0.9
+    table.loc[6, "bar_yes_fraction"] = table.loc[6, "bar_no_fraction"] = 0.52  # a sum of 1.04 is let pass
     labels, notes = read_labels(dataclasses.replace(synthetic, table=table))
     assert np.isnan(labels.conditional[0, SLICES[2]]).all() and np.isfinite(labels.conditional[0, SLICES[0]]).all()
     name = synthetic.galaxy_ids[0]
     assert notes == [f"1 galaxy has answers that break the question tree ({name}); those questions were left out"]
-    table.loc[1:4, "bar_yes_fraction"] = table.loc[1:4, "bar_no_fraction"] = 0.9
+    table.loc[1:4, "bar_yes_fraction"] = table.loc[1:4, "bar_no_fraction"] = 0.53  # and one of 1.06 is not
     _, (note,) = read_labels(dataclasses.replace(synthetic, table=table))
     assert note.startswith(f"5 galaxies have answers that break the question tree ({name}, ") and ", ...); " in note
 
@@ -83,7 +84,7 @@ def test_more_answers_than_votes_that_led_there_break_the_tree():
     table = {"smooth-or-featured_smooth": [30.0] * 4, "smooth-or-featured_featured-or-disk": [8.0] * 4}
     table |= {
         "smooth-or-featured_artifact": [2.0] * 4,
-        "disk-edge-on_yes": [3, 8, 20, np.nan],
+        "disk-edge-on_yes": [3, 8, 10, np.nan],
         "disk-edge-on_no": [5.0, 2, 1, 40],
     }
     labels, notes = read_labels(catalog_of(table, table, "count"))
@@ -181,6 +182,11 @@ def test_votes_as_cast_and_debiased_ones_are_told_apart():
         debiased.conditional[:, 0], catalog.table["t01_smooth_or_features_a01_smooth_debiased"], rtol=1e-6
     )
     np.testing.assert_allclose(question_sums(debiased.counts)[:, 0], np.arange(30, 36), rtol=1e-5)
+    np.testing.assert_allclose(question_sums(debiased.counts)[:, 1], cast.counts[:, 1], rtol=1e-5)  # asked as cast
+    np.testing.assert_allclose(question_sums(debiased.cumulative)[:, 0], 1, rtol=1e-6)  # which obey the tree
+    beyond = catalog.table.assign(t02_edgeon_a04_yes_debiased=1.5)  # no share of anybody
+    edge_on = read_labels(dataclasses.replace(catalog, table=beyond), form="debiased")[0].conditional[:, SLICES[1]]
+    assert np.isnan(edge_on).all()
 
 
 def test_a_table_of_one_form_is_as_cast(synthetic):

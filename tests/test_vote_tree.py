@@ -83,8 +83,11 @@ def test_nobody_asked_is_nan_in_one_form_and_zero_in_the_other():
         nobody = key not in ("smooth-or-featured", "how-rounded", "something-odd", "odd-feature")
         assert np.isnan(back[part]).all() == nobody
     np.testing.assert_array_equal(to_cumulative(back), cumulative[0])
-    cumulative[0, SLICES[QUESTION_KEYS.index("bar")]] = 1e-6, 2e-6  # what rounding left of nothing
-    assert np.isnan(to_conditional(cumulative)[0, SLICES[QUESTION_KEYS.index("bar")]]).all()
+    bar = SLICES[QUESTION_KEYS.index("bar")]
+    cumulative[0, bar] = 1e-6, 2e-6  # what rounding left of nothing
+    assert np.isnan(to_conditional(cumulative)[0, bar]).all()
+    cumulative[0, bar] = 1e-5, 3e-5
+    assert to_conditional(cumulative)[0, bar] == pytest.approx([0.25, 0.75])
 
 
 def test_the_challenges_table_obeys_the_tree(kaggle):
