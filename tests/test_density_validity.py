@@ -38,7 +38,7 @@ def test_dbcv_counts_the_unclustered_and_says_how_many_it_is_of():
     far = np.vstack([vectors, np.random.default_rng(2).normal(size=(400, 2)) + 50])
     with_noise, n = measure_dbcv(far, np.append(labels, [-1] * 400), seed=0)
     assert with_noise == pytest.approx(whole / 2) and n == 800
-    many, arcs = two_arcs(1_500)
+    many, arcs = two_arcs(700)
     sampled, n = measure_dbcv(many, arcs, seed=0, limit=600)
     assert n == 600 and sampled == pytest.approx(measure_dbcv(many, arcs, seed=0)[0], abs=0.2)
     assert measure_dbcv(many, arcs, seed=0, limit=600) == (sampled, n)

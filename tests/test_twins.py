@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -112,13 +113,15 @@ def test_pairs_are_those_of_the_plain_rule(one, other, tmp_path, monkeypatch):
     stamps = make_stamps([one, other], 128, tmp_path)
     rows, others = np.arange(N), np.arange(N, 2 * N)
 
+    @cache
+    def fine(row: int) -> np.ndarray:
+        grey = np.pad(stamps.pixels[row][:3].astype(float).mean(axis=0), 2, constant_values=np.nan)
+        windows = np.lib.stride_tricks.sliding_window_view(grey, (5, 5))
+        return grey[2:-2, 2:-2] - np.nanmean(windows, axis=(2, 3))
+
     def alike(a: int, b: int) -> float:
-        left, sky = [], (stamps.pixels[a][3] == 0) & (stamps.pixels[b][3] == 0)
-        for row in (a, b):
-            grey = np.pad(stamps.pixels[row][:3].astype(float).mean(axis=0), 2, constant_values=np.nan)
-            windows = np.lib.stride_tricks.sliding_window_view(grey, (5, 5))
-            left.append((grey[2:-2, 2:-2] - np.nanmean(windows, axis=(2, 3)))[sky])
-        return float(np.corrcoef(*left)[0, 1])
+        sky = (stamps.pixels[a][3] == 0) & (stamps.pixels[b][3] == 0)
+        return float(np.corrcoef(fine(a)[sky], fine(b)[sky])[0, 1])
 
     table = np.array([[alike(a, b) for b in others[:20]] for a in rows[:20]])
     half = np.arange(N // 2)

@@ -18,7 +18,7 @@ from galaxy_core.recipes.vote_scores import vote_errors
 from galaxy_core.splits import TEST, split_of
 from galaxy_core.training import FitConfig
 from galaxy_core.vote_forms import hart_columns
-from galaxy_core.vote_intervals import answered_share
+from galaxy_core.vote_intervals import answered_share, conditional_intervals, expected_asked
 from galaxy_core.vote_labels import read_labels
 from galaxy_core.vote_tree import QUESTION_OF, place_of, question_sums
 
@@ -71,7 +71,11 @@ def test_debiased_votes_are_judged_by_who_was_asked_as_cast(folder, judged):
     model, said = load_model(folder), {}
     for reading in ("cast", "debiased"):
         set_reading(model, reading)
-        said[reading] = classify_rows(model, table, rows)[0].concentrations
+        made = classify_rows(model, table, rows)[0]
+        said[reading] = made.concentrations
+    asked, other = (expected_asked(said[name]) for name in ("cast", "debiased"))
+    assert np.abs(asked - other).max() > 1, "or the next line tells nothing"
+    np.testing.assert_allclose(made.conditional.low, conditional_intervals(said["debiased"], asked).low, rtol=1e-5)
     labels = read_labels(table)[0]
     assert (question_sums(labels.released) == 0).any()
     errors = {
