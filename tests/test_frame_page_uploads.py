@@ -82,6 +82,12 @@ def test_weight_maps_are_given_by_file_or_by_extension(open_app, tmp_path):
     app = finished(app.run())
     for told in ("any of the bits 16 in extension DQ", "taken from extension VARIANCE of both.fits"):
         assert told in said(app).replace("\\", ""), "a map of the noise and a mask hold together"
+    mask = ("g.mask.fits", fits_bytes((noise > 10).astype(np.uint8)))
+    bands = ("field.fits", files[0][1]), ("g.fits", fits_bytes(pixels, FILTER="g"))
+    app = upload(app, *bands, files[1], mask)
+    for told in ("any bit in g.mask.fits", "taken from field_rms.fits"):
+        assert told in said(app).replace("\\", ""), "bands may have maps of either kind"
+    app = upload(app, ("both.fits", both.getvalue()))
     app.text_input(key="sky-hdu").set_value("0")
     finished(app.run()).multiselect[0].set_value(["DQ"])
     finished(app.run())

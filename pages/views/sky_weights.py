@@ -52,8 +52,10 @@ def choose_maps(files: Files, hdu: int | str | None) -> tuple[Files, Maps, Maps]
     if not frames:
         raise ImageError("All files are chosen as weight maps; leave out the frame that they belong to.")
     masks = [one for one in chosen if kind_of(one if isinstance(one, str) else one[1].name) == MASK]
-    others = [one for one in chosen if one not in masks]
-    return frames, _of_each(frames, others or masks), _of_each(frames, masks if others else [])
+    pairs = zip(_of_each(frames, [one for one in chosen if one not in masks]), _of_each(frames, masks), strict=True)
+    # the mask of a frame without another map is its map, so that bands may have maps of either kind
+    maps = [(of_noise, mask) if of_noise else (mask, ()) for of_noise, mask in pairs]
+    return frames, [of_noise for of_noise, _ in maps], [mask for _, mask in maps]
 
 
 def _of_each(frames: Files, chosen: Sequence[str | tuple[str, Path]]) -> Maps:
